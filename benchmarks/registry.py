@@ -1,0 +1,302 @@
+"""Every benchmark by name: what it measures, against what, and where its bar lies.
+
+Adding one: a function of (watch, …) in `parts/`, one that makes an `Outcome` of it here, and a line in `_FIXED`.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from benchmarks import school
+from benchmarks.child import Measured
+from benchmarks.line import ROOT, Line
+from benchmarks.parts import command, dedupe, duck, fold, ingest, recompute, records, student
+from benchmarks.run import Outcome, Run, Skip, median, outcome
+
+DATA = ROOT.parent / "shared" / "data"
+"""Research logs, which the repository does not hold."""
+
+ANSWERS = 5_000_000
+INCOMING = 1_000_000
+READS = 500
+SHOWS = 7
+FOLDED_STUDENTS = 12_500
+"""Four batches of a bucket's size: 64 buckets of 200,000 students hold 3,125 each."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What the project asks of one number of a line."""
+
+    field: Literal["value", "ratio", "peak_mb"]
+    sign: Literal["≤", "≥"]
+    limit: float
+
+    def holds(self, line: Line) -> bool | None:
+        """Tell whether a line keeps the bar; None where the line has no such number."""
+        found = getattr(line, self.field)
+        if found is None:
+            return None
+        return bool(found <= self.limit) if self.sign == "≤" else bool(found >= self.limit)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One line of the table.
+
+    Attributes:
+        doc: What is measured, in a sentence without a full stop.
+        against: What the ratio compares with; None where there is no ratio.
+    """
+
+    name: str
+    unit: str
+    doc: str
+    measure: Callable[[Run], Outcome]
+    against: str | None = None
+    bars: tuple[Bar, ...] = ()
+
+
+def benchmarks(data: Path = DATA) -> dict[str, Benchmark]:
+    """Return every benchmark by name; one for each research log that is there."""
+    return {one.name: one for one in (*_FIXED, *_responses(data))}
+
+
+def _fold(scorer: str, history: bool, run: Run) -> Outcome:
+    students = run.scaled(FOLDED_STUDENTS)
+    found = run.child(fold.measure, students=students, scorer=scorer, history=history, rounds=5 * run.rounds)
+    note = f"{found.result['events']:,} events in {fold.BATCHES} batches, best {found.result['best'] / 1e6:.1f} M/s"
+    return outcome(found.result["rate"], [found], note=note)
+
+
+def _recomputed(run: Run, students: int, *, duckdb: bool) -> list[list[Measured]]:
+    home, warm = run.home(students), run.warm_home()
+    ours = partial(run.child, recompute.measure, home=home, warm_home=warm, workers=run.workers)
+    if not duckdb:
+        return run.by_turns(ours)
+    files = f"{home}/lake/events/*/*.parquet"
+    theirs = partial(run.child, duck.read_sort_write, files=files, folder=run.spare("duckdb"), threads=run.workers)
+    return run.by_turns(ours, theirs)
+
+
+def _recomputed_20m(run: Run) -> list[list[Measured]]:
+    found: list[list[Measured]] = run.once(
+        "recompute_20m", lambda: _recomputed(run, run.scaled(school.STUDENTS), duckdb=True)
+    )
+    return found
+
+
+def _recompute_20m(run: Run) -> Outcome:
+    ours, theirs = _recomputed_20m(run)
+    note = (
+        f"{_counted(ours[-1])}; {run.workers} workers; DuckDB {median(theirs):.1f} s, "
+        f"{median(theirs, 'cpu_s'):.1f} s of CPU, {max(one.peak_mb for one in theirs):,.0f} MiB"
+    )
+    return outcome(median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _recompute_40m(run: Run) -> Outcome:
+    once = median(_recomputed_20m(run)[0])
+    (twice,) = _recomputed(run, 2 * run.scaled(school.STUDENTS), duckdb=False)
+    return outcome(median(twice), twice, ratio=median(twice) / once, note=_counted(twice[-1]))
+
+
+def _counted(one: Measured) -> str:
+    rows = {name: f"{one.result[name]:,}" for name in ("events", "students", "student_topics", "ledger", "history")}
+    return (
+        f"{rows['events']} events, {rows['students']} students, {rows['student_topics']} student-topics, "
+        f"{rows['ledger']} student-topic-days, {rows['history']} rows of history"
+    )
+
+
+def _ingest_5m(run: Run) -> Outcome:
+    rows = run.scaled(ANSWERS)
+    file, warm = (run.folder / f"answers-{count}.csv" for count in (rows, 1_000))
+    run.child(ingest.write_csv, file=file, rows=rows)
+    run.child(ingest.write_csv, file=warm, rows=1_000)
+    ours, theirs = run.by_turns(
+        partial(run.child, ingest.measure, file=file, warm_file=warm, folder=run.spare("ingest")),
+        partial(run.child, duck.csv_to_parquet, file=file, folder=run.spare("duckdb"), threads=run.workers),
+    )
+    counts = ours[-1].result
+    if counts["read"] != rows or counts["accepted"] != rows or counts["in the lake"] != rows:
+        raise RuntimeError(f"of {rows} answers, all of them different, the ingest counts {counts}")
+    note = f"{rows:,} rows, {file.stat().st_size / 2**20:.0f} MiB of CSV; DuckDB {rows / median(theirs):,.0f} rows/s"
+    return outcome(rows / median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _dedupe_1m(run: Run) -> Outcome:
+    home, rows = run.home(run.scaled(school.STUDENTS)), run.scaled(INCOMING)
+    file = run.spare("dedupe") / f"incoming-{rows}.parquet"
+    known = run.child(dedupe.write_incoming, home=home, file=file, rows=rows).result["known"]
+    ours, theirs = run.by_turns(
+        partial(run.child, dedupe.measure, home=home, incoming=file),
+        partial(
+            run.child,
+            duck.anti_join,
+            files=f"{home}/lake/events/*/*.parquet",
+            incoming=file,
+            folder=run.spare("duckdb"),
+            threads=run.workers,
+        ),
+    )
+    for found in (ours[-1].result, {"same": known, **theirs[-1].result}):
+        if (found["new"], found["same"]) != (rows - known, known):
+            raise RuntimeError(f"of {rows} rows {known} are known, but these were found: {found}")
+    note = f"{rows:,} rows, {known:,} of them known; DuckDB {median(theirs):.2f} s"
+    return outcome(median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _reads(run: Run) -> Measured:
+    home = run.compacted(run.scaled(school.STUDENTS))
+    found: Measured = run.once("reads", lambda: run.child(student.measure, home=home, reads=READS))
+    return found
+
+
+def _read_one_student(run: Run) -> Outcome:
+    found = _reads(run)
+    note = f"median of {found.result['reads']} students, about {found.result['rows']} events each"
+    return outcome(found.result["p50_ms"], [found], note=note)
+
+
+def _read_one_student_p99(run: Run) -> Outcome:
+    found = _reads(run)
+    note = f"of the same reads; the first of a bucket, which reads the footer, {found.result['first_ms']:.1f} ms"
+    return outcome(found.result["p99_ms"], [found], note=note)
+
+
+def _seed_state(run: Run) -> Outcome:
+    home, warm = run.home(run.scaled(school.STUDENTS)), run.warm_home()
+    arguments = {"home": home, "warm_home": warm, "workers": run.workers}
+    without, with_state, alone = run.by_turns(
+        partial(run.child, recompute.measure, **arguments),
+        partial(run.child, recompute.measure, **arguments, with_state=True),
+        partial(run.child, records.measure, **arguments),
+    )
+    count, more_s, alone_s = with_state[-1].result["records"], median(with_state) - median(without), median(alone)
+    note = (
+        f"{count:,} records of {alone[-1].result['bytes'] / count:,.0f} bytes; recompute {median(without):.1f} s, with "
+        f"records {median(with_state):.1f} s; making, encoding and storing them alone {alone_s:.1f} s"
+    )
+    if more_s < alone_s / 10:  # of a few students the difference is noise
+        more_s, note = alone_s, f"{note}, which is what counts here"
+    return outcome(count / more_s, with_state, note=note)
+
+
+def _show(run: Run) -> Outcome:
+    students = run.scaled(school.STUDENTS)
+    home = run.compacted(students)
+    found = run.child(command.show, home=home, students=students, runs=SHOWS)
+    note = f"median of {SHOWS}; the first of all {found.result['first_s']:.2f} s"
+    return Outcome(statistics.median(found.laps), peak_mb=found.result["peak_mb"], note=note)
+
+
+def _response(file: Path, run: Run) -> Outcome:
+    import pyarrow.parquet as pq
+
+    who = pq.read_table(file, columns=["student_id"])["student_id"][0].as_py()
+    home = run.spare("responses") / file.stem
+    found = run.child(command.responses, file=file, student=who, home=home)
+    counts = found.result["counts"]
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    rows = pq.read_metadata(file).num_rows
+    if not rows == counts["read"] == counts["accepted"] + counts["duplicates"] + counts["rejected"]:
+        raise RuntimeError(f"{file.name} has {rows} rows, which do not add up to what ingest says: {told}")
+    steps = ", ".join(f"{name} {s:.1f} s" for name, s in zip(("ingest", "recompute", "show"), found.laps, strict=True))
+    return Outcome(found.wall_s, peak_mb=found.result["peak_mb"], note=f"{told}; {steps}")
+
+
+def _responses(data: Path) -> list[Benchmark]:
+    doc = "ingest, recompute and show, a process each, of"
+    files = sorted(data.glob("*.parquet"))
+    if not files:
+        return [Benchmark("responses", "s", f"{doc} the research logs", partial(_no_logs, data))]
+    return [Benchmark(f"responses_{file.stem}", "s", f"{doc} {file.name}", partial(_response, file)) for file in files]
+
+
+def _no_logs(data: Path, _: Run) -> Outcome:
+    raise Skip(f"there are no research logs in {data}; put Parquet files with the columns of `responses` there")
+
+
+def _folds(scorer: str, *bars: Bar) -> list[Benchmark]:
+    doc = f"{scorer}: observations on grouped arrays folded by one thread"
+    return [
+        Benchmark(f"fold_{scorer}", "events/s", doc, partial(_fold, scorer, False), None, bars),
+        Benchmark(f"fold_{scorer}_history", "events/s", f"{doc}, history emitted", partial(_fold, scorer, True)),
+    ]
+
+
+_FIXED: tuple[Benchmark, ...] = (
+    *_folds("bkt", Bar("value", "≥", 60e6)),
+    *_folds("elo", Bar("value", "≥", 30e6)),
+    *_folds("rule_based"),
+    Benchmark(
+        "recompute_20m",
+        "s",
+        "events in order of arrival → ledger, features, gold and history of three scorers, with contributions",
+        _recompute_20m,
+        "DuckDB: read the same files, sort by student and time, write one Parquet file",
+        (Bar("ratio", "≤", 1.0), Bar("peak_mb", "≤", 1024)),
+    ),
+    Benchmark(
+        "recompute_40m",
+        "s",
+        "the same of twice as many students",
+        _recompute_40m,
+        "recompute_20m",
+        (Bar("ratio", "≤", 2.1),),
+    ),
+    Benchmark(
+        "ingest_5m",
+        "rows/s",
+        "quiz_attempts as CSV → lake, validated, pseudonymised, deduplicated",
+        _ingest_5m,
+        "DuckDB: the same CSV → Parquet",
+        (Bar("value", "≥", 500e3), Bar("ratio", "≤", 3.0)),
+    ),
+    Benchmark(
+        "dedupe_1m",
+        "s",
+        "which of a million rows are among 20 million, exactly, by the function that ingest uses",
+        _dedupe_1m,
+        "DuckDB: anti join on the event id",
+        (Bar("value", "≤", 1.0),),
+    ),
+    Benchmark(
+        "read_one_student",
+        "ms",
+        "all columns of all events of one student from the compacted lake, table open, median",
+        _read_one_student,
+        None,
+        (Bar("value", "≤", 3.0),),
+    ),
+    Benchmark(
+        "read_one_student_p99",
+        "ms",
+        "the same, 99th percentile",
+        _read_one_student_p99,
+        None,
+        (Bar("value", "≤", 15.0),),
+    ),
+    Benchmark(
+        "seed_state",
+        "records/s",
+        "records of all students into the SQLite state store: what recompute takes longer with it than without",
+        _seed_state,
+        None,
+        (Bar("value", "≥", 40e3),),
+    ),
+    Benchmark(
+        "show",
+        "s",
+        "`mastery show STUDENT`: start of the process to its end, scores printed",
+        _show,
+        None,
+        (Bar("value", "≤", 1.5),),
+    ),
+)

@@ -1,0 +1,3 @@
+"""Student Mastery Score Engine: events in, explained mastery scores out."""
+
+__version__ = "0.1.0"

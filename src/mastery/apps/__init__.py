@@ -1,0 +1,1 @@
+"""Doors: the command line, the API, the dashboard. Thin: settings, connect, pipeline, show."""

@@ -1,0 +1,1 @@
+"""The API: scores over HTTP. See docs/api.md."""

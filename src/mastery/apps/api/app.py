@@ -1,0 +1,53 @@
+"""The API as one ASGI app, made of what it reads from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fastapi import FastAPI
+
+from mastery import __version__
+from mastery.apps.api import problems, routes
+from mastery.apps.api.asked import Desk
+from mastery.apps.api.guard import LoopbackOnly
+from mastery.apps.api.health import Check, health_routes
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.pipelines.reader import Reader
+
+ABOUT = """How well each student masters each topic, how sure that is, and why.
+
+Scores lie in [0, 1] and come with an interval that is to hold 90 %. Students may be named by the source's own id or by
+their pseudonym; answers hold pseudonyms only. Errors are `application/problem+json` (RFC 9457).
+"""
+
+
+def create_app(
+    reader: Reader,
+    pseudonyms: Pseudonyms,
+    now: Callable[[], int],
+    *,
+    tenant: str = "default",
+    checks: Mapping[str, Check] | None = None,
+) -> FastAPI:
+    """Return the app.
+
+    Args:
+        reader: Answers every question about scores.
+        pseudonyms: Turns a source's student id into the one the reader knows.
+        now: The time in microseconds since 1970.
+        tenant: Institution of requests that name none.
+        checks: What /readyz asks, by name.
+    """
+    app = FastAPI(
+        title="Student Mastery Score Engine",
+        version=__version__,
+        description=ABOUT,
+        docs_url=None,  # these pages load their scripts from a CDN: nothing of ours asks the internet
+        redoc_url=None,
+    )
+    app.state.desk = Desk(reader, pseudonyms, now, tenant)
+    problems.install(app)
+    app.add_middleware(LoopbackOnly)
+    app.include_router(routes.router)
+    app.include_router(health_routes({} if checks is None else checks))
+    return app

@@ -1,0 +1,138 @@
+"""What the answers look like, for OpenAPI. A test holds each against its document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mastery.apps.api.paging import ClassPage
+from mastery.pipelines.documents import HistoryDocument, StudentDocument
+
+_STUDENT = "s_5f0c2a9b7d314e6688a1c3d2e4f5a6b7"
+_MODEL = "default-4f1c9a2b7e30"
+_TOPIC = {
+    "topic_id": "frac-compare",
+    "title": "Comparing fractions",
+    "chapter": "Fractions",
+    "subject": "Mathematics",
+    "course": "Mathematics grade 6",
+}
+
+STUDENT: dict[str, Any] = {
+    "student_id": _STUDENT,
+    "tenant": "default",
+    "as_of": "2026-04-11T15:02:11Z",
+    "score_source": "rule_based",
+    "model_version": _MODEL,
+    "topics": [
+        {
+            **_TOPIC,
+            "mastery_score": 0.24,
+            "lower": 0.13,
+            "upper": 0.41,
+            "band": "needs_help",
+            "score_source": "rule_based",
+            "evidence_count": 14,
+            "last_activity_at": "2026-03-20T09:12:45Z",
+            "explanation": {
+                "summary": "3 of the last 8 answers right, no practice for 24 days",
+                "scale": "index",
+                "factors": [
+                    {
+                        "name": "accuracy",
+                        "contribution": 0.21,
+                        "value": {"recent_right": 3, "recent_answers": 8},
+                        "text": "3 of the last 8 answers right",
+                    },
+                    {
+                        "name": "forgetting",
+                        "contribution": -0.05,
+                        "value": {"days": 22},
+                        "text": "not touched for 22 days",
+                    },
+                    {
+                        "name": "practice_success",
+                        "contribution": 0.08,
+                        "value": {"practice_attempts": 5, "practice_right": 2.0},
+                        "text": "2 of 5 practice questions right",
+                    },
+                ],
+                "parts": {"accuracy": 0.21, "practice_success": 0.08, "forgetting": -0.05},
+            },
+            "strengths": [],
+            "weaknesses": [{"name": "not_practised", "text": "no practice for 24 days", "value": {"days": 24}}],
+            "override": {"score": 0.15, "at": "2026-01-15T14:45:02Z"},
+            "scores": {
+                "rule_based": {"mastery_score": 0.24, "lower": 0.13, "upper": 0.41, "band": "needs_help"},
+                "bkt": {"mastery_score": 0.19, "lower": 0.05, "upper": 0.44, "band": "needs_help"},
+                "elo": {"mastery_score": 0.28, "lower": 0.15, "upper": 0.46, "band": "needs_help"},
+            },
+        }
+    ],
+    "rollups": [
+        {
+            "level": "chapter",
+            "name": "Fractions",
+            "mastery_score": 0.41,
+            "band": "developing",
+            "evidence_count": 61,
+            "topics": 4,
+            "topics_known": 5,
+        }
+    ],
+    "notes": [],
+}
+
+HISTORY: dict[str, Any] = {
+    "student_id": _STUDENT,
+    "tenant": "default",
+    "topic_id": "frac-compare",
+    "title": "Comparing fractions",
+    "score_source": "rule_based",
+    "points": [
+        {
+            "day": day,
+            "mastery_score": score,
+            "lower": lower,
+            "upper": upper,
+            "evidence_count": evidence,
+            "model_version": _MODEL,
+        }
+        for day, score, lower, upper, evidence in (
+            ("2026-02-02", 0.35, 0.11, 0.70, 4),
+            ("2026-02-09", 0.31, 0.14, 0.56, 9),
+            ("2026-03-20", 0.29, 0.17, 0.45, 14),
+        )
+    ],
+}
+
+CLASS: dict[str, Any] = {
+    "tenant": "default",
+    "as_of": "2026-04-11T15:02:11Z",
+    "score_source": "rule_based",
+    "model_version": _MODEL,
+    "students": [_STUDENT],
+    "students_total": 30,
+    "offset": 0,
+    "topics": [{**_TOPIC, "mean": 0.52, "students": 27, "evidence_count": 402, "needs_help": 5}],
+    "scores": [
+        {
+            "student_id": _STUDENT,
+            "topic_id": "frac-compare",
+            "mastery_score": 0.24,
+            "lower": 0.13,
+            "upper": 0.41,
+            "band": "needs_help",
+            "evidence_count": 14,
+            "reason": "3 of the last 8 answers right, no practice for 24 days",
+        }
+    ],
+    "notes": [],
+}
+
+DOCUMENTS = ((STUDENT, StudentDocument), (HISTORY, HistoryDocument), (CLASS, ClassPage))
+"""Each example with the document that it is one of."""
+
+
+def example(document: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's `responses` for an answer that looks like this."""
+    return {200: {"content": {"application/json": {"example": document}}}}

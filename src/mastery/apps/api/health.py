@@ -1,0 +1,61 @@
+"""Is it up, and can it answer? For whoever starts, watches or restarts the API."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from mastery.apps.api.problems import documented, problem
+
+log = logging.getLogger("uvicorn.error")
+
+Check = Callable[[], object]
+"""Reads a little from one store; raises when it cannot."""
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """Every store can be read."""
+
+    status: Literal["ready"] = "ready"
+    checks: dict[str, Literal["ok"]]
+
+
+def health_routes(checks: Mapping[str, Check]) -> APIRouter:
+    """Return /healthz, which asks nobody, and /readyz, which asks every store."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", summary="Alive")
+    def alive() -> Alive:
+        """Say that the process answers."""
+        return Alive()
+
+    @router.get("/readyz", response_model=Ready, responses=documented(503), summary="Ready")
+    def ready(request: Request) -> Response | Ready:
+        """Say whether lake and state can be read."""
+        failed = [name for name, check in checks.items() if not _passes(name, check)]
+        if failed:
+            detail = f"cannot be read: {', '.join(failed)}; the server's log says why"
+            return problem(request, 503, "not-ready", "A store cannot be read", detail)
+        return Ready(checks=dict.fromkeys(checks, "ok"))
+
+    return router
+
+
+def _passes(name: str, check: Check) -> bool:
+    try:
+        check()
+    except Exception:
+        log.exception("not ready: %s", name)
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""Every error as one document of RFC 9457, `application/problem+json`. The one place that knows status codes."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from mastery.errors import BadInput, MasteryError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "urn:mastery:problem:"
+
+
+class InvalidPart(BaseModel):
+    """One part of a request that cannot be used."""
+
+    where: str = Field(description="Query parameter or part of the path.")
+    message: str
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str = Field(description="Which kind of problem; the same for every problem of the kind.")
+    title: str = Field(description="The kind in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What went wrong this time, and what to do.")
+    instance: str = Field(description="The path that was asked for.")
+    errors: list[InvalidPart] | None = Field(None, description="Each part of the request that cannot be used.")
+
+
+class ProblemResponse(JSONResponse):
+    """A problem with its media type."""
+
+    media_type = MEDIA_TYPE
+
+
+def problem(request: Request, status: int, kind: str, title: str, detail: str, **more: Any) -> ProblemResponse:
+    """Return the response of one problem."""
+    document = Problem(
+        type=TYPE + kind,
+        title=title,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        errors=more.get("errors"),
+    )
+    return ProblemResponse(document.model_dump(exclude_none=True), status, more.get("headers"))
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's `responses` for these statuses."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema["properties"]["errors"] = {"type": "array", "items": schema.pop("$defs")["InvalidPart"]}
+    return {
+        status: {
+            "description": EXAMPLES[status]["title"],
+            "content": {MEDIA_TYPE: {"schema": schema, "example": EXAMPLES[status]}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make every error that leaves the app a problem document."""
+    app.add_exception_handler(MasteryError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_a_request)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_nobody)
+
+
+def _of_ours(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, MasteryError)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _of_nobody(request, error)
+    return problem(request, error.status, _dashed(type(error).__name__), error.title, str(error))
+
+
+def _of_a_request(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, RequestValidationError)
+    parts = [
+        InvalidPart(
+            where=".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]),
+            message=str(one["msg"]).removeprefix("Value error, "),
+        )
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{part.where}: {part.message}" for part in parts)
+    return problem(request, BadInput.status, "bad-input", BadInput.title, detail, errors=parts)
+
+
+def _of_http(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    detail = {
+        HTTPStatus.NOT_FOUND: "there is no such page; /openapi.json lists what there is",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered here; scores are read with GET",
+    }.get(status, str(error.detail))
+    kind = _dashed(status.phrase.title().replace(" ", ""))
+    return problem(request, status, kind, status.phrase, detail, headers=error.headers)
+
+
+def _of_nobody(request: Request, _error: Exception) -> ProblemResponse:
+    """Answer without anything of the error: what failed is in the server's log."""
+    detail = "the engine failed on this request; its log says why"
+    return problem(request, 500, "internal-error", MasteryError.title, detail)
+
+
+def _dashed(name: str) -> str:
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("-")
+
+
+EXAMPLES: dict[int, dict[str, Any]] = {
+    404: {
+        "type": f"{TYPE}not-found",
+        "title": "Nothing is known under this name",
+        "status": 404,
+        "detail": "no event of student 's_0f343b0931126a20f133d67c2b018a3b' of tenant 'default'; check id and tenant",
+        "instance": "/mastery/S000099",
+    },
+    422: {
+        "type": f"{TYPE}bad-input",
+        "title": "The input cannot be used as it is",
+        "status": 422,
+        "detail": "scorer: unknown scorer 'btk'; did you mean 'bkt'?; known: rule_based, bkt, elo",
+        "instance": "/mastery/S000001",
+        "errors": [
+            {"where": "scorer", "message": "unknown scorer 'btk'; did you mean 'bkt'?; known: rule_based, bkt, elo"}
+        ],
+    },
+    503: {
+        "type": f"{TYPE}not-ready",
+        "title": "A store cannot be read",
+        "status": 503,
+        "detail": "cannot be read: lake; the server's log says why",
+        "instance": "/readyz",
+    },
+}

@@ -1,0 +1,46 @@
+"""The routes: ask, and hand on. Nothing is computed here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from mastery.apps.api.asked import Asked, AskedOfClass, AskedOfStudent, AtDesk, StudentId, TopicId
+from mastery.apps.api.examples import CLASS, HISTORY, STUDENT, example
+from mastery.apps.api.paging import ClassPage, page
+from mastery.apps.api.problems import documented
+from mastery.pipelines.documents import HistoryDocument, StudentDocument
+
+router = APIRouter(prefix="/mastery", tags=["mastery"])
+
+
+@router.get("", responses=example(CLASS) | documented(404, 422), summary="A class")
+def read_class(desk: AtDesk, asked: Annotated[AskedOfClass, Query()]) -> ClassPage:
+    """Return every student and topic of a tenant as last published, the students who need most first."""
+    whole = desk.reader.class_scores(tenant=desk.tenant_of(asked), source=asked.scorer, topics=asked.topic_id)
+    return page(whole, asked.offset, asked.limit)
+
+
+@router.get("/{student_id}", responses=example(STUDENT) | documented(404, 422), summary="One student")
+def read_student(student_id: StudentId, desk: AtDesk, asked: Annotated[AskedOfStudent, Query()]) -> StudentDocument:
+    """Return how well one student masters each topic, how sure that is, and why; the lowest score first."""
+    return desk.reader.student(
+        desk.student(student_id, asked),
+        tenant=desk.tenant_of(asked),
+        as_of_us=desk.moment_us(asked),
+        source=asked.scorer,
+        topics=asked.topic_id,
+    )
+
+
+# A skill's name may hold a slash, so the topic takes what stands between the student and /history.
+@router.get(
+    "/{student_id}/{topic_id:path}/history", responses=example(HISTORY) | documented(404, 422), summary="A history"
+)
+def read_history(
+    student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[Asked, Query()]
+) -> HistoryDocument:
+    """Return a student's score on a topic at the end of each day with activity, oldest first, as last published."""
+    student = desk.student(student_id, asked)
+    return desk.reader.history(student, topic_id, tenant=desk.tenant_of(asked), source=asked.scorer)

@@ -1,0 +1,117 @@
+"""The command `mastery`: its global options, its list of commands, and what an error looks like.
+
+A command is one file in this folder and one line in `COMMANDS`. Its module imports little at the top
+and the rest inside its function, so that `mastery show` does not wait for what only `serve` needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mastery.apps.cli.class_report import class_report
+from mastery.apps.cli.compact import compact
+from mastery.apps.cli.config import config
+from mastery.apps.cli.context import Chosen
+from mastery.apps.cli.demo import demo
+from mastery.apps.cli.export import export
+from mastery.apps.cli.history import history
+from mastery.apps.cli.ingest import ingest
+from mastery.apps.cli.recompute import recompute
+from mastery.apps.cli.rejected import rejected
+from mastery.apps.cli.serve import serve
+from mastery.apps.cli.show import show
+from mastery.apps.cli.simulate import simulate
+from mastery.apps.cli.version import print_version, version
+from mastery.errors import MasteryError
+
+SET_UP, WORK, PEOPLE = "Set up", "Move data", "See scores"
+
+COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    (WORK, ingest),
+    (WORK, recompute),
+    (WORK, rejected),
+    (WORK, export),
+    (WORK, compact),
+    (WORK, simulate),
+    (PEOPLE, show),
+    (PEOPLE, history),
+    (PEOPLE, class_report),
+    (PEOPLE, serve),
+    (SET_UP, demo),
+    (SET_UP, config),
+    (SET_UP, version),
+)
+"""Panel of the help page and function of each command, in the order in which they are listed."""
+
+
+def build() -> typer.Typer:
+    """Return the whole command line: the global options and one command for each line of `COMMANDS`."""
+    app = typer.Typer(
+        name="mastery",
+        help="What students do comes in, how well each masters each topic comes out, with the reasons.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,  # a traceback with local values would show children's answers
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for panel, command in COMMANDS:
+        name = command.__name__.replace("_", "-")
+        app.command(name=name, rich_help_panel=panel)(command)
+    return app
+
+
+def _options(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that holds lake, state and keys. Environment: MASTERY_HOME; otherwise .mastery", metavar="DIR"
+        ),
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
+    context.obj = Chosen(home)
+
+
+class WithoutPandas:
+    """Says that there is no pandas.
+
+    pyarrow imports pandas, where somebody has it installed, only to see whether what it is given comes from there:
+    half a second of `mastery show`, for nothing. No command uses it.
+    """
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        """Refuse pandas and know nothing of any other module."""
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is left out of the command line: it is slow to load", name=name)
+
+
+def main() -> None:
+    """Run the command line. Ends the process with 0, or with the exit code of the error."""
+    sys.meta_path.insert(0, WithoutPandas())
+    try:
+        build()(prog_name="mastery")
+    except MasteryError as error:
+        _tell(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. What is still buffered must not complain on the way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _tell(error: MasteryError) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    # soft_wrap: a message in a log is one line for each thing that is wrong.
+    Console(stderr=True).print(Text("error: ", style="bold red").append(str(error), style="default"), soft_wrap=True)

@@ -1,0 +1,120 @@
+"""What people see: plain lines, tables, bars. Standard output is for results, standard error for all else."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+PIPED_WIDTH = 140
+"""Columns of a line where no terminal says how many it has."""
+
+COLOURS = {
+    "needs_help": "dark_orange3",
+    "developing": "orange3",
+    "proficient": "steel_blue1",
+    "mastered": "dodger_blue1",
+    "not_enough_evidence": "bright_black",
+}
+"""Colour of each band: the dashboard's, as near as a terminal comes."""
+
+WORDS = {
+    "needs_help": "needs help",
+    "developing": "developing",
+    "proficient": "proficient",
+    "mastered": "mastered",
+    "not_enough_evidence": "too little evidence",
+}
+
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def console(*, error: bool = False) -> Console:
+    """Return where to print. A pipe gets wide lines without colours, unless COLUMNS says otherwise."""
+    import os
+
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+    return Console(stderr=error, width=width, highlight=False)
+
+
+def say(message: str) -> None:
+    """Print a line for people on standard error, where it spoils no pipe."""
+    sys.stderr.write(printable(message) + "\n")
+
+
+def printable(text: str) -> str:
+    """Return the text with what a terminal would obey (escape sequences, line ends) written out."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def number(value: int) -> str:
+    """Return a count with its thousands apart."""
+    return f"{value:,}"
+
+
+def hundredths(share: float) -> str:
+    """Return a share in [0, 1] as whole hundredths, rounded down: 0.599 is not yet 60."""
+    return str(int(share * 100 + 1e-9))
+
+
+def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """Return an empty table without lines; the columns named in `right` hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+    return table
+
+
+def band(name: str) -> Text:
+    """Return a band in words, in its colour."""
+    from rich.text import Text
+
+    return Text(WORDS[name], COLOURS[name])
+
+
+def interval_bar(score: float, lower: float, upper: float, name: str, width: int = 20) -> Text:
+    """Return 0 to 1 as a line of `width` characters: the interval drawn through, the score a dot on it."""
+    from rich.text import Text
+
+    def place(share: float) -> int:
+        return min(width - 1, int(share * width))
+
+    first, at, last = place(lower), place(score), place(upper)
+    bar = Text("·" * first, "bright_black")
+    bar.append("━" * (at - first), COLOURS[name])
+    bar.append("●", f"bold {COLOURS[name]}")
+    bar.append("━" * (last - at), COLOURS[name])
+    bar.append("·" * (width - 1 - last), "bright_black")
+    return bar
+
+
+def stacked_bar(counts: dict[str, int], width: int = 24) -> Text:
+    """Return counts by band as one line in the bands' colours."""
+    from rich.text import Text
+
+    bar = Text()
+    total = sum(counts.values())
+    if total == 0:
+        return bar
+    marks = {"needs_help": "█", "developing": "▓", "proficient": "▒", "mastered": "░", "not_enough_evidence": "·"}
+    so_far = 0
+    for name, mark in marks.items():
+        first = round(width * so_far / total)
+        so_far += counts.get(name, 0)
+        bar.append(mark * (round(width * so_far / total) - first), COLOURS[name])
+    return bar
+
+
+def sparkline(shares: list[float], width: int = 60) -> str:
+    """Return shares in [0, 1] as small blocks, the newest last; of more than `width` the last ones."""
+    return "".join(SPARKS[min(len(SPARKS) - 1, int(share * len(SPARKS)))] for share in shares[-width:])

@@ -1,0 +1,44 @@
+"""`mastery history`: one student's score on one topic over time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson, Scorer, Student, Tenant
+
+
+def history(
+    context: typer.Context,
+    student: Student,
+    topic: Annotated[str, typer.Argument(help="Topic id.", metavar="TOPIC")],
+    scorer: Scorer = None,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a student's score on a topic at the end of each day with activity, as last published."""
+    from mastery.apps.engine import Engine
+
+    engine = Engine.connect(settings(context), create=False)
+    document = engine.history(student, topic, scorer=scorer, tenant=tenant)
+    if as_json:
+        typer.echo(document.model_dump_json(indent=2))
+        return
+
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, hundredths, interval_bar, plain_table, printable, sparkline
+    from mastery.insight.bands import band_of
+
+    out = console()
+    title = document.topic_id if document.title is None else f"{document.title} ({document.topic_id})"
+    out.print(Text(f"{printable(title)}, student {document.student_id}", "bold"))
+    out.print(Text(f"{document.score_source}  {sparkline([one.mastery_score for one in document.points])}\n"))
+    table = plain_table("day", "score", "0 to 100, 90 % sure", "graded so far", right=("score", "graded so far"))
+    for point in document.points:
+        name = band_of(point.mastery_score, point.evidence_count, 1)
+        bar = interval_bar(point.mastery_score, point.lower, point.upper, name, 40)
+        table.add_row(str(point.day), hundredths(point.mastery_score), bar, str(point.evidence_count))
+    out.print(table)

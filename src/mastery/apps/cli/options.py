@@ -1,0 +1,27 @@
+"""Options that more than one command takes, said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+
+Tenant = Annotated[
+    str | None, typer.Option(help="Institution that scopes all ids; the one of the settings when left out.")
+]
+
+Scorer = Annotated[
+    str | None, typer.Option(help="Whose score: rule_based, bkt or elo; the one of the settings when left out.")
+]
+
+AsOf = Annotated[
+    str,
+    typer.Option(
+        help="At this moment: now, latest (the newest event), a date (the end of that UTC day) or an ISO time.",
+        metavar="TIME",
+    ),
+]
+
+Student = Annotated[str, typer.Argument(help="Student: the source's own id, or the pseudonym s_….", metavar="STUDENT")]

@@ -1,0 +1,80 @@
+"""`mastery recompute`: every score anew, from the lake."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson, AsOf
+from mastery.errors import BadInput, did_you_mean
+
+if TYPE_CHECKING:
+    from mastery.apps.engine import Engine
+    from mastery.pipelines.recompute import RecomputeReport
+
+ENGINES = ("local",)
+
+
+def recompute(
+    context: typer.Context,
+    as_of: AsOf = "now",
+    engine: Annotated[str, typer.Option(help="Where it runs: local, on this machine.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Workers; the number of the settings when left out.", min=1, max=1024)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute every score anew from the lake: ledger, features, scores with reasons, history."""
+    from mastery.apps.engine import Engine
+    from mastery.insight.freshness import staleness_note
+
+    if engine not in ENGINES:
+        raise BadInput(f"unknown engine {engine!r}{did_you_mean(engine, list(ENGINES))}; known: {', '.join(ENGINES)}")
+    connected = Engine.connect(settings(context), create=False)
+    report = run(connected, as_of, workers)
+    note = staleness_note(report.newest_event_us, report.as_of_us)
+    if as_json:
+        typer.echo(json.dumps(as_document(report) | {"notes": [] if note is None else [note]}, ensure_ascii=False))
+        return
+    show_report(report)
+    if note is not None:
+        typer.echo(f"\nnote: {note}")
+
+
+def run(engine: Engine, as_of: str, workers: int | None = None) -> RecomputeReport:
+    """Recompute behind a progress bar and return what it went through."""
+    from mastery.apps.progress import progress
+    from mastery.tables import EVENTS
+
+    with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
+        return engine.recompute(as_of, workers=workers, progress=bar.advance)
+
+
+def as_document(report: RecomputeReport) -> dict[str, object]:
+    """Return the report in JSON's types; instants in ISO 8601."""
+    from mastery.apps.as_of import instant
+
+    document: dict[str, object] = asdict(report)
+    newest = report.newest_event_us
+    document["as_of"] = instant(report.as_of_us).isoformat()
+    document["newest_event"] = None if newest is None else instant(newest).isoformat()
+    document["topics_without_metadata"] = sorted(topic for topic in report.topics_without_metadata)
+    del document["as_of_us"], document["newest_event_us"]
+    return document
+
+
+def show_report(report: RecomputeReport) -> None:
+    """Print what a recompute went through."""
+    from mastery.apps.as_of import instant
+    from mastery.apps.cli.console import number
+
+    later = f", {number(report.events_later)} later ones left out" if report.events_later else ""
+    typer.echo(
+        f"{number(report.events)} events{later} of {number(report.students)} students, "
+        f"{number(report.student_topics)} student-topics, {number(report.days)} active days\n"
+        f"as of {instant(report.as_of_us):%-d %B %Y %H:%M} UTC, model {report.model_version}"
+    )

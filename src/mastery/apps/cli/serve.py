@@ -1,0 +1,68 @@
+"""`mastery serve`: the API and the dashboard on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.errors import BadInput
+
+if TYPE_CHECKING:
+    from mastery.settings import Settings
+
+NEEDS = {"api": ("fastapi", "uvicorn"), "dashboard": ("streamlit", "altair", "httpx")}
+"""Extra → what it brings."""
+
+
+def serve(
+    context: typer.Context,
+    dashboard: Annotated[bool, typer.Option(help="Start the dashboard too.")] = True,
+    wait_s: Annotated[float, typer.Option(help="Give up when they are not ready after so long.", min=1)] = 60.0,
+) -> None:
+    """Start the API and the dashboard on this machine, and end both on Ctrl-C."""
+    import sys
+
+    from mastery.apps.children import Child, run_until_interrupted
+
+    chosen = settings(context)
+    _check_extras(["api", "dashboard"] if dashboard else ["api"])
+    _say_what_is_there(chosen)
+    home = {"MASTERY_HOME": str(chosen.home)}
+    children = [Child("API", [sys.executable, "-m", "mastery.apps.api"], chosen.api.url, "/readyz", home, "api.port")]
+    if dashboard:
+        from mastery.apps.dashboard.server import command
+
+        line = command(chosen)
+        children.append(Child("dashboard", line, chosen.dashboard.url, "/_stcore/health", home, "dashboard.port"))
+    run_until_interrupted(children, wait_s, typer.echo)
+
+
+def _check_extras(wanted: list[str]) -> None:
+    from importlib.util import find_spec
+
+    missing = {extra: [name for name in NEEDS[extra] if find_spec(name) is None] for extra in wanted}
+    lacking = [extra for extra, names in missing.items() if names]
+    if lacking:
+        names = ", ".join(name for extra in lacking for name in missing[extra])
+        raise BadInput(
+            f"not installed: {names}; install the extra{'s' if len(lacking) > 1 else ''} {' and '.join(lacking)}: "
+            f"`make setup` in a checkout, or pip install 'student-mastery-engine[{','.join(lacking)}]'"
+        )
+
+
+def _say_what_is_there(chosen: Settings) -> None:
+    """Make the lake, and say so when there is nothing in it: the dashboard would only show how to begin."""
+    from mastery.apps.cli.console import say
+    from mastery.apps.cli.demo import HOME, MARK
+    from mastery.apps.engine import Engine
+    from mastery.tables import EVENTS, GOLD
+
+    engine = Engine.connect(chosen)
+    if not engine.lake.count(EVENTS):
+        say(f"note: {chosen.lake} holds no events yet; `mastery ingest FILE...` reads some in")
+        if (HOME / MARK).is_file() and chosen.home.resolve() != HOME.resolve():
+            say(f"note: to see the school of the demo: mastery --home {HOME} serve")
+    elif not engine.lake.count(GOLD):
+        say("note: no scores are published yet; `mastery recompute` computes them")

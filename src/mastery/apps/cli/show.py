@@ -1,0 +1,169 @@
+"""`mastery show`: one student's scores, how sure they are, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson, AsOf, Scorer, Student, Tenant
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mastery.pipelines.documents import StudentDocument, TagDocument, TopicDocument
+
+
+UNSURE = "not_enough_evidence"
+LEVELS = ("course", "subject", "chapter")
+NAMED = 4
+"""So many topics are named after a tag."""
+
+
+def show(
+    context: typer.Context,
+    student: Student,
+    topic: Annotated[list[str] | None, typer.Option(help="Only this topic, in full; may be repeated.")] = None,
+    as_of: AsOf = "now",
+    scorer: Scorer = None,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how well one student masters each topic, how sure that is, and why; the lowest score first."""
+    from mastery.apps.engine import Engine
+
+    engine = Engine.connect(settings(context), create=False)
+    document = engine.student(student, topics=topic, as_of=as_of, scorer=scorer, tenant=tenant)
+    if as_json:
+        typer.echo(document.model_dump_json(indent=2))
+        return
+    show_student(document, in_full=topic is not None)
+
+
+def show_student(document: StudentDocument, *, in_full: bool, most: int | None = None) -> None:
+    """Print a student: topics with reasons, what stands out, units, notes.
+
+    `in_full` prints every factor of each topic; `most` only so many topics, the lowest scores.
+    """
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, printable
+
+    out = console()
+    out.print(Text(f"Student {document.student_id}", "bold"))
+    out.print(
+        Text(
+            f"{printable(document.tenant)} · as of {document.as_of:%-d %B %Y %H:%M} UTC · {document.score_source} · "
+            f"model {document.model_version}\n",
+            "bright_black",
+        )
+    )
+    _topics(out, document.topics[:most])
+    if most is not None and len(document.topics) > most:
+        out.print(Text(f"… and {len(document.topics) - most} topics with higher scores", "bright_black"))
+    if in_full:
+        for topic in document.topics:
+            _in_full(out, topic)
+    else:
+        _stand_out(out, "Strengths", [(one, tag) for one in document.topics for tag in one.strengths])
+        _stand_out(out, "Weaknesses", [(one, tag) for one in document.topics for tag in one.weaknesses])
+    _rollups(out, document)
+    for note in document.notes:
+        out.print(Text(f"\nnote: {printable(note)}", "yellow"), soft_wrap=True)
+
+
+def name(topic: TopicDocument) -> str:
+    """Return what people call a topic."""
+    from mastery.apps.cli.console import printable
+
+    return printable(topic.topic_id if topic.title is None else topic.title)
+
+
+def why(topic: TopicDocument) -> str:
+    """Return the reasons for a score in a row, or that there is too little to judge."""
+    factors = topic.explanation.factors
+    if topic.band == UNSURE or not factors:
+        return topic.explanation.summary
+    return "; ".join(factor.text for factor in factors)
+
+
+def _topics(out: Console, topics: list[TopicDocument]) -> None:
+    from rich.text import Text
+
+    from mastery.apps.cli.console import band, hundredths, interval_bar, plain_table, printable
+
+    table = plain_table("topic", "score", "0 to 100, 90 % sure", "band", "graded", "why", right=("score", "graded"))
+    for one in topics:
+        unsure = one.band == UNSURE
+        score = Text("–" if unsure else hundredths(one.mastery_score), "bold")
+        label = band(one.band)
+        if one.override is not None:
+            label.append(f"\nteacher says {hundredths(one.override.score)}", "italic default")
+        table.add_row(
+            Text(name(one)),
+            score,
+            interval_bar(one.mastery_score, one.lower, one.upper, one.band),
+            label,
+            str(one.evidence_count),
+            Text(printable(why(one))),
+        )
+    out.print(table)
+
+
+def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDocument]]) -> None:
+    """Print the kinds of tags, each with its words and the topics that bear it."""
+    from rich.text import Text
+
+    from mastery.apps.cli.console import plain_table, printable
+
+    if not found:
+        return
+    out.print(Text(f"\n{title}", "bold"))
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for topic, tag in found:
+        kinds.setdefault(tag.name, {}).setdefault(tag.text, []).append(name(topic))
+    table = plain_table("", "", "")
+    table.show_header = False
+    for kind, texts in kinds.items():
+        for at, (text, topics) in enumerate(texts.items()):
+            more = f" and {len(topics) - NAMED} more" if len(topics) > NAMED else ""
+            title = Text(f"  {kind.replace('_', ' ')}" if at == 0 else "", "bold")
+            table.add_row(title, Text(", ".join(topics[:NAMED]) + more), Text(printable(text)))
+    out.print(table)
+
+
+def _in_full(out: Console, topic: TopicDocument) -> None:
+    from rich.text import Text
+
+    from mastery.apps.cli.console import hundredths, plain_table, printable
+
+    out.print(Text(f"\n{name(topic)}", "bold"))
+    scale = "log-odds" if topic.explanation.scale == "log_odds" else "points of the score"
+    table = plain_table("factor", scale, "what was seen", right=(scale,))
+    texts = {factor.name: factor.text for factor in topic.explanation.factors}
+    for part, value in sorted(topic.explanation.parts.items(), key=lambda one: -abs(one[1])):
+        table.add_row(part.replace("_", " "), f"{value:+.3f}", Text(printable(texts.get(part, ""))))
+    table.add_section()
+    table.add_row("together", f"{sum(topic.explanation.parts.values()):+.3f}", "")
+    out.print(table)
+    for tag in [*topic.strengths, *topic.weaknesses]:
+        out.print(Text(f"  {tag.name.replace('_', ' ')}: ", "bold").append(printable(tag.text), "not bold"))
+    others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())
+    out.print(Text(f"  all scorers: {others}", "bright_black"))
+
+
+def _rollups(out: Console, document: StudentDocument) -> None:
+    from rich.text import Text
+
+    from mastery.apps.cli.console import band, hundredths, plain_table, printable
+
+    if not document.rollups:
+        return
+    out.print()
+    table = plain_table("unit", "", "score", "band", "topics", "graded", right=("score", "topics", "graded"))
+    for one in sorted(document.rollups, key=lambda one: LEVELS.index(one.level)):
+        score = "–" if one.mastery_score is None else hundredths(one.mastery_score)
+        topics = f"{one.topics} of {one.topics_known}"
+        table.add_row(one.level, Text(printable(one.name)), score, band(one.band), topics, str(one.evidence_count))
+    out.print(table)

@@ -1,0 +1,108 @@
+"""Pieces of the page as HTML: tiles, legend, one topic with its reasons. Every text from outside is escaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from mastery.apps.dashboard.look import BANDS, THRESHOLDS
+
+Document = dict[str, Any]
+
+SHORT = 10
+"""Letters of a pseudonym that are shown in a table: `s_` and eight digits, of which 1 in 4,000,000,000 meet."""
+
+NO_BAND = "not_enough_evidence"
+
+
+def short(student_id: str) -> str:
+    """Return the beginning of a pseudonym, enough to tell the students of a class apart."""
+    return student_id[:SHORT]
+
+
+def hundredths(share: float) -> str:
+    """Return a share in [0, 1] as whole hundredths, rounded down: 0.599 is not yet 60."""
+    return str(int(share * 100 + 1e-9))
+
+
+def day(text: str) -> str:
+    """Return the day of an instant in ISO 8601, as people write it."""
+    return f"{datetime.fromisoformat(text):%-d %B %Y}"
+
+
+def chip(band: str) -> str:
+    """Return a band as a coloured label."""
+    look = BANDS[band]
+    hatched = " m-hatched" if band == NO_BAND else ""
+    return f'<span class="m-chip{hatched}" style="background-color:{look.fill};color:{look.ink}">{look.label}</span>'
+
+
+def legend() -> str:
+    """Return the bands with their colours and what they mean."""
+    entries = [
+        f'<span><span class="m-swatch{" m-hatched" if name == NO_BAND else ""}" style="background-color:{band.fill}">'
+        f"</span>{band.label} ({band.meaning})</span>"
+        for name, band in BANDS.items()
+    ]
+    return f'<div class="m-legend">{"".join(entries)}</div>'
+
+
+def tiles(numbers: Iterable[tuple[str, str]]) -> str:
+    """Return numbers with their names, side by side."""
+    shown = [
+        f'<div class="m-tile"><b>{escape(number)}</b><span class="m-faint">{escape(name)}</span></div>'
+        for number, name in numbers
+    ]
+    return f'<div class="m-tiles">{"".join(shown)}</div>'
+
+
+def class_tiles(document: Document) -> str:
+    """Return the numbers of a class."""
+    bands = Counter(row["band"] for row in document["scores"])
+    in_need = len({row["student_id"] for row in document["scores"] if row["band"] == "needs_help"})
+    judged = sum(bands.values()) - bands[NO_BAND]
+    return tiles(
+        [
+            (f"{document['students_total']:,}", "students"),
+            (f"{len(document['topics']):,}", "topics"),
+            (f"{in_need:,}", "students need help somewhere"),
+            (f"{bands['needs_help']:,} of {judged:,}", "student-topics need help"),
+            (f"{bands[NO_BAND]:,}", "rest on too little evidence"),
+        ]
+    )
+
+
+def topic(document: Document) -> str:
+    """Return one topic of a student: name, band, score with its interval, why, and what stands out."""
+    band = document["band"]
+    look = BANDS[band]
+    unsure = band == NO_BAND
+    score, lower, upper = (document[name] for name in ("mastery_score", "lower", "upper"))
+    number = "–" if unsure else hundredths(score)
+    between = (hundredths(lower), hundredths(upper))
+    colour = "#9aa3ad" if unsure else look.fill
+    marks = "".join(f'<span class="m-mark" style="left:{100 * at:g}%"></span>' for at in THRESHOLDS)
+    tags = "".join(
+        f'<span class="m-tag" title="{escape(tag["text"])}">{sign} {escape(tag["name"].replace("_", " "))}</span>'
+        for sign, kind in (("▲", "strengths"), ("▼", "weaknesses"))
+        for tag in document[kind]
+    )
+    override = document["override"]
+    said = "" if override is None else f'<span class="m-tag">teacher: {hundredths(override["score"])}</span>'
+    return (
+        f'<div class="m-topic"><div class="m-head"><span><span class="m-name">{escape(_name(document))}</span> '
+        f"{chip(band)}</span>"
+        f'<span class="m-score">{number} <small>{between[0]}–{between[1]}</small></span></div>'
+        f'<div class="m-bar" role="img" aria-label="score {number}, between {between[0]} and {between[1]}">'
+        f"{marks}"
+        f'<span class="m-range" style="left:{100 * lower:.2f}%;width:{100 * (upper - lower):.2f}%;background:{colour}">'
+        f'</span><span class="m-point" style="left:{100 * score:.2f}%;background:{colour}"></span></div>'
+        f'<div class="m-why">{escape(document["explanation"]["summary"])}</div>{said}{tags}</div>'
+    )
+
+
+def _name(document: Document) -> str:
+    return document["title"] if document["title"] is not None else document["topic_id"]

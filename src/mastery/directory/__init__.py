@@ -1,0 +1,1 @@
+"""Where people live: the one place that knows an institution's own ids."""

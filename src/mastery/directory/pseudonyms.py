@@ -1,0 +1,144 @@
+"""Pseudonyms: what a student or teacher is called everywhere behind our door.
+
+`s_` or `t_` and the first 32 hex digits of HMAC-SHA256 (RFC 2104) over tenant, id and role. Without the
+key nobody can go from a pseudonym to a person, nor test a guess.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+import stat
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import SecretStr
+
+from mastery.errors import BadInput
+
+KEY_BYTES = 32
+
+_STUDENT, _TEACHER = "s", "t"
+_PSEUDONYM = re.compile(r"s_[0-9a-f]{32}")
+_NO_TEXTS = pa.array([], pa.string())
+_TOO_OPEN = stat.S_IRWXG | stat.S_IRWXO
+
+
+def load_or_create_key(path: Path, configured: SecretStr | None) -> bytes:
+    """Return the 32 bytes of the pseudonym key: the configured one, else the file's, else a new one.
+
+    A new key is random and is written as hex into ``path``, readable by its owner alone. No message
+    holds any part of a key.
+    """
+    if configured is not None:
+        return _decode(configured.get_secret_value(), "the configured pseudonym key")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = secrets.token_bytes(KEY_BYTES)
+    # a whole file is linked into place, so that of two first users both read one and the same key
+    written = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    if not path.exists():
+        handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(key.hex() + "\n")
+        try:
+            os.link(written, path)
+        except FileExistsError:
+            pass
+        finally:
+            written.unlink()
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _TOO_OPEN:
+        raise BadInput(
+            f"{path}: the pseudonym key can be read by others (mode {mode:04o}); expected 0600: "
+            f"run `chmod 600 {path}`, and think about who has read it"
+        )
+    return _decode(path.read_text(encoding="ascii", errors="replace"), str(path))
+
+
+def _decode(text: str, where: str) -> bytes:
+    try:
+        key = bytes.fromhex(text.strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise BadInput(
+            f"{where}: does not hold a key; expected {2 * KEY_BYTES} hex digits: restore it from your backup "
+            "(a new key would make every student a stranger to the lake)"
+        )
+    return key
+
+
+class Pseudonyms:
+    """Pseudonyms under one key. Equal ids of two tenants, and of a student and a teacher, never meet."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise BadInput(f"a pseudonym key of {len(key)} bytes; expected {KEY_BYTES}: see load_or_create_key")
+        self._key = key
+        self._known: dict[tuple[str, str], tuple[pa.Array, pa.Array]] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return "Pseudonyms(key=…)"
+
+    def students(self, tenant: str, ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Return the students' pseudonyms, dictionary-encoded; null stays null. Each distinct id is hashed once."""
+        return self._many(_STUDENT, tenant, ids)
+
+    def teachers(self, tenant: str, ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Return the teachers' pseudonyms, dictionary-encoded; null stays null."""
+        return self._many(_TEACHER, tenant, ids)
+
+    def student(self, tenant: str, student_id: str) -> str:
+        """Return one student's pseudonym. What already is a pseudonym is passed through, so people may type either."""
+        if _PSEUDONYM.fullmatch(student_id):
+            return student_id
+        return self._one(_STUDENT, tenant, student_id)
+
+    def fingerprints(self, texts: Sequence[bytes]) -> list[int]:
+        """Return a signed 64-bit number for each text, the same for the same text, that tells nothing of it."""
+        digests = (hmac.digest(self._key, b"text" + text, "sha256") for text in texts)
+        return [int.from_bytes(digest[:8], "big", signed=True) for digest in digests]
+
+    def _one(self, role: str, tenant: str, person: str) -> str:
+        scope, own = tenant.encode(), person.encode()
+        # each part after its length: ("a", "bc") and ("ab", "c") are two people
+        message = b"".join([len(scope).to_bytes(4, "big"), scope, len(own).to_bytes(4, "big"), own, role.encode()])
+        digest = hmac.digest(self._key, message, "sha256")
+        return f"{role}_{digest.hex()[:32]}"
+
+    def _many(self, role: str, tenant: str, ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        if isinstance(ids, pa.ChunkedArray):
+            return pa.chunked_array(
+                [self._many(role, tenant, chunk) for chunk in ids.chunks], pa.dictionary(pa.int32(), pa.string())
+            )
+        if not pa.types.is_dictionary(ids.type):
+            ids = ids.cast(pa.string()).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(
+            ids.indices.cast(pa.int32()), self._distinct(role, tenant, ids.dictionary)
+        )
+
+    def _distinct(self, role: str, tenant: str, people: pa.Array) -> pa.Array:
+        """Return the pseudonym of each, looking up those met before: 200,000 in 20 ms, and hashing the others."""
+        with self._lock:
+            known, names = self._known.get((role, tenant), (_NO_TEXTS, _NO_TEXTS))
+        place = pc.index_in(people, known)
+        strangers = people.filter(pc.and_(place.is_null(), people.is_valid()))
+        if len(strangers) == 0:
+            return names.take(place)
+        strangers = strangers.unique()
+        given = pa.array([self._one(role, tenant, person) for person in strangers.to_pylist()], pa.string())
+        known, names = pa.concat_arrays([known, strangers]), pa.concat_arrays([names, given])
+        with self._lock:
+            # two threads that learn of new people at once: one of them will be asked again, and no harm is done
+            self._known[role, tenant] = known, names
+        return names.take(pc.index_in(people, known))

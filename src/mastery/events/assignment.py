@@ -1,0 +1,52 @@
+"""Assignments: one row is one graded submission, over one topic or several."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.events.rows import Rows
+from mastery.events.source import MOST, SHARES, STUDENT, TIME_SPENT, TIMESTAMP, Column, Source, own_ids
+from mastery.events.values import mask
+from mastery.tables import STRINGS
+
+
+def shape(rows: Rows) -> dict[str, pa.Array]:
+    """An assignment is one attempt with a fraction of a success; its first topic stands before the others."""
+    topics = rows["topic_ids"]
+    several = mask(pc.greater(pc.list_value_length(topics), 1))
+    others = pc.list_slice(topics, 1) if several.any() else pa.nulls(rows.n, STRINGS)
+    if several.any():
+        others = pc.if_else(pa.array(several), others, pa.scalar(None, STRINGS))
+    # list_element refuses a null, so those lists get one element to show
+    first = pc.list_element(pc.fill_null(topics, pa.scalar([""], STRINGS)), 0)
+    first = pc.if_else(topics.is_valid(), first, pa.scalar(None, pa.string()))
+    return {
+        "topic_id": first.dictionary_encode(),
+        "other_topic_ids": others,
+        "item_id": rows["assignment_id"],
+        "attempts": rows.constant(1),
+        "success_ppm": rows.millionths("score_pct"),
+        "duration_ms": rows.milliseconds("time_spent_sec"),
+        "attempt_number": rows["attempt_number"],
+    }
+
+
+ASSIGNMENT = Source(
+    name="assignments",
+    kind="assignment",
+    doc="One graded submission of one assignment.",
+    columns=(
+        STUDENT,
+        Column("assignment_id", "id", "the assignment", "column"),
+        Column("topic_ids", "ids", "its topics: `a|b|c`, a JSON list or a list", "column"),
+        Column("score_pct", "number", "share of the points reached", "column", low=0, high=1, units=SHARES),
+        TIMESTAMP,
+        TIME_SPENT,
+        Column("attempt_number", "whole", "which submission of it this is, from 1", low=0, high=MOST),
+        *own_ids("submission_id", "event_id"),
+    ),
+    shape=shape,
+    outcome="score_pct",
+    own_id=("event_id", "submission_id"),
+)

@@ -1,0 +1,36 @@
+"""Teacher feedback: one row is one judgement of one student on one topic."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from mastery.events.rows import Rows
+from mastery.events.source import STUDENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+
+
+def shape(rows: Rows) -> dict[str, pa.Array]:
+    """A judgement is one attempt with the score as its success."""
+    return {
+        "teacher_id": rows["teacher_id"],
+        "attempts": rows.constant(1),
+        "success_ppm": rows.millionths("score"),
+        "reason": rows["reason"],
+    }
+
+
+FEEDBACK = Source(
+    name="teacher_feedback",
+    kind="feedback",
+    doc="One teacher's judgement of one student on one topic.",
+    columns=(
+        Column("teacher_id", "id", "the institution's id of the teacher", "value", private=True),
+        STUDENT,
+        TOPIC,
+        Column("score", "number", "mastery as the teacher sees it, from 0 to 1", "column", low=0, high=1),
+        TIMESTAMP,
+        Column("reason", "text", "in the teacher's words", private=True),
+        *own_ids("event_id"),
+    ),
+    shape=shape,
+    outcome="score",
+)

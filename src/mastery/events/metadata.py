@@ -1,0 +1,95 @@
+"""Course metadata: topics and items. Rows are merged by key; the last one read wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from mastery.events.rows import Rows
+from mastery.events.source import Column, Source
+from mastery.tables import ITEMS, TOPICS
+
+SHOWN = 5
+"""So many names are given in a note."""
+
+
+def shape_topics(rows: Rows) -> dict[str, pa.Array]:
+    """Return the columns of TOPICS, as they are."""
+    return {name: rows[name] for name in TOPICS.schema.names if name != "tenant"}
+
+
+def shape_items(rows: Rows) -> dict[str, pa.Array]:
+    """Return the columns of ITEMS: a question is an item."""
+    return {"item_id": rows["question_id"]} | {name: rows[name] for name in ("topic_id", "difficulty", "kind")}
+
+
+TOPIC_METADATA = Source(
+    name="topics",
+    kind=TOPICS.name,
+    doc="One topic and its place in the course.",
+    columns=(
+        Column("topic_id", "id", "the topic", "value"),
+        Column("title", "text", "as people call it"),
+        Column("chapter", "text", "the chapter it is in"),
+        Column("subject", "text", "the subject the chapter is in"),
+        Column("course", "text", "the course the subject is in"),
+        Column("prerequisites", "ids", "topics to be learnt before it: `a|b|c`, a JSON list or a list"),
+        Column("difficulty_estimate", "number", "0 is easy, 1 is hard", low=0, high=1),
+        Column("content_length", "number", "minutes of content", low=0),
+    ),
+    shape=shape_topics,
+    marks=frozenset({"topic_id", "title"}),
+    metadata=True,
+)
+
+ITEM_METADATA = Source(
+    name="items",
+    kind=ITEMS.name,
+    doc="One item (question) and its topic.",
+    columns=(
+        Column("question_id", "id", "the item", "value"),
+        Column("topic_id", "id", "its topic", "column"),
+        Column("difficulty", "number", "0 is easy, 1 is hard", low=0, high=1),
+        Column("kind", "text", "what sort of item it is"),
+    ),
+    shape=shape_items,
+    metadata=True,
+)
+
+
+def prerequisite_notes(prerequisites: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what is odd about the prerequisites of a tenant's topics: unknown ones, and circles."""
+    unknown = sorted({needed for many in prerequisites.values() for needed in many if needed not in prerequisites})
+    notes = []
+    if unknown:
+        notes.append(
+            f"{len(unknown)} prerequisites are no topics of `topics` and are ignored: {', '.join(unknown[:SHOWN])}"
+            + (", …" if len(unknown) > SHOWN else "")
+        )
+    circle = _circle(prerequisites)
+    if circle:
+        notes.append(f"prerequisites go round in a circle: {' → '.join(circle)}; no topic of it can come first")
+    return notes
+
+
+def _circle(prerequisites: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the topics of one circle, the first again at its end; empty when there is none."""
+    done: set[str] = set()
+    for start in sorted(prerequisites):
+        path: list[str] = []
+        on_path: dict[str, int] = {}
+        todo: list[tuple[str, bool]] = [(start, False)]
+        while todo:
+            topic, leave = todo.pop()
+            if leave:
+                done.add(topic)
+                del on_path[path.pop()]
+            elif topic in on_path:
+                return [*path[on_path[topic] :], topic]
+            elif topic not in done:
+                on_path[topic] = len(path)
+                path.append(topic)
+                todo.append((topic, True))
+                todo.extend((needed, False) for needed in prerequisites.get(topic, ()))
+    return []

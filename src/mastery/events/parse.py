@@ -1,0 +1,210 @@
+"""From rows as a source wrote them to events. Pure: nothing is read but what comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.errors import BadInput, did_you_mean
+from mastery.events.identity import OWN_ID, REPLACES
+from mastery.events.moments import EPOCH_UNITS
+from mastery.events.rows import Rows
+from mastery.events.source import Source
+from mastery.events.tally import Tally
+from mastery.events.values import CODES, mask
+from mastery.tables import EVENTS, TABLES, UNASSIGNED, UTC
+
+EARLIEST_US = 631_152_000_000_000
+"""1990-01-01T00:00:00Z. What is earlier is a clock that was never set, or another unit."""
+
+AHEAD = timedelta(minutes=5)
+"""Clocks may be so far ahead of ours."""
+
+MADE_LATER = ("bucket", "event_id_hi", "event_id_lo", "body_hash", "replaces_hi", "replaces_lo")
+"""Columns of EVENTS that need pseudonyms first; see `mastery.events.identity.identify`."""
+
+FIELDS = pa.schema(
+    [
+        *[
+            pa.field(field.name, CODES if pa.types.is_string(field.type) and field.name != "reason" else field.type)
+            for field in EVENTS.schema
+            if field.name not in MADE_LATER
+        ],
+        pa.field(OWN_ID, pa.string()),
+        pa.field(REPLACES, pa.string()),
+    ]
+)
+"""The columns of parsed events, student and teacher ids still the institution's own."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What became of n rows: each is in `rows` or in `rejected`, once.
+
+    Attributes:
+        rows: Events in the columns `FIELDS`; of a metadata table, rows in that table's own columns.
+        places: int64. Which of the n rows each of `rows` came from, ascending.
+        rejected: Columns `mastery.events.rows.REFUSED`, ascending by `row`.
+        tally: What is worth telling.
+    """
+
+    rows: pa.Table
+    places: npt.NDArray[np.int64]
+    rejected: pa.Table
+    tally: Tally
+
+
+def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
+    """Raise BadInput for a declared unit that no column of these tables, or no unit of the column, goes by."""
+    choices: dict[str, list[str]] = {}
+    for source in sources:
+        for column in source.columns:
+            names = list(EPOCH_UNITS) if column.kind == "moment" else list(column.units)
+            if names:
+                choices[column.name] = names
+    for name, unit in units.items():
+        if name not in choices:
+            raise BadInput(
+                f"units: {name!r} is no column with a choice of units{did_you_mean(name, list(choices))}; "
+                f"such columns are {', '.join(choices) or 'none here'}"
+            )
+        if unit not in choices[name]:
+            raise BadInput(
+                f"units: {name} cannot be in {unit!r}; expected one of {', '.join(choices[name])}"
+                f"{did_you_mean(unit, choices[name])}"
+            )
+
+
+def parse(
+    source: Source,
+    raw: pa.Table,
+    *,
+    tenant: str,
+    units: Mapping[str, str],
+    timezone: str | None,
+    now: datetime,
+    known_topics: frozenset[str] | None = None,
+    origin: str | None = None,
+) -> Parsed:
+    """Return the events (or metadata rows) in `raw`, and the rows that are none and why.
+
+    Args:
+        source: The table that `raw` is a piece of.
+        raw: Columns named as the source's, of any type; unknown ones are ignored.
+        tenant: The institution.
+        units: Column → declared unit, for columns that are not in their default one.
+        timezone: Where clocks without a zone stand; None is UTC.
+        now: When the rows were received, with a zone.
+        known_topics: Topics of the metadata; None when not to be compared.
+        origin: Name of the file or stream, for the column `source`.
+    """
+    rows = Rows(source, raw, units, timezone)
+    made = source.shape(rows)
+    if source.metadata:
+        table = _metadata(source, rows, made, tenant)
+    else:
+        _check_outcome(rows)
+        made.setdefault("occurred_at", rows["timestamp"])
+        _check_times(rows, made["occurred_at"], now)
+        table = _events(rows, made, tenant, now, origin)
+    refused = rows.refused()
+    if refused.any():
+        table = table.filter(pa.array(~refused))
+    return Parsed(table, np.flatnonzero(~refused), rows.refusals(), _tally(rows, table, known_topics))
+
+
+def _check_outcome(rows: Rows) -> None:
+    source = rows.source
+    assert source.outcome is not None
+    replaces = rows["replaces"]
+    without = mask(rows[source.outcome].is_null())
+    if without.any():
+        without &= mask(replaces.is_null())
+        rows.unusable[source.outcome] += int((without & ~rows.refused()).sum())
+        rows.refuse(without, source.outcome, "no_outcome", "is empty, so the row says nothing of how it went")
+    if replaces.null_count < rows.n:
+        itself = mask(pc.equal(_own_id(rows).cast(pa.string()), replaces.cast(pa.string())))
+        rows.refuse(itself, "replaces", "replaces_itself", "is the row's own id; a correction needs an id of its own")
+
+
+def _check_times(rows: Rows, occurred_at: pa.Array, now: datetime) -> None:
+    if rows.n == occurred_at.null_count:
+        return
+    us = np.asarray(pc.fill_null(occurred_at.cast(pa.int64()), EARLIEST_US), np.int64)
+    latest_us = pa.scalar(now + AHEAD, UTC).cast(pa.int64()).as_py()
+    if int(us.max()) > latest_us:
+        rows.refuse(
+            us > latest_us, "timestamp", "future", "is in the future, more than 5 minutes after it was received"
+        )
+    if int(us.min()) < EARLIEST_US:
+        rows.refuse(us < EARLIEST_US, "timestamp", "too_old", "is before 1990: a clock never set, or another unit")
+
+
+def _own_id(rows: Rows) -> pa.Array:
+    return pc.coalesce(*[rows[name].cast(pa.string()) for name in rows.source.own_id])
+
+
+def _constant(n: int, value: str | None) -> pa.Array:
+    if value is None:
+        return pa.nulls(n, CODES)
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
+
+
+def _assigned(topics: pa.Array) -> pa.Array:
+    """Return the topics, null as `UNASSIGNED`."""
+    if topics.null_count == 0:
+        return topics
+    codes = pc.fill_null(topics.indices, len(topics.dictionary))
+    return pa.DictionaryArray.from_arrays(codes, pa.concat_arrays([topics.dictionary, pa.array([UNASSIGNED])]))
+
+
+def _events(rows: Rows, made: dict[str, pa.Array], tenant: str, now: datetime, origin: str | None) -> pa.Table:
+    received_us = pa.scalar(now, UTC).cast(pa.int64()).as_py()
+    sequence = pc.coalesce(rows["sequence"], rows["order"], made.get("attempt_number", pa.scalar(0, pa.int64())))
+    columns = {
+        "tenant": _constant(rows.n, tenant),
+        "student_id": rows["student_id"],
+        "kind": _constant(rows.n, rows.source.kind),
+        "sequence": pc.fill_null(sequence, 0),
+        "source": _constant(rows.n, origin),
+        "received_at": pa.array(np.full(rows.n, received_us)).cast(UTC),
+        OWN_ID: _own_id(rows),
+        REPLACES: rows["replaces"].cast(pa.string()),
+    } | made
+    topics = made["topic_id"] if "topic_id" in made else rows["topic_id"]
+    columns["topic_id"] = _assigned(topics)
+    return pa.table(
+        [
+            columns[field.name].cast(field.type) if field.name in columns else pa.nulls(rows.n, field.type)
+            for field in FIELDS
+        ],
+        schema=FIELDS,
+    )
+
+
+def _metadata(source: Source, rows: Rows, made: dict[str, pa.Array], tenant: str) -> pa.Table:
+    schema = TABLES[source.kind].schema
+    columns = {"tenant": _constant(rows.n, tenant)} | made
+    return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _tally(rows: Rows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
+    if rows.source.metadata:
+        return Tally(rows.n, rows.unusable, highest=rows.highest)
+    counts: dict[str, int] = {}
+    topics = table["topic_id"]
+    for chunk in topics.chunks:
+        found = np.bincount(chunk.indices.to_numpy(), minlength=len(chunk.dictionary))
+        for name, events in zip(chunk.dictionary.to_pylist(), found.tolist(), strict=True):
+            if events:
+                counts[name] = counts.get(name, 0) + events
+    unassigned = counts.pop(UNASSIGNED, 0)
+    unknown = {} if known_topics is None else {t: events for t, events in counts.items() if t not in known_topics}
+    untimed = int(rows["timestamp"].null_count) if rows.source.either else 0
+    return Tally(rows.n, rows.unusable, unknown, unassigned, untimed, rows.highest)

@@ -1,0 +1,49 @@
+"""Practice: one row is one sitting with several attempts on one topic."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.events.rows import Rows
+from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+from mastery.events.values import mask
+
+
+def shape(rows: Rows) -> dict[str, pa.Array]:
+    """A sitting has its attempts, and its right answers as successes."""
+    return counted(rows, "attempts", "correct_count") | {
+        "item_id": rows["item_id"],
+        "duration_ms": rows.milliseconds("time_spent_sec"),
+        "hints": rows["hints_used"],
+    }
+
+
+def counted(rows: Rows, attempts: str, successes: str) -> dict[str, pa.Array]:
+    """Return attempts and successes; more successes than attempts, or successes of nothing, are refused."""
+    more = mask(pc.greater(rows[successes], rows[attempts]))
+    rows.refuse(more, successes, "impossible", f"is more than {attempts}")
+    of_nothing = mask(pc.and_(rows[attempts].is_null(), rows[successes].is_valid()))
+    rows.refuse(of_nothing, attempts, "missing", "is empty, and a value is needed")
+    return {"attempts": pc.fill_null(rows[attempts], 0), "success_ppm": rows.millionths(successes)}
+
+
+PRACTICE = Source(
+    name="practice_sessions",
+    kind="practice",
+    doc="One sitting of practice on one topic.",
+    columns=(
+        STUDENT,
+        TOPIC,
+        Column("attempts", "whole", "answers given", "column", low=0, high=MOST),
+        Column("correct_count", "whole", "right answers among them", "column", low=0, high=MOST),
+        TIMESTAMP,
+        Column("item_id", "id", "the item practised, where it was one"),
+        TIME_SPENT,
+        HINTS,
+        *own_ids("session_id", "event_id"),
+    ),
+    shape=shape,
+    outcome="correct_count",
+    own_id=("event_id", "session_id"),
+)

@@ -1,0 +1,43 @@
+"""Quiz answers: one row is one answer to one question."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from mastery.events.rows import Rows
+from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+
+ATTEMPT_NUMBER = Column("attempt_number", "whole", "which try at this question it is, from 1", low=0, high=MOST)
+
+
+def shape(rows: Rows) -> dict[str, pa.Array]:
+    """A quiz answer is one attempt; right is one success."""
+    return {
+        "item_id": rows["question_id"],
+        "attempts": rows.constant(1),
+        "success_ppm": rows.millionths("is_correct"),
+        "duration_ms": rows.milliseconds("time_spent_sec"),
+        "attempt_number": rows["attempt_number"],
+        "hints": rows["hints_used"],
+    }
+
+
+QUIZ = Source(
+    name="quiz_attempts",
+    kind="quiz",
+    doc="One answer to one question.",
+    columns=(
+        STUDENT,
+        Column("question_id", "id", "the question, an item of the table `items`", "column"),
+        TOPIC,
+        Column("is_correct", "truth", "whether the answer was right", "column"),
+        TIMESTAMP,
+        TIME_SPENT,
+        ATTEMPT_NUMBER,
+        HINTS,
+        *own_ids("attempt_id", "event_id"),
+    ),
+    shape=shape,
+    outcome="is_correct",
+    own_id=("event_id", "attempt_id"),
+)

@@ -1,0 +1,80 @@
+"""Which source table a file is, told from its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mastery.errors import BadInput, did_you_mean
+from mastery.events.registry import SOURCES
+from mastery.events.source import STUDENT, Source
+
+
+def source_named(name: str) -> Source:
+    """Return the source table of this name, or raise BadInput with the nearest one."""
+    if name not in SOURCES:
+        raise BadInput(f"unknown source table {name!r}{did_you_mean(name, list(SOURCES))}; known: {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+def marks(source: Source) -> frozenset[str]:
+    """Return the columns by which a file is recognised as this table."""
+    return source.marks or frozenset(source.needed())
+
+
+def recognise(columns: Sequence[str]) -> str:
+    """Return the name of the source table with these columns.
+
+    Of two tables that both fit, the one that asks for more wins: every research log has the columns of
+    quiz attempts too.
+
+    Raises:
+        BadInput: None fits, or two fit and neither asks for more than the other. The message has no file
+            name; callers add it.
+    """
+    have = frozenset(columns)
+    # answers name questions and topics too: a file about students is never metadata
+    possible = {name: source for name, source in SOURCES.items() if not (source.metadata and STUDENT.name in have)}
+    fits = {name: marks(source) for name, source in possible.items() if marks(source) <= have}
+    best = [name for name, asked in fits.items() if not any(asked < other for other in fits.values())]
+    if len(best) == 1:
+        return best[0]
+    if best:
+        raise BadInput(
+            f"the columns fit {' and '.join(sorted(best))} alike; say which it is with --as, "
+            f"for example --as {sorted(best)[0]}"
+        )
+    near = max(possible.values(), key=lambda source: len(marks(source) & have) / len(marks(source)))
+    if not marks(near) & have:
+        raise BadInput(
+            f"no source table has columns like these ({', '.join(columns) or 'none'}); known tables: "
+            f"{', '.join(SOURCES)}. If the columns have other names, rename them with --map THEIRS=OURS"
+        )
+    raise BadInput(
+        f"the columns fit no source table; the nearest is {near.name}, of which {missing(near, columns)}. "
+        "Name the table with --as, or rename columns with --map THEIRS=OURS"
+    )
+
+
+def check_columns(source: Source, columns: Sequence[str]) -> None:
+    """Raise BadInput when a file with these columns cannot be this table. The message has no file name."""
+    have = set(columns)
+    if not set(source.needed()) <= have:
+        raise BadInput(
+            f"for {source.name}, {missing(source, columns)}; it has {', '.join(columns) or 'no columns'}. "
+            "If they have other names, rename them with --map THEIRS=OURS"
+        )
+    if source.either and not have & set(source.either):
+        raise BadInput(
+            f"for {source.name}, one of the columns {' and '.join(source.either)} is needed; "
+            f"it has {', '.join(columns)}"
+        )
+
+
+def missing(source: Source, columns: Sequence[str]) -> str:
+    """Return in words which needed columns are not there, with the kinds of value and a likely misspelling."""
+    asked = [name for name in dict.fromkeys((*source.needed(), *sorted(source.marks))) if name not in set(columns)]
+    spare = [name for name in columns if name not in {column.name for column in source.columns}]
+    words = [f"{name!r} ({source.column(name).doc}){did_you_mean(name, spare)}" for name in asked]
+    return (
+        f"{'column' if len(words) == 1 else 'columns'} {', '.join(words)} {'is' if len(words) == 1 else 'are'} missing"
+    )

@@ -1,0 +1,68 @@
+"""Research logs: one row is one answer, in the columns that published data sets share.
+
+Some have no time stamps but an order. Such a row gets the instant 2000-01-01T00:00:00Z + order × 10 s,
+made from the row alone, so that order in time is the order of the source; it says nothing about spacing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.events.rows import Rows
+from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, Column, Source, own_ids
+from mastery.events.values import mask
+from mastery.tables import UTC
+
+FIRST_US = 946_684_800_000_000
+"""2000-01-01T00:00:00Z, where the made time of order 0 is."""
+
+STEP_US = 10_000_000
+"""Ten seconds from one place in the order to the next. The highest order known, 38,309,982, is in 2012."""
+
+LAST_ORDER = 100_000_000
+"""2031. An order beyond is refused rather than placed."""
+
+
+def shape(rows: Rows) -> dict[str, pa.Array]:
+    """As a quiz answer. Where there is no time stamp, the instant is made from the order."""
+    order, at = rows["order"], rows["timestamp"]
+    placed = pc.and_(pc.greater_equal(order, 0), pc.less_equal(order, LAST_ORDER))
+    untimed = mask(at.is_null())
+    rows.refuse(untimed & mask(order.is_null()), "timestamp", "missing", "is empty, and there is no order either")
+    rows.refuse(untimed & ~mask(placed), "order", "out_of_range", f"is not between 0 and {LAST_ORDER}")
+    if untimed.any():
+        number = np.asarray(pc.fill_null(pc.if_else(placed, order, 0), 0), np.int64)
+        at = pc.coalesce(at, pa.array(FIRST_US + STEP_US * number).cast(UTC))
+    return {
+        "occurred_at": at,
+        "item_id": rows["question_id"],
+        "attempts": rows.constant(1),
+        "success_ppm": rows.millionths("is_correct"),
+        "duration_ms": rows.milliseconds("time_spent_sec"),
+        "attempt_number": rows["attempts_count"],
+        "hints": rows["hints_used"],
+    }
+
+
+RESPONSES = Source(
+    name="responses",
+    kind="quiz",
+    doc="One answer of a research log.",
+    columns=(
+        STUDENT,
+        Column("question_id", "id", "the item; empty where the source has none"),
+        Column("topic_id", "id", "skill or section; empty: the topic `unassigned`"),
+        Column("is_correct", "truth", "whether the answer was right; without it the row is refused", "column"),
+        Column("timestamp", "moment", "when; empty: made from `order`"),
+        TIME_SPENT,
+        Column("attempts_count", "whole", "which try at this item it is", low=0, high=MOST),
+        HINTS,
+        *own_ids("event_id"),
+    ),
+    shape=shape,
+    outcome="is_correct",
+    either=("timestamp", "order"),
+    marks=frozenset({"student_id", "question_id", "topic_id", "is_correct", "timestamp", "order", "attempts_count"}),
+)

@@ -1,0 +1,198 @@
+"""The rows of one chunk while they are checked: their columns as read, and who is refused, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.events.lists import read_ids
+from mastery.events.moments import EPOCH_UNITS, read_moment
+from mastery.events.source import Column, Source
+from mastery.events.values import (
+    CODES,
+    Mask,
+    Problem,
+    Read,
+    as_text,
+    mask,
+    read_id,
+    read_number,
+    read_text,
+    read_truth,
+    read_whole,
+)
+from mastery.tables import MILLION, STRINGS, UTC
+
+TYPES: dict[str, pa.DataType] = {
+    "id": CODES,
+    "text": pa.string(),
+    "number": pa.float64(),
+    "whole": pa.int64(),
+    "truth": pa.bool_(),
+    "moment": UTC,
+    "ids": STRINGS,
+}
+
+SHOWN_LETTERS = 200
+"""So much of a refused value is kept."""
+
+REFUSED = pa.schema(
+    [
+        pa.field("row", pa.int64()),
+        pa.field("column", pa.string()),
+        pa.field("value", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("code", pa.string()),
+    ]
+)
+"""A refused row: its place in the chunk, the column at fault, its value (never of an id of a person), why."""
+
+
+class Rows:
+    """n rows of one source table, each column read and within its bounds, or null.
+
+    Attributes:
+        unusable: Column that needs a value → rows in which it has none, or one of another type.
+        highest: Column that may be counted in several units → its highest value, as written.
+    """
+
+    def __init__(self, source: Source, raw: pa.Table, units: Mapping[str, str], timezone: str | None) -> None:
+        self.source, self.n = source, raw.num_rows
+        self.unusable: dict[str, int] = {}
+        self.highest: dict[str, float] = {}
+        self._raw, self._units, self._timezone = raw, units, timezone
+        self._fault: npt.NDArray[np.int16] = np.full(self.n, -1, np.int16)
+        self._faults: list[tuple[str, Problem]] = []
+        self._columns = {column.name: self._read(column) for column in source.columns}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return one column in the Arrow type of its kind, null where it has no usable value."""
+        return self._columns[name]
+
+    def refuse(self, where: Mask, column: str, code: str, reason: str) -> None:
+        """Refuse the rows in `where`; a row that is refused already keeps its first reason."""
+        self._add(column, Problem(where, code, reason))
+
+    def refused(self) -> Mask:
+        return self._fault >= 0
+
+    def refusals(self) -> pa.Table:
+        """Return the refused rows in the chunk's order, columns `REFUSED`."""
+        at = np.flatnonzero(self._fault >= 0)
+        fault = self._fault[at]
+        names = pa.array([column for column, _ in self._faults], pa.string())
+        value = pa.nulls(len(at), pa.string())
+        for number, (column, _) in enumerate(self._faults):
+            here = fault == number
+            if here.any() and column in self._raw.column_names and not self.source.column(column).private:
+                value = pc.if_else(pa.array(here), self._shown(column, at), value)
+        return pa.table(
+            [
+                pa.array(at, pa.int64()),
+                names.take(pa.array(fault)),
+                value,
+                pa.array([problem.reason for _, problem in self._faults], pa.string()).take(pa.array(fault)),
+                pa.array([problem.code for _, problem in self._faults], pa.string()).take(pa.array(fault)),
+            ],
+            schema=REFUSED,
+        )
+
+    def millionths(self, name: str) -> pa.Array:
+        """Return a number as int64 millionths."""
+        return pc.round(pc.multiply(self[name].cast(pa.float64()), float(MILLION))).cast(pa.int64())
+
+    def milliseconds(self, name: str) -> pa.Array:
+        return pc.round(self[name]).cast(pa.int64())
+
+    def constant(self, value: int) -> pa.Array:
+        return pa.array(np.full(self.n, value, np.int64))
+
+    def _shown(self, column: str, at: npt.NDArray[np.int64]) -> pa.Array:
+        values = self._raw[column].take(pa.array(at)).combine_chunks()
+        if pa.types.is_nested(values.type):
+            return pa.array([str(value)[:SHOWN_LETTERS] for value in values.to_pylist()], pa.string())
+        return pc.utf8_slice_codeunits(as_text(values).cast(pa.string()), 0, SHOWN_LETTERS)
+
+    def _add(self, column: str, problem: Problem) -> None:
+        fresh = problem.where & (self._fault < 0)
+        if fresh.any():
+            self._fault[fresh] = len(self._faults)
+            self._faults.append((column, problem))
+
+    def _read(self, column: Column) -> pa.Array:
+        if column.name not in self._raw.column_names:
+            return pa.nulls(self.n, TYPES[column.kind])
+        given = _one(self._raw[column.name])
+        read = self._values(column, given)
+        wrong = np.zeros(self.n, np.bool_)
+        for problem in read.problems:
+            self._add(column.name, problem)
+            if problem.wrong_type:
+                wrong |= problem.where
+        values = self._bounded(column, read.values)
+        if column.name == self.source.outcome:
+            self.unusable[column.name] = int(wrong.sum())  # an empty one may be a withdrawal
+        elif column.needs == "value":
+            # a value that is there but out of bounds is of the right type
+            self.unusable[column.name] = int(wrong.sum()) + int(_empty(given, read))
+        if column.needs == "value" and values.null_count:
+            self.refuse(mask(values.is_null()), column.name, "missing", "is empty, and a value is needed")
+        return values
+
+    def _values(self, column: Column, given: pa.Array) -> Read:
+        if pa.types.is_nested(given.type) and column.kind != "ids":
+            where = mask(given.is_valid())
+            problem = Problem(where, "not_a_value", "is a list or an object; expected a single value", wrong_type=True)
+            return Read(pa.nulls(self.n, TYPES[column.kind]), (problem,))
+        if column.kind == "id":
+            read = read_id(given)
+            plain = not pa.types.is_dictionary(read.values.type)
+            return Read(read.values.dictionary_encode(), read.problems) if plain and not column.distinct else read
+        if column.kind == "text":
+            read = read_text(given)
+            return Read(read.values.cast(pa.string()), read.problems)
+        if column.kind == "moment":
+            unit = self._units.get(column.name)
+            return read_moment(given, self._timezone, unit if unit in EPOCH_UNITS else None)
+        return {"ids": read_ids, "truth": read_truth, "whole": read_whole, "number": read_number}[column.kind](given)
+
+    def _bounded(self, column: Column, values: pa.Array) -> pa.Array:
+        """Return the numbers in our unit, those out of bounds as null."""
+        if column.kind not in ("number", "whole"):
+            return values
+        unit, factor = "", 1.0
+        if column.units:
+            unit = self._units.get(column.name, next(iter(column.units)))
+            factor = column.units[unit]
+            if values.null_count < self.n:
+                self.highest[column.name] = float(pc.max(values).as_py())
+            values = pc.multiply(values, factor)
+        out = np.zeros(self.n, np.bool_)
+        for bound, beyond, word in ((column.low, pc.less, "below"), (column.high, pc.greater, "above")):
+            if bound is None:
+                continue
+            where = mask(beyond(values, bound))
+            if where.any():
+                out |= where
+                limit = f"{bound / factor:.15g} {unit}".strip()
+                reason = "is negative" if (word, bound) == ("below", 0) else f"is {word} {limit}"
+                self.refuse(where, column.name, "out_of_range", reason)
+        return pc.if_else(pa.array(out), pa.scalar(None, values.type), values) if out.any() else values
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return column.unify_dictionaries().combine_chunks() if column.num_chunks else pa.array([], column.type)
+
+
+def _empty(given: pa.Array, read: Read) -> int:
+    faulty = np.zeros(len(given), np.bool_)
+    for problem in read.problems:
+        faulty |= problem.where
+    return int((mask(read.values.is_null()) & ~faulty).sum())

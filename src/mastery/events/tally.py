@@ -1,0 +1,72 @@
+"""What is worth telling about the rows that were read, counted chunk by chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mastery.events.source import Source
+
+SHOWN = 5
+"""So many names are given in a note."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts over some rows of one source table. Adding two gives that of both together.
+
+    Attributes:
+        rows: Rows read.
+        unusable: Column that needs a value → rows without one, or with one of another type.
+        unknown_topics: Topic that the metadata does not know → events.
+        unassigned: Events without a topic.
+        untimed: Events whose instant was made from their order.
+        highest: Column that may be counted in several units → its highest value, as written.
+    """
+
+    rows: int = 0
+    unusable: Mapping[str, int] = field(default_factory=dict)
+    unknown_topics: Mapping[str, int] = field(default_factory=dict)
+    unassigned: int = 0
+    untimed: int = 0
+    highest: Mapping[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: Tally) -> Tally:
+        columns = {*self.highest, *other.highest}
+        low = float("-inf")
+        return Tally(
+            self.rows + other.rows,
+            Counter(self.unusable) + Counter(other.unusable),
+            Counter(self.unknown_topics) + Counter(other.unknown_topics),
+            self.unassigned + other.unassigned,
+            self.untimed + other.untimed,
+            {name: max(self.highest.get(name, low), other.highest.get(name, low)) for name in columns},
+        )
+
+    def unusable_throughout(self) -> list[str]:
+        """Return the columns that hold no usable value in any row. One row alone may simply be a bad one."""
+        return [name for name, rows in self.unusable.items() if rows == self.rows and self.rows > 1]
+
+    def notes(self, source: Source, units: Mapping[str, str]) -> list[str]:
+        """Return what a person should know about these rows, in whole sentences."""
+        notes = []
+        if self.unknown_topics:
+            names = sorted(self.unknown_topics, key=lambda name: (-self.unknown_topics[name], name))
+            listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+            notes.append(
+                f"{sum(self.unknown_topics.values())} events are on {len(names)} topics that `topics` does not know "
+                f"({listed}); they are accepted and scored, and belong to no chapter"
+            )
+        if self.unassigned:
+            notes.append(f"{self.unassigned} events name no topic; they went to `unassigned`, which gets no score")
+        if self.untimed:
+            notes.append(f"{self.untimed} events have no time stamp; their time was made from `order`, 10 s apart")
+        for name, highest in self.highest.items():
+            column = source.column(name)
+            if column.units.get("percent") and units.get(name) is None and 0 < highest <= 1:
+                notes.append(
+                    f"no value of {name} is above 1, and it was read as per cent; "
+                    f"if it is a fraction, declare so: units {name}=fraction"
+                )
+        return notes

@@ -1,0 +1,32 @@
+"""Tutor chat: one row is one conversation with a tutor or chatbot about one topic."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from mastery.events.practice import counted
+from mastery.events.rows import Rows
+from mastery.events.source import MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+
+
+def shape(rows: Rows) -> dict[str, pa.Array]:
+    """Help requests are attempts, resolved ones successes."""
+    return counted(rows, "queries", "resolved_count") | {"duration_ms": rows.milliseconds("time_spent_sec")}
+
+
+TUTOR = Source(
+    name="chatbot_interactions",
+    kind="tutor",
+    doc="One conversation in which help was asked for.",
+    columns=(
+        STUDENT,
+        TOPIC,
+        Column("queries", "whole", "help requests", "column", low=0, high=MOST),
+        Column("resolved_count", "whole", "those that were resolved", "column", low=0, high=MOST),
+        TIMESTAMP,
+        TIME_SPENT,
+        *own_ids("event_id"),
+    ),
+    shape=shape,
+    outcome="resolved_count",
+)

@@ -1,0 +1,230 @@
+"""Single values: texts, numbers and truths as sources write them. Whole columns at a time.
+
+Each reader returns the values, null where there is none or it cannot be used, and why it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mask = npt.NDArray[np.bool_]
+
+ID_LETTERS = 1024
+"""The longest id that is accepted, in characters. Skill names of real tutors reach 1,011."""
+
+EXACT = 2.0**53
+"""Whole numbers are read as doubles, which hold every whole number up to here."""
+
+TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
+
+CODES = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows that one check refuses: where, a code for machines, and a reason for people.
+
+    Attributes:
+        wrong_type: The values are not of the column's type at all, rather than out of its bounds.
+    """
+
+    where: Mask
+    code: str
+    reason: str
+    wrong_type: bool = False
+
+
+@dataclass(frozen=True)
+class Read:
+    """One column as read. `values` is null where a problem is."""
+
+    values: pa.Array
+    problems: tuple[Problem, ...] = ()
+
+
+def mask(values: pa.Array) -> Mask:
+    """Return bool[n] of an Arrow boolean array; null is false."""
+    if values.null_count:
+        values = values.fill_null(False)
+    return np.asarray(values.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether values of this Arrow type are texts, plain or dictionary-encoded."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def per_value(column: pa.Array, read: Callable[[pa.Array], Read]) -> Read:
+    """Return `read(column)`; a dictionary is read once per value it holds."""
+    if not pa.types.is_dictionary(column.type):
+        return read(column)
+    found = read(column.dictionary)
+    if found.values is column.dictionary:
+        return Read(column)
+    places = column.indices
+    at = np.asarray(pc.fill_null(places, 0).to_numpy(zero_copy_only=False))
+    there = mask(places.is_valid())
+    problems = [Problem(p.where[at] & there, p.code, p.reason, p.wrong_type) for p in found.problems]
+    if is_text(found.values.type):
+        once = found.values.dictionary_encode()
+        return Read(pa.DictionaryArray.from_arrays(once.indices.take(places), once.dictionary), tuple(problems))
+    return Read(found.values.take(places), tuple(problems))
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """Return any column of single values as texts, as a person would type them: 12.0 is "12", NaN is null."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        if kind.index_type != pa.int32():
+            column = pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary)
+        if kind.value_type == pa.string():
+            return column
+        return pa.DictionaryArray.from_arrays(column.indices, as_text(column.dictionary))
+    if pa.types.is_floating(kind):
+        column = column.cast(pa.float64())
+        near = pc.and_(pc.equal(column, pc.round(column)), pc.less(pc.abs(column), EXACT))
+        whole = pc.if_else(near, column, pa.scalar(None, pa.float64())).cast(pa.int64()).cast(pa.string())
+        other = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.string()), column.cast(pa.string()))
+        return pc.coalesce(whole, other)
+    return column if kind == pa.string() else column.cast(pa.string())
+
+
+def read_text(column: pa.Array) -> Read:
+    """Return texts without the white space around them; what is then empty is null."""
+    return per_value(as_text(column), lambda values: Read(_trimmed(values)))
+
+
+def read_id(column: pa.Array) -> Read:
+    """Return ids: texts of 1 to `ID_LETTERS` characters, none of them a control character."""
+    return per_value(as_text(column), _read_ids)
+
+
+def _read_ids(values: pa.Array) -> Read:
+    if not _needs_care(values):
+        return Read(values)
+    values = _trimmed(values)
+    unprintable = mask(pc.match_substring_regex(values, r"\p{Cc}"))
+    long = mask(pc.greater(pc.utf8_length(values), ID_LETTERS))
+    problems = []
+    if unprintable.any():
+        problems.append(Problem(unprintable, "bad_id", "holds a control character", wrong_type=True))
+    if long.any():
+        problems.append(
+            Problem(long, "bad_id", f"is longer than the {ID_LETTERS} characters of an id", wrong_type=True)
+        )
+    if problems:
+        values = pc.if_else(pa.array(unprintable | long), pa.scalar(None, values.type), values)
+    return Read(values, tuple(problems))
+
+
+def _needs_care(values: pa.Array) -> bool:
+    """Return whether any text is empty, long, or holds a byte that is not plain printable ASCII."""
+    if len(values) == 0 or pa.types.is_null(values.type):
+        return False
+    _, offsets, data = values.buffers()
+    starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+    sizes = np.diff(starts)
+    if int(sizes.min()) == 0 or int(sizes.max()) > ID_LETTERS:
+        return True
+    letters = np.frombuffer(data, np.uint8)[starts[0] : starts[-1]]
+    # one pass: bytes below "!" or above "~" wrap around to 94 and more
+    return bool(((letters - np.uint8(33)) > 93).any())
+
+
+def _trimmed(values: pa.Array) -> pa.Array:
+    if not _needs_care(values):
+        return values
+    values = pc.utf8_trim_whitespace(values)
+    return pc.if_else(pc.equal(values, ""), pa.scalar(None, values.type), values)
+
+
+def read_number(column: pa.Array) -> Read:
+    """Return float64 numbers; NaN and infinities are problems."""
+    return per_value(column, _read_numbers)
+
+
+def read_whole(column: pa.Array) -> Read:
+    """Return int64 numbers; 3.0 is 3, and 2.5 is a problem."""
+    return per_value(column, _read_wholes)
+
+
+def _read_numbers(column: pa.Array) -> Read:
+    problems = []
+    if is_text(column.type):
+        try:
+            numbers = column.cast(pa.string()).cast(pa.float64())
+        except pa.ArrowInvalid:
+            texts = _trimmed(column.cast(pa.string()))
+            good = pc.or_(pc.match_substring_regex(texts, NUMBER), pc.match_substring_regex(texts, NOT_FINITE))
+            problems.append(Problem(mask(pc.invert(good)), "not_a_number", "is not a number", wrong_type=True))
+            numbers = pc.if_else(good, texts, pa.scalar(None, pa.string())).cast(pa.float64())
+    elif _is_numeric(column.type):
+        numbers = column.cast(pa.float64(), safe=False)
+    else:
+        return _unusable(column, pa.float64(), "is not a number", "not_a_number")
+    odd = mask(pc.invert(pc.is_finite(numbers)))
+    if odd.any():
+        problems.append(Problem(odd, "not_finite", "is not a finite number"))
+        numbers = pc.if_else(pa.array(odd), pa.scalar(None, pa.float64()), numbers)
+    return Read(numbers, tuple(problems))
+
+
+def _read_wholes(column: pa.Array) -> Read:
+    read = _read_numbers(column)
+    numbers, problems = read.values, list(read.problems)
+    broken = mask(pc.not_equal(numbers, pc.round(numbers)))
+    if broken.any():
+        problems.append(Problem(broken, "not_whole", "is not a whole number"))
+    large = mask(pc.greater(pc.abs(numbers), EXACT))
+    if large.any():
+        problems.append(Problem(large, "out_of_range", "is beyond the whole numbers that can be kept exactly"))
+    if broken.any() or large.any():
+        numbers = pc.if_else(pa.array(broken | large), pa.scalar(None, pa.float64()), numbers)
+    return Read(numbers.cast(pa.int64()), tuple(problems))
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(numeric or pa.types.is_boolean(kind) or pa.types.is_null(kind))
+
+
+def _unusable(column: pa.Array, kind: pa.DataType, reason: str, code: str) -> Read:
+    return Read(pa.nulls(len(column), kind), (Problem(mask(column.is_valid()), code, reason, wrong_type=True),))
+
+
+def read_truth(column: pa.Array) -> Read:
+    """Return booleans: true, t, yes, y, 1 and false, f, no, n, 0 in any case; numbers 1 and 0."""
+    return per_value(column, _read_truths)
+
+
+def _read_truths(column: pa.Array) -> Read:
+    if pa.types.is_boolean(column.type):
+        return Read(column)
+    if is_text(column.type):
+        known: pa.Array = column.cast(pa.string())
+        place = pc.index_in(known, pa.array(TRUE + FALSE))
+        if place.null_count > known.null_count:
+            known = _trimmed(known)
+            place = pc.index_in(pc.utf8_lower(known), pa.array(TRUE + FALSE))
+        truth = pc.less(place, len(TRUE))
+    elif _is_numeric(column.type):
+        known = column.cast(pa.float64(), safe=False)
+        truth = pc.equal(pc.index_in(known, pa.array([0.0, 1.0])), 1)
+    else:
+        return _unusable(column, pa.bool_(), "is not one of true, false, yes, no, 1, 0", "not_a_boolean")
+    bad = mask(pc.and_(truth.is_null(), known.is_valid()))
+    if not bad.any():
+        return Read(truth)
+    reason = "is not one of true, false, yes, no, 1, 0"
+    return Read(truth, (Problem(bad, "not_a_boolean", reason, wrong_type=True),))

@@ -1,0 +1,196 @@
+"""A batch: observations of many students, each student's in time order, on grouped arrays.
+
+One order serves every scorer: those with state per student-topic look up `slot`, those with state per student
+walk `student_ptr`. A slot is one student-topic; a cell is one student-topic on one UTC day, a row of the ledger
+and of history alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from mastery.arrays import Floats, Int8s, Int32s, Int64s
+from mastery.features.columns import FEEDBACK, EventColumns
+from mastery.features.observations import observe_rows
+from mastery.features.order import order_rows
+from mastery.tables import UNASSIGNED
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """S students, P slots, n rows, D student-days, H cells, T topics.
+
+    Attributes:
+        students: Pseudonyms, ascending.
+        tenants: Tenant of each student.
+        topics: (tenant, topic_id) by topic code.
+        items: (tenant, item_id) by item code.
+        student_ptr: int64[S + 1]. Rows of student s.
+        slot_ptr: int64[S + 1]. Slots of student s, in the order they were first touched.
+        slot_topic: int32[P]. Topic code.
+        slot: int32[n]. Slot of each row.
+        item: int32[n]. Item code, negative for none.
+        at_us, kind: int64[n], int8[n].
+        y, weight, opportunity: float64[n]. See mastery.features.observations.
+        attempts, success_ppm, duration_ms, hints, rewinds: int64[n]. As in EVENTS; negative for null.
+        row: int64[n]. Row of the event table.
+        student_day_ptr: int64[S + 1]. Days of student s.
+        day: int32[D]. Days since 1970 UTC.
+        day_ptr: int64[D + 1]. Rows of a student-day.
+        cell_ptr: int64[D + 1]. Cells of a student-day.
+        cell_slot: int32[H].
+        cell: int32[n]. Cell of each row; negative for a teacher's feedback, which is no activity.
+    """
+
+    students: Sequence[str]
+    tenants: Sequence[str]
+    topics: Sequence[tuple[str, str]]
+    items: Sequence[tuple[str, str]]
+    student_ptr: Int64s
+    slot_ptr: Int64s
+    slot_topic: Int32s
+    slot: Int32s
+    item: Int32s
+    at_us: Int64s
+    kind: Int8s
+    y: Floats
+    weight: Floats
+    opportunity: Floats
+    attempts: Int64s
+    success_ppm: Int64s
+    duration_ms: Int64s
+    hints: Int64s
+    rewinds: Int64s
+    row: Int64s
+    student_day_ptr: Int64s
+    day: Int32s
+    day_ptr: Int64s
+    cell_ptr: Int64s
+    cell_slot: Int32s
+    cell: Int32s
+
+    @property
+    def slot_student(self) -> Int32s:
+        """int32[P]. Student of each slot."""
+        return np.repeat(np.arange(len(self.students), dtype=np.int32), np.diff(self.slot_ptr))
+
+    @property
+    def cell_day(self) -> Int32s:
+        """int32[H]. Day of each cell."""
+        return np.repeat(self.day, np.diff(self.cell_ptr))
+
+
+def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None) -> Batch:
+    """Return the batch of these events.
+
+    `known` holds the slots that students have already, as (slot_ptr int64[S + 1], slot_topic int32): they keep
+    their place and new ones follow, so that a fold can go on from a stored state.
+    """
+    student_ptr, order = order_rows(columns)
+    students = len(columns.students)
+    known_ptr, known_topic = known if known is not None else (np.zeros(students + 1, np.int64), np.zeros(0, np.int32))
+    topic, at_us = columns.topic[order], columns.at_us[order]
+    slot_ptr, slot_topic, slot, student_day_ptr, day, day_ptr, cell_ptr, cell_slot, cell = _group(
+        student_ptr, topic, at_us, columns.kind[order], len(columns.topics), known_ptr, known_topic
+    )
+    scored_topics = np.array([name != UNASSIGNED for _, name in columns.topics], bool)
+    y, weight, opportunity = observe_rows(
+        order,
+        columns.kind,
+        columns.attempts,
+        columns.success_ppm,
+        columns.attempt_number,
+        columns.hints,
+        columns.topics_of_event,
+        scored_topics[topic],
+    )
+    return Batch(
+        students=columns.students,
+        tenants=columns.tenants,
+        topics=columns.topics,
+        items=columns.items,
+        student_ptr=student_ptr,
+        slot_ptr=slot_ptr,
+        slot_topic=slot_topic,
+        slot=slot,
+        item=columns.item[order],
+        at_us=at_us,
+        kind=columns.kind[order],
+        y=y,
+        weight=weight,
+        opportunity=opportunity,
+        attempts=columns.attempts[order],
+        success_ppm=columns.success_ppm[order],
+        duration_ms=columns.duration_ms[order],
+        hints=columns.hints[order],
+        rewinds=columns.rewinds[order],
+        row=columns.row[order],
+        student_day_ptr=student_day_ptr,
+        day=day,
+        day_ptr=day_ptr,
+        cell_ptr=cell_ptr,
+        cell_slot=cell_slot,
+        cell=cell,
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _group(
+    student_ptr: Int64s, topic: Int32s, at_us: Int64s, kind: Int8s, topics: int, known_ptr: Int64s, known_topic: Int32s
+) -> tuple[Int64s, Int32s, Int32s, Int64s, Int32s, Int64s, Int64s, Int32s, Int32s]:
+    students, n = student_ptr.size - 1, topic.size
+    slot_ptr = np.zeros(students + 1, np.int64)
+    slot_topic = np.empty(n + known_topic.size, np.int32)
+    slot = np.empty(n, np.int32)
+    student_day_ptr = np.zeros(students + 1, np.int64)
+    day, day_ptr, cell_ptr = np.empty(n, np.int32), np.empty(n + 1, np.int64), np.empty(n + 1, np.int64)
+    cell_slot, cell = np.empty(n, np.int32), np.empty(n, np.int32)
+    owner = np.full(topics, -1, np.int64)  # the student whose slot `slot_of` holds
+    slot_of = np.empty(topics, np.int64)
+    cell_day_of = np.empty(n + known_topic.size, np.int64)  # the student-day whose cell `cell_of` holds, by slot
+    cell_of = np.empty(n + known_topic.size, np.int64)
+    slots, days, cells = 0, 0, 0
+    for s in range(students):
+        for k in range(known_ptr[s], known_ptr[s + 1]):
+            t = known_topic[k]
+            owner[t], slot_of[t], slot_topic[slots], cell_day_of[slots] = s, slots, t, -1
+            slots += 1
+        previous = np.int64(-(2**62))
+        for i in range(student_ptr[s], student_ptr[s + 1]):
+            today = at_us[i] // DAY_US
+            if today != previous:
+                day[days], day_ptr[days], cell_ptr[days] = today, i, cells
+                days += 1
+                previous = today
+            t = topic[i]
+            if owner[t] != s:
+                owner[t], slot_of[t], slot_topic[slots], cell_day_of[slots] = s, slots, t, -1
+                slots += 1
+            p = slot_of[t]
+            slot[i] = p
+            if kind[i] == FEEDBACK:  # an opinion, not an activity: it makes no day active
+                cell[i] = -1
+                continue
+            if cell_day_of[p] != days:
+                cell_day_of[p], cell_of[p], cell_slot[cells] = days, cells, p
+                cells += 1
+            cell[i] = cell_of[p]
+        slot_ptr[s + 1], student_day_ptr[s + 1] = slots, days
+    day_ptr[days], cell_ptr[days] = n, cells
+    return (
+        slot_ptr,
+        slot_topic[:slots].copy(),
+        slot,
+        student_day_ptr,
+        day[:days].copy(),
+        day_ptr[: days + 1].copy(),
+        cell_ptr[: days + 1].copy(),
+        cell_slot[:cells].copy(),
+        cell,
+    )

@@ -1,0 +1,257 @@
+"""Columns of events as numpy arrays: what the kernels read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.arrays import Int32s, Int64s
+from mastery.errors import Conflict
+from mastery.tables import UNASSIGNED
+
+KINDS = ("quiz", "practice", "assignment", "video", "tutor", "feedback")
+QUIZ, PRACTICE, ASSIGNMENT, VIDEO, TUTOR, FEEDBACK = range(len(KINDS))
+
+ABSENT = -1
+"""Stands for null in integer columns that cannot be negative."""
+
+READ = (
+    "tenant",
+    "student_id",
+    "event_id_hi",
+    "event_id_lo",
+    "kind",
+    "topic_id",
+    "other_topic_ids",
+    "item_id",
+    "occurred_at",
+    "sequence",
+    "attempts",
+    "success_ppm",
+    "duration_ms",
+    "attempt_number",
+    "hints",
+    "rewinds",
+    "replaces_hi",
+    "replaces_lo",
+)
+"""The columns of EVENTS that a fold reads."""
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """n rows of S students in arrival order, one per event and topic: an assignment over k topics is k rows.
+
+    Attributes:
+        students: Pseudonyms, ascending; codes in `student`.
+        tenants: Tenant of each student, aligned with `students`.
+        topics: (tenant, topic_id) of each topic code, ascending: the topics of one event are folded in this
+            order, so it must not hang on who else is in the batch.
+        items: (tenant, item_id) of each item code.
+        row: int64[n]. Row of the event table the values were taken from.
+        topics_of_event: int32[n]. Over how many topics the event is split.
+        at_us: int64[n]. Microseconds since 1970 UTC.
+        success_ppm: int64[n]. Successes in millionths, of attempts × 1,000,000.
+        duration_ms, attempt_number, hints, rewinds: `ABSENT` where the source has none.
+        item: int32[n]. `ABSENT` where the event names none.
+    """
+
+    students: Sequence[str]
+    tenants: Sequence[str]
+    topics: Sequence[tuple[str, str]]
+    items: Sequence[tuple[str, str]]
+    row: Int64s
+    student: Int32s
+    topic: Int32s
+    item: Int32s
+    kind: npt.NDArray[np.int8]
+    topics_of_event: Int32s
+    at_us: Int64s
+    sequence: Int64s
+    id_hi: Int64s
+    id_lo: Int64s
+    attempts: Int64s
+    success_ppm: Int64s
+    duration_ms: Int64s
+    attempt_number: Int64s
+    hints: Int64s
+    rewinds: Int64s
+
+
+def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns:
+    """Return the events that count at `as_of_us`, split by topic.
+
+    Left out are events after `as_of_us`, events replaced by another one that happened by then, and withdrawals.
+    `item_id` and `other_topic_ids` may be missing from the table: then no event has any.
+
+    Raises:
+        Conflict: an event of a kind this version does not know.
+    """
+    events, original = _in_force(events, as_of_us)
+    tenant_names, tenant = _coded(events, "tenant")
+    names, student = _present(*_coded(events, "student_id"))
+    order = np.argsort(np.asarray(names, dtype=object), kind="stable") if names else np.zeros(0, np.int64)
+    rank = np.empty(len(names), np.int32)
+    rank[order] = np.arange(len(names), dtype=np.int32)
+    student = rank[student]
+    tenant_of = np.zeros(len(names), np.int32)
+    tenant_of[student] = tenant
+
+    row, topic_names, topic, topics_of_event = _split_topics(events)
+    topics, topic = _ascending(*_scoped(tenant_names, tenant[row], topic_names, topic))
+    items: Sequence[tuple[str, str]] = ()
+    item = np.full(row.size, ABSENT, np.int32)
+    if "item_id" in events.column_names:
+        item_names, item_codes = _coded(events, "item_id")
+        if item_names:
+            items, item = _scoped(tenant_names, tenant[row], item_names, item_codes[row])
+
+    def column(name: str, absent: int = ABSENT) -> Int64s:
+        values = _integers(events.column(name), absent)
+        return values if topics_of_event is None else values[row]
+
+    return EventColumns(
+        students=[names[i] for i in order],
+        tenants=[tenant_names[i] for i in tenant_of],
+        topics=topics,
+        items=items,
+        row=row if original is None else original[row],
+        student=student if topics_of_event is None else student[row],
+        topic=topic,
+        item=item,
+        kind=_kinds(events)[row],
+        topics_of_event=np.ones(row.size, np.int32) if topics_of_event is None else topics_of_event,
+        at_us=column("occurred_at"),
+        sequence=column("sequence", 0),
+        id_hi=column("event_id_hi"),
+        id_lo=column("event_id_lo"),
+        attempts=column("attempts", 1),
+        success_ppm=column("success_ppm"),
+        duration_ms=column("duration_ms"),
+        attempt_number=column("attempt_number"),
+        hints=column("hints"),
+        rewinds=column("rewinds"),
+    )
+
+
+def _in_force(events: pa.Table, as_of_us: int | None) -> tuple[pa.Table, Int64s | None]:
+    """Return the events that count, and which rows of the table they are (None: all of them)."""
+    keep = np.ones(events.num_rows, bool)
+    if as_of_us is not None and events.num_rows:
+        keep &= _integers(events.column("occurred_at")) <= as_of_us
+    replacing = events.column("replaces_hi").is_valid().to_numpy() & keep
+    if replacing.any():
+        by = events.filter(pa.array(replacing))
+        gone_hi, gone_lo = _integers(by.column("replaces_hi")), _integers(by.column("replaces_lo"))
+        hi, lo = _integers(events.column("event_id_hi")), _integers(events.column("event_id_lo"))
+        pairs = set(zip(gone_hi.tolist(), gone_lo.tolist(), strict=True))
+        for i in np.flatnonzero(np.isin(hi, gone_hi)):
+            keep[i] &= (int(hi[i]), int(lo[i])) not in pairs
+    success = events.column("success_ppm")
+    if success.null_count:
+        keep &= success.is_valid().to_numpy()
+    if keep.all():
+        return events, None
+    return events.filter(pa.array(keep)), np.flatnonzero(keep)
+
+
+def _split_topics(events: pa.Table) -> tuple[Int64s, list[str], Int32s, Int32s | None]:
+    """Return row, topic names, topic codes and (None when no event has several topics) topics of the event."""
+    names, first = _coded(events, "topic_id", null=UNASSIGNED)
+    rows = np.arange(events.num_rows, dtype=np.int64)
+    if "other_topic_ids" not in events.column_names:
+        return rows, names, first, None
+    others = events.column("other_topic_ids")
+    if others.null_count == len(others):
+        return rows, names, first, None
+    others = _one(others)
+    parents = pc.list_parent_indices(others).to_numpy(zero_copy_only=False).astype(np.int64)
+    flat = others.flatten().dictionary_encode()
+    code = {name: i for i, name in enumerate(names)}
+    found = flat.dictionary.to_pylist()
+    for name in found:
+        code.setdefault(name, len(code))
+    further = np.array([code[name] for name in found], np.int32)[flat.indices.to_numpy(zero_copy_only=False)]
+    split = 1 + np.bincount(parents, minlength=rows.size).astype(np.int32)
+    row = np.concatenate([rows, parents])
+    return row, list(code), np.concatenate([first, further]), split[row]
+
+
+def _scoped(tenants: list[str], tenant: Int32s, names: list[str], code: Int32s) -> tuple[list[tuple[str, str]], Int32s]:
+    """Return (tenant, name) pairs and codes into them, for names that mean nothing without their tenant."""
+    if len(tenants) <= 1:
+        return [(tenants[0], name) for name in names] if tenants else [], code
+    both = np.where(code < 0, np.int64(ABSENT), tenant.astype(np.int64) * len(names) + code)
+    seen, inverse = np.unique(both, return_inverse=True)
+    shift = 1 if seen.size and seen[0] < 0 else 0
+    pairs = [(tenants[int(v) // len(names)], names[int(v) % len(names)]) for v in seen[shift:]]
+    return pairs, (inverse - shift).astype(np.int32)
+
+
+def _ascending(names: list[tuple[str, str]], code: Int32s) -> tuple[list[tuple[str, str]], Int32s]:
+    order = sorted(range(len(names)), key=names.__getitem__)
+    rank = np.empty(len(names), np.int32)
+    rank[order] = np.arange(len(names), dtype=np.int32)
+    return [names[i] for i in order], rank[code]
+
+
+def _kinds(events: pa.Table) -> npt.NDArray[np.int8]:
+    names, code = _coded(events, "kind")
+    unknown = sorted(set(names) - set(KINDS))
+    if unknown:
+        raise Conflict(
+            f"the lake holds events of kind {unknown[0]!r}; this version knows {', '.join(KINDS)}. "
+            "They were written by a newer version: upgrade this one"
+        )
+    lookup = np.array([KINDS.index(name) for name in names], np.int8)
+    return lookup[code] if names else np.zeros(0, np.int8)
+
+
+def _present(names: list[str], code: Int32s) -> tuple[list[str], Int32s]:
+    """Leave out names that no row has: a dictionary may hold students whose events have all been left out."""
+    seen = np.bincount(code, minlength=len(names)) > 0
+    if seen.all():
+        return names, code
+    new_code = np.cumsum(seen, dtype=np.int32) - 1
+    return [name for name, there in zip(names, seen, strict=True) if there], new_code[code].astype(np.int32)
+
+
+def _one(column: pa.ChunkedArray) -> Any:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
+
+
+def _coded(events: pa.Table, name: str, null: str | None = None) -> tuple[list[str], Int32s]:
+    """Return the distinct strings of a column and int32 codes into them; null is `ABSENT`, or the string given."""
+    column = events.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+        array = _one(column)
+    else:
+        array = _one(column).dictionary_encode()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    names = array.dictionary.to_pylist()
+    indices = array.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    if null is not None and array.null_count:
+        if null not in names:
+            names.append(null)
+        indices = np.where(indices < 0, np.int32(names.index(null)), indices)
+    return names, indices
+
+
+def _integers(column: pa.ChunkedArray, absent: int = ABSENT) -> Int64s:
+    array = _one(column)
+    if pa.types.is_timestamp(array.type):
+        array = array.cast(pa.timestamp("us", tz=array.type.tz)).cast(pa.int64())
+    if array.null_count:
+        array = array.fill_null(absent)
+    values: Int64s = array.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    return values

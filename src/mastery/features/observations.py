@@ -1,0 +1,83 @@
+"""An event becomes an observation: what it says about mastery, and how much it counts.
+
+    y            share of success, 0 to 1
+    weight       how many unaided answers it is worth; 0: it says nothing about mastery
+    opportunity  how much of a chance to learn it was, 0 to 1
+
+The rules are these constants; docs/features.md explains each. They carry `RULES_VERSION`, which is part of
+every model version: change a number, raise the version.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from mastery.arrays import Bools, Floats, Int8s, Int32s, Int64s
+from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
+
+RULES_VERSION = 1
+
+RETRY_WEIGHT = 0.5
+"""Each further try at the same item weighs half of the one before …"""
+LEAST_RETRY_WEIGHT = 0.25
+"""… but never less than this: guessing on through the options says little, but not nothing."""
+HINTED_WEIGHT = 0.5
+"""A hinted answer weighs half: part of the success is the hint's."""
+PRACTICE_CAP = 5.0
+"""A practice session weighs as many answers as it has attempts, at most this many: they come in one sitting."""
+ASSIGNMENT_WEIGHT = 3.0
+"""An assignment weighs three answers, shared out among its topics."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def observe(
+    kind: int, attempts: int, success_ppm: int, attempt_number: int, hints: int, topics_of_event: int
+) -> tuple[float, float, float]:
+    """Return (y, weight, opportunity) of one event on one topic, from the event alone.
+
+    attempt_number and hints are negative where the source has none: then it counts as a first try without hints.
+    """
+    if kind == FEEDBACK or attempts <= 0:
+        return 0.0, 0.0, 0.0
+    y = min(1.0, max(0.0, success_ppm / (attempts * 1e6)))
+    if kind == QUIZ:
+        weight = 1.0
+        if attempt_number > 1:
+            weight = max(LEAST_RETRY_WEIGHT, RETRY_WEIGHT ** (attempt_number - 1))
+        if hints > 0:
+            weight *= HINTED_WEIGHT
+        return y, weight, 1.0
+    if kind == PRACTICE:
+        hinted = min(1.0, max(0.0, hints / attempts))
+        return y, min(float(attempts), PRACTICE_CAP) * (1.0 - (1.0 - HINTED_WEIGHT) * hinted), 1.0
+    if kind == ASSIGNMENT:
+        return y, ASSIGNMENT_WEIGHT / topics_of_event, 1.0
+    if kind == VIDEO or kind == TUTOR:
+        return y, 0.0, y
+    return 0.0, 0.0, 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def observe_rows(
+    order: Int64s,
+    kind: Int8s,
+    attempts: Int64s,
+    success_ppm: Int64s,
+    attempt_number: Int64s,
+    hints: Int64s,
+    topics_of_event: Int32s,
+    scored: Bools,
+) -> tuple[Floats, Floats, Floats]:
+    """Return y, weight, opportunity, float64[m] each, for the rows in `order`. Rows not `scored` say nothing."""
+    m = order.size
+    y, weight, opportunity = np.empty(m), np.empty(m), np.empty(m)
+    for k in range(m):
+        i = order[k]
+        if scored[k]:
+            y[k], weight[k], opportunity[k] = observe(
+                kind[i], attempts[i], success_ppm[i], attempt_number[i], hints[i], topics_of_event[i]
+            )
+        else:
+            y[k], weight[k], opportunity[k] = 0.0, 0.0, 0.0
+    return y, weight, opportunity

@@ -1,0 +1,129 @@
+"""Rows put in order: by student, then (occurred_at, sequence, event_id), then topic.
+
+A counting sort by student and, within a student, insertion sort for what is nearly in order (logs mostly
+are) and merge sort for what is not. np.lexsort took twice as long, engines three to six times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from mastery.arrays import Int32s, Int64s
+from mastery.features.columns import EventColumns
+
+SHIFTS_PER_ROW = 16
+"""Past this many moves a row, insertion sort gives up on a student and merge sort takes over."""
+
+
+def order_rows(columns: EventColumns) -> tuple[Int64s, Int64s]:
+    """Return (student_ptr int64[S + 1], order int64[m]): student s has order[student_ptr[s]:student_ptr[s + 1]].
+
+    A repeated (event_id, topic) is left out, so m ≤ n: repeats are equal in every key and stand side by side.
+    """
+    ptr, order = _order(
+        len(columns.students),
+        columns.student,
+        columns.at_us,
+        columns.sequence,
+        columns.id_hi,
+        columns.id_lo,
+        columns.topic,
+    )
+    return ptr, order
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _before(a: int, b: int, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s) -> bool:
+    """Whether row a comes before row b, both at the same time."""
+    if sequence[a] != sequence[b]:
+        return sequence[a] < sequence[b]
+    if id_hi[a] != id_hi[b]:
+        return id_hi[a] < id_hi[b]
+    if id_lo[a] != id_lo[b]:
+        return id_lo[a] < id_lo[b]
+    return topic[a] < topic[b]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _insertion_sort(
+    start: int, stop: int, order: Int64s, at: Int64s, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s
+) -> bool:
+    """Sort order[start:stop] and at[start:stop] together; return False when it is too far out of order."""
+    budget = SHIFTS_PER_ROW * (stop - start)
+    for i in range(start + 1, stop):
+        row, moment = order[i], at[i]
+        j = i - 1
+        while j >= start and (
+            at[j] > moment or (at[j] == moment and _before(row, order[j], sequence, id_hi, id_lo, topic))
+        ):
+            order[j + 1], at[j + 1] = order[j], at[j]
+            j -= 1
+        order[j + 1], at[j + 1] = row, moment
+        budget -= i - 1 - j
+        if budget < 0:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _merge_sort(
+    start: int, stop: int, order: Int64s, at: Int64s, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s
+) -> None:
+    n = stop - start
+    spare_order, spare_at = np.empty(n, np.int64), np.empty(n, np.int64)
+    width = 1
+    while width < n:
+        for low in range(start, stop, 2 * width):
+            middle, high = min(low + width, stop), min(low + 2 * width, stop)
+            i, j = low, middle
+            for k in range(low - start, high - start):
+                take_right = i >= middle or (
+                    j < high
+                    and (
+                        at[j] < at[i] or (at[j] == at[i] and _before(order[j], order[i], sequence, id_hi, id_lo, topic))
+                    )
+                )
+                if take_right:
+                    spare_order[k], spare_at[k] = order[j], at[j]
+                    j += 1
+                else:
+                    spare_order[k], spare_at[k] = order[i], at[i]
+                    i += 1
+        order[start:stop] = spare_order
+        at[start:stop] = spare_at
+        width *= 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _order(
+    students: int, student: Int32s, at_us: Int64s, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s
+) -> tuple[Int64s, Int64s]:
+    n = student.size
+    ptr = np.zeros(students + 1, np.int64)
+    for i in range(n):
+        ptr[student[i] + 1] += 1
+    for s in range(students):
+        ptr[s + 1] += ptr[s]
+    fill = ptr[:-1].copy()
+    order, at = np.empty(n, np.int64), np.empty(n, np.int64)
+    for i in range(n):
+        k = fill[student[i]]
+        order[k], at[k] = i, at_us[i]
+        fill[student[i]] = k + 1
+    kept = 0
+    for s in range(students):
+        start, stop = ptr[s], ptr[s + 1]
+        if not _insertion_sort(start, stop, order, at, sequence, id_hi, id_lo, topic):
+            _merge_sort(start, stop, order, at, sequence, id_hi, id_lo, topic)
+        ptr[s] = kept
+        for k in range(start, stop):
+            a = order[k]
+            if k > start:
+                b = order[k - 1]
+                if id_hi[a] == id_hi[b] and id_lo[a] == id_lo[b] and topic[a] == topic[b]:
+                    continue
+            order[kept] = a
+            kept += 1
+    ptr[students] = kept
+    return ptr, order[:kept]

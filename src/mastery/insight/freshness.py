@@ -1,0 +1,29 @@
+"""Whether what is shown is stale: a class whose log ended long ago has not forgotten everything."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from mastery.features.batch import DAY_US
+from mastery.insight.words import counted
+from mastery.tables import WINDOW_DAYS
+
+_EPOCH = date(1970, 1, 1)
+
+
+def staleness_note(newest_event_us: int | None, as_of_us: int) -> str | None:
+    """Return a sentence when no event lies in the longest window before `as_of_us`, else None.
+
+    newest_event_us is None when there is no event at all: that is for others to say.
+    """
+    if newest_event_us is None:
+        return None
+    newest, today = newest_event_us // DAY_US, as_of_us // DAY_US
+    longest = max(WINDOW_DAYS)
+    if today - newest < longest:  # day d is in a window of w days when as_of − w < d
+        return None
+    return (
+        f"The newest event is from {_EPOCH + timedelta(days=newest)}, {counted(today - newest, 'day')} before "
+        f"{_EPOCH + timedelta(days=today)}: that is outside the longest window ({longest} days), and the scores have "
+        "faded since. Use `--as-of latest` to see them as they stood after the newest event."
+    )

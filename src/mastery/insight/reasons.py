@@ -1,0 +1,138 @@
+"""Why a score is what it is: its biggest parts as data and in words.
+
+The words are about the topic, never about who: no name and no id comes in, so none can come out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mastery.arrays import Int64s
+from mastery.errors import BadInput, did_you_mean
+from mastery.insight.clauses import CLAUSES, failed_so_far
+from mastery.insight.seen import Seen, seen_from
+from mastery.insight.words import counted, listed
+
+Scale = Literal["log_odds", "index"]
+Direction = Literal["raises", "lowers", "adds_nothing"]
+
+MOST_FACTORS = 3
+
+CONSTANT = frozenset({"start", "limit"})
+"""Parts that no one can do anything about: told only when there is nothing else."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One part of a score.
+
+    Attributes:
+        name: As in mastery.tables.PARTS.
+        contribution: On the scorer's scale: log-odds, or points of the score.
+        value: The plain numbers behind it, as they are named in `text`; shares are in [0, 1].
+        text: One clause, lower case, no full stop: "3 of the last 8 answers right".
+    """
+
+    name: str
+    contribution: float
+    value: dict[str, float]
+    text: str
+
+    @property
+    def direction(self) -> Direction:
+        """What it does to the score."""
+        if self.contribution == 0.0:
+            return "adds_nothing"
+        return "raises" if self.contribution > 0.0 else "lowers"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one score is what it is.
+
+    Attributes:
+        factors: At most three, the largest by |contribution| first; a factor that adds nothing although there are
+            answers (all wrong) comes last, if there is room.
+        summary: One sentence; with too little evidence it says just that.
+        parts: Every part that was given, by name, in the scorer's order. They add up to the score on its scale.
+        enough_evidence: Whether the score rests on at least as many graded answers as asked for.
+    """
+
+    factors: tuple[Factor, ...]
+    summary: str
+    parts: dict[str, float]
+    enough_evidence: bool
+
+
+def explain(
+    part_names: Sequence[str],
+    parts: npt.NDArray[np.float64],
+    scale: Scale,
+    facts: Int64s,
+    as_of_us: int,
+    min_evidence: int,
+) -> Explanation:
+    """Return the explanation of one score.
+
+    parts float64[K] are one scorer's, aligned with `part_names` (NaN: not used); facts int64[F] those of the same
+    student-topic (mastery.features.facts).
+
+    Raises:
+        BadInput: a part that has no words yet.
+    """
+    seen = seen_from(facts, as_of_us)
+    given = {name: float(part) for name, part in zip(part_names, parts, strict=True) if math.isfinite(part)}
+    told = [name for name in given if name not in CONSTANT and (given[name] != 0.0 or failed_so_far(name, seen))]
+    if not told:
+        told = [name for name in given if name in CONSTANT and given[name] != 0.0]
+    told.sort(key=lambda name: -abs(given[name]))  # stable: equal parts stay in the scorer's order
+    every = tuple(_factor(name, given[name], seen) for name in told)
+    factors = every[:MOST_FACTORS]
+    enough = seen.evidence >= min_evidence
+    failed = [factor for factor in every[MOST_FACTORS:] if factor.contribution == 0.0]
+    summary = _summary([*factors, *failed], scale) if enough else too_little(seen, min_evidence)
+    return Explanation(factors, summary, given, enough)
+
+
+def _factor(name: str, contribution: float, seen: Seen) -> Factor:
+    if name not in CLAUSES:
+        raise BadInput(
+            f"no words for the part {name!r} of a score{did_you_mean(name, list(CLAUSES))}; "
+            "add a clause for it in mastery/insight/clauses.py"
+        )
+    text, value = CLAUSES[name](seen, contribution > 0.0)
+    return Factor(name, contribution, value, text)
+
+
+def too_little(seen: Seen, min_evidence: int) -> str:
+    """Return the sentence that stands where there is too little evidence for any other."""
+    if not seen.evidence:
+        so_far = "No graded answers so far"
+    elif seen.evidence == seen.answers:
+        so_far = f"Only {counted(seen.evidence, 'graded answer')} so far"
+    else:  # practice sessions and assignments count as well
+        so_far = f"Only {counted(seen.evidence, 'piece')} of graded work so far"
+    return f"{so_far}; {min_evidence} {'is' if min_evidence == 1 else 'are'} needed to judge."
+
+
+def _summary(factors: Sequence[Factor], scale: Scale) -> str:
+    texts: Mapping[Direction, list[str]] = {
+        direction: [factor.text for factor in factors if factor.direction == direction]
+        for direction in ("raises", "lowers", "adds_nothing")
+    }
+    if texts["adds_nothing"] and not texts["raises"] and not texts["lowers"]:
+        return f"Nothing has raised it yet: {listed(texts['adds_nothing'])}."
+    # On an index every share adds something, be it ever so small: "raises" would praise one right answer of eight.
+    leads = {
+        "raises": "what raises it" if scale == "log_odds" else "it rests on",
+        "lowers": "what lowers it",
+        "adds_nothing": "what adds nothing",
+    }
+    said = "; ".join(f"{leads[direction]}: {listed(clauses)}" for direction, clauses in texts.items() if clauses)
+    return f"{said[0].upper()}{said[1:]}." if said else "Nothing has moved this score from where it started."

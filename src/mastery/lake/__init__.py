@@ -1,0 +1,7 @@
+"""The Delta tables: append, scan, compact, read one student. See docs/lake.md."""
+
+from mastery.lake.compaction import Compaction
+from mastery.lake.delta import Lake
+from mastery.lake.snapshot import File, Snapshot
+
+__all__ = ["Compaction", "File", "Lake", "Snapshot"]

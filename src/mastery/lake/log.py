@@ -1,0 +1,60 @@
+"""What Delta's log says has happened since a version: the one place that reads it."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import unquote
+
+from mastery.lake.place import Place
+
+
+def may_have_moved(place: Place, version: int) -> bool:
+    """Tell whether there may be a commit after this version; two looks at a folder, 0.02 ms against 0.8.
+
+    Commits are numbered without gaps, so no next one means no news, unless the log has been cleaned up
+    to beyond this version: then this version's own commit is gone too. An object store is always asked.
+    """
+    if not place.is_local:
+        return True
+    return place.exists(_name(version + 1)) or not place.exists(_name(version))
+
+
+def files_added(place: Place, after: int, until: int) -> list[str] | None:
+    """Return the files that commits after version `after`, up to `until`, brought new rows in.
+
+    A commit that only moves rows (compaction) says `dataChange: false` and adds nothing here. A file
+    that was added and has since been compacted away is named too; it may be gone after a vacuum.
+
+    Returns:
+        Paths relative to the table's folder, each once, in the order of the commits; None where the
+        log no longer goes back that far.
+    """
+    added: dict[str, None] = {}
+    for version in range(after + 1, until + 1):
+        content = place.read_bytes(_name(version))
+        if content is None:
+            return None
+        for line in content.splitlines():
+            add = json.loads(line).get("add")
+            if add is not None and add["dataChange"]:
+                added[unquote(add["path"])] = None
+    return list(added)
+
+
+def commit_naming(place: Place, paths: set[str], after: int, until: int) -> int:
+    """Return the version in (`after`, `until`] whose commit adds or removes one of these files.
+
+    Asked only when other writers committed in the same moment; otherwise it is `after` + 1.
+    """
+    for version in range(after + 1, until + 1):
+        content = place.read_bytes(_name(version))
+        for line in (content or b"").splitlines():
+            action = json.loads(line)
+            named = action.get("add") or action.get("remove")
+            if named is not None and unquote(named["path"]) in paths:
+                return version
+    return until
+
+
+def _name(version: int) -> str:
+    return f"_delta_log/{version:020d}.json"

@@ -1,0 +1,110 @@
+"""Where a lake lies: a folder of this machine, or a prefix in an object store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from mastery.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Place:
+    """One folder, for pyarrow (`filesystem` and `root`) and for delta-rs (`uri`).
+
+    Attributes:
+        uri: What delta-rs opens.
+        filesystem: What pyarrow reads and writes with.
+        root: The folder's path within `filesystem`.
+        is_local: Files can be memory-mapped.
+    """
+
+    uri: str
+    filesystem: pafs.FileSystem
+    root: str
+    is_local: bool
+
+    def child(self, name: str) -> Place:
+        return Place(f"{self.uri}/{name}", self.filesystem, f"{self.root}/{name}", self.is_local)
+
+    def path(self, relative: str) -> str:
+        return f"{self.root}/{relative}"
+
+    def make_folder(self, relative: str) -> None:
+        """Make the folder of one file; an object store has none."""
+        if self.is_local:
+            Path(self.path(relative)).parent.mkdir(parents=True, exist_ok=True)
+
+    def size(self, relative: str) -> int:
+        """Return the bytes of one file."""
+        if self.is_local:
+            return Path(self.path(relative)).stat().st_size
+        return int(self.filesystem.get_file_info(self.path(relative)).size)
+
+    def exists(self, relative: str) -> bool:
+        if self.is_local:
+            return os.path.exists(self.path(relative))  # noqa: PTH110 - a Path costs more than the question
+        return bool(self.filesystem.get_file_info(self.path(relative)).type != pafs.FileType.NotFound)
+
+    def names(self) -> list[str]:
+        """Return the names in the folder, none where there is no folder."""
+        found = self.filesystem.get_file_info(pafs.FileSelector(self.root, allow_not_found=True))
+        return sorted(info.base_name for info in found)
+
+    def read_bytes(self, relative: str) -> bytes | None:
+        """Return the content of one file, None where there is none."""
+        try:
+            with self.filesystem.open_input_stream(self.path(relative)) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def delete(self, relative: str) -> None:
+        self.filesystem.delete_file(self.path(relative))
+
+
+def locate(root: str, storage_options: Mapping[str, str] | None = None) -> Place:
+    """Return the place that a path (`data/lake`) or an URL (`s3://bucket/lake`) names.
+
+    Args:
+        root: Path or URL.
+        storage_options: As delta-rs takes them (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, …).
+
+    Raises:
+        BadInput: No such kind of URL, or the path is a file.
+    """
+    if "://" not in root or root.startswith("file://"):
+        folder = Path(root.removeprefix("file://")).absolute()
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"lake {root!r} is a file; give a folder, or a path where one can be made")
+        return Place(str(folder), pafs.LocalFileSystem(), str(folder), True)
+    uri = root.rstrip("/")
+    scheme, path = uri.split("://", 1)
+    if scheme in ("s3", "s3a"):
+        return Place(f"s3://{path}", _s3(dict(storage_options or {})), path, False)
+    try:
+        filesystem, inner = pafs.FileSystem.from_uri(uri)
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"lake {root!r}: {error}; give a folder or an s3:// URL") from error
+    return Place(uri, filesystem, inner, False)
+
+
+def _s3(options: Mapping[str, str]) -> pafs.FileSystem:
+    """Return pyarrow's file system for the options that delta-rs is given, names in any case."""
+    named = {name.lower().removeprefix("aws_"): value for name, value in options.items()}
+    endpoint = named.get("endpoint_url", named.get("endpoint"))
+    plain = endpoint is not None and endpoint.startswith("http://")
+    chosen = {
+        "access_key": named.get("access_key_id"),
+        "secret_key": named.get("secret_access_key"),
+        "session_token": named.get("session_token"),
+        "region": named.get("region"),
+        "endpoint_override": None if endpoint is None else endpoint.split("://", 1)[-1],
+        "scheme": "http" if plain else "https",
+    }
+    return pafs.S3FileSystem(**{name: value for name, value in chosen.items() if value is not None})

@@ -1,0 +1,73 @@
+"""Which files a table consists of at one version, and how many rows lie in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from mastery.tables import Table
+
+
+@dataclass(frozen=True)
+class File:
+    """One live Parquet file.
+
+    Attributes:
+        path: Relative to the table's folder.
+        rows: Number of rows, from the Delta log.
+        size: Bytes.
+        bucket: The partition; None for a table without.
+    """
+
+    path: str
+    rows: int
+    size: int
+    bucket: int | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of one table at one version. A plain value: it may be sent to other processes.
+
+    Attributes:
+        version: Delta's version; -1 when the table has no commit yet.
+        files: Every live file, by path.
+    """
+
+    version: int
+    files: tuple[File, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @cached_property
+    def by_bucket(self) -> dict[int | None, tuple[File, ...]]:
+        grouped: dict[int | None, list[File]] = {}
+        for file in self.files:
+            grouped.setdefault(file.bucket, []).append(file)
+        return {bucket: tuple(files) for bucket, files in grouped.items()}
+
+    def bucket(self, bucket: int | None) -> tuple[File, ...]:
+        return self.by_bucket.get(bucket, ())
+
+    def __iter__(self) -> Iterator[File]:
+        return iter(self.files)
+
+
+NOTHING = Snapshot(-1, ())
+
+
+def take(table: Table, delta: DeltaTable) -> Snapshot:
+    """Return what the handle sees. About 2 ms for 64 files, so callers keep it until the version moves."""
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    paths = actions.column("path").to_pylist()
+    sizes = actions.column("size_bytes").to_pylist()
+    rows = actions.column("num_records").to_pylist()
+    buckets = actions.column("partition.bucket").to_pylist() if table.partition_by else [None] * len(paths)
+    files = sorted(zip(paths, rows, sizes, buckets, strict=True), key=lambda file: file[0])
+    return Snapshot(delta.version(), tuple(File(path, n, size, bucket) for path, n, size, bucket in files))

@@ -1,0 +1,41 @@
+"""Some rows of a file, before anything is known of what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+BROKEN = pa.schema(
+    [
+        pa.field("line", pa.int64()),
+        pa.field("reason", pa.string()),
+        pa.field("code", pa.string()),
+        pa.field("text", pa.binary()),
+    ]
+)
+"""A line that is no row: where, why, and its bytes, which are only ever hashed: they may hold an id."""
+
+NOTHING_BROKEN: pa.Table = BROKEN.empty_table()
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows that follow each other in a file.
+
+    Attributes:
+        raw: The columns asked for that the file has, as they are; texts for CSV and NDJSON.
+        lines: int64[n]. Physical line of each row, from 1; for Parquet the number of the row.
+        broken: Columns `BROKEN`.
+    """
+
+    raw: pa.Table
+    lines: npt.NDArray[np.int64]
+    broken: pa.Table
+
+
+def broken_lines(lines: list[int], reasons: list[tuple[str, str]], texts: list[bytes]) -> pa.Table:
+    """Return `BROKEN` from lines, (reason, code) pairs and the bytes of each."""
+    return pa.table([lines, [reason for reason, _ in reasons], [code for _, code in reasons], texts], schema=BROKEN)

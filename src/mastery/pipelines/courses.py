@@ -1,0 +1,72 @@
+"""Course metadata into the lake: topics and items, merged by key, the last one read wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.events.identity import Blocks
+from mastery.events.metadata import prerequisite_notes
+from mastery.lake import Lake
+from mastery.tables import TOPICS, Table
+
+Int64s = npt.NDArray[np.int64]
+
+
+def merge(lake: Lake, table: Table, pieces: Sequence[tuple[int, pa.Table]], files: int) -> Int64s:
+    """Write the merged table and return int64[files, 2]: rows that said something new, rows that did not.
+
+    Args:
+        lake: Where.
+        table: TOPICS or ITEMS.
+        pieces: (number of the file, its rows), in the order they were read.
+        files: How many files there are.
+    """
+    before = lake.scan(table)
+    rows = pa.concat_tables([before, *[piece.cast(table.schema) for _, piece in pieces]]).combine_chunks()
+    file_of = np.concatenate(
+        [np.full(before.num_rows, -1), *[np.full(piece.num_rows, number) for number, piece in pieces]]
+    ).astype(np.int64)
+    key, body = _hashes(rows, table.key), _hashes(rows, table.schema.names)
+    # by key, within one by arrival: each row then follows the one it would replace
+    order = np.lexsort((np.arange(rows.num_rows), key))
+    same_key = np.concatenate([[False], key[order][1:] == key[order][:-1]])
+    same_body = np.concatenate([[False], body[order][1:] == body[order][:-1]])
+    repeats = np.zeros(rows.num_rows, np.bool_)
+    repeats[order] = same_key & same_body
+    came = file_of >= 0
+    counts = np.zeros((files, 2), np.int64)
+    counts[:, 0] = np.bincount(file_of[came & ~repeats], minlength=files)
+    counts[:, 1] = np.bincount(file_of[came & repeats], minlength=files)
+    if counts[:, 0].sum():
+        last = np.concatenate([~same_key[1:], [True]])
+        merged = rows.take(pa.array(np.sort(order[last])))
+        lake.replace(table, merged.sort_by([(name, "ascending") for name in table.key]))
+    return counts
+
+
+def _hashes(rows: pa.Table, names: Sequence[str]) -> Int64s:
+    blocks = Blocks(rows.num_rows)
+    for name in names:
+        column = rows[name]
+        if pa.types.is_list(column.type):
+            column = pc.binary_join(column, "\x1f")
+        blocks.text(column.cast(pa.string()))
+    return blocks.finish()[0]
+
+
+def topics_of(lake: Lake, tenant: str) -> pa.Table:
+    """Return topic_id and prerequisites of the tenant's topics."""
+    rows = lake.scan(TOPICS, ["tenant", "topic_id", "prerequisites"])
+    return rows.filter(pc.equal(rows["tenant"], tenant)).drop_columns(["tenant"])
+
+
+def notes(lake: Lake, tenant: str) -> list[str]:
+    """Return what is odd about the prerequisites of the tenant's topics."""
+    rows = topics_of(lake, tenant)
+    needed = rows["prerequisites"].to_pylist()
+    return prerequisite_notes(dict(zip(rows["topic_id"].to_pylist(), [many or [] for many in needed], strict=True)))

@@ -1,0 +1,128 @@
+"""Between a fold and the stored records: many at once after a recompute, one when a student is touched."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mastery.arrays import Int64s
+from mastery.errors import Conflict
+from mastery.features.batch import DAY_US
+from mastery.features.recent import recent_rows
+from mastery.pipelines.fold import Folded
+from mastery.pipelines.standing import LEDGER_DAYS, OneStudentsDays, Standing
+from mastery.scorers import SCORERS
+from mastery.scorers.base import States
+from mastery.scorers.model_set import ModelSet
+from mastery.state import RECENT, RECORD_LEDGER, Record, RecordBlock
+from mastery.tables import LEDGER_COUNTS
+
+SLOT, DAY, FIRST_COUNT = 0, 1, 2
+GAP = FIRST_COUNT + len(LEDGER_COUNTS)
+
+
+def active_students(folded: Folded, active_days: int) -> Int64s:
+    """Return which students of the fold have an event within so many days before its as_of."""
+    batch = folded.batch
+    last = batch.at_us[batch.student_ptr[1:] - 1]
+    return np.flatnonzero(last > folded.as_of_us - active_days * DAY_US)
+
+
+def record_block(events: pa.Table, folded: Folded, students: Int64s) -> RecordBlock:
+    """Return the records of some students of a fold, as grouped arrays.
+
+    `events` is the table the fold read, with `body_hash`.
+    """
+    batch = folded.batch
+    slot_ptr, slots = _taken(batch.slot_ptr, students)
+    cell_of_student = batch.cell_ptr[batch.student_day_ptr]
+    _, cells = _taken(cell_of_student, students)
+    owner = np.repeat(np.arange(students.size), np.diff(cell_of_student)[students])
+    last_event_us = batch.at_us[batch.student_ptr[students + 1] - 1]
+    day = batch.cell_day[cells]
+    kept = day > (last_event_us // DAY_US)[owner] - LEDGER_DAYS
+    cells, owner = cells[kept], owner[kept]
+    ledger = np.empty((cells.size, len(RECORD_LEDGER)), np.int64)
+    ledger[:, SLOT] = batch.cell_slot[cells] - batch.slot_ptr[students][owner]
+    ledger[:, DAY] = day[kept]
+    ledger[:, FIRST_COUNT:GAP] = folded.ledger[:, cells].T
+    ledger[:, GAP] = folded.gap_days[cells]
+    all_ptr, all_rows = recent_rows(batch)
+    recent_ptr, places = _taken(all_ptr, students)
+    rows = all_rows[places]
+    return RecordBlock(
+        model_version=folded.model_version,
+        student_ids=pa.array([batch.students[s] for s in students], pa.string()),
+        tenants=pa.array([batch.tenants[s] for s in students], pa.string()),
+        slot_ptr=slot_ptr,
+        topic_codes=batch.slot_topic[slots],
+        topics=[topic for _, topic in batch.topics],
+        slot_states={name: states.slot[slots] for name, states in folded.states.items()},
+        student_states={name: states.student[students] for name, states in folded.states.items()},
+        facts=folded.facts[slots],
+        ledger_ptr=np.searchsorted(owner, np.arange(students.size + 1)).astype(np.int64),
+        ledger=ledger,
+        override=folded.feedback[slots],
+        recent_ptr=recent_ptr,
+        recent=np.column_stack([events.column(name).to_numpy()[rows] for name in RECENT]).astype(np.int64),
+        last_event_us=last_event_us,
+        events_folded=np.diff(batch.student_ptr)[students],
+    )
+
+
+def record_of(events: pa.Table, folded: Folded, student: int = 0) -> Record:
+    """Return the record of one student of a fold."""
+    block = record_block(events, folded, np.array([student], np.int64))
+    return Record(
+        student_id=folded.batch.students[student],
+        tenant=folded.batch.tenants[student],
+        model_version=block.model_version,
+        topics=tuple(block.topics[code] for code in block.topic_codes),
+        slot_states=block.slot_states,
+        student_states={name: state[0] for name, state in block.student_states.items()},
+        facts=block.facts,
+        ledger=block.ledger,
+        override=block.override,
+        recent=block.recent,
+        last_event_us=int(block.last_event_us[0]),
+        events_folded=int(block.events_folded[0]),
+    )
+
+
+def standing_from(record: Record, model_set: ModelSet) -> Standing:
+    """Return where the student of a record stands.
+
+    Raises:
+        Conflict: the record lacks a scorer's state, or has one of another shape.
+    """
+    for name, scorer in SCORERS.items():
+        slot, student = record.slot_states.get(name), record.student_states.get(name)
+        if slot is None or student is None or slot.shape[1] != len(scorer.slot_state):
+            raise Conflict(
+                f"the stored record of {record.student_id} has no state of scorer {name!r} as this version keeps it; "
+                "run 'mastery recompute'"
+            )
+    slots = len(record.topics)
+    return Standing(
+        student_id=record.student_id,
+        tenant=record.tenant,
+        model_version=record.model_version,
+        topics=record.topics,
+        models=model_set.models([(record.tenant, topic) for topic in record.topics], ()),
+        slot_topic=np.arange(slots, dtype=np.int32),
+        states={name: States(record.slot_states[name], record.student_states[name].reshape(1, -1)) for name in SCORERS},
+        facts=record.facts,
+        feedback=record.override,
+        days=OneStudentsDays.of(slots, record.ledger[:, DAY].astype(np.int32), record.ledger[:, SLOT].astype(np.int32)),
+        ledger=np.ascontiguousarray(record.ledger[:, FIRST_COUNT:GAP].T),
+        gap_days=np.ascontiguousarray(record.ledger[:, GAP]),
+        last_event_us=record.last_event_us,
+    )
+
+
+def _taken(ptr: Int64s, groups: Int64s) -> tuple[Int64s, npt.NDArray[np.int64]]:
+    """Return (ptr of the taken groups, rows they own) of a grouped array."""
+    counts = np.diff(ptr)[groups]
+    taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return taken, np.repeat(ptr[:-1][groups] - taken[:-1], counts) + np.arange(taken[-1])

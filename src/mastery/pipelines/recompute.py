@@ -1,0 +1,149 @@
+"""The daily recompute: every student folded from the lake, a bucket at a time; ledger, features, gold and history
+published, one commit a table; then the states of active students brought up to date.
+
+Workers pull buckets from one counter. They are threads: kernels and Parquet run outside Python's lock, and forked
+processes were no faster.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake.transaction import AddAction
+
+from mastery.features.columns import READ
+from mastery.lake import Lake
+from mastery.pipelines.fold import Folded, fold_events
+from mastery.pipelines.learner_state import active_students, record_block
+from mastery.pipelines.models import record_model_set
+from mastery.pipelines.publish import feature_rows, gold_rows, history_rows, ledger_rows
+from mastery.scorers.model_set import ModelSet
+from mastery.state import StateStore, encode_block
+from mastery.tables import EVENTS, FEATURES, GOLD, HISTORY, LEDGER, TOPICS, UNASSIGNED, Table
+
+
+@dataclass
+class RecomputeReport:
+    """What a recompute went through.
+
+    Attributes:
+        events: Events read that count at `as_of_us` or before.
+        events_later: Events after it, left out.
+        student_topics, days: Rows of features, and of the ledger.
+        newest_event_us: Time of the newest event in the lake; None when it is empty.
+    """
+
+    model_version: str
+    as_of_us: int
+    events: int = 0
+    events_later: int = 0
+    students: int = 0
+    student_topics: int = 0
+    days: int = 0
+    newest_event_us: int | None = None
+    topics_without_metadata: set[str] = field(default_factory=set)
+
+
+def recompute(
+    lake: Lake,
+    model_set: ModelSet,
+    *,
+    as_of_us: int,
+    now_us: int,
+    min_evidence: int,
+    workers: int,
+    state: StateStore | None = None,
+    active_days: int = 30,
+    progress: Callable[[int], None] | None = None,
+) -> RecomputeReport:
+    """Fold every student of the lake and publish what comes out, as of `as_of_us`.
+
+    Readers see the tables as they were until each one's commit. With a `state`, students with an event within
+    `active_days` before `as_of_us` get their record at once, the others when they are first asked for; unless there
+    are events after `as_of_us`: a record holds all of a student's events. `progress` is called with the events of
+    each finished bucket.
+    """
+    report = RecomputeReport(model_set.version, as_of_us)
+    known = lake.scan(TOPICS, ["tenant", "topic_id"])
+    known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
+    wanted = [name for name in READ if name != "item_id" or model_set.item_difficulty]
+    if state is not None:
+        wanted.append("body_hash")
+    snapshot = lake.snapshot(EVENTS)
+    added: dict[str, list[AddAction]] = {table.name: [] for table in PUBLISHED}
+    buckets, lock = iter(sorted({file.bucket for file in snapshot.files if file.bucket is not None})), threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                bucket = next(buckets, None)
+            if bucket is None:
+                return
+            events = lake.read_bucket(EVENTS, bucket, wanted, at=snapshot)
+            folded = fold_events(events, model_set, as_of_us)
+            for table, rows in _published(folded, min_evidence, now_us):
+                action = lake.write_file(table, rows, bucket)
+                with lock:
+                    added[table.name].append(action)
+                del rows
+            later = _later(events, as_of_us)
+            if state is not None and not later:
+                active = active_students(folded, active_days)
+                if active.size:
+                    state.put_many(encode_block(record_block(events, folded, active)))
+            with lock:
+                _count(report, events, later, folded, known_topics)
+            if progress is not None:
+                progress(events.num_rows)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for job in [pool.submit(work) for _ in range(workers)]:
+            job.result()
+    for table in PUBLISHED:
+        lake.commit(table, added[table.name], mode="overwrite")
+    record_model_set(lake, model_set, now_us)
+    if state is not None:
+        state.activate(model_set.version)
+        # Whoever was marked stale while this ran is marked again by the next catch_up.
+        state.set_watermark(snapshot.version)
+    return report
+
+
+PUBLISHED: tuple[Table, ...] = (LEDGER, FEATURES, GOLD, HISTORY)
+
+
+def _published(folded: Folded, min_evidence: int, now_us: int):  # type: ignore[no-untyped-def]
+    """Yield each table with its rows, one at a time: together they are most of a worker's memory."""
+    yield LEDGER, ledger_rows(folded)
+    yield FEATURES, feature_rows(folded)
+    yield GOLD, gold_rows(folded, min_evidence, now_us)
+    yield HISTORY, history_rows(folded)
+
+
+def _later(events: pa.Table, as_of_us: int) -> int:
+    """Return how many events happened after `as_of_us`."""
+    return int((events.column("occurred_at").cast(pa.int64()).to_numpy() > as_of_us).sum())
+
+
+def _count(
+    report: RecomputeReport, events: pa.Table, later: int, folded: Folded, known_topics: set[tuple[str, str]]
+) -> None:
+    batch = folded.batch
+    newest = pc.max(events.column("occurred_at")).cast(pa.int64()).as_py()
+    if newest is not None:
+        report.newest_event_us = max(newest, report.newest_event_us or newest)
+    report.events += events.num_rows - later
+    report.events_later += later
+    report.students += len(batch.students)
+    assigned = np.array([topic != UNASSIGNED for _, topic in batch.topics], bool)
+    report.student_topics += int(assigned[batch.slot_topic].sum())
+    report.days += batch.cell_slot.size
+    report.topics_without_metadata |= {
+        topic for tenant, topic in batch.topics if topic != UNASSIGNED and (tenant, topic) not in known_topics
+    }

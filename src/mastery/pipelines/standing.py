@@ -1,0 +1,120 @@
+"""Where one student stands: the states of all their topics, from a fold or from a stored record, ready to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mastery.arrays import Floats, Int32s, Int64s
+from mastery.features.batch import DAY_US
+from mastery.features.feedback import SCORE
+from mastery.features.windows import Windows, windows
+from mastery.pipelines.fold import Folded
+from mastery.scorers import SCORERS
+from mastery.scorers.base import Model, Reading, States
+
+LEDGER_DAYS = 90
+"""A record keeps the ledger of so many UTC days, ending with the student's last event: the longest window."""
+
+
+@dataclass(frozen=True)
+class OneStudentsDays:
+    """The cells of one student's ledger, each as a day of its own: what `windows` wants to know of days."""
+
+    slot_ptr: Int64s
+    student_day_ptr: Int64s
+    day: Int32s
+    cell_ptr: Int64s
+    cell_slot: Int32s
+
+    @staticmethod
+    def of(slots: int, day: Int32s, cell_slot: Int32s) -> OneStudentsDays:
+        """Return the days of P = `slots` slots with cells (cell_slot, day), int32[H] each, in order of day."""
+        cells = day.size
+        return OneStudentsDays(
+            np.array([0, slots], np.int64),
+            np.array([0, cells], np.int64),
+            day,
+            np.arange(cells + 1, dtype=np.int64),
+            cell_slot,
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One student under one model set, as of their last event.
+
+    Attributes:
+        topics: topic_id of each of the P slots.
+        facts: int64[P, len(FACTS)].
+        feedback: float64[P, 2].
+        days, ledger, gap_days: The last `LEDGER_DAYS` days of the ledger, as `windows` takes them.
+        last_event_us: Time of the student's last event that counts.
+    """
+
+    student_id: str
+    tenant: str
+    model_version: str
+    topics: Sequence[str]
+    models: Mapping[str, Model]
+    slot_topic: Int32s
+    states: Mapping[str, States]
+    facts: Int64s
+    feedback: Floats
+    days: OneStudentsDays
+    ledger: Int64s
+    gap_days: Int64s
+    last_event_us: int
+
+    def readings(self, as_of_us: int) -> dict[str, Reading]:
+        """Return every scorer's scores at a time that is not before the last event."""
+        alone = np.zeros(len(self.topics), np.int32)
+        return {
+            name: scorer.read_slots(
+                self.states[name].slot,
+                self.states[name].student,
+                alone,
+                self.slot_topic,
+                self.models[name].params,
+                as_of_us,
+            )
+            for name, scorer in SCORERS.items()
+        }
+
+    def windows(self, as_of_us: int) -> Windows:
+        """Return the windowed features at a time that is not before the last event."""
+        return windows(self.days, self.ledger, self.gap_days, self.feedback[:, SCORE], as_of_us)
+
+
+def standing_of(folded: Folded, student: int = 0) -> Standing:
+    """Return where one student of a fold stands."""
+    batch = folded.batch
+    slots = slice(int(batch.slot_ptr[student]), int(batch.slot_ptr[student + 1]))
+    rows = slice(int(batch.student_ptr[student]), int(batch.student_ptr[student + 1]))
+    first_day, last_day = int(batch.student_day_ptr[student]), int(batch.student_day_ptr[student + 1])
+    cells = slice(int(batch.cell_ptr[first_day]), int(batch.cell_ptr[last_day]))
+    last_event_us = int(batch.at_us[rows.stop - 1])
+    day = np.repeat(batch.day[first_day:last_day], np.diff(batch.cell_ptr[first_day : last_day + 1]))
+    kept = day > last_event_us // DAY_US - LEDGER_DAYS
+    return Standing(
+        student_id=batch.students[student],
+        tenant=batch.tenants[student],
+        model_version=folded.model_version,
+        topics=[batch.topics[t][1] for t in batch.slot_topic[slots]],
+        models=folded.models,
+        slot_topic=batch.slot_topic[slots],
+        states={
+            name: States(states.slot[slots], states.student[student : student + 1])
+            for name, states in folded.states.items()
+        },
+        facts=folded.facts[slots],
+        feedback=folded.feedback[slots],
+        days=OneStudentsDays.of(
+            slots.stop - slots.start, day[kept].astype(np.int32), (batch.cell_slot[cells] - slots.start)[kept]
+        ),
+        ledger=np.ascontiguousarray(folded.ledger[:, cells][:, kept]),
+        gap_days=folded.gap_days[cells][kept],
+        last_event_us=last_event_us,
+    )

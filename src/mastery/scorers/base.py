@@ -1,0 +1,147 @@
+"""What a scorer is: columns of state, parameters, and three functions on grouped arrays.
+
+    start   the state of a student-topic (and of a student) before any event
+    fold    observations, in time order, into states; emits the score at the end of each active day
+    read    a score, its 90 % interval and its parts from a state, at any time at or after the last event
+
+A scorer holds no data. States and parameters are rows of named float64 columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mastery.arrays import Floats, Int32s
+from mastery.errors import BadInput
+from mastery.features.batch import Batch
+
+US_PER_DAY = 86_400e6
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number a scorer works with: its name, default, bounds (inclusive) and meaning."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    doc: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """The parameters of one scorer for the topics and items of one batch.
+
+    Attributes:
+        params: float64[T, K]. By topic code; columns as in `Scorer.parameters`.
+        item_difficulty: float64[I]. Logits by item code, NaN where nothing is known of the item.
+    """
+
+    params: Floats
+    item_difficulty: Floats
+
+
+@dataclass(frozen=True)
+class States:
+    """float64[P, len(slot_state)] by slot and float64[S, len(student_state)] by student."""
+
+    slot: Floats
+    student: Floats
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Scores of P slots at one time.
+
+    Attributes:
+        score, lower, upper: float64[P]. 0 ≤ lower ≤ score ≤ upper ≤ 1; the interval is to hold 90 %.
+        parts: float64[P, len(Scorer.parts)]. They add up to the score on the scorer's scale.
+    """
+
+    score: Floats
+    lower: Floats
+    upper: Floats
+    parts: Floats
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """One model of mastery.
+
+    Attributes:
+        version: Raised when the meaning of a state or a score changes.
+        scale: What the parts add up to: the score's log-odds, or the score itself.
+        slot_state, student_state: Names of the state columns.
+        parameters: What `Model.params` holds, in order.
+        parts: Names from mastery.tables.PARTS, in the order of `Reading.parts`.
+        start_slots: (params, slot_topic) → float64[P, len(slot_state)].
+        start_students: (params, students) → float64[S, len(student_state)].
+        fold_rows: (batch, model, slot_state, student_state, history, as_of_us): both states and
+            history float64[3, H] (or [3, 0] when nobody asks) are written in place.
+        read_slots: (slot_state, student_state, slot_student, slot_topic, params, as_of_us) → Reading.
+        check: (params): raises BadInput on parameters that break a law.
+    """
+
+    name: str
+    version: int
+    scale: Literal["log_odds", "index"]
+    slot_state: tuple[str, ...]
+    student_state: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    parts: tuple[str, ...]
+    start_slots: Callable[[Floats, Int32s], Floats]
+    start_students: Callable[[Floats, int], Floats]
+    fold_rows: Callable[[Batch, Model, Floats, Floats, Floats, int], None]
+    read_slots: Callable[[Floats, Floats, Int32s, Int32s, Floats, int], Reading]
+    check: Callable[[Floats], None]
+
+    def column(self, parameter: str) -> int:
+        """Return the column of a parameter in `Model.params`."""
+        return [p.name for p in self.parameters].index(parameter)
+
+
+def defaults(scorer: Scorer, topics: int) -> Floats:
+    """Return float64[topics, K]: every topic with the scorer's default parameters."""
+    return np.tile(np.array([p.default for p in scorer.parameters]), (topics, 1))
+
+
+def check_bounds(name: str, parameters: Sequence[Parameter], params: Floats) -> None:
+    """Raise BadInput at the first parameter outside its bounds, or not a number."""
+    for k, parameter in enumerate(parameters):
+        bad = ~((params[:, k] >= parameter.low) & (params[:, k] <= parameter.high))
+        if bad.any():
+            topic = int(np.flatnonzero(bad)[0])
+            raise BadInput(
+                f"{name}: parameter {parameter.name!r} of topic row {topic} is {params[topic, k]:g}; "
+                f"expected a number from {parameter.low:g} to {parameter.high:g}: {parameter.doc}"
+            )
+
+
+def start(scorer: Scorer, model: Model, batch: Batch) -> States:
+    """Return the states of the batch's slots and students before any event."""
+    return States(
+        scorer.start_slots(model.params, batch.slot_topic),
+        scorer.start_students(model.params, len(batch.students)),
+    )
+
+
+def fold(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: int, history: bool = True) -> Floats:
+    """Fold the batch into `states`, in place; return the history float64[3, H] (score, lower, upper by cell).
+
+    A day's score is read at its end, or at `as_of_us` when that comes first. Without `history` the array is [3, 0].
+
+    Law: folding a then b equals folding a + b, bit for bit, however the events are cut.
+    """
+    out = np.empty((3, batch.cell_slot.size if history else 0))
+    scorer.fold_rows(batch, model, states.slot, states.student, out, as_of_us)
+    return out
+
+
+def read(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: int) -> Reading:
+    """Return every slot's score at `as_of_us`."""
+    return scorer.read_slots(states.slot, states.student, batch.slot_student, batch.slot_topic, model.params, as_of_us)

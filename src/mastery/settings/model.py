@@ -1,0 +1,205 @@
+"""What can be set, with its default, its limits and one line on what it does."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
+
+from mastery.errors import did_you_mean
+from mastery.tables import SCORE_SOURCES
+
+BUILT_IN_RULES = ("classic", "spaced")
+STATE_BACKENDS = ("sqlite",)
+
+
+def cpu_count() -> int:
+    """Return how many CPUs this process may use (a container may be given fewer than the machine has)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _loopback(host: str) -> str:
+    if host == "localhost":
+        return host
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    raise ValueError(
+        "is not an address of this machine alone, and there is no access control yet: "
+        "use 127.0.0.1 (or ::1, localhost) and put a proxy that knows who may see what in front of it"
+    )
+
+
+def _scorer(name: str) -> str:
+    if name not in SCORE_SOURCES:
+        known = ", ".join(SCORE_SOURCES)
+        raise ValueError(f"is not a scorer (known: {known}){did_you_mean(name, list(SCORE_SOURCES))}")
+    return name
+
+
+def _tenant(name: str) -> str:
+    if not name or name != name.strip() or not name.isprintable():
+        raise ValueError("must be a name of printable characters, not blank, without space around it")
+    return name
+
+
+def _timezone(name: str) -> str:
+    if name == "UTC":  # known even where no time zone database is installed
+        return name
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone of this machine; give one like 'Europe/Berlin' (package tzdata)") from None
+    return name
+
+
+def _state(location: str) -> str:
+    backend, colon, path = location.partition(":")
+    if not colon or not path or backend not in STATE_BACKENDS:
+        raise ValueError(f"must read backend:location, with a backend among: {', '.join(STATE_BACKENDS)}")
+    return location
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+LoopbackHost = Annotated[str, AfterValidator(_loopback)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class ApiSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where the API listens."""
+
+    host: LoopbackHost = Field("127.0.0.1", description="Address the API listens on; loopback only, for now.")
+    port: Port = Field(8321, description="Port the API listens on.")
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds the API, without a slash at the end."""
+        return _url(self.host, self.port)
+
+
+class DashboardSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where the dashboard listens, and where it finds the API."""
+
+    host: LoopbackHost = Field("127.0.0.1", description="Address the dashboard listens on; loopback only, for now.")
+    port: Port = Field(8322, description="Port the dashboard listens on.")
+    api_url: str | None = Field(None, description="Where the dashboard finds the API; left out: the API set above.")
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the dashboard."""
+        return _url(self.host, self.port)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _in_home(*parts: str, prefix: str = "") -> Any:
+    """Return a default factory: prefix + <home>/parts."""
+    return lambda data: prefix + str(Path(data["home"]).joinpath(*parts))
+
+
+class Settings(BaseModel, frozen=True, extra="forbid"):
+    """All that a deployment can choose. Built once at the door by `load_settings`, passed down by value."""
+
+    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        Path(".mastery"), description="Folder of the embedded default: lake, state, keys."
+    )
+    tenant: Annotated[str, AfterValidator(_tenant)] = Field(
+        "default", max_length=200, description="Institution that scopes student, topic and item ids."
+    )
+    scorer: Annotated[str, AfterValidator(_scorer)] = Field(
+        "rule_based",
+        description=f"Scorer whose score people are shown; all are computed. One of: {', '.join(SCORE_SOURCES)}.",
+    )
+    rules: str = Field(
+        "classic",
+        min_length=1,
+        description=f"Weights of the rule-based score: {', '.join(BUILT_IN_RULES)}, or the path of a YAML file.",
+    )
+    buckets: int = Field(
+        64, ge=1, le=4096, description="Folders into which a new lake cuts its students; an old lake keeps its own."
+    )
+    workers: int = Field(
+        default_factory=cpu_count,
+        ge=1,
+        le=1024,
+        description="Workers of a recompute.",
+        json_schema_extra={"shown": "<number of CPUs>"},
+    )
+    active_days: int = Field(
+        30, ge=1, description="A student with an event in this many days is brought up to date at once."
+    )
+    min_evidence: int = Field(
+        3, ge=1, description="With fewer graded answers than this the band is not_enough_evidence."
+    )
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        "UTC", description="Zone of time stamps that name none, like Europe/Berlin."
+    )
+    pseudonym_key: SecretStr | None = Field(
+        None, description="Key of the pseudonyms, 64 hex digits; left out: read from, or made in, the key file."
+    )
+    pseudonym_key_file: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default_factory=_in_home("keys", "pseudonym.key"),
+        validate_default=True,
+        description="File of the key of the pseudonyms, mode 0600.",
+        json_schema_extra={"shown": "<home>/keys/pseudonym.key"},
+    )
+    lake: str = Field(
+        default_factory=_in_home("lake"),
+        min_length=1,
+        description="Root of the Delta tables: a folder, or the URL of an object store.",
+        json_schema_extra={"shown": "<home>/lake"},
+    )
+    lake_options: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Options of the object store, such as its keys.",
+        json_schema_extra={"shown": "none"},
+    )
+    state: Annotated[str, AfterValidator(_state)] = Field(
+        default_factory=_in_home("state.db", prefix="sqlite:"),
+        description="Store of the students' states, backend:location.",
+        json_schema_extra={"shown": "sqlite:<home>/state.db"},
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        "info", description="Least grave log line that is written: debug, info, warning or error."
+    )
+    api: ApiSettings = ApiSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        if (self.api.host, self.api.port) == (self.dashboard.host, self.dashboard.port):
+            raise ValueError(f"api.port and dashboard.port are both {self.api.port}; give them different ports")
+        return self
+
+    @property
+    def keys_folder(self) -> Path:
+        """Folder of what must never be shown."""
+        return self.home / "keys"
+
+    @property
+    def lake_is_local(self) -> bool:
+        """Whether the lake is a folder of this machine."""
+        return "://" not in self.lake or self.lake.startswith("file://")
+
+    @property
+    def api_url(self) -> str:
+        """Where the dashboard finds the API."""
+        return self.api.url if self.dashboard.api_url is None else self.dashboard.api_url.rstrip("/")
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """The lake's options in plain text, for the object store's client and nobody else."""
+        return {name: value.get_secret_value() for name, value in self.lake_options.items()}

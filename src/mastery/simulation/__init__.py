@@ -1,0 +1,8 @@
+"""A simulated school: students who learn, forget, guess, slip and idle, and the truth about what they know."""
+
+from mastery.simulation.chunk import Chunk
+from mastery.simulation.course import Course, course, course_of
+from mastery.simulation.plan import SchoolPlan
+from mastery.simulation.school import simulate
+
+__all__ = ["Chunk", "Course", "SchoolPlan", "course", "course_of", "simulate"]

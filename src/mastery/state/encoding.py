@@ -1,0 +1,300 @@
+"""The bytes of a record. There is one encoder: a single record is a block of one student.
+
+Little-endian. A number is an unsigned varint (seven bits a byte, least first, high bit: more follows);
+a signed number is zig-zag first; a text is its length as a number and its utf-8 bytes. In this order:
+
+    4 bytes   magic, `MREC`
+    1 byte    format version
+    4 bytes   crc32 of all that follows
+    text      model version
+    number    count of scorers with slot states, and of each: text name, number K
+    number    count of scorers with student states, and of each: text name, number K
+    number    count of facts, then of ledger columns
+    text      student id, then tenant
+    number    P slots, then H ledger rows, then R recent events
+    text      offsets and outbox as JSON; empty when both are
+    P texts   topic ids
+    signed    last_event_us, then events_folded
+    floats    student states of all scorers side by side
+    P times   floats: slot states of all scorers side by side; integers: facts;
+              1 byte: has an override, and if so 2 × 8 bytes
+    H times   signed: slot less the slot before, day less the day before; integers: the other columns
+    R times   3 × 8 bytes
+
+Floats are one bit each that says "not +0.0" (filled up to a byte) and 8 bytes for each that is not, so
+every bit of every float survives. Integers are one number with a bit for each that is not zero, and
+those, signed. The record's version is the store's own and not among the bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mastery.state.kernels import decode_student, encode_students
+from mastery.state.record import (
+    OVERRIDE,
+    RECENT,
+    RECORD_LEDGER,
+    CorruptRecord,
+    Floats,
+    Ints,
+    Record,
+    RecordBlock,
+)
+from mastery.tables import FACTS
+
+MAGIC = b"MREC"
+FORMAT = 1
+HEAD = struct.Struct("<4sBI")
+
+Bytes = npt.NDArray[np.uint8]
+Texts = tuple[Bytes, Ints]
+
+
+def encode(record: Record) -> bytes:
+    """Return the record's bytes: those that `encode_many` gives it in any block."""
+    buffer, _ = encode_many(_block_of(record))
+    return buffer.tobytes()
+
+
+def encode_many(block: RecordBlock) -> tuple[Bytes, Ints]:
+    """Return (uint8 buffer, int64[S + 1]): student s has the bytes buffer[ptr[s]:ptr[s + 1]]."""
+    ids = _texts(block.student_ids)
+    tenants = _texts(block.tenants, len(block.student_ids))
+    topics = _joined([topic.encode() for topic in block.topics])
+    tails = _joined([b""] * len(block.student_ids) if block.tails is None else block.tails)
+    preamble = np.frombuffer(_preamble(block), dtype=np.uint8)
+    slot_words = _side_by_side(block.slot_states, len(block.topic_codes))
+    student_words = _side_by_side(block.student_states, len(block.student_ids))
+    codes = np.ascontiguousarray(block.topic_codes, dtype=np.int64)
+    topic_bytes = int(np.diff(topics[1])[codes].sum())
+    size = capacity(block, len(preamble), len(ids[0]) + len(tenants[0]) + len(tails[0]) + topic_bytes)
+    buffer = np.empty(size, dtype=np.uint8)
+    ptr = np.zeros(len(block.student_ids) + 1, dtype=np.int64)
+    encode_students(
+        buffer,
+        ptr,
+        HEAD.size,
+        preamble,
+        *ids,
+        *tenants,
+        *topics,
+        *tails,
+        _ints(block.slot_ptr),
+        codes,
+        slot_words,
+        student_words,
+        _ints(block.facts),
+        _ints(block.ledger_ptr),
+        _ints(block.ledger),
+        np.ascontiguousarray(block.override, dtype=np.float64),
+        _ints(block.recent_ptr),
+        _ints(block.recent),
+        _ints(block.last_event_us),
+        _ints(block.events_folded),
+    )
+    view = buffer.data
+    places = ptr.tolist()
+    for start, end in pairwise(places):
+        HEAD.pack_into(view, start, MAGIC, FORMAT, zlib.crc32(view[start + HEAD.size : end]))
+    return buffer[: places[-1]], ptr
+
+
+def capacity(block: RecordBlock, preamble_bytes: int, text_bytes: int) -> int:
+    """Return bytes that the block cannot exceed, a number taking at most ten; pages not used cost nothing."""
+    n_students, n_slots = len(block.student_ids), len(block.topic_codes)
+    slot_floats = sum(state.shape[1] for state in block.slot_states.values())
+    student_floats = sum(state.shape[1] for state in block.student_states.values())
+    per_student = HEAD.size + preamble_bytes + 8 * 10 + 9 * student_floats + 1
+    per_slot = 10 + 9 * slot_floats + 1 + 10 * (len(FACTS) + 1) + 1 + 8 * len(OVERRIDE)
+    per_day = 10 * (len(RECORD_LEDGER) + 1)
+    return (
+        n_students * per_student
+        + n_slots * per_slot
+        + len(block.ledger) * per_day
+        + len(block.recent) * 8 * len(RECENT)
+        + text_bytes
+    )
+
+
+def decode(data: bytes, version: int = 0) -> Record:
+    """Return the record that these bytes are; `version` is what the store says of it.
+
+    Raises:
+        CorruptRecord: They are not a record, of a format that this version does not know, or damaged.
+    """
+    if len(data) < HEAD.size or not data.startswith(MAGIC):
+        raise CorruptRecord(f"{len(data)} bytes that do not begin with {MAGIC.decode()}")
+    _, written_format, checksum = HEAD.unpack_from(data)
+    if written_format != FORMAT:
+        raise CorruptRecord(f"its format is {written_format} and this version knows {FORMAT}")
+    found = zlib.crc32(memoryview(data)[HEAD.size :])
+    if found != checksum:
+        raise CorruptRecord(f"its checksum is {checksum:08x} and its bytes give {found:08x}")
+    reader = _Reader(data, HEAD.size)
+    model_version = reader.text()
+    slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
+    student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
+    n_facts, n_ledger = reader.number(), reader.number()
+    if (n_facts, n_ledger) != (len(FACTS), len(RECORD_LEDGER)):
+        raise CorruptRecord(
+            f"it holds {n_facts} facts and {n_ledger} ledger columns, "
+            f"this version expects {len(FACTS)} and {len(RECORD_LEDGER)}"
+        )
+    student_id, tenant = reader.text(), reader.text()
+    n_slots, n_days, n_recent = reader.number(), reader.number(), reader.number()
+    rest = json.loads(reader.text() or "{}")
+    topics = tuple(reader.text() for _ in range(n_slots))
+    slot_words = np.zeros((n_slots, sum(slot_widths.values())), dtype=np.uint64)
+    student_words = np.zeros((1, sum(student_widths.values())), dtype=np.uint64)
+    facts = np.zeros((n_slots, n_facts), dtype=np.int64)
+    ledger = np.zeros((n_days, n_ledger), dtype=np.int64)
+    override = np.full((n_slots, len(OVERRIDE)), np.nan)
+    recent = np.empty((n_recent, len(RECENT)), dtype=np.int64)
+    _, last_event_us, events_folded = decode_student(
+        np.frombuffer(data, dtype=np.uint8),
+        reader.at,
+        slot_words,
+        student_words,
+        facts,
+        ledger,
+        override.view(np.uint64),
+        recent,
+    )
+    return Record(
+        student_id=student_id,
+        tenant=tenant,
+        model_version=model_version,
+        topics=topics,
+        slot_states=_apart(slot_words, slot_widths),
+        student_states={scorer: state[0] for scorer, state in _apart(student_words, student_widths).items()},
+        facts=facts,
+        ledger=ledger,
+        override=override,
+        recent=recent,
+        last_event_us=int(last_event_us),
+        events_folded=int(events_folded),
+        offsets=rest.get("offsets", {}),
+        outbox=tuple(rest.get("outbox", ())),
+        version=version,
+    )
+
+
+def tail(offsets: Mapping[str, int], outbox: Sequence[str]) -> bytes:
+    """Return offsets and outbox as they stand in a record: canonical JSON, nothing when both are empty."""
+    if not offsets and not outbox:
+        return b""
+    parts = {"offsets": dict(offsets), "outbox": list(outbox)}
+    return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class _Reader:
+    """Reads the few numbers and texts before the arrays, in Python."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def number(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+
+    def text(self) -> str:
+        size = self.number()
+        self.at += size
+        return self.data[self.at - size : self.at].decode()
+
+
+def _block_of(record: Record) -> RecordBlock:
+    def whole(rows: int) -> Ints:
+        return np.array([0, rows], dtype=np.int64)
+
+    return RecordBlock(
+        model_version=record.model_version,
+        student_ids=pa.array([record.student_id]),
+        tenants=record.tenant,
+        slot_ptr=whole(len(record.topics)),
+        topic_codes=np.arange(len(record.topics), dtype=np.int32),
+        topics=record.topics,
+        slot_states=record.slot_states,
+        student_states={scorer: state[None, :] for scorer, state in record.student_states.items()},
+        facts=record.facts,
+        ledger_ptr=whole(len(record.ledger)),
+        ledger=record.ledger,
+        override=record.override,
+        recent_ptr=whole(len(record.recent)),
+        recent=record.recent,
+        last_event_us=np.array([record.last_event_us], dtype=np.int64),
+        events_folded=np.array([record.events_folded], dtype=np.int64),
+        tails=[tail(record.offsets, record.outbox)],
+    )
+
+
+def _preamble(block: RecordBlock) -> bytes:
+    """Return what all records of a block begin with: the model set, scorers and widths."""
+    parts = [_text(block.model_version)]
+    for states in (block.slot_states, block.student_states):
+        parts.append(_number(len(states)))
+        parts.extend(_text(scorer) + _number(state.shape[1]) for scorer, state in states.items())
+    return b"".join([*parts, _number(len(FACTS)), _number(len(RECORD_LEDGER))])
+
+
+def _number(value: int) -> bytes:
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return _number(len(data)) + data
+
+
+def _texts(texts: pa.Array | str, count: int = 0) -> Texts:
+    """Return Arrow strings, or `count` times the same text, as (bytes, int64[n + 1] places)."""
+    if isinstance(texts, str):
+        return _joined([texts.encode()] * count)
+    return _joined([text.encode() for text in texts.to_pylist()])
+
+
+def _joined(texts: Sequence[bytes]) -> Texts:
+    places = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in texts], out=places[1:])
+    return np.frombuffer(b"".join(texts), dtype=np.uint8), places
+
+
+def _side_by_side(states: Mapping[str, Floats], rows: int) -> npt.NDArray[np.uint64]:
+    """Return uint64[rows, sum of K]: the bits of all scorers' states."""
+    if not states:
+        return np.zeros((rows, 0), dtype=np.uint64)
+    matrix = np.concatenate([np.asarray(state, dtype=np.float64) for state in states.values()], axis=1)
+    return matrix.view(np.uint64)
+
+
+def _apart(words: npt.NDArray[np.uint64], widths: Mapping[str, int]) -> dict[str, Floats]:
+    """Return each scorer's columns as its own float64 matrix."""
+    ends = np.cumsum(list(widths.values()), dtype=np.int64)
+    return {
+        scorer: np.ascontiguousarray(words[:, end - width : end]).view(np.float64)
+        for (scorer, width), end in zip(widths.items(), ends, strict=True)
+    }
+
+
+def _ints(values: Ints) -> Ints:
+    return np.ascontiguousarray(values, dtype=np.int64)

@@ -1,0 +1,230 @@
+"""The loops of the record encoding. What the bytes mean: `mastery.state.encoding`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _kernel(function: _F) -> _F:
+    return cast(_F, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@_kernel
+def _put_number(out: Any, at: Any, value: Any) -> Any:
+    """Write an unsigned 64-bit number, seven bits a byte, least first; return the place after it."""
+    while value >= np.uint64(128):
+        out[at] = np.uint8((value & np.uint64(127)) | np.uint64(128))
+        value >>= np.uint64(7)
+        at += 1
+    out[at] = np.uint8(value)
+    return at + 1
+
+
+@_kernel
+def _put_signed(out: Any, at: Any, value: Any) -> Any:
+    """Write a signed 64-bit number zig-zag: 0, −1, 1, −2, … become 0, 1, 2, 3, …"""
+    return _put_number(out, at, np.uint64((value << np.int64(1)) ^ (value >> np.int64(63))))
+
+
+@_kernel
+def _put_bytes(out: Any, at: Any, data: Any, start: Any, end: Any) -> Any:
+    for i in range(start, end):
+        out[at + i - start] = data[i]
+    return at + end - start
+
+
+@_kernel
+def _put_text(out: Any, at: Any, data: Any, start: Any, end: Any) -> Any:
+    at = _put_number(out, at, np.uint64(end - start))
+    return _put_bytes(out, at, data, start, end)
+
+
+@_kernel
+def _put_word(out: Any, at: Any, word: Any) -> Any:
+    """Write 8 bytes, least first."""
+    for i in range(8):
+        out[at + i] = np.uint8((word >> np.uint64(8 * i)) & np.uint64(255))
+    return at + 8
+
+
+@_kernel
+def _put_floats(out: Any, at: Any, words: Any, row: Any) -> Any:
+    """Write which of a row's floats are not +0.0, one bit each, and then those."""
+    n = words.shape[1]
+    bits = at
+    at += (n + 7) // 8
+    for i in range(bits, at):
+        out[i] = np.uint8(0)
+    for k in range(n):
+        word = words[row, k]
+        if word != np.uint64(0):
+            out[bits + k // 8] |= np.uint8(1 << (k % 8))
+            at = _put_word(out, at, word)
+    return at
+
+
+@_kernel
+def _put_integers(out: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
+    """Write which of a row's integers, from column `first`, are not zero as one mask, and then those."""
+    mask = np.uint64(0)
+    for k in range(first, values.shape[1]):
+        if values[row, k] != 0:
+            mask |= np.uint64(1) << np.uint64(k - first)
+    at = _put_number(out, at, mask)
+    for k in range(first, values.shape[1]):
+        if values[row, k] != 0:
+            at = _put_signed(out, at, values[row, k])
+    return at
+
+
+@_kernel
+def encode_students(
+    out: Any,
+    ptr: Any,
+    head_bytes: Any,
+    preamble: Any,
+    ids: Any,
+    id_ptr: Any,
+    tenants: Any,
+    tenant_ptr: Any,
+    topics: Any,
+    topic_ptr: Any,
+    tails: Any,
+    tail_ptr: Any,
+    slot_ptr: Any,
+    topic_codes: Any,
+    slot_words: Any,
+    student_words: Any,
+    facts: Any,
+    ledger_ptr: Any,
+    ledger: Any,
+    override: Any,
+    recent_ptr: Any,
+    recent: Any,
+    last_event_us: Any,
+    events_folded: Any,
+) -> None:
+    """Write each student's bytes behind the last one's into `out`, and the places into `ptr`.
+
+    `head_bytes` are left free before each for magic and checksum. `out` must be large enough:
+    `mastery.state.encoding.capacity`.
+    """
+    at = np.int64(0)
+    for s in range(slot_ptr.size - 1):
+        ptr[s] = at
+        at += head_bytes
+        at = _put_bytes(out, at, preamble, 0, preamble.size)
+        at = _put_text(out, at, ids, id_ptr[s], id_ptr[s + 1])
+        at = _put_text(out, at, tenants, tenant_ptr[s], tenant_ptr[s + 1])
+        at = _put_number(out, at, np.uint64(slot_ptr[s + 1] - slot_ptr[s]))
+        at = _put_number(out, at, np.uint64(ledger_ptr[s + 1] - ledger_ptr[s]))
+        at = _put_number(out, at, np.uint64(recent_ptr[s + 1] - recent_ptr[s]))
+        at = _put_text(out, at, tails, tail_ptr[s], tail_ptr[s + 1])
+        for p in range(slot_ptr[s], slot_ptr[s + 1]):
+            code = topic_codes[p]
+            at = _put_text(out, at, topics, topic_ptr[code], topic_ptr[code + 1])
+        at = _put_signed(out, at, last_event_us[s])
+        at = _put_signed(out, at, events_folded[s])
+        at = _put_floats(out, at, student_words, s)
+        for p in range(slot_ptr[s], slot_ptr[s + 1]):
+            at = _put_floats(out, at, slot_words, p)
+            at = _put_integers(out, at, facts, p, 0)
+            has = not (np.isnan(override[p, 0]) and np.isnan(override[p, 1]))
+            out[at] = np.uint8(has)
+            at += 1
+            if has:
+                words = override[p].view(np.uint64)
+                at = _put_word(out, at, words[0])
+                at = _put_word(out, at, words[1])
+        slot, day = np.int64(0), np.int64(0)
+        for h in range(ledger_ptr[s], ledger_ptr[s + 1]):
+            at = _put_signed(out, at, ledger[h, 0] - slot)
+            at = _put_signed(out, at, ledger[h, 1] - day)
+            slot, day = ledger[h, 0], ledger[h, 1]
+            at = _put_integers(out, at, ledger, h, 2)
+        for r in range(recent_ptr[s], recent_ptr[s + 1]):
+            for k in range(recent.shape[1]):
+                at = _put_word(out, at, np.uint64(recent[r, k]))
+    ptr[slot_ptr.size - 1] = at
+
+
+@_kernel
+def _number(data: Any, at: Any) -> Any:
+    value, shift = np.uint64(0), np.uint64(0)
+    while data[at] >= 128:
+        value |= np.uint64(data[at] & 127) << shift
+        shift += np.uint64(7)
+        at += 1
+    return value | (np.uint64(data[at]) << shift), at + 1
+
+
+@_kernel
+def _signed(data: Any, at: Any) -> Any:
+    value, at = _number(data, at)
+    return np.int64(value >> np.uint64(1)) ^ -np.int64(value & np.uint64(1)), at
+
+
+@_kernel
+def _word(data: Any, at: Any) -> Any:
+    word = np.uint64(0)
+    for i in range(8):
+        word |= np.uint64(data[at + i]) << np.uint64(8 * i)
+    return word
+
+
+@_kernel
+def _floats(data: Any, at: Any, words: Any, row: Any) -> Any:
+    n = words.shape[1]
+    bits = at
+    at += (n + 7) // 8
+    for k in range(n):
+        if data[bits + k // 8] & (1 << (k % 8)):
+            words[row, k] = _word(data, at)
+            at += 8
+    return at
+
+
+@_kernel
+def _integers(data: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
+    mask, at = _number(data, at)
+    for k in range(first, values.shape[1]):
+        if mask & (np.uint64(1) << np.uint64(k - first)):
+            values[row, k], at = _signed(data, at)
+    return at
+
+
+@_kernel
+def decode_student(
+    data: Any, at: Any, slot_words: Any, student_words: Any, facts: Any, ledger: Any, override: Any, recent: Any
+) -> Any:
+    """Fill the arrays, which hold zeros (overrides NaN); return (place after, last_event_us, events_folded)."""
+    last_event_us, at = _signed(data, at)
+    events_folded, at = _signed(data, at)
+    at = _floats(data, at, student_words, 0)
+    for p in range(slot_words.shape[0]):
+        at = _floats(data, at, slot_words, p)
+        at = _integers(data, at, facts, p, 0)
+        at += 1
+        if data[at - 1]:
+            override[p, 0] = _word(data, at)
+            override[p, 1] = _word(data, at + 8)
+            at += 16
+    slot, day = np.int64(0), np.int64(0)
+    for h in range(ledger.shape[0]):
+        step, at = _signed(data, at)
+        slot += step
+        step, at = _signed(data, at)
+        day += step
+        ledger[h, 0], ledger[h, 1] = slot, day
+        at = _integers(data, at, ledger, h, 2)
+    for r in range(recent.shape[0]):
+        for k in range(recent.shape[1]):
+            recent[r, k] = np.int64(_word(data, at))
+            at += 8
+    return at, last_event_us, events_folded

@@ -1,0 +1,152 @@
+"""What is kept of one student under one model set, alone (`Record`) and by the bucket (`RecordBlock`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mastery.errors import BadInput, Conflict
+from mastery.tables import FACTS, LEDGER_COUNTS
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+LEDGER_DAYS = 90
+"""A record's ledger covers the UTC days (last − 90, last], where last is the day of the last event."""
+
+RECORD_LEDGER = ("slot", "day", *LEDGER_COUNTS, "gap_days")
+"""Columns of a record's ledger: index of the topic, days since 1970, the counts, days since the day before."""
+
+OVERRIDE = ("score", "at_us")
+"""Columns of a record's overrides: the last teacher feedback on a topic and its moment; NaN when none."""
+
+RECENT = ("event_id_hi", "event_id_lo", "body_hash")
+"""Columns of a record's recent events, by which a duplicate is known without a look at the lake."""
+
+MAX_INTEGER_COLUMNS = 63
+"""Which integers of a row are not zero is one 64-bit mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """All that is kept of one student under one model set, for P topics (slots).
+
+    Attributes:
+        student_id: Pseudonym.
+        tenant: The institution.
+        model_version: The model set.
+        topics: P topic ids; a slot is a place in this tuple.
+        slot_states: Scorer → float64[P, K], its state of each slot.
+        student_states: Scorer → float64[K], its state of the student.
+        facts: int64[P, len(FACTS)].
+        ledger: int64[H, len(RECORD_LEDGER)], the days of the last `LEDGER_DAYS`.
+        override: float64[P, 2], columns `OVERRIDE`.
+        recent: int64[R, 3], columns `RECENT`.
+        last_event_us: Moment of the last event folded; 0 before the first.
+        events_folded: How many events the states have seen.
+        offsets: Source partition → offset of the next message to read.
+        outbox: JSON documents still to be told to others, oldest first.
+        version: What the store counts up with each write; not part of the bytes.
+    """
+
+    student_id: str
+    tenant: str
+    model_version: str
+    topics: tuple[str, ...]
+    slot_states: Mapping[str, Floats]
+    student_states: Mapping[str, Floats]
+    facts: Ints
+    ledger: Ints
+    override: Floats
+    recent: Ints
+    last_event_us: int
+    events_folded: int
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    outbox: tuple[str, ...] = ()
+    version: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class RecordBlock:
+    """Records of S students under one model set as grouped arrays: P slots, H ledger rows, R ids in all.
+
+    Attributes:
+        model_version: The model set.
+        student_ids: Arrow strings, S rows.
+        tenants: Arrow strings, S rows; or one name for all of them.
+        slot_ptr: int64[S + 1]. Student s owns slots slot_ptr[s]:slot_ptr[s + 1].
+        topic_codes: int32[P], places in `topics`.
+        topics: The topic ids that occur, in any order.
+        slot_states: Scorer → float64[P, K].
+        student_states: Scorer → float64[S, K].
+        facts: int64[P, len(FACTS)].
+        ledger_ptr: int64[S + 1], rows of `ledger` by student.
+        ledger: int64[H, len(RECORD_LEDGER)]; `slot` counts from each student's own first slot.
+        override: float64[P, 2].
+        recent_ptr: int64[S + 1], rows of `recent` by student.
+        recent: int64[R, 3].
+        last_event_us: int64[S].
+        events_folded: int64[S].
+        tails: Per student the bytes of offsets and outbox (`mastery.state.encoding.tail`); None: all empty.
+    """
+
+    model_version: str
+    student_ids: pa.Array
+    tenants: pa.Array | str
+    slot_ptr: Ints
+    topic_codes: npt.NDArray[np.int32]
+    topics: Sequence[str]
+    slot_states: Mapping[str, Floats]
+    student_states: Mapping[str, Floats]
+    facts: Ints
+    ledger_ptr: Ints
+    ledger: Ints
+    override: Floats
+    recent_ptr: Ints
+    recent: Ints
+    last_event_us: Ints
+    events_folded: Ints
+    tails: Sequence[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every shape: the encoder's kernel trusts them."""
+        n_students, n_slots = len(self.student_ids), len(self.topic_codes)
+        shapes = {
+            "facts": (self.facts, (n_slots, len(FACTS))),
+            "ledger": (self.ledger, (len(self.ledger), len(RECORD_LEDGER))),
+            "override": (self.override, (n_slots, len(OVERRIDE))),
+            "recent": (self.recent, (len(self.recent), len(RECENT))),
+            "last_event_us": (self.last_event_us, (n_students,)),
+            "events_folded": (self.events_folded, (n_students,)),
+        }
+        for name, states, rows in (("slot", self.slot_states, n_slots), ("student", self.student_states, n_students)):
+            for scorer, state in states.items():
+                shapes[f"{name} state of {scorer}"] = (state, (rows, state.shape[-1] if state.ndim else 0))
+        for name, (array, shape) in shapes.items():
+            if array.shape != shape:
+                raise BadInput(f"records of {n_students} students: {name} has shape {array.shape}, expected {shape}")
+        for name, ptr, end in (
+            ("slot_ptr", self.slot_ptr, n_slots),
+            ("ledger_ptr", self.ledger_ptr, len(self.ledger)),
+            ("recent_ptr", self.recent_ptr, len(self.recent)),
+        ):
+            if len(ptr) != n_students + 1 or ptr[0] != 0 or ptr[-1] != end or (np.diff(ptr) < 0).any():
+                raise BadInput(f"records: {name} must rise from 0 to {end} in {n_students + 1} steps")
+        if n_slots and not 0 <= int(self.topic_codes.min()) <= int(self.topic_codes.max()) < len(self.topics):
+            raise BadInput(f"records: a topic code lies outside of the {len(self.topics)} topics")
+        for name, texts in (("tenants", self.tenants), ("tails", self.tails)):
+            if texts is not None and not isinstance(texts, str) and len(texts) != n_students:
+                raise BadInput(f"records: {len(texts)} {name} for {n_students} students; give one for each")
+
+
+class CorruptRecord(Conflict):
+    """Bytes in the store that are not a record of ours, or not any more."""
+
+    title = "A student's record cannot be read"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"a student's record cannot be read: {what}; `mastery recompute` makes all records anew")

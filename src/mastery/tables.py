@@ -1,0 +1,316 @@
+"""The tables of the lake: their names, columns and keys. One home for every column name.
+
+Student and teacher ids in all of them are pseudonyms (``s_…``, ``t_…``); the ids of topics and
+items are the source's own and are scoped by ``tenant``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+UTC = pa.timestamp("us", tz="UTC")
+
+MILLION = 1_000_000
+"""A success is counted in millionths, so that sums are integers and do not depend on order."""
+
+UNASSIGNED = "unassigned"
+"""The topic of events that name none. It is kept and counted, and gets no score."""
+
+WINDOW_DAYS = (7, 30, 90)
+
+SCORE_SOURCES = ("rule_based", "bkt", "elo")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Delta table.
+
+    Attributes:
+        name: Folder under the lake's root.
+        schema: Columns in order; partition columns included.
+        key: Columns that tell two rows apart.
+        partition_by: Partition columns. Tables of students are cut by ``bucket``, our own stable
+            hash of the pseudonym, so one student's rows lie in one folder.
+        doc: What one row is.
+    """
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...]
+    doc: str
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in columns.items()])
+
+
+STRINGS = pa.list_(pa.string())
+
+EVENTS = Table(
+    "events",
+    _schema(
+        bucket=pa.int32(),
+        tenant=pa.string(),
+        student_id=pa.string(),
+        event_id_hi=pa.int64(),
+        event_id_lo=pa.int64(),
+        body_hash=pa.int64(),
+        kind=pa.string(),
+        topic_id=pa.string(),
+        other_topic_ids=STRINGS,  # further topics of one assignment; null for everything else
+        item_id=pa.string(),
+        occurred_at=UTC,
+        sequence=pa.int64(),
+        attempts=pa.int32(),  # quiz 1, practice its attempts, tutor its help requests, else 1
+        success_ppm=pa.int64(),  # successes among the attempts, in millionths; null: withdrawn
+        duration_ms=pa.int64(),
+        attempt_number=pa.int32(),
+        hints=pa.int32(),
+        rewinds=pa.int32(),
+        replaces_hi=pa.int64(),
+        replaces_lo=pa.int64(),
+        teacher_id=pa.string(),
+        reason=pa.string(),
+        source=pa.string(),
+        received_at=UTC,
+    ),
+    key=("event_id_hi", "event_id_lo"),
+    partition_by=("bucket",),
+    doc="One fact about one student, as it was read. Append-only but for conflicts.",
+)
+
+REJECTED = Table(
+    "rejected",
+    _schema(
+        tenant=pa.string(),
+        content_hash=pa.int64(),
+        source_table=pa.string(),
+        source=pa.string(),
+        line=pa.int64(),
+        column=pa.string(),
+        value=pa.string(),
+        reason=pa.string(),
+        code=pa.string(),
+        received_at=UTC,
+    ),
+    key=("tenant", "content_hash"),
+    partition_by=(),
+    doc="One row that was read and not accepted, and why. Values of id columns are never kept.",
+)
+
+TOPICS = Table(
+    "topics",
+    _schema(
+        tenant=pa.string(),
+        topic_id=pa.string(),
+        title=pa.string(),
+        chapter=pa.string(),
+        subject=pa.string(),
+        course=pa.string(),
+        prerequisites=STRINGS,
+        difficulty_estimate=pa.float64(),
+        content_length=pa.float64(),
+    ),
+    key=("tenant", "topic_id"),
+    partition_by=(),
+    doc="Course metadata of one topic. The last one read wins.",
+)
+
+ITEMS = Table(
+    "items",
+    _schema(
+        tenant=pa.string(),
+        item_id=pa.string(),
+        topic_id=pa.string(),
+        difficulty=pa.float64(),
+        kind=pa.string(),
+    ),
+    key=("tenant", "item_id"),
+    partition_by=(),
+    doc="Metadata of one item (question). The last one read wins.",
+)
+
+LEDGER_COUNTS = (
+    "q_attempts",
+    "q_success_ppm",
+    "timed_attempts",
+    "time_ms",
+    "practice_attempts",
+    "practice_success_ppm",
+    "assignments",
+    "assignment_ppm",
+    "videos",
+    "video_ppm",
+    "rewinds",
+    "hints",
+    "help_requests",
+    "help_resolved_ppm",
+)
+"""What a ledger row sums, all int64. See docs/features.md."""
+
+LEDGER = Table(
+    "ledger",
+    pa.schema(
+        [
+            pa.field("bucket", pa.int32()),
+            pa.field("tenant", pa.string()),
+            pa.field("student_id", pa.string()),
+            pa.field("topic_id", pa.string()),
+            pa.field("day", pa.date32()),
+            *[pa.field(name, pa.int64()) for name in LEDGER_COUNTS],
+            pa.field("gap_days", pa.int32()),  # days since the last active day on it; 0 on the first
+        ]
+    ),
+    key=("student_id", "topic_id", "day"),
+    partition_by=("bucket",),
+    doc="What one student did on one topic on one UTC day, in integers.",
+)
+
+WINDOWED_COUNTS = ("q_attempts", "q_correct", "practice_attempts")
+WINDOWED_RATES = (
+    "q_accuracy",
+    "avg_time_per_question",
+    "practice_success_rate",
+    "assignment_score",
+    "video_watch_pct",
+    "rewind_rate",
+    "revisit_rate",
+    "hint_usage_rate",
+    "help_resolved_rate",
+    "spaced_practice_success",
+)
+LATEST_FEATURES = ("last_activity_days_ago", "rolling_mastery_trend", "recency", "teacher_feedback_score")
+
+FEATURES = Table(
+    "features",
+    pa.schema(
+        [
+            pa.field("bucket", pa.int32()),
+            pa.field("tenant", pa.string()),
+            pa.field("student_id", pa.string()),
+            pa.field("topic_id", pa.string()),
+            pa.field("as_of", UTC),
+            *[pa.field(f"{name}_{days}", pa.int32()) for name in WINDOWED_COUNTS for days in WINDOW_DAYS],
+            *[pa.field(f"{name}_{days}", pa.float32()) for name in WINDOWED_RATES for days in WINDOW_DAYS],
+            *[pa.field(name, pa.float32()) for name in LATEST_FEATURES],
+        ]
+    ),
+    key=("student_id", "topic_id"),
+    partition_by=("bucket",),
+    doc="Windowed features of one student-topic at as_of. Null where there was nothing to count.",
+)
+
+FACTS = (
+    "evidence",
+    "answers",
+    "right",
+    "recent_answers",
+    "recent_bits",
+    "hints",
+    "timed",
+    "time_ms",
+    "practice_attempts",
+    "practice_right_ppm",
+    "assignments",
+    "assignment_ppm",
+    "videos",
+    "video_ppm",
+    "help_requests",
+    "active_days",
+    "first_at_us",
+    "last_at_us",
+    "last_practice_us",
+)
+"""Integers kept per student-topic for words and tags; see mastery.features.facts."""
+
+PARTS = (
+    "start",
+    "answers_right",
+    "answers_wrong",
+    "practice",
+    "assignments",
+    "learning",
+    "other_topics",
+    "accuracy",
+    "practice_success",
+    "spaced_practice",
+    "revisit",
+    "video",
+    "hints",
+    "recency",
+    "limit",
+    "forgetting",
+)
+"""Every name under which a scorer may book a contribution. A scorer uses some; the rest are null."""
+
+GOLD = Table(
+    "gold",
+    pa.schema(
+        [
+            pa.field("bucket", pa.int32()),
+            pa.field("tenant", pa.string()),
+            pa.field("student_id", pa.string()),
+            pa.field("topic_id", pa.string()),
+            pa.field("score_source", pa.string()),
+            pa.field("mastery_score", pa.float64()),
+            pa.field("lower", pa.float64()),
+            pa.field("upper", pa.float64()),
+            pa.field("band", pa.string()),
+            pa.field("evidence_count", pa.int32()),
+            pa.field("model_version", pa.string()),
+            pa.field("as_of", UTC),
+            pa.field("last_activity_at", UTC),
+            pa.field("explanation", pa.struct([pa.field(name, pa.float64()) for name in PARTS])),
+            pa.field("override_score", pa.float64()),
+            pa.field("override_at", UTC),
+            pa.field("last_updated", UTC),
+        ]
+    ),
+    key=("student_id", "topic_id", "score_source"),
+    partition_by=("bucket",),
+    doc="student_mastery: one scorer's score of one student-topic, with its parts.",
+)
+
+HISTORY = Table(
+    "history",
+    _schema(
+        bucket=pa.int32(),
+        tenant=pa.string(),
+        student_id=pa.string(),
+        topic_id=pa.string(),
+        score_source=pa.string(),
+        day=pa.date32(),
+        mastery_score=pa.float64(),
+        lower=pa.float64(),
+        upper=pa.float64(),
+        evidence_count=pa.int32(),
+        model_version=pa.string(),
+    ),
+    key=("student_id", "topic_id", "score_source", "day"),
+    partition_by=("bucket",),
+    doc="student_mastery_history: the score as it stood at the end of each day with activity.",
+)
+
+MODEL_PARAMS = Table(
+    "model_params",
+    _schema(
+        model_version=pa.string(),
+        scorer=pa.string(),
+        tenant=pa.string(),
+        topic_id=pa.string(),
+        item_id=pa.string(),
+        name=pa.string(),
+        value=pa.float64(),
+        created_at=UTC,
+    ),
+    key=("model_version", "scorer", "tenant", "topic_id", "item_id", "name"),
+    partition_by=(),
+    doc="Parameters of every model set. Rows are added, never changed. Null topic_id: the default.",
+)
+
+TABLES = {
+    table.name: table for table in (EVENTS, REJECTED, TOPICS, ITEMS, LEDGER, FEATURES, GOLD, HISTORY, MODEL_PARAMS)
+}

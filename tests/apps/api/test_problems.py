@@ -1,0 +1,61 @@
+"""Every error is a document of RFC 9457."""
+
+from __future__ import annotations
+
+import pytest
+
+from mastery.errors import BadInput, Conflict, MasteryError
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "detail"),
+    [
+        ("/mastery/nobody", 404, "not-found", "no event of student 's_"),
+        ("/mastery/S000001?scorer=btk", 422, "bad-input", "did you mean 'bkt'"),
+        ("/mastery/S000001?as_of=gestern", 422, "bad-input", "expected now, latest"),
+        ("/mastery/S000001?as_off=now", 422, "bad-input", "as_off"),
+        ("/mastery?limit=0", 422, "bad-input", "limit"),
+        ("/mastery?limit=many", 422, "bad-input", "limit"),
+        ("/nowhere", 404, "not-found", "/openapi.json"),
+        ("/docs", 404, "not-found", "no such page"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem_that_says_why(client, path, status, kind, detail):
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == f"urn:mastery:problem:{kind}"
+    assert problem["status"] == status
+    assert detail in problem["detail"]
+    assert problem["instance"] == path.partition("?")[0]
+    assert problem["title"]
+
+
+def test_each_part_that_cannot_be_used_is_named(client):
+    problem = client.get("/mastery/S000001?scorer=x&as_of=y").json()
+    assert {part["where"] for part in problem["errors"]} == {"scorer", "as_of"}
+
+
+def test_another_method_is_a_problem_that_names_the_allowed_one(client):
+    answer = client.post("/mastery/S000001")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET"
+    assert answer.json()["type"] == "urn:mastery:problem:method-not-allowed"
+
+
+@pytest.mark.parametrize(("error", "status"), [(BadInput("a"), 422), (Conflict("b"), 409)])
+def test_an_error_of_ours_keeps_its_status_and_its_words(client, reader, error, status):
+    reader.fails = error
+    answer = client.get("/mastery/S000001")
+    assert (answer.status_code, answer.json()["detail"], answer.json()["title"]) == (status, str(error), error.title)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("/srv/lake is torn"), MasteryError("/srv/lake is torn"), KeyError("x")])
+def test_what_nobody_foresaw_is_a_500_without_internals(client, reader, error):
+    reader.fails = error
+    answer = client.get("/mastery/S000001")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "torn" not in answer.text
+    assert "Traceback" not in answer.text

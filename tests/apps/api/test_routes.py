@@ -1,0 +1,100 @@
+"""What the API asks its reader for, and hands on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mastery.apps.api.examples import DOCUMENTS
+
+
+def test_a_student_is_read_under_their_own_id_and_under_their_pseudonym_alike(client, reader):
+    answers = [client.get(f"/mastery/{name}").json() for name in ("S000001", reader.known)]
+    assert answers[0] == answers[1]
+    assert answers[0]["student_id"] == reader.known
+    assert "S000001" not in str(answers[0])
+
+
+def test_everything_left_out_is_the_deployments_own_and_now(client, reader):
+    assert client.get("/mastery/S000001").status_code == 200
+    assert reader.asked == [{"tenant": "default", "as_of_us": 1_780_000_000_000_000, "source": None, "topics": None}]
+
+
+def test_topics_moment_scorer_and_tenant_reach_the_reader(client, reader):
+    reader.known = "s_" + "0" * 32
+    client.get(
+        f"/mastery/{reader.known}?topic_id=a&topic_id=b/c&as_of=2026-04-11&scorer=bkt&tenant=hill",
+    )
+    end_of_day = datetime(2026, 4, 11, 23, 59, 59, 999_999, UTC)
+    expected_us = int(end_of_day.timestamp()) * 1_000_000 + 999_999
+    assert reader.asked == [{"tenant": "hill", "as_of_us": expected_us, "source": "bkt", "topics": ["a", "b/c"]}]
+
+
+def test_latest_is_the_newest_event(client, reader):
+    client.get("/mastery/S000001?as_of=latest")
+    assert reader.asked[0]["as_of_us"] == 1_775_000_000_000_000
+
+
+@pytest.mark.parametrize("topic", ["frac-equiv", "a/b", "a b", "ü%"])
+def test_a_history_is_read_for_any_topic_name(client, reader, topic):
+    from urllib.parse import quote
+
+    answer = client.get(f"/mastery/S000001/{quote(topic, safe='')}/history?scorer=elo")
+    assert answer.status_code == 200
+    assert answer.json()["topic_id"] == topic
+    assert reader.asked == [{"topic_id": topic, "tenant": "default", "source": "elo"}]
+
+
+def test_a_class_comes_in_pages_that_say_how_many_there_are(client):
+    page = client.get("/mastery?offset=10&limit=5").json()
+    assert page["students"] == [f"s_{n:032x}" for n in range(10, 15)]
+    assert (page["students_total"], page["offset"]) == (30, 10)
+    assert page["scores"] == []
+    assert client.get("/mastery?offset=29&limit=5").json()["students"] == [f"s_{29:032x}"]
+
+
+def test_a_page_has_the_scores_of_its_students_and_no_others(client, reader):
+    whole = client.get("/mastery").json()
+    assert len(whole["students"]) == 30
+    assert {row["student_id"] for row in whole["scores"]}.isdisjoint(whole["students"])
+
+
+def test_alive_asks_nobody_and_ready_asks_every_store(client, checks):
+    assert client.get("/readyz").json() == {"status": "ready", "checks": {"lake": "ok", "state": "ok"}}
+
+    def broken():
+        raise OSError("disk /secret/path is gone")
+
+    checks["lake"] = broken
+    assert client.get("/healthz").json() == {"status": "ok"}
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "lake" in answer.json()["detail"]
+    assert "secret" not in answer.text
+
+
+def test_no_answer_may_be_kept_by_a_cache(client):
+    for path in ("/mastery", "/mastery/S000001", "/mastery/nobody"):
+        assert client.get(path).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(("example", "document"), DOCUMENTS)
+def test_an_example_is_the_document_it_stands_for(example, document):
+    assert document.model_validate(example).model_dump(mode="json") == example
+
+
+def test_openapi_has_an_example_for_every_answer_about_scores(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {
+        "/mastery",
+        "/mastery/{student_id}",
+        "/mastery/{student_id}/{topic_id}/history",
+        "/healthz",
+        "/readyz",
+    }
+    for path, operations in paths.items():
+        if path.startswith("/mastery"):
+            answers = operations["get"]["responses"]
+            assert "example" in answers["200"]["content"]["application/json"]
+            assert "example" in answers["422"]["content"]["application/problem+json"]

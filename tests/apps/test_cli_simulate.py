@@ -1,0 +1,95 @@
+"""`mastery simulate` and the bar that goes with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from mastery.apps.cli import build
+from mastery.errors import BadInput
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+def simulate(*arguments: str):
+    return CliRunner().invoke(build(), ["simulate", "--students", "3", "--days", "10", *arguments])
+
+
+def test_the_files_are_written_and_counted(tmp_path):
+    done = simulate("--out", str(tmp_path / "school"), "--json")
+    assert done.exit_code == 0
+    rows = json.loads(done.stdout)["rows"]
+    lines = (tmp_path / "school" / "quiz_attempts.csv").read_text().splitlines()
+    assert rows["quiz_attempts"] == len(lines) - 1 > 0
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    for name, seed in [("one", "5"), ("two", "5"), ("three", "6")]:
+        assert simulate("--out", str(tmp_path / name), "--seed", seed).exit_code == 0
+    one, two, three = ((tmp_path / name / "quiz_attempts.csv").read_bytes() for name in ("one", "two", "three"))
+    assert one == two
+    assert one != three
+
+
+def test_nothing_is_replaced_unless_asked(tmp_path):
+    assert simulate("--out", str(tmp_path)).exit_code == 0
+    assert isinstance(simulate("--out", str(tmp_path)).exception, BadInput)
+    assert simulate("--out", str(tmp_path), "--overwrite").exit_code == 0
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    assert isinstance(simulate("--out", str(tmp_path), "--format", "cvs").exception, BadInput)
+
+
+def terminal(program: str, tmp_path: Path) -> str:
+    """Run a program with a terminal as both outputs and return what it showed."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(SRC), "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65_536)
+        except OSError:  # what Linux says when the other end has gone
+            break
+        if not part:
+            break
+        shown += part
+    process.wait()
+    os.close(ours)
+    return shown.decode("utf-8", "replace")
+
+
+WORK = """
+import threading
+from mastery.apps.progress import progress
+with progress("Reading rows", total=4, quiet_s={quiet_s}) as report:
+    report.advance(2)
+    threading.Event().wait({work_s})
+    report.advance(1)
+    threading.Event().wait({work_s})
+"""
+
+
+def test_long_work_on_a_terminal_shows_a_bar(tmp_path):
+    shown = terminal(WORK.format(quiet_s=0.0, work_s=0.5), tmp_path)
+    assert "Reading rows" in shown
+    assert "3/4" in shown
+
+
+def test_short_work_on_a_terminal_shows_nothing(tmp_path):
+    assert "Reading rows" not in terminal(WORK.format(quiet_s=30.0, work_s=0.01), tmp_path)
+
+
+def test_long_work_in_a_pipe_shows_nothing(tmp_path):
+    program = WORK.format(quiet_s=0.0, work_s=0.3)
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

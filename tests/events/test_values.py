@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mastery.events.lists import read_ids
+from mastery.events.values import ID_LETTERS, Read, read_id, read_number, read_text, read_truth, read_whole
+
+
+def codes(read: Read) -> list[str]:
+    """Return for each row why it is refused, "" when it is not."""
+    found = [""] * len(read.values)
+    for problem in read.problems:
+        for row, here in enumerate(problem.where):
+            found[row] = found[row] or (problem.code if here else "")
+    return found
+
+
+@pytest.mark.parametrize("text", ["true", "T", "YES", "y", "1", "1.0", " Yes ", "tRuE"])
+def test_these_texts_are_true(text):
+    assert read_truth(pa.array([text])).values.to_pylist() == [True]
+
+
+@pytest.mark.parametrize("text", ["false", "F", "no", "N", "0", "0.0", " FALSE\t"])
+def test_these_texts_are_false(text):
+    assert read_truth(pa.array([text])).values.to_pylist() == [False]
+
+
+@pytest.mark.parametrize("value", ["maybe", "2", "-1", "ja", "01"])
+def test_other_texts_are_no_truths(value):
+    assert codes(read_truth(pa.array([value, "1"]))) == ["not_a_boolean", ""]
+
+
+def test_numbers_0_and_1_are_truths_and_others_are_not():
+    for kind in (pa.int8(), pa.float64()):
+        read = read_truth(pa.array([1, 0, 2, None], kind))
+        assert read.values.to_pylist() == [True, False, None, None]
+        assert codes(read) == ["", "", "not_a_boolean", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1", 1), ("+2.5", 2.5), (" 3 ", 3), (".5", 0.5), ("1e3", 1000), ("-0", 0), ("5.", 5)]
+)
+def test_numbers_are_read_alike_alone_and_beside_a_bad_one(text, number):
+    assert read_number(pa.array([text])).values.to_pylist() == [number]
+    assert read_number(pa.array([text, "x"])).values.to_pylist() == [number, None]
+
+
+@pytest.mark.parametrize("text", ["x", "1,5", "0x1", "1_0", "--1", "1e", ".", "١"])
+def test_other_texts_are_no_numbers(text):
+    assert codes(read_number(pa.array([text, "1"]))) == ["not_a_number", ""]
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-Infinity", "1e400"])
+def test_what_is_not_finite_is_refused_alone_and_beside_a_bad_one(text):
+    assert codes(read_number(pa.array([text]))) == ["not_finite"]
+    assert codes(read_number(pa.array([text, "x"]))) == ["not_finite", "not_a_number"]
+    assert codes(read_number(pa.array([math.nan, math.inf, 1.0]))) == ["not_finite", "not_finite", ""]
+
+
+def test_a_whole_number_may_be_written_with_a_point_and_a_broken_one_is_refused():
+    read = read_whole(pa.array(["3", "3.0", "2.5", "1e17", ""]))
+    assert read.values.to_pylist() == [3, 3, None, None, None]
+    assert codes(read) == ["", "", "not_whole", "out_of_range", ""]
+
+
+def test_ids_are_trimmed_and_empty_ones_are_null():
+    texts = ["a", " a ", "\ta\n", "", "  ", None, "Circle Graph", "é"]
+    expected = ["a", "a", "a", None, None, None, "Circle Graph", "é"]
+    assert read_id(pa.array(texts)).values.to_pylist() == expected
+    assert read_id(pa.array(texts).dictionary_encode()).values.to_pylist() == expected
+
+
+def test_ids_that_are_long_or_hold_control_characters_are_refused():
+    texts = ["x" * ID_LETTERS, "x" * (ID_LETTERS + 1), "a\x07b", "a\nb", "a\x85b", "ok"]
+    assert codes(read_id(pa.array(texts))) == ["", "bad_id", "bad_id", "bad_id", "bad_id", ""]
+
+
+def test_numbers_as_ids_are_the_texts_a_person_would_write():
+    assert read_id(pa.array([1.0, 2.5, None, math.nan])).values.to_pylist() == ["1", "2.5", None, None]
+    assert read_id(pa.array([7, 8], pa.int64())).values.to_pylist() == ["7", "8"]
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from(["a", " b", "", "x\x01", "1", "nan", "yes", "2.5"]))))
+def test_a_dictionary_is_read_as_its_values_are(texts):
+    plain = pa.array(texts, pa.string())
+    for read in (read_id, read_text, read_number, read_whole, read_truth, read_ids):
+        one, other = read(plain), read(plain.dictionary_encode())
+        assert one.values.to_pylist() == other.values.to_pylist()
+        assert codes(one) == codes(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("a|b|c", ["a", "b", "c"]),
+        ("a", ["a"]),
+        (" a | b |a", ["a", "b"]),
+        ('["x", "y", 3]', ["x", "y", "3"]),
+        ("a||c", ["a", "c"]),
+        ("", None),
+        ("[]", None),
+        ("[null]", None),
+        (None, None),
+    ],
+)
+def test_lists_of_ids(text, ids):
+    assert read_ids(pa.array([text], pa.string())).values.to_pylist() == [ids]
+
+
+def test_lists_of_the_file_format_are_read_too():
+    read = read_ids(pa.array([["a", "b", "a"], [], None, ["", "x\x00"]]))
+    assert read.values.to_pylist() == [["a", "b"], None, None, None]
+    assert codes(read) == ["", "", "", "bad_id"]
+
+
+def test_a_damaged_json_list_is_refused():
+    assert codes(read_ids(pa.array(['["a"', "b"]))) == ["not_a_list", ""]

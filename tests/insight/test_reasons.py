@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from mastery.errors import BadInput
+from mastery.features.facts import NEVER
+from mastery.insight.reasons import CONSTANT, MOST_FACTORS, explain
+from mastery.scorers import SCORERS
+from mastery.tables import FACTS, PARTS
+
+RULES = SCORERS["rule_based"].parts
+BKT = SCORERS["bkt"].parts
+
+
+def parts_of(names, **parts):
+    return np.array([parts.get(name, 0.0) for name in names])
+
+
+def test_the_three_largest_parts_come_first_with_their_numbers(facts, as_of_us):
+    told = facts(
+        "+-+--+--", older_right=4, active_days=5, hints=6, videos=2, video_ppm=1_800_000, last_days_ago=3, evidence=12
+    )
+    parts = parts_of(RULES, accuracy=0.19, revisit=0.12, video=0.09, hints=-0.025, forgetting=-0.01)
+    why = explain(RULES, parts, "index", told, as_of_us, 3)
+    assert [(factor.name, factor.contribution, factor.direction) for factor in why.factors] == [
+        ("accuracy", 0.19, "raises"),
+        ("revisit", 0.12, "raises"),
+        ("video", 0.09, "raises"),
+    ]
+    assert why.factors[0].value == {"right": 3, "answers": 8}
+    assert why.summary == (
+        "It rests on: 3 of the last 8 answers right, came back to the topic on 4 of 5 days, watched 90 % of the videos."
+    )
+    assert why.parts == dict(zip(RULES, parts.tolist(), strict=True))
+    assert why.enough_evidence
+
+
+def test_what_raises_and_what_lowers_a_score_stand_apart(facts, as_of_us):
+    told = facts("+++++++-", older_wrong=1, active_days=4, first_days_ago=50, last_days_ago=40)
+    parts = parts_of(BKT, start=-9.0, answers_right=3.1, answers_wrong=-1.2, forgetting=-2.0)
+    why = explain(BKT, parts, "log_odds", told, as_of_us, 3)
+    assert why.summary == (
+        "What raises it: 7 of the last 8 answers right; what lowers it: faded (last worked on 40 days ago), "
+        "2 wrong answers so far."
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "least", "summary"),
+    [
+        ({}, 3, "No graded answers so far; 3 are needed to judge."),
+        ({"recent": "+"}, 3, "Only 1 graded answer so far; 3 are needed to judge."),
+        ({"recent": "+-"}, 3, "Only 2 graded answers so far; 3 are needed to judge."),
+        ({"recent": "+", "assignments": 1}, 3, "Only 2 pieces of graded work so far; 3 are needed to judge."),
+        ({"evidence": 1}, 3, "Only 1 piece of graded work so far; 3 are needed to judge."),
+        ({}, 1, "No graded answers so far; 1 is needed to judge."),
+    ],
+)
+def test_too_little_evidence_is_said_and_not_guessed(facts, as_of_us, told, least, summary):
+    why = explain(BKT, parts_of(BKT, answers_right=1.5), "log_odds", facts(**told), as_of_us, least)
+    assert not why.enough_evidence
+    assert why.summary == summary
+
+
+def test_the_start_is_told_only_when_nothing_else_moved_the_score(facts, as_of_us):
+    alone = explain(BKT, parts_of(BKT, start=-0.8), "log_odds", facts("+++"), as_of_us, 3)
+    assert [factor.name for factor in alone.factors] == ["start"]
+    moved = explain(BKT, parts_of(BKT, start=-0.8, answers_right=0.1), "log_odds", facts("+++"), as_of_us, 3)
+    assert [factor.name for factor in moved.factors] == ["answers_right"]
+
+
+def test_a_score_without_any_part_says_that_nothing_moved_it(facts, as_of_us):
+    why = explain(BKT, parts_of(BKT), "log_odds", facts("+++"), as_of_us, 3)
+    assert (why.factors, why.summary) == ((), "Nothing has moved this score from where it started.")
+
+
+def test_answers_all_wrong_are_told_although_they_add_nothing(facts, as_of_us):
+    told = facts("--------", active_days=2, videos=1, video_ppm=500_000, hints=4)
+    little = explain(RULES, parts_of(RULES, revisit=0.07), "index", told, as_of_us, 3)
+    assert [(f.name, f.direction) for f in little.factors] == [("revisit", "raises"), ("accuracy", "adds_nothing")]
+    crowded = explain(RULES, parts_of(RULES, revisit=0.07, video=0.05, hints=-0.02), "index", told, as_of_us, 3)
+    assert [factor.name for factor in crowded.factors] == ["revisit", "video", "hints"]
+    assert crowded.summary.endswith("; what adds nothing: none of the 8 answers right.")
+    nothing = explain(RULES, parts_of(RULES), "index", facts("---"), as_of_us, 3)
+    assert nothing.summary == "Nothing has raised it yet: none of the 3 answers right."
+
+
+def test_a_factor_without_data_is_not_told(facts, as_of_us):
+    why = explain(RULES, parts_of(RULES, accuracy=0.5), "index", facts("+++"), as_of_us, 3)
+    assert [factor.name for factor in why.factors] == ["accuracy"]
+
+
+def test_a_part_without_words_is_refused_by_name(facts, as_of_us):
+    with pytest.raises(BadInput, match=r"'acuracy'.*did you mean 'accuracy'"):
+        explain(["acuracy"], np.array([0.1]), "index", facts("+++"), as_of_us, 3)
+
+
+part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
+
+
+@given(
+    parts=hnp.arrays(np.float64, len(PARTS), elements=part_values),
+    fact=hnp.arrays(np.int64, len(FACTS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)),
+    scale=st.sampled_from(["log_odds", "index"]),
+    least=st.integers(1, 5),
+)
+def test_any_parts_and_any_facts_are_explained_by_the_largest(as_of_us, parts, fact, scale, least):
+    why = explain(PARTS, parts, scale, fact, as_of_us, least)
+    told = {factor.name for factor in why.factors}
+    sizes = [abs(factor.contribution) for factor in why.factors]
+    assert len(told) == len(sizes) <= MOST_FACTORS
+    assert sizes == sorted(sizes, reverse=True)
+    given = {name: part for name, part in zip(PARTS, parts, strict=True) if not math.isnan(part)}
+    assert why.parts == given
+    left_out = [abs(part) for name, part in given.items() if name not in told | CONSTANT]
+    if told and not told <= CONSTANT:
+        assert not told & CONSTANT
+        assert max(left_out, default=0.0) <= sizes[-1] or sizes[-1] == 0.0
+    assert why.summary.endswith(".")
+    assert why.summary[0].isupper()
+    assert "nan" not in why.summary

@@ -1,0 +1,105 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mastery.lake import Lake
+from mastery.lake.compaction import order
+from mastery.lake.layout import SORTED_ROW_GROUP_ROWS, sort_columns
+from mastery.tables import EVENTS
+
+Events = Callable[..., pa.Table]
+IDS = ["event_id_hi", "event_id_lo"]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.open(str(tmp_path / "lake"), buckets=2)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["b", "a", "é", None]), st.integers(0, 2), st.integers(0, 1) | st.none(), st.integers(-1, 1)
+        ),
+        max_size=30,
+    )
+)
+def test_rows_are_ordered_as_python_orders_them_with_null_first(
+    rows: list[tuple[str | None, int, int | None, int]],
+) -> None:
+    table = pa.table(
+        {
+            "name": pa.array([r[0] for r in rows], pa.string()).dictionary_encode(),
+            "at": pa.array([r[1] for r in rows], pa.timestamp("us", "UTC")),
+            "sequence": pa.array([r[2] for r in rows], pa.int64()),
+            "id": pa.array([r[3] for r in rows], pa.int32()),
+        }
+    )
+
+    def key(i: int) -> tuple[object, ...]:
+        name, at, sequence, number = rows[i]
+        return (name is not None, name or "", at, sequence is not None, sequence or 0, number)
+
+    assert order(table, table.column_names).tolist() == sorted(range(len(rows)), key=key)
+
+
+def test_compaction_loses_and_doubles_nothing(lake: Lake, events: Events) -> None:
+    for seed in range(3):
+        lake.append(EVENTS, events(400, seed=seed))
+    before = lake.scan(EVENTS, IDS).sort_by("event_id_hi")
+    done = lake.compact()
+    assert (done.buckets, done.files_before, done.rows, done.skipped) == (2, 6, 1200, 0)
+    assert [len(lake.bucket_files(EVENTS, bucket)) for bucket in range(2)] == [1, 1]
+    assert lake.scan(EVENTS, IDS).sort_by("event_id_hi").equals(before)
+    assert lake.count(EVENTS) == 1200
+
+
+def test_a_compacted_file_is_sorted_in_small_row_groups_with_bounds(lake: Lake, events: Events) -> None:
+    lake.append(EVENTS, events(2 * SORTED_ROW_GROUP_ROWS, students=1))
+    lake.compact()
+    (path,) = lake.bucket_files(EVENTS, 0) + lake.bucket_files(EVENTS, 1)
+    file = pq.ParquetFile(f"{lake.root}/events/{path}")
+    assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [SORTED_ROW_GROUP_ROWS] * 2
+    rows = file.read()
+    np.testing.assert_array_equal(order(rows, sort_columns(EVENTS)), np.arange(rows.num_rows))
+    column = file.schema_arrow.names.index("student_id")
+    assert file.metadata.row_group(0).column(column).statistics.has_min_max
+
+
+def test_a_compacted_bucket_is_left_alone_until_enough_comes_in(lake: Lake, events: Events) -> None:
+    lake.append(EVENTS, events(50))
+    version = lake.compact().version
+    assert lake.compact().version == version
+    lake.append(EVENTS, events(50, seed=1))
+    assert lake.compact(min_fresh_files=2).buckets == 0
+    assert lake.compact(min_fresh_files=1).buckets == 2
+
+
+def test_compaction_brings_no_new_rows_in_the_eyes_of_the_log(lake: Lake, events: Events) -> None:
+    first = lake.append(EVENTS, events(50))
+    last = lake.compact().version
+    assert lake.files_added(EVENTS, first, last) == []
+    added = lake.files_added(EVENTS, 0, last)
+    assert added is not None
+    assert len(added) == 2
+    assert lake.files_added(EVENTS, 0, last + 1) is None
+
+
+def test_a_reader_with_an_older_snapshot_reads_on_after_compaction(lake: Lake, events: Events) -> None:
+    lake.append(EVENTS, events(50))
+    at = lake.snapshot(EVENTS)
+    lake.compact()
+    assert sum(lake.read_bucket(EVENTS, bucket, at=at).num_rows for bucket in range(2)) == 50
+
+
+def test_vacuum_deletes_only_what_has_been_dead_for_long(lake: Lake, events: Events) -> None:
+    lake.append(EVENTS, events(50))
+    lake.compact()
+    assert lake.vacuum(EVENTS, retain_hours=1) == []
+    assert lake.count(EVENTS) == lake.scan(EVENTS).num_rows == 50

@@ -1,0 +1,50 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from mastery.lake import Lake
+from mastery.lake.log import commit_naming
+from mastery.lake.place import locate
+from mastery.tables import EVENTS, TOPICS
+
+Events = Callable[..., pa.Table]
+
+
+def test_a_lake_kept_open_sees_commits_of_others_also_when_the_log_was_cleaned_up(
+    tmp_path: Path, events: Events
+) -> None:
+    mine, other = Lake.open(str(tmp_path), buckets=1), Lake.open(str(tmp_path))
+    mine.append(EVENTS, events(1))
+    for seed in range(3):
+        other.append(EVENTS, events(10, seed=seed))
+    assert mine.count(EVENTS) == 31
+    for seed in range(3, 6):
+        other.append(EVENTS, events(10, seed=seed))
+    DeltaTable(str(tmp_path / "events")).create_checkpoint()
+    for version in range(7):
+        (tmp_path / "events" / "_delta_log" / f"{version:020d}.json").unlink()
+    assert mine.version(EVENTS) == 7
+    assert mine.count(EVENTS) == 61
+    assert mine.files_added(EVENTS, 3, 7) is None
+
+
+def test_the_newest_instant_is_known_from_the_log(tmp_path: Path, events: Events) -> None:
+    lake = Lake.open(str(tmp_path), buckets=2)
+    assert lake.newest(EVENTS, "occurred_at") is None
+    assert lake.newest(TOPICS, "occurred_at") is None
+    rows = events(50)
+    lake.append(EVENTS, rows)
+    lake.append(EVENTS, events(1, seed=1))
+    every = pa.concat_tables([rows, events(1, seed=1)])
+    assert lake.newest(EVENTS, "occurred_at") == max(every["occurred_at"].cast(pa.int64()).to_pylist())
+
+
+def test_the_commit_that_names_a_file_is_found_among_those_of_others(tmp_path: Path, events: Events) -> None:
+    lake = Lake.open(str(tmp_path), buckets=1)
+    versions = {lake.append(EVENTS, events(5, seed=seed)): seed for seed in range(4)}
+    place = locate(str(tmp_path / "events"))
+    for version in versions:
+        (path,) = lake.files_added(EVENTS, version - 1, version) or []
+        assert commit_naming(place, {path}, 0, 4) == version

@@ -1,0 +1,335 @@
+"""Every odd value has one defined answer. Each case is a real file through the real ingest."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.lake import Lake
+from mastery.pipelines.ingest import ingest
+from mastery.tables import EVENTS, REJECTED
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+KEY = Pseudonyms(bytes(32))
+
+GOOD = {
+    "quiz_attempts": {
+        "student_id": "S1",
+        "question_id": "Q1",
+        "topic_id": "T1",
+        "is_correct": "1",
+        "time_spent_sec": "12.5",
+        "attempt_number": "1",
+        "timestamp": "2024-05-06T07:08:09Z",
+        "attempt_id": "",
+        "hints_used": "",
+        "replaces": "",
+        "order": "",
+    },
+    "practice_sessions": {
+        "student_id": "S1",
+        "topic_id": "T1",
+        "attempts": "10",
+        "correct_count": "7",
+        "timestamp": "2024-05-06T07:08:09Z",
+        "session_id": "",
+        "replaces": "",
+    },
+    "assignments": {
+        "student_id": "S1",
+        "assignment_id": "A1",
+        "topic_ids": "T1|T2|T1|T3",
+        "score_pct": "60",
+        "timestamp": "2024-05-06T07:08:09Z",
+    },
+    "video_events": {
+        "student_id": "S1",
+        "video_id": "V1",
+        "topic_id": "T1",
+        "watch_pct": "55",
+        "watch_duration": "60",
+        "rewind_count": "2",
+        "timestamp": "2024-05-06T07:08:09Z",
+    },
+    "chatbot_interactions": {
+        "student_id": "S1",
+        "topic_id": "T1",
+        "queries": "3",
+        "resolved_count": "2",
+        "timestamp": "2024-05-06T07:08:09Z",
+    },
+    "teacher_feedback": {
+        "teacher_id": "L1",
+        "student_id": "S1",
+        "topic_id": "T1",
+        "score": "0.6",
+        "reason": "Explains it,\nin her own words",
+        "timestamp": "2024-05-06T07:08:09Z",
+    },
+}
+
+
+def csv(rows: list[dict]) -> str:
+    quoted = [['"' + value.replace('"', '""') + '"' for value in row.values()] for row in rows]
+    return "\n".join([",".join(rows[0]), *map(",".join, quoted)]) + "\n"
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake.open(str(tmp_path / "lake"), buckets=2)
+
+
+@pytest.fixture
+def put(lake, tmp_path):
+    """Ingest one odd row of a table beside a good one of another student; return the event or the refusal."""
+
+    def one(table: str, odd: dict, **options):
+        good = GOOD[table] | {"student_id": "beside", **options.pop("beside", {})}
+        file = tmp_path / "odd.csv"
+        file.write_text(csv([GOOD[table] | odd, good]))
+        report = ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW, **options)
+        assert (report.read, report.accepted + report.rejected) == (2, 2)
+        assert report.accepted >= 1, "one bad row must not cost the other"
+        if report.rejected:
+            (refused,) = lake.scan(REJECTED).to_pylist()
+            return refused
+        return next(e for e in lake.scan(EVENTS).to_pylist() if e["student_id"] != KEY.student("default", "beside"))
+
+    return one
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("quiz_attempts", ("quiz", "Q1", None, 1, 1_000_000, 12_500, 1, None, None)),
+        ("practice_sessions", ("practice", None, None, 10, 7_000_000, None, None, None, None)),
+        ("assignments", ("assignment", "A1", ["T2", "T3"], 1, 600_000, None, None, None, None)),
+        ("video_events", ("video", "V1", None, 1, 550_000, 60_000, None, None, 2)),
+        ("chatbot_interactions", ("tutor", None, None, 3, 2_000_000, None, None, None, None)),
+        ("teacher_feedback", ("feedback", None, None, 1, 600_000, None, None, None, None)),
+    ],
+)
+def test_each_table_becomes_the_canonical_event(put, table, expected):
+    event = put(table, {})
+    names = (
+        "kind",
+        "item_id",
+        "other_topic_ids",
+        "attempts",
+        "success_ppm",
+        "duration_ms",
+        "attempt_number",
+        "hints",
+        "rewinds",
+    )
+    assert tuple(event[name] for name in names) == expected
+    assert (event["topic_id"], event["student_id"]) == ("T1", KEY.student("default", "S1"))
+
+
+def test_feedback_keeps_its_words_and_the_teacher_as_a_pseudonym(put):
+    event = put("teacher_feedback", {})
+    assert event["reason"] == "Explains it,\nin her own words"
+    assert event["teacher_id"].startswith("t_")
+
+
+@pytest.mark.parametrize(
+    ("table", "odd", "column", "code"),
+    [
+        ("quiz_attempts", {"is_correct": "maybe"}, "is_correct", "not_a_boolean"),
+        ("quiz_attempts", {"is_correct": ""}, "is_correct", "no_outcome"),
+        ("quiz_attempts", {"timestamp": "2025-01-01T00:05:01Z"}, "timestamp", "future"),
+        ("quiz_attempts", {"timestamp": "1989-12-31T23:59:59Z"}, "timestamp", "too_old"),
+        ("quiz_attempts", {"timestamp": "0"}, "timestamp", "not_a_time"),
+        ("quiz_attempts", {"timestamp": "2024-02-30"}, "timestamp", "not_a_time"),
+        ("quiz_attempts", {"timestamp": ""}, "timestamp", "missing"),
+        ("quiz_attempts", {"time_spent_sec": "nan"}, "time_spent_sec", "not_finite"),
+        ("quiz_attempts", {"time_spent_sec": "inf"}, "time_spent_sec", "not_finite"),
+        ("quiz_attempts", {"time_spent_sec": "-0.5"}, "time_spent_sec", "out_of_range"),
+        ("quiz_attempts", {"time_spent_sec": "12,5"}, "time_spent_sec", "not_a_number"),
+        ("quiz_attempts", {"attempt_number": "1.5"}, "attempt_number", "not_whole"),
+        ("quiz_attempts", {"hints_used": "-1"}, "hints_used", "out_of_range"),
+        ("quiz_attempts", {"topic_id": "x" * 1025}, "topic_id", "bad_id"),
+        ("quiz_attempts", {"question_id": "Q\x07"}, "question_id", "bad_id"),
+        ("quiz_attempts", {"attempt_id": "A1", "replaces": "A1"}, "replaces", "replaces_itself"),
+        ("practice_sessions", {"correct_count": "11"}, "correct_count", "impossible"),
+        ("practice_sessions", {"attempts": ""}, "attempts", "missing"),
+        ("practice_sessions", {"attempts": "-1"}, "attempts", "out_of_range"),
+        ("practice_sessions", {"correct_count": ""}, "correct_count", "no_outcome"),
+        ("assignments", {"score_pct": "100.5"}, "score_pct", "out_of_range"),
+        ("assignments", {"topic_ids": '["T1"'}, "topic_ids", "not_a_list"),
+        ("video_events", {"watch_pct": "101"}, "watch_pct", "out_of_range"),
+        ("video_events", {"watch_pct": "-1"}, "watch_pct", "out_of_range"),
+        ("video_events", {"watch_duration": "-1"}, "watch_duration", "out_of_range"),
+        ("chatbot_interactions", {"resolved_count": "4"}, "resolved_count", "impossible"),
+        ("teacher_feedback", {"score": "60"}, "score", "out_of_range"),
+    ],
+)
+def test_these_values_are_refused_with_column_value_and_reason(put, table, odd, column, code):
+    refused = put(table, odd)
+    assert (refused["column"], refused["code"], refused["line"]) == (column, code, 2)
+    value = odd[column]
+    assert refused["value"] == (value[:200] if value else None)
+    assert (refused["source_table"], refused["source"]) == (table, "odd.csv")
+    assert refused["reason"]
+
+
+@pytest.mark.parametrize("odd", [{"student_id": ""}, {"student_id": "secret\x07"}])
+def test_the_value_of_an_id_of_a_person_is_never_kept(put, odd):
+    refused = put("quiz_attempts", odd)
+    assert refused["column"] == "student_id"
+    assert refused["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        ({"is_correct": "yes"}, {"success_ppm": 1_000_000}),
+        ({"is_correct": "F"}, {"success_ppm": 0}),
+        ({"topic_id": ""}, {"topic_id": "unassigned"}),
+        ({"topic_id": " T2 "}, {"topic_id": "T2"}),
+        ({"question_id": ""}, {"item_id": None}),
+        ({"timestamp": "2025-01-01T00:05:00Z"}, {"occurred_at": datetime(2025, 1, 1, 0, 5, tzinfo=UTC)}),
+        ({"timestamp": "1990-01-01"}, {"occurred_at": datetime(1990, 1, 1, tzinfo=UTC)}),
+        ({"timestamp": "1700000000"}, {"occurred_at": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)}),
+        ({"timestamp": "1700000000000"}, {"occurred_at": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)}),
+        ({"order": "41"}, {"sequence": 41, "attempt_number": 1}),
+        ({"attempt_number": "", "order": ""}, {"sequence": 0, "attempt_number": None}),
+        ({"hints_used": "2.0"}, {"hints": 2}),
+        ({"time_spent_sec": ""}, {"duration_ms": None}),
+    ],
+)
+def test_these_values_are_accepted_and_mean_this(put, odd, expected):
+    event = put("quiz_attempts", odd)
+    assert {name: event[name] for name in expected} == expected
+
+
+def test_clocks_without_a_zone_stand_in_the_zone_given(put):
+    event = put("quiz_attempts", {"timestamp": "2024-07-15 12:00:00"}, timezone="Europe/Berlin")
+    assert event["occurred_at"] == datetime(2024, 7, 15, 10, tzinfo=UTC)
+
+
+def test_declared_units_are_used(put):
+    event = put("video_events", {"watch_pct": "0.55"}, units={"watch_pct": "fraction"}, beside={"watch_pct": "1"})
+    assert event["success_ppm"] == 550_000
+
+
+def test_a_fraction_above_one_is_refused(put):
+    refused = put("video_events", {"watch_pct": "1.5"}, units={"watch_pct": "fraction"}, beside={"watch_pct": "1"})
+    assert (refused["column"], refused["reason"]) == ("watch_pct", "is above 1 fraction")
+
+
+def test_a_withdrawal_has_no_outcome_and_names_what_it_replaces(put):
+    event = put("practice_sessions", {"attempts": "", "correct_count": "", "replaces": "P1", "session_id": "P2"})
+    assert event["success_ppm"] is None
+    assert event["replaces_hi"] is not None
+
+
+def test_a_file_whose_per_cents_are_all_at_most_one_gets_a_note_and_no_guess(lake, tmp_path):
+    file = tmp_path / "video.csv"
+    file.write_text(csv([GOOD["video_events"] | {"watch_pct": "0.55"}]))
+    report = ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+    assert any("watch_pct=fraction" in note for note in report.notes)
+    assert lake.scan(EVENTS)["success_ppm"].to_pylist() == [5_500]
+    again = ingest([file], lake=lake, pseudonyms=KEY, tenant="other", now=NOW, units={"watch_pct": "fraction"})
+    assert not any("fraction" in note for note in again.notes)
+
+
+def test_topics_that_the_metadata_does_not_know_are_accepted_and_counted(lake, tmp_path):
+    topics, quiz = tmp_path / "topics.csv", tmp_path / "quiz.csv"
+    topics.write_text("topic_id,title\nT1,One\n")
+    rows = [GOOD["quiz_attempts"] | {"topic_id": topic} for topic in ("T1", "T2", "T3", "")]
+    quiz.write_text(csv(rows))
+    report = ingest([quiz, topics], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+    assert report.accepted == 5
+    assert any(note.startswith("quiz.csv: 2 events are on 2 topics") and "(T2, T3)" in note for note in report.notes)
+    assert any("1 events name no topic" in note for note in report.notes)
+
+
+def test_a_row_over_several_lines_has_the_line_it_begins_on(lake, tmp_path):
+    rows = [GOOD["teacher_feedback"], GOOD["teacher_feedback"] | {"score": "7"}]
+    file = tmp_path / "feedback.csv"
+    file.write_text(csv(rows))
+    ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+    assert [row["line"] for row in lake.scan(REJECTED).to_pylist()] == [4]
+
+
+BROKEN_CSV = b"""student_id,question_id,topic_id,is_correct,timestamp
+S1,Q1,T1,1,2024-01-01
+S2,Q1,T1,1
+S3,Q1,T1,1,2024-01-01,extra
+S4,"Q1,T1,1,2024-01-01
+S5,Q1,T1,1,2024-01-01
+S6,Q\xff1,T1,1,2024-01-01
+S7,"Q1"x,T1,1,2024-01-01
+S8,5" ruler,T1,1,2024-01-01
+S9,Q1,"T""1",1,2024-01-01
+"""
+
+
+def test_damaged_lines_of_csv_are_refused_and_cost_no_others(lake, tmp_path):
+    file = tmp_path / "quiz.csv"
+    file.write_bytes(BROKEN_CSV)
+    report = ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+    assert (report.read, report.accepted, report.rejected) == (9, 4, 5)
+    refused = sorted((row["line"], row["code"], row["value"]) for row in lake.scan(REJECTED).to_pylist())
+    assert refused == [
+        (3, "fields", None),
+        (4, "fields", None),
+        (5, "quote", None),
+        (7, "utf8", None),
+        (8, "quote", None),
+    ]
+    events = lake.scan(EVENTS).to_pylist()
+    assert {event["item_id"] for event in events} == {"Q1", '5" ruler'}
+    assert {event["topic_id"] for event in events} == {"T1", 'T"1'}
+
+
+def test_damaged_lines_of_ndjson_are_refused_and_cost_no_others(lake, tmp_path):
+    good = {name: value for name, value in GOOD["quiz_attempts"].items() if value}
+    lines = [
+        json.dumps(good).encode(),
+        b"{broken",
+        b"[1, 2]",
+        b'{"student_id": "\xff"}',
+        b"",
+        json.dumps(good | {"student_id": "S2", "is_correct": True, "time_spent_sec": 3}).encode(),
+        json.dumps(good | {"student_id": ["S3"]}).encode(),
+        json.dumps(good | {"is_correct": None}).encode(),
+    ]
+    file = tmp_path / "quiz.ndjson"
+    file.write_bytes(b"\n".join(lines))
+    report = ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+    refused = sorted((row["line"], row["code"]) for row in lake.scan(REJECTED).to_pylist())
+    assert (2, "json") in refused
+    assert (3, "json") in refused
+    assert (4, "utf8") in refused
+    assert (8, "no_outcome") in refused
+    assert report.read == 7
+    assert (report.read - report.rejected) == report.accepted
+
+
+def test_nan_and_nested_values_of_parquet_are_refused(lake, tmp_path):
+    table = pa.table(
+        {
+            "student_id": ["S1", "S2", "S3"],
+            "question_id": [7.0, 8.0, 9.0],
+            "topic_id": pa.array(["T1", "T1", None]).dictionary_encode(),
+            "is_correct": pa.array([1, 0, 1], pa.int8()),
+            "time_spent_sec": pa.array([1.5, float("nan"), None], pa.float32()),
+            "timestamp": pa.array([datetime(2024, 5, 6, 7, 8, 9)] * 3, pa.timestamp("ns")),  # noqa: DTZ001 a clock
+            "attempt_number": pa.array([[1], [2], None]),
+        }
+    )
+    file = tmp_path / "quiz.parquet"
+    pq.write_table(table, file)
+    report = ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+    assert (report.accepted, report.rejected) == (1, 2)
+    (event,) = lake.scan(EVENTS).to_pylist()
+    assert (event["item_id"], event["topic_id"]) == ("9", "unassigned")
+    codes = sorted((row["line"], row["column"], row["code"]) for row in lake.scan(REJECTED).to_pylist())
+    assert codes == [(1, "attempt_number", "not_a_value"), (2, "time_spent_sec", "not_finite")]

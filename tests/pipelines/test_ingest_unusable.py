@@ -1,0 +1,145 @@
+"""A file that cannot be used: one message that names file, column and what was expected; nothing is written."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.errors import BadInput, MasteryError, NotFound
+from mastery.lake import Lake
+from mastery.pipelines.ingest import ingest
+from mastery.tables import EVENTS, REJECTED
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+QUIZ = b"student_id,question_id,topic_id,is_correct,timestamp\nS1,Q1,T1,1,2024-01-01\nS2,Q1,T1,1,2024-01-01\n"
+
+
+@pytest.fixture
+def refuse(tmp_path):
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+
+    def refusal(name: str, content: bytes | None, expected: str, **options) -> MasteryError:
+        file, good = tmp_path / name, tmp_path / "good.csv"
+        good.write_bytes(QUIZ)
+        if content is not None:
+            file.write_bytes(content)
+        files = options.pop("files", [good, file])
+        with pytest.raises(MasteryError, match=expected) as caught:
+            ingest(files, lake=lake, pseudonyms=Pseudonyms(bytes(32)), **{"tenant": "default", "now": NOW} | options)
+        assert lake.count(EVENTS) == lake.count(REJECTED) == 0
+        return caught.value
+
+    return refusal
+
+
+def test_a_file_that_is_not_there(refuse):
+    assert isinstance(refuse("gone.csv", None, r"gone\.csv: no such file"), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("empty.csv", b"", r"empty\.csv: the file is empty"),
+        ("quiz.xlsx", b"PK", r"quiz\.xlsx: not a kind of file.*\.csv"),
+        ("utf16.csv", QUIZ.decode().encode("utf-16"), r"utf16\.csv: the text is UTF-16; expected UTF-8"),
+        ("noise.parquet", b"PAR1 and noise", r"noise\.parquet: cannot be read as parquet"),
+        ("cut.csv.gz", gzip.compress(QUIZ * 50)[:-9], r"cut\.csv\.gz: cannot be read as csv"),
+        ("noise.ndjson", b"hello\nworld\n", r"noise\.ndjson: no JSON object in its first lines"),
+        ("twice.csv", QUIZ.replace(b"topic_id", b"student_id"), r"twice\.csv: column 'student_id' is there twice"),
+        ("pets.csv", b"name,legs\nRex,4\n", r"pets\.csv: no source table has columns like these \(name, legs\)"),
+        (
+            "lacks.csv",
+            QUIZ.replace(b"is_correct", b"correct"),
+            r"lacks\.csv: the columns fit no source table; the nearest is quiz_attempts, .*'is_correct' .* is missing",
+        ),
+        (
+            "two.csv",
+            b"student_id,topic_id,attempts,correct_count,queries,resolved_count,timestamp\n",
+            r"two\.csv: the columns fit chatbot_interactions and practice_sessions alike; say which it is with --as",
+        ),
+        (
+            "type.csv",
+            QUIZ.replace(b"2024-01-01", b"soon"),
+            r"type\.csv: column 'timestamp' holds no usable value in any of 2 rows; expected a time stamp in ISO 8601",
+        ),
+        (
+            "void.csv",
+            QUIZ.replace(b"S1", b"").replace(b"S2", b""),
+            r"void\.csv: column 'student_id' holds no usable value in any of 2 rows; expected an id",
+        ),
+        (
+            "truth.csv",
+            QUIZ.replace(b",1,", b",perhaps,"),
+            r"truth\.csv: column 'is_correct' holds no usable value.*expected true or false",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used(refuse, name, content, expected):
+    error = refuse(name, content, expected)
+    assert isinstance(error, BadInput)
+    assert error.exit_code == 2
+
+
+def test_a_named_table_that_lacks_a_column(refuse):
+    expected = r"x\.csv: for quiz_attempts, column 'topic_id' .* is missing; it has student_id.*--map"
+    content = QUIZ.replace(b"topic_id", b"topik_id")
+    assert "did you mean 'topik_id'" in str(refuse("x.csv", content, expected, table="quiz_attempts"))
+
+
+def test_research_logs_need_a_time_or_an_order(refuse):
+    content = b"student_id,is_correct\nS1,1\n"
+    refuse("x.csv", content, r"x\.csv: .*one of the columns timestamp and order is needed", table="responses")
+
+
+def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
+    file = tmp_path / "lists.parquet"
+    columns = {name: ["1", "1"] for name in ("student_id", "question_id", "topic_id", "is_correct")}
+    pq.write_table(pa.table(columns | {"timestamp": [[1], [2]]}), file)
+    refuse("lists.parquet", None, r"lists\.parquet: column 'timestamp' holds no usable value", files=[file])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"table": "quiz_atempts"}, "unknown source table 'quiz_atempts'; did you mean 'quiz_attempts'"),
+        ({"units": {"watch": "fraction"}}, "units: 'watch' is no column with a choice of units"),
+        ({"units": {"time_spent_sec": "hours"}}, "units: time_spent_sec cannot be in 'hours'; expected one of s, ms"),
+        ({"timezone": "Europe/Berln"}, "unknown time zone 'Europe/Berln'"),
+        ({"tenant": ""}, "tenant ''"),
+        ({"now": NOW.replace(tzinfo=None)}, "has no zone"),
+        ({"columns_map": {"x": "student"}}, "no source table has a column 'student'; did you mean 'student_id'"),
+        ({"columns_map": {"learner": "student_id"}}, "--map: no file has a column 'learner'"),
+        ({"columns_map": {"topic_id": "student_id"}}, "after --map two columns are called 'student_id'"),
+        ({"files": []}, "nothing to read"),
+    ],
+)
+def test_an_option_that_cannot_be_used(refuse, options, expected):
+    refuse("x.csv", QUIZ, expected, **options)
+
+
+def test_an_empty_folder(refuse, tmp_path):
+    folder = tmp_path / "nothing"
+    folder.mkdir()
+    refuse("x.csv", QUIZ, "no file in this folder can be read", files=[Path(folder)])
+
+
+def test_a_file_with_names_of_columns_only_is_read_and_noted(tmp_path):
+    file = tmp_path / "quiz.csv"
+    file.write_bytes(QUIZ.split(b"\n")[0])
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+    report = ingest([file], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW)
+    assert (report.read, report.notes) == (0, ("quiz.csv: holds no rows",))
+
+
+def test_one_bad_row_alone_is_a_bad_row_and_not_a_bad_file(tmp_path):
+    file = tmp_path / "quiz.csv"
+    file.write_bytes(QUIZ.replace(b"2024-01-01", b"soon").rsplit(b"S2")[0])
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+    report = ingest([file], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW)
+    assert (report.read, report.rejected) == (1, 1)

@@ -1,0 +1,125 @@
+"""bkt against Corbett & Anderson's equations in probability form, and its guards."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from histories import DAY, START, Event, histories, in_force, model, seeds, table
+from mastery.errors import BadInput
+from mastery.features.batch import make_batch
+from mastery.features.columns import event_columns
+from mastery.scorers import bkt
+from mastery.scorers.base import defaults, fold, read, start
+
+LEARN = {
+    "quiz": "p_learn",
+    "practice": "p_learn_practice",
+    "assignment": "p_learn_assignment",
+    "video": "p_learn_video",
+    "tutor": "p_learn_tutor",
+}
+
+
+def score(events: list[Event], as_of_us: int, seed: int | None = None) -> dict[tuple[str, str], float]:
+    batch = make_batch(event_columns(table(events)))
+    parameters = model(bkt.SCORER, batch, seed)
+    states = start(bkt.SCORER, parameters, batch)
+    fold(bkt.SCORER, parameters, batch, states, as_of_us, history=False)
+    scores = read(bkt.SCORER, parameters, batch, states, as_of_us).score
+    names = zip(batch.slot_student, batch.slot_topic, scores, strict=True)
+    return {(batch.students[s], batch.topics[t][1]): float(p) for s, t, p in names}
+
+
+def naive(events: list[Event], as_of_us: int, params: dict[str, float]) -> float:
+    """Return P(known) by eqs. 1-3 of the paper, with λ and weights, for events of one student on one topic."""
+    known, last = params["p_init"], None
+    guess, slip = params["guess"], params["slip"]
+    for event in events:
+        if event.kind == "feedback":
+            continue
+        if last is not None:
+            known *= 2.0 ** (-(event.at_us - last) / DAY / params["half_life_days"])
+        last = event.at_us
+        y, weight, opportunity = event.share_ppm / 1e6, 0.0, 1.0
+        if event.kind == "quiz":
+            weight = max(0.25, 0.5 ** (max(1, event.attempt_number or 1) - 1)) * (0.5 if event.hints else 1.0)
+        elif event.kind == "practice":
+            weight = min(event.attempts, 5) * (1.0 - 0.5 * min(1.0, (event.hints or 0) / event.attempts))
+        elif event.kind == "assignment":
+            weight = 3.0 / len(event.topics)
+        else:
+            opportunity = y
+        yes = known * ((1 - slip) ** y * slip ** (1 - y)) ** weight
+        no = (1 - known) * (guess**y * (1 - guess) ** (1 - y)) ** weight
+        known = yes / (yes + no)
+        known += (1 - known) * params[LEARN[event.kind]] * opportunity
+    if last is not None:
+        known *= 2.0 ** (-(as_of_us - last) / DAY / params["half_life_days"])
+    return known
+
+
+def test_right_wrong_by_hand():
+    # 0.3 → right: 0.27 / (0.27 + 0.14) = 0.658537, learnt: 0.692683 → wrong: 0.069268 / (0.069268 + 0.245854)
+    # = 0.219814, learnt: 0.297833.
+    events = [Event(START, number=0), Event(START, number=1, sequence=1, share_ppm=0)]
+    assert score(events, START)["s_a0", "t0"] == pytest.approx(0.2978328, abs=1e-7)
+
+
+def test_after_one_half_life_half_is_left():
+    events = [Event(START)]
+    assert score(events, START + 120 * DAY)["s_a0", "t0"] == pytest.approx(0.692683 / 2, abs=1e-6)
+
+
+@given(events=histories(regrades=False))
+def test_odds_agree_with_the_paper_in_probability_form(events):
+    as_of = max(e.at_us for e in events) + 3 * DAY
+    params = {parameter.name: parameter.default for parameter in bkt.PARAMETERS}
+    scores = score(events, as_of)
+    for (student, topic), found in scores.items():
+        mine = [e for e in in_force(events) if e.student == student and topic in e.topics]
+        if topic == "unassigned":
+            continue
+        chances = [naive(mine[:k], mine[k].at_us, params) for k in range(len(mine))]
+        if all(2e-6 < chance < 1 - 2e-6 for chance in chances) and len(mine) < 8:  # away from the limits of the odds
+            assert found == pytest.approx(naive(mine, as_of, params), abs=1e-12)
+
+
+@given(events=histories(max_events=10), seed=seeds)
+def test_odds_stay_within_their_limits(events, seed):
+    batch = make_batch(event_columns(table(events)))
+    parameters = model(bkt.SCORER, batch, seed)
+    states = start(bkt.SCORER, parameters, batch)
+    fold(bkt.SCORER, parameters, batch, states, 0, history=False)
+    odds = states.slot[:, bkt.ODDS]
+    assert np.all((odds >= bkt.LOWEST * (1 - 1e-9)) & (odds <= bkt.HIGHEST * (1 + 1e-9)))
+
+
+def test_a_video_not_watched_starts_the_clock_like_one_watched_a_little():
+    later = Event(START + 400 * DAY, number=1)
+    unwatched, glimpsed = (Event(START, kind="video", share_ppm=share) for share in (0, 1))
+    place = ("s_a0", "t0")
+    assert score([unwatched, later], later.at_us)[place] <= score([glimpsed, later], later.at_us)[place]
+
+
+def test_guess_and_slip_that_sum_to_one_are_refused():
+    params = defaults(bkt.SCORER, 2)
+    params[1, [bkt.GUESS, bkt.SLIP]] = 0.6, 0.4
+    with pytest.raises(BadInput, match=r"guess 0.6 \+ slip 0.4 of topic row 1 is not below 1"):
+        bkt.check(params)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, math.nan, -1.0])
+def test_a_parameter_out_of_bounds_is_refused_by_name(value):
+    params = defaults(bkt.SCORER, 1)
+    params[0, bkt.INIT] = value
+    with pytest.raises(BadInput, match="'p_init' of topic row 0"):
+        bkt.check(params)
+
+
+def test_every_kind_of_event_has_its_own_chance_to_learn():
+    assert [parameter.name for parameter in bkt.PARAMETERS[bkt.LEARN :]] == list(LEARN.values())
+    assert np.all(defaults(bkt.SCORER, 1)[0, bkt.LEARN :] > 0)

@@ -1,0 +1,96 @@
+"""The rule-based score by hand: Σ weight · factor, then forgetting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from histories import DAY, START, Event, table
+from mastery.errors import BadInput
+from mastery.features.batch import make_batch
+from mastery.features.columns import event_columns
+from mastery.scorers import rule_based
+from mastery.scorers.base import Model, defaults, fold, read, start
+
+SCORER = rule_based.SCORER
+
+
+def parts(events: list[Event], as_of_us: int, **changed: float) -> dict[str, float]:
+    batch = make_batch(event_columns(table(events)))
+    params = defaults(SCORER, len(batch.topics))
+    for name, value in changed.items():
+        params[:, SCORER.column(name)] = value
+    model = Model(params, np.zeros(0))
+    states = start(SCORER, model, batch)
+    fold(SCORER, model, batch, states, as_of_us)
+    reading = read(SCORER, model, batch, states, as_of_us)
+    return dict(zip(SCORER.parts, reading.parts[0], strict=True)) | {"score": reading.score[0]}
+
+
+def test_old_answers_fade_against_newer_ones():
+    # Wrong, and right 30 days (one half-life) later: 1 / (1 + ½).
+    events = [Event(START, share_ppm=0), Event(START + 30 * DAY, number=1)]
+    found = parts(events, START + 30 * DAY)
+    assert found["accuracy"] == pytest.approx(0.5 * 1 / 1.5)
+    assert found["revisit"] == pytest.approx(0.15 * 1 / 1.5)  # one return, two active days, faded alike
+    assert found["score"] == pytest.approx(0.5 / 1.5 + 0.15 / 1.5)
+
+
+def test_every_factor_by_hand():
+    events = [
+        Event(START, number=0, hints=1),
+        Event(START, number=1, kind="practice", attempts=4, share_ppm=750_000),
+        Event(START, number=2, kind="video", share_ppm=400_000),
+        Event(START, number=3, kind="tutor", attempts=2, share_ppm=0),
+    ]
+    found = parts(events, START)
+    assert found["accuracy"] == pytest.approx(0.5)  # one right, though hinted: half the weight, all of the share
+    assert found["practice_success"] == pytest.approx(0.2 * 0.75)
+    assert found["video"] == pytest.approx(0.1 * 0.4)
+    assert found["hints"] == pytest.approx(-0.05 * 3 / 5)  # 1 hint and 2 help requests on 5 attempts
+    assert found["revisit"] == 0.0
+    assert found["score"] == pytest.approx(0.5 + 0.15 + 0.04 - 0.03)
+
+
+def test_practice_after_a_gap_is_spaced_for_the_whole_day():
+    events = [
+        Event(START, share_ppm=0),
+        Event(START + 2 * DAY, number=1, share_ppm=0),
+        Event(START + 5 * DAY, number=2),
+        Event(START + 5 * DAY + 1, number=3, share_ppm=0),
+    ]
+    only = {"spaced_practice_weight": 1.0, "accuracy_weight": 0.0, "revisit_weight": 0.0, "half_life_days": 36_500.0}
+    assert parts(events, START + 6 * DAY, **only)["spaced_practice"] == pytest.approx(0.5)
+    assert parts(events[:2], START + 2 * DAY, **only)["spaced_practice"] == 0.0
+
+
+def test_a_prior_counts_as_so_many_answers():
+    found = parts([Event(START)], START, accuracy_prior=0.4, accuracy_prior_weight=2.0)
+    assert found["accuracy"] == pytest.approx(0.5 * (1 + 0.8) / 3)
+
+
+def test_full_at_says_from_where_a_factor_counts_in_full():
+    found = parts([Event(START, hints=1, share_ppm=0)], START, hints_full_at=4.0)
+    assert found["hints"] == pytest.approx(-0.05 / 4)
+
+
+def test_recency_halves_and_the_gain_over_the_prior_is_forgotten():
+    only = {"recency_weight": 0.4, "accuracy_weight": 0.6}
+    found = parts([Event(START)], START + 14 * DAY, **only)
+    assert found["recency"] == pytest.approx(0.2)
+    kept = 2 ** (-14 / 120)
+    assert found["score"] == pytest.approx(0.8 * kept)
+    assert found["forgetting"] == pytest.approx(0.8 * (kept - 1))
+
+
+def test_a_sum_below_zero_is_lifted_to_zero_and_says_so():
+    found = parts([Event(START, share_ppm=0, hints=3)], START)
+    assert found["score"] == 0.0
+    assert found["limit"] == pytest.approx(0.05)
+
+
+def test_a_hint_may_not_count_in_favour():
+    params = defaults(SCORER, 1)
+    params[0, SCORER.column("hints_weight")] = 0.05
+    with pytest.raises(BadInput, match="'hints_weight' of topic row 0 is 0.05; expected a number from -1 to 0"):
+        rule_based.check(params)

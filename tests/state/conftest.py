@@ -1,0 +1,167 @@
+"""The reference store, and records to put into stores."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mastery.errors import Conflict
+from mastery.state import (
+    RECORD_LEDGER,
+    STORES,
+    EncodedBlock,
+    Overtaken,
+    Record,
+    RecordBlock,
+    StateStore,
+    connect,
+    decode,
+    encode,
+    encode_block,
+)
+from mastery.tables import FACTS
+
+
+class MemoryStore:
+    """What a store does, in obvious lines; never fast."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[tuple[str, str], bytes] = {}
+        self.versions: dict[tuple[str, str], int] = {}
+        self.stale: set[tuple[str, str]] = set()
+        self.models: set[str] = set()
+        self.mark: int | None = None
+        self.active: str | None = None
+
+    def _write(self, student_id: str, model_version: str, body: bytes) -> int:
+        key = (student_id, model_version)
+        self.models.add(model_version)
+        self.bodies[key] = body
+        self.stale.discard(key)
+        self.versions[key] = self.versions.get(key, 0) + 1
+        return self.versions[key]
+
+    def get(self, student_id: str, model_version: str) -> Record | None:
+        key = (student_id, model_version)
+        return decode(self.bodies[key], self.versions[key]) if key in self.bodies.keys() - self.stale else None
+
+    def get_many(self, student_ids: Iterable[str], model_version: str) -> dict[str, Record]:
+        found = {student_id: self.get(student_id, model_version) for student_id in student_ids}
+        return {student_id: record for student_id, record in found.items() if record is not None}
+
+    def version(self, student_id: str, model_version: str) -> int:
+        return self.versions.get((student_id, model_version), 0)
+
+    def put(self, record: Record, expected_version: int) -> int:
+        found = self.version(record.student_id, record.model_version)
+        if found != expected_version:
+            raise Overtaken(record.student_id, expected_version, found)
+        return self._write(record.student_id, record.model_version, encode(record))
+
+    def put_many(self, block: RecordBlock | EncodedBlock, folded_at: int | None = None) -> int:
+        if folded_at is not None and self.mark is not None:
+            self.mark = min(self.mark, folded_at)
+        encoded = encode_block(block) if isinstance(block, RecordBlock) else block
+        for s, student_id in enumerate(encoded.student_ids):
+            body = encoded.buffer[encoded.ptr[s] : encoded.ptr[s + 1]].tobytes()
+            self._write(student_id, encoded.model_version, body)
+        return len(encoded.student_ids)
+
+    def mark_stale(self, student_ids: Iterable[str]) -> int:
+        ids = set(student_ids)
+        for key in [(student_id, model) for student_id in ids for model in self.models]:
+            self.versions[key] = self.versions.get(key, 0) + 1
+            self.stale.add(key)
+        return len(ids)
+
+    def note_events(self, version: int, student_ids: Iterable[str], after: int | None = None) -> bool:
+        if self.mark != (version - 1 if after is None else after):
+            return False
+        self.mark_stale(student_ids)
+        self.mark = version
+        return True
+
+    def watermark(self) -> int | None:
+        return self.mark
+
+    def set_watermark(self, version: int) -> None:
+        self.mark = version
+
+    def students(self, tenant: str) -> list[str]:
+        return sorted({student for (student, _), body in self.bodies.items() if decode(body).tenant == tenant})
+
+    def count(self, model_version: str | None = None) -> int:
+        return sum(1 for _, model in self.bodies if model_version in (None, model))
+
+    def active_model_version(self) -> str | None:
+        return self.active
+
+    def activate(self, model_version: str) -> None:
+        self.models.add(model_version)
+        self.active = model_version
+
+    def drop_model_version(self, model_version: str) -> int:
+        if model_version == self.active:
+            raise Conflict("active")
+        gone = [key for key in self.bodies if key[1] == model_version]
+        self.bodies = {key: body for key, body in self.bodies.items() if key not in gone}
+        self.versions = {key: version for key, version in self.versions.items() if key[1] != model_version}
+        self.models.discard(model_version)
+        return len(gone)
+
+    def erase(self, student_id: str) -> bool:
+        known = any(key[0] == student_id for key in self.versions)
+        self.bodies = {key: body for key, body in self.bodies.items() if key[0] != student_id}
+        self.versions = {key: version for key, version in self.versions.items() if key[0] != student_id}
+        return known
+
+    def close(self) -> None:
+        pass
+
+
+def make_block(
+    students: int, model_version: str = "v1", seed: int = 0, slots: int = 3, days: int = 4, recent: int = 2
+) -> RecordBlock:
+    """Return random records of students `s_0…`, each with up to so many slots, days and recent events."""
+    random = np.random.default_rng(seed)
+
+    def pointers(most: int) -> np.ndarray:
+        return np.concatenate(([0], np.cumsum(random.integers(0, most + 1, students)))).astype(np.int64)
+
+    slot_ptr, ledger_ptr, recent_ptr = pointers(slots), pointers(days), pointers(recent)
+    n_slots, n_days, n_recent = slot_ptr[-1], ledger_ptr[-1], recent_ptr[-1]
+    override = np.full((n_slots, 2), np.nan)
+    override[::2] = (0.25, 1.7e15)
+    bkt = random.random((n_slots, 3)) * random.integers(0, 2, (n_slots, 3))
+    return RecordBlock(
+        model_version=model_version,
+        student_ids=pa.array([f"s_{s:032x}" for s in range(students)]),
+        tenants=pa.array(["north" if s % 2 else "südwärts" for s in range(students)]),
+        slot_ptr=slot_ptr,
+        topic_codes=random.integers(0, 5, n_slots).astype(np.int32),
+        topics=[f"topic-{k}" for k in range(5)],
+        slot_states={"bkt": bkt, "elo": random.normal(size=(n_slots, 2))},
+        student_states={"bkt": np.zeros((students, 0)), "elo": random.normal(size=(students, 2))},
+        facts=random.integers(-3, 2**50, (n_slots, len(FACTS))) * random.integers(0, 2, (n_slots, len(FACTS))),
+        ledger_ptr=ledger_ptr,
+        ledger=random.integers(0, 10**6, (n_days, len(RECORD_LEDGER))),
+        override=override,
+        recent_ptr=recent_ptr,
+        recent=random.integers(-(2**63), 2**63 - 1, (n_recent, 3)),
+        last_event_us=random.integers(0, 2**51, students),
+        events_folded=random.integers(0, 2**20, students),
+    )
+
+
+@pytest.fixture
+def block() -> Callable[..., RecordBlock]:
+    return make_block
+
+
+@pytest.fixture(params=[*STORES, "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterable[StateStore]:
+    opened = MemoryStore() if request.param == "memory" else connect(f"{request.param}:{tmp_path / 'state.db'}")
+    yield opened
+    opened.close()

@@ -1,0 +1,170 @@
+"""What every store in the registry does alike. `memory` is the reference: tests/state/conftest.py."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from mastery.errors import Conflict
+from mastery.state import Overtaken, Record, RecordBlock, StateStore, decode, encode, encode_block, encode_many, seed
+
+Block = Callable[..., RecordBlock]
+
+
+def records(block: RecordBlock) -> list[Record]:
+    buffer, ptr = encode_many(block)
+    return [decode(buffer[ptr[s] : ptr[s + 1]].tobytes()) for s in range(len(ptr) - 1)]
+
+
+def test_a_record_comes_back_as_it_was_put_with_its_new_version(store: StateStore, block: Block) -> None:
+    (record,) = records(block(1))
+    record = replace(record, offsets={"quiz-0": 17, "quiz-1": 0}, outbox=('{"alert": "é"}',))
+    assert store.put(record, expected_version=0) == 1
+    back = store.get(record.student_id, "v1")
+    assert back is not None
+    assert (encode(back), back.version, back.offsets, back.outbox) == (encode(record), 1, record.offsets, record.outbox)
+
+
+def test_a_stranger_has_no_record_and_version_0(store: StateStore) -> None:
+    assert store.get("s_nobody", "v1") is None
+    assert store.version("s_nobody", "v1") == 0
+    assert store.get_many(["s_nobody"], "v1") == {}
+    assert not store.erase("s_nobody")
+
+
+def test_a_writer_who_read_an_older_version_is_refused_and_changes_nothing(store: StateStore, block: Block) -> None:
+    (record,) = records(block(1))
+    store.put(record, 0)
+    store.put(replace(record, events_folded=5), 1)
+    for expected in (0, 1, 3):
+        with pytest.raises(Overtaken, match="another writer or newer events"):
+            store.put(replace(record, events_folded=9), expected)
+    back = store.get(record.student_id, "v1")
+    assert back is not None
+    assert (back.events_folded, back.version) == (5, 2)
+
+
+def test_what_is_seeded_is_what_was_encoded(store: StateStore, block: Block) -> None:
+    seeded = block(40)
+    assert store.put_many(seeded) == 40
+    expected = {record.student_id: encode(record) for record in records(seeded)}
+    found = store.get_many(expected, "v1")
+    assert {student_id: encode(record) for student_id, record in found.items()} == expected
+    assert store.count() == store.count("v1") == 40
+
+
+def test_seeding_replaces_what_is_there_and_counts_its_version_up(store: StateStore, block: Block) -> None:
+    store.put_many(block(4, seed=1))
+    store.put_many(encode_block(block(6, seed=2)))
+    fresh = records(block(6, seed=2))
+    for place, record in enumerate(fresh):
+        back = store.get(record.student_id, "v1")
+        assert back is not None
+        assert (encode(back), back.version) == (encode(record), 2 if place < 4 else 1)
+    with pytest.raises(Overtaken):
+        store.put(fresh[0], 1)
+
+
+def test_a_stale_record_is_treated_as_absent_until_it_is_put_again(store: StateStore, block: Block) -> None:
+    store.put_many(block(3))
+    first, second, _ = records(block(3))
+    assert store.mark_stale([first.student_id, first.student_id]) == 1
+    assert store.get(first.student_id, "v1") is None
+    assert list(store.get_many([first.student_id, second.student_id], "v1")) == [second.student_id]
+    assert store.count() == 3
+    version = store.version(first.student_id, "v1")
+    assert store.put(first, version) == version + 1
+    assert store.get(first.student_id, "v1") is not None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_fold_that_began_before_newer_events_were_noted_is_refused(
+    store: StateStore, block: Block, known: bool
+) -> None:
+    (record,) = records(block(1))
+    store.activate("v1")
+    if known:
+        store.put(record, 0)
+    expected = store.version(record.student_id, "v1")
+    store.mark_stale([record.student_id])
+    with pytest.raises(Overtaken):
+        store.put(record, expected)
+    assert store.get(record.student_id, "v1") is None
+    assert store.students(record.tenant) == ([record.student_id] if known else [])
+
+
+def test_model_sets_live_side_by_side_and_are_switched_at_once(store: StateStore, block: Block) -> None:
+    assert store.active_model_version() is None
+    store.put_many(block(3, "v1"))
+    store.put_many(block(2, "v2", seed=5))
+    store.activate("v1")
+    assert (store.count("v1"), store.count("v2"), store.count()) == (3, 2, 5)
+    student = f"s_{0:032x}"
+    store.mark_stale([student])
+    assert store.get(student, "v1") is store.get(student, "v2") is None
+    with pytest.raises(Conflict, match="active"):
+        store.drop_model_version("v1")
+    store.activate("v2")
+    assert store.active_model_version() == "v2"
+    assert store.drop_model_version("v1") == 3
+    assert store.drop_model_version("never") == 0
+    assert (store.count("v1"), store.count()) == (0, 2)
+
+
+def test_the_watermark_moves_only_from_where_its_mover_has_seen_it(store: StateStore, block: Block) -> None:
+    store.put_many(block(2))
+    one, two = (record.student_id for record in records(block(2)))
+    assert store.watermark() is None
+    assert not store.note_events(1, [one])
+    store.set_watermark(0)
+    assert store.note_events(1, [one])
+    assert not store.note_events(3, [two]), "commit 2 has not been noted"
+    assert store.get(two, "v1") is not None
+    assert store.note_events(3, [two], after=1)
+    assert store.get(two, "v1") is None
+    store.set_watermark(2)
+    assert store.watermark() == 2
+
+
+def test_seeding_from_an_older_view_of_the_lake_lowers_the_watermark_to_it(store: StateStore, block: Block) -> None:
+    store.put_many(block(2), folded_at=3)
+    assert store.watermark() is None
+    store.set_watermark(5)
+    store.put_many(block(2), folded_at=7)
+    assert store.watermark() == 5
+    store.put_many(block(2), folded_at=4)
+    assert store.watermark() == 4
+
+
+def test_blocks_seeded_one_after_the_other_are_all_there(store: StateStore, block: Block) -> None:
+    assert seed(store, (block(3, model) for model in ("v1", "v2", "v3"))) == 9
+    assert [store.count(model) for model in ("v1", "v2", "v3")] == [3, 3, 3]
+    assert seed(store, []) == 0
+
+
+def test_erasing_a_student_leaves_every_other_record_bit_equal(store: StateStore, block: Block) -> None:
+    store.put_many(block(5))
+    store.put_many(block(5, "v2"))
+    gone, *others = records(block(5))
+    assert store.erase(gone.student_id)
+    assert store.get(gone.student_id, "v1") is None
+    assert store.version(gone.student_id, "v2") == 0
+    for record in others:
+        back = store.get(record.student_id, "v1")
+        assert back is not None
+        assert encode(back) == encode(record)
+    assert store.count() == 8
+
+
+def test_students_are_listed_by_institution(store: StateStore, block: Block) -> None:
+    store.put_many(block(5))
+    assert store.students("north") == [f"s_{s:032x}" for s in (1, 3)]
+    assert store.students("south") == []
+
+
+def test_threads_may_share_a_store(store: StateStore, block: Block) -> None:
+    store.put_many(block(20))
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda record: store.get(record.student_id, "v1"), records(block(20)))
+    assert all(record is not None for record in found)

@@ -1,0 +1,135 @@
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mastery.errors import BadInput
+from mastery.state import RECORD_LEDGER, CorruptRecord, Record, RecordBlock, decode, encode, encode_many
+from mastery.state.encoding import HEAD
+from mastery.tables import FACTS
+
+Block = Callable[..., RecordBlock]
+INT64 = st.integers(-(2**63), 2**63 - 1)
+FLOAT = st.floats(width=64) | st.sampled_from([0.0, -0.0, float("nan"), 5e-324])
+
+
+def matrix(rows: int, columns: int, elements: st.SearchStrategy[object], kind: type) -> st.SearchStrategy[np.ndarray]:
+    return arrays.arrays(kind, (rows, columns), elements=elements, fill=st.nothing())
+
+
+@st.composite
+def any_record(draw: st.DrawFn) -> Record:
+    slots, days, recent = draw(st.integers(0, 3)), draw(st.integers(0, 3)), draw(st.integers(0, 2))
+    widths = draw(st.dictionaries(st.text(max_size=4), st.integers(0, 9), max_size=2))
+    return Record(
+        student_id=draw(st.text(max_size=5)),
+        tenant=draw(st.text(max_size=5)),
+        model_version=draw(st.text(max_size=200)),
+        topics=tuple(draw(st.lists(st.text(max_size=5), min_size=slots, max_size=slots))),
+        slot_states={name: draw(matrix(slots, width, FLOAT, np.float64)) for name, width in widths.items()},
+        student_states={name: draw(matrix(1, width, FLOAT, np.float64))[0] for name, width in widths.items()},
+        facts=draw(matrix(slots, len(FACTS), INT64, np.int64)),
+        ledger=draw(matrix(days, len(RECORD_LEDGER), INT64, np.int64)),
+        override=draw(matrix(slots, 2, st.floats(allow_nan=False) | st.just(float("nan")), np.float64)),
+        recent=draw(matrix(recent, 3, INT64, np.int64)),
+        last_event_us=draw(INT64),
+        events_folded=draw(INT64),
+        offsets=draw(st.dictionaries(st.text(max_size=4), INT64, max_size=2)),
+        outbox=tuple(draw(st.lists(st.text(max_size=4), max_size=2))),
+    )
+
+
+def words(array: np.ndarray) -> list[int]:
+    return np.ascontiguousarray(array).view(np.uint64).ravel().tolist()
+
+
+@given(any_record())
+def test_every_bit_of_a_record_comes_back(record: Record) -> None:
+    back = decode(encode(record), version=7)
+    assert back.version == 7
+    for name in ("student_id", "tenant", "model_version", "topics", "last_event_us", "events_folded", "outbox"):
+        assert getattr(back, name) == getattr(record, name)
+    assert back.offsets == record.offsets
+    for name in ("facts", "ledger", "recent"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(record, name))
+    np.testing.assert_array_equal(back.override, record.override)
+    for one, other in ((back.slot_states, record.slot_states), (back.student_states, record.student_states)):
+        assert {scorer: words(state) for scorer, state in one.items()} == {
+            scorer: words(state) for scorer, state in other.items()
+        }
+    assert encode(back) == encode(record)
+
+
+@given(students=st.integers(0, 12), seed=st.integers(0, 99))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_record_has_the_same_bytes_alone_and_in_a_block(block: Block, students: int, seed: int) -> None:
+    made = block(students, seed=seed)
+    buffer, ptr = encode_many(made)
+    assert ptr[0] == 0
+    assert ptr[-1] == len(buffer)
+    for s in range(students):
+        data = buffer[ptr[s] : ptr[s + 1]].tobytes()
+        record = decode(data)
+        assert encode(record) == data
+        own = slice(made.slot_ptr[s], made.slot_ptr[s + 1])
+        np.testing.assert_array_equal(record.slot_states["bkt"], made.slot_states["bkt"][own])
+        np.testing.assert_array_equal(record.facts, made.facts[own])
+        np.testing.assert_array_equal(record.override, made.override[own])
+        np.testing.assert_array_equal(record.ledger, made.ledger[made.ledger_ptr[s] : made.ledger_ptr[s + 1]])
+        np.testing.assert_array_equal(record.recent, made.recent[made.recent_ptr[s] : made.recent_ptr[s + 1]])
+        assert record.topics == tuple(made.topics[code] for code in made.topic_codes[own])
+        assert record.tenant == made.tenants[s].as_py()
+
+
+@pytest.mark.parametrize("place", [0, 4, 5, 8, 9, 60, -1])
+def test_one_changed_byte_anywhere_is_noticed(block: Block, place: int) -> None:
+    buffer, ptr = encode_many(block(1, slots=3))
+    data = bytearray(buffer[: ptr[1]].tobytes())
+    data[place] ^= 0x40
+    with pytest.raises(CorruptRecord, match="`mastery recompute` makes all records anew"):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize("size", [0, 3, 9, 40])
+def test_a_record_cut_short_is_noticed(block: Block, size: int) -> None:
+    with pytest.raises(CorruptRecord):
+        decode(encode_many(block(1))[0].tobytes()[:size])
+
+
+def test_a_format_of_the_future_is_named(block: Block) -> None:
+    data = bytearray(encode_many(block(1))[0].tobytes())
+    data[4] = 9
+    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 1"):
+        decode(bytes(data))
+
+
+def test_the_first_bytes_are_as_documented() -> None:
+    empty = np.zeros((0, 2))
+    record = Record(
+        "s_1", "a", "m", (), {}, {}, np.zeros((0, len(FACTS)), np.int64),
+        np.zeros((0, len(RECORD_LEDGER)), np.int64), empty, np.zeros((0, 3), np.int64), -1, 64,
+    )  # fmt: skip
+    body = (
+        b"\x01m"
+        b"\x00\x00" + bytes([len(FACTS), len(RECORD_LEDGER)]) + b"\x03s_1\x01a" + b"\x00\x00\x00\x00" + b"\x01\x80\x01"
+    )
+    assert encode(record) == HEAD.pack(b"MREC", 1, zlib.crc32(body)) + body
+
+
+def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:
+    good = block(3)
+    for wrong in (
+        {"facts": good.facts[1:]},
+        {"slot_ptr": good.slot_ptr[:-1]},
+        {"ledger_ptr": good.ledger_ptr + 1},
+        {"topics": ()},
+        {"tenants": good.tenants[1:]},
+        {"slot_states": {"bkt": np.zeros((99, 2))}},
+    ):
+        with pytest.raises(BadInput, match="records"):
+            replace(good, **wrong)

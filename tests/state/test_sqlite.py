@@ -1,0 +1,132 @@
+"""What only the SQLite store does: its file, its processes, its crashes."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mastery.errors import BadInput, Conflict
+from mastery.state import CorruptRecord, RecordBlock, connect, decode, encode_many
+
+Block = Callable[..., RecordBlock]
+
+COUNTS_UP = """
+import sys
+from dataclasses import replace
+from mastery.state import Overtaken, connect
+store = connect(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    while True:
+        record = store.get(sys.argv[3], "v1")
+        try:
+            store.put(replace(record, events_folded=record.events_folded + 1), record.version)
+            break
+        except Overtaken:
+            continue
+    print(record.events_folded + 1, flush=True)
+"""
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", COUNTS_UP, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def seed(url: str, block: Block) -> str:
+    store = connect(url)
+    store.put_many(block(3))
+    student = decode(encode_many(block(1))[0].tobytes()).student_id
+    record = store.get(student, "v1")
+    assert record is not None
+    store.close()
+    return student
+
+
+def folded(url: str, student: str) -> int:
+    store = connect(url)
+    record = store.get(student, "v1")
+    store.close()
+    assert record is not None
+    return record.events_folded
+
+
+def test_two_processes_that_race_for_one_record_lose_no_write(tmp_path: Path, block: Block) -> None:
+    url = f"sqlite:{tmp_path / 'state.db'}"
+    student = seed(url, block)
+    before = folded(url, student)
+    racers = [start(url, "40", student) for _ in range(2)]
+    for racer in racers:
+        racer.communicate(timeout=120)
+        assert racer.returncode == 0
+    assert folded(url, student) == before + 80
+
+
+def test_a_writer_killed_in_the_middle_leaves_a_store_with_all_it_had_said(tmp_path: Path, block: Block) -> None:
+    url = f"sqlite:{tmp_path / 'state.db'}"
+    student = seed(url, block)
+    for _ in range(3):
+        with start(url, "1000000", student) as writer:
+            assert writer.stdout is not None
+            said = int(writer.stdout.readline())
+            deadline = time.monotonic() + 0.1
+            while time.monotonic() < deadline:
+                said = int(writer.stdout.readline())
+            os.kill(writer.pid, signal.SIGKILL)
+            rest = [line for line in writer.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        said = int(rest[-1]) if rest else said
+        assert folded(url, student) in (said, said + 1)
+
+
+def test_a_damaged_body_is_reported_and_not_returned(tmp_path: Path, block: Block) -> None:
+    path = tmp_path / "state.db"
+    student = seed(f"sqlite:{path}", block)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE bodies SET body = substr(body, 1, 40)")
+    db.close()
+    store = connect(f"sqlite:{path}")
+    with pytest.raises(CorruptRecord, match="checksum"):
+        store.get(student, "v1")
+    store.close()
+
+
+def test_an_erased_students_bytes_are_gone_from_the_file(tmp_path: Path, block: Block) -> None:
+    path = tmp_path / "state.db"
+    student = seed(f"sqlite:{path}", block)
+    store = connect(f"sqlite:{path}")
+    store.erase(student)
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    assert student.encode() not in path.read_bytes()
+
+
+def test_a_file_that_is_not_a_state_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is a folder"):
+        connect(f"sqlite:{tmp_path}")
+    (tmp_path / "text").write_text("dear diary" * 1000)
+    with pytest.raises(Conflict, match="cannot be used"):
+        connect(f"sqlite:{tmp_path / 'text'}")
+    with sqlite3.connect(tmp_path / "other.db") as db:
+        db.execute("CREATE TABLE notes (text)")
+    db.close()
+    with pytest.raises(Conflict, match="another program"):
+        connect(f"sqlite:{tmp_path / 'other.db'}")
+    connect(f"sqlite:{tmp_path / 'newer.db'}").close()
+    with sqlite3.connect(tmp_path / "newer.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(Conflict, match="layout 99, this version knows 1"):
+        connect(f"sqlite:{tmp_path / 'newer.db'}")
+
+
+def test_an_unknown_store_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"unknown state store 'sqlit'; did you mean 'sqlite'\?; known: sqlite"):
+        connect("sqlit:x")
+    with pytest.raises(BadInput, match="names no place"):
+        connect("sqlite:")

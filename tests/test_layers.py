@@ -1,0 +1,82 @@
+"""The layers hold, and the check that says so can fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what the check reads."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def lint_imports(checkout: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=checkout,
+        env=os.environ | {"PYTHONPATH": str(checkout / "src")},
+        capture_output=True,
+        text=True,
+    )
+
+
+def plant(checkout: Path, module: str, line: str) -> None:
+    path = checkout / "src" / "mastery" / module
+    path.write_text(path.read_text("utf-8") + f"\n{line}\n", "utf-8")
+
+
+def test_the_layers_hold(checkout):
+    done = lint_imports(checkout)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "broken"),
+    [
+        ("events/__init__.py", "import mastery.lake", "mastery.events is not allowed to import mastery.lake"),
+        ("errors.py", "import mastery.tables", "mastery.errors is not allowed to import mastery.tables"),
+        ("state/__init__.py", "import mastery.lake", "mastery.state is not allowed to import mastery.lake"),
+        ("scorers/__init__.py", "import mastery.insight", "mastery.scorers is not allowed to import mastery.insight"),
+        ("features/__init__.py", "import deltalake", "mastery.features is not allowed to import deltalake"),
+        ("events/__init__.py", "import time", "mastery.events is not allowed to import time"),
+        ("lake/__init__.py", "import typer", "mastery.lake is not allowed to import typer"),
+    ],
+)
+def test_a_planted_wrong_import_fails_the_check(checkout, module, line, broken):
+    plant(checkout, module, line)
+    done = lint_imports(checkout)
+    assert done.returncode == 1
+    assert broken in " ".join(done.stdout.split())
+
+
+def test_a_module_without_a_place_in_the_layers_fails_the_check(checkout):
+    (checkout / "src" / "mastery" / "helpers.py").write_text('"""A module of no layer."""\n')
+    done = lint_imports(checkout)
+    assert done.returncode == 1
+    assert "helpers" in done.stdout
+
+
+@pytest.mark.parametrize("line", ["datetime.datetime.now(datetime.UTC)", "os.environ['HOME']", "time.time()"])
+def test_a_planted_look_at_the_clock_or_the_environment_fails_the_check(checkout, line):
+    (checkout / "src" / "mastery" / "events" / "planted.py").write_text(
+        f'"""A pure module that is not."""\n\nimport datetime\nimport os\nimport time\n\nVALUE = {line}\n'
+    )
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ruff", "check", "--no-cache", "--select", "TID251", "src"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "pure layers take no" in done.stdout
