@@ -12,6 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import docs, table
+from benchmarks.child import here
+from benchmarks.child import run as run_apart
 from benchmarks.line import LATEST, Line, append
 from benchmarks.machine import cores, machine
 from benchmarks.registry import Benchmark, benchmarks
@@ -22,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments name; return 0, or 1 when a benchmark could not be run to its end."""
     chosen = _parser().parse_args(arguments)
     known = benchmarks()
-    console = Console(highlight=False)
+    # A log has no width of its own; what is piped is not to be cut at 80.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     if chosen.list:
         for one in known.values():
             console.print(f"{one.name:32} {one.unit:10} {one.doc}", soft_wrap=True, markup=False)
@@ -39,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         def say(text: str) -> None:
             errors.print(text, soft_wrap=True, markup=False, style="bright_black")
 
-        run = Run(folder.resolve(), chosen.scale, chosen.workers, chosen.rounds, say)
+        run = Run(
+            folder.resolve(), chosen.scale, chosen.workers, chosen.rounds, say, here if chosen.here else run_apart
+        )
         names = chosen.names or list(known)
         lines, not_run, failed = run_all([known[name] for name in names], run, chosen.results)
     table.show(console, lines, known, not_run)
@@ -90,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=_share, default=1.0, help="share of the full size, for development")
     parser.add_argument("--workers", type=int, default=cores(), help="workers of a recompute, threads of DuckDB")
     parser.add_argument("--rounds", type=int, default=3, help="how often each time is taken; the median counts")
+    parser.add_argument("--here", action="store_true", help="measure within this process, for a profiler")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the simulated homes here, for the next run")
     parser.add_argument("--results", type=Path, default=LATEST, metavar="FILE", help="where lines are appended")
     parser.add_argument("--write-docs", action="store_true", help="write the newest numbers into docs/benchmarks.md")

@@ -84,7 +84,7 @@ def run(function: Function, **arguments: Any) -> Measured:
     """
     # What earlier parts wrote is not to be written out at this one's cost.
     os.sync()
-    plain = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
+    plain = _plain(arguments)
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, "-m", "benchmarks.child", function.__module__, function.__qualname__]
@@ -100,6 +100,38 @@ def run(function: Function, **arguments: Any) -> Measured:
             said = "\n".join(done.stderr.strip().splitlines()[-12:])
             raise RuntimeError(f"{function.__module__}.{function.__qualname__} ended with {done.returncode}:\n{said}")
         return Measured(**json.loads(result.read_text()))
+
+
+def here(function: Function, **arguments: Any) -> Measured:
+    """Do as `run` does, but within this process: for a profiler, and for tests. The peak is this process's."""
+    watch, began = Stopwatch(), time.monotonic()
+    answer = json.loads(json.dumps(function(watch, **_plain(arguments))))
+    return Measured(**_measured(watch, began, answer))
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
+
+
+def _measured(watch: Stopwatch, began: float, answer: Any) -> dict[str, Any]:
+    ready_at = time.monotonic() if watch.ready_at is None else watch.ready_at
+    return {
+        "wall_s": sum(watch.laps),
+        "laps": watch.laps,
+        "cpu_s": watch.cpu_s,
+        "start_up_s": ready_at - began,
+        "peak_mb": peak_mb(),
+        "result": answer,
+    }
+
+
+def example(watch: Stopwatch, sleep_s: float, fail: bool) -> dict[str, float]:
+    """Sleep within the watch, or fail: the smallest thing that can be measured."""
+    with watch:
+        time.sleep(sleep_s)
+    if fail:
+        raise RuntimeError("asked to fail")
+    return {"slept": sleep_s}
 
 
 def environment() -> dict[str, str]:
@@ -126,16 +158,7 @@ def main(module: str, function: str, arguments: str, result: str, started: str) 
     """Be the child."""
     watch = Stopwatch()
     answer = getattr(importlib.import_module(module), function)(watch, **json.loads(arguments))
-    ready_at = time.monotonic() if watch.ready_at is None else watch.ready_at
-    measured = {
-        "wall_s": sum(watch.laps),
-        "laps": watch.laps,
-        "cpu_s": watch.cpu_s,
-        "start_up_s": ready_at - float(started),
-        "peak_mb": peak_mb(),
-        "result": answer,
-    }
-    Path(result).write_text(json.dumps(measured), encoding="utf-8")
+    Path(result).write_text(json.dumps(_measured(watch, float(started), answer)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ class Run:
         workers: Of a recompute, and threads of DuckDB.
         rounds: How often each time is taken; ours and theirs by turns. The median counts.
         say: Told what is going on.
+        call: Calls what is measured: `child.run`, or `child.here` for a profiler.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Run:
     workers: int = field(default_factory=cores)
     rounds: int = 3
     say: Callable[[str], None] = print
+    call: Callable[..., Measured] = child.run
     _known: dict[str, Any] = field(default_factory=dict)
 
     def scaled(self, full: int) -> int:
@@ -97,7 +99,7 @@ class Run:
         words = f"{function.__module__.removeprefix('benchmarks.')}.{function.__name__}"
         told = " ".join(str(value.name if isinstance(value, Path) else value) for value in arguments.values())
         self.say(f"{words} {told}")
-        measured = child.run(function, **arguments)
+        measured = self.call(function, **arguments)
         times = "" if not measured.laps else f", {measured.wall_s:.3g} s, {measured.cpu_s:.3g} s of CPU"
         self.say(f"  ready after {measured.start_up_s:.2f} s{times}, at most {measured.peak_mb:.0f} MiB")
         return measured

@@ -11,15 +11,16 @@ from rich.text import Text
 from benchmarks.line import Line
 from benchmarks.registry import Bar, Benchmark
 
-SHORT = ((1e6, "M"), (1e4, "k"))
+SHORT = ((1e6, 1e6, "M"), (1e4, 1e3, "k"))
+"""From where on a number is shortened, what it is then counted in, and that unit's letter."""
 
 
 def number(value: float | None) -> str:
     """Return a number with three or four digits that matter, an empty text for none."""
     if value is None:
         return ""
-    for size, letter in SHORT:
-        if abs(value) >= size:
+    for least, size, letter in SHORT:
+        if abs(value) >= least:
             return f"{_digits(value / size)} {letter}"
     return _digits(value)
 
@@ -45,15 +46,14 @@ def verdicts(benchmark: Benchmark | None, line: Line) -> list[tuple[str, bool | 
 def show(console: Console, lines: Iterable[Line], known: dict[str, Benchmark], not_run: dict[str, str]) -> None:
     """Print the lines with the bars beside them, and why others are missing."""
     table = Table(box=None, pad_edge=False, header_style="bold", row_styles=["", "bright_black"])
-    for title in ("benchmark", "value", "unit", "ratio", "asked", "kept", "CPU s", "peak MiB", "start-up s"):
-        table.add_column(title, justify="left" if title in ("benchmark", "unit", "asked", "kept") else "right")
+    for title in ("benchmark", "value", "ratio", "asked", "kept", "CPU s", "peak MiB", "start-up s"):
+        table.add_column(title, justify="left" if title in ("benchmark", "asked", "kept") else "right", no_wrap=True)
     told = []
     for line in lines:
         bars = verdicts(known.get(line.name), line)
         table.add_row(
             line.name,
-            number(line.value),
-            line.unit,
+            f"{number(line.value)} {line.unit}",
             number(line.ratio),
             "\n".join(words for words, _ in bars),
             Text("\n").join(_mark(holds) for _, holds in bars),

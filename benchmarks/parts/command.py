@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -25,10 +27,11 @@ WARM_RUNS = 2
 
 @dataclass(frozen=True)
 class Ran:
-    """One run of the command: what it printed, and the most memory it held, MiB."""
+    """One run of the command: what it printed, its seconds of processor time, the most memory it held in MiB."""
 
     printed: str
     wall_s: float
+    cpu_s: float
     peak_mb: float
 
 
@@ -55,33 +58,39 @@ def run(home: Path | str, *arguments: str) -> Ran:
     if process.returncode != 0:
         raise RuntimeError(f"mastery {' '.join(arguments)} ended with {process.returncode}:\n{printed[-2000:]}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return Ran(printed, time.monotonic() - began, usage.ru_maxrss / unit)
+    return Ran(printed, time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
 
 
 def show(watch: Stopwatch, home: str, students: int, runs: int) -> dict[str, Any]:
     """Print the scores of students picked at random, a process each; the first runs only warm the disk's cache."""
     draw = random.Random(11)
     people = [f"S{draw.randrange(students) + 1:06d}" for _ in range(WARM_RUNS + runs)]
-    first_s = [run(home, "show", person, "--as-of", "latest").wall_s for person in people[:WARM_RUNS]]
-    peak_mb, lines = 0.0, 0
+    warming = [run(home, "show", person, "--as-of", "latest") for person in people[:WARM_RUNS]]
+    counted = []
     for person in people[WARM_RUNS:]:
         with watch:
-            ran = run(home, "show", person, "--as-of", "latest")
-        peak_mb, lines = max(peak_mb, ran.peak_mb), ran.printed.count("\n")
-    return {"first_s": first_s[0], "lines": lines, "peak_mb": peak_mb}
+            counted.append(run(home, "show", person, "--as-of", "latest"))
+    return {
+        "first_s": warming[0].wall_s,
+        "cpu_s": statistics.median(ran.cpu_s for ran in counted),
+        "peak_mb": max(ran.peak_mb for ran in counted),
+    }
 
 
 def responses(watch: Stopwatch, file: str, student: str, home: str) -> dict[str, Any]:
     """Ingest a research log into a new home, recompute, and show one of its students."""
+    shutil.rmtree(home, ignore_errors=True)
     with watch:
         ingested = run(home, "ingest", "--as", "responses", file, "--json")
     with watch:
         recomputed = run(home, "recompute", "--as-of", "latest")
     with watch:
         shown = run(home, "show", student, "--as-of", "latest", "--json")
+    shutil.rmtree(home)
     counts = json.loads(ingested.printed)
     return {
         "counts": {name: int(counts[name]) for name in ("read", "accepted", "duplicates", "rejected")},
         "topics": len(json.loads(shown.printed)["topics"]),
+        "cpu_s": sum(ran.cpu_s for ran in (ingested, recomputed, shown)),
         "peak_mb": max(ran.peak_mb for ran in (ingested, recomputed, shown)),
     }

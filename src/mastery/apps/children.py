@@ -63,7 +63,9 @@ def run_until_interrupted(children: Sequence[Child], wait_s: float, say: Callabl
     try:
         for child in children:  # one by one: those that are up are ended when the next cannot start
             # A session of its own: Ctrl-C reaches us alone, and we end each of them once.
-            process = subprocess.Popen(child.line, env=os.environ | child.environment, start_new_session=True)
+            process = subprocess.Popen(
+                child.line, env=os.environ | child.environment, start_new_session=True, stdout=subprocess.DEVNULL
+            )
             processes.append(process)
         _wait_until_ready(children, processes, stop, wait_s)
         if not stop.is_set():

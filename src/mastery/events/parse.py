@@ -17,7 +17,7 @@ from mastery.events.moments import EPOCH_UNITS
 from mastery.events.rows import Rows
 from mastery.events.source import Source
 from mastery.events.tally import Tally
-from mastery.events.values import CODES, mask
+from mastery.events.values import CODES, mask, nulls
 from mastery.tables import EVENTS, TABLES, UNASSIGNED, UTC
 
 EARLIEST_US = 631_152_000_000_000
@@ -29,10 +29,13 @@ AHEAD = timedelta(minutes=5)
 MADE_LATER = ("bucket", "event_id_hi", "event_id_lo", "body_hash", "replaces_hi", "replaces_lo")
 """Columns of EVENTS that need pseudonyms first; see `mastery.events.identity.identify`."""
 
+PLAIN = ("student_id", "reason")
+"""Texts that are not dictionary-encoded: they hardly repeat within a block."""
+
 FIELDS = pa.schema(
     [
         *[
-            pa.field(field.name, CODES if pa.types.is_string(field.type) and field.name != "reason" else field.type)
+            pa.field(field.name, CODES if pa.types.is_string(field.type) and field.name not in PLAIN else field.type)
             for field in EVENTS.schema
             if field.name not in MADE_LATER
         ],
@@ -152,7 +155,7 @@ def _own_id(rows: Rows) -> pa.Array:
 
 def _constant(n: int, value: str | None) -> pa.Array:
     if value is None:
-        return pa.nulls(n, CODES)
+        return nulls(n, CODES)
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
 
 
@@ -181,7 +184,7 @@ def _events(rows: Rows, made: dict[str, pa.Array], tenant: str, now: datetime, o
     columns["topic_id"] = _assigned(topics)
     return pa.table(
         [
-            columns[field.name].cast(field.type) if field.name in columns else pa.nulls(rows.n, field.type)
+            columns[field.name].cast(field.type) if field.name in columns else nulls(rows.n, field.type)
             for field in FIELDS
         ],
         schema=FIELDS,

@@ -20,6 +20,7 @@ from mastery.events.values import (
     Read,
     as_text,
     mask,
+    nulls,
     read_id,
     read_number,
     read_text,
@@ -104,9 +105,13 @@ class Rows:
 
     def millionths(self, name: str) -> pa.Array:
         """Return a number as int64 millionths."""
+        if self[name].null_count == self.n:
+            return nulls(self.n, pa.int64())
         return pc.round(pc.multiply(self[name].cast(pa.float64()), float(MILLION))).cast(pa.int64())
 
     def milliseconds(self, name: str) -> pa.Array:
+        if self[name].null_count == self.n:
+            return nulls(self.n, pa.int64())
         return pc.round(self[name]).cast(pa.int64())
 
     def constant(self, value: int) -> pa.Array:
@@ -126,7 +131,7 @@ class Rows:
 
     def _read(self, column: Column) -> pa.Array:
         if column.name not in self._raw.column_names:
-            return pa.nulls(self.n, TYPES[column.kind])
+            return nulls(self.n, TYPES[column.kind])
         given = _one(self._raw[column.name])
         read = self._values(column, given)
         wrong = np.zeros(self.n, np.bool_)

@@ -39,7 +39,7 @@ class Column:
         low, high: Bounds of the value in our unit, both included.
         units: What the value may be counted in → how many of our unit that is. The first is the default.
         private: It says who somebody is, so its values are shown and kept nowhere.
-        distinct: Its values hardly repeat, so a dictionary of them would be waste.
+        distinct: Its values hardly repeat within a block, so a dictionary of them would be waste.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Source:
         return next(column for column in self.columns if column.name == name)
 
 
-STUDENT = Column("student_id", "id", "the institution's id of the student", "value", private=True)
+STUDENT = Column("student_id", "id", "the institution's id of the student", "value", private=True, distinct=True)
 TOPIC = Column("topic_id", "id", "topic; empty: the event goes to the topic `unassigned`, without a score", "column")
 TIMESTAMP = Column("timestamp", "moment", "when it happened", "value")
 TIME_SPENT = Column("time_spent_sec", "number", "time on it", low=0, high=LONGEST_MS, units=SECONDS)

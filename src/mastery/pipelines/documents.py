@@ -78,7 +78,10 @@ class RollupDocument(BaseModel):
 
     level: str
     name: str
+    parents: list[str] = Field(description="The units around it, the widest first.")
     mastery_score: float | None = Field(ge=0.0, le=1.0, description="Null when no topic has enough evidence.")
+    lower: float | None = Field(ge=0.0, le=1.0, description="Mean of the topics' lower bounds.")
+    upper: float | None = Field(ge=0.0, le=1.0, description="Mean of the topics' upper bounds.")
     band: str
     evidence_count: int
     topics: int = Field(description="Topics the score rests on.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -71,6 +71,7 @@ def land(
         now: When they were received.
     """
     at = lake.snapshot(EVENTS)
+    pieces = _one_dictionary(pieces)
     with ThreadPoolExecutor(WORKERS) as pool:
         parts = list(
             pool.map(lambda bucket: _land_bucket(lake, at, pieces, tables, bucket, tenant, now), range(lake.buckets))
@@ -141,6 +142,16 @@ def _land_bucket(
 Mine = list[tuple[int, Prepared, int, int]]
 
 
+def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, Prepared]]:
+    """Return the pieces with one dictionary per text column for all of them: unified once, not in each bucket."""
+    whole = pa.concat_tables([piece.rows for _, piece in pieces]).unify_dictionaries()
+    rows, before = [], 0
+    for _, piece in pieces:
+        rows.append(whole.slice(before, piece.rows.num_rows).combine_chunks())
+        before += piece.rows.num_rows
+    return [(file, replace(piece, rows=part)) for (file, piece), part in zip(pieces, rows, strict=True)]
+
+
 def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
     """Return the kept rows of this bucket, all when None, each text column with the texts it uses only."""
     parts, before = [], 0
@@ -151,9 +162,8 @@ def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
             if len(here) < stop - start:
                 part = part.take(pa.array(here))
         before += stop - start
-        parts.append(_compacted(part))
-    # one chunk and one dictionary per column: pieces would be encoded one by one
-    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+        parts.append(part)
+    return _compacted(pa.concat_tables(parts).combine_chunks())
 
 
 def _losers(

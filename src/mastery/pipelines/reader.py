@@ -129,7 +129,10 @@ class Reader:
                 RollupDocument(
                     level=one.level,
                     name=one.name,
+                    parents=list(one.parents),
                     mastery_score=one.mastery_score,
+                    lower=one.lower,
+                    upper=one.upper,
                     band=one.band,
                     evidence_count=one.evidence_count,
                     topics=one.topics,

@@ -8,7 +8,7 @@ processes were no faster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -96,7 +96,8 @@ def recompute(
             if state is not None and not later:
                 active = active_students(folded, active_days)
                 if active.size:
-                    state.put_many(encode_block(record_block(events, folded, active)))
+                    block = encode_block(record_block(events, folded, active))
+                    state.put_many(block, folded_at=snapshot.version)
             with lock:
                 _count(report, events, later, folded, known_topics)
             if progress is not None:
@@ -118,7 +119,7 @@ def recompute(
 PUBLISHED: tuple[Table, ...] = (LEDGER, FEATURES, GOLD, HISTORY)
 
 
-def _published(folded: Folded, min_evidence: int, now_us: int):  # type: ignore[no-untyped-def]
+def _published(folded: Folded, min_evidence: int, now_us: int) -> Iterator[tuple[Table, pa.Table]]:
     """Yield each table with its rows, one at a time: together they are most of a worker's memory."""
     yield LEDGER, ledger_rows(folded)
     yield FEATURES, feature_rows(folded)

@@ -239,7 +239,8 @@ def fold_rows(
 ) -> None:
     """See Scorer.fold_rows."""
     _fold(batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot, batch.slot_topic, batch.at_us,
-          batch.kind, batch.y, batch.weight, batch.opportunity, model.params, slot_state, history, as_of_us)  # fmt: skip
+          batch.kind, batch.y, batch.weight, batch.opportunity, model.params, slot_state, history,
+          as_of_us)  # fmt: skip
 
 
 def read_slots(

@@ -23,7 +23,6 @@ from numba import njit
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import DAY_US, Batch
-from mastery.features.columns import ASSIGNMENT, PRACTICE
 from mastery.scorers.base import Model, Parameter, Reading, Scorer, check_bounds
 from mastery.scorers.interval import Z90, forgotten, retention
 
@@ -56,6 +55,10 @@ FARTHEST = 13.8
 """Logits are read within ± this: with guessing, wrong answers never stop pulling, and σ must stay off 0 and 1. At 30
 the log-odds of a score, 1 − 9e-14, were off by 1e-3 from the sum of its parts; here by 1e-10."""
 
+BOOK_UP = np.array([RIGHT, PRACTISED, ASSIGNED, RIGHT, RIGHT, RIGHT])
+BOOK_DOWN = np.array([WRONG, PRACTISED, ASSIGNED, WRONG, WRONG, WRONG])
+"""By kind of event: the column that is credited with a step up, and the one that is charged with a step down."""
+
 LARGEST_STEP = 4.0
 """gain · weight at most: beyond, a step jumps over the answer's own expectation."""
 
@@ -73,65 +76,24 @@ def variance(before: float, evidence: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _step(
-    state: Floats,
-    p: int,
-    students: Floats,
-    s: int,
-    kind: int,
-    at: int,
-    y: float,
-    weight: float,
-    difficulty: float,
-    params: Floats,
-    t: int,
-) -> None:
-    """Move one student's ability and one topic's offset over one observation."""
-    state[p, EVIDENCE] *= retention(at - state[p, LAST], params[t, UNCERTAIN])
-    students[s, STUDENT_EVIDENCE] *= retention(at - students[s, STUDENT_LAST], params[t, UNCERTAIN])
-    state[p, LAST], students[s, STUDENT_LAST] = at, at
-    gain = variance(params[t, VARIANCE_ABILITY], students[s, STUDENT_EVIDENCE])
-    gain += variance(params[t, VARIANCE_OFFSET], state[p, EVIDENCE])
-    gain = min(gain, LARGEST_STEP / weight)
-    expected = params[t, GUESS] + (1.0 - params[t, GUESS] - params[t, SLIP]) * sigmoid(
-        students[s, ABILITY] + state[p, OFFSET] - difficulty
-    )
-    step = gain * weight * (y - expected)
-    students[s, ABILITY] += SHARE * step
-    state[p, OFFSET] += (1.0 - SHARE) * step
-    students[s, STUDENT_EVIDENCE] += weight
-    state[p, EVIDENCE] += weight
-    if kind == PRACTICE:
-        state[p, PRACTISED] += step
-    elif kind == ASSIGNMENT:
-        state[p, ASSIGNED] += step
-    else:  # without a branch on the sign: every other one would be missed
-        state[p, RIGHT] += max(step, 0.0)
-        state[p, WRONG] += min(step, 0.0)
+def step(logit: float, variances: float, y: float, weight: float, guess: float, slip: float) -> float:
+    """Return how far an observation moves ability and offset together."""
+    expected = guess + (1.0 - guess - slip) * sigmoid(logit)
+    return min(variances, LARGEST_STEP / weight) * weight * (y - expected)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _score(
-    state: Floats, p: int, students: Floats, s: int, params: Floats, t: int, at: int
-) -> tuple[float, float, float, float, float]:
-    """Return (score, lower, upper, score before forgetting, its logit) of one topic of one student at a time."""
-    logit = min(FARTHEST, max(-FARTHEST, students[s, ABILITY] + state[p, OFFSET] - params[t, DIFFICULTY]))
-    topic_evidence = state[p, EVIDENCE] * retention(at - state[p, LAST], params[t, UNCERTAIN])
-    student_evidence = students[s, STUDENT_EVIDENCE] * retention(at - students[s, STUDENT_LAST], params[t, UNCERTAIN])
-    spread = Z90 * math.sqrt(
-        variance(params[t, VARIANCE_ABILITY], student_evidence) + variance(params[t, VARIANCE_OFFSET], topic_evidence)
-    )
-    kept = retention(at - state[p, LAST], params[t, HALF_LIFE])
-    prior, last = sigmoid(-params[t, DIFFICULTY]), sigmoid(logit)
-    score = forgotten(last, prior, kept)
-    lower = min(score, forgotten(sigmoid(logit - spread), prior, kept))
-    upper = max(score, forgotten(sigmoid(logit + spread), prior, kept))
-    return score, lower, upper, last, logit
+def score(logit: float, spread: float, difficulty: float, kept: float) -> tuple[float, float, float]:
+    """Return (score, lower, upper) after a time of which `kept` is retained; the spread is one standard deviation."""
+    prior = sigmoid(-difficulty)
+    value = forgotten(sigmoid(logit), prior, kept)
+    lower = min(value, forgotten(sigmoid(logit - Z90 * spread), prior, kept))
+    return value, lower, max(value, forgotten(sigmoid(logit + Z90 * spread), prior, kept))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fold(
-    student_day_ptr: Int64s,
+    student_ptr: Int64s,
     day: Int32s,
     day_ptr: Int64s,
     cell_ptr: Int64s,
@@ -150,22 +112,49 @@ def _fold(
     history: Floats,
     as_of_us: int,
 ) -> None:
-    for s in range(student_day_ptr.size - 1):
-        for d in range(student_day_ptr[s], student_day_ptr[s + 1]):
-            for i in range(day_ptr[d], day_ptr[d + 1]):
-                if weight[i] > 0.0:
-                    p = slot[i]
-                    t = slot_topic[p]
-                    difficulty = params[t, DIFFICULTY]
-                    if item[i] >= 0 and not math.isnan(item_difficulty[item[i]]):
-                        difficulty = item_difficulty[item[i]]
-                    _step(state, p, students, s, kind[i], at_us[i], y[i], weight[i], difficulty, params, t)
-            if history.shape[1]:
-                at = min((day[d] + 1) * DAY_US, as_of_us)
-                for c in range(cell_ptr[d], cell_ptr[d + 1]):
-                    p = cell_slot[c]
-                    score, lower, upper, _, _ = _score(state, p, students, s, params, slot_topic[p], at)
-                    history[0, c], history[1, c], history[2, c] = score, lower, upper
+    d = 0
+    for s in range(student_ptr.size - 1):
+        ability, known, known_at = students[s, ABILITY], students[s, STUDENT_EVIDENCE], students[s, STUDENT_LAST]
+        for i in range(student_ptr[s], student_ptr[s + 1]):
+            p, n, what = slot[i], weight[i], kind[i]
+            t = slot_topic[p]
+            if n > 0.0:
+                difficulty = params[t, DIFFICULTY]
+                if item[i] >= 0 and not math.isnan(item_difficulty[item[i]]):
+                    difficulty = item_difficulty[item[i]]
+                at, uncertain = at_us[i], params[t, UNCERTAIN]
+                evidence = state[p, EVIDENCE] * retention(at - state[p, LAST], uncertain)
+                known *= retention(at - known_at, uncertain)
+                variances = variance(params[t, VARIANCE_ABILITY], known) + variance(
+                    params[t, VARIANCE_OFFSET], evidence
+                )
+                logit = ability + state[p, OFFSET] - difficulty
+                moved = step(logit, variances, y[i], n, params[t, GUESS], params[t, SLIP])
+                ability += SHARE * moved
+                known += n
+                known_at = at
+                state[p, OFFSET] += (1.0 - SHARE) * moved
+                state[p, EVIDENCE] = evidence + n
+                state[p, LAST] = at
+                # Booked without a branch on the sign: every other one would be missed.
+                state[p, BOOK_UP[what]] += max(moved, 0.0)
+                state[p, BOOK_DOWN[what]] += min(moved, 0.0)
+            if i + 1 == day_ptr[d + 1]:
+                if history.shape[1]:
+                    at = min((day[d] + 1) * DAY_US, as_of_us)
+                    for c in range(cell_ptr[d], cell_ptr[d + 1]):
+                        p = cell_slot[c]
+                        t = slot_topic[p]
+                        logit = ability + state[p, OFFSET] - params[t, DIFFICULTY]
+                        logit = min(FARTHEST, max(-FARTHEST, logit))
+                        uncertain = params[t, UNCERTAIN]
+                        left = variance(params[t, VARIANCE_ABILITY], known * retention(at - known_at, uncertain))
+                        evidence = state[p, EVIDENCE] * retention(at - state[p, LAST], uncertain)
+                        spread = math.sqrt(left + variance(params[t, VARIANCE_OFFSET], evidence))
+                        kept = retention(at - state[p, LAST], params[t, HALF_LIFE])
+                        history[0, c], history[1, c], history[2, c] = score(logit, spread, params[t, DIFFICULTY], kept)
+                d += 1
+        students[s, ABILITY], students[s, STUDENT_EVIDENCE], students[s, STUDENT_LAST] = ability, known, known_at
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -176,21 +165,30 @@ def _read(
     slot_topic: Int32s,
     params: Floats,
     as_of_us: int,
-    score: Floats,
+    scores: Floats,
     lower: Floats,
     upper: Floats,
     parts: Floats,
 ) -> None:
     for p in range(state.shape[0]):
         s, t = slot_student[p], slot_topic[p]
-        score[p], lower[p], upper[p], last, logit = _score(state, p, students, s, params, t, as_of_us)
+        free = students[s, ABILITY] + state[p, OFFSET] - params[t, DIFFICULTY]
+        logit = min(FARTHEST, max(-FARTHEST, free))
+        uncertain = params[t, UNCERTAIN]
+        known = students[s, STUDENT_EVIDENCE] * retention(as_of_us - students[s, STUDENT_LAST], uncertain)
+        evidence = state[p, EVIDENCE] * retention(as_of_us - state[p, LAST], uncertain)
+        left = variance(params[t, VARIANCE_ABILITY], known)
+        spread = math.sqrt(left + variance(params[t, VARIANCE_OFFSET], evidence))
+        kept = retention(as_of_us - state[p, LAST], params[t, HALF_LIFE])
+        scores[p], lower[p], upper[p] = score(logit, spread, params[t, DIFFICULTY], kept)
         own = state[p, RIGHT] + state[p, WRONG] + state[p, PRACTISED] + state[p, ASSIGNED]
         parts[p, 0] = -params[t, DIFFICULTY]
         parts[p, 1], parts[p, 2] = state[p, RIGHT], state[p, WRONG]
         parts[p, 3], parts[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
         parts[p, 5] = students[s, ABILITY] - SHARE * own
-        parts[p, 6] = logit - (students[s, ABILITY] + state[p, OFFSET] - params[t, DIFFICULTY])
-        parts[p, 7] = math.log(score[p] / (1.0 - score[p])) - math.log(last / (1.0 - last))
+        parts[p, 6] = logit - free
+        last = sigmoid(logit)
+        parts[p, 7] = math.log(scores[p] / (1.0 - scores[p])) - math.log(last / (1.0 - last))
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -211,7 +209,7 @@ def fold_rows(
     batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
 ) -> None:
     """See Scorer.fold_rows."""
-    _fold(batch.student_day_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
+    _fold(batch.student_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
           batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, model.params,
           model.item_difficulty, slot_state, student_state, history, as_of_us)  # fmt: skip
 

@@ -115,14 +115,20 @@ def _step(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _part(params: Floats, t: int, factor: int, amount: float, of: float) -> float:
-    """Return weight · normalised value of a factor that saw `amount` out of `of`."""
+def _value(params: Floats, t: int, factor: int, amount: float, of: float) -> float:
+    """Return the value of a factor that saw `amount` out of `of`, normalised to [0, 1]."""
     k = FIRST_FACTOR + 4 * factor
     of += params[t, k + _PRIOR_WEIGHT]
     value = params[t, k + _PRIOR]
     if of > 0.0:
         value = (amount + params[t, k + _PRIOR_WEIGHT] * params[t, k + _PRIOR]) / of
-    return params[t, k + _WEIGHT] * min(1.0, value / params[t, k + _FULL_AT])
+    return min(1.0, value / params[t, k + _FULL_AT])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _part(params: Floats, t: int, factor: int, amount: float, of: float) -> float:
+    """Return weight · normalised value of a factor that saw `amount` out of `of`."""
+    return params[t, FIRST_FACTOR + 4 * factor + _WEIGHT] * _value(params, t, factor, amount, of)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -195,6 +201,60 @@ def _read(
 ) -> None:
     for p in range(state.shape[0]):
         score[p], lower[p], upper[p] = _score(state, p, params, slot_topic[p], as_of_us, parts, p)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _trace(
+    slot: Int32s,
+    slot_topic: Int32s,
+    at_us: Int64s,
+    kind: Int8s,
+    y: Floats,
+    weight: Floats,
+    attempts: Int64s,
+    hints: Int64s,
+    params: Floats,
+    state: Floats,
+    values: Floats,
+    kept: Floats,
+    row: Int64s,
+) -> None:
+    found = 0
+    for i in range(slot.size):
+        if kind[i] == FEEDBACK:
+            continue
+        p = slot[i]
+        t = slot_topic[p]
+        if kind[i] == QUIZ and weight[i] == 1.0:
+            elapsed = at_us[i] - state[p, LAST]
+            fresh = 0.0 if np.isnan(elapsed) else retention(elapsed, params[t, RECENCY_HALF_LIFE])
+            for f in range(len(RATIOS)):
+                values[found, f] = _value(params, t, f, state[p, 2 * f], state[p, 2 * f + 1])
+            values[found, RECENCY] = _value(params, t, RECENCY, fresh, 1.0 if fresh > 0.0 else 0.0)
+            kept[found], row[found] = retention(elapsed, params[t, FORGET]), i
+            found += 1
+        _step(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
+
+
+def trace(batch: Batch, params: Floats) -> tuple[Floats, Floats, Int64s]:
+    """Return what was known strictly before each unaided first answer: what weights are tuned on.
+
+    Returns:
+        values: float64[m, len(FACTORS)]. Normalised values of the factors; they do not hang on the weights.
+        kept: float64[m]. λ of the time since the topic was last touched.
+        row: int64[m]. The answer's row in the batch.
+    """
+    n = int(np.count_nonzero((batch.kind == QUIZ) & (batch.weight == 1.0)))
+    values, kept, row = np.empty((n, len(FACTORS))), np.empty(n), np.empty(n, np.int64)
+    state = start_slots(params, batch.slot_topic)
+    _trace(batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.y, batch.weight, batch.attempts, batch.hints,
+           params, state, values, kept, row)  # fmt: skip
+    return values, kept, row
+
+
+def without_data(params: Floats) -> Floats:
+    """Return float64[len(FACTORS)]: the values of the factors before any event, for one row of parameters."""
+    return np.array([_value(params[None, :], 0, factor, 0.0, 0.0) for factor in range(len(FACTORS))])
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:

@@ -20,6 +20,18 @@ ABOUT = ("name", "version", "doc")
 _PARAMETER = {parameter.name: k for k, parameter in enumerate(PARAMETERS)}
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: YAML's last one wins, and the first is what people look at."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 @dataclass(frozen=True, eq=False)
 class Rules:
     """One set of rules.
@@ -40,7 +52,7 @@ def parse_rules(text: str, source: str) -> Rules:
         BadInput: not YAML, an unknown key, a value that is no number or out of bounds, weights over 1 in all.
     """
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise BadInput(f"{source}: not YAML: {error}") from error
     if not isinstance(tree, dict):

@@ -39,16 +39,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.state.kernels import decode_student, encode_students
-from mastery.state.record import (
-    OVERRIDE,
-    RECENT,
-    RECORD_LEDGER,
-    CorruptRecord,
-    Floats,
-    Ints,
-    Record,
-    RecordBlock,
-)
+from mastery.state.record import OVERRIDE, RECENT, RECORD_LEDGER, CorruptRecord, Floats, Ints, Record, RecordBlock
 from mastery.tables import FACTS
 
 MAGIC = b"MREC"

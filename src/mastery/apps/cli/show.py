@@ -128,8 +128,8 @@ def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDoc
     for kind, texts in kinds.items():
         for at, (text, topics) in enumerate(texts.items()):
             more = f" and {len(topics) - NAMED} more" if len(topics) > NAMED else ""
-            title = Text(f"  {kind.replace('_', ' ')}" if at == 0 else "", "bold")
-            table.add_row(title, Text(", ".join(topics[:NAMED]) + more), Text(printable(text)))
+            first = Text(f"  {kind.replace('_', ' ')}" if at == 0 else "", "bold")
+            table.add_row(first, Text(", ".join(topics[:NAMED]) + more), Text(printable(text)))
     out.print(table)
 
 

@@ -36,8 +36,7 @@ def day(text: str) -> str:
 def chip(band: str) -> str:
     """Return a band as a coloured label."""
     look = BANDS[band]
-    hatched = " m-hatched" if band == NO_BAND else ""
-    return f'<span class="m-chip{hatched}" style="background-color:{look.fill};color:{look.ink}">{look.label}</span>'
+    return f'<span class="m-chip" style="background-color:{look.fill};color:{look.ink}">{look.label}</span>'
 
 
 def legend() -> str:
@@ -100,7 +99,7 @@ def topic(document: Document) -> str:
         f"{marks}"
         f'<span class="m-range" style="left:{100 * lower:.2f}%;width:{100 * (upper - lower):.2f}%;background:{colour}">'
         f'</span><span class="m-point" style="left:{100 * score:.2f}%;background:{colour}"></span></div>'
-        f'<div class="m-why">{escape(document["explanation"]["summary"])}</div>{said}{tags}</div>'
+        f'<div class="m-why">{escape(document["explanation"]["summary"])} {said}{tags}</div></div>'
     )
 
 

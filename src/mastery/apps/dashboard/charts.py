@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import altair as alt
@@ -14,13 +15,17 @@ Document = dict[str, Any]
 CELL = "cell"
 """Name of the heatmap's selection: a click on a cell."""
 
-ROW_HEIGHT, LABELS_HEIGHT = 19, 150
+ROW_HEIGHT, LABELS_HEIGHT = 20, 125
+"""Pixels. Streamlit fits a chart with its labels into the height it is given."""
+
 HATCH = "M-1,1L1,-1M-1,0L0,-1M0,1L1,0"
 """Diagonal lines, for a cell that has too little evidence: the eye tells it from an empty one and from a colour."""
 
 
-def heatmap(document: Document, chosen: str | None) -> alt.LayerChart:
-    """Return students × topics, lowest means at the top and on the left. A click selects a cell."""
+def heatmap(document: Document, student: str, topic: str | None) -> alt.LayerChart:
+    """Return students × topics, lowest means at the top and on the left, with one student's row and one of its cells
+    marked. A click selects a cell.
+    """
     titles = _titles(document["topics"])
     rows = [
         {
@@ -39,6 +44,8 @@ def heatmap(document: Document, chosen: str | None) -> alt.LayerChart:
     ]
     students = [short(student) for student in document["students"]]
     topics = list(titles.values())
+    is_chosen = f"datum.label === '{short(student)}'"
+    weight = alt.condition(is_chosen, alt.value("bold"), alt.value("normal"))
     click = alt.selection_point(name=CELL, fields=["student_id", "topic_id"], on="click", empty=False)
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X(
@@ -51,40 +58,50 @@ def heatmap(document: Document, chosen: str | None) -> alt.LayerChart:
             "student:N",
             sort=students,
             scale=alt.Scale(domain=students, paddingInner=0.08, paddingOuter=0),
-            axis=alt.Axis(title=None, ticks=False, domain=False, labelFont="monospace", labelFontSize=11),
+            axis=alt.Axis(
+                title=None, ticks=False, domain=False, labelFont="monospace", labelFontSize=11, labelFontWeight=weight
+            ),
         ),
-        tooltip=[
-            alt.Tooltip("topic:N", title="Topic"),
-            alt.Tooltip("student:N", title="Student"),
-            alt.Tooltip("label:N", title="Band"),
-            alt.Tooltip("score:N", title="Score"),
-            alt.Tooltip("between:N", title="90 % between"),
-            alt.Tooltip("evidence:Q", title="Graded answers"),
-        ],
     )
-    of_chosen = alt.datum.student_id == chosen
-    cells = base.mark_rect(cornerRadius=2, cursor="pointer").encode(
+    of_chosen = (alt.datum.student_id == student) & (alt.datum.topic_id == (topic or ""))
+    cells = base.mark_rect(cornerRadius=2).encode(
         color=alt.Color(
             "band:N",
             legend=None,
             scale=alt.Scale(domain=list(BANDS), range=[band.fill for band in BANDS.values()]),
         ),
         stroke=alt.condition(of_chosen, alt.value(INK), alt.value(None)),
-        strokeWidth=alt.condition(of_chosen, alt.value(1.2), alt.value(0)),
+        strokeWidth=alt.condition(of_chosen, alt.value(2), alt.value(0)),
     )
     unsure = base.mark_point(shape=HATCH, size=110, strokeWidth=0.8, stroke="#b9c0c9", filled=False).transform_filter(
         alt.datum.band == NO_BAND
     )
-    numbers = base.mark_text(fontSize=10, font=FONT, cursor="pointer").encode(
+    judged = base.transform_filter(alt.datum.band != NO_BAND)
+    numbers = judged.mark_text(fontSize=10, font=FONT).encode(
         text="score:N",
         color=alt.Color(
             "band:N", legend=None, scale=alt.Scale(domain=list(BANDS), range=[band.ink for band in BANDS.values()])
         ),
     )
+    # Clicks meet the topmost mark alone, so one that nobody sees lies over the whole cell.
+    targets = (
+        base.mark_rect(opacity=0, cursor="pointer")
+        .encode(
+            tooltip=[
+                alt.Tooltip("topic:N", title="Topic"),
+                alt.Tooltip("student:N", title="Student"),
+                alt.Tooltip("label:N", title="Band"),
+                alt.Tooltip("score:N", title="Score"),
+                alt.Tooltip("between:N", title="90 % between"),
+                alt.Tooltip("evidence:Q", title="Graded answers"),
+            ],
+        )
+        .add_params(click)
+    )
     chart = (
-        alt.layer(cells.add_params(click), unsure, numbers)
+        alt.layer(cells, unsure, numbers, targets)
         .resolve_scale(color="independent")
-        .properties(height=max(3, len(students)) * ROW_HEIGHT)
+        .properties(height=LABELS_HEIGHT + max(3, len(students)) * ROW_HEIGHT)
     )
     return _styled(chart)
 
@@ -93,7 +110,7 @@ def history_chart(document: Document) -> alt.LayerChart:
     """Return the score at the end of each active day with its 90 % interval, over the bands' thresholds."""
     points = [
         {
-            "day": point["day"],
+            "day": _day_number(point["day"]),
             "shown": day(point["day"]),
             "score": 100 * point["mastery_score"],
             "lower": 100 * point["lower"],
@@ -106,18 +123,35 @@ def history_chart(document: Document) -> alt.LayerChart:
     ]
     base = alt.Chart(alt.Data(values=points)).encode(
         x=alt.X(
-            "day:T",
-            axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=6, labelOverlap=True, domainColor=LINE),
+            # Days by number, not as times: a browser west of Greenwich would show the day before.
+            "day:Q",
+            scale=alt.Scale(zero=False, nice=False, padding=8),
+            axis=alt.Axis(
+                title=None,
+                values=_marked([point["day"] for point in points]),
+                labelExpr="utcFormat(datum.value * 86400000, '%-d %b')",
+                grid=False,
+                domainColor=LINE,
+            ),
         )
     )
-    scale = alt.Scale(domain=[0, 100])
+    thresholds = [0, *(100 * at for at in THRESHOLDS), 100]
+
+    def height(field: str) -> alt.Y:
+        axis = alt.Axis(title=None, values=thresholds, grid=False, labelOverlap=False)
+        return alt.Y(field, scale=alt.Scale(domain=[0, 100]), axis=axis)
+
     interval = base.mark_area(color=ACCENT, opacity=0.16, interpolate="linear").encode(
-        y=alt.Y("lower:Q", scale=scale, axis=alt.Axis(title=None, values=[0, 30, 60, 85, 100], grid=False)),
+        y=alt.Y(
+            "lower:Q",
+            scale=scale,
+            axis=alt.Axis(title=None, values=[0, 30, 60, 85, 100], grid=False, labelOverlap=False),
+        ),
         y2="upper:Q",
     )
-    line = base.mark_line(color=ACCENT, strokeWidth=2).encode(y=alt.Y("score:Q", scale=scale))
+    line = base.mark_line(color=ACCENT, strokeWidth=2).encode(y=height("score:Q"))
     dots = base.mark_point(color=ACCENT, filled=True, size=38, opacity=1).encode(
-        y=alt.Y("score:Q", scale=scale),
+        y=height("score:Q"),
         tooltip=[
             alt.Tooltip("shown:N", title="Day"),
             alt.Tooltip("text:N", title="Score"),
@@ -127,9 +161,23 @@ def history_chart(document: Document) -> alt.LayerChart:
     limits = (
         alt.Chart(alt.Data(values=[{"at": 100 * at} for at in THRESHOLDS]))
         .mark_rule(color="#c9ced5", strokeDash=[3, 3])
-        .encode(y=alt.Y("at:Q", scale=scale))
+        .encode(y=height("at:Q"))
     )
-    return _styled(alt.layer(limits, interval, line, dots).properties(height=165))
+    return _styled(alt.layer(limits, interval, line, dots).properties(height=190))
+
+
+def _day_number(text: str) -> int:
+    return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def _marked(days: list[int]) -> list[int]:
+    """Return which days the axis names: the first, the last, and a few between them, of those there are."""
+    step = max(1, (days[-1] - days[0]) / 6)
+    marked = days[:1]
+    for day_number in days[1:]:
+        if day_number - marked[-1] >= step:
+            marked.append(day_number)
+    return marked
 
 
 def _titles(topics: list[Document]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Band:
-    """How one band looks: its name in words, its colour, the ink upon it, and what it means."""
+    """How one band looks: its name in words, its colour, the ink upon it, and its scores."""
 
     label: str
     fill: str
@@ -20,11 +20,11 @@ class Band:
 
 
 BANDS = {
-    "needs_help": Band("Needs help", "#b4441c", "#ffffff", "below 30"),
-    "developing": Band("Developing", "#f3b98a", "#3b2412", "30 to 59"),
-    "proficient": Band("Proficient", "#a9cdea", "#10293f", "60 to 84"),
-    "mastered": Band("Mastered", "#1f5f99", "#ffffff", "85 and above"),
-    "not_enough_evidence": Band("Too little evidence", "#eceef1", "#5b6470", "too few graded answers"),
+    "needs_help": Band("Needs help", "#b4441c", "#ffffff", "< 30"),
+    "developing": Band("Developing", "#f3b98a", "#3b2412", "30–59"),
+    "proficient": Band("Proficient", "#a9cdea", "#10293f", "60–84"),
+    "mastered": Band("Mastered", "#1f5f99", "#ffffff", "85 +"),
+    "not_enough_evidence": Band("Too little evidence", "#eceef1", "#5b6470", "no number"),
 }
 
 THRESHOLDS = (0.30, 0.60, 0.85)
@@ -55,24 +55,24 @@ STYLE = f"""
   .m-title {{ font: 650 1.55rem/1.2 {FONT}; color: {INK}; margin: 0; }}
   .m-faint {{ color: {FAINT}; font-size: .84rem; }}
   .m-tiles {{ display: flex; gap: .6rem; flex-wrap: wrap; }}
-  .m-tile {{ border: 1px solid {LINE}; border-radius: 8px; padding: .4rem .85rem; min-width: 7.2rem; }}
-  .m-tile b {{ display: block; font-size: 1.3rem; line-height: 1.5rem; font-weight: 650; }}
+  .m-tile {{ border: 1px solid {LINE}; border-radius: 8px; padding: .3rem .8rem; }}
+  .m-tile b {{ display: block; font-size: 1.25rem; line-height: 1.5rem; font-weight: 650; }}
   .m-legend {{ display: flex; gap: .9rem; flex-wrap: wrap; font-size: .8rem; color: {FAINT}; align-items: center; }}
   .m-swatch {{ display: inline-block; width: .95rem; height: .95rem; border-radius: 3px; vertical-align: -2px;
               margin-right: .3rem; }}
   .m-hatched {{ background-image: repeating-linear-gradient(135deg, #b9c0c9 0 1px, transparent 1px 4px); }}
   .m-chip {{ font-size: .74rem; font-weight: 600; border-radius: 9px; padding: .05rem .5rem; white-space: nowrap; }}
-  .m-topic {{ padding: .5rem 0 .55rem; border-bottom: 1px solid {LINE}; }}
+  .m-topic {{ padding: .3rem 0 .4rem; border-bottom: 1px solid {LINE}; }}
   .m-topic:last-child {{ border-bottom: 0; }}
   .m-head {{ display: flex; justify-content: space-between; align-items: baseline; gap: .6rem; }}
   .m-name {{ font-weight: 600; color: {INK}; }}
   .m-score {{ font-variant-numeric: tabular-nums; font-weight: 650; white-space: nowrap; }}
   .m-score small {{ color: {FAINT}; font-weight: 400; }}
-  .m-bar {{ position: relative; height: .5rem; border-radius: 4px; background: #eceef1; margin: .3rem 0; }}
+  .m-bar {{ position: relative; height: .5rem; border-radius: 4px; background: #eceef1; margin: .2rem 0; }}
   .m-range {{ position: absolute; top: 0; bottom: 0; border-radius: 4px; opacity: .45; }}
   .m-point {{ position: absolute; top: -2px; bottom: -2px; width: 4px; margin-left: -2px; border-radius: 2px; }}
   .m-mark {{ position: absolute; top: 0; bottom: 0; width: 1px; background: #fff; }}
-  .m-why {{ font-size: .88rem; color: {INK}; }}
+  .m-why {{ font-size: .86rem; line-height: 1.3rem; color: {INK}; }}
   .m-tag {{ font-size: .74rem; border: 1px solid {LINE}; border-radius: 9px; padding: 0 .45rem; margin-right: .3rem;
             color: {FAINT}; white-space: nowrap; }}
 </style>

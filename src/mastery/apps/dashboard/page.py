@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mastery.apps.dashboard import cards, charts
 from mastery.apps.dashboard.client import PAGE, ApiDown, Client, Refused
@@ -18,6 +19,9 @@ NOT_FOUND = 404
 
 FRESH_S = 10
 """An answer of the API is shown for so long before it is asked again."""
+
+TOPICS_HEIGHT = 345
+"""Pixels of the list of topics: with the history below it, the page fits a screen of 900."""
 
 NO_DATA = """
 No scores yet. In a terminal:
@@ -36,11 +40,11 @@ def main() -> None:
     st.set_page_config(page_title="Student mastery", page_icon="🎓", layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE)
     client = _client(_api_url())
-    title, choice = st.columns([3, 1], vertical_alignment="bottom")
+    title, numbers, choice = st.columns([1.15, 3.1, 1], vertical_alignment="center")
     with choice:
-        scorer = st.selectbox("Scorer", list(SCORERS), format_func=lambda name: SCORERS.get(name, name), key="scorer")
+        scorer = st.selectbox("Scorer", list(SCORERS), format_func=SCORERS.__getitem__, key="scorer")
     try:
-        _show(client, scorer, title)
+        _show(client, scorer, title, numbers)
     except ApiDown as error:
         st.error(f"**{error.title}.** {error}", icon="🔌")
         st.button("Try again")
@@ -48,40 +52,39 @@ def main() -> None:
         st.error(f"**{error.title}.** {error}", icon="⚠️")
 
 
-def _show(client: Client, scorer: str, title: Any) -> None:
+def _show(client: Client, scorer: str, title: DeltaGenerator, numbers: DeltaGenerator) -> None:
     offset = PAGE * (int(st.session_state.get("page", 1)) - 1)
     try:
         document = _class(client, scorer, offset)
     except Refused as error:
         if error.status != NOT_FOUND:
             raise
-        title.html('<p class="m-title">Student mastery</p>')
+        title.html(_title(""))
         st.info(NO_DATA, icon="🌱")
         return
-    as_of = f" · as of {cards.day(document['as_of'])}" if document["as_of"] else ""
-    title.html(
-        f'<p class="m-title">Student mastery <span class="m-faint">{escape(document["tenant"])}{as_of}</span></p>'
-    )
-    st.html(cards.class_tiles(document))
-    for note in document["notes"]:
-        st.caption(note)
+    as_of = f"as of {cards.day(document['as_of'])}" if document["as_of"] else ""
+    title.html(_title(f"{document['tenant']} · {as_of}"))
+    numbers.html(cards.class_tiles(document))
     left, right = st.columns([1.3, 1], gap="large")
-    with left:
-        _class_column(document)
     with right:
         _student_column(client, document, scorer)
+    with left:  # after the right: what is chosen there is marked here
+        _class_column(document)
+
+
+def _title(subtitle: str) -> str:
+    return f'<p class="m-title">Student mastery</p><span class="m-faint">{escape(subtitle)}</span>'
 
 
 def _class_column(document: Document) -> None:
     st.html(cards.legend())
-    chosen = _chosen(document["students"])
-    event = st.altair_chart(
-        charts.heatmap(document, chosen), theme=None, on_select=_take_click, key="class", width="stretch"
-    )
-    del event  # the callback reads it from the session
+    chart = charts.heatmap(document, st.session_state["student"], st.session_state.get("topic"))
+    st.altair_chart(chart, theme=None, on_select=_take_click, key="class", width="stretch")
     if document["students_total"] > PAGE:
         pages = -(-document["students_total"] // PAGE)
         st.number_input(f"Page of {pages}, {PAGE} students each, lowest means first", 1, pages, key="page")
+    for note in document["notes"]:
+        st.caption(note)
 
 
 def _take_click() -> None:
@@ -93,27 +96,23 @@ def _take_click() -> None:
         st.session_state["typed"] = ""
 
 
-def _chosen(students: list[str]) -> str | None:
-    if st.session_state.get("student") not in students:
-        st.session_state["student"] = students[0]
-    return str(st.session_state["student"])
-
-
 def _student_column(client: Client, document: Document, scorer: str) -> None:
-    pick, find = st.columns([1, 1], vertical_alignment="bottom")
+    if st.session_state.get("student") not in document["students"]:
+        st.session_state["student"] = document["students"][0]
+    pick, find = st.columns(2, vertical_alignment="bottom")
     with pick:
         st.selectbox("Student", document["students"], format_func=cards.short, key="student")
     with find:
-        typed = st.text_input("or the school's own id", key="typed", placeholder="S000001").strip()
+        typed = st.text_input("or by the school's own id", key="typed", placeholder="S000001").strip()
     try:
         student = _student(client, typed or st.session_state["student"], scorer, document["as_of"])
     except Refused as error:
         st.warning(f"**{error.title}.** {error}", icon="🔎")
         return
-    _history(client, student, scorer)
     st.html(_heading(student))
-    with st.container(height=430, border=True):
+    with st.container(height=TOPICS_HEIGHT, border=True):
         st.html("".join(cards.topic(topic) for topic in student["topics"]))
+    _history(client, student, scorer)
     for note in student["notes"]:
         st.caption(note)
 
@@ -130,7 +129,7 @@ def _heading(student: Document) -> str:
 def _history(client: Client, student: Document, scorer: str) -> None:
     titles = {topic["topic_id"]: topic["title"] or topic["topic_id"] for topic in student["topics"]}
     if st.session_state.get("topic") not in titles:
-        st.session_state["topic"] = next(iter(titles))
+        st.session_state["topic"] = _most_telling(student["topics"])
     st.selectbox("Score over time, with its 90 % interval", list(titles), format_func=titles.__getitem__, key="topic")
     try:
         history = _points(client, student["student_id"], st.session_state["topic"], scorer)
@@ -138,6 +137,11 @@ def _history(client: Client, student: Document, scorer: str) -> None:
         st.caption(str(error))
         return
     st.altair_chart(charts.history_chart(history), theme=None, width="stretch", key="history")
+
+
+def _most_telling(topics: list[Document]) -> str:
+    """Return the topic to begin with: the one with the most graded answers has the longest history."""
+    return str(max(topics, key=lambda topic: topic["evidence_count"])["topic_id"])
 
 
 @st.cache_resource

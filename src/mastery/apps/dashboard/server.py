@@ -23,6 +23,7 @@ def command(settings: Settings) -> list[str]:
         "server.enableStaticServing": "false",
         "server.maxUploadSize": 1,
         "browser.gatherUsageStats": "false",
+        "runner.magicEnabled": "false",  # would print the strings that stand alone in the page's code
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",  # a traceback in the page would show what it was about
         "logger.level": "warning",

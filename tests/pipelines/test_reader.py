@@ -1,0 +1,178 @@
+"""One student's answers: from the record, from the lake, now and in the past, always the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mastery.errors import BadInput, Conflict, NotFound
+from mastery.features.columns import READ
+from mastery.pipelines.fold import fold_events
+from mastery.pipelines.learner_state import record_of, standing_from
+from mastery.pipelines.standing import standing_of
+from mastery.scorers import SCORERS
+from mastery.tables import EVENTS, GOLD
+from school import KEY, NOW_US, SAMPLE, Deployment, student
+
+DAY_US = 86_400_000_000
+QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory):
+    deployment = Deployment.at(tmp_path_factory.mktemp("school"))
+    deployment.ingest(SAMPLE)
+    deployment.recompute(active_days=10)
+    return deployment
+
+
+def answer(folder: Path, name: str, who: str, right: int, at: str) -> Path:
+    file = folder / f"{name}.csv"
+    file.write_text(QUIZ + f"{who},Q-{name},frac-add,{right},10,1,{at}\n")
+    return file
+
+
+def test_a_record_gives_the_answer_that_a_fold_gives(school):
+    as_of_us = school.newest_us() + 3 * DAY_US
+    model_set = school.reader.metadata().model_set
+    for number in range(1, 31):
+        who = student(number)
+        events = school.lake.read_student(EVENTS, who, [*READ, "body_hash"])
+        folded = fold_events(events, model_set, as_of_us, history=False)
+        alone, stored = standing_of(folded), standing_from(record_of(events, folded), model_set)
+        assert list(alone.topics) == list(stored.topics)
+        for name in SCORERS:
+            one, other = alone.readings(as_of_us)[name], stored.readings(as_of_us)[name]
+            np.testing.assert_array_equal(one.score, other.score)
+            np.testing.assert_array_equal(one.parts, other.parts)
+        np.testing.assert_array_equal(alone.windows(as_of_us).rates, stored.windows(as_of_us).rates)
+
+
+def test_active_students_have_a_record_at_once_and_the_others_when_first_touched(school):
+    model = school.reader.metadata().model_set.version
+    stored = {who for who in map(student, range(1, 31)) if school.state.get(who, model) is not None}
+    assert 0 < len(stored) < 30
+    idle = next(who for who in map(student, range(1, 31)) if who not in stored)
+    school.reader.student(idle, tenant="default", as_of_us=NOW_US)
+    assert school.state.get(idle, model) is not None
+
+
+def test_a_student_document_agrees_with_gold(school):
+    gold = {
+        (row["student_id"], row["topic_id"], row["score_source"]): row for row in school.lake.scan(GOLD).to_pylist()
+    }
+    who = student(3)
+    document = school.reader.student(who, tenant="default", as_of_us=school.newest_us(), source="bkt")
+    assert document.topics == sorted(document.topics, key=lambda one: (one.mastery_score, one.topic_id))
+    assert len(document.topics) == len({key[1] for key in gold if key[0] == who})
+    for topic in document.topics:
+        for source, score in topic.scores.items():
+            row = gold[who, topic.topic_id, source]
+            assert (score.mastery_score, score.lower, score.upper) == (row["mastery_score"], row["lower"], row["upper"])
+            assert score.band == row["band"]
+        assert topic.mastery_score == topic.scores["bkt"].mastery_score
+        assert len(topic.explanation.factors) <= 3
+
+
+def test_an_event_ingested_after_the_recompute_shows_at_once(tmp_path):
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(SAMPLE)
+    deployment.recompute()
+    who = student(3)
+
+    def score() -> float:
+        (topic,) = deployment.reader.student(who, tenant="default", as_of_us=NOW_US, topics=["frac-add"]).topics
+        return topic.mastery_score
+
+    before = score()
+    deployment.ingest(answer(tmp_path, "late", "S000003", 1, "2026-04-01T10:00:00Z"))
+    after_right = score()
+    assert after_right > before
+    deployment.ingest(answer(tmp_path, "later", "S000003", 0, "2026-04-02T10:00:00Z"))
+    assert score() < after_right
+
+
+def test_a_moment_before_the_last_event_is_folded_from_the_lake(school):
+    who, then = student(3), school.newest_us() - 40 * DAY_US
+    document = school.reader.student(who, tenant="default", as_of_us=then)
+    now = school.reader.student(who, tenant="default", as_of_us=school.newest_us())
+    assert len(document.topics) <= len(now.topics)
+    assert sum(t.evidence_count for t in document.topics) < sum(t.evidence_count for t in now.topics)
+    assert all(t.last_activity_at is None or t.last_activity_at <= document.as_of for t in document.topics)
+
+
+def test_waiting_never_raises_a_score_and_is_a_named_part(school):
+    who = student(3)
+    now = school.reader.student(who, tenant="default", as_of_us=school.newest_us())
+    later = school.reader.student(who, tenant="default", as_of_us=school.newest_us() + 60 * DAY_US)
+    scores = {topic.topic_id: topic for topic in now.topics}
+    for topic in later.topics:
+        assert topic.mastery_score <= scores[topic.topic_id].mastery_score
+    assert any(topic.explanation.parts["forgetting"] < -0.01 for topic in later.topics)
+
+
+def test_old_news_is_said(school):
+    document = school.reader.student(student(3), tenant="default", as_of_us=school.newest_us() + 200 * DAY_US)
+    assert any("--as-of latest" in note for note in document.notes)
+
+
+def test_strangers_topics_tenants_and_scorers_that_are_not_there_are_named(school):
+    who, now = student(3), school.newest_us()
+    with pytest.raises(NotFound, match="no event of student"):
+        school.reader.student(KEY.student("default", "nobody"), tenant="default", as_of_us=now)
+    with pytest.raises(NotFound, match="did you mean 'frac-add'"):
+        school.reader.student(who, tenant="default", as_of_us=now, topics=["frac-ad"])
+    with pytest.raises(NotFound, match="not of tenant"):
+        school.reader.student(who, tenant="elsewhere", as_of_us=now)
+    with pytest.raises(BadInput, match="did you mean 'bkt'"):
+        school.reader.student(who, tenant="default", as_of_us=now, source="btk")
+    with pytest.raises(NotFound, match="no history"):
+        school.reader.history(who, "alchemy", tenant="default")
+
+
+def test_history_is_in_order_and_of_one_scorer(school):
+    history = school.reader.history(student(3), "frac-add", tenant="default", source="elo")
+    days = [point.day for point in history.points]
+    assert days == sorted(set(days)) and days
+    assert history.score_source == "elo"
+
+
+def test_the_class_is_what_was_published(school):
+    document = school.reader.class_scores(tenant="default")
+    assert len(document.students) == 30
+    assert len(document.scores) == school.lake.count(GOLD) // len(SCORERS)
+    means = [topic.mean for topic in document.topics if topic.mean is not None]
+    assert means == sorted(means)
+    with pytest.raises(NotFound, match="nothing is published"):
+        school.reader.class_scores(tenant="elsewhere")
+
+
+def test_the_weakest_have_enough_evidence_and_a_reason(school):
+    weakest = school.reader.weakest(tenant="default", limit=5)
+    assert [row.mastery_score for row in weakest] == sorted(row.mastery_score for row in weakest)
+    assert len(weakest) == 5
+    assert all(row.evidence_count >= 3 and row.reason for row in weakest)
+
+
+def test_a_record_of_another_shape_is_refused_with_a_way_out(school):
+    who = student(3)
+    model_set = school.reader.metadata().model_set
+    events = school.lake.read_student(EVENTS, who, [*READ, "body_hash"])
+    record = record_of(events, fold_events(events, model_set, school.newest_us(), history=False))
+    with pytest.raises(Conflict, match="mastery recompute"):
+        standing_from(replace(record, slot_states={}), model_set)
+
+
+def test_two_schools_with_the_same_ids_never_meet(tmp_path):
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(answer(tmp_path, "a", "S1", 1, "2026-05-01T10:00:00Z"), tenant="north")
+    deployment.ingest(answer(tmp_path, "b", "S1", 0, "2026-05-01T10:00:00Z"), tenant="south")
+    deployment.recompute(NOW_US)
+    north = deployment.reader.student(KEY.student("north", "S1"), tenant="north", as_of_us=NOW_US).topics[0]
+    south = deployment.reader.student(KEY.student("south", "S1"), tenant="south", as_of_us=NOW_US).topics[0]
+    assert north.evidence_count == south.evidence_count == 1
+    assert north.mastery_score > south.mastery_score
+    assert {row["tenant"] for row in deployment.lake.scan(GOLD).to_pylist()} == {"north", "south"}
