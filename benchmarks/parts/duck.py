@@ -22,7 +22,10 @@ def _connect(threads: int, folder: Path) -> duckdb.DuckDBPyConnection:
         "memory_limit": f"{int(free_bytes() * MEMORY_SHARE)}B",
         "temp_directory": str(folder / "spilled"),
     }
-    return duckdb.connect(config=settings)
+    connection = duckdb.connect(config=settings)
+    # Nobody asks for the order of the file it reads, and a sort has its own (there it makes no difference).
+    connection.execute("SET preserve_insertion_order = false")
+    return connection
 
 
 def _parquet(files: str) -> str:
@@ -32,8 +35,6 @@ def _parquet(files: str) -> str:
 def read_sort_write(watch: Stopwatch, files: str, folder: str, threads: int) -> dict[str, int]:
     """Read all columns of the files, sort by student and time, write one Parquet file."""
     connection, out = _connect(threads, Path(folder)), Path(folder) / "sorted.parquet"
-    # What comes out is in the order that was asked for either way; false takes a tenth less time.
-    connection.execute("SET preserve_insertion_order = false")
     with watch:
         connection.execute(
             f"COPY (SELECT * FROM {_parquet(files)} ORDER BY student_id, occurred_at) "
@@ -45,7 +46,6 @@ def read_sort_write(watch: Stopwatch, files: str, folder: str, threads: int) -> 
 def csv_to_parquet(watch: Stopwatch, file: str, folder: str, threads: int) -> dict[str, int]:
     """Read a CSV file and write it as one Parquet file."""
     connection, out = _connect(threads, Path(folder)), Path(folder) / "rows.parquet"
-    connection.execute("SET preserve_insertion_order = false")
     with watch:
         connection.execute(f"COPY (SELECT * FROM read_csv('{file}')) TO '{out}' (FORMAT parquet, COMPRESSION snappy)")
     return _written(out)

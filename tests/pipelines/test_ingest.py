@@ -137,7 +137,7 @@ def test_a_folder_is_its_readable_files_and_the_others_are_noted(lake, tmp_path)
     report = put(lake, folder)
     assert [(Path(file.path).name, file.accepted) for file in report.files] == [("topics.csv", 1), ("quiz.csv", 2)]
     assert any("left out truth.csv" in note for note in report.notes)
-    assert not any("does not know" in note for note in report.notes)
+    assert not any("unknown to" in note for note in report.notes)
 
 
 def test_columns_can_be_renamed(lake, tmp_path):

@@ -108,8 +108,8 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
     ("options", "expected"),
     [
         ({"table": "quiz_atempts"}, "unknown source table 'quiz_atempts'; did you mean 'quiz_attempts'"),
-        ({"units": {"watch": "fraction"}}, "units: 'watch' is no column with a choice of units"),
-        ({"units": {"time_spent_sec": "hours"}}, "units: time_spent_sec cannot be in 'hours'; expected one of s, ms"),
+        ({"units": {"watch": "fraction"}}, "--unit: 'watch' is no column with a choice of units"),
+        ({"units": {"time_spent_sec": "hours"}}, "--unit: time_spent_sec cannot be in 'hours'; expected one of s, ms"),
         ({"timezone": "Europe/Berln"}, "unknown time zone 'Europe/Berln'"),
         ({"tenant": ""}, "tenant ''"),
         ({"now": NOW.replace(tzinfo=None)}, "has no zone"),
@@ -143,3 +143,8 @@ def test_one_bad_row_alone_is_a_bad_row_and_not_a_bad_file(tmp_path):
     lake = Lake.open(str(tmp_path / "lake"), buckets=2)
     report = ingest([file], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW)
     assert (report.read, report.rejected) == (1, 1)
+
+
+def test_a_late_file_is_looked_into_before_an_early_one_is_written(refuse, monkeypatch):
+    monkeypatch.setattr("mastery.pipelines.ingest.LANDING_ROWS", 1)
+    refuse("zz.csv", QUIZ.replace(b"2024-01-01", b"soon"), r"zz\.csv: column 'timestamp' holds no usable value")

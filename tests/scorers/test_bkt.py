@@ -69,6 +69,36 @@ def test_right_wrong_by_hand():
     assert score(events, START)["s_a0", "t0"] == pytest.approx(0.2978328, abs=1e-7)
 
 
+def test_parts_after_one_right_answer_by_hand():
+    batch = make_batch(event_columns(table([Event(START)])))
+    parameters = model(bkt.SCORER, batch, None)
+    states = start(bkt.SCORER, parameters, batch)
+    fold(bkt.SCORER, parameters, batch, states, START)
+    parts = read(bkt.SCORER, parameters, batch, states, START + 120 * DAY).parts[0]
+    booked = dict(zip(bkt.PARTS, parts, strict=True))
+    assert booked.pop("start") == pytest.approx(math.log(0.3 / 0.7))
+    assert booked.pop("answers_right") == pytest.approx(math.log(0.9 / 0.2))
+    assert booked.pop("learning") == pytest.approx(
+        math.log(0.692683 / 0.307317) - math.log(0.658537 / 0.341463), abs=1e-5
+    )
+    assert booked.pop("forgetting") == pytest.approx(
+        math.log(0.346341 / 0.653659) - math.log(0.692683 / 0.307317), abs=1e-5
+    )
+    assert set(booked.values()) == {0.0}
+
+
+@given(events=histories(regrades=False), seed=seeds)
+def test_learning_never_counts_against_and_forgetting_never_in_favour(events, seed):
+    batch = make_batch(event_columns(table(events)))
+    parameters = model(bkt.SCORER, batch, seed)
+    states = start(bkt.SCORER, parameters, batch)
+    as_of = max(event.at_us for event in events) + DAY
+    fold(bkt.SCORER, parameters, batch, states, as_of)
+    parts = read(bkt.SCORER, parameters, batch, states, as_of).parts
+    assert np.all(parts[:, bkt.PARTS.index("learning")] >= -1e-9)
+    assert np.all(parts[:, bkt.PARTS.index("forgetting")] <= 1e-9)
+
+
 def test_after_one_half_life_half_is_left():
     events = [Event(START)]
     assert score(events, START + 120 * DAY)["s_a0", "t0"] == pytest.approx(0.692683 / 2, abs=1e-6)

@@ -74,12 +74,12 @@ def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
     for name, unit in units.items():
         if name not in choices:
             raise BadInput(
-                f"units: {name!r} is no column with a choice of units{did_you_mean(name, list(choices))}; "
+                f"--unit: {name!r} is no column with a choice of units{did_you_mean(name, list(choices))}; "
                 f"such columns are {', '.join(choices) or 'none here'}"
             )
         if unit not in choices[name]:
             raise BadInput(
-                f"units: {name} cannot be in {unit!r}; expected one of {', '.join(choices[name])}"
+                f"--unit: {name} cannot be in {unit!r}; expected one of {', '.join(choices[name])}"
                 f"{did_you_mean(unit, choices[name])}"
             )
 
@@ -198,8 +198,9 @@ def _metadata(source: Source, rows: Rows, made: dict[str, pa.Array], tenant: str
 
 
 def _tally(rows: Rows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
+    unusable = {name: count for name, count in rows.unusable.items() if count}
     if rows.source.metadata:
-        return Tally(rows.n, rows.unusable, highest=rows.highest)
+        return Tally(rows.n, unusable, highest=rows.highest)
     counts: dict[str, int] = {}
     topics = table["topic_id"]
     for chunk in topics.chunks:
@@ -210,4 +211,4 @@ def _tally(rows: Rows, table: pa.Table, known_topics: frozenset[str] | None) -> 
     unassigned = counts.pop(UNASSIGNED, 0)
     unknown = {} if known_topics is None else {t: events for t, events in counts.items() if t not in known_topics}
     untimed = int(rows["timestamp"].null_count) if rows.source.either else 0
-    return Tally(rows.n, rows.unusable, unknown, unassigned, untimed, rows.highest)
+    return Tally(rows.n, unusable, unknown, unassigned, untimed, rows.highest)

@@ -55,18 +55,26 @@ class Tally:
             names = sorted(self.unknown_topics, key=lambda name: (-self.unknown_topics[name], name))
             listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
             notes.append(
-                f"{sum(self.unknown_topics.values())} events are on {len(names)} topics that `topics` does not know "
-                f"({listed}); they are accepted and scored, and belong to no chapter"
+                f"{_number(sum(self.unknown_topics.values()), 'event')} on {_number(len(names), 'topic')} unknown to "
+                f"`topics` ({listed}); accepted and scored, but in no chapter"
             )
         if self.unassigned:
-            notes.append(f"{self.unassigned} events name no topic; they went to `unassigned`, which gets no score")
+            notes.append(
+                f"{_number(self.unassigned, 'event')} without a topic; put under `unassigned`, without a score"
+            )
         if self.untimed:
-            notes.append(f"{self.untimed} events have no time stamp; their time was made from `order`, 10 s apart")
+            notes.append(
+                f"{_number(self.untimed, 'event')} without a time stamp; placed in time by `order`, 10 s apart"
+            )
         for name, highest in self.highest.items():
             column = source.column(name)
             if column.units.get("percent") and units.get(name) is None and 0 < highest <= 1:
                 notes.append(
                     f"no value of {name} is above 1, and it was read as per cent; "
-                    f"if it is a fraction, declare so: units {name}=fraction"
+                    f"if it is a fraction, declare so: --unit {name}=fraction"
                 )
         return notes
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

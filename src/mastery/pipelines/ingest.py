@@ -138,15 +138,16 @@ class _Run:
                     job.cancel()
 
     def check_beginnings(self) -> None:
-        """Look into every file before anything may be written, when the first of them may be landed early."""
-        if len(self.planned) < 2 or sum(one.input.size for one in self.planned) < LANDING_ROWS:
+        """Look into every file first, when an early one may be landed before a late one is read."""
+        few_bytes = sum(one.input.size for one in self.planned) < LANDING_ROWS  # so fewer rows still
+        if len(self.planned) < 2 or few_bytes:
             return
         for number, one in enumerate(self.planned):
             how = self._reading(number)
             blocks = one.input.blocks(how.wanted())
-            first = next(blocks)
-            ready = prepare(first, how, self.pseudonyms, self.lake.buckets)
-            if next(blocks, None) is None:
+            first = next(blocks, None)
+            if first is not None and next(blocks, None) is None:
+                ready = prepare(first, how, self.pseudonyms, self.lake.buckets)
                 self._check_usable(number, ready.tally)
 
     def take(self, number: int, ready: Prepared) -> None:

@@ -89,6 +89,22 @@ def land(
     )
 
 
+def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s) -> Verdicts:
+    """Return what rows are that came in for this bucket, beside those the lake has in it.
+
+    Only the id columns are read; body hashes only when an id is known.
+    """
+    known = lake.read_bucket(EVENTS, bucket, ["event_id_hi", "event_id_lo"], at)
+    return judge(
+        hi,
+        lo,
+        body,
+        known["event_id_hi"].to_numpy(),
+        known["event_id_lo"].to_numpy(),
+        lambda: cast(Int64s, lake.read_bucket(EVENTS, bucket, ["body_hash"], at)["body_hash"].to_numpy()),
+    )
+
+
 def _land_bucket(
     lake: Lake,
     at: Snapshot,
@@ -107,15 +123,7 @@ def _land_bucket(
     def column(name: str) -> Int64s:
         return np.concatenate([p.rows[name].to_numpy()[start:stop] for _, p, start, stop in mine])
 
-    known = lake.read_bucket(EVENTS, bucket, ["event_id_hi", "event_id_lo"], at)
-    verdicts = judge(
-        column("event_id_hi"),
-        column("event_id_lo"),
-        column("body_hash"),
-        known["event_id_hi"].to_numpy(),
-        known["event_id_lo"].to_numpy(),
-        lambda: cast(Int64s, lake.read_bucket(EVENTS, bucket, ["body_hash"], at)["body_hash"].to_numpy()),
-    )
+    verdicts = judge_bucket(lake, at, bucket, column("event_id_hi"), column("event_id_lo"), column("body_hash"))
     file_of = np.concatenate([np.full(stop - start, file) for file, _, start, stop in mine])
     for place, kinds in enumerate(((NEW,), (SAME,), (LOST, WON))):
         counts[:, place] = np.bincount(file_of[np.isin(verdicts.verdict, kinds)], minlength=len(tables))
@@ -126,7 +134,7 @@ def _land_bucket(
         rows = _gathered(mine, None)
     else:
         rows = _gathered(mine, verdicts.kept)
-    whole = lake.read_bucket(EVENTS, bucket, at=at) if conflicted and known.num_rows else None
+    whole = lake.read_bucket(EVENTS, bucket, at=at) if conflicted and at.bucket(bucket) else None
     conflicts = _losers(mine, verdicts, whole, file_of, tables, tenant, now) if conflicted else None
     instead = None
     if whole is not None and len(verdicts.replaced):

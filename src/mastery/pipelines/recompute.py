@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,8 +79,10 @@ def recompute(
     added: dict[str, list[AddAction]] = {table.name: [] for table in PUBLISHED}
     buckets, lock = iter(sorted({file.bucket for file in snapshot.files if file.bucket is not None})), threading.Lock()
 
+    stop = threading.Event()  # so that an error, or Ctrl-C, does not wait for all the other buckets
+
     def work() -> None:
-        while True:
+        while not stop.is_set():
             with lock:
                 bucket = next(buckets, None)
             if bucket is None:
@@ -104,8 +106,11 @@ def recompute(
                 progress(events.num_rows)
 
     with ThreadPoolExecutor(workers) as pool:
-        for job in [pool.submit(work) for _ in range(workers)]:
-            job.result()
+        try:
+            for job in as_completed([pool.submit(work) for _ in range(workers)]):
+                job.result()
+        finally:
+            stop.set()
     for table in PUBLISHED:
         lake.commit(table, added[table.name], mode="overwrite")
     record_model_set(lake, model_set, now_us)

@@ -10,7 +10,8 @@ dynamic paired comparison experiments, Applied Statistics 48(3), but from counts
 
 `evidence` is the sum of weights, halved every half-life of idle time, so uncertainty shrinks with answers and grows
 without. It must not hold p (1 − p): a wrong answer made right then moved a final ability from −0.80 to −1.73. With
-gain · w ≤ 4 and one fixed SHARE a right answer never lowers a score (tests/scorers/test_laws.py).
+gain · w ≤ 4 and one fixed SHARE no random history was found in which a right answer lowers a score; one was built, see
+docs/scorers/README.md.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from mastery.apps.cli.rejected import rejected
 from mastery.apps.cli.serve import serve
 from mastery.apps.cli.show import show
 from mastery.apps.cli.simulate import simulate
+from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
 from mastery.errors import MasteryError
 
@@ -38,6 +39,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (WORK, rejected),
     (WORK, export),
     (WORK, compact),
+    (WORK, tune),
     (WORK, simulate),
     (PEOPLE, show),
     (PEOPLE, history),

@@ -12,7 +12,9 @@ from mastery.apps.cli.context import settings
 
 def export(
     context: typer.Context,
-    table: Annotated[str, typer.Argument(help="student_mastery (gold), history, features, ledger, events, …")],
+    table: Annotated[
+        str, typer.Argument(help="student_mastery (gold), history, features, ledger, events, …", metavar="TABLE")
+    ],
     file_format: Annotated[str, typer.Option("--format", help="csv, parquet or json.", metavar="FORMAT")],
     out: Annotated[Path | None, typer.Option(help="File to write; standard output when left out.")] = None,
 ) -> None:

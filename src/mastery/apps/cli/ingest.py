@@ -20,7 +20,9 @@ REASONS_SHOWN = 5
 
 def ingest(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="Files or folders: CSV, Parquet, NDJSON; .gz too.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files or folders: CSV, Parquet, NDJSON; .gz too.", metavar="FILE...")
+    ],
     table: Annotated[
         str | None, typer.Option("--as", help="Source table that the files are; told from the columns when left out.")
     ] = None,

@@ -77,12 +77,11 @@ def class_tiles(document: Document) -> str:
 def topic(document: Document) -> str:
     """Return one topic of a student: name, band, score with its interval, why, and what stands out."""
     band = document["band"]
-    look = BANDS[band]
     unsure = band == NO_BAND
     score, lower, upper = (document[name] for name in ("mastery_score", "lower", "upper"))
     number = "–" if unsure else hundredths(score)
     between = (hundredths(lower), hundredths(upper))
-    colour = "#9aa3ad" if unsure else look.fill
+    colour = BANDS[band].line
     marks = "".join(f'<span class="m-mark" style="left:{100 * at:g}%"></span>' for at in THRESHOLDS)
     tags = "".join(
         f'<span class="m-tag" title="{escape(tag["text"])}">{sign} {escape(tag["name"].replace("_", " "))}</span>'

@@ -85,7 +85,7 @@ def heatmap(document: Document, student: str, topic: str | None) -> alt.LayerCha
     )
     # Clicks meet the topmost mark alone, so one that nobody sees lies over the whole cell.
     targets = (
-        base.mark_rect(opacity=0, cursor="pointer")
+        base.mark_rect(opacity=0.01, cursor="pointer")
         .encode(
             tooltip=[
                 alt.Tooltip("topic:N", title="Topic"),
@@ -142,11 +142,7 @@ def history_chart(document: Document) -> alt.LayerChart:
         return alt.Y(field, scale=alt.Scale(domain=[0, 100]), axis=axis)
 
     interval = base.mark_area(color=ACCENT, opacity=0.16, interpolate="linear").encode(
-        y=alt.Y(
-            "lower:Q",
-            scale=scale,
-            axis=alt.Axis(title=None, values=[0, 30, 60, 85, 100], grid=False, labelOverlap=False),
-        ),
+        y=height("lower:Q"),
         y2="upper:Q",
     )
     line = base.mark_line(color=ACCENT, strokeWidth=2).encode(y=height("score:Q"))

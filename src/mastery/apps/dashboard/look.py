@@ -11,20 +11,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Band:
-    """How one band looks: its name in words, its colour, the ink upon it, and its scores."""
+    """How one band looks: its name in words, its colour, the ink upon it, a line in it on white, and its scores."""
 
     label: str
     fill: str
     ink: str
+    line: str
     meaning: str
 
 
 BANDS = {
-    "needs_help": Band("Needs help", "#b4441c", "#ffffff", "< 30"),
-    "developing": Band("Developing", "#f3b98a", "#3b2412", "30–59"),
-    "proficient": Band("Proficient", "#a9cdea", "#10293f", "60–84"),
-    "mastered": Band("Mastered", "#1f5f99", "#ffffff", "85 +"),
-    "not_enough_evidence": Band("Too little evidence", "#eceef1", "#5b6470", "no number"),
+    "needs_help": Band("Needs help", "#b4441c", "#ffffff", "#b4441c", "< 30"),
+    "developing": Band("Developing", "#f3b98a", "#3b2412", "#c06a1f", "30–59"),
+    "proficient": Band("Proficient", "#a9cdea", "#10293f", "#3f87bd", "60–84"),
+    "mastered": Band("Mastered", "#1f5f99", "#ffffff", "#1f5f99", "85 +"),
+    "not_enough_evidence": Band("Too little evidence", "#eceef1", "#5b6470", "#8d96a1", "no number"),
 }
 
 THRESHOLDS = (0.30, 0.60, 0.85)

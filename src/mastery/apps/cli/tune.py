@@ -1,0 +1,57 @@
+"""`mastery tune`: weights of the rule-based score, searched on answers that were held out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson
+from mastery.errors import BadInput
+
+
+def tune(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option(help="YAML file to write; only shown when left out.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Use events up to this moment; all of them when left out.", metavar="TIME")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file when it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search weights and half-life of the rule-based score that foretell answers best, on your own data."""
+    from mastery.apps.engine import Engine, now_us
+    from mastery.apps.progress import progress
+    from mastery.pipelines.tune import tune as search
+    from mastery.scorers.rules import to_yaml
+
+    if out is not None and out.exists() and not overwrite:
+        raise BadInput(f"{out} is there already; give another name, or --overwrite")
+    engine = Engine.connect(settings(context), create=False)
+    as_of_us = None if until is None else engine.moment_us(until, now_us())
+    with progress("Searching weights") as report:
+
+        def half_lives_done(done: int, total: int) -> None:
+            report.update(done=done, total=total)
+
+        tuned = search(engine.lake, engine.rules, as_of_us=as_of_us, progress=half_lives_done)
+    text = to_yaml(tuned.rules)
+    if out is not None:
+        out.write_text(text, "utf-8")
+    if as_json:
+        parts = {one.name: {"answers": one.answers, "before": one.before, "after": one.after} for one in tuned.parts}
+        typer.echo(json.dumps({"brier": parts, "rules": text, "out": None if out is None else str(out)}))
+        return
+    typer.echo(f"{'students':<12} {'answers':>10}  Brier score before → after (lower is better)")
+    for one in tuned.parts:
+        typer.echo(f"{one.name:<12} {one.answers:>10,}  {one.before:.4f} → {one.after:.4f}")
+    typer.echo()
+    if out is None:
+        typer.echo(text)
+    else:
+        typer.echo(
+            f"{out} is written. To use it: MASTERY_RULES={out}, or `rules: {out}` in mastery.yaml; then recompute."
+        )

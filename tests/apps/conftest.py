@@ -1,0 +1,39 @@
+"""A home in which the sample school has been read and scored, and the command line over it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mastery.apps.cli import build
+from mastery.apps.engine import Engine
+from mastery.pipelines.ingest import ingest
+from mastery.settings import load_settings
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """Folder of a home with the sample school, scored as of its newest event. Tests only read it."""
+    folder = tmp_path_factory.mktemp("school") / "home"
+    engine = Engine.connect(load_settings(home=folder, environ={}).settings)
+    ingest(
+        [SAMPLE], lake=engine.lake, pseudonyms=engine.pseudonyms, tenant="default", now=datetime(2026, 5, 1, tzinfo=UTC)
+    )
+    engine.recompute("latest", workers=2)
+    engine.close()
+    return folder
+
+
+@pytest.fixture
+def mastery(home):
+    """The command line over the sample school, in this process: mastery(*arguments, home=…)."""
+
+    def run(*arguments: str, home: Path = home):
+        return CliRunner().invoke(build(), ["--home", str(home), *map(str, arguments)])
+
+    return run

@@ -1,0 +1,203 @@
+"""`ingest`, `recompute`, `rejected`, `compact`, `tune` and `export`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from mastery.errors import BadInput, NotFound
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
+COUNTS = ("read", "accepted", "duplicates", "rejected")
+
+
+@pytest.fixture
+def quiz(tmp_path):
+    """A file of three answers; the second cannot be used."""
+    file = tmp_path / "answers.csv"
+    file.write_text(
+        QUIZ
+        + "A,q1,fractions,yes,4,1,2026-03-01T10:00:00Z\n"
+        + "B,q1,fractions,perhaps,4,1,2026-03-01T10:00:00Z\n"
+        + "B,q2,fractions,no,4,1,2026-03-01T10:05:00Z\n"
+    )
+    return file
+
+
+@pytest.fixture
+def empty(tmp_path):
+    return tmp_path / "home"
+
+
+def test_every_row_read_is_accepted_a_duplicate_or_rejected(mastery, empty, quiz):
+    counts = json.loads(mastery("ingest", quiz, "--json", home=empty).stdout)
+    assert [counts[name] for name in COUNTS] == [3, 2, 0, 1]
+    again = json.loads(mastery("ingest", quiz, "--json", home=empty).stdout)
+    assert [again[name] for name in COUNTS] == [3, 0, 2, 1]
+
+
+def test_ingest_says_why_rows_were_rejected_and_where_they_are_listed(mastery, empty, quiz):
+    shown = mastery("ingest", quiz, home=empty).stdout
+    assert "is_correct is not one of true, false" in shown
+    assert "`mastery rejected` lists them" in shown
+    assert "were rejected before" in mastery("ingest", quiz, home=empty).stdout
+
+
+def test_rejected_lists_file_line_column_value_and_reason(mastery, empty, quiz):
+    mastery("ingest", quiz, home=empty)
+    rows = json.loads(mastery("rejected", "--json", home=empty).stdout)
+    assert [(row["source"], row["line"], row["column"], row["value"]) for row in rows] == [
+        ("answers.csv", 3, "is_correct", "perhaps")
+    ]
+    shown = mastery("rejected", home=empty).stdout
+    assert "answers.csv" in shown
+    assert "perhaps" in shown
+
+
+def test_a_value_that_would_steer_the_terminal_is_written_out(mastery, empty, tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text(QUIZ + "A,q1,t,\x1b[2Jyes,4,1,2026-03-01T10:00:00Z\nA,q1,t,no,4,1,2026-03-01T10:00:00Z\n")
+    mastery("ingest", file, home=empty)
+    shown = mastery("rejected", home=empty).stdout
+    assert "\x1b" not in shown
+    assert "\\x1b[2Jyes" in shown
+
+
+def test_no_more_rejected_rows_are_listed_than_asked_for(mastery):
+    assert len(json.loads(mastery("rejected", "--limit", "4", "--json").stdout)) == 4
+    assert "--limit 0 lists all" in mastery("rejected", "--limit", "4").stdout
+    everything = json.loads(mastery("rejected", "--limit", "0", "--json").stdout)
+    assert len(everything) == 35
+
+
+def test_columns_are_renamed_and_units_declared(mastery, empty, tmp_path):
+    file = tmp_path / "videos.csv"
+    file.write_text(
+        "pupil,video_id,topic_id,watch_pct,watch_duration,rewind_count,timestamp\nA,v1,t,0.5,60,0,2026-03-01T10:00:00\n"
+    )
+    done = mastery(
+        "ingest",
+        file,
+        *("--map", "pupil=student_id", "--unit", "watch_pct=fraction", "--timezone", "Europe/Berlin", "--json"),
+        home=empty,
+    )
+    assert json.loads(done.stdout)["accepted"] == 1
+    events = json.loads(
+        mastery("export", "events", "--format", "json", "--out", empty / "e.json", home=empty).stdout or "null"
+    )
+    assert events is None
+    (event,) = json.loads((empty / "e.json").read_text())
+    assert (event["success_ppm"], event["occurred_at"]) == (500_000, "2026-03-01T09:00:00.000000Z")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--map", "pupil"), "expected NAME=NAME"),
+        (("--map", "a=student_id", "--map", "a=topic_id"), "given twice"),
+        (("--unit", "watch_pct="), "expected NAME=NAME"),
+        (("--as", "quizes"), "did you mean 'quiz_attempts'"),
+        (("--timezone", "Mars/Olympus"), "time zone"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(mastery, empty, quiz, arguments, said):
+    done = mastery("ingest", quiz, *arguments, home=empty)
+    assert isinstance(done.exception, BadInput)
+    assert said in str(done.exception)
+
+
+def test_a_file_that_is_not_there_writes_nothing(mastery, empty, tmp_path):
+    assert isinstance(mastery("ingest", tmp_path / "no.csv", home=empty).exception, NotFound)
+    assert json.loads(mastery("rejected", "--json", home=empty).stdout) == []
+
+
+def test_recompute_counts_what_it_went_through(mastery, empty, quiz):
+    mastery("ingest", quiz, home=empty)
+    report = json.loads(mastery("recompute", "--as-of", "2026-03-01T10:01:00Z", "--json", home=empty).stdout)
+    assert (report["events"], report["events_later"], report["students"]) == (1, 1, 1)
+    assert report["as_of"] == "2026-03-01T10:01:00+00:00"
+    assert report["topics_without_metadata"] == ["fractions"]
+
+
+def test_recompute_long_after_the_last_event_offers_latest(mastery, empty, quiz):
+    mastery("ingest", quiz, home=empty)
+    assert "--as-of latest" in mastery("recompute", "--as-of", "2026-12-01", home=empty).stdout
+    report = json.loads(mastery("recompute", "--as-of", "latest", "--json", home=empty).stdout)
+    assert report["notes"] == []
+    assert report["as_of"] == report["newest_event"] == "2026-03-01T10:05:00+00:00"
+
+
+def test_an_engine_that_is_not_there_is_refused(mastery):
+    assert "known: local" in str(mastery("recompute", "--engine", "spark").exception)
+
+
+def test_compaction_changes_no_score(mastery, empty, quiz):
+    mastery("ingest", quiz, home=empty)
+    mastery("ingest", SAMPLE / "practice_sessions.csv", home=empty)
+    mastery("recompute", "--as-of", "latest", home=empty)
+    before = mastery("show", "A", "--as-of", "latest", "--json", home=empty).stdout
+    files = json.loads(mastery("compact", "--json", home=empty).stdout)
+    assert files["events"]["files_after"] <= files["events"]["files_before"]
+    assert mastery("show", "A", "--as-of", "latest", "--json", home=empty).stdout == before
+
+
+def test_tune_writes_rules_that_recompute_takes(mastery, home, tmp_path):
+    out = tmp_path / "rules.yaml"
+    brier = json.loads(mastery("tune", "--out", out, "--json").stdout)["brier"]
+    assert all(part["after"] <= 0.3 for part in brier.values())
+    assert "half_life_days" in out.read_text()
+    assert "is there already" in str(mastery("tune", "--out", out).exception)
+
+
+def exported(mastery, tmp_path, table, file_format):
+    out = tmp_path / f"out.{file_format}"
+    done = mastery("export", table, "--format", file_format, "--out", out)
+    assert done.exit_code == 0, done.exception
+    assert done.stdout == ""
+    return out
+
+
+def test_scores_are_exported_alike_in_every_format(mastery, tmp_path):
+    as_csv = list(csv.DictReader(io.StringIO(exported(mastery, tmp_path, "student_mastery", "csv").read_text())))
+    as_json = json.loads(exported(mastery, tmp_path, "gold", "json").read_text())
+    as_parquet = pq.read_table(exported(mastery, tmp_path, "gold", "parquet")).to_pylist()
+    assert len(as_csv) == len(as_json) == len(as_parquet) == 3 * 586
+    for one, other, third in zip(as_csv, as_json, as_parquet, strict=True):
+        assert "bucket" not in one
+        assert float(one["mastery_score"]) == other["mastery_score"] == third["mastery_score"]
+        assert json.loads(one["explanation"]) == other["explanation"]
+        assert other["explanation"] == {k: v for k, v in third["explanation"].items() if v is not None}
+        assert json.loads(one["top_factors"]) == other["top_factors"] == third["top_factors"]
+        assert one["as_of"] == other["as_of"] == "2026-04-11T17:12:00.000000Z"
+
+
+def test_top_factors_are_the_three_largest_parts_of_the_explanation(mastery, tmp_path):
+    for row in json.loads(exported(mastery, tmp_path, "gold", "json").read_text()):
+        sizes = sorted((abs(value) for value in row["explanation"].values() if value), reverse=True)
+        top = row["top_factors"]
+        assert [abs(one["contribution"]) for one in top] == sizes[:3]
+        assert all(row["explanation"][one["name"]] == one["contribution"] for one in top)
+
+
+@pytest.mark.parametrize(
+    "table", ["events", "rejected", "topics", "items", "ledger", "features", "history", "model_params"]
+)
+def test_every_table_can_be_exported(mastery, tmp_path, table):
+    rows = json.loads(exported(mastery, tmp_path, table, "json").read_text())
+    lines = exported(mastery, tmp_path, table, "csv").read_text("utf-8")
+    assert len(rows) == len(list(csv.reader(io.StringIO(lines)))) - 1 > 0
+
+
+def test_an_export_that_cannot_be_written_leaves_no_file(mastery, tmp_path):
+    done = mastery("export", "gold", "--format", "xml", "--out", tmp_path / "x")
+    assert "known: csv, parquet, json" in str(done.exception)
+    assert "student_mastery" in str(mastery("export", "student_mastry", "--format", "csv").exception)
+    assert "name a file" in str(mastery("export", "gold", "--format", "parquet").exception)
+    assert "no folder" in str(mastery("export", "gold", "--format", "csv", "--out", tmp_path / "a" / "b").exception)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,134 @@
+"""`show`, `history` and `class-report` over the sample school."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from mastery.apps.api.app import create_app
+from mastery.apps.engine import Engine, now_us
+from mastery.errors import BadInput, NotFound
+from mastery.settings import load_settings
+
+LATEST = ("--as-of", "latest")
+
+
+@pytest.fixture(scope="module")
+def engine(home):
+    engine = Engine.connect(load_settings(home=home, environ={}).settings)
+    yield engine
+    engine.close()
+
+
+def test_show_says_score_band_and_why_for_every_topic(mastery):
+    done = mastery("show", "S000014", *LATEST)
+    assert done.exit_code == 0, done.exception
+    assert "as of 11 April 2026 17:12 UTC" in done.stdout
+    assert "Scaling and unit rates" in done.stdout
+    assert "needs help" in done.stdout
+    assert "no practice yet" in done.stdout
+    assert "Mathematics grade 6" in done.stdout
+
+
+def test_show_prints_the_same_document_as_the_api(mastery, engine):
+    at = "2026-04-01T08:00:00Z"
+    shown = json.loads(mastery("show", "S000014", "--as-of", at, "--scorer", "bkt", "--json").stdout)
+    app = create_app(engine.reader, engine.pseudonyms, now_us)
+
+    async def ask():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/mastery/S000014", params={"as_of": at, "scorer": "bkt"})
+
+    assert shown == asyncio.run(ask()).json()
+    assert {topic["score_source"] for topic in shown["topics"]} == {"bkt"}
+
+
+def test_a_student_is_shown_under_either_id(mastery):
+    by_own = json.loads(mastery("show", "S000014", *LATEST, "--json").stdout)
+    by_pseudonym = json.loads(mastery("show", by_own["student_id"], *LATEST, "--json").stdout)
+    assert by_own == by_pseudonym
+    assert "S000014" not in json.dumps(by_own)
+
+
+def test_one_topic_is_shown_with_every_factor_and_their_sum(mastery):
+    topic = json.loads(mastery("show", "S000014", "--topic", "ratio-scale", *LATEST, "--json").stdout)["topics"]
+    assert [one["topic_id"] for one in topic] == ["ratio-scale"]
+    done = mastery("show", "S000014", "--topic", "ratio-scale", *LATEST)
+    total = sum(topic[0]["explanation"]["parts"].values())
+    assert f"together {total:+.3f}" in " ".join(done.stdout.split())
+    assert "all scorers: rule_based" in done.stdout
+
+
+def test_scores_long_after_the_last_event_say_so_and_offer_latest(mastery):
+    done = mastery("show", "S000014", "--as-of", "2027-01-01")
+    assert "--as-of latest" in done.stdout
+    assert "--as-of latest" not in mastery("show", "S000014", *LATEST).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (("show", "nobody"), NotFound, "no event of student"),
+        (("show", "S000014", "--scorer", "btk"), BadInput, "did you mean 'bkt'"),
+        (("show", "S000014", "--as-of", "lastest"), BadInput, "did you mean 'latest'"),
+        (("show", "S000014", "--as-of", "1999-01-01"), NotFound, "no event"),
+        (("show", "S000014", "--topic", "ratio-scales"), NotFound, "did you mean 'ratio-scale'"),
+        (("show", "S000014", "--tenant", "hill"), NotFound, "no event"),
+        (("history", "S000014", "ratio-scales"), NotFound, "did you mean 'ratio-scale'"),
+        (("class-report", "--tenant", "hill"), NotFound, "hill"),
+    ],
+)
+def test_what_is_not_there_is_said_with_what_to_do(mastery, arguments, error, said):
+    done = mastery(*arguments)
+    assert isinstance(done.exception, error)
+    assert said in str(done.exception)
+    assert done.stdout == ""
+
+
+def test_nothing_is_shown_where_nothing_was_read(mastery, tmp_path):
+    for arguments in (("show", "S000014"), ("class-report",), ("recompute",), ("rejected",), ("compact",)):
+        done = mastery(*arguments, home=tmp_path / "empty")
+        assert isinstance(done.exception, NotFound), arguments
+    assert not (tmp_path / "empty" / "keys").exists()
+
+
+def test_history_is_a_row_for_each_active_day_and_a_line_of_them_all(mastery):
+    document = json.loads(mastery("history", "S000014", "frac-equiv", "--json").stdout)
+    days = [point["day"] for point in document["points"]]
+    assert days == sorted(set(days))
+    shown = mastery("history", "S000014", "frac-equiv").stdout
+    assert all(day in shown for day in days)
+    assert "Equivalent fractions (frac-equiv)" in shown
+    assert any(block in shown for block in "▁▂▃▄▅▆▇█")
+
+
+def test_a_class_report_counts_every_student_topic_once(mastery):
+    document = json.loads(mastery("class-report", "--weakest", "3", "--json").stdout)
+    assert len(document["students"]) == 30
+    assert len({(row["student_id"], row["topic_id"]) for row in document["scores"]}) == len(document["scores"])
+    assert [row["mastery_score"] for row in document["weakest"]] == sorted(
+        row["mastery_score"] for row in document["scores"] if row["band"] != "not_enough_evidence"
+    )[:3]
+    assert all(row["reason"] for row in document["weakest"])
+
+
+def test_a_class_report_names_the_weakest_with_their_reasons(mastery):
+    shown = mastery("class-report").stdout
+    assert "Class default: 30 students" in shown
+    assert "Who needs help first" in shown
+    assert "answers right" in shown
+
+
+def test_a_key_that_is_gone_is_not_replaced_by_another(mastery, home, tmp_path):
+    import shutil
+
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    (copy / "keys" / "pseudonym.key").unlink()
+    done = mastery("show", "S000014", home=copy)
+    assert "is gone" in str(done.exception)
+    assert not (copy / "keys" / "pseudonym.key").exists()
