@@ -38,8 +38,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mastery.arrays import Floats, Int64s
 from mastery.state.kernels import decode_student, encode_students
-from mastery.state.record import OVERRIDE, RECENT, RECORD_LEDGER, CorruptRecord, Floats, Ints, Record, RecordBlock
+from mastery.state.record import OVERRIDE, RECENT, RECORD_LEDGER, CorruptRecord, Record, RecordBlock
 from mastery.tables import FACTS
 
 MAGIC = b"MREC"
@@ -47,7 +48,7 @@ FORMAT = 1
 HEAD = struct.Struct("<4sBI")
 
 Bytes = npt.NDArray[np.uint8]
-Texts = tuple[Bytes, Ints]
+Texts = tuple[Bytes, Int64s]
 
 
 def encode(record: Record) -> bytes:
@@ -56,7 +57,7 @@ def encode(record: Record) -> bytes:
     return buffer.tobytes()
 
 
-def encode_many(block: RecordBlock) -> tuple[Bytes, Ints]:
+def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
     """Return (uint8 buffer, int64[S + 1]): student s has the bytes buffer[ptr[s]:ptr[s + 1]]."""
     ids = _texts(block.student_ids)
     tenants = _texts(block.tenants, len(block.student_ids))
@@ -210,7 +211,7 @@ class _Reader:
 
 
 def _block_of(record: Record) -> RecordBlock:
-    def whole(rows: int) -> Ints:
+    def whole(rows: int) -> Int64s:
         return np.array([0, rows], dtype=np.int64)
 
     return RecordBlock(
@@ -287,5 +288,5 @@ def _apart(words: npt.NDArray[np.uint64], widths: Mapping[str, int]) -> dict[str
     }
 
 
-def _ints(values: Ints) -> Ints:
+def _ints(values: Int64s) -> Int64s:
     return np.ascontiguousarray(values, dtype=np.int64)

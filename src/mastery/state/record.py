@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput, Conflict
 from mastery.tables import FACTS, LEDGER_COUNTS
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 LEDGER_DAYS = 90
 """A record's ledger covers the UTC days (last − 90, last], where last is the day of the last event."""
@@ -59,10 +57,10 @@ class Record:
     topics: tuple[str, ...]
     slot_states: Mapping[str, Floats]
     student_states: Mapping[str, Floats]
-    facts: Ints
-    ledger: Ints
+    facts: Int64s
+    ledger: Int64s
     override: Floats
-    recent: Ints
+    recent: Int64s
     last_event_us: int
     events_folded: int
     offsets: Mapping[str, int] = field(default_factory=dict)
@@ -97,19 +95,19 @@ class RecordBlock:
     model_version: str
     student_ids: pa.Array
     tenants: pa.Array | str
-    slot_ptr: Ints
+    slot_ptr: Int64s
     topic_codes: npt.NDArray[np.int32]
     topics: Sequence[str]
     slot_states: Mapping[str, Floats]
     student_states: Mapping[str, Floats]
-    facts: Ints
-    ledger_ptr: Ints
-    ledger: Ints
+    facts: Int64s
+    ledger_ptr: Int64s
+    ledger: Int64s
     override: Floats
-    recent_ptr: Ints
-    recent: Ints
-    last_event_us: Ints
-    events_folded: Ints
+    recent_ptr: Int64s
+    recent: Int64s
+    last_event_us: Int64s
+    events_folded: Int64s
     tails: Sequence[bytes] | None = None
 
     def __post_init__(self) -> None:

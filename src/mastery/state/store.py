@@ -7,9 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from mastery.arrays import Int64s
 from mastery.errors import Conflict
 from mastery.state.encoding import Bytes, encode_many
-from mastery.state.record import Ints, Record, RecordBlock
+from mastery.state.record import Record, RecordBlock
 
 
 class Overtaken(Conflict):
@@ -41,7 +42,7 @@ class EncodedBlock:
     student_ids: Sequence[str]
     tenants: Sequence[str]
     buffer: Bytes
-    ptr: Ints
+    ptr: Int64s
 
 
 def encode_block(block: RecordBlock) -> EncodedBlock:

@@ -62,7 +62,7 @@ def as_document(report: RecomputeReport) -> dict[str, object]:
     newest = report.newest_event_us
     document["as_of"] = instant(report.as_of_us).isoformat()
     document["newest_event"] = None if newest is None else instant(newest).isoformat()
-    document["topics_without_metadata"] = sorted(topic for topic in report.topics_without_metadata)
+    document["topics_without_metadata"] = sorted(report.topics_without_metadata)
     del document["as_of_us"], document["newest_event_us"]
     return document
 
