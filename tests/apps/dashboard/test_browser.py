@@ -1,0 +1,171 @@
+"""The dashboard over the real API in a real browser. SCREENSHOT=PATH keeps a picture of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+MAIN = "from mastery.apps.cli import main; main()"
+CHARTS = "[data-testid=stVegaLiteChart] canvas"
+WAIT_MS = 60_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not Path(CHROMIUM).exists() and os.environ.get("REQUIRE_SERVICES") != "1",
+        reason="there is no Chromium; apt-get install chromium",
+    ),
+]
+
+
+def start(home: Path, cwd: Path, *options: str) -> tuple[subprocess.Popen[str], list[str]]:
+    """Start `mastery serve` on free ports and return it with the URLs it printed."""
+    with socket.socket() as one, socket.socket() as other:
+        ports = []
+        for sock in (one, other):
+            sock.bind(("127.0.0.1", 0))
+            ports.append(sock.getsockname()[1])
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "--home", str(home), "serve", *options],
+        cwd=cwd,
+        env=ours
+        | {
+            "PYTHONPATH": str(Path(__file__).parents[3] / "src"),
+            "MASTERY_API__PORT": str(ports[0]),
+            "MASTERY_DASHBOARD__PORT": str(ports[1]),
+            "MASTERY_LOG_LEVEL": "warning",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    urls = [process.stdout.readline().split()[-1] for _ in range(2)]
+    return process, urls
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(WAIT_MS)
+    yield page
+    page.close()
+
+
+def test_a_teacher_sees_the_class_a_student_with_reasons_and_their_history(home, tmp_path, page):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=WAIT_MS)
+    process, (_, dashboard) = start(home, tmp_path)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(dashboard)
+        expect(page.get_by_text("Student mastery")).to_be_visible()
+        expect(page.get_by_text("default · as of 11 April 2026")).to_be_visible()
+        expect(page.get_by_text("students need help somewhere")).to_be_visible()
+        expect(page.get_by_text("Too little evidence (no number)")).to_be_visible()
+        expect(page.get_by_text(re.compile(r"\d+ topics, lowest score first"))).to_be_visible()
+        expect(page.locator(".m-why").first).to_contain_text(re.compile("answers? right|graded"))
+        page.locator(CHARTS).nth(1).wait_for()
+
+        # By the school's own id: another student, and no id of the school's in what comes back.
+        page.get_by_label("or by the school's own id").fill("S000010")
+        page.get_by_label("or by the school's own id").press("Enter")
+        first = page.locator(".m-name").filter(has_text="lowest score first")
+        expect(first).to_contain_text("topics, lowest score first")
+
+        page.get_by_label("or by the school's own id").fill("nobody")
+        page.get_by_label("or by the school's own id").press("Enter")
+        expect(page.get_by_text("Nothing is known under this name")).to_be_visible()
+        page.get_by_label("or by the school's own id").fill("")
+        page.get_by_label("or by the school's own id").press("Enter")
+        expect(page.get_by_text("Nothing is known under this name")).to_be_hidden()
+
+        # A click on a cell shows its student: that of the row, whoever was shown before.
+        shown = page.locator("[data-testid=stSelectbox]").filter(has_text="Student").first
+        before = shown.inner_text()
+        chart = page.locator(CHARTS).first
+        box = chart.bounding_box()
+        page.mouse.click(box["x"] + box["width"] * 0.86, box["y"] + box["height"] - 10)
+        expect(shown).not_to_have_text(before)
+        page.locator(CHARTS).nth(1).wait_for()
+
+        if os.environ.get("SCREENSHOT"):
+            page.mouse.move(5, 5)
+            page.wait_for_timeout(3_000)
+            page.screenshot(path=os.environ["SCREENSHOT"])
+        assert {url.split("/")[2] for url in asked if url.startswith("http")} == {dashboard.removeprefix("http://")}
+    finally:
+        end(process)
+
+
+def test_a_home_without_scores_says_how_to_begin(tmp_path, page):
+    from playwright.sync_api import expect
+
+    process, (_, dashboard) = start(tmp_path / "empty", tmp_path)
+    try:
+        page.goto(dashboard)
+        expect(page.get_by_text("No scores yet")).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_text("mastery ingest FILE...")).to_be_visible()
+    finally:
+        end(process)
+
+
+def test_an_api_that_is_down_is_said_and_tried_again(home, tmp_path, page):
+    from playwright.sync_api import expect
+
+    from mastery.apps.dashboard.server import command
+    from mastery.settings import load_settings
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = str(sock.getsockname()[1])
+    nowhere = {"MASTERY_DASHBOARD__PORT": port, "MASTERY_DASHBOARD__API_URL": "http://127.0.0.1:9"}
+    line = command(load_settings(home=home, environ=nowhere).settings)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    process = subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(WAIT_MS // 200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", int(port))) == 0:
+                    break
+            page.wait_for_timeout(200)
+        page.goto(f"http://127.0.0.1:{port}")
+        expect(page.get_by_text("The API does not answer")).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_text("mastery serve")).to_be_visible()
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        assert "Traceback" not in page.content()
+    finally:
+        process.terminate()
+        process.wait(timeout=60)

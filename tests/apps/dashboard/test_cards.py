@@ -1,0 +1,88 @@
+"""Colours, words and HTML of the dashboard."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+
+from mastery.apps.api.examples import CLASS, HISTORY, STUDENT
+from mastery.apps.dashboard import cards, charts, look
+from mastery.insight import bands
+from mastery.tables import SCORE_SOURCES
+
+TOPIC = STUDENT["topics"][0]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_dashboard_knows_every_band_every_scorer_and_the_thresholds():
+    assert set(look.BANDS) == set(bands.BANDS)
+    assert set(look.SCORERS) == set(SCORE_SOURCES)
+    assert look.THRESHOLDS == bands.THRESHOLDS
+
+
+@pytest.mark.parametrize("name", list(look.BANDS))
+def test_the_ink_on_a_band_can_be_read_and_its_line_can_be_seen(name):
+    band = look.BANDS[name]
+    assert contrast(band.fill, band.ink) >= 4.5
+    assert contrast(band.line, "#ffffff") >= 2.9
+
+
+def test_neighbouring_bands_differ_in_lightness_or_in_side():
+    order = ("needs_help", "developing", "proficient", "mastered")
+    light = [luminance(look.BANDS[name].fill) for name in order]
+    assert light[0] < light[1]
+    assert light[3] < light[2]
+
+
+def test_a_text_from_outside_is_never_markup():
+    topic = deepcopy(TOPIC)
+    attack = "<script>alert(1)</script>"
+    topic["title"] = topic["explanation"]["summary"] = attack
+    topic["weaknesses"] = [{"name": attack, "text": '"><b>', "value": {}}]
+    shown = cards.topic(topic)
+    assert "<script>" not in shown
+    assert '"><b>' not in shown
+    assert "&lt;script&gt;" in shown
+
+
+def test_a_topic_without_enough_evidence_shows_no_score():
+    shown = cards.topic(TOPIC | {"band": "not_enough_evidence"})
+    assert ">–" in shown
+    assert "Too little evidence" in shown
+    assert ">24" in cards.topic(TOPIC)
+
+
+def test_a_score_is_rounded_down_so_that_it_never_leaves_its_band():
+    assert [cards.hundredths(x) for x in (0.0, 0.29, 0.2999, 0.3, 0.599, 0.57, 1.0)] == "0 29 29 30 59 57 100".split()
+
+
+def test_the_numbers_of_a_class_count_what_is_shown():
+    shown = cards.class_tiles(CLASS)
+    assert "<b>30</b>" in shown
+    assert "<b>1 of 1</b>" in shown
+
+
+def test_charts_are_whole_vega_documents():
+    chart = charts.heatmap(CLASS, STUDENT["student_id"], TOPIC["topic_id"]).to_dict()
+    assert [layer["mark"]["type"] for layer in chart["layer"]] == ["rect", "point", "text", "rect"]
+    points = charts.history_chart(HISTORY).to_dict()
+    assert points["layer"][1]["mark"]["type"] == "area"
+
+
+def test_two_topics_of_one_title_are_two_columns():
+    topics = [CLASS["topics"][0], CLASS["topics"][0] | {"topic_id": "other"}]
+    chart = charts.heatmap(CLASS | {"topics": topics}, STUDENT["student_id"], None).to_dict()
+    domain = chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert domain == ["Comparing fractions (frac-compare)", "Comparing fractions (other)"]

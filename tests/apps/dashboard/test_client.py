@@ -1,0 +1,65 @@
+"""What the dashboard makes of the API's answers, against real sockets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from mastery.apps.dashboard.client import ApiDown, Client, Refused
+
+
+@pytest.fixture
+def server():
+    """A server that answers with (status, body), and remembers the paths it was asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            status, body = self.server.answer
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked, server.answer = [], (200, b"{}")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(server):
+    return Client(f"http://127.0.0.1:{server.server_port}/")
+
+
+def test_ids_with_any_letters_reach_the_api_whole(server, client):
+    client.history("a/b", "c d/ü?", "bkt")
+    assert server.asked == ["/mastery/a%2Fb/c%20d%2F%C3%BC%3F/history?scorer=bkt"]
+
+
+def test_a_problem_is_told_in_its_own_words(server, client):
+    server.answer = 404, json.dumps({"status": 404, "title": "Nothing", "detail": "no event of s_1"}).encode()
+    with pytest.raises(Refused, match="no event of s_1") as refused:
+        client.student("s_1", "bkt", None)
+    assert (refused.value.status, refused.value.title) == (404, "Nothing")
+
+
+@pytest.mark.parametrize("answer", [(200, b"<html>"), (200, b"[]"), (502, b"bad gateway")])
+def test_what_is_not_the_api_is_called_so(server, client, answer):
+    server.answer = answer
+    with pytest.raises(ApiDown, match="mastery serve"):
+        client.class_page("bkt")
+
+
+def test_an_api_that_is_down_is_named_by_its_address():
+    client = Client("http://127.0.0.1:9")
+    with pytest.raises(ApiDown, match=r"http://127\.0\.0\.1:9"):
+        client.class_page("bkt")

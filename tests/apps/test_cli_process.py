@@ -1,0 +1,145 @@
+"""The command line as a process: what a shell, a pipe and Ctrl-C see of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAIN = "from mastery.apps.cli import main; main()"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")} | {
+    "PYTHONPATH": str(ROOT / "src"),
+    "COLUMNS": "140",
+}
+
+
+@pytest.fixture
+def mastery(tmp_path):
+    def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", MAIN, *map(str, arguments)]
+        return subprocess.run(line, cwd=tmp_path, env=ENVIRONMENT | variables, capture_output=True, text=True)
+
+    return run
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def test_the_demo_ends_with_0_after_the_class_the_weakest_with_reasons_and_what_to_type_next(mastery, tmp_path):
+    done = mastery("demo", "--data", ROOT / "data" / "sample")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    read, accepted, duplicates, rejected = (
+        int(text.replace(",", ""))
+        for text in next(x for x in done.stdout.splitlines() if x.startswith("all ")).split()[1:]
+    )
+    assert read == accepted + duplicates + rejected == 5_681
+    assert "Class default: 30 students" in done.stdout
+    assert "Who needs help first" in done.stdout
+    assert "answers right" in done.stdout
+    assert "mastery --home .demo show s_" in done.stdout
+    again = mastery("demo", "--data", ROOT / "data" / "sample")
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_demo_leaves_a_home_alone_that_it_did_not_make(mastery, tmp_path):
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "state.db").write_text("precious")
+    done = mastery("--home", "ours", "demo", "--data", ROOT / "data" / "sample")
+    assert done.returncode == 2
+    assert "no demo made" in done.stderr
+    assert (tmp_path / "ours" / "state.db").read_text() == "precious"
+
+
+def test_an_export_without_a_file_goes_into_the_pipe_and_nothing_else_does(mastery, home):
+    done = mastery("--home", home, "export", "student_mastery", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == 3 * 586
+    assert "rows of gold" in done.stderr
+
+
+def test_an_error_ends_with_its_code_and_one_line_on_standard_error(mastery, home, tmp_path):
+    for arguments, code in (
+        (("show", "nobody"), 3),
+        (("show", "S000014", "--scorer", "btk"), 2),
+        (("ingest", tmp_path / "no.csv"), 3),
+        (("ingest",), 2),
+    ):
+        done = mastery("--home", home, *arguments)
+        assert done.returncode == code, done.stderr
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+
+
+def test_no_output_holds_the_key_of_the_pseudonyms(mastery, home):
+    key = (home / "keys" / "pseudonym.key").read_text().strip()
+    for arguments in (("show", "S000014", "--json"), ("config",), ("config", "--json"), ("class-report",)):
+        done = mastery("--home", home, *arguments)
+        assert done.returncode == 0, done.stderr
+        assert key not in done.stdout + done.stderr
+
+
+def test_the_command_line_never_loads_pandas(home):
+    program = (
+        "import sys; sys.argv = ['mastery', '--home', sys.argv[1], 'show', 'S000014', '--json']\n"
+        "from mastery.apps.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'pandas', 'duckdb', 'rich.table', 'polars', 'fastapi'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(home)], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["topics"]
+    assert done.stderr.strip() == "[]"
+
+
+def test_a_server_on_a_taken_port_is_refused_with_the_setting_that_moves_it(mastery, home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = mastery("--home", home, "serve", "--no-dashboard", MASTERY_API__PORT=str(taken.getsockname()[1]))
+    assert done.returncode == 4
+    assert "MASTERY_API__PORT=" in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_serve_answers_until_it_is_interrupted_and_leaves_nobody_behind(home, tmp_path, how):
+    (port,) = free_ports(1)
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "--home", str(home), "serve", "--no-dashboard"],
+        cwd=tmp_path,
+        env=ENVIRONMENT | {"MASTERY_API__PORT": str(port), "PYTHONUNBUFFERED": "1", "MASTERY_LOG_LEVEL": "warning"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        assert process.stdout.readline().split() == ["API", url]
+        with urllib.request.urlopen(f"{url}/mastery/S000014?as_of=latest") as answer:
+            assert json.load(answer)["topics"]
+    finally:
+        process.send_signal(how)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{url}/healthz")
