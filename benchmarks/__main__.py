@@ -18,13 +18,18 @@ from benchmarks.line import LATEST, Line, append
 from benchmarks.machine import cores, machine
 from benchmarks.registry import Benchmark, benchmarks
 from benchmarks.run import Run, Skip, temporary
+from mastery.errors import did_you_mean
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments name; return 0, or 1 when a benchmark could not be run to its end."""
-    chosen = _parser().parse_args(arguments)
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
     known = benchmarks()
     # A log has no width of its own; what is piped is not to be cut at 80.
+    for name in chosen.names:
+        if name not in known:
+            parser.error(f"no benchmark is called {name!r}{did_you_mean(name, list(known))}; --list lists them")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     if chosen.list:
         for one in known.values():
@@ -65,7 +70,7 @@ def run_all(chosen: Sequence[Benchmark], run: Run, results: Path) -> tuple[list[
         except Skip as reason:
             not_run[one.name] = f"left out: {reason}"
             continue
-        except RuntimeError as error:
+        except (RuntimeError, OSError, ValueError) as error:
             not_run[one.name], failed = f"failed: {error}", True
             run.say(not_run[one.name])
             continue
@@ -90,11 +95,11 @@ def run_all(chosen: Sequence[Benchmark], run: Run, results: Path) -> tuple[list[
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *benchmarks()], help="all when left out")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all when left out")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and what each measures")
     parser.add_argument("--scale", type=_share, default=1.0, help="share of the full size, for development")
-    parser.add_argument("--workers", type=int, default=cores(), help="workers of a recompute, threads of DuckDB")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each time is taken; the median counts")
+    parser.add_argument("--workers", type=_count, default=cores(), help="workers of a recompute, threads of DuckDB")
+    parser.add_argument("--rounds", type=_count, default=3, help="how often each time is taken; the median counts")
     parser.add_argument("--here", action="store_true", help="measure within this process, for a profiler")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the simulated homes here, for the next run")
     parser.add_argument("--results", type=Path, default=LATEST, metavar="FILE", help="where lines are appended")
@@ -107,6 +112,13 @@ def _share(text: str) -> float:
     if not 0.0 < share <= 10.0:
         raise argparse.ArgumentTypeError(f"{text}: expected a number above 0, such as 0.01; 1 is the full size")
     return share
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number of at least 1")
+    return count
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def _read_one_student(run: Run) -> Outcome:
 
 def _read_one_student_p99(run: Run) -> Outcome:
     found = _reads(run)
-    note = f"of the same reads; the first of a bucket, which reads the footer, {found.result['first_ms']:.1f} ms"
+    note = f"of the same reads; the first of a bucket, whose footer is not known yet, {found.result['first_ms']:.1f} ms"
     return outcome(found.result["p99_ms"], [found], note=note)
 
 

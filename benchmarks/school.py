@@ -6,6 +6,7 @@ are handed on in memory. A bucket's rows lie in order of arrival, in one file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -50,11 +51,13 @@ class Built:
 
     Attributes:
         newest_us: Time of the newest event, the `as_of` of everything that is computed from it.
+        made_of: Digest of the plan and of the columns of events; where it differs the home is built again.
     """
 
     students: int
     events: int
     newest_us: int
+    made_of: str
 
 
 def plan_of(students: int) -> SchoolPlan:
@@ -103,10 +106,10 @@ def built_in(home: Path) -> Built | None:
 def build(home: Path, students: int, progress: Callable[[str], None] = print) -> Built:
     """Make the home of a school with so many students, unless it is there, and return what it holds."""
     there = built_in(home)
-    if there is not None and there.students == students:
+    plan, scratch = plan_of(students), home / "scratch"
+    if there is not None and there.made_of == made_of(plan):
         return there
     shutil.rmtree(home, ignore_errors=True)
-    plan, scratch = plan_of(students), home / "scratch"
     (home / "keys").mkdir(parents=True)
     key = home / "keys" / "pseudonym.key"
     key.touch(mode=0o600)
@@ -128,10 +131,15 @@ def build(home: Path, students: int, progress: Callable[[str], None] = print) ->
         parts = list(pool.map(lambda bucket: _in_order_of_arrival(arriving, lake, bucket, at), range(BUCKETS)))
     lake.commit(EVENTS, [add for add, _ in parts if add is not None])
     shutil.rmtree(scratch)
-    built = Built(students, events, max(newest for _, newest in parts))
+    built = Built(students, events, max(newest for _, newest in parts), made_of(plan))
     (home / "built.json").write_text(json.dumps(asdict(built)) + "\n")
     os.sync()
     return built
+
+
+def made_of(plan: SchoolPlan) -> str:
+    """Return a digest of what the events of a home hang on, as far as it can be told from outside."""
+    return hashlib.sha256(f"{plan}\n{EVENTS.schema}".encode()).hexdigest()[:16]
 
 
 def copy(home: Path, to: Path, tables: tuple[Table, ...] = (EVENTS, TOPICS, ITEMS)) -> None:

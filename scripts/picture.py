@@ -204,7 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     draw(document).savefig(whole, dpi=160)
     bears.add_text(SCORES, digest(document))
     # A palette: nobody sees the difference, and the file is a quarter as large.
-    Image.open(whole).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(out, pnginfo=bears, optimize=True)
+    Image.open(whole).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(
+        out, pnginfo=bears, optimize=True
+    )
     print(out)
 
 

@@ -25,7 +25,7 @@ def _nobody(_: str) -> None:
 def compact(_: Stopwatch, home: str, to: str, workers: int) -> dict[str, int]:
     """Make a second home of the same events, compacted and recomputed, records and all, unless it is there."""
     done = Path(to) / "compacted.json"
-    if done.exists():
+    if done.exists() and school.built_in(Path(to)) == school.built_in(Path(home)):
         return dict(json.loads(done.read_text()))
     school.copy(Path(home), Path(to))
     lake = school.lake_of(Path(to))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from benchmarks.line import Line, append, newest, read
@@ -107,6 +107,22 @@ def test_the_page_keeps_all_but_the_measured_part(tmp_path):
     assert text.endswith("\nafter\n")
     assert "61.2 M events/s" in text
     assert "yesterday" not in text
+
+
+def test_the_page_explains_every_field_and_every_benchmark():
+    text = docs.PAGE.read_text()
+    missing = [field.name for field in fields(Line) if f"| `{field.name}` |" not in text]
+    assert missing == []
+    for one in benchmarks():
+        stem = "fold_…_history" if one.endswith("_history") else "responses_FILE" if "responses" in one else one
+        assert f"`{stem}`" in text
+
+
+def test_a_name_that_is_none_is_refused_with_the_nearest(capsys):
+    with pytest.raises(SystemExit) as ended:
+        entry.main(["fold_bkd"])
+    assert ended.value.code == 2
+    assert "did you mean 'fold_bkt'" in capsys.readouterr().err
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path):

@@ -57,6 +57,13 @@ def test_a_home_that_is_there_is_not_built_again(home):
     assert sorted((path, path.stat().st_mtime_ns) for path in home.rglob("*")) == before
 
 
+def test_a_home_of_other_events_is_built_again(home, tmp_path):
+    school.copy(home, tmp_path / "old")
+    said = tmp_path / "old" / "built.json"
+    said.write_text(said.read_text().replace(school.built_in(home).made_of, "of old"))
+    assert school.build(tmp_path / "old", STUDENTS, progress=lambda _: None) == school.built_in(home)
+
+
 def test_compacting_a_copy_leaves_the_home_as_it_was(home, tmp_path):
     before = school.lake_of(home).scan(EVENTS)
     school.copy(home, tmp_path / "copy")

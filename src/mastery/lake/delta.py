@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,8 @@ from mastery.lake.student import STUDENT, StudentReader
 from mastery.tables import EVENTS, Table
 
 BUCKET = "bucket"
+
+LOCK = "_one_writer.lock"
 
 WRITERS = 2
 """Threads that encode the files of one append; encoding runs outside Python's lock."""
@@ -132,6 +135,13 @@ class Lake:
         return self._named(bucket, columns, self._reader.read(handle.place, table, paths, student_id, columns))
 
     # Writing
+
+    def one_writer(self) -> AbstractContextManager[None]:
+        """Return a context in which no other process is in the same one: for reading, judging and then writing.
+
+        Two ingests at once would each find an event new. A folder has a lock; on an object store run one at a time.
+        """
+        return self._place.alone(LOCK)
 
     def write_file(self, table: Table, rows: pa.Table, bucket: int | None) -> AddAction:
         """Write one file and return what `commit` needs to add it. Any thread or process may call this."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,18 @@ class Place:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
+
+    @contextmanager
+    def alone(self, relative: str) -> Iterator[None]:
+        """Hold a lock that one process at a time can hold, waiting for it; on an object store there is none to hold."""
+        if not self.is_local:
+            yield
+            return
+        import fcntl
+
+        with Path(self.path(relative)).open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also when the process is killed
+            yield
 
     def delete(self, relative: str) -> None:
         self.filesystem.delete_file(self.path(relative))

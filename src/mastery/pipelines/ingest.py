@@ -80,15 +80,16 @@ def ingest(
     _check_options(tenant, now, timezone)
     planned, notes = plan(files, table, columns_map or {})
     check_units([one.source for one in planned], units or {})
-    run = _Run(planned, lake, pseudonyms, tenant, dict(units or {}), timezone, now)
-    run.check_beginnings()
-    for number, one in enumerate(planned):
-        for ready, done in run.read(number):
-            run.take(number, ready)
-            if progress is not None:
-                progress(one.input.name, done, one.input.size)
-        run.end_file(number)
-    run.land()
+    with lake.one_writer():
+        run = _Run(planned, lake, pseudonyms, tenant, dict(units or {}), timezone, now)
+        run.check_beginnings()
+        for number, one in enumerate(planned):
+            for ready, done in run.read(number):
+                run.take(number, ready)
+                if progress is not None:
+                    progress(one.input.name, done, one.input.size)
+            run.end_file(number)
+        run.land()
     notes += run.notes()
     return IngestReport(run.reports(), tuple(notes))
 

@@ -65,7 +65,8 @@ def test_a_topic_without_enough_evidence_shows_no_score():
 
 
 def test_a_score_is_rounded_down_so_that_it_never_leaves_its_band():
-    assert [cards.hundredths(x) for x in (0.0, 0.29, 0.2999, 0.3, 0.599, 0.57, 1.0)] == "0 29 29 30 59 57 100".split()
+    shares = {0.0: "0", 0.29: "29", 0.2999: "29", 0.3: "30", 0.599: "59", 0.57: "57", 1.0: "100"}
+    assert {share: cards.hundredths(share) for share in shares} == shares
 
 
 def test_the_numbers_of_a_class_count_what_is_shown():

@@ -64,7 +64,7 @@ def heatmap(document: Document, student: str, topic: str | None) -> alt.LayerCha
         ),
     )
     of_chosen = (alt.datum.student_id == student) & (alt.datum.topic_id == (topic or ""))
-    cells = base.mark_rect(cornerRadius=2).encode(
+    cells = base.mark_rect(cornerRadius=2, aria=False).encode(
         color=alt.Color(
             "band:N",
             legend=None,
@@ -73,17 +73,18 @@ def heatmap(document: Document, student: str, topic: str | None) -> alt.LayerCha
         stroke=alt.condition(of_chosen, alt.value(INK), alt.value(None)),
         strokeWidth=alt.condition(of_chosen, alt.value(2), alt.value(0)),
     )
-    unsure = base.mark_point(shape=HATCH, size=110, strokeWidth=0.8, stroke="#b9c0c9", filled=False).transform_filter(
-        alt.datum.band == NO_BAND
-    )
+    unsure = base.mark_point(
+        shape=HATCH, size=110, strokeWidth=0.8, stroke="#b9c0c9", filled=False, aria=False
+    ).transform_filter(alt.datum.band == NO_BAND)
     judged = base.transform_filter(alt.datum.band != NO_BAND)
-    numbers = judged.mark_text(fontSize=10, font=FONT).encode(
+    numbers = judged.mark_text(aria=False, fontSize=10, font=FONT).encode(
         text="score:N",
         color=alt.Color(
             "band:N", legend=None, scale=alt.Scale(domain=list(BANDS), range=[band.ink for band in BANDS.values()])
         ),
     )
-    # Clicks meet the topmost mark alone, so one that nobody sees lies over the whole cell.
+    # A click meets the topmost mark alone, and a page that is read aloud should say each cell once: so one mark that
+    # nobody sees lies over each whole cell, and speaks for it.
     targets = (
         base.mark_rect(opacity=0.01, cursor="pointer")
         .encode(
