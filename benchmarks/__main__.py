@@ -12,11 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import docs, table
+from benchmarks.benchmark import Benchmark
 from benchmarks.child import here
 from benchmarks.child import run as run_apart
 from benchmarks.line import LATEST, Line, append
 from benchmarks.machine import cores, machine
-from benchmarks.registry import Benchmark, benchmarks
+from benchmarks.registry import benchmarks
 from benchmarks.run import Run, Skip, temporary
 from mastery.errors import did_you_mean
 

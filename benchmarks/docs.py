@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmarks.benchmark import Benchmark
 from benchmarks.line import LATEST, ROOT, newest, read
-from benchmarks.registry import Benchmark
 from benchmarks.table import markdown
 
 PAGE = ROOT / "docs" / "benchmarks.md"

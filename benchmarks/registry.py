@@ -6,15 +6,13 @@ Adding one: a function of (watch, …) in `parts/`, one that makes an `Outcome` 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from benchmarks import school
+from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.child import Measured
-from benchmarks.line import ROOT, Line
+from benchmarks.line import ROOT
 from benchmarks.parts import command, dedupe, duck, fold, ingest, recompute, records, student
 from benchmarks.run import Outcome, Run, Skip, median, outcome
 
@@ -26,39 +24,6 @@ INCOMING = 1_000_000
 READS = 500
 FOLDED_STUDENTS = 12_500
 """Four batches of a bucket's size: 64 buckets of 200,000 students hold 3,125 each."""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What the project asks of one number of a line."""
-
-    field: Literal["value", "ratio", "peak_mb"]
-    sign: Literal["≤", "≥"]
-    limit: float
-
-    def holds(self, line: Line) -> bool | None:
-        """Tell whether a line keeps the bar; None where the line has no such number."""
-        found = getattr(line, self.field)
-        if found is None:
-            return None
-        return bool(found <= self.limit) if self.sign == "≤" else bool(found >= self.limit)
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """One line of the table.
-
-    Attributes:
-        doc: What is measured, in a sentence without a full stop.
-        against: What the ratio compares with; None where there is no ratio.
-    """
-
-    name: str
-    unit: str
-    doc: str
-    measure: Callable[[Run], Outcome]
-    against: str | None = None
-    bars: tuple[Bar, ...] = ()
 
 
 def benchmarks(data: Path = DATA) -> dict[str, Benchmark]:

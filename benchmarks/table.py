@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.line import Line
-from benchmarks.registry import Bar, Benchmark
 
 SHORT = ((1e6, 1e6, "M"), (1e4, 1e3, "k"))
 """From where on a number is shortened, what it is then counted in, and that unit's letter."""

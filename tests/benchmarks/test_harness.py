@@ -6,9 +6,10 @@ import json
 from dataclasses import fields, replace
 
 import pytest
+from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.line import Line, append, newest, read
 from benchmarks.machine import machine
-from benchmarks.registry import Bar, Benchmark, benchmarks
+from benchmarks.registry import benchmarks
 from benchmarks.run import Outcome, Run, Skip
 from benchmarks.table import asked, markdown, number
 
