@@ -140,14 +140,12 @@ def test_the_last_point_of_history_is_what_is_read_at_the_end_of_that_day(scorer
 
 
 @every_scorer
-@given(events=histories(), seed=seeds, data=st.data())
+@given(events=histories(regrades=False), seed=seeds, data=st.data())  # a later regrade rewrites the past
 def test_the_past_reads_the_same_whether_from_history_or_by_an_earlier_as_of(scorer, events, seed, data):
     now = fold_all(scorer, table(events), seed, end_of(events) + 10_000 * DAY)
     assume(now.history)
     student, topic, day = data.draw(st.sampled_from(sorted(now.history)))
     kept = [e for e in events if e.at_us < (day + 1) * DAY]
-    gone = {e.replaces for e in events if e.replaces is not None}
-    assume(not any(e.number in gone for e in kept))  # a later regrade rewrites the past
     then = fold_all(scorer, table(kept), seed, (day + 1) * DAY)
     assert now.history[student, topic, day] == then.readings[student, topic][:24]
 

@@ -45,6 +45,9 @@ class Batch:
         day_ptr: int64[D + 1]. Rows of a student-day.
         cell_ptr: int64[D + 1]. Cells of a student-day.
         cell_slot: int32[H].
+        cell_day: int32[H]. Days since 1970 UTC.
+        slot_row_ptr, slot_rows: int64[P + 1], int32[n]. Rows of slot p, in time order, are
+            slot_rows[slot_row_ptr[p]:slot_row_ptr[p + 1]]: for scorers that fold slot by slot, in registers.
         cell: int32[n]. Cell of each row; negative for a teacher's feedback, which is no activity.
     """
 
@@ -73,17 +76,15 @@ class Batch:
     day_ptr: Int64s
     cell_ptr: Int64s
     cell_slot: Int32s
+    cell_day: Int32s
     cell: Int32s
+    slot_row_ptr: Int64s
+    slot_rows: Int32s
 
     @property
     def slot_student(self) -> Int32s:
         """int32[P]. Student of each slot."""
         return np.repeat(np.arange(len(self.students), dtype=np.int32), np.diff(self.slot_ptr))
-
-    @property
-    def cell_day(self) -> Int32s:
-        """int32[H]. Day of each cell."""
-        return np.repeat(self.day, np.diff(self.cell_ptr))
 
 
 def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None) -> Batch:
@@ -99,6 +100,7 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
     slot_ptr, slot_topic, slot, student_day_ptr, day, day_ptr, cell_ptr, cell_slot, cell = _group(
         student_ptr, topic, at_us, columns.kind[order], len(columns.topics), known_ptr, known_topic
     )
+    slot_row_ptr, slot_rows = _by_slot(slot, slot_topic.size)
     scored_topics = np.array([name != UNASSIGNED for _, name in columns.topics], bool)
     y, weight, opportunity = observe_rows(
         order,
@@ -136,8 +138,27 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         day_ptr=day_ptr,
         cell_ptr=cell_ptr,
         cell_slot=cell_slot,
+        cell_day=np.repeat(day, np.diff(cell_ptr)),
         cell=cell,
+        slot_row_ptr=slot_row_ptr,
+        slot_rows=slot_rows,
     )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _by_slot(slot: Int32s, slots: int) -> tuple[Int64s, Int32s]:
+    ptr = np.zeros(slots + 1, np.int64)
+    for i in range(slot.size):
+        ptr[slot[i] + 1] += 1
+    for p in range(slots):
+        ptr[p + 1] += ptr[p]
+    fill = ptr[:-1].copy()
+    rows = np.empty(slot.size, np.int32)
+    for i in range(slot.size):
+        p = slot[i]
+        rows[fill[p]] = i
+        fill[p] += 1
+    return ptr, rows
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -38,7 +38,6 @@ STATE = (
     "from_assignments",
     "forgot",  # product of the factors of forgetting since it was last moved into …
     "log_forgot",
-    "limited",
     "log_limited",
 )
 (
@@ -51,7 +50,6 @@ STATE = (
     ASSIGNED,
     FORGOT,
     LOG_FORGOT,
-    LIMITED,
     LOG_LIMITED,
 ) = range(len(STATE))
 
@@ -76,8 +74,8 @@ LOWEST, HIGHEST = 1e-6, 1e6
 PRIOR_WEIGHT = 2.0
 """The prior counts as this many answers in the interval."""
 
-FULL, EMPTY = 1e100, 1e-100
-"""A running product outside of these is moved into its log: 300 steps could overflow it otherwise."""
+EMPTY = 1e-100
+"""A running product below this is moved into its log, before it can underflow."""
 
 BOOK_RIGHT = np.array([RIGHT, PRACTISED, ASSIGNED, RIGHT, RIGHT, RIGHT])
 BOOK_WRONG = np.array([WRONG, PRACTISED, ASSIGNED, WRONG, WRONG, WRONG])
@@ -134,63 +132,57 @@ def score(odds: float, weight: float, kept: float) -> tuple[float, float, float]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fold(
-    day: Int32s,
-    day_ptr: Int64s,
-    cell_ptr: Int64s,
-    cell_slot: Int32s,
-    slot: Int32s,
+    slot_row_ptr: Int64s,
+    slot_rows: Int32s,
     slot_topic: Int32s,
     at_us: Int64s,
     kind: Int8s,
     y: Floats,
     weight: Floats,
     opportunity: Floats,
+    cell: Int32s,
+    cell_day: Int32s,
     params: Floats,
     state: Floats,
     history: Floats,
     as_of_us: int,
 ) -> None:
     given = constants(params)
-    d = 0
-    for i in range(slot.size):
-        p, what = slot[i], kind[i]
-        t = slot_topic[p]
-        if what != FEEDBACK:  # a video watched to 0 % starts the clock too, or watching 1 % could lower a score
-            odds, n, success = state[p, ODDS], weight[i], y[i]
-            kept = kept_at(at_us[i] - state[p, LAST], given[t, RATE])
-            for_right, for_wrong = n * success * given[t, LOG_RIGHT], n * (1.0 - success) * given[t, LOG_WRONG]
+    emit = history.shape[1] > 0
+    for p in range(slot_row_ptr.size - 1):
+        start, stop, t = slot_row_ptr[p], slot_row_ptr[p + 1], slot_topic[p]
+        log_right, log_wrong, rate = given[t, LOG_RIGHT], given[t, LOG_WRONG], given[t, RATE]
+        odds, fading, last, forgot = state[p, ODDS], state[p, WEIGHT], state[p, LAST], state[p, FORGOT]
+        for k in range(start, stop):
+            i = slot_rows[k]
+            what, n, success = kind[i], weight[i], y[i]
+            if what == FEEDBACK:
+                continue
+            # A video watched to 0 % starts the clock too, or watching 1 % of it could lower a score.
+            kept = kept_at(at_us[i] - last, rate)
+            for_right, for_wrong = n * success * log_right, n * (1.0 - success) * log_wrong
             eighths = int(n * EIGHTHS)
             if n <= 1.0 and eighths == n * EIGHTHS and n * success * (1.0 - success) == 0.0:
                 answer = given[t, RATIOS + 2 * eighths + int(success)]
             else:
                 answer = math.exp(for_right + for_wrong)
-            after = step(odds, kept, answer, params[t, LEARN + what] * opportunity[i])
-            state[p, LAST] = at_us[i]
-            state[p, WEIGHT] = state[p, WEIGHT] * kept + n
+            last, fading = at_us[i], fading * kept + n
+            forgot *= forget(odds, kept)
+            odds = step(odds, kept, answer, params[t, LEARN + what] * opportunity[i])
             state[p, BOOK_RIGHT[what]] += for_right
             state[p, BOOK_WRONG[what]] += for_wrong
-            forgot = state[p, FORGOT] * forget(odds, kept)
             if forgot < EMPTY:
                 state[p, LOG_FORGOT] += math.log(forgot)
                 forgot = 1.0
-            state[p, FORGOT] = forgot
-            if not LOWEST <= after <= HIGHEST:
-                bound = min(HIGHEST, max(LOWEST, after))
-                limited = state[p, LIMITED] * (bound / after)
-                if not EMPTY < limited < FULL:
-                    state[p, LOG_LIMITED] += math.log(limited)
-                    limited = 1.0
-                state[p, LIMITED] = limited
-                after = bound
-            state[p, ODDS] = after
-        if i + 1 == day_ptr[d + 1]:
-            if history.shape[1]:
-                at = min((day[d] + 1) * DAY_US, as_of_us)
-                for c in range(cell_ptr[d], cell_ptr[d + 1]):
-                    p = cell_slot[c]
-                    kept = kept_at(at - state[p, LAST], given[slot_topic[p], RATE])
-                    history[0, c], history[1, c], history[2, c] = score(state[p, ODDS], state[p, WEIGHT], kept)
-            d += 1
+            if not LOWEST <= odds <= HIGHEST:
+                bound = min(HIGHEST, max(LOWEST, odds))
+                state[p, LOG_LIMITED] += math.log(bound / odds)
+                odds = bound
+            if emit and (k + 1 == stop or cell[slot_rows[k + 1]] != cell[i]):
+                c = cell[i]
+                kept = kept_at(min((cell_day[c] + 1) * DAY_US, as_of_us) - last, rate)
+                history[0, c], history[1, c], history[2, c] = score(odds, fading, kept)
+        state[p, ODDS], state[p, WEIGHT], state[p, LAST], state[p, FORGOT] = odds, fading, last, forgot
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -211,7 +203,7 @@ def _read(
         parts[p, 0] = math.log(params[t, INIT] / (1.0 - params[t, INIT]))
         parts[p, 1], parts[p, 2] = state[p, RIGHT], state[p, WRONG]
         parts[p, 3], parts[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
-        parts[p, 6] = state[p, LOG_LIMITED] + math.log(state[p, LIMITED])
+        parts[p, 6] = state[p, LOG_LIMITED]
         forgot = state[p, LOG_FORGOT] + math.log(state[p, FORGOT])
         parts[p, 7] = forgot + math.log(forget(state[p, ODDS], kept))
         # What is in the odds and was put there by nothing else. Kept apart it would cost the fold a fifth more.
@@ -225,7 +217,7 @@ def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
     initial = params[slot_topic, INIT]
     state[:, ODDS] = initial / (1.0 - initial)
     state[:, LAST] = np.nan
-    state[:, [FORGOT, LIMITED]] = 1.0
+    state[:, FORGOT] = 1.0
     return state
 
 
@@ -238,9 +230,22 @@ def fold_rows(
     batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
 ) -> None:
     """See Scorer.fold_rows."""
-    _fold(batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot, batch.slot_topic, batch.at_us,
-          batch.kind, batch.y, batch.weight, batch.opportunity, model.params, slot_state, history,
-          as_of_us)  # fmt: skip
+    _fold(
+        batch.slot_row_ptr,
+        batch.slot_rows,
+        batch.slot_topic,
+        batch.at_us,
+        batch.kind,
+        batch.y,
+        batch.weight,
+        batch.opportunity,
+        batch.cell,
+        batch.cell_day,
+        model.params,
+        slot_state,
+        history,
+        as_of_us,
+    )
 
 
 def read_slots(

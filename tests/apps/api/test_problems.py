@@ -57,5 +57,6 @@ def test_what_nobody_foresaw_is_a_500_without_internals(client, reader, error):
     answer = client.get("/mastery/S000001")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
     assert "torn" not in answer.text
     assert "Traceback" not in answer.text

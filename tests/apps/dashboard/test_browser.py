@@ -120,8 +120,8 @@ def test_a_teacher_sees_the_class_a_student_with_reasons_and_their_history(home,
         cell = page.locator("[aria-label*='Equivalent fractions'][aria-label*='Graded']").last
         student = re.search(r"s_[0-9a-f]{8}", cell.get_attribute("aria-label")).group()
         cell.click()
-        expect(page.locator("[data-testid=stSelectbox]").filter(has_text=student)).to_be_visible()
-        expect(page.locator("[data-testid=stSelectbox]").filter(has_text="Equivalent fractions")).to_be_visible()
+        expect(page.get_by_role("combobox", name="Student")).to_have_value(student)
+        expect(page.get_by_role("combobox", name="Score over time")).to_have_value("Equivalent fractions")
         expect(page.locator(CHARTS).nth(1).locator("[aria-label*='Graded answers so far']").first).to_be_visible()
 
         if os.environ.get("SCREENSHOT"):

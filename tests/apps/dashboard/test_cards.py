@@ -78,8 +78,17 @@ def test_the_numbers_of_a_class_count_what_is_shown():
 def test_charts_are_whole_vega_documents():
     chart = charts.heatmap(CLASS, STUDENT["student_id"], TOPIC["topic_id"]).to_dict()
     assert [layer["mark"]["type"] for layer in chart["layer"]] == ["rect", "point", "text", "rect"]
-    points = charts.history_chart(HISTORY).to_dict()
-    assert points["layer"][1]["mark"]["type"] == "area"
+    points = charts.history_chart(HISTORY, TOPIC, STUDENT["as_of"]).to_dict()
+    assert [layer["mark"]["type"] for layer in points["layer"]] == ["rule", *2 * ["area", "line", "point"]]
+
+
+def test_a_history_leads_on_from_its_last_day_to_the_score_of_today():
+    def dashed(as_of):
+        layers = charts.history_chart(HISTORY, TOPIC, as_of).to_dict()["layer"]
+        return [point["shown"] for point in layers[5]["data"]["values"]]
+
+    assert dashed("2026-04-11T15:02:11Z") == ["20 March 2026", "11 April 2026"]
+    assert dashed("2026-03-20T23:00:00Z") == []
 
 
 def test_two_topics_of_one_title_are_two_columns():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +66,16 @@ def test_an_api_that_is_down_is_named_by_its_address():
     client = Client("http://127.0.0.1:9")
     with pytest.raises(ApiDown, match=r"http://127\.0\.0\.1:9"):
         client.class_page("bkt")
+
+
+def test_the_dashboard_loads_nothing_that_opens_a_store():
+    program = (
+        "import sys; import mastery.apps.dashboard.page, mastery.apps.dashboard.server\n"
+        "ours = ('pipelines', 'lake', 'state', 'directory', 'scorers', 'features', 'events')\n"
+        "print([name for name in ours if 'mastery.' + name in sys.modules], 'deltalake' in sys.modules)"
+    )
+    source = str(Path(__file__).parents[3] / "src")
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[] False"

@@ -72,7 +72,10 @@ STUDENT: dict[str, Any] = {
         {
             "level": "chapter",
             "name": "Fractions",
+            "parents": ["Mathematics grade 6", "Mathematics"],
             "mastery_score": 0.41,
+            "lower": 0.29,
+            "upper": 0.55,
             "band": "developing",
             "evidence_count": 61,
             "topics": 4,

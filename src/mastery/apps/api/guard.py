@@ -12,10 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mastery.apps.api.problems import problem
-
-PRIVATE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-"""Headers of every answer: what is said of a child is not for caches."""
+from mastery.apps.api.problems import PRIVATE, problem
 
 
 class LoopbackOnly:

@@ -17,6 +17,10 @@ MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:mastery:problem:"
 
 
+PRIVATE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+"""Headers of every answer: what is said of a child is not for caches."""
+
+
 class InvalidPart(BaseModel):
     """One part of a request that cannot be used."""
 
@@ -51,7 +55,9 @@ def problem(request: Request, status: int, kind: str, title: str, detail: str, *
         instance=request.url.path,
         errors=more.get("errors"),
     )
-    return ProblemResponse(document.model_dump(exclude_none=True), status, more.get("headers"))
+    # Here and not in the middleware alone: an answer to what nobody foresaw is made outside of it.
+    headers = PRIVATE | (more.get("headers") or {})
+    return ProblemResponse(document.model_dump(exclude_none=True), status, headers)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

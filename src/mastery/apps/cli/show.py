@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 UNSURE = "not_enough_evidence"
-LEVELS = ("course", "subject", "chapter")
 NAMED = 4
 """So many topics are named after a tag."""
 
@@ -59,9 +58,10 @@ def show_student(document: StudentDocument, *, in_full: bool, most: int | None =
             "bright_black",
         )
     )
-    _topics(out, document.topics[:most])
+    # Those that nobody can judge yet come last, whatever their number: they are no reason to worry.
+    _topics(out, sorted(document.topics, key=lambda topic: topic.band == UNSURE)[:most])
     if most is not None and len(document.topics) > most:
-        out.print(Text(f"… and {len(document.topics) - most} topics with higher scores", "bright_black"))
+        out.print(Text(f"… and {len(document.topics) - most} more topics", "bright_black"))
     if in_full:
         for topic in document.topics:
             _in_full(out, topic)
@@ -156,14 +156,20 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
 def _rollups(out: Console, document: StudentDocument) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import band, hundredths, plain_table, printable
+    from mastery.apps.cli.console import band, hundredths, interval_bar, plain_table, printable
 
     if not document.rollups:
         return
     out.print()
-    table = plain_table("unit", "", "score", "band", "topics", "graded", right=("score", "topics", "graded"))
-    for one in sorted(document.rollups, key=lambda one: LEVELS.index(one.level)):
-        score = "–" if one.mastery_score is None else hundredths(one.mastery_score)
+    numbers = ("score", "topics", "graded")
+    table = plain_table("course, subject, chapter", "score", "0 to 100, 90 % sure", "band", *numbers[1:], right=numbers)
+    for one in sorted(document.rollups, key=lambda one: (*one.parents, one.name)):
+        name_of_unit = Text("  " * len(one.parents) + printable(one.name))
         topics = f"{one.topics} of {one.topics_known}"
-        table.add_row(one.level, Text(printable(one.name)), score, band(one.band), topics, str(one.evidence_count))
+        if one.mastery_score is None or one.lower is None or one.upper is None:
+            table.add_row(name_of_unit, "–", "", band(one.band), topics, str(one.evidence_count))
+            continue
+        bar = interval_bar(one.mastery_score, one.lower, one.upper, one.band)
+        score = hundredths(one.mastery_score)
+        table.add_row(name_of_unit, score, bar, band(one.band), topics, str(one.evidence_count))
     out.print(table)

@@ -107,60 +107,65 @@ def heatmap(document: Document, student: str, topic: str | None) -> alt.LayerCha
     return _styled(chart)
 
 
-def history_chart(document: Document) -> alt.LayerChart:
-    """Return the score at the end of each active day with its 90 % interval, over the bands' thresholds."""
-    points = [
-        {
-            "day": _day_number(point["day"]),
-            "shown": day(point["day"]),
-            "score": 100 * point["mastery_score"],
-            "lower": 100 * point["lower"],
-            "upper": 100 * point["upper"],
-            "text": f"{hundredths(point['mastery_score'])} "
-            f"({hundredths(point['lower'])} to {hundredths(point['upper'])})",
-            "evidence": point["evidence_count"],
-        }
-        for point in document["points"]
-    ]
-    base = alt.Chart(alt.Data(values=points)).encode(
-        x=alt.X(
-            # Days by number, not as times: a browser west of Greenwich would show the day before.
-            "day:Q",
-            scale=alt.Scale(zero=False, nice=False, padding=8),
-            axis=alt.Axis(
-                title=None,
-                values=_marked([point["day"] for point in points]),
-                labelExpr="utcFormat(datum.value * 86400000, '%-d %b')",
-                grid=False,
-                domainColor=LINE,
-            ),
-        )
-    )
+def history_chart(document: Document, topic: Document, as_of: str) -> alt.LayerChart:
+    """Return the score at the end of each active day with its 90 % interval, over the bands' thresholds.
+
+    A dashed line leads on to `topic`, the score at `as_of`: what has faded since.
+    """
+    points = [_point(one["day"], one) for one in document["points"]]
+    now = _point(as_of[:10], topic)
+    faded = [points[-1], now] if now["day"] > points[-1]["day"] else []
     thresholds = [0, *(100 * at for at in THRESHOLDS), 100]
 
     def height(field: str) -> alt.Y:
         axis = alt.Axis(title=None, values=thresholds, grid=False, labelOverlap=False)
         return alt.Y(field, scale=alt.Scale(domain=[0, 100]), axis=axis)
 
-    interval = base.mark_area(color=ACCENT, opacity=0.16, interpolate="linear").encode(
-        y=height("lower:Q"),
-        y2="upper:Q",
-    )
-    line = base.mark_line(color=ACCENT, strokeWidth=2).encode(y=height("score:Q"))
-    dots = base.mark_point(color=ACCENT, filled=True, size=38, opacity=1).encode(
-        y=height("score:Q"),
-        tooltip=[
+    def chart(rows: list[Document]) -> alt.Chart:
+        # Days by number, not as times: a browser west of Greenwich would show the day before.
+        axis = alt.Axis(
+            title=None,
+            values=_marked([point["day"] for point in [*points, *faded[1:]]]),
+            labelExpr="utcFormat(datum.value * 86400000, '%-d %b')",
+            grid=False,
+            domainColor=LINE,
+        )
+        x = alt.X("day:Q", scale=alt.Scale(zero=False, nice=False, padding=8), axis=axis)
+        tooltip = [
             alt.Tooltip("shown:N", title="Day"),
             alt.Tooltip("text:N", title="Score"),
             alt.Tooltip("evidence:Q", title="Graded answers so far"),
-        ],
-    )
+        ]
+        return alt.Chart(alt.Data(values=rows)).encode(x=x, tooltip=tooltip)
+
     limits = (
         alt.Chart(alt.Data(values=[{"at": 100 * at} for at in THRESHOLDS]))
         .mark_rule(color="#c9ced5", strokeDash=[3, 3])
         .encode(y=height("at:Q"))
     )
-    return _styled(alt.layer(limits, interval, line, dots).properties(height=190))
+    dots = {"color": ACCENT, "size": 38, "opacity": 1}
+    layers = [limits]
+    for rows, dash, fill in ((points, [1, 0], ACCENT), (faded, [4, 3], "#ffffff")):
+        layers += [
+            chart(rows).mark_area(color=ACCENT, opacity=0.16, aria=False).encode(y=height("lower:Q"), y2="upper:Q"),
+            chart(rows).mark_line(color=ACCENT, strokeWidth=2, strokeDash=dash, aria=False).encode(y=height("score:Q")),
+            chart(rows[-1:] if rows is faded else rows)
+            .mark_point(**dots, filled=False, fill=fill)
+            .encode(y=height("score:Q")),
+        ]
+    return _styled(alt.layer(*layers).properties(height=190))
+
+
+def _point(at: str, score: Document) -> Document:
+    return {
+        "day": _day_number(at),
+        "shown": day(at),
+        "score": 100 * score["mastery_score"],
+        "lower": 100 * score["lower"],
+        "upper": 100 * score["upper"],
+        "text": f"{hundredths(score['mastery_score'])} ({hundredths(score['lower'])} to {hundredths(score['upper'])})",
+        "evidence": score["evidence_count"],
+    }
 
 
 def _day_number(text: str) -> int:

@@ -111,7 +111,9 @@ def _student_column(client: Client, document: Document, scorer: str) -> None:
         return
     st.html(_heading(student))
     with st.container(height=TOPICS_HEIGHT, border=True):
-        st.html("".join(cards.topic(topic) for topic in student["topics"]))
+        # Those that nobody can judge yet come last, whatever their number: they are no reason to worry.
+        judged_first = sorted(student["topics"], key=lambda topic: topic["band"] == cards.NO_BAND)
+        st.html("".join(cards.topic(topic) for topic in judged_first))
     _history(client, student, scorer)
     for note in student["notes"]:
         st.caption(note)
@@ -130,13 +132,19 @@ def _history(client: Client, student: Document, scorer: str) -> None:
     titles = {topic["topic_id"]: topic["title"] or topic["topic_id"] for topic in student["topics"]}
     if st.session_state.get("topic") not in titles:
         st.session_state["topic"] = _most_telling(student["topics"])
-    st.selectbox("Score over time, with its 90 % interval", list(titles), format_func=titles.__getitem__, key="topic")
+    st.selectbox(
+        "Score over time, with its 90 % interval; dashed: since the last activity",
+        list(titles),
+        format_func=titles.__getitem__,
+        key="topic",
+    )
     try:
         history = _points(client, student["student_id"], st.session_state["topic"], scorer)
     except Refused as error:
         st.caption(str(error))
         return
-    st.altair_chart(charts.history_chart(history), theme=None, width="stretch", key="history")
+    topic = next(one for one in student["topics"] if one["topic_id"] == st.session_state["topic"])
+    st.altair_chart(charts.history_chart(history, topic, student["as_of"]), theme=None, width="stretch", key="history")
 
 
 def _most_telling(topics: list[Document]) -> str:
