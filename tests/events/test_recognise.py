@@ -57,3 +57,11 @@ def test_every_column_says_what_it_is():
         assert all(column.doc for column in source.columns)
         assert source.outcome is None or source.outcome in names
         assert set(source.own_id) <= set(names) or source.metadata
+
+
+def test_a_quiz_file_that_names_its_students_otherwise_is_refused_and_never_taken_for_items():
+    with pytest.raises(BadInput, match="student_id"):
+        recognise(["pupil", "question_id", "topic_id", "is_correct", "timestamp"])
+    with pytest.raises(BadInput, match="student_id"):
+        recognise(["pupil", "question_id", "topic_id", "is_correct"])
+    assert recognise(["question_id", "topic_id", "difficulty"]) == "items"

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mastery.errors import BadInput, Conflict, NotFound
+from mastery.errors import BadInput, NotFound
 from mastery.features.columns import READ
 from mastery.pipelines.fold import fold_events
-from mastery.pipelines.learner_state import record_of, standing_from
+from mastery.pipelines.learner_state import is_current, record_of, standing_from
 from mastery.pipelines.standing import standing_of
 from mastery.scorers import SCORERS
 from mastery.tables import EVENTS, GOLD
@@ -157,13 +157,21 @@ def test_the_weakest_have_enough_evidence_and_a_reason(school):
     assert all(row.evidence_count >= 3 and row.reason for row in weakest)
 
 
-def test_a_record_of_another_shape_is_refused_with_a_way_out(school):
-    who = student(3)
-    model_set = school.reader.metadata().model_set
-    events = school.lake.read_student(EVENTS, who, [*READ, "body_hash"])
-    record = record_of(events, fold_events(events, model_set, school.newest_us(), history=False))
-    with pytest.raises(Conflict, match="mastery recompute"):
-        standing_from(replace(record, slot_states={}), model_set)
+def test_a_record_of_another_version_is_folded_again_and_put_right(tmp_path):
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(SAMPLE)
+    deployment.recompute(active_days=400)
+    who, now = student(3), deployment.newest_us()
+    model = deployment.reader.metadata().model_set.version
+    expected = deployment.reader.student(who, tenant="default", as_of_us=now)
+    record = deployment.state.get(who, model)
+    for states in (
+        {name: state for name, state in record.slot_states.items() if name != "bkt"},
+        {name: state[:, 1:] for name, state in record.slot_states.items()},
+    ):
+        deployment.state.put(replace(record, slot_states=states), deployment.state.version(who, model))
+        assert deployment.reader.student(who, tenant="default", as_of_us=now) == expected
+        assert is_current(deployment.state.get(who, model))
 
 
 def test_two_schools_with_the_same_ids_never_meet(tmp_path):

@@ -9,6 +9,10 @@ from mastery.events.registry import SOURCES
 from mastery.events.source import STUDENT, Source
 
 
+HAPPENED = frozenset({STUDENT.name, "timestamp", "is_correct", "score", "score_pct"})
+"""Columns of things that happened to somebody. Metadata has none of them."""
+
+
 def source_named(name: str) -> Source:
     """Return the source table of this name, or raise BadInput with the nearest one."""
     if name not in SOURCES:
@@ -32,8 +36,10 @@ def recognise(columns: Sequence[str]) -> str:
             name; callers add it.
     """
     have = frozenset(columns)
-    # answers name questions and topics too: a file about students is never metadata
-    possible = {name: source for name, source in SOURCES.items() if not (source.metadata and STUDENT.name in have)}
+    # Answers name questions and topics too: a file about students, or of moments, is never metadata. Without this a
+    # quiz file that calls its students "pupil" was taken for items, and its answers were lost without a word.
+    dated = bool(have & HAPPENED)
+    possible = {name: source for name, source in SOURCES.items() if not (source.metadata and dated)}
     fits = {name: marks(source) for name, source in possible.items() if marks(source) <= have}
     best = [name for name, asked in fits.items() if not any(asked < other for other in fits.values())]
     if len(best) == 1:

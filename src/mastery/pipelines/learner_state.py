@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Int64s
-from mastery.errors import Conflict
 from mastery.features.batch import DAY_US
 from mastery.features.recent import recent_rows
 from mastery.pipelines.fold import Folded
@@ -90,19 +89,19 @@ def record_of(events: pa.Table, folded: Folded, student: int = 0) -> Record:
     )
 
 
-def standing_from(record: Record, model_set: ModelSet) -> Standing:
-    """Return where the student of a record stands.
-
-    Raises:
-        Conflict: the record lacks a scorer's state, or has one of another shape.
-    """
+def is_current(record: Record) -> bool:
+    """Tell whether the record holds the state of every scorer, in the columns this version keeps."""
     for name, scorer in SCORERS.items():
         slot, student = record.slot_states.get(name), record.student_states.get(name)
-        if slot is None or student is None or slot.shape[1] != len(scorer.slot_state):
-            raise Conflict(
-                f"the stored record of {record.student_id} has no state of scorer {name!r} as this version keeps it; "
-                "run 'mastery recompute'"
-            )
+        if slot is None or student is None:
+            return False
+        if slot.shape[1] != len(scorer.slot_state) or student.shape[0] != len(scorer.student_state):
+            return False
+    return True
+
+
+def standing_from(record: Record, model_set: ModelSet) -> Standing:
+    """Return where the student of a current record stands."""
     slots = len(record.topics)
     return Standing(
         student_id=record.student_id,

@@ -37,7 +37,7 @@ from mastery.pipelines.documents import (
     TopicDocument,
 )
 from mastery.pipelines.fold import fold_events
-from mastery.pipelines.learner_state import record_of, standing_from
+from mastery.pipelines.learner_state import is_current, record_of, standing_from
 from mastery.pipelines.models import current_model_set
 from mastery.pipelines.moments import moment
 from mastery.pipelines.reconcile import catch_up
@@ -220,7 +220,7 @@ class Reader:
     def _standing(self, student_id: str, tenant: str, as_of_us: int, model_set: ModelSet) -> Standing:
         catch_up(self._lake, self._state)
         record = self._state.get(student_id, model_set.version)
-        if record is not None and as_of_us >= record.last_event_us:
+        if record is not None and is_current(record) and as_of_us >= record.last_event_us:
             return standing_from(record, model_set)
         expected = self._state.version(student_id, model_set.version)
         events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])
