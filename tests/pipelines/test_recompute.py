@@ -14,6 +14,7 @@ from mastery.errors import Conflict
 from mastery.features.columns import READ
 from mastery.pipelines.fold import fold_events
 from mastery.pipelines.publish import gold_rows, history_rows
+from mastery.pipelines.recompute import parts, recompute
 from mastery.scorers import SCORERS
 from mastery.tables import EVENTS, FEATURES, GOLD, HISTORY, LEDGER, LEDGER_COUNTS, MODEL_PARAMS, UNASSIGNED
 from school import NOW_US, SAMPLE, Deployment
@@ -117,6 +118,19 @@ def test_workers_buckets_and_arrival_order_change_nothing(school, tmp_path):
         assert plain(rows(school, table).drop_columns(["bucket"])) == plain(rows(other, table).drop_columns(["bucket"]))
 
 
+def test_a_bucket_folded_in_parts_of_whole_students_publishes_the_same(school):
+    events = school.lake.read_bucket(EVENTS, 0, READ)
+    cut = list(parts(events, 100))
+    assert len(cut) > 5
+    assert sum(part.num_rows for part in cut) == events.num_rows
+    seen = Counter(who for part in cut for who in set(part["student_id"].to_pylist()))
+    assert set(seen.values()) == {1}
+    model_set, as_of_us = school.reader.metadata().model_set, school.newest_us()
+    made = [gold_rows(fold_events(part, model_set, as_of_us), 3, NOW_US) for part in cut if part.num_rows]
+    published = rows(school, GOLD, bucket=0).drop_columns(["bucket"])
+    assert plain(pa.concat_tables([table.cast(published.schema) for table in made])) == plain(published)
+
+
 def test_recomputing_twice_publishes_the_same_and_keeps_one_set_of_parameters(school):
     before = {table.name: plain(rows(school, table)) for table in (GOLD, HISTORY)}
     parameters = school.lake.count(MODEL_PARAMS)
@@ -180,8 +194,6 @@ def test_an_empty_lake_publishes_nothing_and_does_not_fail(tmp_path):
 
 def test_progress_counts_every_event(school):
     seen = []
-    from mastery.pipelines.recompute import recompute
-
     recompute(
         school.lake,
         school.reader.metadata().model_set,

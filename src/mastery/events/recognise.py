@@ -8,7 +8,6 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.registry import SOURCES
 from mastery.events.source import STUDENT, Source
 
-
 HAPPENED = frozenset({STUDENT.name, "timestamp", "is_correct", "score", "score_pct"})
 """Columns of things that happened to somebody. Metadata has none of them."""
 

@@ -8,7 +8,7 @@ from numba import njit
 from mastery.arrays import Int64s
 from mastery.features.batch import Batch
 
-KEPT = 64
+KEPT = 32
 """So many of a student's last events are known by id without a look at the lake."""
 
 
