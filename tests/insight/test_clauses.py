@@ -42,7 +42,7 @@ def test_every_part_of_every_scorer_has_a_clause():
         ("accuracy", RAISES, {"recent": "++"}, "both answers right"),
         ("accuracy", LOWERS, {"recent": "--------"}, "none of the 8 answers right"),
         ("accuracy", RAISES, {"recent": "--------", "older_right": 2}, "2 earlier answers right"),
-        ("accuracy", RAISES, {"recent": "--"}, "none of the 2 answers right in full (some credit all the same)"),
+        ("accuracy", RAISES, {"recent": "--"}, "none of the 2 answers right (a little is credited from the start)"),
         (
             "accuracy",
             RAISES,
@@ -180,7 +180,7 @@ def test_a_clause_has_no_gaps_and_no_wrong_plural(seen, part, raises):
 @given(seens(), st.sampled_from(["answers_right", "answers_wrong", "accuracy", "practice", "practice_success"]))
 def test_what_raises_is_not_worded_as_a_failing_nor_the_reverse(seen, part):
     raising = CLAUSES[part](seen, RAISES)[0]
-    in_spite = ("(some credit all the same)", "(more than expected)", "that count for little")
+    in_spite = ("(a little is credited from the start)", "(more than expected)", "that count for little")
     if re.search(r"\bnone\b|\bwrong\b", raising):
         assert any(words in raising for words in in_spite)
     lowering = CLAUSES[part](seen, LOWERS)[0]

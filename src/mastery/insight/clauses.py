@@ -16,7 +16,7 @@ Numbers = dict[str, float]
 Clause = tuple[str, Numbers]
 
 ASSUMED = "a usual value is assumed"
-CREDIT = "(some credit all the same)"
+CREDIT = "(a little is credited from the start)"
 """Stands behind what went wrong in full and still adds to an index: a prior, or answers right in part, did that."""
 
 
@@ -67,7 +67,7 @@ def _accuracy(seen: Seen, raises: bool) -> Clause:
         return _assignments_plainly(seen)
     recent, recent_right = len(seen.recent), seen.recent_right
     if raises and not seen.right:
-        text = tally(0, seen.answers, "answer", "right in full", "wrong") + f" {CREDIT}"
+        text = tally(0, seen.answers, "answer", "right", "wrong") + f" {CREDIT}"
         numbers: Numbers = {"answers": seen.answers}
     elif raises and recent_right == 0:
         text, numbers = _tell_answers(seen, right=True)

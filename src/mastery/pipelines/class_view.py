@@ -13,6 +13,7 @@ from mastery.errors import NotFound
 from mastery.insight.bands import BANDS
 from mastery.insight.ranking import weakest
 from mastery.insight.rollups import Place
+from mastery.insight.words import counted
 from mastery.lake import Lake
 from mastery.pipelines.documents import ClassDocument, ClassRow, TopicSummary
 from mastery.pipelines.moments import moment
@@ -85,7 +86,11 @@ def class_scores(
         by_topic[row.topic_id].append(row)
         by_student[row.student_id] += [row.mastery_score] if row.band != NOBODY else []
     without = sorted(topic for topic in by_topic if topic not in places)
-    notes = [f"{len(without)} topics are not in the topics table: {', '.join(without[:5])}"] if without else []
+    notes = []
+    if without:
+        are = "is" if len(without) == 1 else "are"
+        shown = ", ".join(without[:5]) + (", …" if len(without) > 5 else "")
+        notes.append(f"{counted(len(without), 'topic')} {are} not in the topics table: {shown}")
     return ClassDocument(
         tenant=tenant,
         as_of=moment(as_of_us(scores)),

@@ -143,7 +143,7 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     table = plain_table("factor", scale, "what was seen", right=(scale,))
     texts = {factor.name: factor.text for factor in topic.explanation.factors}
     for part, value in sorted(topic.explanation.parts.items(), key=lambda one: -abs(one[1])):
-        table.add_row(part.replace("_", " "), f"{value:+.3f}", Text(printable(texts.get(part, ""))))
+        table.add_row(part.replace("_", " "), f"{round(value, 3) + 0.0:+.3f}", Text(printable(texts.get(part, ""))))
     table.add_section()
     table.add_row("together", f"{sum(topic.explanation.parts.values()):+.3f}", "")
     out.print(table)
