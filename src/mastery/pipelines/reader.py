@@ -7,33 +7,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from mastery.arrays import Floats
 from mastery.errors import BadInput, NotFound, did_you_mean
 from mastery.features.columns import READ
-from mastery.features.facts import EVIDENCE, LAST_AT_US, NEVER
-from mastery.features.feedback import AT_US, SCORE
-from mastery.insight.bands import band_of
 from mastery.insight.freshness import staleness_note
-from mastery.insight.reasons import explain
 from mastery.insight.rollups import Place, TopicScore, rollup, unplaced_note
-from mastery.insight.tags import Habits, habits, tags
+from mastery.insight.tags import habits
 from mastery.lake import Lake
 from mastery.pipelines import class_view
+from mastery.pipelines.describe import topic_document
 from mastery.pipelines.documents import (
     ClassDocument,
     ClassRow,
-    ExplanationDocument,
-    FactorDocument,
     HistoryDocument,
     HistoryPoint,
-    OverrideDocument,
     RollupDocument,
-    ScoreDocument,
     StudentDocument,
-    TagDocument,
     TopicDocument,
 )
 from mastery.pipelines.fold import fold_events
@@ -43,7 +34,6 @@ from mastery.pipelines.moments import moment
 from mastery.pipelines.reconcile import catch_up
 from mastery.pipelines.standing import Standing, standing_of
 from mastery.scorers import SCORERS
-from mastery.scorers.base import Reading
 from mastery.scorers.model_set import ModelSet
 from mastery.state import Overtaken, StateStore
 from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, LATEST_FEATURES, TOPICS, UNASSIGNED
@@ -101,7 +91,9 @@ class Reader:
         trend = standing.windows(as_of_us).latest[TREND]
         ways = habits(standing.facts)
         documents = [
-            self._topic(standing, p, readings, source, places, float(trend[p]), ways, as_of_us)
+            topic_document(
+                standing, p, readings, source, places.get(topic), float(trend[p]), ways, as_of_us, self._min_evidence
+            )
             for p, topic in enumerate(standing.topics)
             if topic != UNASSIGNED
         ]
@@ -234,77 +226,6 @@ class Reader:
             with suppress(Overtaken):  # somebody was faster, with news: theirs stands, this answer is of its moment
                 self._state.put(record_of(events, folded), expected)
         return standing_of(folded)
-
-    def _topic(
-        self,
-        standing: Standing,
-        p: int,
-        readings: Mapping[str, Reading],
-        source: str,
-        places: Mapping[str, Place],
-        trend: float,
-        ways: Habits,
-        as_of_us: int,
-    ) -> TopicDocument:
-        topic = standing.topics[p]
-        facts, scorer, reading = standing.facts[p], SCORERS[source], readings[source]
-        evidence = int(facts[EVIDENCE])
-        explanation = explain(scorer.parts, reading.parts[p], scorer.scale, facts, as_of_us, self._min_evidence)
-        before = scorer.read_slots(
-            standing.states[source].slot[p : p + 1],
-            standing.states[source].student,
-            np.zeros(1, np.int32),
-            standing.slot_topic[p : p + 1],
-            standing.models[source].params,
-            int(facts[LAST_AT_US]) if facts[LAST_AT_US] != NEVER else as_of_us,
-        )
-        marks = tags(
-            facts,
-            explanation.parts,
-            forgotten=float(before.score[0] - reading.score[p]),
-            student_mean_time_ms=ways.mean_time_ms,
-            trend=None if np.isnan(trend) else trend,
-            as_of_us=as_of_us,
-            practises=ways.practises,
-            asks_for_hints=ways.asks_for_hints,
-        )
-        place = places.get(topic)
-        score, at = standing.feedback[p, SCORE], standing.feedback[p, AT_US]
-        return TopicDocument(
-            topic_id=topic,
-            title=None if place is None else place.title,
-            chapter=None if place is None else place.chapter,
-            subject=None if place is None else place.subject,
-            course=None if place is None else place.course,
-            mastery_score=float(reading.score[p]),
-            lower=float(reading.lower[p]),
-            upper=float(reading.upper[p]),
-            band=band_of(float(reading.score[p]), evidence, self._min_evidence),
-            score_source=source,
-            evidence_count=evidence,
-            last_activity_at=None if facts[LAST_AT_US] == NEVER else moment(int(facts[LAST_AT_US])),
-            explanation=ExplanationDocument(
-                summary=explanation.summary,
-                scale=scorer.scale,
-                factors=[
-                    FactorDocument(name=f.name, contribution=f.contribution, value=dict(f.value), text=f.text)
-                    for f in explanation.factors
-                ],
-                parts=dict(explanation.parts),
-            ),
-            strengths=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.strengths],
-            weaknesses=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.weaknesses],
-            override=None if np.isnan(score) else OverrideDocument(score=float(score), at=moment(int(at))),
-            scores={
-                name: ScoreDocument(
-                    mastery_score=float(one.score[p]),
-                    lower=float(one.lower[p]),
-                    upper=float(one.upper[p]),
-                    band=band_of(float(one.score[p]), evidence, self._min_evidence),
-                )
-                for name, one in readings.items()
-            },
-        )
 
 
 def _newest(events: pa.Table) -> int:
