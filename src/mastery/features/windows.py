@@ -2,6 +2,9 @@
 
 A window of w days holds the UTC days d with as_of − w < d ≤ as_of. What was not done is null (NaN here),
 never 0: no answer in a week is not an accuracy of nothing.
+
+A kernel and not SQL: for a bucket of 113,000 ledger rows DuckDB took 167 ms for 24 of the ratios, this 15 ms for all 43
+columns, and a recompute has 64 such buckets. SQL is the second oracle in tests/features/test_windows.py.
 """
 
 from __future__ import annotations
