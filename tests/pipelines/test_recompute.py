@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections import Counter
 
 import numpy as np
@@ -137,6 +139,23 @@ def test_recomputing_twice_publishes_the_same_and_keeps_one_set_of_parameters(sc
     school.recompute(workers=2)
     assert {table.name: plain(rows(school, table)) for table in (GOLD, HISTORY)} == before
     assert school.lake.count(MODEL_PARAMS) == parameters > 0
+
+
+def test_what_a_broken_off_recompute_left_behind_is_cleared_away_after_a_day(tmp_path):
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(SAMPLE)
+    deployment.recompute()
+    folder = tmp_path / "lake" / GOLD.name / "bucket=00"
+    kept = {path.name for path in folder.glob("*.parquet")}
+    old, young = folder / "part-old.parquet", folder / "part-young.parquet"
+    for orphan in (old, young):
+        orphan.write_bytes(b"cut off")
+    two_days_ago = time.time() - 2 * 86_400
+    os.utime(old, (two_days_ago, two_days_ago))
+    deployment.recompute()
+    assert not old.exists()
+    assert young.exists(), "another recompute may be writing it"
+    assert kept <= {path.name for path in folder.glob("*.parquet")}, "whoever reads the one before still can"
 
 
 def test_as_of_in_the_past_is_as_if_later_events_had_never_come(school, tmp_path):

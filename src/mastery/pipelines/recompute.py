@@ -119,6 +119,7 @@ def recompute(
             stop.set()
     for table in PUBLISHED:
         lake.commit(table, added[table.name], mode="overwrite")
+        lake.vacuum(table, retain_hours=RETAIN_HOURS)
     record_model_set(lake, model_set, now_us)
     if state is not None:
         state.activate(model_set.version)
@@ -126,6 +127,10 @@ def recompute(
         state.set_watermark(snapshot.version)
     return report
 
+
+RETAIN_HOURS = 24
+"""Files of earlier recomputes, and of some that were broken off, are kept so long: a day for who still reads them.
+Without an end to it a daily recompute of 20 million events would add 2 GB every day."""
 
 PART_ROWS = 200_000
 """A bucket of more events is folded in parts of whole students: what a worker holds stays bounded however large the

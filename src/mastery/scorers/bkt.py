@@ -133,7 +133,6 @@ def score(odds: float, weight: float, kept: float) -> tuple[float, float, float]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fold(
     slot_row_ptr: Int64s,
-    slot_rows: Int32s,
     slot_topic: Int32s,
     at_us: Int64s,
     kind: Int8s,
@@ -153,8 +152,7 @@ def _fold(
         start, stop, t = slot_row_ptr[p], slot_row_ptr[p + 1], slot_topic[p]
         log_right, log_wrong, rate = given[t, LOG_RIGHT], given[t, LOG_WRONG], given[t, RATE]
         odds, fading, last, forgot = state[p, ODDS], state[p, WEIGHT], state[p, LAST], state[p, FORGOT]
-        for k in range(start, stop):
-            i = slot_rows[k]
+        for i in range(start, stop):
             what, n, success = kind[i], weight[i], y[i]
             if what == FEEDBACK:
                 continue
@@ -178,7 +176,7 @@ def _fold(
                 bound = min(HIGHEST, max(LOWEST, odds))
                 state[p, LOG_LIMITED] += math.log(bound / odds)
                 odds = bound
-            if emit and (k + 1 == stop or cell[slot_rows[k + 1]] != cell[i]):
+            if emit and (i + 1 == stop or cell[i + 1] != cell[i]):
                 c = cell[i]
                 kept = kept_at(min((cell_day[c] + 1) * DAY_US, as_of_us) - last, rate)
                 history[0, c], history[1, c], history[2, c] = score(odds, fading, kept)
@@ -230,16 +228,16 @@ def fold_rows(
     batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
 ) -> None:
     """See Scorer.fold_rows."""
+    rows = batch.by_slot
     _fold(
-        batch.slot_row_ptr,
-        batch.slot_rows,
+        rows.ptr,
         batch.slot_topic,
-        batch.at_us,
-        batch.kind,
-        batch.y,
-        batch.weight,
-        batch.opportunity,
-        batch.cell,
+        rows.at_us,
+        rows.kind,
+        rows.y,
+        rows.weight,
+        rows.opportunity,
+        rows.cell,
         batch.cell_day,
         model.params,
         slot_state,

@@ -27,6 +27,7 @@ def compact(context: typer.Context, as_json: AsJson = False) -> None:
         before = len(engine.lake.snapshot(table).files)
         with progress(f"Compacting {table.name}") as report:
             engine.lake.compact(table, progress=lambda done, total: report.update(done=done, total=total))
+        engine.lake.vacuum(table)  # what was merged more than a week ago, and nobody reads any more
         files[table.name] = (before, len(engine.lake.snapshot(table).files))
 
     for table in TABLES.values():
