@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS, PRACTICE, QUIZ, READ, TUTOR, VIDEO, EventColumns
-from mastery.scorers.base import Model, Scorer, defaults
+from mastery.scorers.base import Model, Parameter, Scorer, defaults, place_of, width
 from mastery.tables import EVENTS
 
 SECOND = 1_000_000
@@ -144,37 +144,50 @@ seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
 """None stands for default parameters, a number for lawful ones drawn with it."""
 
 
-def lawful(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
-    """Return float64[K]: parameters within their bounds, extremes among them."""
-    row = defaults(scorer, 1)[0]
-    for k, parameter in enumerate(scorer.parameters):
+def within(parameters: Sequence[Parameter], rng: np.random.Generator) -> np.ndarray:
+    """Return a row of parameters within their bounds, extremes among them; guess + slip stays below 1."""
+    row = np.concatenate([np.full(p.size, p.default) for p in parameters]) if parameters else np.zeros(0)
+    for parameter in parameters:
+        mine = place_of(parameters, parameter.name)
         how = rng.integers(4)
         if how == 1:
-            row[k] = rng.uniform(parameter.low, parameter.high)
+            row[mine] = rng.uniform(parameter.low, parameter.high, parameter.size)
         elif how == 2 and parameter.low > 0:
-            row[k] = np.exp(rng.uniform(np.log(parameter.low), np.log(parameter.high)))
+            row[mine] = np.exp(rng.uniform(np.log(parameter.low), np.log(parameter.high), parameter.size))
         elif how == 3:
-            row[k] = rng.choice([parameter.low, parameter.high])
-    names = [parameter.name for parameter in scorer.parameters]
+            row[mine] = rng.choice([parameter.low, parameter.high], parameter.size)
+    names = [parameter.name for parameter in parameters]
     if "guess" in names:
         guess, slip = names.index("guess"), names.index("slip")
         row[guess] = min(row[guess], 0.99)
-        row[slip] = max(scorer.parameters[slip].low, min(row[slip], (0.999 - row[guess]) * rng.uniform()))
-    scorer.check(row[None, :])
+        row[slip] = max(parameters[slip].low, min(row[slip], (0.999 - row[guess]) * rng.uniform()))
     return row
+
+
+def lawful(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
+    """Return float64[K]: the parameters of a topic."""
+    row = within(scorer.parameters, rng)
+    scorer.check(Model(row[None, :], np.zeros((0, width(scorer.item_parameters)))))
+    return row
+
+
+def lawful_item(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
+    """Return float64[L]: the parameters of an item, or a row of NaN as of one nobody knows."""
+    row = within(scorer.item_parameters, rng)
+    return np.full(row.size, np.nan) if rng.random() < 0.5 else row
 
 
 def model(scorer: Scorer, batch: Batch, seed: int | None) -> Model:
     """Return parameters that hang on the names of topics and items only, so that every batch agrees on them."""
     params = defaults(scorer, len(batch.topics))
-    difficulty = np.full(len(batch.items), np.nan)
+    items = np.full((len(batch.items), width(scorer.item_parameters)), np.nan)
     if seed is not None:
         for code, names in enumerate(batch.topics):
             params[code] = lawful(scorer, np.random.default_rng([seed, *"/".join(names).encode()]))
         for code, names in enumerate(batch.items):
             rng = np.random.default_rng([seed, 1, *"/".join(names).encode()])
-            difficulty[code] = rng.choice([np.nan, rng.uniform(-4.0, 4.0)])
-    return Model(params, difficulty)
+            items[code] = lawful_item(scorer, rng)
+    return Model(params, items)
 
 
 def many(rng: np.random.Generator, students: int, events: int, topics: int) -> EventColumns:

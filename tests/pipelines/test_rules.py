@@ -16,7 +16,7 @@ from mastery.scorers.base import Model, fold, read, start
 
 def score(name: str, events: list[Event]) -> float:
     batch = make_batch(event_columns(table(events)))
-    model = Model(np.tile(load_rules(name).params, (len(batch.topics), 1)), np.zeros(0))
+    model = Model(np.tile(load_rules(name).params, (len(batch.topics), 1)), np.zeros((0, 0)))
     states = start(rule_based.SCORER, model, batch)
     fold(rule_based.SCORER, model, batch, states, events[-1].at_us)
     return float(read(rule_based.SCORER, model, batch, states, events[-1].at_us).score[0])

@@ -13,7 +13,7 @@ from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers import bkt
-from mastery.scorers.base import defaults, fold, read, start
+from mastery.scorers.base import Model, defaults, fold, read, start
 
 LEARN = {
     "quiz": "p_learn",
@@ -139,7 +139,7 @@ def test_guess_and_slip_that_sum_to_one_are_refused():
     params = defaults(bkt.SCORER, 2)
     params[1, [bkt.GUESS, bkt.SLIP]] = 0.6, 0.4
     with pytest.raises(BadInput, match=r"guess 0.6 \+ slip 0.4 of topic row 1 is not below 1"):
-        bkt.check(params)
+        bkt.check(Model(params, np.zeros((0, 0))))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, math.nan, -1.0])
@@ -147,7 +147,7 @@ def test_a_parameter_out_of_bounds_is_refused_by_name(value):
     params = defaults(bkt.SCORER, 1)
     params[0, bkt.INIT] = value
     with pytest.raises(BadInput, match="'p_init' of topic row 0"):
-        bkt.check(params)
+        bkt.check(Model(params, np.zeros((0, 0))))
 
 
 def test_every_kind_of_event_has_its_own_chance_to_learn():

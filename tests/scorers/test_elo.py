@@ -19,7 +19,7 @@ def folded(events: list[Event], difficulty: float = 0.0, item: float = math.nan)
     batch = make_batch(event_columns(table(events)))
     params = defaults(elo.SCORER, len(batch.topics))
     params[:, elo.DIFFICULTY] = difficulty
-    model = Model(params, np.full(len(batch.items), item))
+    model = Model(params, np.full((len(batch.items), 1), item))
     states = start(elo.SCORER, model, batch)
     as_of = max(event.at_us for event in events)
     fold(elo.SCORER, model, batch, states, as_of)
@@ -69,4 +69,4 @@ def test_guess_and_slip_that_sum_to_one_are_refused():
     params = defaults(elo.SCORER, 1)
     params[0, [elo.GUESS, elo.SLIP]] = 0.5
     with pytest.raises(BadInput, match="guess \\+ slip of topic row 0 is not below 1"):
-        elo.check(params)
+        elo.check(Model(params, np.zeros((0, 1))))

@@ -17,7 +17,7 @@ from histories import DAY, GAPS, Event, encoded, event_id, histories, in_force, 
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers import SCORERS
-from mastery.scorers.base import fold, read, start
+from mastery.scorers.base import fold, foretell, read, start
 
 every_scorer = pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
 later = st.sampled_from(GAPS)
@@ -64,6 +64,30 @@ def test_law_3_order_and_repeats_of_arrival_change_nothing(scorer, events, seed,
     again = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=5))))
     as_read = encoded(table(again)) if data.draw(st.booleans()) else table(again)
     assert fold_all(scorer, table(events), seed, as_of) == fold_all(scorer, as_read, seed, as_of)
+
+
+@every_scorer
+@given(events=histories(), seed=seeds, data=st.data())
+def test_foretelling_sees_nothing_of_the_event_it_foretells_and_folds_like_any_fold(scorer, events, seed, data):
+    batch = make_batch(event_columns(table(events)))
+    assume(batch.row.size)
+    parameters = model(scorer, batch, seed)
+    folded, states = start(scorer, parameters, batch), start(scorer, parameters, batch)
+    fold(scorer, parameters, batch, folded, end_of(events))
+    chance = foretell(scorer, parameters, batch, states)
+    assert states.slot.tobytes() == folded.slot.tobytes()
+    assert states.student.tobytes() == folded.student.tobytes()
+    assert np.array_equal(np.isnan(chance), batch.weight <= 0.0)
+    assert np.all((chance >= 0.0) & (chance <= 1.0) | np.isnan(chance))
+    # Every answer from some moment on is turned round: nothing that was said by then may move.
+    turn = data.draw(st.integers(0, batch.row.size - 1))
+    owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
+    after = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(batch.row == batch.row[turn]).min())
+    y = np.where(after, 1.0 - batch.y, batch.y)
+    turned = replace(batch, y=y, by_slot=replace(batch.by_slot, y=y[np.argsort(batch.slot, kind="stable")]))
+    again = foretell(scorer, parameters, turned, start(scorer, parameters, batch))
+    same = ~after | (batch.row == batch.row[turn])
+    assert np.array_equal(again[same], chance[same], equal_nan=True)
 
 
 @every_scorer
@@ -157,7 +181,7 @@ def test_inputs_are_left_untouched(scorer, events, seed):
     batch = make_batch(columns)
     parameters = model(scorer, batch, seed)
     states = start(scorer, parameters, batch)
-    inputs = [*vars(columns).values(), *vars(batch).values(), parameters.params, parameters.item_difficulty]
+    inputs = [*vars(columns).values(), *vars(batch).values(), parameters.params, parameters.items]
     arrays = [value for value in inputs if isinstance(value, np.ndarray)]
     copies = [array.copy() for array in arrays]
     fold(scorer, parameters, batch, states, end_of(events))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from histories import DAY, Event, lawful, many, table
+from histories import DAY, Event, lawful, lawful_item, many, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import QUIZ, event_columns
 from mastery.scorers import SCORERS
@@ -53,7 +53,7 @@ def elo_lowered_by_a_better_answer() -> float:
         first = Event(1_600_000_000_000_000, share_ppm=share, number=99)
         batch = make_batch(event_columns(table([first, *events])))
         scorer = SCORERS["elo"]
-        parameters = Model(defaults(scorer, len(batch.topics)), np.zeros(0))
+        parameters = Model(defaults(scorer, len(batch.topics)), np.zeros((0, 1)))
         states = start(scorer, parameters, batch)
         fold(scorer, parameters, batch, states, at_us)
         slot = [batch.topics[t][1] for t in batch.slot_topic].index("t0")
@@ -78,7 +78,10 @@ def test_an_exemption_rests_on_a_counterexample_that_still_stands(exemption):
 
 def drawn(scorer: Scorer, rng: np.random.Generator) -> Model:
     rows = [lawful(scorer, rng) for _ in range(TOPICS // 2)]
-    return Model(np.vstack([defaults(scorer, TOPICS - len(rows)), *rows]), rng.choice([np.nan, -2.0, 0.0, 1.5], 50))
+    return Model(
+        np.vstack([defaults(scorer, TOPICS - len(rows)), *rows]),
+        np.array([lawful_item(scorer, rng) for _ in range(50)]),
+    )
 
 
 def check_many(scorer: Scorer, seed: int, students: int, events: int) -> None:

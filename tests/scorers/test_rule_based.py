@@ -20,7 +20,7 @@ def parts(events: list[Event], as_of_us: int, **changed: float) -> dict[str, flo
     params = defaults(SCORER, len(batch.topics))
     for name, value in changed.items():
         params[:, SCORER.column(name)] = value
-    model = Model(params, np.zeros(0))
+    model = Model(params, np.zeros((0, 0)))
     states = start(SCORER, model, batch)
     fold(SCORER, model, batch, states, as_of_us)
     reading = read(SCORER, model, batch, states, as_of_us)
@@ -93,4 +93,4 @@ def test_a_hint_may_not_count_in_favour():
     params = defaults(SCORER, 1)
     params[0, SCORER.column("hints_weight")] = 0.05
     with pytest.raises(BadInput, match="'hints_weight' of topic row 0 is 0.05; expected a number from -1 to 0"):
-        rule_based.check(params)
+        rule_based.check(Model(params, np.zeros((0, 0))))

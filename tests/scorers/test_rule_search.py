@@ -68,7 +68,7 @@ def test_tuned_rules_do_better_on_students_who_chose_nothing():
     assert told == [(1, 2), (2, 2)]
     weights = dict(zip(FACTORS, tuned.rules.params[WEIGHTS], strict=True))
     assert weights["hints"] == 0.0  # nobody asked for one: nothing can be said
-    SCORER.check(tuned.rules.params[None, :])
+    SCORER.check(Model(tuned.rules.params[None, :], np.zeros((0, 0))))
     assert sum(max(0.0, w) for w in weights.values()) <= 1.0 + 1e-9
     assert (tuned.rules.name, tuned.rules.version) == ("base-tuned", 2)
 

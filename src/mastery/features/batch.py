@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 from numba import njit
 
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
+from mastery.events.murmur import murmur
 from mastery.features.columns import FEEDBACK, EventColumns
 from mastery.features.observations import observe_rows
 from mastery.features.order import order_rows
@@ -101,6 +104,12 @@ class Batch:
     def slot_student(self) -> Int32s:
         """int32[P]. Student of each slot."""
         return np.repeat(np.arange(len(self.students), dtype=np.int32), np.diff(self.slot_ptr))
+
+    @cached_property
+    def item_key(self) -> Floats:
+        """float64[I]. A whole number below 2⁵³ by which a state remembers an item; codes differ between batches."""
+        hi, _ = murmur(pa.array(["\x1f".join(item) for item in self.items], pa.string()))
+        return (hi.view(np.uint64) >> np.uint64(11)).astype(np.float64)
 
 
 def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None) -> Batch:

@@ -50,8 +50,8 @@ class Folded:
     def readings(self) -> dict[str, Reading]:
         """Return every scorer's scores at `as_of_us`."""
         return {
-            name: read(scorer, self.models[name], self.batch, self.states[name], self.as_of_us)
-            for name, scorer in SCORERS.items()
+            name: read(SCORERS[name], model, self.batch, self.states[name], self.as_of_us)
+            for name, model in self.models.items()
         }
 
     def windows(self) -> Windows:
@@ -67,9 +67,9 @@ def fold_events(events: pa.Table, model_set: ModelSet, as_of_us: int, history: b
     facts, feedback = initial_facts(slots), initial_feedback(slots)
     gap_days, evidence = fold_facts(batch, facts)
     fold_feedback(batch, feedback)
-    states = {name: start(scorer, models[name], batch) for name, scorer in SCORERS.items()}
+    states = {name: start(SCORERS[name], model, batch) for name, model in models.items()}
     points = {
-        name: fold(scorer, models[name], batch, states[name], as_of_us, history) for name, scorer in SCORERS.items()
+        name: fold(SCORERS[name], model, batch, states[name], as_of_us, history) for name, model in models.items()
     }
     return Folded(
         model_version=model_set.version,

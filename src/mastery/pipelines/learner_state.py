@@ -89,9 +89,11 @@ def record_of(events: pa.Table, folded: Folded, student: int = 0) -> Record:
     )
 
 
-def is_current(record: Record) -> bool:
-    """Tell whether the record holds the state of every scorer, in the columns this version keeps."""
+def is_current(record: Record, model_set: ModelSet) -> bool:
+    """Tell whether the record holds the state of every scorer of the set, in the columns this version keeps."""
     for name, scorer in SCORERS.items():
+        if name not in model_set.scorers:
+            continue
         slot, student = record.slot_states.get(name), record.student_states.get(name)
         if slot is None or student is None:
             return False
@@ -103,14 +105,15 @@ def is_current(record: Record) -> bool:
 def standing_from(record: Record, model_set: ModelSet) -> Standing:
     """Return where the student of a current record stands."""
     slots = len(record.topics)
+    models = model_set.models([(record.tenant, topic) for topic in record.topics], ())
     return Standing(
         student_id=record.student_id,
         tenant=record.tenant,
         model_version=record.model_version,
         topics=record.topics,
-        models=model_set.models([(record.tenant, topic) for topic in record.topics], ()),
+        models=models,
         slot_topic=np.arange(slots, dtype=np.int32),
-        states={name: States(record.slot_states[name], record.student_states[name].reshape(1, -1)) for name in SCORERS},
+        states={name: States(record.slot_states[name], record.student_states[name].reshape(1, -1)) for name in models},
         facts=record.facts,
         feedback=record.override,
         days=OneStudentsDays.of(slots, record.ledger[:, DAY].astype(np.int32), record.ledger[:, SLOT].astype(np.int32)),

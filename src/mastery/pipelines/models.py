@@ -37,19 +37,24 @@ def record_model_set(lake: Lake, model_set: ModelSet, now_us: int) -> None:
     if model_set.version in versions:
         return
     created = datetime.fromtimestamp(now_us / 1e6, UTC)
-    rows = [
-        {"scorer": name, "name": parameter.name, "value": float(value)}
-        for name, scorer in SCORERS.items()
-        for parameter, value in zip(scorer.parameters, model_set.params[name], strict=True)
-    ]
-    rows += [
-        {"scorer": "elo", "tenant": tenant, "topic_id": topic, "name": "difficulty", "value": value}
-        for (tenant, topic), value in model_set.topic_difficulty.items()
-    ]
-    rows += [
-        {"scorer": "elo", "tenant": tenant, "item_id": item, "name": "difficulty", "value": value}
-        for (tenant, item), value in model_set.item_difficulty.items()
-        if not np.isnan(value)
-    ]
+    rows: list[dict[str, object]] = []
+    for name, mine in model_set.scorers.items():
+        scorer = SCORERS[name]
+        names, item_names = [p.name for p in scorer.parameters], [p.name for p in scorer.item_parameters]
+        places: list[tuple[dict[str, str], list[str], Floats]] = [({}, names, mine.default)]
+        places += [
+            ({"tenant": tenant, "topic_id": topic}, names, values)
+            for (tenant, topic), values in zip(mine.topics.keys, mine.topics.values, strict=True)
+        ]
+        places += [
+            ({"tenant": tenant, "item_id": item}, item_names, values)
+            for (tenant, item), values in zip(mine.items.keys, mine.items.values, strict=True)
+        ]
+        rows += [
+            {"scorer": name, **place, "name": parameter, "value": float(value)}
+            for place, parameters, values in places
+            for parameter, value in zip(parameters, values, strict=True)
+            if not np.isnan(value)
+        ]
     stamp = {"model_version": model_set.version, "created_at": created}
     lake.append(MODEL_PARAMS, pa.Table.from_pylist([row | stamp for row in rows], schema=MODEL_PARAMS.schema))

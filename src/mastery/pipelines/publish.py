@@ -71,7 +71,7 @@ def gold_rows(folded: Folded, min_evidence: int, now_us: int) -> pa.Table:
         score = _of(reading.score, take)
         columns = {
             **shared,
-            "score_source": _coded(np.full(slots.size, code, np.int8), list(SCORERS)),
+            "score_source": _coded(np.full(slots.size, code, np.int8), list(folded.models)),
             "mastery_score": pa.array(score),
             "lower": pa.array(_of(reading.lower, take)),
             "upper": pa.array(_of(reading.upper, take)),
@@ -94,11 +94,11 @@ def history_rows(folded: Folded) -> pa.Table:
         "model_version": _name(folded.model_version, slots.size),
     }
     tables = []
-    for code, name in enumerate(SCORERS):
+    for code, name in enumerate(folded.history):
         score, lower, upper = folded.history[name]
         columns = {
             **shared,
-            "score_source": _coded(np.full(slots.size, code, np.int8), list(SCORERS)),
+            "score_source": _coded(np.full(slots.size, code, np.int8), list(folded.history)),
             "mastery_score": pa.array(_of(score, take)),
             "lower": pa.array(_of(lower, take)),
             "upper": pa.array(_of(upper, take)),

@@ -33,7 +33,6 @@ from mastery.pipelines.models import current_model_set
 from mastery.pipelines.moments import moment
 from mastery.pipelines.reconcile import catch_up
 from mastery.pipelines.standing import Standing, standing_of
-from mastery.scorers import SCORERS
 from mastery.scorers.model_set import ModelSet
 from mastery.state import Overtaken, StateStore
 from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, LATEST_FEATURES, TOPICS, UNASSIGNED
@@ -81,8 +80,8 @@ class Reader:
             NotFound: no event of this student by then, or none on a topic that was asked for.
             BadInput: a scorer nobody knows.
         """
-        source = self._source(source)
         metadata = self.metadata()
+        source = self._source(source)
         standing = self._standing(student_id, tenant, as_of_us, metadata.model_set)
         if standing.tenant != tenant:
             raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
@@ -203,16 +202,15 @@ class Reader:
     def _source(self, source: str | None) -> str:
         if source is None:
             return self._default
-        if source not in SCORERS:
-            raise BadInput(
-                f"unknown scorer {source!r}{did_you_mean(source, list(SCORERS))}; known: {', '.join(SCORERS)}"
-            )
+        known = list(self.metadata().model_set.scorers)
+        if source not in known:
+            raise BadInput(f"unknown scorer {source!r}{did_you_mean(source, known)}; known: {', '.join(known)}")
         return source
 
     def _standing(self, student_id: str, tenant: str, as_of_us: int, model_set: ModelSet) -> Standing:
         catch_up(self._lake, self._state)
         record = self._state.get(student_id, model_set.version)
-        if record is not None and is_current(record) and as_of_us >= record.last_event_us:
+        if record is not None and is_current(record, model_set) and as_of_us >= record.last_event_us:
             return standing_from(record, model_set)
         expected = self._state.version(student_id, model_set.version)
         events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])

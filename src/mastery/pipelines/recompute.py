@@ -72,7 +72,7 @@ def recompute(
     report = RecomputeReport(model_set.version, as_of_us)
     known = lake.scan(TOPICS, ["tenant", "topic_id"])
     known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
-    wanted = [name for name in READ if name != "item_id" or model_set.item_difficulty]
+    wanted = [name for name in READ if name != "item_id" or model_set.knows_items]
     if state is not None:
         wanted.append("body_hash")
     snapshot = lake.snapshot(EVENTS)

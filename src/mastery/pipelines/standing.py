@@ -72,15 +72,10 @@ class Standing:
         """Return every scorer's scores at a time that is not before the last event."""
         alone = np.zeros(len(self.topics), np.int32)
         return {
-            name: scorer.read_slots(
-                self.states[name].slot,
-                self.states[name].student,
-                alone,
-                self.slot_topic,
-                self.models[name].params,
-                as_of_us,
+            name: SCORERS[name].read_slots(
+                self.states[name].slot, self.states[name].student, alone, self.slot_topic, model.params, as_of_us
             )
-            for name, scorer in SCORERS.items()
+            for name, model in self.models.items()
         }
 
     def windows(self, as_of_us: int) -> Windows:

@@ -1,19 +1,21 @@
-"""What a scorer is: columns of state, parameters, and three functions on grouped arrays.
+"""What a scorer is: columns of state, parameters, and four functions on grouped arrays.
 
-    start   the state of a student-topic (and of a student) before any event
-    fold    observations, in time order, into states; emits the score at the end of each active day
-    read    a score, its 90 % interval and its parts from a state, at any time at or after the last event
+    start     the state of a student-topic (and of a student) before any event
+    fold      observations, in time order, into states; emits the score at the end of each active day
+    foretell  folds too, and says before each answer how likely it is to be right
+    read      a score, its 90 % interval and its parts from a state, at any time at or after the last event
 
 A scorer holds no data. States and parameters are rows of named float64 columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from mastery.arrays import Floats, Int32s
 from mastery.errors import BadInput
@@ -24,13 +26,27 @@ US_PER_DAY = 86_400e6
 
 @dataclass(frozen=True)
 class Parameter:
-    """One number a scorer works with: its name, default, bounds (inclusive) and meaning."""
+    """What a scorer works with: its name, default, bounds (inclusive) and meaning; a vector where `size` is not 1."""
 
     name: str
     default: float
     low: float
     high: float
     doc: str
+    size: int = 1
+
+
+def width(parameters: Sequence[Parameter]) -> int:
+    """Return how many columns the parameters take."""
+    return sum(parameter.size for parameter in parameters)
+
+
+def place_of(parameters: Sequence[Parameter], name: str) -> slice:
+    """Return the columns of one parameter."""
+    names = [parameter.name for parameter in parameters]
+    at = names.index(name)
+    start = width(parameters[:at])
+    return slice(start, start + parameters[at].size)
 
 
 @dataclass(frozen=True)
@@ -39,11 +55,14 @@ class Model:
 
     Attributes:
         params: float64[T, K]. By topic code; columns as in `Scorer.parameters`.
-        item_difficulty: float64[I]. Logits by item code, NaN where nothing is known of the item.
+        items: float64[I, L]. By item code; columns as in `Scorer.item_parameters`. A row of NaN where nothing is known
+            of the item: then the topic's own numbers stand for it.
+        shared: What all topics and items have in common, by name; none for most scorers.
     """
 
     params: Floats
-    item_difficulty: Floats
+    items: Floats
+    shared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,13 +97,18 @@ class Scorer:
         scale: What the parts add up to: the score's log-odds, or the score itself.
         slot_state, student_state: Names of the state columns.
         parameters: What `Model.params` holds, in order.
+        item_parameters: What `Model.items` holds, in order.
         parts: Names from mastery.tables.PARTS, in the order of `Reading.parts`.
         start_slots: (params, slot_topic) → float64[P, len(slot_state)].
         start_students: (params, students) → float64[S, len(student_state)].
         fold_rows: (batch, model, slot_state, student_state, history, as_of_us): both states and
             history float64[3, H] (or [3, 0] when nobody asks) are written in place.
+        foretell_rows: (batch, model, slot_state, student_state) → float64[n]: the chance of a right answer on the row's
+            item, from everything before the row's event; NaN on rows without weight. Rows of one event (one
+            `Batch.row`) are foretold before any of them is folded. Both states are written in place and end as
+            `fold_rows` leaves them, bit for bit.
         read_slots: (slot_state, student_state, slot_student, slot_topic, params, as_of_us) → Reading.
-        check: (params): raises BadInput on parameters that break a law.
+        check: (model): raises BadInput on parameters that break a law.
     """
 
     name: str
@@ -93,31 +117,34 @@ class Scorer:
     slot_state: tuple[str, ...]
     student_state: tuple[str, ...]
     parameters: tuple[Parameter, ...]
+    item_parameters: tuple[Parameter, ...]
     parts: tuple[str, ...]
     start_slots: Callable[[Floats, Int32s], Floats]
     start_students: Callable[[Floats, int], Floats]
     fold_rows: Callable[[Batch, Model, Floats, Floats, Floats, int], None]
+    foretell_rows: Callable[[Batch, Model, Floats, Floats], Floats]
     read_slots: Callable[[Floats, Floats, Int32s, Int32s, Floats, int], Reading]
-    check: Callable[[Floats], None]
+    check: Callable[[Model], None]
 
     def column(self, parameter: str) -> int:
-        """Return the column of a parameter in `Model.params`."""
-        return [p.name for p in self.parameters].index(parameter)
+        """Return the column of a parameter in `Model.params`, the first one of a vector."""
+        return place_of(self.parameters, parameter).start
 
 
 def defaults(scorer: Scorer, topics: int) -> Floats:
     """Return float64[topics, K]: every topic with the scorer's default parameters."""
-    return np.tile(np.array([p.default for p in scorer.parameters]), (topics, 1))
+    return np.tile(np.concatenate([np.full(p.size, p.default) for p in scorer.parameters]), (topics, 1))
 
 
 def check_bounds(name: str, parameters: Sequence[Parameter], params: Floats) -> None:
     """Raise BadInput at the first parameter outside its bounds, or not a number."""
-    for k, parameter in enumerate(parameters):
-        bad = ~((params[:, k] >= parameter.low) & (params[:, k] <= parameter.high))
+    for parameter in parameters:
+        mine = params[:, place_of(parameters, parameter.name)]
+        bad = ~((mine >= parameter.low) & (mine <= parameter.high))
         if bad.any():
-            topic = int(np.flatnonzero(bad)[0])
+            topic, k = (int(i) for i in np.argwhere(bad)[0])
             raise BadInput(
-                f"{name}: parameter {parameter.name!r} of topic row {topic} is {params[topic, k]:g}; "
+                f"{name}: parameter {parameter.name!r} of topic row {topic} is {mine[topic, k]:g}; "
                 f"expected a number from {parameter.low:g} to {parameter.high:g}: {parameter.doc}"
             )
 
@@ -140,6 +167,14 @@ def fold(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: i
     out = np.empty((3, batch.cell_slot.size if history else 0))
     scorer.fold_rows(batch, model, states.slot, states.student, out, as_of_us)
     return out
+
+
+def foretell(scorer: Scorer, model: Model, batch: Batch, states: States) -> Floats:
+    """Return float64[n]: before each row, the chance of a right answer on its item; folds the batch into `states`.
+
+    NaN on rows that say nothing about mastery.
+    """
+    return scorer.foretell_rows(batch, model, states.slot, states.student)
 
 
 def read(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: int) -> Reading:

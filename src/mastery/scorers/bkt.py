@@ -184,6 +184,36 @@ def _fold(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _foretell(
+    slot: Int32s,
+    slot_topic: Int32s,
+    at_us: Int64s,
+    kind: Int8s,
+    y: Floats,
+    weight: Floats,
+    opportunity: Floats,
+    params: Floats,
+    odds_of: Floats,
+    last_of: Floats,
+    chance: Floats,
+) -> None:
+    given = constants(params)
+    for i in range(slot.size):
+        what, n, success = kind[i], weight[i], y[i]
+        if what == FEEDBACK:
+            continue
+        p = slot[i]
+        t = slot_topic[p]
+        odds, kept = odds_of[p], kept_at(at_us[i] - last_of[p], given[t, RATE])
+        if n > 0.0:
+            known = odds * forget(odds, kept)
+            chance[i] = params[t, GUESS] + (1.0 - params[t, GUESS] - params[t, SLIP]) * known / (1.0 + known)
+        answer = math.exp(n * success * given[t, LOG_RIGHT] + n * (1.0 - success) * given[t, LOG_WRONG])
+        odds = step(odds, kept, answer, params[t, LEARN + what] * opportunity[i])
+        odds_of[p], last_of[p] = min(HIGHEST, max(LOWEST, odds)), at_us[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _read(
     state: Floats,
     slot_topic: Int32s,
@@ -246,6 +276,15 @@ def fold_rows(
     )
 
 
+def foretell_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
+    """See Scorer.foretell_rows. P(right) = P(known) (1 − slip) + (1 − P(known)) guess."""
+    chance = np.full(batch.slot.size, np.nan)
+    _foretell(batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.y, batch.weight, batch.opportunity,
+              model.params, slot_state[:, ODDS].copy(), slot_state[:, LAST].copy(), chance)  # fmt: skip
+    fold_rows(batch, model, slot_state, student_state, np.empty((3, 0)), 0)
+    return chance
+
+
 def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Reading:
@@ -256,9 +295,10 @@ def read_slots(
     return reading
 
 
-def check(params: Floats) -> None:
+def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1: right answers would count against."""
-    check_bounds("bkt", PARAMETERS, params)
+    check_bounds("bkt", PARAMETERS, model.params)
+    params = model.params
     bad = np.flatnonzero(params[:, GUESS] + params[:, SLIP] >= 1.0)
     if bad.size:
         t = int(bad[0])
@@ -271,5 +311,6 @@ def check(params: Floats) -> None:
 assert len(PARAMETERS) == LEARN + KINDS.index("feedback")
 
 SCORER = Scorer(
-    "bkt", 1, "log_odds", STATE, (), PARAMETERS, PARTS, start_slots, start_students, fold_rows, read_slots, check
-)
+    "bkt", 1, "log_odds", STATE, (), PARAMETERS, (), PARTS,
+    start_slots, start_students, fold_rows, foretell_rows, read_slots, check,
+)  # fmt: skip

@@ -42,6 +42,8 @@ PARAMETERS = (
     Parameter("variance_offset", 1.0, 0.0, 25.0, "variance of a student's topics around the ability, logits²"),
     Parameter("uncertain_days", 180.0, 1.0, 36_500.0, "days of idleness after which evidence counts half"),
 )
+ITEM_PARAMETERS = (Parameter("difficulty", 0.0, -10.0, 10.0, "difficulty of the item, in logits"),)
+
 DIFFICULTY, GUESS, SLIP, HALF_LIFE, VARIANCE_ABILITY, VARIANCE_OFFSET, UNCERTAIN = range(len(PARAMETERS))
 
 PARTS = ("start", "answers_right", "answers_wrong", "practice", "assignments", "other_topics", "limit", "forgetting")
@@ -93,6 +95,27 @@ def score(logit: float, spread: float, difficulty: float, kept: float) -> tuple[
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def difficulty_of(item: int, t: int, params: Floats, items: Floats) -> float:
+    """Return the difficulty of an item; its topic's where nothing is known of it."""
+    if item >= 0 and not math.isnan(items[item, 0]):
+        return float(items[item, 0])
+    return float(params[t, DIFFICULTY])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def chance_of(
+    ability: float, state: Floats, p: int, item: int, at_us: int, slot_topic: Int32s, params: Floats, items: Floats
+) -> float:
+    """Return the chance of a right answer on an item at a time, forgetting included."""
+    t = slot_topic[p]
+    prior = sigmoid(-params[t, DIFFICULTY])
+    last = sigmoid(min(FARTHEST, max(-FARTHEST, ability + state[p, OFFSET] - params[t, DIFFICULTY])))
+    now = forgotten(last, prior, retention(at_us - state[p, LAST], params[t, HALF_LIFE]))
+    logit = math.log(now / (1.0 - now)) + params[t, DIFFICULTY] - difficulty_of(item, t, params, items)
+    return float(params[t, GUESS] + (1.0 - params[t, GUESS] - params[t, SLIP]) * sigmoid(logit))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fold(
     student_ptr: Int64s,
     day: Int32s,
@@ -107,10 +130,12 @@ def _fold(
     y: Floats,
     weight: Floats,
     params: Floats,
-    item_difficulty: Floats,
+    items: Floats,
+    row: Int64s,
     state: Floats,
     students: Floats,
     history: Floats,
+    chance: Floats,
     as_of_us: int,
 ) -> None:
     d = 0
@@ -119,10 +144,14 @@ def _fold(
         for i in range(student_ptr[s], student_ptr[s + 1]):
             p, n, what = slot[i], weight[i], kind[i]
             t = slot_topic[p]
+            if chance.size and (i == student_ptr[s] or row[i] != row[i - 1]):
+                j = i
+                while j < student_ptr[s + 1] and row[j] == row[i]:
+                    if weight[j] > 0.0:
+                        chance[j] = chance_of(ability, state, slot[j], item[j], at_us[j], slot_topic, params, items)
+                    j += 1
             if n > 0.0:
-                difficulty = params[t, DIFFICULTY]
-                if item[i] >= 0 and not math.isnan(item_difficulty[item[i]]):
-                    difficulty = item_difficulty[item[i]]
+                difficulty = difficulty_of(item[i], t, params, items)
                 at, uncertain = at_us[i], params[t, UNCERTAIN]
                 evidence = state[p, EVIDENCE] * retention(at - state[p, LAST], uncertain)
                 known *= retention(at - known_at, uncertain)
@@ -212,7 +241,16 @@ def fold_rows(
     """See Scorer.fold_rows."""
     _fold(batch.student_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
           batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, model.params,
-          model.item_difficulty, slot_state, student_state, history, as_of_us)  # fmt: skip
+          model.items, batch.row, slot_state, student_state, history, np.empty(0), as_of_us)  # fmt: skip
+
+
+def foretell_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
+    """See Scorer.foretell_rows."""
+    chance = np.full(batch.slot.size, np.nan)
+    _fold(batch.student_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
+          batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, model.params,
+          model.items, batch.row, slot_state, student_state, np.empty((3, 0)), chance, 0)  # fmt: skip
+    return chance
 
 
 def read_slots(
@@ -226,9 +264,10 @@ def read_slots(
     return reading
 
 
-def check(params: Floats) -> None:
+def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
-    check_bounds("elo", PARAMETERS, params)
+    check_bounds("elo", PARAMETERS, model.params)
+    params = model.params
     bad = np.flatnonzero(params[:, GUESS] + params[:, SLIP] >= 1.0)
     if bad.size:
         raise BadInput(
@@ -238,6 +277,6 @@ def check(params: Floats) -> None:
 
 
 SCORER = Scorer(
-    "elo", 1, "log_odds", STATE, STUDENT_STATE, PARAMETERS, PARTS,
-    start_slots, start_students, fold_rows, read_slots, check,
+    "elo", 1, "log_odds", STATE, STUDENT_STATE, PARAMETERS, ITEM_PARAMETERS, PARTS,
+    start_slots, start_students, fold_rows, foretell_rows, read_slots, check,
 )  # fmt: skip

@@ -16,44 +16,38 @@ import numpy as np
 from mastery.arrays import Floats
 from mastery.features.observations import RULES_VERSION
 from mastery.scorers import SCORERS
-from mastery.scorers.base import Model, defaults
+from mastery.scorers.base import Model, defaults, width
+from mastery.scorers.parameters import Parameters, Rows, Scoped, no_rows
 
-Scoped = tuple[str, str]
-"""(tenant, id): ids mean nothing without their tenant."""
+UNFITTED = ("rule_based", "bkt", "elo")
+"""Scorers that say something with default parameters; the others know nothing before they have been fitted."""
 
 LOGITS_PER_DIFFICULTY = 4.0
 """A difficulty estimate from 0 to 1 is spread over −2 to 2 logits: the easiest item is answered right by 88 % of
 average students before guessing, the hardest by 12 %."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelSet:
     """The parameters of one version.
 
     Attributes:
         version: Says everything below: two sets with the same version give the same scores.
-        params: float64[K] by scorer name: the parameters of a topic nothing is known about.
-        topic_difficulty: Logits of the mean item, by (tenant, topic_id).
-        item_difficulty: Logits, by (tenant, item_id).
+        scorers: Parameters by name of the scorer, in the order of the registry. A scorer that is not in it gives no
+            scores under this version.
     """
 
     version: str
-    params: Mapping[str, Floats]
-    topic_difficulty: Mapping[Scoped, float]
-    item_difficulty: Mapping[Scoped, float]
+    scorers: Mapping[str, Parameters]
 
     def models(self, topics: Sequence[Scoped], items: Sequence[Scoped]) -> dict[str, Model]:
-        """Return the model of every scorer, for a batch with these topics and items."""
-        nan = float("nan")
-        item_difficulty = np.array([self.item_difficulty.get(item, nan) for item in items], dtype=np.float64)
-        found = {}
-        for name, scorer in SCORERS.items():
-            params = np.tile(self.params[name], (len(topics), 1))
-            if "difficulty" in (p.name for p in scorer.parameters):
-                column = scorer.column("difficulty")
-                params[:, column] = [self.topic_difficulty.get(topic, params[0, column]) for topic in topics]
-            found[name] = Model(params, item_difficulty)
-        return found
+        """Return the model of every scorer that folds, for a batch with these topics and items."""
+        return {name: mine.model(topics, items) for name, mine in self.scorers.items() if name in SCORERS}
+
+    @property
+    def knows_items(self) -> bool:
+        """Whether any scorer holds numbers of single items."""
+        return any(len(mine.items.keys) > 0 for mine in self.scorers.values())
 
 
 def default_model_set(
@@ -70,10 +64,10 @@ def default_model_set(
     Raises:
         BadInput: a parameter is out of bounds.
     """
-    params = {name: defaults(scorer, 1)[0] for name, scorer in SCORERS.items()}
-    params["rule_based"] = np.asarray(rules, dtype=np.float64)
-    for name, scorer in SCORERS.items():
-        scorer.check(params[name][None, :])
+    default = {name: defaults(SCORERS[name], 1)[0] for name in UNFITTED}
+    default["rule_based"] = np.asarray(rules, dtype=np.float64)
+    for name, row in default.items():
+        SCORERS[name].check(Model(row[None, :], np.zeros((0, width(SCORERS[name].item_parameters)))))
     by_topic: dict[Scoped, list[float]] = {}
     for (tenant, _), (topic, difficulty) in sorted(items.items()):
         if topic is not None:
@@ -81,25 +75,32 @@ def default_model_set(
     topic_difficulty = {topic: _logit(estimate) for topic, estimate in sorted(topic_estimates.items())}
     topic_difficulty |= {topic: sum(all_of) / len(all_of) for topic, all_of in by_topic.items()}
     item_difficulty = {item: _logit(difficulty) for item, (_, difficulty) in sorted(items.items())}
-    return ModelSet(
-        version=f"default-{_digest(params, topic_difficulty, item_difficulty)}",
-        params=params,
-        topic_difficulty=topic_difficulty,
-        item_difficulty=item_difficulty,
-    )
+    scorers = {}
+    for name, row in default.items():
+        scorer = SCORERS[name]
+        topics, own = no_rows(row.size), no_rows(width(scorer.item_parameters))
+        if name == "elo":
+            topics = _with(row, scorer.column("difficulty"), topic_difficulty)
+            own = Rows(tuple(item_difficulty), np.array([*item_difficulty.values()]).reshape(-1, 1))
+        scorers[name] = Parameters(row, topics, own)
+    return ModelSet(version_of("default", scorers), scorers)
+
+
+def version_of(word: str, scorers: Mapping[str, Parameters]) -> str:
+    """Return a version: the word, and a hash of the rules of observation and of every number."""
+    content = [
+        RULES_VERSION,
+        [(name, SCORERS[name].version if name in SCORERS else 0, scorers[name].digest()) for name in sorted(scorers)],
+    ]
+    return f"{word}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
+
+
+def _with(row: Floats, column: int, values: Mapping[Scoped, float]) -> Rows:
+    """Return one row of parameters for each key, alike but for one column."""
+    rows = np.tile(row, (len(values), 1))
+    rows[:, column] = [*values.values()]
+    return Rows(tuple(values), rows)
 
 
 def _logit(difficulty: float) -> float:
     return LOGITS_PER_DIFFICULTY * (difficulty - 0.5)
-
-
-def _digest(
-    params: Mapping[str, Floats], topic_difficulty: Mapping[Scoped, float], item_difficulty: Mapping[Scoped, float]
-) -> str:
-    content = [
-        RULES_VERSION,
-        sorted((name, SCORERS[name].version, row.tolist()) for name, row in params.items()),
-        sorted(topic_difficulty.items()),
-        sorted(item_difficulty.items()),
-    ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

@@ -189,6 +189,31 @@ def _fold(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _foretell(
+    slot: Int32s,
+    slot_topic: Int32s,
+    at_us: Int64s,
+    kind: Int8s,
+    y: Floats,
+    weight: Floats,
+    attempts: Int64s,
+    hints: Int64s,
+    params: Floats,
+    state: Floats,
+    chance: Floats,
+) -> None:
+    parts = np.empty((1, len(PARTS)))
+    for i in range(slot.size):
+        if kind[i] == FEEDBACK:
+            continue
+        p = slot[i]
+        t = slot_topic[p]
+        if weight[i] > 0.0:
+            chance[i] = _score(state, p, params, t, at_us[i], parts, 0)[0]
+        _step(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _read(
     state: Floats,
     slot_topic: Int32s,
@@ -278,6 +303,14 @@ def fold_rows(
           as_of_us)  # fmt: skip
 
 
+def foretell_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
+    """See Scorer.foretell_rows. The index itself, read as a chance."""
+    chance = np.full(batch.slot.size, np.nan)
+    _foretell(batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.y, batch.weight, batch.attempts,
+              batch.hints, model.params, slot_state, chance)  # fmt: skip
+    return chance
+
+
 def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Reading:
@@ -288,11 +321,12 @@ def read_slots(
     return reading
 
 
-def check(params: Floats) -> None:
+def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds; signs of the weights are among the bounds."""
-    check_bounds("rule_based", PARAMETERS, params)
+    check_bounds("rule_based", PARAMETERS, model.params)
 
 
 SCORER = Scorer(
-    "rule_based", 1, "index", STATE, (), PARAMETERS, PARTS, start_slots, start_students, fold_rows, read_slots, check
+    "rule_based", 1, "index", STATE, (), PARAMETERS, (), PARTS,
+    start_slots, start_students, fold_rows, foretell_rows, read_slots, check,
 )  # fmt: skip

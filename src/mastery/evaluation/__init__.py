@@ -1,0 +1,1 @@
+"""What predictions are worth: measures, intervals over students, calibration. Numbers in, numbers out."""

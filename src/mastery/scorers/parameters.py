@@ -1,0 +1,83 @@
+"""Parameters of one scorer as a model set holds them: by topic, by item, and what all of them share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mastery.arrays import Floats, Int64s
+from mastery.scorers.base import Model
+
+Scoped = tuple[str, str]
+"""(tenant, id): ids mean nothing without their tenant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of numbers by (tenant, id): float64[N, K], one for each key."""
+
+    keys: Sequence[Scoped]
+    values: Floats
+
+    @cached_property
+    def _place(self) -> Mapping[Scoped, int]:
+        return {key: place for place, key in enumerate(self.keys)}
+
+    def places(self, wanted: Sequence[Scoped]) -> Int64s:
+        """Return int64[len(wanted)]: the row of each key, −1 where there is none."""
+        return np.array([self._place.get(key, -1) for key in wanted], np.int64)
+
+    def take(self, wanted: Sequence[Scoped], otherwise: Floats) -> Floats:
+        """Return float64[len(wanted), K]: the rows of these keys, and `otherwise` (float64[K]) where there is none."""
+        places = self.places(wanted)
+        found = np.empty((len(wanted), otherwise.size))
+        found[:] = otherwise
+        there = places >= 0
+        found[there] = self.values[places[there]]
+        return found
+
+
+def no_rows(columns: int) -> Rows:
+    """Return rows for nobody."""
+    return Rows((), np.zeros((0, columns)))
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """What a model set holds of one scorer.
+
+    Attributes:
+        default: float64[K]. A topic nothing is known about.
+        topics: K columns, as in `Scorer.parameters`.
+        items: L columns, as in `Scorer.item_parameters`. An item that is missing falls back to its topic.
+        shared: Arrays of any shape and type that belong to no topic and no item, by name.
+    """
+
+    default: Floats
+    topics: Rows
+    items: Rows
+    shared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def model(self, topics: Sequence[Scoped], items: Sequence[Scoped]) -> Model:
+        """Return the model for a batch with these topics and items."""
+        unknown = np.full(self.items.values.shape[1], np.nan)
+        return Model(self.topics.take(topics, self.default), self.items.take(items, unknown), self.shared)
+
+    def digest(self) -> str:
+        """Return a hash of every number in it, and of what each belongs to."""
+        found = hashlib.sha256()
+        found.update(self.default.tobytes())
+        for rows in (self.topics, self.items):
+            for place in sorted(range(len(rows.keys)), key=rows.keys.__getitem__):
+                found.update("\x1f".join(rows.keys[place]).encode() + b"\x1e" + rows.values[place].tobytes())
+            found.update(b"\x1d")
+        for name in sorted(self.shared):
+            array = self.shared[name]
+            found.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
