@@ -1,0 +1,66 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from histories import DAY, histories, model, seeds, table
+from mastery.features.batch import make_batch
+from mastery.features.columns import event_columns
+from mastery.insight.retention import HORIZON_DAYS, retention_of
+from mastery.scorers import SCORERS
+from mastery.scorers.base import fold, read, start
+
+
+def test_a_score_that_halves_every_ten_days_towards_a_rest_is_seen_through():
+    def score(days: float) -> float:
+        return 0.3 + 0.6 * 2.0 ** (-days / 10.0)
+
+    found = retention_of(score(0), score(4), score(8), 4.0)
+    assert found.rest == pytest.approx(0.3)
+    assert found.half_life_days == pytest.approx(10.0)
+    assert found.days_until_below(0.6) == pytest.approx(10.0)
+    assert found.days_until_below(0.95) == 0.0
+    assert found.days_until_below(0.3) is None
+    assert found.days_until_below(0.30006) == pytest.approx(10.0 * math.log2(10_000))
+
+
+def test_a_score_that_does_not_fade_never_falls():
+    found = retention_of(0.7, 0.7, 0.7, 30.0)
+    assert math.isinf(found.half_life_days)
+    assert found.days_until_below(0.6) is None
+    assert found.score_in(1e6) == 0.7
+
+
+def test_nobody_is_told_of_a_date_beyond_the_horizon():
+    found = retention_of(1.0, 2.0**-0.001, 2.0**-0.002, 10.0)
+    assert found.half_life_days == pytest.approx(10_000.0, rel=1e-6)
+    assert found.days_until_below(2.0**-0.36) == pytest.approx(3_600.0, rel=1e-6)
+    assert found.days_until_below(2.0**-0.37) is None
+    assert HORIZON_DAYS == 3_650.0
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+@settings(max_examples=100)
+@given(events=histories(), seed=seeds, target=st.floats(0.05, 0.95), wait=st.integers(0, 60))
+def test_the_day_told_is_the_day_on_which_the_score_falls_under_the_target(scorer, events, seed, target, wait):
+    batch = make_batch(event_columns(table(events)))
+    assume(batch.row.size)
+    parameters = model(scorer, batch, seed)
+    states = start(scorer, parameters, batch)
+    as_of = max(event.at_us for event in events) + wait * DAY
+    fold(scorer, parameters, batch, states, as_of, history=False)
+
+    def at(days: float) -> np.ndarray:
+        return read(scorer, parameters, batch, states, as_of + int(days * DAY)).score
+
+    step = 20.0
+    for p, (now, later, still) in enumerate(zip(at(0), at(step), at(2 * step), strict=True)):
+        found = retention_of(now, later, still, step)
+        days = found.days_until_below(target)
+        if now - later < 1e-6:  # three readings so near each other leave no digits to tell a date by
+            continue
+        if days is not None and days > 0.0 and later - still > 1e-7:
+            assert at(days * 0.98 - 0.01)[p] >= target - 1e-6
+            assert at(days * 1.02 + 0.01)[p] <= target + 1e-6
