@@ -9,12 +9,12 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_HOME ?= .demo
 
-.PHONY: help demo setup test check format bench serve lock clean base
+.PHONY: help demo setup test check format bench bench-accuracy bench-peers serve lock clean base
 
 help: ## List the targets
 	@echo "Student Mastery Score Engine"; echo
 	@[[ -t 1 ]] && bold=$$'\033[1m' plain=$$'\033[0m' || bold= plain=; awk -v on="$$bold" -v off="$$plain" -F ':.*## ' \
-		'/^[a-z-]+:.*## / { printf "  %smake %-8s%s %s\n", on, $$1, off, $$2 }' $(MAKEFILE_LIST)
+		'/^[a-z-]+:.*## / { printf "  %smake %-15s%s %s\n", on, $$1, off, $$2 }' $(MAKEFILE_LIST)
 	@echo; echo "  PYTHON=/path/to/python3.12   another Python for the .venv"
 	@echo "  PYTEST_ARGS='-k bkt'         arguments for pytest"
 
@@ -42,6 +42,12 @@ format: setup ## Format the code and fix what can be fixed without thinking
 
 bench: setup ## Run the benchmarks and print their table
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-accuracy: setup ## Foretell answers on public data and print how well
+	@$(BIN)/python -m benchmarks.accuracy $(BENCH_ARGS)
+
+bench-peers: setup ## Install the peers that benchmarks compare with, into .venv-peers
+	@scripts/peers
 
 serve: setup ## Start the API and the dashboard on this machine
 	@$(BIN)/mastery serve

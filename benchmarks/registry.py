@@ -14,7 +14,19 @@ from benchmarks import school
 from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.child import Measured
 from benchmarks.line import ROOT
-from benchmarks.parts import command, dedupe, duck, fold, ingest, recompute, records, student
+from benchmarks.parts import (
+    bkt_fit,
+    command,
+    dedupe,
+    duck,
+    fold,
+    ingest,
+    irt_fit,
+    linear_rnn,
+    recompute,
+    records,
+    student,
+)
 from benchmarks.run import Outcome, Run, Skip, median, outcome
 
 DATA = ROOT.parent / "shared" / "data"
@@ -37,6 +49,13 @@ def _fold(scorer: str, history: bool, run: Run) -> Outcome:
     found = run.child(fold.measure, students=students, scorer=scorer, history=history, rounds=5 * run.rounds)
     note = f"{found.result['events']:,} events in {fold.BATCHES} batches, best {found.result['best'] / 1e6:.1f} M/s"
     return outcome(found.result["rate"], [found], note=note)
+
+
+def _linear_rnn(which: str, run: Run) -> Outcome:
+    measure, students = (linear_rnn.train, 20_000) if which == "fit" else (linear_rnn.measure_fold, FOLDED_STUDENTS)
+    found = run.child(measure, students=run.scaled(students), rounds=2 * run.rounds + 1)
+    counted = f"{found.result['answers']:,} answers" if which == "fit" else f"{found.result['events']:,} events"
+    return outcome(found.result["rate"], [found], note=f"{counted}, best {found.result['best'] / 1e6:.2f} M/s")
 
 
 def _recompute(run: Run, students: int) -> Callable[[], Measured]:
@@ -188,6 +207,97 @@ def _no_logs(data: Path, _: Run) -> Outcome:
     raise Skip(f"there are no research logs in {data}; put Parquet files with the columns of `responses` there")
 
 
+def _bkt_answers(run: Run, answers: int, topics: int) -> Path:
+    file: Path = run.folder / f"answers-{answers}-{topics}.npz"
+    run.once(str(file), lambda: run.child(bkt_fit.write_answers, file=file, answers=answers, topics=topics))
+    return file
+
+
+def _pybkt(run: Run, file: Path) -> Measured | None:
+    """Return what pyBKT came to on these answers, once a run: it takes minutes. None where it is not installed."""
+    if not bkt_fit.PEERS.exists():
+        return None
+    found: Measured = run.once(f"pyBKT {file}", lambda: run.child(bkt_fit.peer, file=file, fits=5))
+    return found
+
+
+def _bkt_fit(answers: int, topics: int, run: Run) -> Outcome:
+    file = _bkt_answers(run, run.scaled(answers), min(topics, run.scaled(topics * 100)))
+    found = run.child(bkt_fit.fit, file=file, threads=run.workers, rounds=2 * run.rounds + 1)
+    ours, theirs = found.result, _pybkt(run, file)
+    note = f"log-likelihood {ours['log_likelihood']:.1f}; {ours['nodes']:,} nodes, {ours['passes']:.0f} passes a topic"
+    if theirs is None:
+        return outcome(ours["rate"], [found], note=f"{note}; {NO_PEERS}")
+    theirs_s, answered = theirs.result["fit_s"], ours["rate"] * statistics.median(found.laps)
+    note = (
+        f"{note}; pyBKT ({theirs.result['core']} core, num_fits=5) {theirs_s:.1f} s, "
+        f"{theirs.result['log_likelihood']:.1f}"
+    )
+    return outcome(ours["rate"], [found], ratio=ours["rate"] * theirs_s / answered, note=note)
+
+
+def _bkt_predict(run: Run) -> Outcome:
+    answers = run.scaled(1_000_000)
+    file = _bkt_answers(run, answers, min(100, run.scaled(10_000)))
+    found = run.child(bkt_fit.predict, file=file, rounds=2 * run.rounds + 1)
+    theirs = _pybkt(run, file)
+    if theirs is None:
+        return outcome(found.result["rate"], [found], note=NO_PEERS)
+    ratio = theirs.result["predict_s"] / statistics.median(found.laps)
+    note = f"pyBKT ({theirs.result['core']} core) {theirs.result['predict_s']:.2f} s"
+    return outcome(found.result["rate"], [found], ratio=ratio, note=note)
+
+
+def _bkt_update(which: str, run: Run) -> Outcome:
+    found: Measured = run.once("bkt updates", lambda: run.child(bkt_fit.update, answers=run.scaled(200_000)))
+    return outcome(found.result[which], [found])
+
+
+NO_PEERS = "no ratio: the peers are not installed, `make bench-peers` installs them"
+
+PYBKT = "pyBKT 1.4.3 on the same answers; times faster" if bkt_fit.PEERS.exists() else None
+
+
+def _bkt_fits() -> list[Benchmark]:
+    doc = "bkt: the four chances of every topic fitted to convergence, from grouped arrays;"
+    bars = (Bar("value", "≥", 2.5e6), Bar("ratio", "≥", 15.0))
+    sizes = (("1m", 1_000_000, 100), ("5m", 5_000_000, 100), ("1000_topics", 1_000_000, 1_000))
+    return [
+        Benchmark(
+            f"bkt_fit_{name}",
+            "answers/s",
+            f"{doc} {answers // 1_000_000} M answers over {topics} topics",
+            partial(_bkt_fit, answers, topics),
+            PYBKT,
+            bars,
+        )
+        for name, answers, topics in sizes
+    ]
+
+
+def _irt_2pl_1m(run: Run) -> Outcome:
+    students = run.scaled(20_000)
+    file = run.folder / f"irt-{students}.npz"
+    run.child(irt_fit.write_answers, file=file, students=students)
+    found = run.child(irt_fit.fit, file=file, threads=run.workers, rounds=2 * run.rounds + 1)
+    ours = found.result
+    note = (
+        f"{ours['steps']} EM steps, the fit adds {ours['more_mb']:.0f} MiB; correlation with the truth "
+        f"{ours['difficulty_r']:.4f} of difficulties, {ours['slope_r']:.4f} of discriminations"
+    )
+    if not irt_fit.PEERS.exists():
+        return outcome(ours["seconds"], [found], note=f"{note}; {NO_PEERS}")
+    times = []
+    for name in ("mirt", "theta"):
+        theirs = run.child(irt_fit.peer, file=file, name=name).result
+        times.append(theirs["fit_s"])
+        note += (
+            f"; {name} {theirs['fit_s']:.1f} s, {theirs['peak_mb']:,.0f} MiB, "
+            f"{theirs['difficulty_r']:.4f}, {theirs['slope_r']:.4f}"
+        )
+    return outcome(ours["seconds"], [found], ratio=ours["seconds"] / min(times), note=note)
+
+
 def _folds(scorer: str, *bars: Bar) -> list[Benchmark]:
     doc = f"{scorer}: observations on grouped arrays folded by one thread"
     return [
@@ -198,7 +308,58 @@ def _folds(scorer: str, *bars: Bar) -> list[Benchmark]:
 
 _FIXED: tuple[Benchmark, ...] = (
     *_folds("bkt", Bar("value", "≥", 60e6)),
+    *_bkt_fits(),
+    Benchmark(
+        "bkt_predict",
+        "answers/s",
+        "bkt: 1 M answers over 100 topics, each foretold from those before, by one thread",
+        _bkt_predict,
+        PYBKT,
+        (Bar("ratio", "≥", 50.0),),
+    ),
+    Benchmark(
+        "bkt_update",
+        "µs",
+        "bkt: one answer folded into a loaded state, in the kernel",
+        partial(_bkt_update, "kernel_us"),
+        None,
+        (Bar("value", "≤", 5.0),),
+    ),
+    Benchmark(
+        "bkt_update_call",
+        "µs",
+        "the same through the Python call",
+        partial(_bkt_update, "call_us"),
+        None,
+        (Bar("value", "≤", 50.0),),
+    ),
     *_folds("elo", Bar("value", "≥", 30e6)),
+    Benchmark(
+        "irt_2pl_1m",
+        "s",
+        "irt: item curves (2PL) of 20,000 students with 50 of 500 items each, to convergence, with standard errors",
+        _irt_2pl_1m,
+        "the faster of mirt 1.2.0 and theta-irt 0.1.1 on the same answers, warm, without standard errors"
+        if irt_fit.PEERS.exists()
+        else None,
+        (Bar("ratio", "≤", 1 / 3),),
+    ),
+    Benchmark(
+        "linear_rnn_fit",
+        "answers/s",
+        "linear_rnn: an epoch of training of one start, lawful, by one thread",
+        partial(_linear_rnn, "fit"),
+        None,
+        (Bar("value", "≥", 500e3),),
+    ),
+    Benchmark(
+        "linear_rnn_fold",
+        "events/s",
+        "linear_rnn: observations on grouped arrays folded by one thread, two starts side by side",
+        partial(_linear_rnn, "fold"),
+        None,
+        (Bar("value", "≥", 5e6),),
+    ),
     *_folds("rule_based"),
     Benchmark(
         "recompute_20m",

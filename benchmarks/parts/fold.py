@@ -21,7 +21,7 @@ BATCHES = 4
 
 def measure(watch: Stopwatch, students: int, scorer: str, history: bool, rounds: int) -> dict[str, Any]:
     """Fold batches of simulated students, each round from the beginning; return events per second."""
-    batches, events, as_of_us = _batches(students)
+    batches, events, as_of_us = school_batches(students)
     models = model_set()
     made = [models.models(batch.topics, batch.items)[scorer] for batch in batches]
     rates = []
@@ -43,7 +43,8 @@ def _fold(
         fold(SCORERS[scorer], model, batch, state, as_of_us, history)
 
 
-def _batches(students: int) -> tuple[list[Batch], int, int]:
+def school_batches(students: int) -> tuple[list[Batch], int, int]:
+    """Return batches of simulated students, how many events they hold, and the time of the last one."""
     plan = school.plan_of(students)
     batches, events, as_of_us = [], 0, 0
     for number in range(BATCHES):

@@ -20,7 +20,7 @@ UNASSIGNED = "unassigned"
 
 WINDOW_DAYS = (7, 30, 90)
 
-SCORE_SOURCES = ("rule_based", "bkt", "elo")
+SCORE_SOURCES = ("rule_based", "bkt", "elo", "irt", "linear_rnn", "ml", "blend")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Table:
         partition_by: Partition columns. Tables of students are cut by ``bucket``, our own stable
             hash of the pseudonym, so one student's rows lie in one folder.
         doc: What one row is.
+        published: Whether a recompute makes all of it, so that one of another version is made anew.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Table:
     key: tuple[str, ...]
     partition_by: tuple[str, ...]
     doc: str
+    published: bool = False
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
@@ -167,6 +169,7 @@ LEDGER = Table(
     key=("student_id", "topic_id", "day"),
     partition_by=("bucket",),
     doc="What one student did on one topic on one UTC day, in integers.",
+    published=True,
 )
 
 WINDOWED_COUNTS = ("q_attempts", "q_correct", "practice_attempts")
@@ -201,6 +204,7 @@ FEATURES = Table(
     key=("student_id", "topic_id"),
     partition_by=("bucket",),
     doc="Windowed features of one student-topic at as_of. Null where there was nothing to count.",
+    published=True,
 )
 
 FACTS = (
@@ -234,6 +238,7 @@ PARTS = (
     "assignments",
     "learning",
     "other_topics",
+    "past_answers",
     "accuracy",
     "practice_success",
     "spaced_practice",
@@ -241,6 +246,7 @@ PARTS = (
     "video",
     "hints",
     "recency",
+    "calibration",
     "limit",
     "forgetting",
 )
@@ -272,6 +278,7 @@ GOLD = Table(
     key=("student_id", "topic_id", "score_source"),
     partition_by=("bucket",),
     doc="student_mastery: one scorer's score of one student-topic, with its parts.",
+    published=True,
 )
 
 HISTORY = Table(
@@ -292,6 +299,7 @@ HISTORY = Table(
     key=("student_id", "topic_id", "score_source", "day"),
     partition_by=("bucket",),
     doc="student_mastery_history: the score as it stood at the end of each day with activity.",
+    published=True,
 )
 
 MODEL_PARAMS = Table(
@@ -308,9 +316,73 @@ MODEL_PARAMS = Table(
     ),
     key=("model_version", "scorer", "tenant", "topic_id", "item_id", "name"),
     partition_by=(),
-    doc="Parameters of every model set. Rows are added, never changed. Null topic_id: the default.",
+    doc="Parameters of every model set that are single numbers. Rows are added, never changed. Null topic_id: default.",
+)
+
+MODEL_ARRAYS = Table(
+    "model_arrays",
+    _schema(
+        model_version=pa.string(),
+        scorer=pa.string(),
+        role=pa.string(),  # scorer (what follows, in JSON), default, topic, item, shared
+        tenant=pa.string(),
+        id=pa.string(),  # topic_id, item_id, or the name of a shared array
+        dtype=pa.string(),
+        shape=pa.list_(pa.int64()),
+        bytes=pa.binary(),
+        created_at=UTC,
+    ),
+    key=("model_version", "scorer", "role", "tenant", "id"),
+    partition_by=(),
+    doc="Every number of every model set, bit for bit: what is loaded. Rows are added, never changed.",
+)
+
+MODEL_CARDS = Table(
+    "model_cards",
+    _schema(model_version=pa.string(), parent=pa.string(), created_at=UTC, card=pa.string()),
+    key=("model_version",),
+    partition_by=(),
+    doc="What a fitted model set was made from and how well it does, as JSON. Rows are added, never changed.",
+)
+
+PROMOTIONS = Table(
+    "promotions",
+    _schema(
+        number=pa.int64(),  # 1 for the first row, one more for each that follows
+        at=UTC,
+        action=pa.string(),  # promote, rollback, shadow
+        version=pa.string(),  # null: the default set; of a shadow: none
+        previous=pa.string(),
+    ),
+    key=("number",),
+    partition_by=(),
+    doc="Which model set is in force, and which runs beside it: the last row of each kind says. Append-only.",
+)
+
+SHADOW = Table(
+    "shadow",
+    GOLD.schema,
+    key=GOLD.key,
+    partition_by=("bucket",),
+    doc="The scores of the model set that runs in shadow: seen by nobody, compared with gold.",
+    published=True,
 )
 
 TABLES = {
-    table.name: table for table in (EVENTS, REJECTED, TOPICS, ITEMS, LEDGER, FEATURES, GOLD, HISTORY, MODEL_PARAMS)
+    table.name: table
+    for table in (
+        EVENTS,
+        REJECTED,
+        TOPICS,
+        ITEMS,
+        LEDGER,
+        FEATURES,
+        GOLD,
+        HISTORY,
+        MODEL_PARAMS,
+        MODEL_ARRAYS,
+        MODEL_CARDS,
+        PROMOTIONS,
+        SHADOW,
+    )
 }

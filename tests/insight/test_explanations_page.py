@@ -9,7 +9,7 @@ import pytest
 from mastery.insight.bands import BANDS
 from mastery.insight.rollups import EVIDENCE_CAP
 from mastery.insight.tags import STRENGTHS, WEAKNESSES
-from mastery.scorers import SCORERS
+from mastery.scorers import DERIVED, SCORERS
 from mastery.tables import PARTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanations.md").read_text("utf-8")
@@ -32,8 +32,10 @@ def test_every_part_band_and_tag_has_its_row_and_nothing_else_has(section, names
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_names_the_scorers_that_have_it(part):
     said = rows("Factors")[part][0]
-    having = {name for name, scorer in SCORERS.items() if part in scorer.parts}
-    assert (set(SCORERS) if said == "all" else set(said.split(", "))) == having
+    scorers = {name: scorer.parts for name, scorer in SCORERS.items()}
+    scorers |= {name: scorer.parts for name, scorer in DERIVED.items()}
+    having = {name for name, parts in scorers.items() if part in parts}
+    assert (set(scorers) if said == "all" else set(said.split(", "))) == having
 
 
 def test_the_cap_is_the_one_in_force():

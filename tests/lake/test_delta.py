@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.events.identity import buckets
 from mastery.lake import Lake
-from mastery.tables import EVENTS, GOLD, LEDGER, PARTS, TABLES, TOPICS, Table
+from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, LEDGER, PARTS, TABLES, TOPICS, Table
 
 Events = Callable[..., pa.Table]
 
@@ -204,6 +204,27 @@ def test_a_table_of_another_schema_is_refused_with_its_columns_named(lake: Lake)
     DeltaTable.create(f"{lake.root}/gold", GOLD.schema)
     with pytest.raises(Conflict, match=r"is cut by \[\]"):
         lake.scan(GOLD)
+
+
+def test_a_published_table_of_another_version_is_made_anew_and_no_other(lake: Lake) -> None:
+    fewer = pa.struct([field for field in GOLD.schema.field("explanation").type if field.name != "calibration"])
+    older = GOLD.schema.set(GOLD.schema.get_field_index("explanation"), pa.field("explanation", fewer))
+    DeltaTable.create(f"{lake.root}/gold", older, partition_by=["bucket"])
+    with pytest.raises(Conflict, match="run 'mastery recompute', which makes it anew"):
+        lake.scan(GOLD)
+    lake.renew(GOLD)
+    assert lake.scan(GOLD).schema == GOLD.schema
+    version = lake.version(GOLD)
+    lake.renew(GOLD)
+    assert lake.version(GOLD) == version
+    DeltaTable.create(f"{lake.root}/items", pa.schema([("item_id", pa.int64())]))
+    lake.renew(ITEMS)
+    with pytest.raises(Conflict, match="ingest into a new one"):
+        lake.scan(ITEMS)
+    (Path(lake.root) / "history").mkdir()
+    (Path(lake.root) / "history" / "diary.txt").touch()
+    with pytest.raises(Conflict, match="holds 'diary.txt'"):
+        lake.renew(HISTORY)
 
 
 def test_a_broken_log_is_reported_and_not_taken_for_an_empty_lake(lake: Lake) -> None:

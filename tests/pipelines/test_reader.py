@@ -12,8 +12,10 @@ from mastery.errors import BadInput, NotFound
 from mastery.features.columns import READ
 from mastery.pipelines.fold import fold_events
 from mastery.pipelines.learner_state import is_current, record_of, standing_from
+from mastery.pipelines.reader import Reader
+from mastery.pipelines.rules import load_rules
 from mastery.pipelines.standing import standing_of
-from mastery.scorers import SCORERS
+from mastery.scorers.model_set import UNFITTED
 from mastery.tables import EVENTS, GOLD
 from school import KEY, NOW_US, SAMPLE, Deployment, student
 
@@ -44,7 +46,7 @@ def test_a_record_gives_the_answer_that_a_fold_gives(school):
         folded = fold_events(events, model_set, as_of_us, history=False)
         alone, stored = standing_of(folded), standing_from(record_of(events, folded), model_set)
         assert list(alone.topics) == list(stored.topics)
-        for name in SCORERS:
+        for name in UNFITTED:
             one, other = alone.readings(as_of_us)[name], stored.readings(as_of_us)[name]
             np.testing.assert_array_equal(one.score, other.score)
             np.testing.assert_array_equal(one.parts, other.parts)
@@ -143,7 +145,7 @@ def test_history_is_in_order_and_of_one_scorer(school):
 def test_the_class_is_what_was_published(school):
     document = school.reader.class_scores(tenant="default")
     assert len(document.students) == 30
-    assert len(document.scores) == school.lake.count(GOLD) // len(SCORERS)
+    assert len(document.scores) == school.lake.count(GOLD) // len(UNFITTED)
     means = [topic.mean for topic in document.topics if topic.mean is not None]
     assert means == sorted(means)
     with pytest.raises(NotFound, match="nothing is published"):
@@ -171,7 +173,17 @@ def test_a_record_of_another_version_is_folded_again_and_put_right(tmp_path):
     ):
         deployment.state.put(replace(record, slot_states=states), deployment.state.version(who, model))
         assert deployment.reader.student(who, tenant="default", as_of_us=now) == expected
-        assert is_current(deployment.state.get(who, model))
+        assert is_current(deployment.state.get(who, model), deployment.reader.metadata().model_set)
+
+
+def test_without_a_choice_people_see_the_blend_once_it_is_in_force_and_rule_based_before(school):
+    reader = Reader(school.lake, school.state, load_rules("classic").params, min_evidence=3, default_scorer=None)
+    document = reader.student(student(3), tenant="default", as_of_us=NOW_US)
+    assert document.score_source == "rule_based"
+    assert reader.class_scores(tenant="default").score_source == "rule_based"
+    chosen = Reader(school.lake, school.state, load_rules("classic").params, min_evidence=3, default_scorer="blend")
+    with pytest.raises(BadInput, match="no scores under model set 'default-.*mastery fit"):
+        chosen.student(student(3), tenant="default", as_of_us=NOW_US)
 
 
 def test_two_schools_with_the_same_ids_never_meet(tmp_path):
@@ -184,3 +196,28 @@ def test_two_schools_with_the_same_ids_never_meet(tmp_path):
     assert north.evidence_count == south.evidence_count == 1
     assert north.mastery_score > south.mastery_score
     assert {row["tenant"] for row in deployment.lake.scan(GOLD).to_pylist()} == {"north", "south"}
+
+
+def test_on_the_day_that_is_told_the_score_falls_under_the_target(school):
+    as_of_us = school.newest_us() + 3 * DAY_US
+    told = 0
+    for number in range(1, 31):
+        for source in UNFITTED:
+            document = school.reader.student(student(number), tenant="default", as_of_us=as_of_us, source=source)
+            for topic in document.topics:
+                fading, day = topic.retention, topic.retention.falls_below_at
+                assert fading.target == 0.6
+                assert 0.0 <= fading.retained <= 1.0
+                if topic.mastery_score < fading.target:
+                    assert day == document.as_of
+                elif day is not None and told < 20:
+                    told += 1
+                    at_us, half_a_day = int(day.timestamp() * 1e6), DAY_US // 2
+                    after, before = (
+                        school.reader.student(
+                            student(number), tenant="default", as_of_us=when, source=source, topics=[topic.topic_id]
+                        ).topics[0]
+                        for when in (at_us + half_a_day, at_us - half_a_day)
+                    )
+                    assert after.mastery_score < fading.target < before.mastery_score
+    assert told == 20

@@ -18,6 +18,7 @@ from mastery.pipelines.fold import fold_events
 from mastery.pipelines.publish import gold_rows, history_rows
 from mastery.pipelines.recompute import parts, recompute
 from mastery.scorers import SCORERS
+from mastery.scorers.model_set import UNFITTED
 from mastery.tables import EVENTS, FEATURES, GOLD, HISTORY, LEDGER, LEDGER_COUNTS, MODEL_PARAMS, UNASSIGNED
 from school import NOW_US, SAMPLE, Deployment
 
@@ -50,7 +51,7 @@ def test_every_student_topic_has_one_gold_row_per_scorer(school):
     keys = Counter(zip(*(gold[name].to_pylist() for name in GOLD.key), strict=True))
     assert set(keys.values()) == {1}
     pairs = {key[:2] for key in keys}
-    assert len(keys) == len(pairs) * len(SCORERS)
+    assert len(keys) == len(pairs) * len(UNFITTED)
     features = rows(school, FEATURES)
     assert pairs == set(zip(features["student_id"].to_pylist(), features["topic_id"].to_pylist(), strict=True))
 
@@ -87,7 +88,7 @@ def test_the_ledger_counts_every_event_once(school):
 def test_history_has_a_point_for_each_day_with_activity_and_ends_at_the_gold_score(school):
     history, ledger, gold = rows(school, HISTORY), rows(school, LEDGER), rows(school, GOLD)
     days = Counter(zip(*(ledger[name].to_pylist() for name in ("student_id", "topic_id", "day")), strict=True))
-    for source in SCORERS:
+    for source in UNFITTED:
         mine = history.filter(pc.equal(history["score_source"], source))
         assert days == Counter(zip(*(mine[n].to_pylist() for n in ("student_id", "topic_id", "day")), strict=True))
     as_of = gold["as_of"][0].as_py()

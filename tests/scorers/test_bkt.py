@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from histories import DAY, START, Event, histories, in_force, model, seeds, table
+from histories import DAY, HOUR, START, Event, histories, in_force, model, seeds, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.scorers import bkt
-from mastery.scorers.base import Model, defaults, fold, read, start
+from mastery.scorers import bkt, bkt_odds
+from mastery.scorers.base import Model, defaults, fold, foretell, read, start
 
 LEARN = {
     "quiz": "p_learn",
@@ -125,7 +128,7 @@ def test_odds_stay_within_their_limits(events, seed):
     states = start(bkt.SCORER, parameters, batch)
     fold(bkt.SCORER, parameters, batch, states, 0, history=False)
     odds = states.slot[:, bkt.ODDS]
-    assert np.all((odds >= bkt.LOWEST * (1 - 1e-9)) & (odds <= bkt.HIGHEST * (1 + 1e-9)))
+    assert np.all((odds >= bkt_odds.LOWEST * (1 - 1e-9)) & (odds <= bkt_odds.HIGHEST * (1 + 1e-9)))
 
 
 def test_a_video_not_watched_starts_the_clock_like_one_watched_a_little():
@@ -151,5 +154,96 @@ def test_a_parameter_out_of_bounds_is_refused_by_name(value):
 
 
 def test_every_kind_of_event_has_its_own_chance_to_learn():
-    assert [parameter.name for parameter in bkt.PARAMETERS[bkt.LEARN :]] == list(LEARN.values())
-    assert np.all(defaults(bkt.SCORER, 1)[0, bkt.LEARN :] > 0)
+    assert [parameter.name for parameter in bkt.PARAMETERS[bkt.LEARN : bkt.FORGET]] == list(LEARN.values())
+    assert np.all(defaults(bkt.SCORER, 1)[0, bkt.LEARN : bkt.FORGET] > 0)
+
+
+def quizzes(student: np.ndarray, topic: np.ndarray, correct: np.ndarray) -> list[Event]:
+    rows = zip(student.tolist(), topic.tolist(), correct.tolist(), strict=True)
+    return [
+        Event(START, student=f"s_{s:03d}", topics=(f"t{t}",), share_ppm=1_000_000 * y, sequence=k, number=k)
+        for k, (s, t, y) in enumerate(rows)
+    ]
+
+
+def test_with_equal_parameters_predictions_are_those_of_pybkt():
+    held = json.loads((Path(__file__).parent / "pybkt.json").read_text("utf-8"))
+    student, topic, correct = (np.array(held[name]) for name in ("student", "topic", "correct"))
+    batch = make_batch(event_columns(table(quizzes(student, topic, correct))))
+    params = defaults(bkt.SCORER, len(batch.topics))
+    for code, (_, name) in enumerate(batch.topics):
+        prior, guess, slip, learn, forget = held["params"][int(name[1:])]
+        for column, value in (("p_init", prior), ("guess", guess), ("slip", slip), ("p_learn", learn)):
+            params[code, bkt.SCORER.column(column)] = value
+        # Theirs is the chance to be found not knowing afterwards, ours that to forget before learning again.
+        params[code, bkt.SCORER.column("p_forget")] = forget / (1.0 - learn)
+    parameters = Model(params, np.full((len(batch.items), 2), np.nan))
+    chance = foretell(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
+    np.testing.assert_allclose(chance[np.argsort(batch.row)], held["predicted"], rtol=0, atol=1e-9)
+
+
+@given(events=histories(regrades=False))
+def test_both_folds_leave_the_same_bits_where_either_will_do(events):
+    batch = make_batch(event_columns(table(events)))
+    parameters = model(bkt.SCORER, batch, None)
+    assert bkt.is_plain(parameters)
+    as_of = max(event.at_us for event in events)
+    by_slot, in_order = start(bkt.SCORER, parameters, batch), start(bkt.SCORER, parameters, batch)
+    one, two = np.zeros((3, batch.cell_slot.size)), np.zeros((3, batch.cell_slot.size))
+    bkt.fold_rows(batch, parameters, by_slot.slot, by_slot.student, one, as_of)
+    items = np.full((len(batch.items) + 1, 2), 0.2)
+    items[: len(batch.items)] = np.nan  # one more item, that nobody is asked, is known
+    bkt.fold_rows(batch, Model(parameters.params, items), in_order.slot, in_order.student, two, as_of)
+    assert by_slot.slot.tobytes() == in_order.slot.tobytes()
+    assert one.tobytes() == two.tobytes()
+
+
+@given(rights=st.lists(st.booleans(), min_size=1, max_size=20), seed=seeds)
+def test_updating_a_record_leaves_the_bits_of_a_fold(rights, seed):
+    events = [
+        Event(START + k * HOUR, topics=(f"t{k % 3}",), share_ppm=1_000_000 * right, number=k, item=f"i{k % 2}")
+        for k, right in enumerate(rights)
+    ]
+    batch = make_batch(event_columns(table(events)))
+    parameters = model(bkt.SCORER, batch, seed)
+    folded, updated = start(bkt.SCORER, parameters, batch), start(bkt.SCORER, parameters, batch)
+    fold(bkt.SCORER, parameters, batch, folded, 0, history=False)
+    known = math.nan
+    for i in range(batch.row.size):
+        known = bkt.update(
+            parameters, updated.slot, updated.student, slot=int(batch.slot[i]), student=0,
+            topic=int(batch.slot_topic[batch.slot[i]]), item=int(batch.item[i]), at_us=int(batch.at_us[i]),
+            y=float(batch.y[i]),
+        )  # fmt: skip
+    assert updated.slot.tobytes() == folded.slot.tobytes()
+    assert updated.student.tobytes() == folded.student.tobytes()
+    last = folded.slot[batch.slot[-1], bkt_odds.ODDS]
+    assert known == last / (1.0 + last)
+
+
+def test_an_item_has_its_own_guess_and_slip_and_an_unknown_one_those_of_its_topic():
+    batch = make_batch(event_columns(table([Event(START, item="hard"), Event(START, student="s_a1", item="new")])))
+    items = np.full((2, 2), np.nan)
+    items[[name for _, name in batch.items].index("hard")] = 0.05, 0.4
+    parameters = Model(defaults(bkt.SCORER, 1), items)
+    chance = foretell(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
+    # Known with 0.3: 0.7 · 0.05 + 0.3 · 0.6 on the hard item, 0.7 · 0.2 + 0.3 · 0.9 on one of the topic.
+    np.testing.assert_allclose(chance, [0.215, 0.41], atol=1e-12)
+
+
+def test_a_good_start_elsewhere_raises_the_start_and_shows_as_other_topics():
+    params = defaults(bkt.SCORER, 2)
+    params[:, bkt.SCORER.column("pull")] = 4.0
+    events = [Event(START), Event(START + HOUR, topics=("t1",), number=1)]
+    batch = make_batch(event_columns(table(events)))
+    parameters = Model(params, np.zeros((0, 2)))
+    states = start(bkt.SCORER, parameters, batch)
+    fold(bkt.SCORER, parameters, batch, states, START + HOUR, history=False)
+    parts = read(bkt.SCORER, parameters, batch, states, START + HOUR).parts[:, bkt.PARTS.index("other_topics")]
+    # One right answer where 0.65 are right: 4 · 0.35 / (1 + 5).
+    np.testing.assert_allclose(parts, [0.0, 4.0 * 0.35 / 6.0], atol=1e-12)
+
+
+def test_an_item_whose_guess_and_slip_sum_to_one_is_refused():
+    with pytest.raises(BadInput, match="of item row 0 is not below 1"):
+        bkt.check(Model(defaults(bkt.SCORER, 1), np.array([[0.5, 0.5], [np.nan, np.nan]])))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from mastery.apps.as_of import as_of_us, microseconds
@@ -18,8 +18,10 @@ from mastery.settings import Settings
 from mastery.tables import EVENTS, REJECTED
 
 if TYPE_CHECKING:
+    from mastery.apps.models import Models
     from mastery.directory.pseudonyms import Pseudonyms
     from mastery.pipelines.documents import ClassDocument, ClassRow, HistoryDocument, StudentDocument
+    from mastery.pipelines.promote import Publish
     from mastery.pipelines.reader import Reader
     from mastery.pipelines.recompute import RecomputeReport
     from mastery.scorers.rules import Rules
@@ -88,6 +90,7 @@ class Engine:
             self.rules.params,
             min_evidence=self.settings.min_evidence,
             default_scorer=self.settings.scorer,
+            target=self.settings.target,
         )
 
     def student(
@@ -120,12 +123,20 @@ class Engine:
         self, as_of: str, *, workers: int | None = None, progress: Callable[[int], None] | None = None
     ) -> RecomputeReport:
         """Fold everybody from the lake and publish; `progress` is called with the events of each finished bucket."""
+        from mastery.pipelines.models import shadow_model_set
+
+        publish = self.publisher(as_of, now_us(), workers=workers, progress=progress)
+        return publish(self.reader.metadata().model_set, shadow=shadow_model_set(self.lake), switch=None)
+
+    def publisher(
+        self, as_of: str, now: int, *, workers: int | None = None, progress: Callable[[int], None] | None = None
+    ) -> Publish:
+        """Return what folds everybody into a model set as of a moment, and publishes."""
         from mastery.pipelines.recompute import recompute
 
-        now = now_us()
-        return recompute(
+        return partial(
+            recompute,
             self.lake,
-            self.reader.metadata().model_set,
             as_of_us=self.moment_us(as_of, now),
             now_us=now,
             min_evidence=self.settings.min_evidence,
@@ -134,6 +145,13 @@ class Engine:
             active_days=self.settings.active_days,
             progress=progress,
         )
+
+    @cached_property
+    def models(self) -> Models:
+        """Its model sets."""
+        from mastery.apps.models import Models
+
+        return Models(self)
 
     def moment_us(self, as_of: str, now: int) -> int:
         """Return the moment that a text names."""

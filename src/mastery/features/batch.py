@@ -31,10 +31,11 @@ class BySlot:
 
     Attributes:
         ptr: int64[P + 1]. Rows of slot p.
-        at_us, kind, y, weight, opportunity, cell: As in `Batch`.
+        item, at_us, kind, y, weight, opportunity, cell: As in `Batch`.
     """
 
     ptr: Int64s
+    item: Int32s
     at_us: Int64s
     kind: Int8s
     y: Floats
@@ -120,6 +121,7 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
     """
     student_ptr, order = order_rows(columns)
     students = len(columns.students)
+    item = columns.item[order]
     known_ptr, known_topic = known if known is not None else (np.zeros(students + 1, np.int64), np.zeros(0, np.int32))
     topic, at_us, kind = columns.topic[order], columns.at_us[order], columns.kind[order]
     slot_ptr, slot_topic, slot, student_day_ptr, day, day_ptr, cell_ptr, cell_slot, cell = _group(
@@ -145,7 +147,7 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         slot_ptr=slot_ptr,
         slot_topic=slot_topic,
         slot=slot,
-        item=columns.item[order],
+        item=item,
         at_us=at_us,
         kind=kind,
         y=y,
@@ -164,7 +166,7 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         cell_slot=cell_slot,
         cell_day=np.repeat(day, np.diff(cell_ptr)),
         cell=cell,
-        by_slot=BySlot(*_by_slot(slot, slot_topic.size, at_us, kind, y, weight, opportunity, cell)),
+        by_slot=BySlot(*_by_slot(slot, slot_topic.size, item, at_us, kind, y, weight, opportunity, cell)),
     )
 
 
@@ -172,13 +174,14 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
 def _by_slot(
     slot: Int32s,
     slots: int,
+    item: Int32s,
     at_us: Int64s,
     kind: Int8s,
     y: Floats,
     weight: Floats,
     opportunity: Floats,
     cell: Int32s,
-) -> tuple[Int64s, Int64s, Int8s, Floats, Floats, Floats, Int32s]:
+) -> tuple[Int64s, Int32s, Int64s, Int8s, Floats, Floats, Floats, Int32s]:
     n = slot.size
     ptr = np.zeros(slots + 1, np.int64)
     for i in range(n):
@@ -188,12 +191,14 @@ def _by_slot(
     fill = ptr[:-1].copy()
     at_of, kind_of, cell_of = np.empty(n, np.int64), np.empty(n, np.int8), np.empty(n, np.int32)
     y_of, weight_of, opportunity_of = np.empty(n), np.empty(n), np.empty(n)
+    item_of = np.empty(n, np.int32)
     for i in range(n):
         k = fill[slot[i]]
         fill[slot[i]] = k + 1
         at_of[k], kind_of[k], cell_of[k] = at_us[i], kind[i], cell[i]
         y_of[k], weight_of[k], opportunity_of[k] = y[i], weight[i], opportunity[i]
-    return ptr, at_of, kind_of, y_of, weight_of, opportunity_of, cell_of
+        item_of[k] = item[i]
+    return ptr, item_of, at_of, kind_of, y_of, weight_of, opportunity_of, cell_of
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -60,6 +60,7 @@ def take_students(batch: Batch, keep: Bools) -> Batch:
         cell=new_cell[batch.cell[rows]],
         by_slot=BySlot(
             ptr=_ptr(np.diff(by_slot.ptr)[slots]),
+            item=of_slot(by_slot.item),
             at_us=of_slot(by_slot.at_us),
             kind=of_slot(by_slot.kind),
             y=of_slot(by_slot.y),

@@ -156,6 +156,16 @@ def _other_topics(_seen: Seen, raises: bool) -> Clause:
     return ("does well on other topics" if raises else "has trouble on other topics too"), {}
 
 
+def _past_answers(seen: Seen, raises: bool) -> Clause:
+    """Tell the answers on this topic where they agree with the sign; the part holds those on all topics."""
+    if not seen.answers:
+        return _other_topics(seen, raises)
+    if seen.right if raises else seen.wrong:
+        text, numbers = _tell_answers(seen, right=raises)
+        return f"{text}, with those on other topics", numbers
+    return ("right answers on other topics" if raises else "trouble on other topics"), {}
+
+
 def _spaced_practice(seen: Seen, raises: bool) -> Clause:
     if seen.active_days < 2:
         return f"no return after a break yet ({ASSUMED})", {}
@@ -215,6 +225,10 @@ def _recency(seen: Seen, _raises: bool) -> Clause:
     return f"last worked on {ago(seen.idle_days)}", {"idle_days": seen.idle_days}
 
 
+def _calibration(_seen: Seen, raises: bool) -> Clause:
+    return f"such scores have turned out too {'low' if raises else 'high'} before", {}
+
+
 def _limit(_seen: Seen, raises: bool) -> Clause:
     return ("kept at the bottom of the scale" if raises else "kept at the top of the scale"), {}
 
@@ -238,6 +252,7 @@ CLAUSES: dict[str, Callable[[Seen, bool], Clause]] = {
     "assignments": _assignments,
     "learning": _learning,
     "other_topics": _other_topics,
+    "past_answers": _past_answers,
     "accuracy": _accuracy,
     "practice_success": _practice_success,
     "spaced_practice": _spaced_practice,
@@ -245,6 +260,7 @@ CLAUSES: dict[str, Callable[[Seen, bool], Clause]] = {
     "video": _video,
     "hints": _hints,
     "recency": _recency,
+    "calibration": _calibration,
     "limit": _limit,
     "forgetting": _forgetting,
 }

@@ -24,7 +24,7 @@ Direction = Literal["raises", "lowers", "adds_nothing"]
 
 MOST_FACTORS = 3
 
-CONSTANT = frozenset({"start", "limit"})
+CONSTANT = frozenset({"start", "calibration", "limit"})
 """Parts that no one can do anything about: told only when there is nothing else."""
 
 

@@ -78,6 +78,10 @@ class Lake:
             raise Conflict(f"the events table in {root!r} does not say {BUCKETS}; another program made it: use another")
         return lake if kept == buckets else Lake(root, place, kept, storage_options)
 
+    def renew(self, table: Table) -> None:
+        """Make a published table of another version anew, empty; nothing where it has this version's columns."""
+        self._handle(table).renew()
+
     # What there is
 
     def snapshot(self, table: Table) -> Snapshot:

@@ -57,6 +57,10 @@ class Change:
     data_change: bool = True
 
 
+class OtherColumns(Conflict):
+    """A table has columns, or types, of another version of this program."""
+
+
 class Handle:
     """Opening a table costs 17 ms at 64 commits, asking an open one for news 0.5 ms, so it stays open."""
 
@@ -123,6 +127,25 @@ class Handle:
             except DeltaError:
                 if self.snapshot().version < 0:
                     raise
+
+    def renew(self) -> None:
+        """Make a published table of another version anew, empty, with the columns of this one. Others stay."""
+        if not self.table.published:
+            return
+        with self._lock:
+            try:
+                self.snapshot()
+            except OtherColumns:
+                DeltaTable.create(
+                    self.place.uri,
+                    self.table.schema,
+                    mode="overwrite",
+                    partition_by=list(self.table.partition_by),
+                    description=self.table.doc,
+                    configuration={BUCKETS: str(self._buckets)},
+                    storage_options=self._options,
+                    raise_if_key_not_exists=False,
+                )
 
     def commit(self, mode: Mode, plan: Callable[[Snapshot], Change]) -> int:
         """Commit what `plan` says about the newest version and return the version made.
@@ -207,9 +230,12 @@ class Handle:
         want = {field.name: field.type for field in Schema.from_arrow(self.table.schema).fields}
         odd = sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
         if odd:
-            raise Conflict(
+            way_out = "use another home, or ingest into a new one"
+            if self.table.published:
+                way_out = "run 'mastery recompute', which makes it anew from the events"
+            raise OtherColumns(
                 f"table {self.table.name!r} in {self.place.uri} differs from this version's in {', '.join(odd)}; "
-                "it was made by another version or program: use another home, or ingest into a new one"
+                f"it was made by another version or program: {way_out}"
             )
         if tuple(delta.metadata().partition_columns) != self.table.partition_by:
             raise Conflict(

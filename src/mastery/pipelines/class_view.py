@@ -41,8 +41,9 @@ def published(lake: Lake, source: str, tenant: str) -> pa.Table:
         NotFound: nothing is published for this tenant.
     """
     parts = []
-    for bucket in sorted({file.bucket for file in lake.snapshot(GOLD).files if file.bucket is not None}):
-        rows = lake.read_bucket(GOLD, bucket, [*SHOWN, "tenant", "score_source"])
+    snapshot = lake.snapshot(GOLD)  # all buckets of one moment: a recompute may publish another model set meanwhile
+    for bucket in sorted({file.bucket for file in snapshot.files if file.bucket is not None}):
+        rows = lake.read_bucket(GOLD, bucket, [*SHOWN, "tenant", "score_source"], at=snapshot)
         mine = pc.and_(pc.equal(rows["tenant"], tenant), pc.equal(rows["score_source"], source))
         parts.append(rows.filter(mine).select(list(SHOWN)))
     found = pa.concat_tables(parts).unify_dictionaries().combine_chunks() if parts else None
@@ -54,6 +55,11 @@ def published(lake: Lake, source: str, tenant: str) -> pa.Table:
 def as_of_us(scores: pa.Table) -> int:
     """Return the moment of published scores."""
     return int(pc.max(scores["as_of"]).cast(pa.int64()).as_py())
+
+
+def model_version(scores: pa.Table) -> str:
+    """Return the model set of published scores."""
+    return str(scores["model_version"][0].as_py())
 
 
 def weakest_rows(scores: pa.Table, limit: int, min_evidence: int) -> list[ClassRow]:
@@ -69,14 +75,13 @@ def weakest_rows(scores: pa.Table, limit: int, min_evidence: int) -> list[ClassR
 
 
 def class_scores(
-    lake: Lake,
+    scores: pa.Table,
     places: Mapping[str, Place],
     source: str,
     tenant: str,
     topics: Sequence[str] | None,
 ) -> ClassDocument:
-    """Return the class: students by their mean score, topics by theirs, the lowest first."""
-    scores = published(lake, source, tenant)
+    """Return the class of published scores: students by their mean score, topics by theirs, the lowest first."""
     rows = _rows(scores)
     if topics is not None:
         rows = [row for row in rows if row.topic_id in topics]
@@ -95,7 +100,7 @@ def class_scores(
         tenant=tenant,
         as_of=moment(as_of_us(scores)),
         score_source=source,
-        model_version=scores["model_version"][0].as_py(),
+        model_version=model_version(scores),
         students=sorted(by_student, key=lambda student: (_mean(by_student[student]), student)),
         topics=sorted(
             (_summary(topic, found, places.get(topic)) for topic, found in by_topic.items()),

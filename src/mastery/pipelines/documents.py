@@ -51,6 +51,20 @@ class OverrideDocument(BaseModel):
     at: datetime
 
 
+class RetentionDocument(BaseModel):
+    """What time does to a score while nothing happens."""
+
+    retained: float = Field(ge=0.0, le=1.0, description="Share of the score at the last evidence that is left.")
+    half_life_days: float | None = Field(
+        description="After so many days half of what can still be forgotten is forgotten; null when nothing fades."
+    )
+    target: float = Field(ge=0.0, le=1.0, description="The score that is to be kept.")
+    falls_below_at: datetime | None = Field(
+        description="When the score falls under the target, if nothing happens; as_of when it is there, null when it "
+        "will not be within ten years."
+    )
+
+
 class TopicDocument(BaseModel):
     """One topic of one student."""
 
@@ -67,6 +81,7 @@ class TopicDocument(BaseModel):
     evidence_count: int = Field(description="Graded observations the score rests on.")
     last_activity_at: datetime | None
     explanation: ExplanationDocument
+    retention: RetentionDocument
     strengths: list[TagDocument]
     weaknesses: list[TagDocument]
     override: OverrideDocument | None = None

@@ -6,7 +6,8 @@ The daily recompute gives it a bucket, `show` one student; both get the same bit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -17,9 +18,11 @@ from mastery.features.facts import fold_facts, initial_facts
 from mastery.features.feedback import SCORE, fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.windows import Windows, windows
-from mastery.scorers import SCORERS
+from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Reading, States, fold, read, start
+from mastery.scorers.derived import Inputs, read_derived, unforgotten, with_derived
 from mastery.scorers.model_set import ModelSet
+from mastery.scorers.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Folded:
         gap_days, evidence: int64[H]. Days since the last active day; evidence count at the end of the day.
         ledger: int64[len(LEDGER_COUNTS), H].
         feedback: float64[P, 2]. A teacher's last score and its time.
+        derived: Parameters of the scorers that fold nothing, by name.
     """
 
     model_version: str
@@ -46,13 +50,44 @@ class Folded:
     evidence: Int64s
     ledger: Int64s
     feedback: Floats
+    derived: Mapping[str, Parameters] = field(default_factory=dict)
 
-    def readings(self) -> dict[str, Reading]:
-        """Return every scorer's scores at `as_of_us`."""
-        return {
+    def readings(self, explain: bool = False) -> dict[str, Reading]:
+        """Return every scorer's scores at `as_of_us`.
+
+        Unless asked to `explain`, parts of derived scorers are NaN: exact contributions of trees cost
+        fifty times what their scores do.
+        """
+        found = {
             name: read(SCORERS[name], model, self.batch, self.states[name], self.as_of_us)
             for name, model in self.models.items()
         }
+        return found | self.derived_readings(explain)
+
+    def derived_readings(self, explain: bool = False) -> dict[str, Reading]:
+        """Return the scores at `as_of_us` of the scorers that fold nothing; see `readings`."""
+        return self._read_derived(explain=True) if explain else self._derived_scores
+
+    @cached_property
+    def _derived_scores(self) -> dict[str, Reading]:
+        """Gold and history ask for the same."""
+        return self._read_derived(explain=False)
+
+    def _read_derived(self, explain: bool) -> dict[str, Reading]:
+        if not self.derived:
+            return {}
+        batch = self.batch
+        inputs = Inputs(
+            slot_student=batch.slot_student,
+            slot_topic=batch.slot_topic,
+            topics=batch.topics,
+            facts=self.facts,
+            models=self.models,
+            readings=unforgotten(SCORERS, self.models, self.states, batch.slot_student, batch.slot_topic),
+            parts={name: SCORERS[name].parts for name in self.models},
+            explain=explain,
+        )
+        return read_derived(DERIVED, self.derived, with_derived(DERIVED, self.derived, inputs), self.as_of_us)
 
     def windows(self) -> Windows:
         """Return the 7, 30 and 90-day features at `as_of_us`."""
@@ -83,4 +118,10 @@ def fold_events(events: pa.Table, model_set: ModelSet, as_of_us: int, history: b
         evidence=evidence,
         ledger=daily_ledger(batch),
         feedback=feedback,
+        derived=derived_of(model_set),
     )
+
+
+def derived_of(model_set: ModelSet) -> dict[str, Parameters]:
+    """Return the set's parameters of the scorers that fold nothing, in the order they are read."""
+    return {name: model_set.scorers[name] for name in DERIVED if name in model_set.scorers}

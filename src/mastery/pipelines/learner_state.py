@@ -9,7 +9,7 @@ import pyarrow as pa
 from mastery.arrays import Int64s
 from mastery.features.batch import DAY_US
 from mastery.features.recent import recent_rows
-from mastery.pipelines.fold import Folded
+from mastery.pipelines.fold import Folded, derived_of
 from mastery.pipelines.standing import LEDGER_DAYS, OneStudentsDays, Standing
 from mastery.scorers import SCORERS
 from mastery.scorers.base import States
@@ -120,6 +120,7 @@ def standing_from(record: Record, model_set: ModelSet) -> Standing:
         ledger=np.ascontiguousarray(record.ledger[:, FIRST_COUNT:GAP].T),
         gap_days=np.ascontiguousarray(record.ledger[:, GAP]),
         last_event_us=record.last_event_us,
+        derived=derived_of(model_set),
     )
 
 

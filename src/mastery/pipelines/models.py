@@ -1,17 +1,16 @@
-"""The model set in force: parameters as shipped, with what the lake knows of topics and items."""
+"""The model set in force: the one that was promoted last, or parameters as shipped with what the lake knows of
+topics and items.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-import numpy as np
-import pyarrow as pa
-
 from mastery.arrays import Floats
+from mastery.errors import Conflict
 from mastery.lake import Lake
-from mastery.scorers import SCORERS
+from mastery.pipelines.model_store import load_model_set
+from mastery.pipelines.promotions import DEFAULT, in_force
 from mastery.scorers.model_set import ModelSet, default_model_set
-from mastery.tables import ITEMS, MODEL_PARAMS, TOPICS
+from mastery.tables import ITEMS, TOPICS
 
 
 def current_model_set(lake: Lake, rules: Floats) -> ModelSet:
@@ -31,30 +30,29 @@ def current_model_set(lake: Lake, rules: Floats) -> ModelSet:
     return default_model_set(rules, estimates, known)
 
 
-def record_model_set(lake: Lake, model_set: ModelSet, now_us: int) -> None:
-    """Write the set's parameters into MODEL_PARAMS, unless this version is there already."""
-    versions = lake.scan(MODEL_PARAMS, ["model_version"]).column("model_version").unique().to_pylist()
-    if model_set.version in versions:
-        return
-    created = datetime.fromtimestamp(now_us / 1e6, UTC)
-    rows: list[dict[str, object]] = []
-    for name, mine in model_set.scorers.items():
-        scorer = SCORERS[name]
-        names, item_names = [p.name for p in scorer.parameters], [p.name for p in scorer.item_parameters]
-        places: list[tuple[dict[str, str], list[str], Floats]] = [({}, names, mine.default)]
-        places += [
-            ({"tenant": tenant, "topic_id": topic}, names, values)
-            for (tenant, topic), values in zip(mine.topics.keys, mine.topics.values, strict=True)
-        ]
-        places += [
-            ({"tenant": tenant, "item_id": item}, item_names, values)
-            for (tenant, item), values in zip(mine.items.keys, mine.items.values, strict=True)
-        ]
-        rows += [
-            {"scorer": name, **place, "name": parameter, "value": float(value)}
-            for place, parameters, values in places
-            for parameter, value in zip(parameters, values, strict=True)
-            if not np.isnan(value)
-        ]
-    stamp = {"model_version": model_set.version, "created_at": created}
-    lake.append(MODEL_PARAMS, pa.Table.from_pylist([row | stamp for row in rows], schema=MODEL_PARAMS.schema))
+def named_model_set(lake: Lake, rules: Floats, version: str | None) -> ModelSet:
+    """Return a set by its version; None, and the word `default`, stand for the default set of today.
+
+    Raises:
+        NotFound: no set has this version.
+        Conflict: this engine cannot use it.
+    """
+    return current_model_set(lake, rules) if version in (None, DEFAULT) else load_model_set(lake, str(version))
+
+
+def active_model_set(lake: Lake, rules: Floats) -> ModelSet:
+    """Return the set in force."""
+    return named_model_set(lake, rules, in_force(lake).active)
+
+
+def shadow_model_set(lake: Lake) -> ModelSet | None:
+    """Return the set that runs in shadow; None when there is none.
+
+    Raises:
+        Conflict: this engine cannot use it.
+    """
+    version = in_force(lake).shadow
+    try:
+        return None if version is None else load_model_set(lake, version)
+    except Conflict as error:
+        raise Conflict(f"{error}; it runs in shadow, and 'mastery models shadow off' ends that") from None

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mastery.arrays import Floats
-from mastery.errors import BadInput, NotFound, did_you_mean
+from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import Place, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import habits
 from mastery.lake import Lake
 from mastery.pipelines import class_view
-from mastery.pipelines.describe import topic_document
+from mastery.pipelines.describe import fadings, topic_document
 from mastery.pipelines.documents import (
     ClassDocument,
     ClassRow,
@@ -29,22 +29,26 @@ from mastery.pipelines.documents import (
 )
 from mastery.pipelines.fold import fold_events
 from mastery.pipelines.learner_state import is_current, record_of, standing_from
-from mastery.pipelines.models import current_model_set
+from mastery.pipelines.model_store import load_model_set
+from mastery.pipelines.models import active_model_set
 from mastery.pipelines.moments import moment
 from mastery.pipelines.reconcile import catch_up
 from mastery.pipelines.standing import Standing, standing_of
 from mastery.scorers.model_set import ModelSet
 from mastery.state import Overtaken, StateStore
-from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, LATEST_FEATURES, TOPICS, UNASSIGNED
+from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, LATEST_FEATURES, PROMOTIONS, SCORE_SOURCES, TOPICS, UNASSIGNED
+
+BEST, ALWAYS = "blend", "rule_based"
+"""Whose score people are shown when nobody has said: the blend, once a model set with one is in force."""
 
 TREND = LATEST_FEATURES.index("rolling_mastery_trend")
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the lake knows of topics, and the model set that follows from it, at one version of both tables."""
+    """What the lake knows of topics, and the model set in force, at one version of the tables that say so."""
 
-    versions: tuple[int, int]
+    versions: tuple[int, int, int]
     places: Mapping[str, Mapping[str, Place]]
     model_set: ModelSet
 
@@ -56,13 +60,24 @@ class Reader:
     event, their events are folded again from the lake (and the record is put right).
     """
 
-    def __init__(self, lake: Lake, state: StateStore, rules: Floats, *, min_evidence: int, default_scorer: str) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        state: StateStore,
+        rules: Floats,
+        *,
+        min_evidence: int,
+        default_scorer: str | None,
+        target: float = 0.6,
+    ) -> None:
         self._lake = lake
         self._state = state
         self._rules = rules
         self._min_evidence = min_evidence
         self._default = default_scorer
+        self._target = target
         self._metadata: Metadata | None = None
+        self._published_set: ModelSet | None = None
         self._lock = threading.Lock()
 
     def student(
@@ -81,17 +96,40 @@ class Reader:
             BadInput: a scorer nobody knows.
         """
         metadata = self.metadata()
-        source = self._source(source)
-        standing = self._standing(student_id, tenant, as_of_us, metadata.model_set)
+        return self._student(metadata, metadata.model_set, student_id, tenant, as_of_us, source, topics)
+
+    def _student(
+        self,
+        metadata: Metadata,
+        model_set: ModelSet,
+        student_id: str,
+        tenant: str,
+        as_of_us: int,
+        source: str | None,
+        topics: Sequence[str] | None,
+    ) -> StudentDocument:
+        """Return a student's document under one model set, whichever is in force by the time it is read."""
+        source = self._source(source, model_set)
+        standing = self._standing(student_id, tenant, as_of_us, model_set)
         if standing.tenant != tenant:
             raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
         readings = standing.readings(as_of_us)
         places = metadata.places.get(standing.tenant, {})
         trend = standing.windows(as_of_us).latest[TREND]
         ways = habits(standing.facts)
+        fading = fadings(standing, readings, source, as_of_us, self._target)
         documents = [
             topic_document(
-                standing, p, readings, source, places.get(topic), float(trend[p]), ways, as_of_us, self._min_evidence
+                standing,
+                p,
+                readings,
+                source,
+                places.get(topic),
+                float(trend[p]),
+                ways,
+                as_of_us,
+                self._min_evidence,
+                fading[p],
             )
             for p, topic in enumerate(standing.topics)
             if topic != UNASSIGNED
@@ -140,7 +178,7 @@ class Reader:
         Raises:
             NotFound: nothing has been published of this student and topic.
         """
-        source = self._source(source)
+        source = self._source(source, self.metadata().model_set)
         rows = self._lake.read_student(HISTORY, student_id).to_pylist()
         mine = [row for row in rows if row["topic_id"] == topic_id and row["tenant"] == tenant]
         if not mine:
@@ -168,17 +206,18 @@ class Reader:
     ) -> ClassDocument:
         """Return every student and topic of a tenant as last published."""
         places = self.metadata().places.get(tenant, {})
-        return class_view.class_scores(self._lake, places, self._source(source), tenant, topics)
+        source, scores = self._published(source, tenant)
+        return class_view.class_scores(scores, places, source, tenant, topics)
 
     def weakest(self, *, tenant: str, source: str | None = None, limit: int = 10) -> list[ClassRow]:
         """Return the weakest student-topics with enough evidence as last published, each with its reasons."""
-        published = class_view.published(self._lake, self._source(source), tenant)
-        as_of_us = class_view.as_of_us(published)
+        metadata = self.metadata()
+        source, scores = self._published(source, tenant)
+        model_set = self._set_of(class_view.model_version(scores), metadata.model_set)
+        as_of_us = class_view.as_of_us(scores)
         rows = []
-        for row in class_view.weakest_rows(published, limit, self._min_evidence):
-            student = self.student(
-                row.student_id, tenant=tenant, as_of_us=as_of_us, source=source, topics=[row.topic_id]
-            )
+        for row in class_view.weakest_rows(scores, limit, self._min_evidence):
+            student = self._student(metadata, model_set, row.student_id, tenant, as_of_us, source, [row.topic_id])
             factors = student.topics[0].explanation.factors
             rows.append(row.model_copy(update={"reason": "; ".join(factor.text for factor in factors)}))
         return rows
@@ -193,19 +232,55 @@ class Reader:
 
     def metadata(self) -> Metadata:
         """Return topics and model set, read again only when their tables have changed."""
-        versions = (self._lake.version(TOPICS), self._lake.version(ITEMS))
+        versions = (self._lake.version(TOPICS), self._lake.version(ITEMS), self._lake.version(PROMOTIONS))
         with self._lock:
             if self._metadata is None or self._metadata.versions != versions:
-                self._metadata = Metadata(versions, _places(self._lake), current_model_set(self._lake, self._rules))
+                self._metadata = Metadata(versions, _places(self._lake), active_model_set(self._lake, self._rules))
             return self._metadata
 
-    def _source(self, source: str | None) -> str:
+    def _source(self, source: str | None, model_set: ModelSet) -> str:
+        """Return whose score is shown: who was asked for, else the one of the settings, else the best there is."""
+        known = [name for name in model_set.scorers if name in SCORE_SOURCES]
         if source is None:
-            return self._default
-        known = list(self.metadata().model_set.scorers)
-        if source not in known:
-            raise BadInput(f"unknown scorer {source!r}{did_you_mean(source, known)}; known: {', '.join(known)}")
-        return source
+            source = self._default
+        if source is None:
+            return BEST if BEST in known else ALWAYS
+        if source in known:
+            return source
+        if source in SCORE_SOURCES:
+            raise BadInput(
+                f"scorer {source!r} has no scores under model set {model_set.version!r}, which knows "
+                f"{', '.join(known)}; run 'mastery fit', and 'mastery models promote' with the version it makes"
+            )
+        raise BadInput(f"unknown scorer {source!r}{did_you_mean(source, known)}; known: {', '.join(known)}")
+
+    def _published(self, source: str | None, tenant: str) -> tuple[str, pa.Table]:
+        """Return whose scores, and the scores of a tenant as last published.
+
+        After a switch, and before the next set is published, the best scorer may not be there yet.
+        """
+        chosen = self._source(source, self.metadata().model_set)
+        try:
+            return chosen, class_view.published(self._lake, chosen, tenant)
+        except NotFound:
+            if source is not None or self._default is not None or chosen == ALWAYS:
+                raise
+        return ALWAYS, class_view.published(self._lake, ALWAYS, tenant)
+
+    def _set_of(self, version: str, active: ModelSet) -> ModelSet:
+        """Return the model set of published scores, so that their reasons are theirs; the active one where it is gone.
+
+        They differ while a promotion publishes, and after course metadata has changed.
+        """
+        if version == active.version:
+            return active
+        known = self._published_set
+        if known is None or known.version != version:
+            try:
+                self._published_set = known = load_model_set(self._lake, version)
+            except (NotFound, Conflict):  # published by an earlier version of the engine
+                return active
+        return known
 
     def _standing(self, student_id: str, tenant: str, as_of_us: int, model_set: ModelSet) -> Standing:
         catch_up(self._lake, self._state)

@@ -21,11 +21,23 @@ from mastery.features.columns import READ
 from mastery.lake import Lake
 from mastery.pipelines.fold import Folded, fold_events
 from mastery.pipelines.learner_state import active_students, record_block
-from mastery.pipelines.models import record_model_set
-from mastery.pipelines.publish import feature_rows, gold_rows, history_rows, ledger_rows
+from mastery.pipelines.model_store import store_model_set
+from mastery.pipelines.publish import derived_history_rows, feature_rows, gold_rows, history_rows, ledger_rows
+from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore, encode_block
-from mastery.tables import EVENTS, FEATURES, GOLD, HISTORY, LEDGER, TOPICS, UNASSIGNED, Table
+from mastery.tables import (
+    EVENTS,
+    FEATURES,
+    GOLD,
+    HISTORY,
+    LEDGER,
+    PROMOTIONS,
+    SHADOW,
+    TOPICS,
+    UNASSIGNED,
+    Table,
+)
 
 
 @dataclass
@@ -36,6 +48,7 @@ class RecomputeReport:
         events: Events read that count at `as_of_us` or before.
         events_later: Events after it, left out.
         student_topics, days: Rows of features, and of the ledger.
+        shadow: Version that was folded beside it; None for none.
         newest_event_us: Time of the newest event in the lake; None when it is empty.
     """
 
@@ -47,6 +60,7 @@ class RecomputeReport:
     student_topics: int = 0
     days: int = 0
     newest_event_us: int | None = None
+    shadow: str | None = None
     topics_without_metadata: set[str] = field(default_factory=set)
 
 
@@ -60,56 +74,33 @@ def recompute(
     workers: int,
     state: StateStore | None = None,
     active_days: int = 30,
+    shadow: ModelSet | None = None,
+    switch: Callable[[], object] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RecomputeReport:
     """Fold every student of the lake and publish what comes out, as of `as_of_us`.
 
     Readers see the tables as they were until each one's commit. With a `state`, students with an event within
     `active_days` before `as_of_us` get their record at once, the others when they are first asked for; unless there
-    are events after `as_of_us`: a record holds all of a student's events. `progress` is called with the events of
-    each finished bucket.
+    are events after `as_of_us`: a record holds all of a student's events. A `shadow` is folded too; its scores go into
+    SHADOW and nowhere else. `switch` is called as soon as everything is published. `progress` is called with the
+    events of each finished bucket.
     """
-    report = RecomputeReport(model_set.version, as_of_us)
-    known = lake.scan(TOPICS, ["tenant", "topic_id"])
-    known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
-    wanted = [name for name in READ if name != "item_id" or model_set.knows_items]
-    if state is not None:
-        wanted.append("body_hash")
-    snapshot = lake.snapshot(EVENTS)
-    added: dict[str, list[AddAction]] = {table.name: [] for table in PUBLISHED}
-    buckets, lock = iter(sorted({file.bucket for file in snapshot.files if file.bucket is not None})), threading.Lock()
-
+    if shadow is not None and shadow.version == model_set.version:
+        shadow = None  # it has come into force
+    for table in (*PUBLISHED, SHADOW):
+        lake.renew(table)
+    run = _Run(lake, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days)
+    buckets = iter(sorted({file.bucket for file in run.snapshot.files if file.bucket is not None}))
     stop = threading.Event()  # so that an error, or Ctrl-C, does not wait for all the other buckets
 
     def work() -> None:
         while not stop.is_set():
-            with lock:
+            with run.lock:
                 bucket = next(buckets, None)
             if bucket is None:
                 return
-            for events in parts(lake.read_bucket(EVENTS, bucket, wanted, at=snapshot)):
-                work_on(bucket, events)
-
-    def work_on(bucket: int, events: pa.Table) -> None:
-        folded = fold_events(events, model_set, as_of_us)
-        later = _later(events, as_of_us)
-        if state is not None and not later:
-            active = active_students(folded, active_days)
-            if active.size:
-                block = encode_block(record_block(events, folded, active))
-                state.put_many(block, folded_at=snapshot.version)
-                del block
-        with lock:
-            _count(report, events, later, folded, known_topics)
-        rows_read = events.num_rows
-        del events  # what is published is made of the fold alone
-        for table, rows in _published(folded, min_evidence, now_us):
-            action = lake.write_file(table, rows, bucket)
-            with lock:
-                added[table.name].append(action)
-            del rows
-        if progress is not None:
-            progress(rows_read)
+            run.fold_bucket(bucket, progress)
 
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -117,15 +108,93 @@ def recompute(
                 job.result()
         finally:
             stop.set()
-    for table in PUBLISHED:
-        lake.commit(table, added[table.name], mode="overwrite")
-        lake.vacuum(table, retain_hours=RETAIN_HOURS)
-    record_model_set(lake, model_set, now_us)
-    if state is not None:
-        state.activate(model_set.version)
-        # Whoever was marked stale while this ran is marked again by the next catch_up.
-        state.set_watermark(snapshot.version)
-    return report
+    run.publish(switch)
+    return run.report
+
+
+class _Run:
+    """One recompute: what its workers share."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        model_set: ModelSet,
+        shadow: ModelSet | None,
+        state: StateStore | None,
+        as_of_us: int,
+        now_us: int,
+        min_evidence: int,
+        active_days: int,
+    ) -> None:
+        self._lake, self._state = lake, state
+        self._model_set, self._shadow = model_set, shadow
+        self._as_of_us, self._now_us = as_of_us, now_us
+        self._min_evidence, self._active_days = min_evidence, active_days
+        self.lock = threading.Lock()
+        self.snapshot = lake.snapshot(EVENTS)
+        # Scorers that fold nothing have the history that was published: none without them, and before any promotion.
+        derived = any(name in DERIVED for name in model_set.scorers) or lake.version(PROMOTIONS) >= 0
+        self._history = lake.snapshot(HISTORY) if derived else None
+        self.report = RecomputeReport(model_set.version, as_of_us, shadow=None if shadow is None else shadow.version)
+        known = lake.scan(TOPICS, ["tenant", "topic_id"])
+        self._known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
+        knows_items = model_set.knows_items or (shadow is not None and shadow.knows_items)
+        self._wanted = [name for name in READ if name != "item_id" or knows_items]
+        if state is not None:
+            self._wanted.append("body_hash")
+        shadowed = shadow is not None or lake.count(SHADOW) > 0  # one that has been ended is cleared away
+        self._tables = (*PUBLISHED, SHADOW) if shadowed else PUBLISHED
+        self._added: dict[str, list[AddAction]] = {table.name: [] for table in self._tables}
+
+    def fold_bucket(self, bucket: int, progress: Callable[[int], None] | None) -> None:
+        """Fold a bucket, put the records of its active students, and write its files."""
+        earlier = None if self._history is None else self._lake.read_bucket(HISTORY, bucket, at=self._history)
+        for events in parts(self._lake.read_bucket(EVENTS, bucket, self._wanted, at=self.snapshot)):
+            self._fold(bucket, events, earlier)
+            if progress is not None:
+                progress(events.num_rows)
+
+    def publish(self, switch: Callable[[], object] | None) -> None:
+        """Commit what was written."""
+        store_model_set(self._lake, self._model_set, self._now_us)  # before the scores that name it
+        for table in self._tables:  # one right after the other: readers may come in between
+            self._lake.commit(table, self._added[table.name], mode="overwrite")
+        if switch is not None:
+            switch()
+        for table in self._tables:
+            self._lake.vacuum(table, retain_hours=RETAIN_HOURS)
+        if self._state is not None:
+            self._state.activate(self._model_set.version)
+            # Whoever was marked stale while this ran is marked again by the next catch_up.
+            self._state.set_watermark(self.snapshot.version)
+
+    def _fold(self, bucket: int, events: pa.Table, earlier: pa.Table | None) -> None:
+        folded = fold_events(events, self._model_set, self._as_of_us)
+        later = _later(events, self._as_of_us)
+        if self._state is not None and not later:
+            active = active_students(folded, self._active_days)
+            if active.size:
+                block = encode_block(record_block(events, folded, active))
+                self._state.put_many(block, folded_at=self.snapshot.version)
+                del block
+        with self.lock:
+            _count(self.report, events, later, folded, self._known_topics)
+        for table, rows in _published(folded, self._min_evidence, self._now_us):
+            self._write(table, rows, bucket)
+            del rows
+        if earlier is not None:
+            rows = derived_history_rows(folded, earlier)
+            if rows.num_rows:
+                self._write(HISTORY, rows, bucket)
+        if self._shadow is not None:
+            del folded
+            beside = fold_events(events, self._shadow, self._as_of_us, history=False)
+            self._write(SHADOW, gold_rows(beside, self._min_evidence, self._now_us), bucket)
+
+    def _write(self, table: Table, rows: pa.Table, bucket: int) -> None:
+        action = self._lake.write_file(table, rows, bucket)
+        with self.lock:
+            self._added[table.name].append(action)
 
 
 RETAIN_HOURS = 24

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from mastery.features.batch import DAY_US
 from mastery.features.feedback import SCORE
 from mastery.features.windows import Windows, windows
 from mastery.pipelines.fold import Folded
-from mastery.scorers import SCORERS
+from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Reading, States
+from mastery.scorers.derived import Inputs, read_derived, unforgotten, with_derived
+from mastery.scorers.parameters import Parameters
 
 LEDGER_DAYS = 90
 """A record keeps the ledger of so many UTC days, ending with the student's last event: the longest window."""
@@ -52,6 +55,7 @@ class Standing:
         feedback: float64[P, 2].
         days, ledger, gap_days: The last `LEDGER_DAYS` days of the ledger, as `windows` takes them.
         last_event_us: Time of the student's last event that counts.
+        derived: Parameters of the scorers that fold nothing, by name.
     """
 
     student_id: str
@@ -67,16 +71,41 @@ class Standing:
     ledger: Int64s
     gap_days: Int64s
     last_event_us: int
+    derived: Mapping[str, Parameters] = field(default_factory=dict)
+
+    @cached_property
+    def _inputs(self) -> Inputs:
+        """What derived scorers read; their own unforgotten readings too, so that trees are asked once."""
+        alone = np.zeros(len(self.topics), np.int32)
+        topics = [(self.tenant, "")] * (int(self.slot_topic.max(initial=-1)) + 1)
+        for code, topic in zip(self.slot_topic, self.topics, strict=True):
+            topics[code] = (self.tenant, topic)
+        inputs = Inputs(
+            slot_student=alone,
+            slot_topic=self.slot_topic,
+            topics=topics,
+            facts=self.facts,
+            models=self.models,
+            readings=unforgotten(SCORERS, self.models, self.states, alone, self.slot_topic),
+            parts={name: SCORERS[name].parts for name in self.models},
+        )
+        return with_derived(DERIVED, self.derived, inputs)
+
+    @property
+    def last_readings(self) -> Mapping[str, Reading]:
+        """Every scorer's scores as of each topic's last evidence: nothing is forgotten since."""
+        return self._inputs.readings
 
     def readings(self, as_of_us: int) -> dict[str, Reading]:
-        """Return every scorer's scores at a time that is not before the last event."""
+        """Return every scorer's scores, with their parts, at a time that is not before the last event."""
         alone = np.zeros(len(self.topics), np.int32)
-        return {
+        found = {
             name: SCORERS[name].read_slots(
                 self.states[name].slot, self.states[name].student, alone, self.slot_topic, model.params, as_of_us
             )
             for name, model in self.models.items()
         }
+        return found | read_derived(DERIVED, self.derived, self._inputs, as_of_us)
 
     def windows(self, as_of_us: int) -> Windows:
         """Return the windowed features at a time that is not before the last event."""
@@ -112,4 +141,5 @@ def standing_of(folded: Folded, student: int = 0) -> Standing:
         ledger=np.ascontiguousarray(folded.ledger[:, cells][:, kept]),
         gap_days=folded.gap_days[cells][kept],
         last_event_us=last_event_us,
+        derived=folded.derived,
     )

@@ -1,17 +1,54 @@
-"""Interval of a share from the weight of its evidence, and what time does to a score. Scalar kernels."""
+"""The 90 % interval of a score from the score and the weight of its evidence, and what time does to a score.
+
+    rich  = 1 − 1 / √(1 + evidence / answers_half)        0 without evidence, towards 1 with much
+    below = line through (KNOTS, below_1 … below_5) at the score · (1 + rich · (below_rich − 1)),   above likewise
+    lower = max(0, score − below / scant),   upper = min(1, score + above / scant),   scant = min(1, evidence / SCANT)
+
+So an interval always holds its score, moves without jumps, and is [0, 1] without any evidence. The two sides move
+apart: who has done much on a topic has learnt more, and forgets less, than a scorer that knows answers alone can see.
+The numbers are quantiles of what simulated students truly know (mastery.fitting.intervals); no answer says what they
+are.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from numba import njit
 
-Z90 = 1.6448536269514722
-"""The normal quantile that leaves 5 % on each side."""
+from mastery.arrays import Floats
+from mastery.scorers.base import Parameter
+
+KNOTS = (0.0, 0.30, 0.60, 0.85, 1.0)
+"""Scores at which the half widths are given: the ends of the bands."""
+
+LEAST = 1e-6
+"""No half width is less: nothing by nothing is not a number."""
+
+SCANT = 0.25
+"""Evidence of less than this many answers widens intervals until, with none, they are [0, 1]."""
 
 LN2_PER_DAY_US = math.log(2.0) / 86_400e6
 
 LEAST_RETAINED = 1e-12
+
+
+def interval_parameters(
+    below: Sequence[float], above: Sequence[float], below_rich: float, above_rich: float, answers_half: float
+) -> tuple[Parameter, ...]:
+    """Return the parameters of a scorer's interval with these defaults: half widths at `KNOTS` and what they become."""
+    sides = (("below", below), ("above", above))
+    return (
+        *(
+            Parameter(f"{side}_{k + 1}", widths[k], LEAST, 10.0, f"how far {side} a score of {at:g} the truth may lie")
+            for side, widths in sides
+            for k, at in enumerate(KNOTS)
+        ),
+        Parameter("below_rich", below_rich, LEAST, 100.0, "times that with endless evidence"),
+        Parameter("above_rich", above_rich, LEAST, 100.0, "times that with endless evidence"),
+        Parameter("answers_half", answers_half, 0.01, 1_000.0, "evidence, in answers, that sets how soon it is much"),
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -37,16 +74,21 @@ def forgotten(last: float, prior: float, kept: float) -> float:
     return min(last, rest + kept * (last - rest))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def wilson(share: float, weight: float) -> tuple[float, float]:
-    """Return (lower, upper): the 90 % score interval of a share seen with this much evidence.
+@njit(cache=True, nogil=True, error_model="numpy")
+def interval(score: float, evidence: float, params: Floats, t: int, at: int) -> tuple[float, float]:
+    """Return (lower, upper) of a score that rests on `evidence` ≥ 0, in units of answers.
 
-    Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22(158), eq. 4 solved
-    for p. It stays in [0, 1], holds the share, and is [0, 1] without evidence.
+    params[t, at:at + 13]: the numbers of `interval_parameters`, in their order.
     """
-    if weight <= 0.0:
-        return 0.0, 1.0
-    zz = Z90 * Z90 / weight
-    centre = (share + 0.5 * zz) / (1.0 + zz)
-    half = math.sqrt(Z90 * Z90 * share * (1.0 - share) / weight + 0.25 * zz * zz) / (1.0 + zz)
-    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+    piece = (score >= KNOTS[1]) + (score >= KNOTS[2]) + (score >= KNOTS[3])
+    share = (score - KNOTS[piece]) / (KNOTS[piece + 1] - KNOTS[piece])
+    k = at + piece
+    below = params[t, k] + share * (params[t, k + 1] - params[t, k])
+    k += len(KNOTS)
+    above = params[t, k] + share * (params[t, k + 1] - params[t, k])
+    k = at + 2 * len(KNOTS)
+    rich = 1.0 - 1.0 / math.sqrt(1.0 + evidence / params[t, k + 2])
+    scant = min(1.0, evidence / SCANT)
+    below *= (1.0 + rich * (params[t, k] - 1.0)) / scant
+    above *= (1.0 + rich * (params[t, k + 1] - 1.0)) / scant
+    return max(0.0, score - below), min(1.0, score + above)

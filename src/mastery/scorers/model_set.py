@@ -15,7 +15,7 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.observations import RULES_VERSION
-from mastery.scorers import SCORERS
+from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, defaults, width
 from mastery.scorers.parameters import Parameters, Rows, Scoped, no_rows
 
@@ -47,7 +47,7 @@ class ModelSet:
     @property
     def knows_items(self) -> bool:
         """Whether any scorer holds numbers of single items."""
-        return any(len(mine.items.keys) > 0 for mine in self.scorers.values())
+        return any(mine.items.count > 0 for mine in self.scorers.values())
 
 
 def default_model_set(
@@ -86,11 +86,17 @@ def default_model_set(
     return ModelSet(version_of("default", scorers), scorers)
 
 
+def meaning(name: str) -> int:
+    """Return the version of what a scorer's numbers mean; 0 for one that no score is made of."""
+    scorer = SCORERS.get(name, DERIVED.get(name))
+    return 0 if scorer is None else scorer.version
+
+
 def version_of(word: str, scorers: Mapping[str, Parameters]) -> str:
     """Return a version: the word, and a hash of the rules of observation and of every number."""
     content = [
         RULES_VERSION,
-        [(name, SCORERS[name].version if name in SCORERS else 0, scorers[name].digest()) for name in sorted(scorers)],
+        [(name, meaning(name), scorers[name].digest()) for name in sorted(scorers)],
     ]
     return f"{word}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
 

@@ -29,12 +29,24 @@ class Rows:
     def _place(self) -> Mapping[Scoped, int]:
         return {key: place for place, key in enumerate(self.keys)}
 
+    @property
+    def count(self) -> int:
+        """N: how many keys have a row."""
+        return len(self.keys)
+
+    @property
+    def columns(self) -> int:
+        """K: how many numbers each has."""
+        return int(self.values.shape[1])
+
     def places(self, wanted: Sequence[Scoped]) -> Int64s:
         """Return int64[len(wanted)]: the row of each key, −1 where there is none."""
         return np.array([self._place.get(key, -1) for key in wanted], np.int64)
 
     def take(self, wanted: Sequence[Scoped], otherwise: Floats) -> Floats:
         """Return float64[len(wanted), K]: the rows of these keys, and `otherwise` (float64[K]) where there is none."""
+        if not wanted:  # rows that are still in a store stay there
+            return np.zeros((0, otherwise.size))
         places = self.places(wanted)
         found = np.empty((len(wanted), otherwise.size))
         found[:] = otherwise
@@ -66,7 +78,7 @@ class Parameters:
 
     def model(self, topics: Sequence[Scoped], items: Sequence[Scoped]) -> Model:
         """Return the model for a batch with these topics and items."""
-        unknown = np.full(self.items.values.shape[1], np.nan)
+        unknown = np.full(self.items.columns, np.nan)
         return Model(self.topics.take(topics, self.default), self.items.take(items, unknown), self.shared)
 
     def digest(self) -> str:

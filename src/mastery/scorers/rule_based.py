@@ -16,7 +16,8 @@ from mastery.arrays import Floats, Int8s, Int32s, Int64s
 from mastery.features.batch import DAY_US, Batch
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
 from mastery.scorers.base import Model, Parameter, Reading, Scorer, check_bounds
-from mastery.scorers.interval import forgotten, retention, wilson
+from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
+from mastery.scorers.interval_numbers import UNFITTED
 
 RATIOS = ("accuracy", "practice_success", "spaced_practice", "revisit", "video", "hints")
 """Factors that are a ratio of two sums; `recency` is the seventh factor, and is made of time alone."""
@@ -55,15 +56,14 @@ PARAMETERS = (
             Parameter(f"{name}_prior_weight", 0.0, 0.0, 1000.0, f"how many observations the prior of {name} is worth"),
         )
     ),
+    *interval_parameters(*UNFITTED["rule_based"]),
 )
 HALF_LIFE, FORGET, RECENCY_HALF_LIFE, SPACED_GAP, FIRST_FACTOR = range(5)
 _WEIGHT, _PRIOR, _FULL_AT, _PRIOR_WEIGHT = range(4)  # of factor f: FIRST_FACTOR + 4 f + these
+INTERVAL = FIRST_FACTOR + 4 * len(FACTORS)
 
 PARTS = (*FACTORS, "limit", "forgetting")
 LIMIT, FORGETTING = len(FACTORS), len(FACTORS) + 1
-
-PRIOR_WEIGHT = 2.0
-"""The prior counts as this many answers in the interval."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -151,7 +151,7 @@ def _score(
     score = forgotten(last, min(1.0, max(0.0, prior)), kept)
     parts[place, LIMIT] = last - total
     parts[place, FORGETTING] = score - last
-    lower, upper = wilson(score, state[p, WEIGHT] * kept + PRIOR_WEIGHT)
+    lower, upper = interval(score, state[p, WEIGHT] * kept, params, t, INTERVAL)
     return score, lower, upper
 
 

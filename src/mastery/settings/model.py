@@ -17,6 +17,10 @@ BUILT_IN_RULES = ("classic", "spaced")
 STATE_BACKENDS = ("sqlite",)
 
 
+AUTO = "auto"
+"""The scorer of a deployment that has not chosen one."""
+
+
 def cpu_count() -> int:
     """Return how many CPUs this process may use (a container may be given fewer than the machine has)."""
     if hasattr(os, "sched_getaffinity"):
@@ -38,10 +42,12 @@ def _loopback(host: str) -> str:
     )
 
 
-def _scorer(name: str) -> str:
+def _scorer(name: str | None) -> str | None:
+    if name in (None, AUTO):
+        return None
     if name not in SCORE_SOURCES:
         known = ", ".join(SCORE_SOURCES)
-        raise ValueError(f"is not a scorer (known: {known}){did_you_mean(name, list(SCORE_SOURCES))}")
+        raise ValueError(f"is not a scorer (known: {known}){did_you_mean(str(name), list(SCORE_SOURCES))}")
     return name
 
 
@@ -119,9 +125,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     tenant: Annotated[str, AfterValidator(_tenant)] = Field(
         "default", max_length=200, description="Institution that scopes student, topic and item ids."
     )
-    scorer: Annotated[str, AfterValidator(_scorer)] = Field(
-        "rule_based",
-        description=f"Scorer whose score people are shown; all are computed. One of: {', '.join(SCORE_SOURCES)}.",
+    scorer: Annotated[str | None, AfterValidator(_scorer)] = Field(
+        None,
+        description="Scorer whose score people are shown; all are computed. auto: blend once a model set with one is "
+        f"in force, rule_based before. Others: {', '.join(SCORE_SOURCES)}.",
+        json_schema_extra={"shown": AUTO},
     )
     rules: str = Field(
         "classic",
@@ -143,6 +151,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     min_evidence: int = Field(
         3, ge=1, description="With fewer graded answers than this the band is not_enough_evidence."
+    )
+    target: float = Field(
+        0.6, gt=0.0, lt=1.0, description="Score that is to be kept: people are told when it will be fallen short of."
     )
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         "UTC", description="Zone of time stamps that name none, like Europe/Berlin."

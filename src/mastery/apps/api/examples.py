@@ -58,6 +58,12 @@ STUDENT: dict[str, Any] = {
                 ],
                 "parts": {"accuracy": 0.21, "practice_success": 0.08, "forgetting": -0.05},
             },
+            "retention": {
+                "retained": 0.83,
+                "half_life_days": 30.0,
+                "target": 0.6,
+                "falls_below_at": "2026-04-11T15:02:11Z",
+            },
             "strengths": [],
             "weaknesses": [{"name": "not_practised", "text": "no practice for 24 days", "value": {"days": 24}}],
             "override": {"score": 0.15, "at": "2026-01-15T14:45:02Z"},

@@ -19,9 +19,12 @@ from mastery.apps.cli.compact import compact
 from mastery.apps.cli.config import config
 from mastery.apps.cli.context import Chosen
 from mastery.apps.cli.demo import demo
+from mastery.apps.cli.evaluate import evaluate
 from mastery.apps.cli.export import export
+from mastery.apps.cli.fit import fit
 from mastery.apps.cli.history import history
 from mastery.apps.cli.ingest import ingest
+from mastery.apps.cli.models import models
 from mastery.apps.cli.recompute import recompute
 from mastery.apps.cli.rejected import rejected
 from mastery.apps.cli.serve import serve
@@ -31,16 +34,19 @@ from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
 from mastery.errors import MasteryError
 
-SET_UP, WORK, PEOPLE = "Set up", "Move data", "See scores"
+SET_UP, WORK, MODELS, PEOPLE = "Set up", "Move data", "Fit and choose models", "See scores"
 
-COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
+COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, ingest),
     (WORK, recompute),
     (WORK, rejected),
     (WORK, export),
     (WORK, compact),
-    (WORK, tune),
     (WORK, simulate),
+    (MODELS, fit),
+    (MODELS, models),
+    (MODELS, evaluate),
+    (MODELS, tune),
     (PEOPLE, show),
     (PEOPLE, history),
     (PEOPLE, class_report),
@@ -49,7 +55,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any]], ...] = (
     (SET_UP, config),
     (SET_UP, version),
 )
-"""Panel of the help page and function of each command, in the order in which they are listed."""
+"""Panel of the help page and function of each command, or group of commands, in the order in which they are listed."""
 
 
 def build() -> typer.Typer:
@@ -64,6 +70,9 @@ def build() -> typer.Typer:
     )
     app.callback()(_options)
     for panel, command in COMMANDS:
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, rich_help_panel=panel)
+            continue
         name = command.__name__.replace("_", "-")
         app.command(name=name, rich_help_panel=panel)(command)
     return app

@@ -13,7 +13,8 @@ Tenant = Annotated[
 ]
 
 Scorer = Annotated[
-    str | None, typer.Option(help="Whose score: rule_based, bkt or elo; the one of the settings when left out.")
+    str | None,
+    typer.Option(help="Whose score, such as rule_based, bkt or blend; the one of the settings when left out."),
 ]
 
 AsOf = Annotated[

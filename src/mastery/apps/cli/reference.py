@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import typer
 from typer.main import get_command
 
@@ -11,17 +14,26 @@ from mastery.apps.cli import build
 def reference() -> str:
     """Return one section for each command: usage, what it does, a table of its arguments and options."""
     group = get_command(build())
-    top = typer.Context(group, info_name="mastery")
-    return "\n\n".join(_section(name, command, top) for name, command in group.commands.items())  # type: ignore[attr-defined]
+    return "\n\n".join(_sections(group, "mastery", None))
 
 
-def _section(name: str, command: typer.core.TyperCommand, top: typer.Context) -> str:
-    context = typer.Context(command, info_name=name, parent=top)
+def _sections(group: Any, name: str, parent: typer.Context | None) -> Iterator[str]:
+    context = typer.Context(group, info_name=name, parent=parent)
+    for inner, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _sections(command, inner, context)
+        else:
+            yield _section(inner, command, context)
+
+
+def _section(name: str, command: typer.core.TyperCommand, group: typer.Context) -> str:
+    context = typer.Context(command, info_name=name, parent=group)
     usage = " ".join(command.collect_usage_pieces(context))
     rows = [record for record in (one.get_help_record(context) for one in command.get_params(context)) if record]
     table = ["| argument or option | what it does |", "|---|---|"]
     table += [f"| `{_cell(left)}` | {_cell(right)} |" for left, right in rows if not left.startswith("--help")]
-    body = [f"### mastery {name}", f"    mastery {name} {usage}", str(command.help)]
+    path = f"{group.command_path} {name}"
+    body = [f"### {path}", f"    {path} {usage}", str(command.help)]
     return "\n\n".join([*body, "\n".join(table)] if len(table) > 2 else body)
 
 

@@ -88,6 +88,19 @@ def why(topic: TopicDocument) -> str:
     return "; ".join(factor.text for factor in factors)
 
 
+def keeps(topic: TopicDocument) -> str:
+    """Return what is retained of a score, and when it falls under the target."""
+    from mastery.apps.cli.console import hundredths
+
+    fading, target = topic.retention, hundredths(topic.retention.target)
+    kept = f"{fading.retained:.0%} of the score at the last activity is left"
+    if topic.mastery_score < fading.target:
+        return f"{kept}; it is below {target}"
+    if fading.falls_below_at is None:
+        return f"{kept}; it will not fall below {target} by itself"
+    return f"{kept}; without practice it falls below {target} on {fading.falls_below_at:%Y-%m-%d}"
+
+
 def _topics(out: Console, topics: list[TopicDocument]) -> None:
     from rich.text import Text
 
@@ -147,6 +160,8 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     table.add_section()
     table.add_row("together", f"{sum(topic.explanation.parts.values()):+.3f}", "")
     out.print(table)
+    if topic.band != UNSURE:
+        out.print(Text("  retention: ", "bold").append(keeps(topic), "not bold"))
     for tag in [*topic.strengths, *topic.weaknesses]:
         out.print(Text(f"  {tag.name.replace('_', ' ')}: ", "bold").append(printable(tag.text), "not bold"))
     others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())

@@ -46,6 +46,10 @@ SCORERS = {
     "rule_based": "Rules",
     "bkt": "Knowledge tracing (BKT)",
     "elo": "Elo",
+    "irt": "Item response (IRT)",
+    "linear_rnn": "Recurrent model",
+    "ml": "Boosted trees (ML)",
+    "blend": "All together (blend)",
 }
 """Names of scorers for people; others are shown as they are called."""
 

@@ -1,0 +1,42 @@
+"""One data set evaluated, in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.child import Stopwatch
+
+
+def measure(
+    watch: Stopwatch, *, path: str, split: str, folds: int | None, clock: str, scorers: str | None, unfitted: bool,
+    seed: int, threads: int, out: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the document of an evaluation; reports go to `out` where it is given."""
+    from mastery.evaluation.splits import parse_split
+    from mastery.pipelines.answer_files import read_log
+    from mastery.pipelines.evaluate import evaluate
+    from mastery.pipelines.evaluation_report import as_json, write_report
+    from mastery.pipelines.predictors import FITTED, fitted, wanted_scorers
+    from mastery.pipelines.predictors import unfitted as by_default
+    from mastery.pipelines.rules import load_rules
+    from mastery.scorers.model_set import UNFITTED
+
+    rules = load_rules("classic").params
+    names = wanted_scorers(scorers, UNFITTED if unfitted else FITTED)
+    how = parse_split(split)
+    with watch:
+        log = read_log(Path(path), "answer" if clock == "answer" else "start", how.name)
+        predictor = (
+            by_default(rules)
+            if unfitted
+            else fitted(
+                rules, scorers=names, clock="answer" if clock == "answer" else "start", seed=seed, threads=threads
+            )
+        )
+        found = evaluate(
+            log, how, predictor, folds=folds, scorers=names, clock="answer" if clock == "answer" else "start", seed=seed
+        )
+    if out is not None:
+        write_report(found, Path(out))
+    return as_json(found)

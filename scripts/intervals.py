@@ -1,0 +1,178 @@
+"""Find the half widths of 90 % intervals on simulated schools, and check them on other ones.
+
+    python scripts/intervals.py --write      find, write src/mastery/scorers/interval_numbers.py, check
+    python scripts/intervals.py              check what is shipped
+
+Every school is learnt from by some students and read, at the ends of three weeks, for others. Schools differ in their
+seed (other courses, items, students), topics per student, activity and length; those that numbers are checked on have
+had no part in them. With default parameters, and with everything fitted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.features.batch import make_batch
+from mastery.features.columns import event_columns
+from mastery.features.facts import EVIDENCE
+from mastery.fitting.intervals import COLUMNS, PROBE, evidence_of, fit_intervals, fitted_intervals, with_numbers
+from mastery.fitting.together import fit_all
+from mastery.insight.bands import BANDS, band_codes
+from mastery.pipelines.evaluate_simulated import truth_of
+from mastery.pipelines.fold import fold_events
+from mastery.pipelines.rules import load_rules
+from mastery.pipelines.simulated_events import simulated_events
+from mastery.scorers import interval_numbers
+from mastery.scorers.interval_numbers import FITTED, UNFITTED, Numbers
+from mastery.scorers.model_set import ModelSet, default_model_set
+from mastery.scorers.parameters import Parameters
+from mastery.simulation import SchoolPlan
+
+LEARNT_FROM = 200
+READ = 400
+PARTS = 2
+"""Of the students who are learnt from, for cross-fitting: five parts take twice the time."""
+MIN_EVIDENCE = 3
+
+
+def school(seed: int, **other: object) -> SchoolPlan:
+    """Return a school of thirteen weeks, or of what is said otherwise."""
+    return SchoolPlan(**{"students": LEARNT_FROM + READ, "days": 91, "seed": seed, **other})
+
+
+FOUND_ON = (
+    school(101),
+    school(102, topics=60, topics_per_student=40, active_share=0.25),
+    school(103, topics=20, topics_per_student=12, days=63, active_share=0.45),
+    school(104, days=182, items_per_topic=30, active_share=0.3),
+)
+CHECKED_ON = {
+    "like the first": school(201),
+    "more topics, less study": school(202, topics=64, topics_per_student=48, active_share=0.2),
+    "few topics, much study": school(203, topics=16, topics_per_student=8, active_share=0.5, days=63),
+    "half a year, short days": school(204, days=182, events_per_active_day=4.0),
+}
+
+Rows = Mapping[str, np.ndarray]
+"""Columns score, lower, upper, evidence, truth, observations of student-topics at some time."""
+
+
+def readings(plan: SchoolPlan, parameters: Mapping[str, Parameters]) -> dict[str, Rows]:
+    """Return what every scorer says of the students read, after 4/10, 7/10 and all of the weeks."""
+    events, truth = simulated_events(plan, 0, READ)
+    weeks = plan.days // 7
+    found: dict[str, list[Rows]] = {}
+    for week in sorted({max(1, weeks * tenths // 10) for tenths in (4, 7, 10)}):
+        end = plan.start + timedelta(days=7 * week)
+        as_of_us = int(datetime.combine(end, time(), UTC).timestamp() * 1e6)
+        told = truth.filter(pc.equal(truth["day"], pa.scalar(end - timedelta(days=1), pa.date32())))
+        probes = {name: with_numbers(name, mine, PROBE) for name, mine in parameters.items()}
+        probed = fold_events(events, ModelSet("probe", probes), as_of_us, history=False)
+        true, probe = truth_of(probed.batch, told), probed.readings()
+        shown = fold_events(events, ModelSet("shown", parameters), as_of_us, history=False).readings()
+        for name, got in shown.items():
+            rows = {
+                "score": got.score,
+                "lower": got.lower,
+                "upper": got.upper,
+                "evidence": evidence_of(probe[name]),
+                "truth": true,
+                "observations": probed.facts[:, EVIDENCE],
+            }
+            found.setdefault(name, []).append({key: column[np.isfinite(true)] for key, column in rows.items()})
+    return {
+        name: {key: np.concatenate([one[key] for one in all_of]) for key in all_of[0]} for name, all_of in found.items()
+    }
+
+
+def parameters_of(plan: SchoolPlan, fitted: bool) -> Mapping[str, Parameters]:
+    """Return default parameters, or those fitted to the students of the school who are not read."""
+    rules = load_rules("classic").params
+    if not fitted:
+        return default_model_set(rules, {}, {}).scorers
+    batch = make_batch(event_columns(simulated_events(plan, READ, READ + LEARNT_FROM)[0]))
+    found = fit_all(batch, rules=rules, seed=0, threads=1, parts=PARTS).scorers
+    return fitted_intervals({name: mine for name, mine in found.items() if name in COLUMNS})
+
+
+def find(fitted: bool) -> dict[str, Numbers]:
+    """Return the half widths by scorer, every school counting alike."""
+    schools = [readings(plan, parameters_of(plan, fitted)) for plan in FOUND_ON]
+    return {
+        name: fit_intervals(
+            *(np.concatenate([one[name][key] for one in schools]) for key in ("score", "evidence", "truth"))
+        )
+        for name in schools[0]
+    }
+
+
+def coverage(rows: Rows) -> dict[str, tuple[float, int]]:
+    """Return the share of intervals that hold the truth, and of how many, by band and of all."""
+    held = (rows["truth"] >= rows["lower"]) & (rows["truth"] <= rows["upper"])
+    band = band_codes(rows["score"], rows["observations"], MIN_EVIDENCE)
+    groups = {"all": np.ones(held.size, bool), **{word: band == code for code, word in enumerate(BANDS)}}
+    return {
+        name: (float(held[mine].mean()) if mine.any() else np.nan, int(mine.sum())) for name, mine in groups.items()
+    }
+
+
+def table(found: Mapping[str, Mapping[str, tuple[float, int]]], title: str) -> str:
+    """Return a table in Markdown."""
+    heads = ("all", *BANDS)
+    lines = [f"{title}:", "", f"| scorer | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    for name, of in found.items():
+        cells = [f"{100 * of[head][0]:.1f} % ({of[head][1]:,})" if of[head][1] else "–" for head in heads]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def source(unfitted: Mapping[str, Numbers], fitted: Mapping[str, Numbers]) -> str:
+    """Return the text of mastery/scorers/interval_numbers.py."""
+
+    def block(name: str, numbers: Mapping[str, Numbers], doc: str) -> str:
+        rows = []
+        for scorer, (below, above, thin) in numbers.items():
+            sides = (", ".join(f"{width:.4f}" for width in np.maximum(side, 1e-4)) for side in (below, above))
+            rows.append(f'    "{scorer}": (({")".join(["), (".join(sides), ""])}, {thin:g}),')
+        return f"{name}: dict[str, Numbers] = {{\n" + "\n".join(rows) + f'\n}}\n"""{doc}"""\n'
+
+    head = Path(interval_numbers.__file__).read_text("utf-8").split("UNFITTED:")[0]
+    return (
+        head
+        + block("UNFITTED", unfitted, "With default parameters.")
+        + "\n"
+        + block("FITTED", fitted, "With fitted parameters.")
+    )
+
+
+def main() -> None:
+    """Find and write, or check."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="find the numbers anew and write them")
+    parser.add_argument("--only", choices=("unfitted", "fitted"), help="one of the two")
+    given = parser.parse_args()
+    kinds = [False, True] if given.only is None else [given.only == "fitted"]
+    if given.write:
+        unfitted = find(False) if False in kinds else UNFITTED
+        fitted = {"rule_based": unfitted["rule_based"], **find(True)} if True in kinds else FITTED
+        Path(interval_numbers.__file__).write_text(source(unfitted, fitted), "utf-8")
+        print("written; run it again without --write to check", file=sys.stderr)
+        return
+    for fitted_too in kinds:
+        for name, plan in CHECKED_ON.items():
+            found = {scorer: coverage(rows) for scorer, rows in readings(plan, parameters_of(plan, fitted_too)).items()}
+            print(table(found, f"{'fitted' if fitted_too else 'default parameters'}, {name}"), flush=True)
+            print(json.dumps({"fitted": fitted_too, "school": name, "coverage": found}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""`mastery evaluate`: how well each scorer foretells answers, or finds the truth of simulated students."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson
+from mastery.errors import BadInput, did_you_mean
+
+if TYPE_CHECKING:
+    from mastery.arrays import Floats
+    from mastery.features.answer_log import Clock
+    from mastery.pipelines.evaluate import Evaluation
+    from mastery.pipelines.evaluate_simulated import Learnt
+    from mastery.pipelines.simulated_report import Table
+
+CLOCKS = ("start", "answer")
+
+File = Annotated[
+    Path | None,
+    typer.Argument(help="Log of answers: Parquet, CSV or NDJSON; .gz too.", metavar="FILE", show_default=False),
+]
+
+
+def evaluate(
+    context: typer.Context,
+    file: File = None,
+    lake: Annotated[bool, typer.Option("--lake", help="Evaluate on the events of the lake.")] = False,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Compare scores and parameters with the truth of simulated students.")
+    ] = False,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="What is tested: student, time, time:MOMENT, column:NAME=VALUE, or column:NAME, each value in turn.",
+            metavar="SPLIT",
+        ),
+    ] = "student",
+    folds: Annotated[
+        int | None,
+        typer.Option(help="So many tests in turn; left out: one student in five, or every value of the column."),
+    ] = None,
+    scorers: Annotated[
+        str | None, typer.Option(help="Names with commas between them; all when left out.", metavar="NAMES")
+    ] = None,
+    clock: Annotated[
+        str, typer.Option(help="When time stamps were taken: at the start of a question, or at its answer.")
+    ] = "start",
+    unfitted: Annotated[
+        bool, typer.Option("--unfitted", help="Fit nothing: default parameters of rule_based, bkt and elo.")
+    ] = False,
+    students: Annotated[
+        str, typer.Option(help="Simulated students to learn from: one number, or several with commas.", metavar="N,…")
+    ] = "100,300,1000",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads that fits may use; the setting `workers` when left out.", min=1)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write JSON, Markdown and a PNG to as well.", metavar="DIR")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well scorers foretell answers that they have not seen: fit on some, test on others."""
+    if (file is not None) + lake + simulated != 1:
+        raise BadInput("give one thing to evaluate on: a FILE, --lake or --simulated")
+    if clock not in CLOCKS:
+        raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
+    from mastery.pipelines.predictors import FITTED, wanted_scorers
+    from mastery.pipelines.rules import load_rules
+    from mastery.scorers.model_set import UNFITTED
+
+    chosen = settings(context)
+    names = wanted_scorers(scorers, UNFITTED if unfitted else FITTED)
+    rules = load_rules(chosen.rules).params
+    threads = chosen.workers if threads is None else threads
+    if simulated:
+        _show_simulated(_simulated(rules, names, unfitted, students, seed, threads), out, as_json)
+        return
+    found = _measured(context, file, split, folds, names, cast("Clock", clock), unfitted, rules, seed, threads)
+    from mastery.pipelines.evaluation_report import as_json as document
+    from mastery.pipelines.evaluation_report import write_report
+
+    written, missing = ([], None) if out is None else write_report(found, out)
+    if as_json:
+        typer.echo(json.dumps(document(found)))
+    else:
+        show_evaluation(found)
+    _tell_written(written, missing)
+
+
+def _measured(
+    context: typer.Context,
+    file: Path | None,
+    split: str,
+    folds: int | None,
+    names: list[str] | None,
+    clock: Clock,
+    unfitted: bool,
+    rules: Floats,
+    seed: int,
+    threads: int,
+) -> Evaluation:
+    from mastery.apps.progress import progress
+    from mastery.evaluation.splits import parse_split
+    from mastery.pipelines.answer_files import read_log
+    from mastery.pipelines.evaluate import evaluate as measure
+    from mastery.pipelines.lake_answers import lake_log
+    from mastery.pipelines.predictors import fitted
+    from mastery.pipelines.predictors import unfitted as by_default
+
+    how, note = parse_split(split), None
+    if file is not None:
+        log = read_log(file, clock, how.name)
+    else:
+        from mastery.apps.engine import Engine
+
+        log, note = lake_log(Engine.connect(settings(context), create=False).lake)
+    with progress("Evaluating") as report:
+
+        def told(title: str, done: int, total: int) -> None:
+            report.update(done=done, total=total, title=f"Evaluating, {title}")
+
+        predictor = by_default(rules) if unfitted else fitted(
+            rules, scorers=names, clock=clock, seed=seed, threads=threads, progress=told
+        )  # fmt: skip
+        found = measure(log, how, predictor, folds=folds, scorers=names, clock=clock, seed=seed, progress=told)
+    return found if note is None else replace(found, notes=(*found.notes, note))
+
+
+def show_evaluation(found: Evaluation) -> None:
+    """Print the measures of every scorer, cold start, and the notes."""
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.pipelines.evaluation_report import TITLES, shown
+
+    out = console()
+    tests = sum(fold.tested.y.size for fold in found.folds)
+    out.print(
+        Text(f"{number(tests)} answers foretold, each before it was seen", "bold").append(
+            f" · the log: {number(found.answers)} answers of {number(found.students)} students", "default"
+        )
+    )
+    how = f"split {found.split} · {len(found.folds)} test{'s' if len(found.folds) != 1 else ''} · clock {found.clock}"
+    out.print(Text(f"{printable(how)} · seed {found.seed}\n", "bright_black"))
+    heads = ("AUC", "95 %", "accuracy", "RMSE", "log loss", "ECE", "if perfect", "next week")
+    table = plain_table("scorer", *heads, right=heads)
+    for name, one in found.summaries.items():
+        got, (low, high) = one.measures, one.intervals["auc"]
+        table.add_row(
+            name,
+            shown(got["auc"]),
+            f"{shown(low, 3)}–{shown(high, 3)}",
+            *(shown(got[measure]) for measure in ("accuracy", "rmse", "logloss", "ece")),
+            f"{shown(got['ece_perfect'])}, at most {shown(got['ece_perfect_95'])}",
+            shown(one.next_week, 3),
+        )
+    out.print(table)
+    for title, groups in (
+        ("AUC of a student's first answers", [one.cold_start for one in found.summaries.values()]),
+        ("AUC by how much was learnt of the topic", [one.topic_size for one in found.summaries.values()]),
+    ):
+        out.print(Text(f"\n{title}", "bold"))
+        table = plain_table("", "answers", *found.summaries, right=("answers", *found.summaries))
+        for same in zip(*groups, strict=True):
+            table.add_row(
+                TITLES[same[0].name], number(same[0].answers), *(shown(group.measures["auc"]) for group in same)
+            )
+        out.print(table)
+    for note in found.notes:
+        out.print(Text(f"\nnote: {printable(note)}", "yellow"), soft_wrap=True)
+
+
+def _simulated(
+    rules: Floats, names: list[str] | None, unfitted: bool, students: str, seed: int, threads: int
+) -> list[Learnt]:
+    from mastery.apps.progress import progress
+    from mastery.pipelines.evaluate_simulated import evaluate_simulated, fitted_parameters, unfitted_parameters
+
+    try:
+        sizes = [int(one) for one in students.split(",")]
+    except ValueError:
+        raise BadInput(f"--students is {students!r}; expected a number, or several with commas, like 100,300") from None
+    learn = (
+        unfitted_parameters(rules) if unfitted else fitted_parameters(rules, scorers=names, seed=seed, threads=threads)
+    )
+    with progress("Learning from simulated students") as report:
+
+        def told(title: str, done: int, total: int) -> None:
+            report.update(done=done, total=total, title=f"Learning from {title}")
+
+        # Seed 0 is the school of the simulator's own default.
+        return evaluate_simulated(learn, sizes=sizes, scorers=names, seed=7 + seed, progress=told)
+
+
+def _show_simulated(found: list[Learnt], out: Path | None, as_json: bool) -> None:
+    from mastery.pipelines.simulated_report import as_json as document
+    from mastery.pipelines.simulated_report import finite, tables, write_report
+
+    written = [] if out is None else write_report(found, out)
+    if as_json:
+        typer.echo(json.dumps(finite(document(found))))
+    else:
+        _print_tables(tables(found))
+    _tell_written(written, None)
+
+
+def _print_tables(found: list[Table]) -> None:
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, plain_table
+
+    out = console()
+    for title, heads, rows in found:
+        if not rows:
+            continue
+        out.print(Text(title, "bold"))
+        table = plain_table(*heads, right=tuple(heads[1:]))
+        for row in rows:
+            table.add_row(*row)
+        out.print(table)
+        out.print()
+
+
+def _tell_written(written: list[Path], missing: str | None) -> None:
+    from mastery.apps.cli.console import say
+
+    for path in written:
+        say(f"written: {path}")
+    if missing is not None:
+        say(f"note: {missing}")

@@ -1,0 +1,200 @@
+"""`mastery models`: which model sets there are, and which one is in force."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson, AsOf
+
+if TYPE_CHECKING:
+    from mastery.apps.engine import Engine
+    from mastery.pipelines.compare import Comparison
+    from mastery.pipelines.recompute import RecomputeReport
+    from mastery.pipelines.versions import VersionDocument
+
+Version = Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="VERSION")]
+Workers = Annotated[
+    int | None, typer.Option(help="Workers; the number of the settings when left out.", min=1, max=1024)
+]
+
+models = typer.Typer(
+    name="models",
+    help="List, show and compare model sets; bring one into force, or go back.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _engine(context: typer.Context) -> Engine:
+    from mastery.apps.engine import Engine
+
+    return Engine.connect(settings(context), create=False)
+
+
+@models.command("list")
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """List every model set, and which one is in force, in shadow and published."""
+    from mastery.apps.cli.console import console, number, plain_table
+
+    every = _engine(context).models.all_of_them()
+    if as_json:
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in every], indent=2))
+        return
+    table = plain_table("version", "is", "made", "from", "events", "students", "fitted", right=("events", "students"))
+    for one in every:
+        table.add_row(
+            one.version,
+            _standing(one),
+            "–" if one.created_at is None else f"{one.created_at:%Y-%m-%d %H:%M}",
+            "–" if one.parent is None else one.parent,
+            "–" if one.events is None else number(one.events),
+            "–" if one.students is None else number(one.students),
+            ", ".join(one.fitted) or "–",
+        )
+    console().print(table)
+
+
+@models.command()
+def show(context: typer.Context, version: Version, as_json: AsJson = False) -> None:
+    """Show one model set: what it was made from, how well it does, what was pooled."""
+    from mastery.apps.cli.fit import show_card
+
+    detail = _engine(context).models.show(version)
+    if as_json:
+        typer.echo(detail.model_dump_json(indent=2))
+        return
+    if detail.card is not None:
+        show_card(detail.card)
+    else:
+        typer.echo(f"Model set {detail.version.version}: default parameters, not fitted")
+    standing = _standing(detail.version)
+    if standing:
+        typer.echo(f"\nIt is {standing}.")
+    for name, values in detail.defaults.items():
+        typer.echo(f"\n{name}, on a topic that nothing is known of:")
+        typer.echo("  " + ", ".join(f"{parameter} {value:.4g}" for parameter, value in values.items()))
+    for note in detail.notes:
+        typer.echo(f"\nnote: {note}")
+
+
+@models.command()
+def compare(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="OLD")],
+    new: Annotated[str, typer.Argument(help="The other one.", metavar="NEW")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two model sets: measures, parameters and, where both are published, scores."""
+    found = _engine(context).models.compare(old, new)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    _show_comparison(found)
+
+
+@models.command()
+def promote(
+    context: typer.Context, version: Version, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False
+) -> None:
+    """Fold everybody into a model set, publish its scores, and switch to it; until then the old one is in force."""
+    from mastery.apps.engine import now_us
+    from mastery.apps.progress import progress
+    from mastery.tables import EVENTS
+
+    engine = _engine(context)
+    with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
+        report = engine.models.promote(version, as_of, now_us=now_us(), workers=workers, progress=bar.advance)
+    _switched(report, as_json)
+
+
+@models.command()
+def rollback(context: typer.Context, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False) -> None:
+    """Switch back to the model set before, at once; then publish its scores."""
+    from mastery.apps.engine import now_us
+    from mastery.apps.progress import progress
+    from mastery.tables import EVENTS
+
+    engine = _engine(context)
+    with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
+        report = engine.models.rollback(as_of, now_us=now_us(), workers=workers, progress=bar.advance)
+    _switched(report, as_json)
+
+
+@models.command()
+def shadow(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="A version, or off.", metavar="VERSION")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a model set run beside the one in force from the next recompute on, seen by nobody; `off` ends it."""
+    from mastery.apps.engine import now_us
+
+    now = _engine(context).models.shadow(None if version == "off" else version, now_us())
+    if as_json:
+        typer.echo(json.dumps({"active": now.active, "shadow": now.shadow}))
+        return
+    if now.shadow is None:
+        typer.echo("Nothing runs in shadow. The next recompute clears its scores away.")
+    else:
+        typer.echo(f"{now.shadow} runs in shadow from the next recompute on; then: mastery models compare")
+
+
+def _standing(one: VersionDocument) -> str:
+    told = (
+        (one.active, "in force"),
+        (one.shadow, "in shadow"),
+        (one.published and not one.active, "published"),
+        (one.is_default, "default"),
+    )
+    return ", ".join(word for yes, word in told if yes)
+
+
+def _switched(report: RecomputeReport, as_json: bool) -> None:
+    from mastery.apps.cli.recompute import as_document, show_report
+
+    if as_json:
+        typer.echo(json.dumps(as_document(report), ensure_ascii=False))
+        return
+    show_report(report)
+    typer.echo(f"{report.model_version} is in force.")
+
+
+def _show_comparison(found: Comparison) -> None:
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, number, plain_table, printable
+
+    def measured(one: dict[str, float | None] | None, name: str) -> str:
+        value = None if one is None else one.get(name)
+        return "–" if value is None else f"{value:.4f}"
+
+    out = console()
+    out.print(Text(f"{found.old} → {found.new}", "bold"))
+    right = ("AUC", "log loss", "student-topics", "mean |Δ|", "largest", "other band")
+    table = plain_table("scorer", "parameters", *right, right=right)
+    same = {True: "the same", False: "differ", None: "in one only"}
+    for name, one in found.scorers.items():
+        scores = one.scores
+        table.add_row(
+            name,
+            same[one.same_parameters],
+            f"{measured(one.old, 'auc')} → {measured(one.new, 'auc')}",
+            f"{measured(one.old, 'logloss')} → {measured(one.new, 'logloss')}",
+            *(
+                ("–", "–", "–", "–")
+                if scores is None
+                else (
+                    number(scores.student_topics),
+                    f"{scores.mean_difference:.4f}",
+                    f"{scores.largest_difference:.4f}",
+                    f"{scores.band_changes:.1%}",
+                )
+            ),
+        )
+    out.print(table)
+    for note in found.notes:
+        out.print(Text(f"note: {printable(note)}", "yellow"), soft_wrap=True)

@@ -1,0 +1,138 @@
+"""bkt fitted topic by topic, in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from mastery.arrays import Floats, Int64s
+from mastery.fitting.bkt_em import fit_topic
+from mastery.fitting.bkt_histories import Histories
+from mastery.fitting.bkt_passes import (
+    CHANCES,
+    FORGET,
+    GUESS,
+    GUESS_PRACTICE,
+    INIT,
+    LEARN,
+    PULL,
+    PULL_LEARNING,
+    RATE,
+    SLIP,
+    SLIP_PRACTICE,
+    Rules,
+    Tree,
+)
+
+USUAL = np.array([0.4, 0.25, 0.15, 0.25, 0.15, 0.02, np.log(2.0) / 120.0, 4.0, 2.0, 0.1, 0.14, 0.1, 0.06, 0.08])
+"""What is expected of a topic before any answer has been seen. Columns as in `CHANCES`."""
+
+PRIOR_WEIGHT = np.array([2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.5, 0.5, 0.5, 2.0, 2.0, 2.0, 2.0, 2.0])
+"""How many events the expectation counts as; of forgetting per day and of pull, the precision."""
+
+STARTS = ((0.3, 0.2, 0.1, 0.1), (0.6, 0.4, 0.1, 0.05), (0.15, 0.15, 0.25, 0.3), (0.5, 0.1, 0.3, 0.02))
+"""p_init, guess, slip, p_learn: where the search begins, beside what is expected."""
+
+FIRST_PASSES = 4
+MOST_PASSES = 600
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Chances of T topics.
+
+    Attributes:
+        theta: float64[T, 14]. Columns as in `CHANCES`.
+        log_likelihood: float64[T].
+        passes: int64[T].
+    """
+
+    theta: Floats
+    log_likelihood: Floats
+    passes: Int64s
+
+
+def tree_of(histories: Histories) -> Tree:
+    """Return the histories as the kernels take them, with room to work in."""
+    size = histories.parent.size
+    return Tree(
+        histories.parent, histories.code, histories.emission, histories.step, histories.count, histories.ends,
+        histories.kinds, histories.emissions, histories.days, histories.excess,
+        np.empty(size), np.empty(size), np.empty(size), np.empty(size),
+    )  # fmt: skip
+
+
+def start_from(expected: Floats, per_step: bool, per_day: bool, bends: bool, tilts: bool) -> Floats:
+    """Return float64[5, 14]: where to begin."""
+    starts = np.tile(expected, (1 + len(STARTS), 1))
+    for row, (init, guess, slip, learn) in zip(starts[1:], STARTS, strict=True):
+        row[[INIT, GUESS, SLIP, GUESS_PRACTICE, SLIP_PRACTICE]] = init, guess, slip, guess, slip
+        row[LEARN] = learn
+    if not per_step:
+        starts[:, FORGET] = 0.0
+    if not per_day:
+        starts[:, RATE] = 0.0
+    if not bends:
+        starts[:, PULL] = 0.0
+    if not tilts:
+        starts[:, PULL_LEARNING] = 0.0
+    return starts
+
+
+def make_rules(expected: Floats, prior_weight: float, per_step: bool, per_day: bool, bends: bool, tilts: bool) -> Rules:
+    """Return the rules of a variant; what it does not have is held by no prior."""
+    moves = np.ones(len(CHANCES), bool)
+    moves[[FORGET, RATE, PULL, PULL_LEARNING]] = per_step, per_day, bends, tilts
+    return Rules(expected, np.where(moves, PRIOR_WEIGHT * prior_weight, 0.0), per_step, per_day, bends, tilts)
+
+
+def fit_topics(
+    histories: Histories,
+    *,
+    per_step: bool = False,
+    per_day: bool = False,
+    bends: bool = False,
+    tilts: bool = False,
+    expected: Floats = USUAL,
+    prior_weight: float = 1.0,
+    starts: Floats | None = None,
+    tolerance: float = 1e-9,
+    threads: int = 1,
+) -> Fitted:
+    """Return the most likely chances of each topic.
+
+    Args:
+        per_step, per_day, bends, tilts: See `mastery.fitting.bkt_em.Rules`.
+        expected: float64[14]. What the priors expect.
+        prior_weight: Times `PRIOR_WEIGHT`.
+        starts: float64[k, T, 14]. Where each topic's search begins; several places common to all when left out.
+        tolerance: Log-likelihood an answer that three passes must gain for the search to go on.
+    """
+    topics = histories.ptr.size - 1
+    tree = tree_of(histories)
+    rules = make_rules(expected, prior_weight, per_step, per_day, bends, tilts)
+    common = start_from(expected, per_step, per_day, bends, tilts)
+    theta, found, passes = np.empty((topics, len(CHANCES))), np.zeros(topics), np.zeros(topics, np.int64)
+
+    def fit(t: int) -> None:
+        low, high = int(histories.ptr[t]), int(histories.ptr[t + 1])
+        begin = common if starts is None else np.ascontiguousarray(starts[:, t])
+        gain = tolerance * max(100.0, float(histories.rows[t]))
+        found[t], passes[t] = fit_topic(low, high, tree, rules, begin, FIRST_PASSES, gain, MOST_PASSES, theta[t])
+
+    each(fit, np.argsort(-np.diff(histories.ptr), kind="stable"), threads)
+    return Fitted(theta, found, passes)
+
+
+def each(fit: Callable[[int], None], order: Int64s, threads: int) -> None:
+    """Call `fit` for each topic, the largest first, so that no thread is left with a large one at the end."""
+    if threads == 1:
+        for t in order:
+            fit(int(t))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda t: fit(int(t)), order):
+            pass

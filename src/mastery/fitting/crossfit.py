@@ -1,0 +1,141 @@
+"""Cross-fitting by student: what scorers say of answers of students they have not learnt from.
+
+A scorer that is fitted on the answers it is then asked about says too much of them; what is stacked on it would trust
+it too much. So the students are dealt into parts, and each part is foretold with what was fitted on all the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from mastery.arrays import Bools, Floats, Int64s
+from mastery.events.murmur import murmur
+from mastery.features.batch import Batch
+from mastery.features.columns import QUIZ
+from mastery.features.subset import take_students
+from mastery.fitting.fit import Fit
+from mastery.scorers.base import Scorer, foretell, start
+from mastery.scorers.parameters import Parameters
+
+FitScorer = Callable[..., Fit]
+"""(batch, *, given, seed, threads) → Fit."""
+
+
+def deal(students: Sequence[str], parts: int, seed: int) -> Int64s:
+    """Return int64[S]: the part of each student, dealt out in the order of a hash of seed and name.
+
+    Another hash than that of `held_out`: there, one part of 5 is two whole parts of 10, so a fit without part 0 of 5
+    would find nobody in part 0 of 10 to choose its settings with.
+    """
+    part = np.zeros(len(students), np.int64)
+    part[np.argsort(_hash(students, seed), kind="stable")] = np.arange(len(students)) % parts
+    return part
+
+
+def own_names(batch: Batch, seed: int) -> Batch:
+    """Return the batch with its students under other names: hashes of names choose other students than outside.
+
+    Who calls a fit has often left out students by `held_out`; the same hash must not be used again inside.
+    """
+    return replace(batch, students=[f"fit {seed} {name}" for name in batch.students])
+
+
+def rows_of(batch: Batch, keep: Bools) -> Bools:
+    """Return bool[n]: the rows of the students where `keep` (bool[S]) is true."""
+    return np.repeat(keep, np.diff(batch.student_ptr))
+
+
+def labelled(batch: Batch) -> Bools:
+    """Return bool[n]: quiz answers that are right or wrong and say something about mastery."""
+    return (batch.kind == QUIZ) & (batch.weight > 0.0) & ((batch.y == 0.0) | (batch.y == 1.0))
+
+
+def fit_chain(
+    batch: Batch,
+    fits: Mapping[str, FitScorer],
+    given: Mapping[str, Parameters],
+    *,
+    seed: int,
+    threads: int,
+    like: Mapping[str, Fit] | None = None,
+) -> dict[str, Fit]:
+    """Return what each fit finds, in order; every one is given what was found before it.
+
+    Args:
+        like: Fits whose settings are to be taken, where a fit can: choosing them takes most of its time.
+    """
+    found: dict[str, Fit] = {}
+    for name, fit in fits.items():
+        before = dict(given) | {earlier: made.parameters for earlier, made in found.items()}
+        chosen = _settings_of(like[name]) if like is not None and name in like else {}
+        found[name] = fit(batch, given=before, seed=seed, threads=threads, **chosen)
+    return found
+
+
+def _settings_of(fit: Fit) -> dict[str, object]:
+    """Return the arguments with which a fit takes over the settings of an earlier one."""
+    return {} if fit.chosen is None else {"chosen": fit.chosen}
+
+
+def foretell_chain(
+    scorers: Mapping[str, Scorer], parameters: Mapping[str, Parameters], batch: Batch
+) -> dict[str, Floats]:
+    """Return float64[n] by scorer: the chance of a right answer on each row, before it."""
+    chances = {}
+    for name, scorer in scorers.items():
+        model = parameters[name].model(batch.topics, batch.items)
+        chances[name] = foretell(scorer, model, batch, start(scorer, model, batch))
+    return chances
+
+
+def cross_fit(
+    batch: Batch,
+    part: Int64s,
+    fits: Mapping[str, FitScorer],
+    scorers: Mapping[str, Scorer],
+    given: Mapping[str, Parameters],
+    *,
+    seed: int,
+    threads: int,
+    told: Callable[[str], None],
+) -> tuple[dict[str, Fit], dict[str, Floats]]:
+    """Return (fits on everybody, float64[n] by scorer foretold by fits without the row's part of the students).
+
+    With one part alone nobody can be left out: then rows are foretold by the fits on everybody.
+
+    Args:
+        part: int64[S], from 0.
+        told: Called after the fits on everybody and after those without each part.
+    """
+    mine = {name: scorers[name] for name in fits}
+    everybody = fit_chain(batch, fits, given, seed=seed, threads=threads)
+    told(", ".join(fits))
+    parts = int(part.max(initial=0)) + 1
+    if parts == 1:
+        return everybody, foretell_chain(mine, {name: fit.parameters for name, fit in everybody.items()}, batch)
+
+    def without(which: int) -> dict[str, Floats]:
+        left_out = part == which
+        there = take_students(batch, ~left_out)
+        found = fit_chain(there, fits, given, seed=seed, threads=1, like=everybody)
+        parameters = {name: fit.parameters for name, fit in found.items()}
+        return foretell_chain(mine, parameters, take_students(batch, left_out))
+
+    out = {name: np.full(batch.row.size, np.nan) for name in fits}
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for which, said in enumerate(pool.map(without, range(parts))):
+            rows = rows_of(batch, part == which)
+            for name, chances in said.items():
+                out[name][rows] = chances
+            told(", ".join(fits))
+    return everybody, out
+
+
+def _hash(students: Sequence[str], seed: int) -> Int64s:
+    hi, _ = murmur(pa.array([f"part {seed} {name}" for name in students], pa.string()))
+    return np.asarray(hi)

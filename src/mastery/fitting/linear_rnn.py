@@ -1,0 +1,352 @@
+"""Fit of linear_rnn: penalty and epochs chosen on students held out, then several starts trained on everybody.
+
+What is learnt is held as plain vectors by topic and item; the starts stand side by side (see scorers.linear_rnn).
+An item that nobody answered has none: the mean item of its topic stands for it, and is what scores are read at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import sparse  # type: ignore[import-untyped]
+
+from mastery.arrays import Bools, Floats, Floats32, Int64s
+from mastery.features.batch import Batch
+from mastery.features.columns import QUIZ
+from mastery.features.subset import take_students
+from mastery.fitting.fit import Fit, held_out
+from mastery.fitting.linear_rnn_train import Answers, Table, epoch
+from mastery.scorers import bkt
+from mastery.scorers import linear_rnn as model
+from mastery.scorers.base import Parameter, defaults, place_of, width
+from mastery.scorers.interval import LN2_PER_DAY_US
+from mastery.scorers.parameters import Parameters, Rows
+
+RATE, BIAS_RATE, SLOWING = 0.03, 0.2, 0.3
+"""Adagrad's learning rates of vectors and of biases, divided by 1 + SLOWING · epoch. With .02 for both the held-out AUC
+was .003 to .006 lower on four logs."""
+FIRST_SQUARE = 0.1
+SPREAD = 0.05
+"""Vectors start as N(0, SPREAD²), folded onto u ≥ 0 and g ≥ 0 in the lawful form."""
+EPOCHS = 12
+PATIENCE = 2
+"""Training stops after so many epochs without a better held-out loss."""
+L2_ITEM = (0.01, 0.03, 0.1, 0.3, 1.0)
+L2_ITEM_FIRST = 2
+L2_TOPIC, L2_BIAS = 0.01, 0.1
+UNCHOSEN = (0.3, 3)
+"""(penalty of items, epochs) where there are too few students to choose with."""
+HELD_OUT_ONE_IN = 11
+"""Shares no factor with 5 or 10: of students who were themselves left over by `held_out` in 5 parts, part 0 of 10 holds
+nobody."""
+FEWEST_HELD_OUT = 200
+"""Answers. With fewer to choose with, nothing is chosen."""
+HALF_LIVES_DAYS = (15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 1_000.0, 36_500.0)
+LEAST_CHANCE = 1e-6
+
+KEPT = np.repeat(np.array(model.FADING, np.float32), model.GROUP)
+EVEN = KEPT.size - model.GROUP
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Tables of one start. Rows of bias and readers: items, then topic × place. Of writers: two (wrong, right) by
+    item, then by topic × place × time."""
+
+    bias: Floats32
+    readers: Floats32
+    writers: Floats32
+
+
+def fit(
+    batch: Batch,
+    *,
+    given: Mapping[str, Parameters],
+    seed: int = 0,
+    threads: int = 1,
+    lawful: bool = True,
+    chosen: tuple[float, int, float] | None = None,
+) -> Fit:
+    """Return the recurrence fitted to the quiz answers of these students.
+
+    Args:
+        given: Guess and slip by topic are taken from `bkt` where it is there.
+        lawful: With u ≥ 0 and g ≥ 0, for scores; without, for mastery.scorers.linear_rnn.FREE.
+        chosen: (penalty of items, epochs, half-life in days); searched for where None.
+    """
+    notes: list[str] = []
+    measures: dict[str, float | str] = {}
+    scorer = model.SCORER if lawful else model.FREE
+    defaults_row = defaults(scorer, 1)[0]
+    half_life = float(defaults_row[model.HALF_LIFE]) if lawful else HALF_LIVES_DAYS[-1]
+    if chosen is None:
+        l2, epochs, found_half_life, measures = _choose(batch, seed, lawful, threads)
+        if "held_out_log_loss" not in measures:
+            notes.append(
+                "linear_rnn: too few answers of held-out students to choose with; usual penalty and epochs are taken"
+            )
+        elif lawful and found_half_life is not None:
+            half_life = found_half_life
+    else:
+        l2, epochs, half_life = chosen
+    answers = training_answers(batch)
+    measures = {**measures, "l2_item": l2, "epochs": float(epochs), "half_life_days": half_life,
+                "answers": float(answers.asked.sum())}  # fmt: skip
+    train = partial(_train, batch, answers, l2, epochs, lawful)
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        starts = list(pool.map(train, _starts(seed)))
+    parameters = _parameters(batch, answers, starts, half_life, lawful, given.get("bkt"))
+    unseen = len(batch.topics) - len(parameters.topics.keys)
+    if unseen:
+        notes.append(f"linear_rnn: {unseen} topics without answers take the mean of all others")
+    return Fit(parameters, tuple(notes), measures, (l2, epochs, half_life))
+
+
+def fit_free(
+    batch: Batch,
+    *,
+    given: Mapping[str, Parameters],
+    seed: int = 0,
+    threads: int = 1,
+    chosen: tuple[float, int, float] | None = None,
+) -> Fit:
+    """Return the form without bounds, for the chance of a right answer alone; see `fit`."""
+    return fit(batch, given=given, seed=seed, threads=threads, lawful=False, chosen=chosen)
+
+
+def training_answers(batch: Batch, known: Bools | None = None) -> Answers:
+    """Return the rows that weigh anything; items not `known` (bool[I]) as none."""
+    keep = batch.weight > 0.0
+    owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[keep]
+    row, item = batch.row[keep], batch.item[keep]
+    fresh = np.ones(row.size, bool)
+    fresh[1:] = (row[1:] != row[:-1]) | (owner[1:] != owner[:-1])
+    place, bucket = model.places_and_buckets(batch)
+    read = batch.slot_topic[batch.slot[keep]] * model.PLACES + place[keep]
+    if known is not None:
+        item = np.where((item >= 0) & known[np.maximum(item, 0)], item, -1) if known.size else np.full_like(item, -1)
+    y = batch.y[keep]
+    return Answers(
+        ptr=np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(batch.students)))]).astype(np.int64),
+        item=item.astype(np.int32),
+        read=read.astype(np.int32),
+        write=(read * model.BUCKETS + bucket[keep]).astype(np.int32),
+        y=y.astype(np.float32),
+        weight=batch.weight[keep].astype(np.float32),
+        asked=((batch.kind[keep] == QUIZ) & ((y == 0.0) | (y == 1.0))).astype(np.float32),
+        fresh=fresh,
+    )
+
+
+def _tables(batch: Batch, rng: np.random.Generator, lawful: bool) -> tuple[Table, Table, Table]:
+    items, read = len(batch.items), len(batch.topics) * model.PLACES
+    readers = rng.normal(0.0, SPREAD, (items + read, KEPT.size))
+    writers = rng.normal(0.0, SPREAD, (items + read * model.BUCKETS, 2, KEPT.size))
+    if lawful:
+        readers = np.abs(readers)
+        writers = np.sort(writers, axis=1)
+
+    def table(values: Floats) -> Table:
+        value = np.ascontiguousarray(values.reshape(-1, values.shape[-1]), np.float32)
+        return Table(value, np.zeros_like(value), np.full_like(value, FIRST_SQUARE))
+
+    return table(np.zeros((items + read, 1))), table(readers), table(writers)
+
+
+class Training:
+    """Tables while they are trained, an epoch at a time."""
+
+    def __init__(self, batch: Batch, answers: Answers, l2: float, lawful: bool, seed: int) -> None:
+        self.rng = np.random.default_rng([seed, 20])
+        self.items, self.answers, self.l2, self.lawful = len(batch.items), answers, l2, lawful
+        self.bias, self.readers, self.writers = _tables(batch, self.rng, lawful)
+        self.epochs = 0
+
+    def learn(self) -> None:
+        """Go through all students once, in an order of its own."""
+        slower = 1.0 + SLOWING * self.epochs
+        order = self.rng.permutation(self.answers.ptr.size - 1)
+        self._run(self.answers, order, True, RATE / slower, BIAS_RATE / slower)
+        self.epochs += 1
+
+    def foretell(self, answers: Answers) -> Floats:
+        """Return float64[n]: the chance of a right answer before each row."""
+        return self._run(answers, np.arange(answers.ptr.size - 1), False, 0.0, 0.0)
+
+    def _run(self, answers: Answers, order: Int64s, learn: bool, rate: float, bias_rate: float) -> Floats:
+        chance = np.full(answers.y.size, 0.5)
+        epoch(answers, order, self.items, KEPT, EVEN, self.bias, self.readers, self.writers, learn, self.lawful,
+              rate, bias_rate, self.l2, L2_TOPIC, L2_BIAS, chance)  # fmt: skip
+        return chance
+
+
+def _train(batch: Batch, answers: Answers, l2: float, epochs: int, lawful: bool, seed: int) -> _Trained:
+    training = Training(batch, answers, l2, lawful, seed)
+    for _ in range(epochs):
+        training.learn()
+    return _Trained(training.bias.value, training.readers.value, training.writers.value)
+
+
+def _starts(seed: int) -> list[int]:
+    return [seed * model.SEEDS + k for k in range(model.SEEDS)]
+
+
+def _averaged(chances: list[Floats]) -> Floats:
+    """Return the chances whose log-odds are the mean of theirs."""
+    p = np.clip(np.stack(chances), LEAST_CHANCE, 1.0 - LEAST_CHANCE)
+    averaged: Floats = 1.0 / (1.0 + np.exp(-np.log(p / (1.0 - p)).mean(axis=0)))
+    return averaged
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """How far a penalty gets: its best held-out loss, the epoch of it, the chances said and those before any answer."""
+
+    loss: float
+    epochs: int
+    chance: Floats
+    prior: Floats
+
+
+def _choose(
+    batch: Batch, seed: int, lawful: bool, threads: int
+) -> tuple[float, int, float | None, dict[str, float | str]]:
+    """Return (penalty of items, epochs, half-life or None without a clock, measures), by loss on students held out."""
+    out = held_out(batch.students, HELD_OUT_ONE_IN)
+    learning, kept = take_students(batch, ~out), take_students(batch, out)
+    answers = training_answers(learning)
+    known = np.zeros(len(batch.items), bool)
+    known[answers.item[answers.item >= 0]] = True
+    test = training_answers(kept, known)
+    asked = test.asked > 0
+    if asked.sum() < FEWEST_HELD_OUT or answers.asked.sum() < FEWEST_HELD_OUT:
+        return *UNCHOSEN, None, {}
+
+    def attempt(place: int, starts: int = 1) -> _Tried:
+        runs = [Training(learning, answers, L2_ITEM[place], lawful, start) for start in _starts(seed)[:starts]]
+        best = _Tried(np.inf, 0, np.empty(0), np.empty(0))
+        for done in range(1, EPOCHS + 1):
+            for run in runs:
+                run.learn()
+            chance = _averaged([run.foretell(test) for run in runs])
+            loss = _log_loss(chance[asked], test.y[asked])
+            if loss < best.loss or done == 1:
+                bias = np.stack([run.bias.value[:, 0] for run in runs]).astype(np.float64).mean(axis=0)
+                prior = bias[len(batch.items) + test.read] + np.where(test.item >= 0, bias[test.item], 0.0)
+                best = _Tried(loss, done, chance, 1.0 / (1.0 + np.exp(-prior)))
+            elif done - best.epochs >= PATIENCE:
+                break
+        return best
+
+    tried: dict[int, _Tried] = {}
+    best = L2_ITEM_FIRST
+    around = [best, best - 1, best + 1] if known.any() else [best]  # without items there is nothing to penalise
+    while around:
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            tried.update(zip(around, pool.map(attempt, around), strict=True))
+        best = min(tried, key=lambda place: (tried[place].loss, place))
+        around = [p for p in (best - 1, best + 1) if 0 <= p < len(L2_ITEM) and p not in tried and known.any()]
+    won = attempt(best, model.SEEDS)  # several starts averaged can be trained for longer than one
+    measures: dict[str, float | str] = {
+        "held_out_log_loss": won.loss, "held_out_answers": float(asked.sum())
+    }  # fmt: skip
+    return L2_ITEM[best], won.epochs, _half_life(kept, won, test) if lawful else None, measures
+
+
+def _half_life(kept: Batch, won: _Tried, test: Answers) -> float | None:
+    """Return the half-life under which the held-out answers are likeliest; None where no time ever passes."""
+    counted = kept.weight > 0.0
+    slot, at = kept.slot[counted], kept.at_us[counted].astype(np.float64)
+    order = np.argsort(slot, kind="stable")
+    elapsed = np.zeros(slot.size)
+    same = slot[order[1:]] == slot[order[:-1]]
+    elapsed[order[1:]] = np.where(same, at[order[1:]] - at[order[:-1]], 0.0)
+    if not elapsed.any():
+        return None
+    asked = test.asked > 0
+    rest = np.minimum(won.prior, won.chance)
+
+    def loss(days: float) -> float:
+        left = rest + np.exp(-elapsed * LN2_PER_DAY_US / days) * (won.chance - rest)
+        return _log_loss(left[asked], test.y[asked])
+
+    return min(HALF_LIVES_DAYS, key=loss)
+
+
+def _log_loss(chance: Floats, y: Floats32) -> float:
+    p = np.clip(chance, LEAST_CHANCE, 1.0 - LEAST_CHANCE)
+    return float(-np.mean(np.log(np.where(y > 0.5, p, 1.0 - p))))
+
+
+def _parameters(
+    batch: Batch,
+    answers: Answers,
+    starts: list[_Trained],
+    half_life: float,
+    lawful: bool,
+    from_bkt: Parameters | None,
+) -> Parameters:
+    scorer = model.SCORER if lawful else model.FREE
+    items, topics = len(batch.items), len(batch.topics)
+    topic_of, item = answers.read // model.PLACES, answers.item
+    there = np.flatnonzero(np.bincount(topic_of, minlength=topics))
+    met = np.flatnonzero(np.bincount(item[item >= 0], minlength=items)) if items else np.zeros(0, np.int64)
+
+    bias: Floats = np.stack([start.bias[:, 0] for start in starts]).astype(np.float64).mean(axis=0)
+    readers = _side_by_side([start.readers for start in starts]) / len(starts)
+    writers = _side_by_side([start.writers for start in starts]).reshape(-1, 2, model.CHANNELS)
+    wrong, gain = writers[:, 0], writers[:, 1] - writers[:, 0]
+    own = np.column_stack([bias[:items], readers[:items], wrong[:items], gain[:items]])[met]
+    own = _within(own, scorer.item_parameters)
+
+    rows = np.tile(defaults(scorer, 1)[0], (topics, 1))
+    at = partial(place_of, scorer.parameters)
+    rows[:, at("half_life_days")] = half_life
+    rows[:, at("bias")] = bias[items:].reshape(topics, -1)
+    rows[:, at("weights")] = readers[items:].reshape(topics, -1)
+    rows[:, at("wrong")] = wrong[items:].reshape(topics, -1)
+    rows[:, at("gain")] = gain[items:].reshape(topics, -1)
+    if met.size:
+        place = np.full(items, -1)
+        place[met] = np.arange(met.size)
+        with_item = item >= 0
+        counts = sparse.csr_matrix(
+            (np.ones(int(with_item.sum())), (topic_of[with_item], place[item[with_item]])), shape=(topics, met.size)
+        )
+        mean = (counts @ own) / np.maximum(1.0, np.asarray(counts.sum(axis=1)))
+        for name, source in (("item_bias", "bias"), ("item_weights", "weights"), ("item_wrong", "wrong"),
+                             ("item_gain", "gain")):  # fmt: skip
+            rows[:, at(name)] = mean[:, place_of(scorer.item_parameters, source)]
+    keys = [batch.topics[int(t)] for t in there]
+    if from_bkt is not None:
+        known = from_bkt.topics.take(batch.topics, from_bkt.default)
+        rows[:, at("guess")] = known[:, [bkt.SCORER.column("guess")]]
+        rows[:, at("slip")] = known[:, [bkt.SCORER.column("slip")]]
+    rows = _within(rows, scorer.parameters)
+    default = defaults(scorer, 1)[0]
+    if there.size:
+        answered = np.bincount(topic_of, minlength=topics).astype(np.float64)
+        default = np.asarray(answered @ rows / answered.sum())
+    if from_bkt is not None:
+        for name in ("guess", "slip"):
+            default[at(name)] = from_bkt.default[bkt.SCORER.column(name)]
+    default = _within(default[None, :], scorer.parameters)[0]
+    return Parameters(default, Rows(keys, rows[there]), Rows([batch.items[int(i)] for i in met], own))
+
+
+def _side_by_side(tables: list[Floats32]) -> Floats:
+    """Return float64[N, CHANNELS]: within each λ the channels of one start after those of another."""
+    n = tables[0].shape[0]
+    groups = [table.reshape(n, len(model.FADING), 1, model.GROUP) for table in tables]
+    return np.concatenate(groups, axis=2).reshape(n, model.CHANNELS).astype(np.float64)
+
+
+def _within(rows: Floats, parameters: tuple[Parameter, ...]) -> Floats:
+    low = np.concatenate([np.full(p.size, p.low) for p in parameters])
+    high = np.concatenate([np.full(p.size, p.high) for p in parameters])
+    assert rows.shape[1] == width(parameters)
+    return np.clip(rows, low, high)

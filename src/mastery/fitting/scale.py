@@ -1,0 +1,51 @@
+"""The scale that scores of fitted scorers share: how much of a chance of a right answer is guessing, and slipping.
+
+Answers alone do not tell it. bkt's guess is the share right of those who do not know, and whoever knows a part counts
+as one of them; so it is no lower than chance, and often twice that: on simulated schools it found 0.40 and 0.26 where
+0.15 and 0.07 made the answers, and every score in between was stretched threefold. So bkt's numbers bound the scale
+from above, and what is usual bounds it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from mastery.arrays import Floats
+from mastery.scorers import SCORERS, blend, ml
+from mastery.scorers.base import Parameter, place_of
+from mastery.scorers.parameters import Parameters, Rows
+
+MOST = {"guess": 0.20, "slip": 0.10}
+"""The usual ones, which are also those of scorers that nobody has fitted."""
+
+SHARING: Mapping[str, tuple[Parameter, ...]] = {
+    name: SCORERS[name].parameters for name in ("elo", "irt", "linear_rnn")
+} | {ml.NAME: ml.PARAMETERS, blend.NAME: blend.PARAMETERS}
+"""bkt is not among them: its score is the chance of knowing, and its guess and slip are those of its chain."""
+
+
+def on_one_scale(scorers: Mapping[str, Parameters]) -> dict[str, Parameters]:
+    """Return the parameters with guess and slip at most `MOST`; chances of a right answer stay what they were."""
+    return {name: _on_scale(mine, SHARING[name]) if name in SHARING else mine for name, mine in scorers.items()}
+
+
+def _on_scale(mine: Parameters, columns: tuple[Parameter, ...]) -> Parameters:
+    default = _rows_on_scale(mine.default[None, :], columns)[0]
+    return replace(mine, default=default, topics=Rows(mine.topics.keys, _rows_on_scale(mine.topics.values, columns)))
+
+
+def _rows_on_scale(rows: Floats, columns: tuple[Parameter, ...]) -> Floats:
+    rows = rows.copy()
+    guess, slip = (place_of(columns, name).start for name in MOST)
+    before = rows[:, [guess, slip]]
+    rows[:, guess], rows[:, slip] = np.minimum(before[:, 0], MOST["guess"]), np.minimum(before[:, 1], MOST["slip"])
+    for parameter in columns:
+        if parameter.name == "prior":  # a score itself: the same chance on the new scale
+            at = place_of(columns, "prior").start
+            chance = before[:, 0] + (1.0 - before[:, 0] - before[:, 1]) * rows[:, at]
+            prior = (chance - rows[:, guess]) / (1.0 - rows[:, guess] - rows[:, slip])
+            rows[:, at] = np.clip(prior, parameter.low, parameter.high)
+    return rows

@@ -1,0 +1,206 @@
+"""All scorers fitted together: each learns from those before it, and the blend weighs what all of them say.
+
+    bkt → elo → irt → linear_rnn, lawful and free      cross-fitted by student: 5 parts, and once on everybody
+    ml, lawful and free                                 learn from the cross-fitted chances; for some parts of the
+                                                        students fitted without them, then once on everybody
+    blend, lawful and free                              weights and calibration on students no member has seen
+
+The lawful blend is for scores that people see. The free one, with members that are exempt from law 6 by name, is for
+the chance of a right answer alone. What is found on everybody is what a model set holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from mastery.arrays import Bools, Floats, Int64s
+from mastery.errors import BadInput, did_you_mean
+from mastery.evaluation.measures import measures
+from mastery.evaluation.reliability import ece
+from mastery.features.answer_log import Clock
+from mastery.features.batch import Batch
+from mastery.fitting import FITS
+from mastery.fitting.blend import Stacked, cross_fitted, fit_blend, fit_index, scale_of
+from mastery.fitting.chain import BLENDS, FOLDING, LATE, cross_fit_late
+from mastery.fitting.crossfit import cross_fit, deal, foretell_chain, labelled, own_names
+from mastery.fitting.fit import Fit
+from mastery.fitting.intervals import fitted_intervals
+from mastery.fitting.scale import on_one_scale
+from mastery.scorers.blend import foretell as foretell_blend
+from mastery.scorers.blend import mixture
+from mastery.scorers.model_set import ModelSet
+from mastery.scorers.parameters import Parameters
+
+PARTS = 5
+"""Students are dealt into so many parts for cross-fitting."""
+
+ENOUGH_STACKED = 100_000
+"""ml is fitted without one part of the students after the other until so many answers are foretold, or all are: enough
+for half a dozen weights and a calibration, and ml takes most of the time."""
+
+RULES = "rule_based"
+
+Progress = Callable[[str, int, int], None]
+"""(what has just been done, how many steps are done, how many there are)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedAll:
+    """What was found of every scorer.
+
+    Attributes:
+        scorers: Parameters by name, those the base held included; `linear_rnn_free`, `ml_free`, `blend_free` too.
+        notes, measures: As in `Fit`, by name.
+        held_out: Answers, and what every scorer said of each without having learnt from its student.
+    """
+
+    scorers: Mapping[str, Parameters]
+    notes: Mapping[str, tuple[str, ...]]
+    measures: Mapping[str, Mapping[str, float | str]]
+    held_out: Stacked
+
+    def foretell(self, batch: Batch, *, threads: int = 1) -> dict[str, Floats]:
+        """Return float64[n] by scorer: before each row the chance of a right answer, for students new to the fits."""
+        return foretell_all(self.scorers, batch, threads=threads)
+
+    def worth(self) -> dict[str, dict[str, float]]:
+        """Return AUC, log loss, ECE … on the held-out answers, by scorer; NaN where undefined."""
+        y = self.held_out.y
+        return {name: {**measures(p, y), "ece": ece(p, y)} for name, p in self.held_out.chances.items()}
+
+
+def foretell_all(parameters: Mapping[str, Parameters], batch: Batch, *, threads: int = 1) -> dict[str, Floats]:
+    """Return float64[n] by scorer that there are parameters of; see `FittedAll.foretell`."""
+    folding = {name: scorer for name, scorer in FOLDING.items() if name in parameters}
+    chances = foretell_chain(folding, parameters, batch)
+    for name, late in LATE.items():
+        if name in parameters:
+            chances[name] = late.foretell(batch, parameters[name], chances, threads)
+    for name in BLENDS:
+        if name in parameters:
+            chances[name] = foretell_blend(mixture(parameters[name].shared), chances)
+    return chances
+
+
+def fit_all(
+    batch: Batch,
+    *,
+    rules: Floats,
+    seed: int = 0,
+    threads: int = 1,
+    scorers: Sequence[str] | None = None,
+    base: ModelSet | None = None,
+    clock: Clock = "answer",
+    parts: int = PARTS,
+    progress: Progress | None = None,
+) -> FittedAll:
+    """Fit scorers to the answers of a batch.
+
+    Args:
+        rules: float64[K]. Parameters of rule_based, as its YAML says: its index is mapped onto the scale of the others.
+        scorers: Which to fit; all where None. The others keep what `base` holds of them, and are taken to have seen
+            none of these students.
+        clock: When the batch's time stamps were taken.
+        progress: Called with what has been done, how many steps that makes, and how many there are.
+
+    Deterministic for a seed and a number of threads.
+
+    Raises:
+        BadInput: a scorer that is not known, a blend without members, or no answers at all.
+    """
+    wanted = _wanted(scorers)
+    answers = labelled(batch)
+    if not answers.any():
+        raise BadInput("there are no quiz answers to learn from; ingest some, or take a longer span of time")
+    batch = own_names(batch, seed)
+    part = deal(batch.students, max(1, min(parts, len(batch.students))), seed)
+    left_out = _left_out(batch, answers, part)
+    fold, late = [name for name in FOLDING if name in wanted], [name for name in LATE if name in wanted]
+    steps = (1 + (int(part.max()) + 1 if left_out else 0)) * bool(fold) + len(late) * (1 + len(left_out)) + 1
+    done = count(1)
+
+    def told(what: str) -> None:
+        if progress is not None:
+            progress(what, next(done), steps)
+
+    found: dict[str, Parameters] = {} if base is None else dict(base.scorers)
+    kept = {name: scorer for name, scorer in FOLDING.items() if name in found and name not in fold}
+    chances = foretell_chain(kept, found, batch)
+    fits: dict[str, Fit] = {}
+    if fold:
+        fits, said = cross_fit(
+            batch, part, {name: FITS[name] for name in fold}, FOLDING, {name: found[name] for name in kept},
+            seed=seed, threads=threads, told=told,
+        )  # fmt: skip
+        chances |= said
+        found |= {name: fit.parameters for name, fit in fits.items()}
+    for name in LATE:
+        if name in found and name not in late:
+            chances[name] = LATE[name].foretell(batch, found[name], chances, threads)
+    if late:
+        more, said = cross_fit_late(
+            batch, part, left_out, late, chances, found, clock=clock, seed=seed, threads=threads, told=told
+        )
+        chances, fits = chances | said, fits | more
+        found |= {name: fit.parameters for name, fit in more.items()}
+    held_out = _held_out(batch, answers, chances)
+    blends, said = _blends(batch, answers, held_out, [name for name in BLENDS if name in wanted], found)
+    held_out, fits = held_out.adding(said), fits | blends
+    if RULES in wanted:
+        fits[RULES] = fit_index(batch, answers, rules)
+    told("blend")
+    alone = () if left_out else ("one student alone: what is measured is measured on answers that were learnt from",)
+    return FittedAll(
+        fitted_intervals(on_one_scale(found | {name: fit.parameters for name, fit in fits.items()})),
+        {name: (*fit.notes, *alone) for name, fit in fits.items()},
+        {name: fit.measures for name, fit in fits.items()},
+        held_out,
+    )
+
+
+def _wanted(scorers: Sequence[str] | None) -> list[str]:
+    known = [*FOLDING, *LATE, *BLENDS, RULES]
+    for name in scorers or ():
+        if name not in known:
+            raise BadInput(f"nothing fits a scorer {name!r}; there are: {', '.join(known)}{did_you_mean(name, known)}")
+    return [name for name in known if scorers is None or name in scorers]
+
+
+def _left_out(batch: Batch, answers: Bools, part: Int64s) -> list[int]:
+    """Return the parts of the students that ml is fitted without, one after the other; none where there is one part."""
+    parts = int(part.max()) + 1
+    foretold = np.cumsum(np.bincount(np.repeat(part, np.diff(batch.student_ptr))[answers], minlength=parts))
+    return [k for k in range(parts) if k == 0 or foretold[k - 1] < ENOUGH_STACKED] if parts > 1 else []
+
+
+def _held_out(batch: Batch, answers: Bools, chances: Mapping[str, Floats]) -> Stacked:
+    """Return the answers that every scorer has foretold without having seen their student."""
+    rows = answers.copy()
+    for values in chances.values():
+        rows &= np.isfinite(values)
+    return Stacked(
+        {name: values[rows] for name, values in chances.items()},
+        batch.y[rows],
+        np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[rows],
+        batch.slot_topic[batch.slot[rows]].astype(np.int64),
+        batch.weight[rows] >= 1.0,
+    )
+
+
+def _blends(
+    batch: Batch, answers: Bools, held_out: Stacked, names: Sequence[str], found: Mapping[str, Parameters]
+) -> tuple[dict[str, Fit], dict[str, Floats]]:
+    """Return the blends, and what blends whose weights have not seen the student either say of each answer."""
+    scale = scale_of(batch, answers, found)
+    fits, said = {}, {}
+    for name in names:
+        mine = held_out.of([member for member in BLENDS[name] if member in held_out.chances])
+        if not mine.chances:
+            raise BadInput(f"{name} has nothing to weigh; fit one of {', '.join(BLENDS[name])} with it, or before it")
+        fits[name] = fit_blend(mine, scale, name)
+        said[name] = cross_fitted(mine)
+    return fits, said

@@ -1,0 +1,135 @@
+"""What foretells: scorers fitted to the training part, or default parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mastery.arrays import Floats
+from mastery.errors import BadInput, did_you_mean
+from mastery.features.answer_log import Clock
+from mastery.features.batch import Batch
+from mastery.scorers import SCORERS
+from mastery.scorers.base import fold, foretell, start
+from mastery.scorers.model_set import UNFITTED, default_model_set
+from mastery.scorers.parameters import Parameters
+
+FITTED = ("rule_based", "bkt", "elo", "irt", "linear_rnn", "ml", "blend", "linear_rnn_free", "ml_free", "blend_free")
+"""What is foretold once scorers have been fitted: those of the scores that people see, then the free forms."""
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "irt": ("bkt",),
+    "elo": ("bkt",),
+    "linear_rnn": ("bkt",),
+    "linear_rnn_free": ("bkt",),
+    "ml": ("bkt", "elo", "irt", "linear_rnn"),
+    "ml_free": ("bkt", "elo", "irt", "linear_rnn", "linear_rnn_free"),
+    "blend": ("bkt", "elo", "irt", "linear_rnn", "ml"),
+    "blend_free": ("bkt", "elo", "irt", "linear_rnn", "linear_rnn_free", "ml", "ml_free"),
+}
+"""What has to be fitted before a scorer can be: guess and slip are bkt's, and ml and blend read what the others say."""
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """What was said before each of n rows.
+
+    Attributes:
+        chance: float64[n] by scorer: of a right answer on the row's item and topic. Rows that are no answers: NaN.
+        score: float64[H] by scorer that has one: its score of each student-topic-day, at the day's end.
+        notes: Sentences for people: what was pooled, or fell back.
+    """
+
+    chance: Mapping[str, Floats]
+    score: Mapping[str, Floats] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+Predictor = Callable[[Batch, Batch], Foretold]
+"""(what may be learnt from, what is to be foretold) → what was said. The two share no answer that is counted."""
+
+
+def unfitted(rules: Floats) -> Predictor:
+    """Return a predictor that learns nothing: default parameters of the scorers that say something with them."""
+    model_set = default_model_set(rules, {}, {})
+
+    def predict(_: Batch, test: Batch) -> Foretold:
+        return Foretold(_chances(model_set.scorers, test), _scores(model_set.scorers, test))
+
+    return predict
+
+
+def fitted(
+    rules: Floats, *, scorers: Sequence[str] | None, clock: Clock, seed: int, threads: int,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Predictor:  # fmt: skip
+    """Return a predictor that fits the scorers that are wanted, and those they read, to the training part."""
+    # Only who fits waits until all that fits is loaded.
+    from mastery.fitting.together import fit_all
+
+    def predict(train: Batch, test: Batch) -> Foretold:
+        found = fit_all(
+            train,
+            rules=rules,
+            seed=seed,
+            threads=threads,
+            scorers=with_needs(scorers),
+            clock=clock,
+            progress=progress,
+        )
+        notes = tuple(
+            note if note.startswith(f"{name}:") else f"{name}: {note}"
+            for name, all_of in found.notes.items()
+            for note in all_of
+        )
+        # rule_based is fitted to nothing but its scale: what it says of an answer is its own.
+        own = _chances({"rule_based": found.scorers["rule_based"]}, test) if "rule_based" in found.scorers else {}
+        return Foretold(own | found.foretell(test, threads=threads), _scores(found.scorers, test), notes)
+
+    return predict
+
+
+def with_needs(scorers: Sequence[str] | None) -> list[str] | None:
+    """Return these scorers and all that they read, in the order in which they are fitted; None for all."""
+    if scorers is None:
+        return None
+    read = {*scorers, *(need for name in scorers for need in NEEDS.get(name, ()))}
+    return [name for name in FITTED if name in read]
+
+
+def wanted_scorers(text: str | None, known: Sequence[str]) -> list[str] | None:
+    """Return the names in a list with commas; None for all.
+
+    Raises:
+        BadInput: one is unknown.
+    """
+    if text is None or text.strip() == "all":
+        return None
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise BadInput(f"unknown scorer {name!r}; known: {', '.join(known)}{did_you_mean(name, list(known))}")
+    if not names:
+        raise BadInput(f"no scorer is named; known: {', '.join(known)}")
+    return names
+
+
+def _chances(parameters: Mapping[str, Parameters], batch: Batch) -> dict[str, Floats]:
+    chances = {}
+    for name in [name for name in UNFITTED if name in parameters]:
+        model = parameters[name].model(batch.topics, batch.items)
+        chances[name] = foretell(SCORERS[name], model, batch, start(SCORERS[name], model, batch))
+    return chances
+
+
+def _scores(parameters: Mapping[str, Parameters], batch: Batch) -> dict[str, Floats]:
+    """Return float64[H] by scorer that folds: its score at the end of each student-topic-day."""
+    end_us = np.iinfo(np.int64).max
+    scores = {}
+    for name, scorer in SCORERS.items():
+        if name in parameters:
+            model = parameters[name].model(batch.topics, batch.items)
+            scores[name] = fold(scorer, model, batch, start(scorer, model, batch), end_us)[0]
+    return scores

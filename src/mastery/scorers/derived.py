@@ -1,0 +1,169 @@
+"""Scorers without a fold of their own: they read what the ledger counts and what the scorers that fold say.
+
+What they are given is as of each student's last event, and nothing in it is forgotten since: a fading mistake must not
+raise a score. Forgetting is applied once, when the score is read, from the time since the last evidence on the topic.
+
+Adding one: a module with `read`, and a line in `DERIVED` in mastery.scorers, after the scorers it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from mastery.arrays import Floats, Int32s, Int64s
+from mastery.errors import BadInput
+from mastery.features.facts import EVIDENCE, LAST_AT_US, NEVER
+from mastery.scorers.base import Model, Reading, Scorer, States
+from mastery.scorers.bkt_odds import GUESS, SLIP
+from mastery.scorers.interval import forgotten, interval, retention
+from mastery.scorers.parameters import Parameters, Scoped
+
+BEFORE_ALL_US = int(NEVER)
+"""A reading as of this time forgets nothing: no time has passed since the last evidence."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is known of the P slots of S students, as of each student's last event. All slots of a student are there.
+
+    Attributes:
+        slot_student, slot_topic: int32[P]. Student and topic code of each slot.
+        topics: (tenant, topic_id) by topic code.
+        facts: int64[P, len(FACTS)]. See mastery.features.facts.
+        models: By scorer that folds: its parameters for these topics.
+        readings: By scorer: unforgotten scores. Those of a derived scorer are there for the ones that come after it,
+            and for itself when it is read at a later time.
+        parts: By scorer: the names of the columns of `Reading.parts`.
+        explain: Whether parts are asked for. Where they are not, those of derived scorers are NaN.
+    """
+
+    slot_student: Int32s
+    slot_topic: Int32s
+    topics: Sequence[Scoped]
+    facts: Int64s
+    models: Mapping[str, Model]
+    readings: Mapping[str, Reading]
+    parts: Mapping[str, tuple[str, ...]]
+    explain: bool = True
+
+    @property
+    def last_at_us(self) -> Int64s:
+        """int64[P]. Time of the last activity on the slot; NEVER for none."""
+        return np.ascontiguousarray(self.facts[:, LAST_AT_US])
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One model of mastery that keeps no state.
+
+    Attributes:
+        version: Raised when the meaning of a score changes.
+        scale, parts: As in `Scorer`.
+        read: (inputs, parameters, as_of_us) → Reading, at a time that is not before the last event of anybody, or at
+            `BEFORE_ALL_US`: then nothing is forgotten.
+    """
+
+    name: str
+    version: int
+    scale: Literal["log_odds", "index"]
+    parts: tuple[str, ...]
+    read: Callable[[Inputs, Parameters, int], Reading]
+
+
+def unforgotten(
+    scorers: Mapping[str, Scorer],
+    models: Mapping[str, Model],
+    states: Mapping[str, States],
+    slot_student: Int32s,
+    slot_topic: Int32s,
+) -> dict[str, Reading]:
+    """Return the reading of every scorer that folds, with nothing forgotten since the last evidence."""
+    return {
+        name: scorers[name].read_slots(
+            states[name].slot, states[name].student, slot_student, slot_topic, model.params, BEFORE_ALL_US
+        )
+        for name, model in models.items()
+    }
+
+
+def with_derived(derived: Mapping[str, Derived], parameters: Mapping[str, Parameters], inputs: Inputs) -> Inputs:
+    """Return the inputs with the unforgotten readings of the derived scorers that have parameters."""
+    for name, scorer in derived.items():
+        if name in parameters:
+            last = _read(scorer, inputs, parameters[name], BEFORE_ALL_US)
+            inputs = replace(
+                inputs, readings={**inputs.readings, name: last}, parts={**inputs.parts, name: scorer.parts}
+            )
+    return inputs
+
+
+def read_derived(
+    derived: Mapping[str, Derived], parameters: Mapping[str, Parameters], inputs: Inputs, as_of_us: int
+) -> dict[str, Reading]:
+    """Return the readings at `as_of_us` of the derived scorers that have parameters; `inputs` are `with_derived`."""
+    return {
+        name: _read(scorer, inputs, parameters[name], as_of_us)
+        for name, scorer in derived.items()
+        if name in parameters
+    }
+
+
+def _read(scorer: Derived, inputs: Inputs, parameters: Parameters, as_of_us: int) -> Reading:
+    if not inputs.slot_topic.size:  # all events of everybody were withdrawn
+        return Reading(np.empty(0), np.empty(0), np.empty(0), np.empty((0, len(scorer.parts))))
+    return scorer.read(inputs, parameters, as_of_us)
+
+
+def chance_of(inputs: Inputs, member: str, guess: Floats, slip: Floats) -> Floats:
+    """Return float64[P]: the chance of a right answer at the mean item that a member's score stands for.
+
+    guess, slip: float64[P]. Of the scale that scorers share; bkt's score is P(known), and its own chain says the rest.
+
+    Raises:
+        BadInput: the member has not been read.
+    """
+    if member not in inputs.readings:
+        raise BadInput(f"no scores of {member}; there are: {', '.join(sorted(inputs.readings))}")
+    if member == "bkt" and member in inputs.models:
+        params = inputs.models[member].params[inputs.slot_topic]
+        guess, slip = params[:, GUESS], params[:, SLIP]
+    chance: Floats = guess + (1.0 - guess - slip) * inputs.readings[member].score
+    return chance
+
+
+class Columns(NamedTuple):
+    """Columns of a derived scorer's parameters: what forgetting and intervals need."""
+
+    half_life_days: int
+    prior: int
+    interval: int
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _forget(
+    score: Floats, slot_topic: Int32s, facts: Int64s, params: Floats, half_life_days: int, prior: int, at: int,
+    as_of_us: int, out: Floats,
+) -> None:  # fmt: skip
+    for p in range(score.size):
+        t, last_at_us = slot_topic[p], facts[p, LAST_AT_US]
+        elapsed = 0.0 if last_at_us == NEVER else float(as_of_us - last_at_us)
+        kept = retention(elapsed, params[t, half_life_days])
+        out[0, p] = forgotten(score[p], params[t, prior], kept)
+        out[1, p], out[2, p] = interval(out[0, p], facts[p, EVIDENCE] * kept, params, t, at)
+
+
+def forget(score: Floats, inputs: Inputs, params: Floats, columns: Columns, as_of_us: int) -> Floats:
+    """Return float64[3, P]: score, lower and upper after the time since the last activity on each slot.
+
+    Args:
+        score: float64[P]. With nothing forgotten. See mastery.scorers.interval.forgotten.
+        params: float64[T, K] by topic code.
+    """
+    out = np.empty((3, score.size))
+    _forget(score, inputs.slot_topic, inputs.facts, params, *columns, as_of_us, out)
+    return out

@@ -1,0 +1,93 @@
+"""`mastery evaluate` on a file, on the lake and on simulated students."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mastery.errors import BadInput, NotFound
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """A log of 40 students; half of their chances hang on who they are."""
+    rng = np.random.default_rng(2)
+    who = np.repeat(np.arange(40), 25)
+    right = rng.random(who.size) < rng.beta(1, 1, 40)[who]
+    path = tmp_path_factory.mktemp("log") / "answers.parquet"
+    pq.write_table(
+        pa.table({
+            "student_id": [f"s{s}" for s in who], "topic_id": [f"t{k % 4}" for k in range(who.size)],
+            "question_id": [f"q{k % 20}" for k in range(who.size)], "is_correct": right.astype(np.int8),
+            "order": np.arange(who.size), "fold": 1 + who % 2,
+        }),
+        path,
+    )  # fmt: skip
+    return path
+
+
+def test_json_is_the_document_and_nothing_else(mastery, answers):
+    done = mastery("evaluate", answers, "--unfitted", "--split", "column:fold", "--json")
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert [fold["name"] for fold in found["folds"]] == ["fold=1", "fold=2"]
+    for name in ("rule_based", "bkt", "elo"):
+        assert {"auc", "rmse", "logloss", "ece", "n"} <= set(found["scorers"][name])
+        assert found["scorers"][name]["n"] == 1_000
+
+
+def test_people_see_a_table_and_the_files_are_written(mastery, answers, tmp_path):
+    done = mastery("evaluate", answers, "--unfitted", "--scorers", "elo", "--out", tmp_path / "report")
+    assert done.exit_code == 0
+    assert "elo" in done.stdout
+    assert "bkt" not in done.stdout
+    assert "if perfect" in done.stdout
+    assert "no time stamps" in done.stdout
+    assert {"evaluation.json", "evaluation.md"} <= {path.name for path in (tmp_path / "report").iterdir()}
+
+
+def test_the_lake_is_evaluated_by_student_and_by_time_and_has_no_columns(mastery):
+    for split in ("student", "time"):
+        found = json.loads(mastery("evaluate", "--lake", "--unfitted", "--split", split, "--json").stdout)
+        assert found["scorers"]["elo"]["n"] > 100
+        assert found["scorers"]["elo"]["next_week"]["student_topic_days"] > 0
+    refused = mastery("evaluate", "--lake", "--unfitted", "--split", "column:fold").exception
+    assert isinstance(refused, BadInput)
+    assert "no columns to split by" in str(refused)
+
+
+def test_simulated_students_are_told_beside_the_truth(mastery, tmp_path):
+    done = mastery("evaluate", "--simulated", "--unfitted", "--students", "5,10", "--json", "--out", tmp_path)
+    found = json.loads(done.stdout)["learnt_from"]
+    assert [one["students"] for one in found] == [5, 10]
+    assert set(found[0]["scorers"]) == {"rule_based", "bkt", "elo"}
+    assert (tmp_path / "simulated.md").exists()
+    assert "Share of 90 % intervals" in mastery("evaluate", "--simulated", "--unfitted", "--students", "5").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give one thing to evaluate on"),
+        (("--lake", "--simulated"), "give one thing to evaluate on"),
+        (("--simulated", "--students", "many"), "--students is 'many'"),
+        (("--simulated", "--unfitted", "--students", "0"), "0 simulated students"),
+        (("--lake", "--clock", "noon"), "unknown clock 'noon'"),
+        (("--lake", "--split", "studnet"), "unknown split 'studnet'.*did you mean 'student'"),
+        (("--lake", "--scorers", "btk"), "unknown scorer 'btk'.*did you mean 'bkt'"),
+        (("--lake", "--folds", "0"), "0 folds; expected 1 or more"),
+    ],
+)
+def test_what_cannot_be_used_says_why(mastery, arguments, said):
+    error = mastery("evaluate", *arguments).exception
+    assert isinstance(error, BadInput)
+    with pytest.raises(BadInput, match=said):
+        raise error
+
+
+def test_a_file_that_is_not_there_is_not_found(mastery, tmp_path):
+    assert isinstance(mastery("evaluate", tmp_path / "none.parquet").exception, NotFound)

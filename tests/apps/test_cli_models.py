@@ -1,0 +1,126 @@
+"""`mastery fit` and `mastery models` over the sample school."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from mastery.errors import BadInput, Conflict, NotFound
+
+LATEST = ("--as-of", "latest")
+
+
+@pytest.fixture(scope="module")
+def fitted(home, tmp_path_factory):
+    """A copy of the home in which elo has been fitted, and the version that made."""
+    from typer.testing import CliRunner
+
+    from mastery.apps.cli import build
+
+    copy = tmp_path_factory.mktemp("fitted") / "home"
+    shutil.copytree(home, copy)
+    done = CliRunner().invoke(
+        build(), ["--home", str(copy), "fit", "--scorer", "elo", "--until", "2026-04-01", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    return copy, json.loads(done.stdout)
+
+
+@pytest.fixture
+def chosen(fitted, tmp_path):
+    """A home of its own with the fitted version, for a test that switches."""
+    copy = tmp_path / "home"
+    shutil.copytree(fitted[0], copy)
+    return copy, fitted[1]["version"]
+
+
+def test_fit_prints_the_card_and_leaves_every_score_as_it_was(mastery, home, fitted):
+    folder, card = fitted
+    assert card["version"].startswith("fit-")
+    assert card["scorers"]["elo"]["fitted"] and not card["scorers"]["bkt"]["fitted"]
+    assert card["data"]["last_event"] < "2026-04-02" and card["data"]["students"] == 30
+    shown = [json.loads(mastery("show", "S000014", *LATEST, "--json", home=where).stdout) for where in (home, folder)]
+    assert shown[0] == shown[1]
+
+
+def test_fitting_again_says_that_the_version_was_there(mastery, chosen):
+    folder, version = chosen
+    done = mastery("fit", "--scorer", "elo", "--until", "2026-04-01", home=folder)
+    assert f"{version} was there already" in done.stdout
+
+
+def test_a_version_is_listed_shown_promoted_and_rolled_back(mastery, chosen):
+    folder, version = chosen
+
+    def standing():
+        return {
+            one["version"]: (one["active"], one["published"])
+            for one in json.loads(mastery("models", "list", "--json", home=folder).stdout)
+        }
+
+    (default,) = set(standing()) - {version}
+    assert standing() == {default: (True, True), version: (False, False)}
+    before = mastery("show", "S000014", *LATEST, "--json", home=folder).stdout
+    done = mastery("models", "promote", version, *LATEST, home=folder)
+    assert done.exit_code == 0 and f"{version} is in force." in done.stdout
+    assert standing() == {default: (False, False), version: (True, True)}
+    assert json.loads(mastery("show", "S000014", *LATEST, "--json", home=folder).stdout)["model_version"] == version
+    assert json.loads(mastery("class-report", "--json", home=folder).stdout)["model_version"] == version
+    done = mastery("models", "rollback", *LATEST, "--json", home=folder)
+    assert json.loads(done.stdout)["model_version"] == default
+    assert standing() == {default: (True, True), version: (False, False)}
+    assert mastery("show", "S000014", *LATEST, "--json", home=folder).stdout == before
+
+
+def test_a_shadow_is_compared_with_the_set_in_force(mastery, chosen):
+    folder, version = chosen
+    assert json.loads(mastery("models", "shadow", version, "--json", home=folder).stdout)["shadow"] == version
+    assert mastery("recompute", *LATEST, home=folder).exit_code == 0
+    found = json.loads(mastery("models", "compare", "default", version, "--json", home=folder).stdout)
+    assert found["scorers"]["elo"]["scores"]["student_topics"] == 586
+    assert (
+        found["scorers"]["elo"]["scores"]["mean_difference"]
+        > 0.0
+        == found["scorers"]["bkt"]["scores"]["mean_difference"]
+    )
+    assert "586" in mastery("models", "compare", "default", version, home=folder).stdout
+    assert "Nothing runs in shadow" in mastery("models", "shadow", "off", home=folder).stdout
+
+
+def test_show_tells_data_measures_and_parameters(mastery, fitted):
+    folder, card = fitted
+    shown = mastery("models", "show", card["version"], home=folder).stdout
+    assert f"Model set {card['version']}" in shown
+    assert f"{card['data']['events']:,} events" in shown
+    assert "p_learn" in shown and "as before" in shown
+    assert f"{card['scorers']['elo']['held_out']['auc']:.4f}" in shown
+    document = json.loads(mastery("models", "show", "default", "--json", home=folder).stdout)
+    assert document["card"] is None and document["defaults"]["bkt"]["guess"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (("models", "show", "defualt"), NotFound, "did you mean 'default'"),
+        (("models", "promote", "fit-0"), NotFound, "models list"),
+        (("models", "promote", "default"), Conflict, "in force already"),
+        (("models", "compare", "default", "fit-0"), NotFound, "unknown version"),
+        (("models", "shadow", "fit-0"), NotFound, "unknown version"),
+        (("models", "rollback"), Conflict, "nothing was before it"),
+        (("fit", "--scorer", "btk"), BadInput, "did you mean 'bkt'"),
+        (("fit", "--until", "1999-01-01"), BadInput, "no quiz answers"),
+        (("show", "S000014", "--scorer", "blend"), BadInput, "mastery fit"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_what_to_do(mastery, arguments, error, said):
+    done = mastery(*arguments)
+    assert isinstance(done.exception, error), done.exception
+    assert said in str(done.exception)
+    assert done.stdout == ""
+
+
+def test_nothing_is_fitted_where_nothing_was_read(mastery, tmp_path):
+    for arguments in (("fit",), ("models", "list"), ("models", "promote", "default")):
+        assert isinstance(mastery(*arguments, home=tmp_path / "empty").exception, NotFound), arguments

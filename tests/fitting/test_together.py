@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mastery.errors import BadInput
+from mastery.features.answer_log import answer_batch
+from mastery.features.batch import Batch
+from mastery.features.subset import take_students
+from mastery.fitting.chain import BLENDS, FOLDING, LATE
+from mastery.fitting.crossfit import cross_fit, deal, labelled, own_names, rows_of
+from mastery.fitting.fit import Fit, held_out
+from mastery.fitting.together import FittedAll, fit_all
+from mastery.scorers import SCORERS
+from mastery.scorers.base import defaults
+from mastery.scorers.blend import mixture
+from mastery.scorers.model_set import ModelSet
+from mastery.scorers.parameters import Parameters, Rows, no_rows
+
+pytestmark = pytest.mark.slow
+
+RULES = defaults(SCORERS["rule_based"], 1)[0]
+EVERYBODY = (*FOLDING, *LATE, *BLENDS)
+
+
+def answers(students: int, each: int, seed: int, name: str = "s") -> Batch:
+    """Answers of students of unlike ability to twelve items on three topics, which they get better at."""
+    rng = np.random.default_rng(seed)
+    n = students * each
+    student = np.repeat(np.arange(students), each)
+    item = rng.integers(0, 12, n)
+    logit = rng.normal(0.0, 1.2, students)[student] + np.tile(np.arange(each) / each, students) - item % 4 + 1.5
+    return answer_batch(
+        pa.table(
+            {
+                "student_id": [f"{name}{s:03d}" for s in student],
+                "question_id": [f"q{i:02d}" for i in item],
+                "topic_id": [f"t{i // 4}" for i in item],
+                "is_correct": (rng.random(n) < 1.0 / (1.0 + np.exp(-logit))).astype(np.int8),
+            }
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    return answers(60, 25, seed=1)
+
+
+@pytest.fixture(scope="module")
+def fitted(batch) -> FittedAll:
+    return fit_all(batch, rules=RULES, seed=4)
+
+
+def test_everything_is_fitted_measured_and_can_be_asked_about_new_students(fitted):
+    new = answers(10, 20, seed=2, name="n")
+    said = fitted.foretell(new)
+    assert set(said) == set(EVERYBODY)
+    assert set(fitted.scorers) == {*EVERYBODY, "rule_based"}
+    for name, chances in said.items():
+        assert np.all((chances > 0.0) & (chances < 1.0)), name
+        assert 0.5 < fitted.worth()[name]["auc"] < 0.9, name
+    assert set(fitted.held_out.chances) == set(EVERYBODY)
+    assert fitted.held_out.y.size == 60 * 25
+
+
+def test_a_blend_is_no_worse_than_its_best_member_by_much(fitted):
+    loss = {name: measured["logloss"] for name, measured in fitted.worth().items()}
+    for blend, members in BLENDS.items():
+        assert loss[blend] <= min(loss[name] for name in members if name in loss) + 0.005
+
+
+def test_the_lawful_blend_listens_to_lawful_members_only(fitted):
+    members = set(mixture(fitted.scorers["blend"].shared).members)
+    assert members <= set(BLENDS["blend"])
+    assert not any(name.endswith("_free") for name in members)
+
+
+def test_nothing_that_is_said_of_a_row_has_seen_its_answer_or_a_later_one(fitted):
+    new = answers(4, 20, seed=3, name="n")
+    turn = 12
+    late = np.tile(np.arange(20) >= turn, 4)
+    y = np.where(late, 1.0 - new.y, new.y)
+    turned = replace(
+        new, y=y, success_ppm=(y * 1_000_000).astype(np.int64),
+        by_slot=replace(new.by_slot, y=y[np.argsort(new.slot, kind="stable")]),
+    )  # fmt: skip
+    before, after = fitted.foretell(new), fitted.foretell(turned)
+    seen = np.tile(np.arange(20) <= turn, 4)
+    for name in before:
+        np.testing.assert_array_equal(before[name][seen], after[name][seen], err_msg=name)
+        assert not np.array_equal(before[name], after[name]), name
+
+
+def test_the_same_answers_and_seed_give_the_same_bits_with_one_thread_or_two(batch, fitted):
+    again = fit_all(batch, rules=RULES, seed=4, threads=2)
+    assert {name: p.digest() for name, p in again.scorers.items()} == {
+        name: p.digest() for name, p in fitted.scorers.items()
+    }
+
+
+def test_a_part_of_the_students_is_foretold_by_fits_that_have_not_seen_its_answers(batch):
+    def mean(batch: Batch, *, given, seed, threads) -> Fit:
+        """Elo whose topics are as difficult as they are wrong: a fit that shows whom it has seen."""
+        scorer = SCORERS["elo"]
+        rows = defaults(scorer, len(batch.topics))
+        topic = batch.slot_topic[batch.slot]
+        rows[:, scorer.column("difficulty")] = -np.bincount(topic, batch.y, len(batch.topics)) / 100.0
+        return Fit(Parameters(rows[0], Rows(tuple(batch.topics), rows), no_rows(1)))
+
+    def first_answers(some: Batch) -> np.ndarray:
+        _, said = cross_fit(some, part, {"elo": mean}, SCORERS, {}, seed=0, threads=1, told=lambda _: None)
+        return said["elo"][some.student_ptr[:-1]]
+
+    part = deal(batch.students, 5, seed=0)
+    mine = rows_of(batch, part == 2)
+    y = np.where(mine, 0.0, batch.y)
+    wrong = replace(batch, y=y, by_slot=replace(batch.by_slot, y=y[np.argsort(batch.slot, kind="stable")]))
+    as_it_was, as_it_is = first_answers(batch), first_answers(wrong)
+    assert np.array_equal(as_it_was[part == 2], as_it_is[part == 2])
+    assert np.all(as_it_was[part != 2] > as_it_is[part != 2])
+
+
+def test_students_are_dealt_into_parts_of_the_same_size_whoever_was_left_out_before():
+    students = [f"s{i}" for i in range(1_000)]
+    kept = [name for name, out in zip(students, held_out(students, 5), strict=True) if not out]
+    sizes = np.bincount(deal(kept, 5, seed=0))
+    assert sizes.max() - sizes.min() <= 1
+    assert not np.array_equal(deal(kept, 5, seed=0), deal(kept, 5, seed=1))
+
+
+def test_a_fit_finds_students_to_choose_with_although_a_split_has_left_some_out():
+    students = [f"s{i}" for i in range(1_000)]
+    kept = [name for name, out in zip(students, held_out(students, 5), strict=True) if not out]
+    assert not held_out(kept, 10).any()  # one part of 5 is two parts of 10
+    batch = answers(2, 2, seed=0)
+    batch = own_names(replace(batch, students=kept), seed=0)
+    assert 60 < held_out(batch.students, 10).sum() < 100
+
+
+def test_what_is_not_fitted_keeps_what_the_base_holds(batch, fitted):
+    base = ModelSet("before", fitted.scorers)
+    found = fit_all(batch, rules=RULES, seed=5, scorers=["blend"], base=base)
+    assert set(found.measures) == {"blend"}
+    for name in (*FOLDING, *LATE):
+        assert found.scorers[name] is fitted.scorers[name]
+    assert found.scorers["blend"] is not fitted.scorers["blend"]
+
+
+def test_progress_is_told_to_its_end(batch):
+    told: list[tuple[str, int, int]] = []
+    fit_all(batch, rules=RULES, scorers=["elo", "blend"], progress=lambda *step: told.append(step))
+    steps = told[-1][2]
+    assert [(done, of) for _, done, of in told] == [(k, steps) for k in range(1, steps + 1)]
+
+
+def sound(found: FittedAll, batch: Batch) -> None:
+    for name, parameters in found.scorers.items():
+        for values in (parameters.default, parameters.topics.values):
+            assert np.all(np.isfinite(values)), name
+    for name, chances in found.foretell(batch).items():
+        assert np.all((chances[labelled(batch)] > 0.0) & (chances[labelled(batch)] < 1.0)), name
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: answers(1, 1, seed=0),
+        lambda: answers(1, 30, seed=0),
+        lambda: answers(2, 3, seed=0),
+        lambda: answers(7, 5, seed=0),
+    ],
+    ids=["one answer", "one student", "two students", "seven students"],
+)
+def test_few_students_give_numbers_all_the_same(make):
+    batch = make()
+    sound(fit_all(batch, rules=RULES), batch)
+
+
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_answers_that_are_all_alike_give_numbers_all_the_same(outcome):
+    table = pa.table({"student_id": [f"s{i // 5}" for i in range(100)], "is_correct": [outcome] * 100})
+    batch = answer_batch(table)
+    found = fit_all(batch, rules=RULES)
+    sound(found, batch)
+    assert any("outcome" in note for note in found.notes["blend"])
+
+
+def test_one_student_alone_is_said_so(batch):
+    alone = take_students(batch, np.arange(60) == 0)
+    found = fit_all(alone, rules=RULES)
+    assert "one student" in found.notes["blend"][-1]
+
+
+def test_bad_calls_say_what_to_do(batch):
+    with pytest.raises(BadInput, match=r"'elos'.*did you mean 'elo'"):
+        fit_all(batch, rules=RULES, scorers=["elos"])
+    with pytest.raises(BadInput, match="blend has nothing to weigh"):
+        fit_all(batch, rules=RULES, scorers=["blend"])
+    with pytest.raises(BadInput, match="no quiz answers"):
+        fit_all(take_students(batch, np.zeros(60, bool)), rules=RULES)
