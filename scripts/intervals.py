@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from mastery.pipelines.fold import fold_events
 from mastery.pipelines.rules import load_rules
 from mastery.pipelines.simulated_events import simulated_events
 from mastery.scorers import interval_numbers
+from mastery.scorers.interval import LEAST
 from mastery.scorers.interval_numbers import FITTED, UNFITTED, Numbers
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.scorers.parameters import Parameters
@@ -55,6 +57,9 @@ FOUND_ON = (
     school(103, topics=20, topics_per_student=12, days=63, active_share=0.45),
     school(104, days=182, items_per_topic=30, active_share=0.3),
 )
+AGAIN = 5
+"""With default parameters each of them is taken so often, with other seeds; fitting costs minutes a school."""
+
 CHECKED_ON = {
     "like the first": school(201),
     "more topics, less study": school(202, topics=64, topics_per_student=48, active_share=0.2),
@@ -106,7 +111,8 @@ def parameters_of(plan: SchoolPlan, fitted: bool) -> Mapping[str, Parameters]:
 
 def find(fitted: bool) -> dict[str, Numbers]:
     """Return the half widths by scorer, every school counting alike."""
-    schools = [readings(plan, parameters_of(plan, fitted)) for plan in FOUND_ON]
+    plans = [replace(plan, seed=plan.seed + 10 * k) for plan in FOUND_ON for k in range(1 if fitted else AGAIN)]
+    schools = [readings(plan, parameters_of(plan, fitted)) for plan in plans]
     return {
         name: fit_intervals(
             *(np.concatenate([one[name][key] for one in schools]) for key in ("score", "evidence", "truth"))
@@ -140,9 +146,11 @@ def source(unfitted: Mapping[str, Numbers], fitted: Mapping[str, Numbers]) -> st
 
     def block(name: str, numbers: Mapping[str, Numbers], doc: str) -> str:
         rows = []
-        for scorer, (below, above, thin) in numbers.items():
-            sides = (", ".join(f"{width:.4f}" for width in np.maximum(side, 1e-4)) for side in (below, above))
-            rows.append(f'    "{scorer}": (({")".join(["), (".join(sides), ""])}, {thin:g}),')
+        for scorer, found in numbers.items():
+            sides = [", ".join(f"{max(width, LEAST):.4g}" for width in side) for side in found[:2]]
+            rows.append(
+                f'    "{scorer}": (({sides[0]}), ({sides[1]}), {", ".join(f"{one:.4g}" for one in found[2:])}),'
+            )
         return f"{name}: dict[str, Numbers] = {{\n" + "\n".join(rows) + f'\n}}\n"""{doc}"""\n'
 
     head = Path(interval_numbers.__file__).read_text("utf-8").split("UNFITTED:")[0]

@@ -53,11 +53,17 @@ def reading(score: np.ndarray) -> Reading:
     return Reading(score, np.zeros(score.size), np.ones(score.size), np.column_stack([0.3 * logit, 0.7 * logit]))
 
 
+def expected(scores: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.ndarray]:
+    """What members on the scale of the row expect of the mean item."""
+    return {name: row[0, GUESS] + (1.0 - row[0, GUESS] - row[0, SLIP]) * score for name, score in scores.items()}
+
+
 def read_at(mix: Mixture, scores: dict[str, np.ndarray], row: np.ndarray, elapsed_us: int = 0) -> Reading:
     slots = next(iter(scores.values())).size
     return blended(
         mix,
         {name: reading(score) for name, score in scores.items()},
+        expected(scores, row),
         dict.fromkeys(scores, ("start", "answers_right")),
         np.zeros(slots, np.int32),
         row,
@@ -149,7 +155,8 @@ def test_parts_of_members_come_together_under_their_names():
     scores = {"a": np.array([0.7]), "b": np.array([0.6])}
     parts = {"a": ("start", "answers_right"), "b": ("start", "no such part")}
     found = blended(
-        mix, {name: reading(s) for name, s in scores.items()}, parts, np.zeros(1, np.int32), params(),
+        mix, {name: reading(s) for name, s in scores.items()}, expected(scores, params()), parts,
+        np.zeros(1, np.int32), params(),
         np.zeros(1, np.int64), np.ones(1), 0,
     )  # fmt: skip
     a, b = (math.log(s[0] / (1.0 - s[0])) for s in scores.values())
@@ -162,7 +169,8 @@ def test_parts_of_members_come_together_under_their_names():
 def test_where_nothing_was_done_nothing_is_forgotten():
     mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
     found = blended(
-        mix, {"a": reading(np.array([0.9]))}, {"a": ("start", "learning")}, np.zeros(1, np.int32), params(),
+        mix, {"a": reading(np.array([0.9]))}, expected({"a": np.array([0.9])}, params()), {"a": ("start", "learning")},
+        np.zeros(1, np.int32), params(),
         np.array([NEVER]), np.zeros(1), 10_000 * DAY,
     )  # fmt: skip
     assert found.score[0] == pytest.approx(0.9)

@@ -1,4 +1,4 @@
-"""Wilson's interval and what time does to a score."""
+"""The interval of a score, and what time does to a score."""
 
 from __future__ import annotations
 
@@ -9,38 +9,64 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.scorers.interval import Z90, forgotten, retention, wilson
+from mastery.scorers import SCORERS
+from mastery.scorers.base import defaults, place_of
+from mastery.scorers.interval import KNOTS, LEAST, SCANT, forgotten, interval, interval_parameters, retention
 
 DAY = 86_400e6
 
+BY_HAND = np.array([[7.0, 0.0, 0.1, 0.2, 0.3, 0.2, 0.4, 0.3, 0.2, 0.1, 0.05, 0.5, 2.0, 3.0]])
+"""From column 1: below and above at the five knots, what they become with evidence, and how soon."""
 
-def test_wilson_of_eight_out_of_ten():
-    # By hand, z = 1.6449: centre (0.8 + 0.13528) / 1.27055 = 0.73612, half √(0.0432889 + 0.0183) / 1.27055 = 0.19532.
-    lower, upper = wilson(0.8, 10.0)
-    assert (lower, upper) == pytest.approx((0.540787, 0.931445), abs=1e-5)
-
-
-@given(share=st.floats(0, 1), weight=st.floats(1e-3, 1e6))
-def test_wilson_solves_its_own_equation(share, weight):
-    for bound in wilson(share, weight):
-        if 1e-9 < bound < 1 - 1e-9 and bound != share:
-            assert (share - bound) ** 2 == pytest.approx(Z90**2 * bound * (1 - bound) / weight, rel=1e-4, abs=1e-12)
+widths = st.lists(st.floats(LEAST, 10.0), min_size=10, max_size=10)
+numbers = st.builds(
+    lambda w, below, above, half: np.array([[*w, below, above, half]]),
+    widths, st.floats(LEAST, 100.0), st.floats(LEAST, 100.0), st.floats(0.01, 1_000.0),
+)  # fmt: skip
+shares = st.one_of(st.floats(0.0, 1.0), st.sampled_from(KNOTS))
+weights = st.one_of(st.floats(0.0, 1e9), st.sampled_from((0.0, SCANT, math.inf)))
 
 
-@given(share=st.floats(0, 1), weight=st.floats(0, 1e9), more=st.floats(1, 100))
-def test_wilson_holds_the_share_and_narrows_with_evidence(share, weight, more):
-    lower, upper = wilson(share, weight)
-    assert 0.0 <= lower <= share <= upper <= 1.0
-    narrower = wilson(share, weight * more)
-    assert narrower[1] - narrower[0] <= upper - lower + 1e-9
+def test_an_interval_by_hand():
+    # Half way from 0.3 to 0.6, nine answers: rich = 1 − 1/√(1 + 9/3) = ½. Below 0.15 · (1 − ½ · 0.5) = 0.1125, above
+    # 0.25 · (1 + ½ · 1) = 0.375.
+    assert interval(0.45, 9.0, BY_HAND, 0, 1) == pytest.approx((0.45 - 0.1125, 0.45 + 0.375))
+    # An eighth of an answer is half of what is scant: twice as wide. rich = 1 − 1/√(1 + 1/24) = 0.020204.
+    lower, upper = interval(0.6, 0.125, BY_HAND, 0, 1)
+    assert lower == pytest.approx(0.6 - 2 * 0.2 * (1 - 0.5 * 0.020204), abs=1e-6)
+    assert upper == 1.0
 
 
-def test_wilson_without_evidence_says_nothing():
-    assert wilson(0.7, 0.0) == (0.0, 1.0)
+@given(score=shares, evidence=weights, params=numbers)
+def test_law_4_an_interval_holds_its_score_and_stays_within_0_and_1(score, evidence, params):
+    lower, upper = interval(score, evidence, params, 0, 0)
+    assert 0.0 <= lower <= score <= upper <= 1.0
 
 
-def test_the_normal_quantile_leaves_five_per_cent_on_each_side():
-    assert 0.5 * math.erfc(Z90 / math.sqrt(2)) == pytest.approx(0.05, abs=1e-12)
+@given(score=shares, params=numbers)
+def test_without_evidence_an_interval_says_nothing(score, params):
+    assert interval(score, 0.0, params, 0, 0) == (0.0, 1.0)
+
+
+@given(score=shares, evidence=st.floats(0.01, 1e6), params=numbers)
+def test_an_interval_moves_without_jumps(score, evidence, params):
+    here = np.array(interval(score, evidence, params, 0, 0))
+    for nearby in (max(0.0, score - 1e-9), min(1.0, score + 1e-9)):
+        np.testing.assert_allclose(interval(nearby, evidence, params, 0, 0), here, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(interval(score, evidence * (1 + 1e-9), params, 0, 0), here, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+def test_every_scorer_says_its_half_widths_and_is_read_with_them(scorer):
+    at = place_of(scorer.parameters, "below_1").start
+    names = [parameter.name for parameter in interval_parameters((0.1,) * 5, (0.1,) * 5, 1.0, 1.0, 1.0)]
+    assert [p.name for p in scorer.parameters if p.name in names] == names
+    params = defaults(scorer, 1)
+    params[0, at : at + len(names)] = [*(0.01,) * 10, 1.0, 1.0, 1.0]
+    slots, students = scorer.start_slots(params, np.zeros(1, np.int32)), scorer.start_students(params, 1)
+    zero = np.zeros(1, np.int32)
+    reading = scorer.read_slots(slots, students, zero, zero, params, 0)
+    assert (reading.lower[0], reading.upper[0]) == (0.0, 1.0)  # nothing has been seen
 
 
 @pytest.mark.parametrize(("days", "kept"), [(0, 1.0), (-3, 1.0), (120, 0.5), (240, 0.25), (1e9, 1e-12)])

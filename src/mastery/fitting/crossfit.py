@@ -29,8 +29,7 @@ FitScorer = Callable[..., Fit]
 def deal(students: Sequence[str], parts: int, seed: int) -> Int64s:
     """Return int64[S]: the part of each student, dealt out in the order of a hash of seed and name.
 
-    Another hash than that of `held_out`: there, one part of 5 is two whole parts of 10, so a fit without part 0 of 5
-    would find nobody in part 0 of 10 to choose its settings with.
+    Another hash than that of `held_out`, by which fits choose their settings.
     """
     part = np.zeros(len(students), np.int64)
     part[np.argsort(_hash(students, seed), kind="stable")] = np.arange(len(students)) % parts

@@ -25,7 +25,7 @@ HELD = 0.9
 """Share of intervals that are to hold the truth."""
 
 ANSWERS_HALF = (2.0, 5.0, 12.0)
-RICH = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
+RICH = (0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 """What is tried for the numbers that are not linear, side by side; the loss decides."""
 
 CORNER = 1e-3

@@ -9,9 +9,10 @@ students that no member has learnt from (mastery.fitting.blend).
     last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
     score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last)
 
-A score is about answers without help: `unaided` is added to the calibrated log-odds before they become one. For one item p_k is the member's chance on that item, and p is the answer (`p_correct`). For a score p_k is its chance
-at the topic's mean item as of the student's last event. Each step never falls when a member rises, so a blend of lawful
-members keeps laws 6 and 7. The blend folds nothing: it reads.
+A score is about answers without help: `unaided` is added to the calibrated log-odds before they become one. For one
+item p_k is the member's chance on that item, and p, without `unaided`, is the answer (`p_correct`). For a score p_k is
+its chance at the topic's mean item as of the student's last event. Each step never falls when a member rises, so a
+blend of lawful members keeps laws 6 and 7. The blend folds nothing: it reads.
 """
 
 from __future__ import annotations
@@ -265,8 +266,8 @@ def blended(
             total[:, PARTS.index(part) if part in PARTS else OTHER] += weight * reading.parts[:, column]
     scores = np.array([reading.score for reading in read]).reshape(len(read), slots)
     expected = np.array([_of_member(name, chances) for name in mix.members]).reshape(len(read), slots)
-    _read(scores, expected, mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided, slot_topic, params, last_at_us,
-          evidence, as_of_us, out, total)  # fmt: skip
+    _read(scores, expected, mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided, slot_topic, params,
+          last_at_us, evidence, as_of_us, out, total)  # fmt: skip
     return Reading(out[0], out[1], out[2], total)
 
 

@@ -93,7 +93,7 @@ def keeps(topic: TopicDocument) -> str:
     from mastery.apps.cli.console import hundredths
 
     fading, target = topic.retention, hundredths(topic.retention.target)
-    kept = f"{fading.retained:.0%} of the score at the last activity is left"
+    kept = f"{100 * fading.retained:.0f} % of the score at the last activity is left"
     if topic.mastery_score < fading.target:
         return f"{kept}; it is below {target}"
     if fading.falls_below_at is None:
