@@ -146,8 +146,7 @@ def test_what_is_not_fitted_keeps_what_the_base_holds(batch, fitted):
     found = fit_all(batch, rules=RULES, seed=5, scorers=["blend"], base=base)
     assert set(found.measures) == {"blend"}
     for name in (*FOLDING, *LATE):
-        assert found.scorers[name] is fitted.scorers[name]
-    assert found.scorers["blend"] is not fitted.scorers["blend"]
+        assert found.scorers[name].digest() == fitted.scorers[name].digest()
 
 
 def test_progress_is_told_to_its_end(batch):
