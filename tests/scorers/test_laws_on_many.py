@@ -84,7 +84,13 @@ def drawn(scorer: Scorer, rng: np.random.Generator) -> Model:
     )
 
 
+EXEMPT_SLACK = 1e-9
+"""Random histories may break an exempted law by so much: of one of 100,000 events elo lowered 9 of 53,027 scores by up
+to 1.3e-10. Only histories that are made for it break it by more."""
+
+
 def check_many(scorer: Scorer, seed: int, students: int, events: int) -> None:
+    slack = EXEMPT_SLACK if (scorer.name, 6) in EXEMPT else ROUNDING
     rng = np.random.default_rng(seed)
     columns = many(rng, students, events, TOPICS)
     parameters = drawn(scorer, rng)
@@ -107,13 +113,13 @@ def check_many(scorer: Scorer, seed: int, students: int, events: int) -> None:
     touched[batch.slot[np.isin(batch.row, row)]] = True
     days = touched[batch.cell_slot]
     assert days.sum() > students
-    assert np.all(history_raised[0, days] >= history[0, days] - ROUNDING), "law 6, history"
+    assert np.all(history_raised[0, days] >= history[0, days] - slack), "law 6, history"
     assert np.all((history[1] >= 0) & (history[1] <= history[0]) & (history[0] <= history[2]) & (history[2] <= 1))
     sooner = np.ones(batch.slot_topic.size)
     for wait in (0, DAY, 40 * DAY, 4_000 * DAY):
         reading = read(scorer, parameters, batch, states, as_of + wait)
         better = read(scorer, parameters, raised, states_raised, as_of + wait).score
-        assert np.all(better[touched] >= reading.score[touched] - ROUNDING), "law 6"
+        assert np.all(better[touched] >= reading.score[touched] - slack), "law 6"
         assert np.all((reading.lower >= 0) & (reading.lower <= reading.score)), "law 4"
         assert np.all((reading.score <= reading.upper) & (reading.upper <= 1)), "law 4"
         assert np.all(reading.score <= sooner + 1e-15), "law 7"
