@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import BSpline  # type: ignore[import-untyped]
-from scipy.optimize import isotonic_regression, minimize  # type: ignore[import-untyped]
+from scipy.interpolate import BSpline
+from scipy.optimize import isotonic_regression, minimize
 
 from mastery.arrays import Bools, Floats, Int64s
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy import sparse  # type: ignore[import-untyped]
+from scipy import sparse
 
 from mastery.arrays import Bools, Floats, Floats32, Int64s
 from mastery.features.batch import Batch
