@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -80,3 +81,16 @@ def test_a_planted_look_at_the_clock_or_the_environment_fails_the_check(checkout
     )
     assert done.returncode == 1
     assert "pure layers take no" in done.stdout
+
+
+def test_what_is_computed_once_holds_no_lock_that_other_instances_wait_for():
+    """Before Python 3.12 functools.cached_property has one lock for all instances: workers took turns at scores."""
+    takes = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "functools"
+        and any(name.name == "cached_property" for name in node.names)
+    ]
+    assert takes == []

@@ -94,3 +94,22 @@ def responses(watch: Stopwatch, file: str, student: str, home: str) -> dict[str,
         "cpu_s": sum(ran.cpu_s for ran in (ingested, recomputed, shown)),
         "peak_mb": max(ran.peak_mb for ran in (ingested, recomputed, shown)),
     }
+
+
+def fit(watch: Stopwatch, file: str, home: str) -> dict[str, Any]:
+    """Ingest a research log into a new home and fit every scorer to it; only the fit is timed."""
+    shutil.rmtree(home, ignore_errors=True)
+    run(home, "ingest", "--as", "responses", file, "--json")
+    with watch:
+        fitted = run(home, "fit", "--json")
+    shutil.rmtree(home)
+    card = json.loads(fitted.printed)
+    return {
+        "answers": card["data"]["answers"],
+        "students": card["data"]["students"],
+        "fitted": sum(one["fitted"] for one in card["scorers"].values()),
+        "scorers": len(card["scorers"]),
+        "auc": card["scorers"]["blend_free"]["held_out"]["auc"],
+        "cpu_s": fitted.cpu_s,
+        "peak_mb": fitted.peak_mb,
+    }

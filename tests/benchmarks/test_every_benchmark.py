@@ -34,7 +34,7 @@ def research_logs(tmp_path_factory):
         "order": list(range(rows)),
         "timestamp": pa.array([1_600_000_000_000 + 60_000 * row for row in range(rows)], pa.timestamp("ms", tz="UTC")),
     }
-    pq.write_table(pa.table(log), folder / "small.parquet")
+    pq.write_table(pa.table(log), folder / "assist2012.parquet")
     return folder
 
 
@@ -48,7 +48,7 @@ NAMES = [name for name in benchmarks(Path("none")) if name != "responses"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*NAMES, "responses_small"])
+@pytest.mark.parametrize("name", [*NAMES, "fit_all_assist2012", "responses_assist2012"])
 def test_a_benchmark_writes_one_line_that_fits_the_schema(name, run, research_logs, tmp_path):
     results = tmp_path / "lines.jsonl"
     known = benchmarks(research_logs)

@@ -10,6 +10,7 @@ import pytest
 
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
+from mastery.features.take_rows import take_rows
 from mastery.fitting.bkt import Variant, fit, fit_variant, held_out_loss
 from mastery.fitting.bkt_em import expect, fit_topic, room
 from mastery.fitting.bkt_histories import make_histories
@@ -18,6 +19,7 @@ from mastery.fitting.bkt_steps import improve, log_prior
 from mastery.fitting.bkt_topics import USUAL, fit_topics, make_rules, start_from, tree_of
 from mastery.scorers import bkt
 from mastery.scorers.base import Model, defaults, foretell, start
+from ml_school import school
 
 DAY_MS = 86_400_000
 
@@ -77,10 +79,10 @@ def test_the_likelihood_of_the_trees_is_that_of_the_scorers_predictions():
 def test_expected_counts_are_those_of_all_paths_weighed_one_by_one():
     table = pa.table({"student_id": ["a"] * 3, "is_correct": [1, 0, 1]})
     histories = make_histories(answer_batch(table))
-    tree = tree_of(histories)
+    tree = tree_of(histories, 0)
     chances, sums = room(tree)
     theta = start_from(USUAL, True, False, False, False)[1]
-    ll = expect(theta, 0, 3, tree, chances, sums)
+    ll = expect(theta, tree, chances, sums)
     init, guess, slip, learn, forget = (theta[k] for k in (INIT, GUESS, SLIP, LEARN, FORGET))
     total, guessed, knew_first, first_knew_and_lost = 0.0, 0.0, 0.0, 0.0
     stays = 1.0 - forget * (1.0 - learn)
@@ -113,29 +115,52 @@ def test_no_step_of_expectation_maximisation_loses(variant):
     excess = rng.uniform(-0.5, 0.5, batch.y.size) if pulled else None
     histories = make_histories(batch, variant == "day", False, excess, pulled)
     flags = (variant == "step", variant == "day", pulled, pulled)
-    tree, rules = tree_of(histories), make_rules(USUAL, 1.0, *flags)
+    tree, rules = tree_of(histories, 0), make_rules(USUAL, 1.0, *flags)
     chances, sums = room(tree)
     for theta in start_from(USUAL, *flags):
         values = []
         for _ in range(25):
-            ll = expect(theta, int(histories.ptr[0]), int(histories.ptr[1]), tree, chances, sums)
+            ll = expect(theta, tree, chances, sums)
             values.append(ll + log_prior(theta, rules))
-            improve(theta, 0, tree.emissions.shape[0], tree, rules, sums)
+            improve(theta, tree, rules, sums)
         assert np.all(np.diff(values) >= -1e-7 * abs(values[0]))
+
+
+def test_a_topic_is_walked_with_what_is_its_own():
+    """Practice in sessions makes codes by the hundred; those of other topics cost every pass of this one, 50 times."""
+    batch = school(200, topics=4)
+    for t in range(4):
+        histories = make_histories(batch, clock=True, items=True)
+        tree = tree_of(histories, t)
+        assert len(tree.kinds) == np.unique(np.append(tree.code, tree.emissions[:, 0])).size < len(histories.kinds)
+        assert np.array_equal(np.unique(tree.emission), np.arange(len(tree.emissions)))
+        assert len(tree.emissions) == histories.emission_ptr[t + 1] - histories.emission_ptr[t]
+        own = histories.code[histories.ptr[t] : histories.ptr[t + 1]]
+        assert np.array_equal(tree.kinds[tree.code], histories.kinds[own])
+        assert np.array_equal(tree.days[tree.step[tree.parent >= 0]], days_of(histories, t))
+        alone = take_rows(batch, batch.slot_topic[batch.slot] == t)
+        chances = fit_topics(make_histories(alone, clock=True), per_day=True).theta[t]
+        together = fit_topics(make_histories(batch, clock=True), per_day=True).theta[t]
+        assert chances == pytest.approx(together, abs=1e-6)  # codes are numbered otherwise, so sums are added otherwise
+
+
+def days_of(histories, t):
+    nodes = slice(histories.ptr[t], histories.ptr[t + 1])
+    return histories.days[histories.step[nodes][histories.parent[nodes] >= 0]]
 
 
 def test_the_search_ends_where_many_plain_steps_end():
     batch, _ = simulated(300, topics=1)
     histories = make_histories(batch)
-    tree, rules = tree_of(histories), make_rules(USUAL, 1.0, False, False, False, False)
+    tree, rules = tree_of(histories, 0), make_rules(USUAL, 1.0, False, False, False, False)
     chances, sums = room(tree)
     theta = start_from(USUAL, False, False, False, False)[0]
     for _ in range(3_000):
-        slow = expect(theta, 0, histories.parent.size, tree, chances, sums)
-        improve(theta, 0, tree.emissions.shape[0], tree, rules, sums)
+        slow = expect(theta, tree, chances, sums)
+        improve(theta, tree, rules, sums)
     best = np.empty_like(theta)
     starts = start_from(USUAL, False, False, False, False)
-    fast, passes = fit_topic(0, histories.parent.size, tree, rules, starts, 4, 1e-8, 600, best)
+    fast, passes = fit_topic(tree, rules, starts, 4, 1e-8, 600, best)
     assert fast >= slow - 1e-4
     assert passes < 200
 

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from propcache import cached_property
 
 from mastery.apps.as_of import as_of_us, microseconds
 from mastery.errors import BadInput, Conflict

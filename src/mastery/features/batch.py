@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 from numba import njit
+from propcache import cached_property
 
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
 from mastery.events.murmur import murmur

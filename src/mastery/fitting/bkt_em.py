@@ -42,13 +42,13 @@ def straight(flat: Floats, theta: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def expect(theta: Floats, low: int, high: int, tree: Tree, given: Chances, sums: Sums) -> float:
+def expect(theta: Floats, tree: Tree, given: Chances, sums: Sums) -> float:
     """Write the expected counts under these chances; return the log-likelihood: the E step."""
     none = np.empty(0)
     spread(theta, tree, given)
-    emit(theta, 0, tree.emissions.shape[0], tree, given, none, none)
+    emit(theta, tree, given, none, none)
     sums.seen[:], sums.taught[:], sums.faded[:], sums.began[:] = 0.0, 0.0, 0.0, 0.0
-    return pass_through(low, high, tree, given, sums)
+    return pass_through(tree, given, sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -69,8 +69,6 @@ def room(tree: Tree) -> tuple[Chances, Sums]:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_topic(
-    low: int,
-    high: int,
     tree: Tree,
     rules: Rules,
     starts: Floats,
@@ -93,8 +91,8 @@ def fit_topic(
             theta[:] = starts[s]
             value = -np.inf
             for _ in range(first_passes):
-                value = expect(theta, low, high, tree, given, sums) + log_prior(theta, rules)
-                improve(theta, 0, tree.emissions.shape[0], tree, rules, sums)
+                value = expect(theta, tree, given, sums) + log_prior(theta, rules)
+                improve(theta, tree, rules, sums)
             passes += first_passes
             if value > reached:
                 reached = value
@@ -102,17 +100,17 @@ def fit_topic(
     reached = -np.inf
     ll = 0.0
     while True:
-        ll = expect(best, low, high, tree, given, sums)
+        ll = expect(best, tree, given, sums)
         value = ll + log_prior(best, rules)
         passes += 1
         if value - reached < tolerance or passes >= most:
             break
         reached = value
         first[:] = best
-        improve(first, 0, tree.emissions.shape[0], tree, rules, sums)
+        improve(first, tree, rules, sums)
         second[:] = first
-        expect(second, low, high, tree, given, sums)
-        improve(second, 0, tree.emissions.shape[0], tree, rules, sums)
+        expect(second, tree, given, sums)
+        improve(second, tree, rules, sums)
         a = bent(best)
         r = bent(first) - a
         turn = bent(second) - a - 2.0 * r
@@ -121,10 +119,10 @@ def fit_topic(
         if size > 1e-12:
             length = max(1.0, math.sqrt((r * r).sum()) / size)
             theta[:] = straight(a + 2.0 * length * r + length * length * turn, second)
-            value = expect(theta, low, high, tree, given, sums) + log_prior(theta, rules)
+            value = expect(theta, tree, given, sums) + log_prior(theta, rules)
             passes += 1
             if value >= reached:
-                improve(theta, 0, tree.emissions.shape[0], tree, rules, sums)
+                improve(theta, tree, rules, sums)
                 second[:] = theta
         best[:] = second
     return ll, passes
@@ -132,25 +130,15 @@ def fit_topic(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_round(
-    low: int,
-    high: int,
-    begin: int,
-    end: int,
-    tree: Tree,
-    rules: Rules,
-    given: Chances,
-    sums: Sums,
-    guess: Floats,
-    slip: Floats,
-    theta: Floats,
+    tree: Tree, rules: Rules, given: Chances, sums: Sums, guess: Floats, slip: Floats, theta: Floats
 ) -> float:
     """Do one E and one M step of a topic with items (float64[I] each); return the log-likelihood before.
 
-    `sums.seen` of its emissions, begin … end − 1, says what its items have to know of.
+    `sums.seen` says what the items of its emissions have to know of.
     """
     spread(theta, tree, given)
-    emit(theta, begin, end, tree, given, guess, slip)
-    sums.seen[begin:end], sums.taught[:], sums.faded[:], sums.began[:] = 0.0, 0.0, 0.0, 0.0
-    ll = pass_through(low, high, tree, given, sums)
-    improve(theta, begin, end, tree, rules, sums)
+    emit(theta, tree, given, guess, slip)
+    sums.seen[:], sums.taught[:], sums.faded[:], sums.began[:] = 0.0, 0.0, 0.0, 0.0
+    ll = pass_through(tree, given, sums)
+    improve(theta, tree, rules, sums)
     return ll

@@ -28,7 +28,6 @@ def fit_items(
         strength: The topic's guess and slip count as so many answers on each item, given without and with knowledge.
     """
     theta = theta.copy()
-    tree = tree_of(histories)
     code, item = histories.emissions[:, 0], histories.emissions[:, 1]
     topic = np.repeat(np.arange(theta.shape[0]), np.diff(histories.emission_ptr))
     mine = (item >= 0) & (histories.kinds[code, GROUP] == 0.0)
@@ -36,32 +35,23 @@ def fit_items(
     right, wrong = histories.kinds[code[mine], RIGHTS], histories.kinds[code[mine], WRONGS]
     answered = np.bincount(which, right + wrong, items) > 0.0
     found = np.full((items, 2), np.nan)
-    shared, sums_of = room(tree)
-    chances, sums = shared._replace(), sums_of._replace()
+    seen = np.zeros((topic.size, 2))
     reached = np.zeros(theta.shape[0])
+    trees = [tree_of(histories, t) for t in range(theta.shape[0])]
     before = -np.inf
-
-    def fit(t: int) -> None:
-        if histories.ptr[t] == histories.ptr[t + 1]:
-            return
-        # Emissions lie apart topic by topic; the rest is small and each topic's own.
-        given = chances._replace(
-            learn=np.empty_like(chances.learn), forget=np.empty_like(chances.forget),
-            kept=np.empty_like(chances.kept), prior=np.empty_like(chances.prior),
-        )  # fmt: skip
-        own = sums._replace(
-            taught=np.empty_like(sums.taught), faded=np.empty_like(sums.faded), began=np.empty_like(sums.began)
-        )
-        reached[t] = fit_round(
-            int(histories.ptr[t]), int(histories.ptr[t + 1]), int(histories.emission_ptr[t]),
-            int(histories.emission_ptr[t + 1]), tree, rules, given, own, found[:, 0].copy(), found[:, 1].copy(),
-            theta[t],
-        )  # fmt: skip
 
     order = np.argsort(-np.diff(histories.ptr), kind="stable")
     for _ in range(ROUNDS):
+        guess, slip = found[:, 0].copy(), found[:, 1].copy()
+
+        def fit(t: int, guess: Floats = guess, slip: Floats = slip) -> None:
+            if trees[t].parent.size:
+                given, sums = room(trees[t])
+                reached[t] = fit_round(trees[t], rules, given, sums, guess, slip, theta[t])
+                seen[histories.emission_ptr[t] : histories.emission_ptr[t + 1]] = sums.seen
+
         each(fit, order, threads)
-        unknown, known = sums.seen[mine, 0], sums.seen[mine, 1]
+        unknown, known = seen[mine, 0], seen[mine, 1]
         for column, counts, yes, no, of_topic in (
             (0, unknown, right, wrong, theta[topic_of, GUESS]),
             (1, known, wrong, right, theta[topic_of, SLIP]),

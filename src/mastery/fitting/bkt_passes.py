@@ -35,7 +35,7 @@ MOST_LEARNT = 0.99
 
 
 class Tree(NamedTuple):
-    """The histories of a topic; see `mastery.fitting.bkt_histories.Histories`. The last four are room to work in."""
+    """The histories of one topic; see `mastery.fitting.bkt_histories.Histories`. The last four are room to work in."""
 
     parent: Int32s
     code: Int32s
@@ -113,10 +113,10 @@ def tilted(chance: float, more: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def emit(theta: Floats, begin: int, end: int, tree: Tree, given: Chances, guess: Floats, slip: Floats) -> None:
-    """Write the likelihood of emissions begin … end − 1 in either state. guess, slip: by item, or empty."""
+def emit(theta: Floats, tree: Tree, given: Chances, guess: Floats, slip: Floats) -> None:
+    """Write the likelihood of each emission in either state. guess, slip: by item, or empty."""
     kinds, emissions, known, not_known = tree.kinds, tree.emissions, given.known, given.not_known
-    for e in range(begin, end):
+    for e in range(emissions.shape[0]):
         c, item = emissions[e, 0], emissions[e, 1]
         group = int(kinds[c, GROUP])
         g, s = theta[GUESS + 2 * group], theta[SLIP + 2 * group]
@@ -151,15 +151,16 @@ def spread(theta: Floats, tree: Tree, given: Chances) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pass_through(low: int, high: int, tree: Tree, given: Chances, sums: Sums) -> float:
-    """Go up and down the tree of nodes low … high − 1, add to `sums`; return the log-likelihood."""
+def pass_through(tree: Tree, given: Chances, sums: Sums) -> float:
+    """Go up and down the tree, add to `sums`; return the log-likelihood."""
     parent, code, emission, step = tree.parent, tree.code, tree.emission, tree.step
     filtered, scale, back_known, back_not = tree.filtered, tree.scale, tree.back_known, tree.back_not
     known, not_known, learn, forget = given.known, given.not_known, given.learn, given.forget
     kept, prior = given.kept, given.prior
     seen, taught, faded, began = sums.seen, sums.taught, sums.faded, sums.began
     total = 0.0
-    for v in range(low, high):
+    nodes = parent.size
+    for v in range(nodes):
         u = parent[v]
         if u < 0:
             is_known = prior[step[v]]
@@ -172,8 +173,8 @@ def pass_through(low: int, high: int, tree: Tree, given: Chances, sums: Sums) ->
         filtered[v], scale[v] = right * inverse, inverse
         total -= tree.through[v] * math.log(inverse)
         back_known[v], back_not[v] = tree.ends[v], tree.ends[v]
-    for k in range(high - low):
-        v = high - 1 - k
+    for k in range(nodes):
+        v = nodes - 1 - k
         e, b, u = emission[v], step[v], parent[v]
         seen[e, 1] += filtered[v] * back_known[v]
         seen[e, 0] += (1.0 - filtered[v]) * back_not[v]

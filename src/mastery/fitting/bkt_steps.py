@@ -113,21 +113,37 @@ def fit_start(began: Floats, excess: Floats, theta: Floats, rules: Rules) -> Non
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_rate(faded: Floats, days: Floats, theta: Floats, rules: Rules) -> None:
-    """Write the forgetting per day: the root of a falling function of its log, by halving."""
+    """Write the forgetting per day: the root of a falling function of its log, by Newton's steps within a bracket.
+
+    A dozen topics' steps in time cost more than their answers: from the rate before it takes 3 steps, halving took 30.
+    """
     pooled, weight = rules.pooled, rules.weight
     low, high = math.log(SLOWEST), math.log(FASTEST)
-    for _ in range(30):
-        middle = 0.5 * (low + high)
-        rate = math.exp(middle)
-        slope = -weight[RATE] * (middle - math.log(pooled[RATE]))
+    at = min(high, max(low, math.log(theta[RATE])))
+    for _ in range(60):
+        rate = math.exp(at)
+        slope, curve = -weight[RATE] * (at - math.log(pooled[RATE])), -weight[RATE]
         for b in range(1, days.size):
             x = rate * days[b]
-            slope += x * (faded[b, 0] / math.expm1(x) - faded[b, 1]) if x < 500.0 else -x * faded[b, 1]
+            if x < 500.0:
+                less = math.expm1(x)
+                slope += x * (faded[b, 0] / less - faded[b, 1])
+                curve += x * (faded[b, 0] / less * (1.0 - x * (1.0 + less) / less) - faded[b, 1])
+            else:
+                slope -= x * faded[b, 1]
+                curve -= x * faded[b, 1]
         if slope > 0.0:
-            low = middle
+            low = at
         else:
-            high = middle
-    theta[RATE] = math.exp(0.5 * (low + high))
+            high = at
+        to = at - slope / curve if curve < 0.0 else low
+        if not low < to < high:
+            to = 0.5 * (low + high)
+        done = abs(to - at) < 1e-9
+        at = to
+        if done:
+            break
+    theta[RATE] = math.exp(at)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -183,12 +199,12 @@ def fit_learning(theta: Floats, kinds: Floats, taught: Floats, rules: Rules) -> 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def improve(theta: Floats, begin: int, end: int, tree: Tree, rules: Rules, sums: Sums) -> None:
+def improve(theta: Floats, tree: Tree, rules: Rules, sums: Sums) -> None:
     """Write the chances that are most likely by the expected counts: the M step. A share of an opportunity is taken."""
     kinds, emissions, pooled, weight = tree.kinds, tree.emissions, rules.pooled, rules.weight
     seen, taught = sums.seen, sums.taught
     counts = np.zeros((2, 4))  # by group: guessed, did not, slipped, did not
-    for e in range(begin, end):
+    for e in range(emissions.shape[0]):
         c = emissions[e, 0]
         group, right, wrong = int(kinds[c, GROUP]), kinds[c, RIGHTS], kinds[c, WRONGS]
         counts[group, 0] += seen[e, 0] * right

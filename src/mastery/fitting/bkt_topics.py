@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mastery.arrays import Floats, Int64s
+from mastery.arrays import Floats, Int32s, Int64s
 from mastery.fitting.bkt_em import fit_topic
 from mastery.fitting.bkt_histories import Histories
 from mastery.fitting.bkt_passes import (
@@ -55,14 +55,33 @@ class Fitted:
     passes: Int64s
 
 
-def tree_of(histories: Histories) -> Tree:
-    """Return the histories as the kernels take them, with room to work in."""
-    size = histories.parent.size
+def tree_of(histories: Histories, t: int) -> Tree:
+    """Return the histories of a topic as the kernels take them, with room to work in.
+
+    Of the codes, emissions and steps of all topics it holds those that the topic has, numbered anew: a pass reads each
+    of them, and practice in sessions makes thousands of codes, of which a topic of a hundred events has a few dozen.
+    """
+    low, high = int(histories.ptr[t]), int(histories.ptr[t + 1])
+    first = histories.parent[low:high] < 0
+    emissions, emission = _own(histories.emission[low:high])
+    codes, code = _own(np.concatenate([histories.code[low:high], histories.emissions[emissions, 0]]))
+    of_time, of_excess = histories.step[low:high][~first], histories.step[low:high][first]
+    days, later = _own(np.concatenate([of_time, np.zeros(1, np.int32)]))  # its first is no time at all
+    excess, begins = _own(of_excess)
+    step = np.empty(high - low, np.int32)
+    step[~first], step[first] = later[:-1], begins
     return Tree(
-        histories.parent, histories.code, histories.emission, histories.step, histories.count, histories.ends,
-        histories.kinds, histories.emissions, histories.days, histories.excess,
-        np.empty(size), np.empty(size), np.empty(size), np.empty(size),
+        np.where(first, -1, histories.parent[low:high] - low).astype(np.int32), code[: high - low], emission, step,
+        histories.count[low:high], histories.ends[low:high], histories.kinds[codes],
+        np.column_stack([code[high - low :], histories.emissions[emissions, 1]]).astype(np.int32),
+        histories.days[days], histories.excess[excess], *(np.empty(high - low) for _ in range(4)),
     )  # fmt: skip
+
+
+def _own(values: Int32s) -> tuple[Int64s, Int32s]:
+    """Return the values that occur, in order, and for each one its place among them."""
+    own, place = np.unique(values, return_inverse=True)
+    return own.astype(np.int64), place.astype(np.int32)
 
 
 def start_from(expected: Floats, per_step: bool, per_day: bool, bends: bool, tilts: bool) -> Floats:
@@ -112,16 +131,14 @@ def fit_topics(
         tolerance: Log-likelihood an answer that three passes must gain for the search to go on.
     """
     topics = histories.ptr.size - 1
-    tree = tree_of(histories)
     rules = make_rules(expected, prior_weight, per_step, per_day, bends, tilts)
     common = start_from(expected, per_step, per_day, bends, tilts)
     theta, found, passes = np.empty((topics, len(CHANCES))), np.zeros(topics), np.zeros(topics, np.int64)
 
     def fit(t: int) -> None:
-        low, high = int(histories.ptr[t]), int(histories.ptr[t + 1])
         begin = common if starts is None else np.ascontiguousarray(starts[:, t])
         gain = tolerance * max(100.0, float(histories.rows[t]))
-        found[t], passes[t] = fit_topic(low, high, tree, rules, begin, FIRST_PASSES, gain, MOST_PASSES, theta[t])
+        found[t], passes[t] = fit_topic(tree_of(histories, t), rules, begin, FIRST_PASSES, gain, MOST_PASSES, theta[t])
 
     each(fit, np.argsort(-np.diff(histories.ptr), kind="stable"), threads)
     return Fitted(theta, found, passes)

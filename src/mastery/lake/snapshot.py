@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from propcache import cached_property
 
 from mastery.tables import Table
 

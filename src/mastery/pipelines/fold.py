@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import pyarrow as pa
+from propcache import cached_property
 
 from mastery.arrays import Floats, Int64s
 from mastery.features.batch import Batch, make_batch

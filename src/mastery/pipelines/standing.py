@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
+from propcache import cached_property
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.features.batch import DAY_US

@@ -1,0 +1,1 @@
+"""The benchmarks, by what they are about."""

@@ -1,0 +1,188 @@
+"""How fast events come into the lake, are recomputed and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks import school
+from benchmarks.benchmark import Bar, Benchmark
+from benchmarks.child import Measured
+from benchmarks.parts import dedupe, duck, ingest, recompute, records, student
+from benchmarks.run import Outcome, Run, median, outcome
+
+ANSWERS = 5_000_000
+INCOMING = 1_000_000
+READS = 500
+
+
+def _recompute(run: Run, students: int) -> Callable[[], Measured]:
+    home, warm = run.home(students), run.warm_home()
+    return partial(run.child, recompute.measure, home=home, warm_home=warm, workers=run.workers)
+
+
+def _recompute_20m(run: Run) -> Outcome:
+    students = run.scaled(school.STUDENTS)
+    files = f"{run.home(students)}/lake/events/*/*.parquet"
+    ours, theirs = run.by_turns(
+        _recompute(run, students),
+        partial(run.child, duck.read_sort_write, files=files, folder=run.spare("duckdb"), threads=run.workers),
+    )
+    note = (
+        f"{_counted(ours[-1])}; {run.workers} workers; DuckDB {median(theirs):.1f} s, "
+        f"{median(theirs, 'cpu_s'):.1f} s of CPU, {max(one.peak_mb for one in theirs):,.0f} MiB"
+    )
+    return outcome(median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _recompute_40m(run: Run) -> Outcome:
+    students = run.scaled(school.STUDENTS)
+    # Measured anew and by turns: minutes apart a disk may be twice as fast.
+    twice, once = run.by_turns(_recompute(run, 2 * students), _recompute(run, students))
+    note = (
+        f"{_counted(twice[-1])}; half of it {median(once):.1f} s; "
+        f"CPU seconds {median(twice, 'cpu_s') / median(once, 'cpu_s'):.2f} times those of half of it"
+    )
+    return outcome(median(twice), twice, ratio=median(twice) / median(once), note=note)
+
+
+def _counted(one: Measured) -> str:
+    rows = {name: f"{one.result[name]:,}" for name in ("events", "students", "student_topics", "ledger", "history")}
+    return (
+        f"{rows['events']} events, {rows['students']} students, {rows['student_topics']} student-topics, "
+        f"{rows['ledger']} student-topic-days, {rows['history']} rows of history"
+    )
+
+
+def _ingest_5m(run: Run) -> Outcome:
+    rows = run.scaled(ANSWERS)
+    file, warm = (run.folder / f"answers-{count}.csv" for count in (rows, 1_000))
+    run.child(ingest.write_csv, file=file, rows=rows)
+    run.child(ingest.write_csv, file=warm, rows=1_000)
+    ours, theirs = run.by_turns(
+        partial(run.child, ingest.measure, file=file, warm_file=warm, folder=run.spare("ingest")),
+        partial(run.child, duck.csv_to_parquet, file=file, folder=run.spare("duckdb"), threads=run.workers),
+    )
+    counts = ours[-1].result
+    if counts["read"] != rows or counts["accepted"] != rows or counts["in the lake"] != rows:
+        raise RuntimeError(f"of {rows} answers, all of them different, the ingest counts {counts}")
+    note = f"{rows:,} rows, {file.stat().st_size / 2**20:.0f} MiB of CSV; DuckDB {rows / median(theirs):,.0f} rows/s"
+    return outcome(rows / median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _dedupe_1m(run: Run) -> Outcome:
+    home, rows = run.home(run.scaled(school.STUDENTS)), run.scaled(INCOMING)
+    file = run.spare("dedupe") / f"incoming-{rows}.parquet"
+    known = run.child(dedupe.write_incoming, home=home, file=file, rows=rows).result["known"]
+    ours, theirs = run.by_turns(
+        partial(run.child, dedupe.measure, home=home, incoming=file),
+        partial(
+            run.child,
+            duck.anti_join,
+            files=f"{home}/lake/events/*/*.parquet",
+            incoming=file,
+            folder=run.spare("duckdb"),
+            threads=run.workers,
+        ),
+    )
+    for found in (ours[-1].result, {"same": known, **theirs[-1].result}):
+        if (found["new"], found["same"]) != (rows - known, known):
+            raise RuntimeError(f"of {rows} rows {known} are known, but these were found: {found}")
+    note = f"{rows:,} rows, {known:,} of them known; DuckDB {median(theirs):.2f} s"
+    return outcome(median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _reads(run: Run) -> Measured:
+    home = run.compacted(run.scaled(school.STUDENTS))
+    found: Measured = run.once("reads", lambda: run.child(student.measure, home=home, reads=READS))
+    return found
+
+
+def _read_one_student(run: Run) -> Outcome:
+    found = _reads(run)
+    note = f"median of {found.result['reads']} students, about {found.result['rows']} events each"
+    return outcome(found.result["p50_ms"], [found], note=note)
+
+
+def _read_one_student_p99(run: Run) -> Outcome:
+    found = _reads(run)
+    note = f"of the same reads; the first of a bucket, whose footer is not known yet, {found.result['first_ms']:.1f} ms"
+    return outcome(found.result["p99_ms"], [found], note=note)
+
+
+def _seed_state(run: Run) -> Outcome:
+    home, warm = run.home(run.scaled(school.STUDENTS)), run.warm_home()
+    arguments = {"home": home, "warm_home": warm, "workers": run.workers}
+    without, with_state, alone = run.by_turns(
+        _recompute(run, run.scaled(school.STUDENTS)),
+        partial(run.child, recompute.measure, **arguments, with_state=True),
+        partial(run.child, records.measure, **arguments),
+    )
+    count, more_s, alone_s = with_state[-1].result["records"], median(with_state) - median(without), median(alone)
+    note = (
+        f"{count:,} records of {alone[-1].result['bytes'] / count:,.0f} bytes; recompute {median(without):.1f} s, with "
+        f"records {median(with_state):.1f} s; making, encoding and storing them alone {alone_s:.1f} s"
+    )
+    if more_s < alone_s / 10:  # of a few students the difference is noise
+        more_s, note = alone_s, f"{note}, which is what counts here"
+    return outcome(count / more_s, with_state, note=note)
+
+
+LAKE: tuple[Benchmark, ...] = (
+    Benchmark(
+        "recompute_20m",
+        "s",
+        "events in order of arrival → ledger, features, gold and history of three scorers, with contributions",
+        _recompute_20m,
+        "DuckDB: read the same files, sort by student and time, write one Parquet file",
+        (Bar("ratio", "≤", 1.0), Bar("peak_mb", "≤", 1024)),
+    ),
+    Benchmark(
+        "recompute_40m",
+        "s",
+        "the same of twice as many students",
+        _recompute_40m,
+        "recompute_20m",
+        (Bar("ratio", "≤", 2.1),),
+    ),
+    Benchmark(
+        "ingest_5m",
+        "rows/s",
+        "quiz_attempts as CSV → lake, validated, pseudonymised, deduplicated",
+        _ingest_5m,
+        "DuckDB: the same CSV → Parquet",
+        (Bar("value", "≥", 500e3), Bar("ratio", "≤", 3.0)),
+    ),
+    Benchmark(
+        "dedupe_1m",
+        "s",
+        "which of a million rows are among 20 million, exactly, by the function that ingest uses",
+        _dedupe_1m,
+        "DuckDB: anti join on the event id",
+        (Bar("value", "≤", 1.0),),
+    ),
+    Benchmark(
+        "read_one_student",
+        "ms",
+        "all columns of all events of one student from the compacted lake, table open, median",
+        _read_one_student,
+        None,
+        (Bar("value", "≤", 3.0),),
+    ),
+    Benchmark(
+        "read_one_student_p99",
+        "ms",
+        "the same, 99th percentile",
+        _read_one_student_p99,
+        None,
+        (Bar("value", "≤", 15.0),),
+    ),
+    Benchmark(
+        "seed_state",
+        "records/s",
+        "records of all students into the SQLite state store: what recompute takes longer with it than without",
+        _seed_state,
+        None,
+        (Bar("value", "≥", 40e3),),
+    ),
+)
