@@ -22,7 +22,7 @@ from mastery.tables import EVENTS, REJECTED
 if TYPE_CHECKING:
     from mastery.apps.models import Models
     from mastery.directory.pseudonyms import Pseudonyms
-    from mastery.pipelines.documents import ClassDocument, ClassRow, HistoryDocument, StudentDocument
+    from mastery.pipelines.documents import AnswersDocument, ClassDocument, ClassRow, HistoryDocument, StudentDocument
     from mastery.pipelines.promote import Publish
     from mastery.pipelines.reader import Reader
     from mastery.pipelines.recompute import RecomputeReport
@@ -112,6 +112,16 @@ class Engine:
         """Return one student's history on a topic."""
         scope = self._tenant(tenant)
         return self.reader.history(self._pseudonym(scope, student_id), topic_id, tenant=scope, source=scorer)
+
+    def past_answers(self, student_id: str, topic_id: str, *, as_of: str, tenant: str | None) -> AnswersDocument:
+        """Return which of a student's past answers make what linear_rnn says of a topic."""
+        scope = self._tenant(tenant)
+        return self.reader.past_answers(
+            self._pseudonym(scope, student_id),
+            topic_id,
+            tenant=scope,
+            as_of_us=self.moment_us(as_of, now_us()),
+        )
 
     def class_report(
         self, *, weakest: int, scorer: str | None, tenant: str | None

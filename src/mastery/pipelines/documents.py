@@ -138,6 +138,35 @@ class HistoryDocument(BaseModel):
     points: list[HistoryPoint]
 
 
+class PastAnswersDocument(BaseModel):
+    """The right, or the other answers of a student on one topic, and what they add together."""
+
+    topic_id: str = Field(description="Topic of these answers; often another one than the score's.")
+    title: str | None = None
+    right: bool = Field(description="Whether at least half right.")
+    answers: int
+    last_at: datetime
+    contribution: float = Field(
+        description="Log-odds that they add; of either sign, for a wrong answer on a hard item can speak for a student."
+    )
+    text: str = Field(description="The same in words.")
+
+
+class AnswersDocument(BaseModel):
+    """Which of a student's past answers make what linear_rnn says of a topic: `start` and all contributions add up."""
+
+    student_id: str
+    tenant: str
+    as_of: datetime
+    topic_id: str
+    title: str | None = None
+    score_source: str
+    model_version: str
+    start: float = Field(description="Log-odds of a right answer on the topic's mean item before any answer.")
+    answers: list[PastAnswersDocument] = Field(description="Those that add or take most first.")
+    log_odds: float = Field(description="Log-odds of a right answer on the topic's mean item, before forgetting.")
+
+
 class ClassRow(BaseModel):
     """One student-topic of a class."""
 

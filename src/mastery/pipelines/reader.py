@@ -19,6 +19,7 @@ from mastery.lake import Lake
 from mastery.pipelines import class_view
 from mastery.pipelines.describe import fadings, topic_document
 from mastery.pipelines.documents import (
+    AnswersDocument,
     ClassDocument,
     ClassRow,
     HistoryDocument,
@@ -32,6 +33,7 @@ from mastery.pipelines.learner_state import is_current, record_of, standing_from
 from mastery.pipelines.model_store import load_model_set
 from mastery.pipelines.models import active_model_set
 from mastery.pipelines.moments import moment
+from mastery.pipelines.past_answers import past_answers
 from mastery.pipelines.reconcile import catch_up
 from mastery.pipelines.standing import Standing, standing_of
 from mastery.scorers.model_set import ModelSet
@@ -171,6 +173,22 @@ class Reader:
             ],
             notes=notes,
         )
+
+    def past_answers(self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int) -> AnswersDocument:
+        """Return which of a student's past answers make what linear_rnn says of a topic.
+
+        Raises:
+            NotFound: no event of this student, or none on the topic, by then.
+            BadInput: the model set in force has no linear_rnn.
+        """
+        metadata = self.metadata()
+        events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])
+        found = past_answers(
+            events, metadata.model_set, as_of_us, student_id, topic_id, metadata.places.get(tenant, {})
+        )
+        if found.tenant != tenant:
+            raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
+        return found
 
     def history(self, student_id: str, topic_id: str, *, tenant: str, source: str | None = None) -> HistoryDocument:
         """Return the student's published history on a topic.

@@ -10,10 +10,10 @@ import pytest
 import uvicorn
 
 from mastery.apps.api.app import create_app
-from mastery.apps.api.examples import CLASS, HISTORY, STUDENT
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, STUDENT
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import NotFound
-from mastery.pipelines.documents import ClassDocument, HistoryDocument, StudentDocument
+from mastery.pipelines.documents import AnswersDocument, ClassDocument, HistoryDocument, StudentDocument
 
 NOW_US = 1_780_000_000_000_000
 NEWEST_US = 1_775_000_000_000_000
@@ -35,6 +35,10 @@ class FakeReader:
     def history(self, student_id, topic_id, **asked):
         self._note(student_id, topic_id=topic_id, **asked)
         return HistoryDocument.model_validate(HISTORY | {"student_id": student_id, "topic_id": topic_id})
+
+    def past_answers(self, student_id, topic_id, **asked):
+        self._note(student_id, topic_id=topic_id, **asked)
+        return AnswersDocument.model_validate(ANSWERS | {"student_id": student_id, "topic_id": topic_id})
 
     def class_scores(self, **asked):
         self._note(self.known, **asked)

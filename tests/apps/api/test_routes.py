@@ -46,6 +46,13 @@ def test_a_history_is_read_for_any_topic_name(client, reader, topic):
     assert reader.asked == [{"topic_id": topic, "tenant": "default", "source": "elo"}]
 
 
+def test_past_answers_are_read_as_of_a_moment(client, reader):
+    answer = client.get("/mastery/S000001/a%2Fb/answers?as_of=latest")
+    assert answer.status_code == 200
+    assert reader.asked == [{"topic_id": "a/b", "tenant": "default", "as_of_us": 1_775_000_000_000_000}]
+    assert client.get("/mastery/S000001/a/answers?scorer=bkt").status_code == 422
+
+
 def test_a_class_comes_in_pages_that_say_how_many_there_are(client):
     page = client.get("/mastery?offset=10&limit=5").json()
     assert page["students"] == [f"s_{n:032x}" for n in range(10, 15)]
@@ -89,6 +96,7 @@ def test_openapi_has_an_example_for_every_answer_about_scores(client):
     assert set(paths) == {
         "/mastery",
         "/mastery/{student_id}",
+        "/mastery/{student_id}/{topic_id}/answers",
         "/mastery/{student_id}/{topic_id}/history",
         "/healthz",
         "/readyz",

@@ -13,7 +13,15 @@ EXAMPLES = 20
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
 @pytest.mark.parametrize(
-    "path", ["/mastery", "/mastery/{student_id}", "/mastery/{student_id}/{topic_id}/history", "/healthz", "/readyz"]
+    "path",
+    [
+        "/mastery",
+        "/mastery/{student_id}",
+        "/mastery/{student_id}/{topic_id}/answers",
+        "/mastery/{student_id}/{topic_id}/history",
+        "/healthz",
+        "/readyz",
+    ],
 )
 def test_every_answer_is_as_the_document_says(url, path, mode):
     operation = schemathesis.openapi.from_url(f"{url}/openapi.json")[path]["GET"]

@@ -55,22 +55,38 @@ StudentId = Annotated[
 TopicId = Annotated[str, Path(description="Topic.", examples=["frac-equiv"], min_length=1)]
 
 
-class Asked(BaseModel, extra="forbid"):
+AsOf = Annotated[
+    Moment,
+    Field(
+        description="Scores at this moment: now; latest (the newest event); a date, which is the end of that UTC "
+        "day; or a time in ISO 8601, without a zone in UTC (write + as %2B).",
+    ),
+]
+
+
+class AskedAnything(BaseModel, extra="forbid"):
+    """What every route about students takes."""
+
+    tenant: str | None = Field(None, min_length=1, description="Institution; the deployment's own when left out.")
+
+
+class Asked(AskedAnything):
     """What every route about scores takes."""
 
     scorer: ScorerName | None = Field(None, description="Whose score; the deployment's own when left out.")
-    tenant: str | None = Field(None, min_length=1, description="Institution; the deployment's own when left out.")
 
 
 class AskedOfStudent(Asked):
     """What `GET /mastery/{student_id}` takes."""
 
     topic_id: list[str] | None = Field(None, description="Only these topics; may be given more than once.")
-    as_of: Moment = Field(
-        "now",
-        description="Scores at this moment: now; latest (the newest event); a date, which is the end of that UTC "
-        "day; or a time in ISO 8601, without a zone in UTC (write + as %2B).",
-    )
+    as_of: AsOf = "now"
+
+
+class AskedOfAnswers(AskedAnything):
+    """What `GET /mastery/{student_id}/{topic_id}/answers` takes."""
+
+    as_of: AsOf = "now"
 
 
 class AskedOfClass(Asked):
@@ -95,18 +111,18 @@ class Desk:
     now: Callable[[], int]
     tenant: str
 
-    def tenant_of(self, asked: Asked) -> str:
+    def tenant_of(self, asked: AskedAnything) -> str:
         """Return the tenant that is asked about."""
         return self.tenant if asked.tenant is None else asked.tenant
 
-    def student(self, student_id: str, asked: Asked) -> str:
+    def student(self, student_id: str, asked: AskedAnything) -> str:
         """Return the pseudonym of a student who is named by it or by the source's own id."""
         try:
             return self.pseudonyms.student(self.tenant_of(asked), student_id)
         except UnicodeEncodeError:
             raise BadInput("the student id is not text in UTF-8; write it as the source does") from None
 
-    def moment_us(self, asked: AskedOfStudent) -> int:
+    def moment_us(self, asked: AskedOfStudent | AskedOfAnswers) -> int:
         """Return the moment that is asked about."""
         return as_of_us(asked.as_of, self.now(), self.reader.newest_event_us)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mastery.apps.api.paging import ClassPage
-from mastery.pipelines.documents import HistoryDocument, StudentDocument
+from mastery.pipelines.documents import AnswersDocument, HistoryDocument, StudentDocument
 
 _STUDENT = "s_5f0c2a9b7d314e6688a1c3d2e4f5a6b7"
 _MODEL = "default-4f1c9a2b7e30"
@@ -114,6 +114,38 @@ HISTORY: dict[str, Any] = {
     ],
 }
 
+ANSWERS: dict[str, Any] = {
+    "student_id": _STUDENT,
+    "tenant": "default",
+    "as_of": "2026-04-11T15:02:11Z",
+    "topic_id": "frac-compare",
+    "title": "Comparing fractions",
+    "score_source": "linear_rnn",
+    "model_version": "fit-91c2d7e0a4b3",
+    "start": 0.62,
+    "answers": [
+        {
+            "topic_id": "frac-compare",
+            "title": "Comparing fractions",
+            "right": False,
+            "answers": 5,
+            "last_at": "2026-03-20T09:12:45Z",
+            "contribution": -1.31,
+            "text": "5 wrong answers on Comparing fractions, the last 22 days ago",
+        },
+        {
+            "topic_id": "frac-equiv",
+            "title": "Equivalent fractions",
+            "right": True,
+            "answers": 3,
+            "last_at": "2026-04-09T10:40:02Z",
+            "contribution": 0.44,
+            "text": "3 right answers on Equivalent fractions, the last 2 days ago",
+        },
+    ],
+    "log_odds": -0.25,
+}
+
 CLASS: dict[str, Any] = {
     "tenant": "default",
     "as_of": "2026-04-11T15:02:11Z",
@@ -138,7 +170,7 @@ CLASS: dict[str, Any] = {
     "notes": [],
 }
 
-DOCUMENTS = ((STUDENT, StudentDocument), (HISTORY, HistoryDocument), (CLASS, ClassPage))
+DOCUMENTS = ((STUDENT, StudentDocument), (HISTORY, HistoryDocument), (ANSWERS, AnswersDocument), (CLASS, ClassPage))
 """Each example with the document that it is one of."""
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from mastery.apps.api.asked import Asked, AskedOfClass, AskedOfStudent, AtDesk, StudentId, TopicId
-from mastery.apps.api.examples import CLASS, HISTORY, STUDENT, example
+from mastery.apps.api.asked import Asked, AskedOfAnswers, AskedOfClass, AskedOfStudent, AtDesk, StudentId, TopicId
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, STUDENT, example
 from mastery.apps.api.paging import ClassPage, page
 from mastery.apps.api.problems import documented
-from mastery.pipelines.documents import HistoryDocument, StudentDocument
+from mastery.pipelines.documents import AnswersDocument, HistoryDocument, StudentDocument
 
 router = APIRouter(prefix="/mastery", tags=["mastery"])
 
@@ -44,3 +44,14 @@ def read_history(
     """Return a student's score on a topic at the end of each day with activity, oldest first, as last published."""
     student = desk.student(student_id, asked)
     return desk.reader.history(student, topic_id, tenant=desk.tenant_of(asked), source=asked.scorer)
+
+
+@router.get(
+    "/{student_id}/{topic_id:path}/answers", responses=example(ANSWERS) | documented(404, 422), summary="Past answers"
+)
+def read_past_answers(
+    student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[AskedOfAnswers, Query()]
+) -> AnswersDocument:
+    """Return which past answers of a student make what linear_rnn says of a topic, those that weigh most first."""
+    student = desk.student(student_id, asked)
+    return desk.reader.past_answers(student, topic_id, tenant=desk.tenant_of(asked), as_of_us=desk.moment_us(asked))

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mastery.apps.cli.answers import answers
 from mastery.apps.cli.class_report import class_report
 from mastery.apps.cli.compact import compact
 from mastery.apps.cli.config import config
@@ -48,6 +49,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (MODELS, evaluate),
     (MODELS, tune),
     (PEOPLE, show),
+    (PEOPLE, answers),
     (PEOPLE, history),
     (PEOPLE, class_report),
     (PEOPLE, serve),

@@ -1,0 +1,49 @@
+"""`mastery answers`: which of one student's past answers make the score of a topic."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant
+
+
+def answers(
+    context: typer.Context,
+    student: Student,
+    topic: Annotated[str, typer.Argument(help="Topic id.", metavar="TOPIC")],
+    as_of: AsOf = "now",
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which of a student's past answers, on whichever topic, make what linear_rnn says of a topic."""
+    from mastery.apps.engine import Engine
+
+    engine = Engine.connect(settings(context), create=False)
+    document = engine.past_answers(student, topic, as_of=as_of, tenant=tenant)
+    if as_json:
+        typer.echo(document.model_dump_json(indent=2))
+        return
+
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, plain_table, printable
+
+    out = console()
+    title = document.topic_id if document.title is None else f"{document.title} ({document.topic_id})"
+    out.print(Text(f"{printable(title)}, student {document.student_id}", "bold"))
+    out.print(
+        Text(
+            f"as of {document.as_of:%-d %B %Y %H:%M} UTC · {document.score_source} · model {document.model_version}\n",
+            "bright_black",
+        )
+    )
+    table = plain_table("log-odds", "what adds it", right=("log-odds",))
+    table.add_row(f"{document.start:+.2f}", "the topic itself, before any answer")
+    for one in document.answers:
+        table.add_row(f"{one.contribution + 0.0:+.2f}", Text(printable(one.text)))
+    table.add_section()
+    table.add_row(f"{document.log_odds:+.2f}", "together: of a right answer on the topic's mean item")
+    out.print(table)
