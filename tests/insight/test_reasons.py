@@ -11,11 +11,12 @@ from hypothesis.extra import numpy as hnp
 from mastery.errors import BadInput
 from mastery.features.facts import NEVER
 from mastery.insight.reasons import CONSTANT, MOST_FACTORS, explain
-from mastery.scorers import SCORERS
+from mastery.scorers import DERIVED, SCORERS
 from mastery.tables import FACTS, PARTS
 
 RULES = SCORERS["rule_based"].parts
 BKT = SCORERS["bkt"].parts
+BLEND = DERIVED["blend"].parts
 
 
 def parts_of(names, **parts):
@@ -66,6 +67,21 @@ def test_too_little_evidence_is_said_and_not_guessed(facts, as_of_us, told, leas
     why = explain(BKT, parts_of(BKT, answers_right=1.5), "log_odds", facts(**told), as_of_us, least)
     assert not why.enough_evidence
     assert why.summary == summary
+
+
+@pytest.mark.parametrize(("own", "all_topics"), [(-2.0, -1.0), (-1.0, -2.0)])
+def test_the_same_answers_are_told_once(facts, as_of_us, own, all_topics):
+    told = facts("+----+--", evidence=8)
+    parts = parts_of(BLEND, answers_wrong=own, past_answers=all_topics)
+    why = explain(BLEND, parts, "log_odds", told, as_of_us, 3)
+    assert [factor.contribution for factor in why.factors] == sorted([own, all_topics])
+    texts = {factor.name: factor.text for factor in why.factors}
+    assert texts == {
+        "answers_wrong": "6 of the last 8 answers wrong",
+        "past_answers": "answers on all topics together say the same",
+    }
+    alone = explain(BLEND, parts_of(BLEND, past_answers=-1.0), "log_odds", told, as_of_us, 3)
+    assert alone.factors[0].text == "6 of the last 8 answers wrong, with those on other topics"
 
 
 def test_the_start_is_told_only_when_nothing_else_moved_the_score(facts, as_of_us):

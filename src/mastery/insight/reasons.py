@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,10 @@ MOST_FACTORS = 3
 
 CONSTANT = frozenset({"start", "calibration", "limit"})
 """Parts that no one can do anything about: told only when there is nothing else."""
+
+
+ALL_TOGETHER = "answers on all topics together say the same"
+"""Of `past_answers`, where another factor has told those on this topic."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +96,27 @@ def explain(
     if not told:
         told = [name for name in given if name in CONSTANT and given[name] != 0.0]
     told.sort(key=lambda name: -abs(given[name]))  # stable: equal parts stay in the scorer's order
-    every = tuple(_factor(name, given[name], seen) for name in told)
+    every = _said_once([_factor(name, given[name], seen) for name in told])
     factors = every[:MOST_FACTORS]
     enough = seen.evidence >= min_evidence
     failed = [factor for factor in every[MOST_FACTORS:] if factor.contribution == 0.0]
     summary = _summary([*factors, *failed], scale) if enough else too_little(seen, min_evidence)
     return Explanation(factors, summary, given, enough)
+
+
+def _said_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:
+    """Return the factors, answers that two of them count told by one: a blend holds them as its members count them."""
+    kept: list[Factor] = []
+    for factor in factors:
+        twin = next((k for k, other in enumerate(kept) if other.value and other.value == factor.value), None)
+        if twin is None or "past_answers" not in (factor.name, kept[twin].name):
+            kept.append(factor)
+        elif factor.name == "past_answers":
+            kept.append(replace(factor, value={}, text=ALL_TOGETHER))
+        else:
+            kept[twin] = replace(kept[twin], value={}, text=ALL_TOGETHER)
+            kept.append(factor)
+    return tuple(kept)
 
 
 def _factor(name: str, contribution: float, seen: Seen) -> Factor:

@@ -75,6 +75,6 @@ def show_report(report: RecomputeReport) -> None:
     later = f", {number(report.events_later)} later ones left out" if report.events_later else ""
     typer.echo(
         f"{number(report.events)} events{later} of {number(report.students)} students, "
-        f"{number(report.student_topics)} student-topics, {number(report.days)} active days\n"
+        f"{number(report.student_topics)} student-topics, {number(report.days)} student-topic-days\n"
         f"as of {instant(report.as_of_us):%-d %B %Y %H:%M} UTC, model {report.model_version}"
     )
