@@ -77,11 +77,11 @@ def test_the_same_answers_are_told_once(facts, as_of_us, own, all_topics):
     assert [factor.contribution for factor in why.factors] == sorted([own, all_topics])
     texts = {factor.name: factor.text for factor in why.factors}
     assert texts == {
-        "answers_wrong": "6 of the last 8 answers wrong",
+        "answers_wrong": "6 of 8 answers wrong",
         "past_answers": "answers on all topics together say the same",
     }
     alone = explain(BLEND, parts_of(BLEND, past_answers=-1.0), "log_odds", told, as_of_us, 3)
-    assert alone.factors[0].text == "6 of the last 8 answers wrong, with those on other topics"
+    assert alone.factors[0].text == "6 of 8 answers wrong, with those on other topics"
 
 
 def test_the_start_is_told_only_when_nothing_else_moved_the_score(facts, as_of_us):
