@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.child import Stopwatch
 from benchmarks.parts.fold import school_batches
 from mastery.arrays import Floats
-from mastery.fitting.linear_rnn import Training, training_answers
+from mastery.fitting.linear_rnn import PLACES, Training, training_answers
 from mastery.scorers.base import Model, Parameter, fold, start
 from mastery.scorers.linear_rnn import ITEM_PARAMETERS, PARAMETERS, SCORER
 
@@ -19,7 +19,7 @@ def train(watch: Stopwatch, students: int, rounds: int) -> dict[str, Any]:
     """Train one start on simulated students; return answers per second and epoch."""
     batch = school_batches(students)[0][0]
     answers = training_answers(batch)
-    training = Training(batch, answers, 0.1, lawful=True, seed=0)
+    training = Training(batch, answers, PLACES[0], 0.1, lawful=True, seed=0)
     training.learn()  # loads the kernel
     rates = []
     for _ in range(rounds):

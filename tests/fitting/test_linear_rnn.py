@@ -25,12 +25,17 @@ from mastery.scorers.parameters import Parameters, Rows, no_rows
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
-def school(students: int = 400, answers: int = 40, seed: int = 4) -> Batch:
-    """Answers on 50 items of 6 topics that hang on ability, item, and the trend of the last answers."""
+def school(students: int = 400, answers: int = 40, seed: int = 4, tries: int = 1) -> Batch:
+    """Answers on 50 items of 6 topics that hang on ability, item, and the trend of the last answers.
+
+    Every item is tried so often; from the fourth time on it is easier.
+    """
     rng = np.random.default_rng(seed)
     columns = many(rng, students, answers, 6)
     n = columns.student.size
-    hard = rng.normal(0.0, 1.0, 50)[columns.item]
+    place = np.arange(n) % tries
+    columns = replace(columns, item=columns.item[np.arange(n) - place])
+    hard = rng.normal(0.0, 1.0, 50)[columns.item] - 2.0 * (place >= 4)
     ability = rng.normal(0.0, 1.5, students)[columns.student] + 0.03 * np.tile(np.arange(answers), students)
     right = rng.random(n) < 1.0 / (1.0 + np.exp(hard - ability))
     return make_batch(
@@ -84,17 +89,19 @@ def test_the_same_seed_finds_the_same_bits_with_any_number_of_threads_and_anothe
     assert one.measures == again.measures
 
 
+@pytest.mark.parametrize("places", fitting.PLACES)
 @pytest.mark.parametrize("lawful", [True, False])
-def test_the_scorer_says_what_the_training_says(lawful):
+def test_the_scorer_says_what_the_training_says(lawful, places):
     """The tables of all starts, averaged as logits, against the fold of the parameters made of them."""
-    batch = school(40)
-    answers = fitting.training_answers(batch)
-    runs = [fitting.Training(batch, answers, 0.1, lawful, seed) for seed in fitting._starts(3)]
+    batch = school(40, tries=8)
+    answers = fitting.training_answers(batch, places)
+    assert np.any(answers.read % places == places - 1)
+    runs = [fitting.Training(batch, answers, places, 0.1, lawful, seed) for seed in fitting._starts(3)]
     for run in runs:
         run.learn()
         run.learn()
     trained = fitting._averaged([run.foretell(answers) for run in runs])
-    found = fit(batch, given={}, seed=3, lawful=lawful, chosen=(0.1, 2, 120.0)).parameters
+    found = fit(batch, given={}, seed=3, lawful=lawful, chosen=(0.1, 2, 120.0, places)).parameters
     found.topics.values[:, linear_rnn.HALF_LIFE] = 36_500.0
     told = foretold(
         found, replace(batch, at_us=np.zeros_like(batch.at_us)), linear_rnn.SCORER if lawful else linear_rnn.FREE
@@ -105,7 +112,7 @@ def test_the_scorer_says_what_the_training_says(lawful):
 def test_the_lawful_form_keeps_its_bounds_and_the_free_one_uses_its_freedom():
     batch = school(100)
     lawful, free = (
-        fit(batch, given={}, lawful=is_lawful, chosen=(0.1, 2, 120.0)).parameters for is_lawful in (True, False)
+        fit(batch, given={}, lawful=is_lawful, chosen=(0.1, 2, 120.0, 3)).parameters for is_lawful in (True, False)
     )
     linear_rnn.SCORER.check(lawful.model(batch.topics, batch.items))
     linear_rnn.FREE.check(free.model(batch.topics, batch.items))
@@ -113,12 +120,22 @@ def test_the_lawful_form_keeps_its_bounds_and_the_free_one_uses_its_freedom():
     assert lawful.topics.values[:, linear_rnn.U : linear_rnn.ITEM_U].min() >= 0.0
 
 
+def test_more_places_in_a_run_of_tries_are_told_apart_where_that_foretells_better():
+    few, many_tries = fit(school(), given={}), fit(school(tries=8), given={})
+    assert few.measures["places"] == 3.0
+    assert many_tries.measures["places"] == 6.0
+    bias = many_tries.parameters.topics.values[:, linear_rnn.BIAS : linear_rnn.BIAS + linear_rnn.PLACES]
+    assert np.all(bias[:, 4] > bias[:, :4].max(axis=1))
+    same = few.parameters.topics.values[:, linear_rnn.BIAS : linear_rnn.BIAS + linear_rnn.PLACES]
+    assert np.array_equal(same[:, 2:], np.repeat(same[:, 2:3], linear_rnn.PLACES - 2, axis=1))
+
+
 def test_gradients_are_those_of_finite_differences():
     batch = make_batch(many(np.random.default_rng(2), 1, 60, 3))
     answers = fitting.training_answers(batch)
     items = len(batch.items)
     rng = np.random.default_rng(7)
-    bias, readers, writers = fitting._tables(batch, rng, lawful=False)
+    bias, readers, writers = fitting._tables(batch, 3, rng, lawful=False)
     for table in (readers, writers):
         table.value[:] *= 4.0
     zeros = [np.zeros(fitting.KEPT.size, np.float32) for _ in range(4)]
@@ -159,7 +176,7 @@ def test_guess_and_slip_are_those_that_bkt_found():
     mine = row.copy()
     mine[columns] = 0.31, 0.07
     given = {"bkt": Parameters(row, Rows([batch.topics[2]], mine[None, :]), no_rows(width(bkt.SCORER.item_parameters)))}
-    params = fit(batch, given=given, chosen=(0.1, 1, 120.0)).parameters.model(batch.topics, batch.items).params
+    params = fit(batch, given=given, chosen=(0.1, 1, 120.0, 3)).parameters.model(batch.topics, batch.items).params
     assert params[2, :2] == pytest.approx([0.31, 0.07])
     assert params[0, :2] == pytest.approx(row[columns])
 

@@ -70,11 +70,11 @@ def test_channels_that_forget_nothing_are_read_by_the_root_of_the_count():
 
 
 def test_a_further_try_at_the_same_item_has_numbers_of_its_own():
-    batch = batch_of(*answers(False, False, False, item="i0"), Event(START + DAY, item="i1", number=9))
+    batch = batch_of(*answers(*[False] * 7, item="i0"), Event(START + DAY, item="i1", number=9))
     model = one_channel(batch, u=0.0)
-    model.params[:, place_of(SCORER.parameters, "bias")] = (0.1, 0.2, 0.3)
+    model.params[:, place_of(SCORER.parameters, "bias")] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
     chance = foretell(SCORER, model, batch, start(SCORER, model, batch))
-    assert chance == pytest.approx([sigmoid(b) for b in (0.1, 0.2, 0.3, 0.1)])
+    assert chance == pytest.approx([sigmoid(b) for b in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.1)])
 
 
 def test_answers_without_an_item_are_a_run_on_their_topic():

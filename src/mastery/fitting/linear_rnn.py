@@ -1,7 +1,6 @@
 """Fit of linear_rnn: penalty and epochs chosen on students held out, then several starts trained on everybody.
 
 What is learnt is held as plain vectors by topic and item; the starts stand side by side (see scorers.linear_rnn).
-An item that nobody answered has none: the mean item of its topic stands for it, and is what scores are read at.
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy import sparse
 
 from mastery.arrays import Bools, Floats, Floats32, Int64s
 from mastery.features.batch import Batch
 from mastery.features.columns import QUIZ
 from mastery.features.subset import take_students
 from mastery.fitting.fit import Fit, held_out
+from mastery.fitting.linear_rnn_parameters import Trained, parameters_of
 from mastery.fitting.linear_rnn_train import Answers, Table, epoch
-from mastery.scorers import bkt
 from mastery.scorers import linear_rnn as model
-from mastery.scorers.base import Parameter, defaults, place_of, width
+from mastery.scorers.base import defaults
 from mastery.scorers.interval import LN2_PER_DAY_US
-from mastery.scorers.parameters import Parameters, Rows
+from mastery.scorers.parameters import Parameters
 
 RATE, BIAS_RATE, SLOWING = 0.03, 0.2, 0.3
 """Adagrad's learning rates of vectors and of biases, divided by 1 + SLOWING · epoch. With .02 for both the held-out AUC
@@ -38,8 +36,14 @@ PATIENCE = 2
 L2_ITEM = (0.01, 0.03, 0.1, 0.3, 1.0)
 L2_ITEM_FIRST = 2
 L2_TOPIC, L2_BIAS = 0.01, 0.1
-UNCHOSEN = (0.3, 3)
-"""(penalty of items, epochs) where there are too few students to choose with."""
+PLACES = (3, 6)
+"""So many places in a run of tries on one item are told apart, the last for all later ones. More are taken where they
+help: six are worth .008 of held-out AUC where students try a dozen times (assist2017), and cost .002 where few do;
+twelve are no better than six."""
+WORTH = 5e-4
+"""Held-out log loss that more places must gain."""
+UNCHOSEN = (0.3, 3, PLACES[0])
+"""(penalty of items, epochs, places) where there are too few students to choose with."""
 HELD_OUT_ONE_IN = 11
 """Shares no factor with 5 or 10: of students who were themselves left over by `held_out` in 5 parts, part 0 of 10 holds
 nobody."""
@@ -52,16 +56,6 @@ KEPT = np.repeat(np.array(model.FADING, np.float32), model.GROUP)
 EVEN = KEPT.size - model.GROUP
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """Tables of one start. Rows of bias and readers: items, then topic × place. Of writers: two (wrong, right) by
-    item, then by topic × place × time."""
-
-    bias: Floats32
-    readers: Floats32
-    writers: Floats32
-
-
 def fit(
     batch: Batch,
     *,
@@ -69,14 +63,14 @@ def fit(
     seed: int = 0,
     threads: int = 1,
     lawful: bool = True,
-    chosen: tuple[float, int, float] | None = None,
+    chosen: tuple[float, int, float, int] | None = None,
 ) -> Fit:
     """Return the recurrence fitted to the quiz answers of these students.
 
     Args:
         given: Guess and slip by topic are taken from `bkt` where it is there.
         lawful: With u ≥ 0 and g ≥ 0, for scores; without, for mastery.scorers.linear_rnn.FREE.
-        chosen: (penalty of items, epochs, half-life in days); searched for where None.
+        chosen: (penalty of items, epochs, half-life in days, places in a run); searched for where None.
     """
     notes: list[str] = []
     measures: dict[str, float | str] = {}
@@ -84,7 +78,7 @@ def fit(
     defaults_row = defaults(scorer, 1)[0]
     half_life = float(defaults_row[model.HALF_LIFE]) if lawful else HALF_LIVES_DAYS[-1]
     if chosen is None:
-        l2, epochs, found_half_life, measures = _choose(batch, seed, lawful, threads)
+        l2, epochs, places, found_half_life, measures = _choose(batch, seed, lawful, threads)
         if "held_out_log_loss" not in measures:
             notes.append(
                 "linear_rnn: too few answers of held-out students to choose with; usual penalty and epochs are taken"
@@ -92,18 +86,18 @@ def fit(
         elif lawful and found_half_life is not None:
             half_life = found_half_life
     else:
-        l2, epochs, half_life = chosen
-    answers = training_answers(batch)
-    measures = {**measures, "l2_item": l2, "epochs": float(epochs), "half_life_days": half_life,
-                "answers": float(answers.asked.sum())}  # fmt: skip
-    train = partial(_train, batch, answers, l2, epochs, lawful)
+        l2, epochs, half_life, places = chosen
+    answers = training_answers(batch, places)
+    measures = {**measures, "l2_item": l2, "epochs": float(epochs), "places": float(places),
+                "half_life_days": half_life, "answers": float(answers.asked.sum())}  # fmt: skip
+    train = partial(_train, batch, answers, places, l2, epochs, lawful)
     with ThreadPoolExecutor(max(1, threads)) as pool:
         starts = list(pool.map(train, _starts(seed)))
-    parameters = _parameters(batch, answers, starts, half_life, lawful, given.get("bkt"))
+    parameters = parameters_of(batch, answers, places, starts, half_life, lawful, given.get("bkt"))
     unseen = len(batch.topics) - len(parameters.topics.keys)
     if unseen:
         notes.append(f"linear_rnn: {unseen} topics without answers take the mean of all others")
-    return Fit(parameters, tuple(notes), measures, (l2, epochs, half_life))
+    return Fit(parameters, tuple(notes), measures, (l2, epochs, half_life, places))
 
 
 def fit_free(
@@ -112,21 +106,21 @@ def fit_free(
     given: Mapping[str, Parameters],
     seed: int = 0,
     threads: int = 1,
-    chosen: tuple[float, int, float] | None = None,
+    chosen: tuple[float, int, float, int] | None = None,
 ) -> Fit:
     """Return the form without bounds, for the chance of a right answer alone; see `fit`."""
     return fit(batch, given=given, seed=seed, threads=threads, lawful=False, chosen=chosen)
 
 
-def training_answers(batch: Batch, known: Bools | None = None) -> Answers:
-    """Return the rows that weigh anything; items not `known` (bool[I]) as none."""
+def training_answers(batch: Batch, places: int = PLACES[0], known: Bools | None = None) -> Answers:
+    """Return the rows that weigh anything, so many places told apart; items not `known` (bool[I]) as none."""
     keep = batch.weight > 0.0
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[keep]
     row, item = batch.row[keep], batch.item[keep]
     fresh = np.ones(row.size, bool)
     fresh[1:] = (row[1:] != row[:-1]) | (owner[1:] != owner[:-1])
     place, bucket = model.places_and_buckets(batch)
-    read = batch.slot_topic[batch.slot[keep]] * model.PLACES + place[keep]
+    read = batch.slot_topic[batch.slot[keep]] * places + np.minimum(place[keep], places - 1)
     if known is not None:
         item = np.where((item >= 0) & known[np.maximum(item, 0)], item, -1) if known.size else np.full_like(item, -1)
     y = batch.y[keep]
@@ -142,8 +136,8 @@ def training_answers(batch: Batch, known: Bools | None = None) -> Answers:
     )
 
 
-def _tables(batch: Batch, rng: np.random.Generator, lawful: bool) -> tuple[Table, Table, Table]:
-    items, read = len(batch.items), len(batch.topics) * model.PLACES
+def _tables(batch: Batch, places: int, rng: np.random.Generator, lawful: bool) -> tuple[Table, Table, Table]:
+    items, read = len(batch.items), len(batch.topics) * places
     readers = rng.normal(0.0, SPREAD, (items + read, KEPT.size))
     writers = rng.normal(0.0, SPREAD, (items + read * model.BUCKETS, 2, KEPT.size))
     if lawful:
@@ -160,10 +154,10 @@ def _tables(batch: Batch, rng: np.random.Generator, lawful: bool) -> tuple[Table
 class Training:
     """Tables while they are trained, an epoch at a time."""
 
-    def __init__(self, batch: Batch, answers: Answers, l2: float, lawful: bool, seed: int) -> None:
+    def __init__(self, batch: Batch, answers: Answers, places: int, l2: float, lawful: bool, seed: int) -> None:
         self.rng = np.random.default_rng([seed, 20])
         self.items, self.answers, self.l2, self.lawful = len(batch.items), answers, l2, lawful
-        self.bias, self.readers, self.writers = _tables(batch, self.rng, lawful)
+        self.bias, self.readers, self.writers = _tables(batch, places, self.rng, lawful)
         self.epochs = 0
 
     def learn(self) -> None:
@@ -184,11 +178,11 @@ class Training:
         return chance
 
 
-def _train(batch: Batch, answers: Answers, l2: float, epochs: int, lawful: bool, seed: int) -> _Trained:
-    training = Training(batch, answers, l2, lawful, seed)
+def _train(batch: Batch, answers: Answers, places: int, l2: float, epochs: int, lawful: bool, seed: int) -> Trained:
+    training = Training(batch, answers, places, l2, lawful, seed)
     for _ in range(epochs):
         training.learn()
-    return _Trained(training.bias.value, training.readers.value, training.writers.value)
+    return Trained(training.bias.value, training.readers.value, training.writers.value)
 
 
 def _starts(seed: int) -> list[int]:
@@ -214,20 +208,22 @@ class _Tried:
 
 def _choose(
     batch: Batch, seed: int, lawful: bool, threads: int
-) -> tuple[float, int, float | None, dict[str, float | str]]:
-    """Return (penalty of items, epochs, half-life or None without a clock, measures), by loss on students held out."""
+) -> tuple[float, int, int, float | None, dict[str, float | str]]:
+    """Return (penalty of items, epochs, places, half-life or None without a clock, measures), by loss on students held
+    out."""
     out = held_out(batch.students, HELD_OUT_ONE_IN)
     learning, kept = take_students(batch, ~out), take_students(batch, out)
-    answers = training_answers(learning)
     known = np.zeros(len(batch.items), bool)
-    known[answers.item[answers.item >= 0]] = True
-    test = training_answers(kept, known)
+    known[learning.item[(learning.weight > 0.0) & (learning.item >= 0)]] = True
+    sides = {places: (training_answers(learning, places), training_answers(kept, places, known)) for places in PLACES}
+    answers, test = sides[PLACES[0]]
     asked = test.asked > 0
     if asked.sum() < FEWEST_HELD_OUT or answers.asked.sum() < FEWEST_HELD_OUT:
         return *UNCHOSEN, None, {}
 
-    def attempt(place: int, starts: int = 1) -> _Tried:
-        runs = [Training(learning, answers, L2_ITEM[place], lawful, start) for start in _starts(seed)[:starts]]
+    def attempt(penalty: int, places: int = PLACES[0], starts: int = 1) -> _Tried:
+        answers, test = sides[places]
+        runs = [Training(learning, answers, places, L2_ITEM[penalty], lawful, one) for one in _starts(seed)[:starts]]
         best = _Tried(np.inf, 0, np.empty(0), np.empty(0))
         for done in range(1, EPOCHS + 1):
             for run in runs:
@@ -250,11 +246,16 @@ def _choose(
             tried.update(zip(around, pool.map(attempt, around), strict=True))
         best = min(tried, key=lambda place: (tried[place].loss, place))
         around = [p for p in (best - 1, best + 1) if 0 <= p < len(L2_ITEM) and p not in tried and known.any()]
-    won = attempt(best, model.SEEDS)  # several starts averaged can be trained for longer than one
+    places, told_apart = PLACES[0], tried[best].loss
+    for more in PLACES[1:]:
+        # Where nobody tries an item so often, there is nothing to tell apart.
+        if np.any(sides[more][0].read % more >= places) and attempt(best, more).loss < told_apart - WORTH:
+            places = more
+    won = attempt(best, places, model.SEEDS)  # several starts averaged can be trained for longer than one
     measures: dict[str, float | str] = {
         "held_out_log_loss": won.loss, "held_out_answers": float(asked.sum())
     }  # fmt: skip
-    return L2_ITEM[best], won.epochs, _half_life(kept, won, test) if lawful else None, measures
+    return L2_ITEM[best], won.epochs, places, _half_life(kept, won, test) if lawful else None, measures
 
 
 def _half_life(kept: Batch, won: _Tried, test: Answers) -> float | None:
@@ -280,73 +281,3 @@ def _half_life(kept: Batch, won: _Tried, test: Answers) -> float | None:
 def _log_loss(chance: Floats, y: Floats32) -> float:
     p = np.clip(chance, LEAST_CHANCE, 1.0 - LEAST_CHANCE)
     return float(-np.mean(np.log(np.where(y > 0.5, p, 1.0 - p))))
-
-
-def _parameters(
-    batch: Batch,
-    answers: Answers,
-    starts: list[_Trained],
-    half_life: float,
-    lawful: bool,
-    from_bkt: Parameters | None,
-) -> Parameters:
-    scorer = model.SCORER if lawful else model.FREE
-    items, topics = len(batch.items), len(batch.topics)
-    topic_of, item = answers.read // model.PLACES, answers.item
-    there = np.flatnonzero(np.bincount(topic_of, minlength=topics))
-    met = np.flatnonzero(np.bincount(item[item >= 0], minlength=items)) if items else np.zeros(0, np.int64)
-
-    bias: Floats = np.stack([start.bias[:, 0] for start in starts]).astype(np.float64).mean(axis=0)
-    readers = _side_by_side([start.readers for start in starts]) / len(starts)
-    writers = _side_by_side([start.writers for start in starts]).reshape(-1, 2, model.CHANNELS)
-    wrong, gain = writers[:, 0], writers[:, 1] - writers[:, 0]
-    own = np.column_stack([bias[:items], readers[:items], wrong[:items], gain[:items]])[met]
-    own = _within(own, scorer.item_parameters)
-
-    rows = np.tile(defaults(scorer, 1)[0], (topics, 1))
-    at = partial(place_of, scorer.parameters)
-    rows[:, at("half_life_days")] = half_life
-    rows[:, at("bias")] = bias[items:].reshape(topics, -1)
-    rows[:, at("weights")] = readers[items:].reshape(topics, -1)
-    rows[:, at("wrong")] = wrong[items:].reshape(topics, -1)
-    rows[:, at("gain")] = gain[items:].reshape(topics, -1)
-    if met.size:
-        place = np.full(items, -1)
-        place[met] = np.arange(met.size)
-        with_item = item >= 0
-        counts = sparse.csr_matrix(
-            (np.ones(int(with_item.sum())), (topic_of[with_item], place[item[with_item]])), shape=(topics, met.size)
-        )
-        mean = (counts @ own) / np.maximum(1.0, np.asarray(counts.sum(axis=1)))
-        for name, source in (("item_bias", "bias"), ("item_weights", "weights"), ("item_wrong", "wrong"),
-                             ("item_gain", "gain")):  # fmt: skip
-            rows[:, at(name)] = mean[:, place_of(scorer.item_parameters, source)]
-    keys = [batch.topics[int(t)] for t in there]
-    if from_bkt is not None:
-        known = from_bkt.topics.take(batch.topics, from_bkt.default)
-        rows[:, at("guess")] = known[:, [bkt.SCORER.column("guess")]]
-        rows[:, at("slip")] = known[:, [bkt.SCORER.column("slip")]]
-    rows = _within(rows, scorer.parameters)
-    default = defaults(scorer, 1)[0]
-    if there.size:
-        answered = np.bincount(topic_of, minlength=topics).astype(np.float64)
-        default = np.asarray(answered @ rows / answered.sum())
-    if from_bkt is not None:
-        for name in ("guess", "slip"):
-            default[at(name)] = from_bkt.default[bkt.SCORER.column(name)]
-    default = _within(default[None, :], scorer.parameters)[0]
-    return Parameters(default, Rows(keys, rows[there]), Rows([batch.items[int(i)] for i in met], own))
-
-
-def _side_by_side(tables: list[Floats32]) -> Floats:
-    """Return float64[N, CHANNELS]: within each λ the channels of one start after those of another."""
-    n = tables[0].shape[0]
-    groups = [table.reshape(n, len(model.FADING), 1, model.GROUP) for table in tables]
-    return np.concatenate(groups, axis=2).reshape(n, model.CHANNELS).astype(np.float64)
-
-
-def _within(rows: Floats, parameters: tuple[Parameter, ...]) -> Floats:
-    low = np.concatenate([np.full(p.size, p.low) for p in parameters])
-    high = np.concatenate([np.full(p.size, p.high) for p in parameters])
-    assert rows.shape[1] == width(parameters)
-    return np.clip(rows, low, high)

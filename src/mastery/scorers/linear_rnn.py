@@ -39,8 +39,8 @@ CHANNELS = SEEDS * GROUP * len(FADING)
 EVEN = CHANNELS - SEEDS * GROUP
 """Channels before this one fade; the rest weigh all answers alike."""
 
-PLACES = 3
-"""Place in the run of tries on one item: first, second, later."""
+PLACES = 6
+"""Place in the run of tries on one item: the first to the fifth, later ones."""
 BUCKETS_MS = (4_000, 12_000, 40_000, 150_000, 1_800_000)
 """Upper bounds of the times an answer took. One bucket more: longer, or not known."""
 BUCKETS = len(BUCKETS_MS) + 1
@@ -459,7 +459,7 @@ def check_free(model: Model) -> None:
 
 
 SCORER = Scorer(
-    "linear_rnn", 1, "log_odds", STATE, STUDENT_STATE, PARAMETERS, ITEM_PARAMETERS, PARTS,
+    "linear_rnn", 2, "log_odds", STATE, STUDENT_STATE, PARAMETERS, ITEM_PARAMETERS, PARTS,
     start_slots, start_students, fold_rows, foretell_rows, read_slots, check,
 )  # fmt: skip
 
