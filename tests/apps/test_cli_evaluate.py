@@ -50,6 +50,18 @@ def test_people_see_a_table_and_the_files_are_written(mastery, answers, tmp_path
     assert {"evaluation.json", "evaluation.md"} <= {path.name for path in (tmp_path / "report").iterdir()}
 
 
+def test_what_was_foretold_is_written_for_an_audit(mastery, answers, tmp_path):
+    arguments = ("--unfitted", "--scorers", "bkt,elo", "--split", "column:fold", "--audit", tmp_path / "rows.parquet")
+    found = json.loads(mastery("evaluate", answers, *arguments, "--json").stdout)
+    rows = pq.read_table(tmp_path / "rows.parquet").to_pandas()
+    assert rows.groupby(["fold", "split"]).size().to_dict() == {
+        (f"fold={fold}", split): 500 for fold in (1, 2) for split in ("train", "test")
+    }
+    tested = rows[rows["split"] == "test"]
+    brier = ((tested["y_pred"] - tested["y_true"]) ** 2).groupby(tested["fold"]).mean().mean()
+    assert brier == pytest.approx(found["scorers"]["elo"]["brier"])
+
+
 def test_the_lake_is_evaluated_by_student_and_by_time_and_has_no_columns(mastery):
     for split in ("student", "time"):
         found = json.loads(mastery("evaluate", "--lake", "--unfitted", "--split", split, "--json").stdout)
@@ -74,6 +86,7 @@ def test_simulated_students_are_told_beside_the_truth(mastery, tmp_path):
     [
         ((), "give one thing to evaluate on"),
         (("--lake", "--simulated"), "give one thing to evaluate on"),
+        (("--simulated", "--audit", "rows.parquet"), "give a FILE or --lake"),
         (("--simulated", "--students", "many"), "--students is 'many'"),
         (("--simulated", "--unfitted", "--students", "0"), "0 simulated students"),
         (("--lake", "--clock", "noon"), "unknown clock 'noon'"),

@@ -16,13 +16,15 @@ from mastery.evaluation.splits import Split, folds_of, parse_split
 from mastery.features.subset import take_students
 from mastery.pipelines.answer_files import log_of, read_log
 from mastery.pipelines.evaluate import evaluate, named
-from mastery.pipelines.evaluation_audit import audit_rows
+from mastery.pipelines.evaluation_audit import Audit, audit_rows
 from mastery.pipelines.evaluation_report import as_json, markdown, write_report
-from mastery.pipelines.predictors import Foretold, unfitted, wanted_scorers, with_needs
+from mastery.pipelines.predictors import Foretold, fitted, unfitted, wanted_scorers, with_needs
 from mastery.pipelines.rules import load_rules
 from mastery.simulation import SchoolPlan, simulate
+from school import RESEARCH
 
 RULES = load_rules("classic").params
+STATICS = RESEARCH / "statics2011.parquet"
 
 
 @pytest.fixture(scope="module")
@@ -235,14 +237,10 @@ def test_the_report_is_written_with_a_picture(log, tmp_path):
 def audited(log, split, predictor, name):
     """The verdict of kt-audit on what was learnt from and what was foretold, and the AUC that we report."""
     kt_audit = pytest.importorskip("kt_audit", reason="kt-audit is not installed")
-    _, folds = folds_of(log, split, None, 0)
-    found = evaluate(log, split, predictor)
-    tables = []
-    for fold in folds:
-        said = [predictor(fold.train, batch).chance[name] for batch in (fold.train, fold.test)]
-        tables.append(audit_rows(fold, *said))
+    audit = Audit(name)
+    found = evaluate(log, split, predictor, hear=audit.hear)
     auc = found.summaries[name].measures["auc"]
-    frame = pa.concat_tables(tables).to_pandas()
+    frame = pa.concat_tables(audit.tables).to_pandas()
     return kt_audit.audit_frame(frame, kt_audit.AuditConfig(reported_auc=auc, auc_tolerance=1e-9))
 
 
@@ -270,12 +268,21 @@ def test_kt_audit_finds_nothing_wrong(split):
     assert report.baselines
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not STATICS.exists(), reason="needs the research log statics2011")
+def test_kt_audit_finds_nothing_wrong_with_what_fitted_scorers_foretell_of_a_real_log():
+    log, split = read_log(STATICS, "start", "lpp_split"), parse_split("column:lpp_split=test")
+    names = ["bkt", "elo", "irt", "linear_rnn"]
+    report = audited(log, split, fitted(RULES, scorers=names, clock="start", seed=0, threads=2), "linear_rnn")
+    assert report.verdict == "pass", [finding for finding in report.findings if finding.severity != "info"]
+
+
 def test_kt_audit_would_notice_a_prediction_that_saw_its_answer(log):
     """The audit is no rubber stamp: what is learnt from later than it is tested on is found."""
     kt_audit = pytest.importorskip("kt_audit", reason="kt-audit is not installed")
     _, folds = folds_of(log, parse_split("time"), None, 0)
     (fold,) = folds
-    rows = audit_rows(fold, np.full(fold.train.row.size, 0.5), np.linspace(0, 1, fold.test.row.size)).to_pandas()
+    rows = audit_rows(fold, np.linspace(0, 1, fold.test.row.size)).to_pandas()
     rows["split"] = rows["split"].map({"train": "test", "test": "train"})
     assert kt_audit.audit_frame(rows).verdict == "fail"
 
@@ -283,7 +290,7 @@ def test_kt_audit_would_notice_a_prediction_that_saw_its_answer(log):
 def test_the_audit_has_one_row_for_each_question_and_time_goes_on(log):
     _, folds = folds_of(log, Split("student"), None, 0)
     (fold,) = folds
-    rows = audit_rows(fold, np.full(fold.train.row.size, 0.5), np.full(fold.test.row.size, 0.5)).to_pandas()
+    rows = audit_rows(fold, np.full(fold.test.row.size, 0.5)).to_pandas()
     assert len(rows) == log.batch.row.size
     assert (rows.groupby("user_id")["timestamp"].diff().dropna() > 0).all()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from propcache import cached_property
 
 from mastery.apps.as_of import as_of_us, microseconds
+from mastery.apps.numba_start import start_numba
 from mastery.errors import BadInput, Conflict
 from mastery.lake import Lake
 from mastery.settings import Settings
@@ -84,6 +85,7 @@ class Engine:
     @cached_property
     def reader(self) -> Reader:
         """Answers questions about scores."""
+        start_numba()
         from mastery.pipelines.reader import Reader
 
         return Reader(

@@ -18,7 +18,7 @@ from mastery.evaluation.splits import Fold, Log, Split, folds_of
 from mastery.evaluation.summary import Sample, Summary, mean_of, summarise
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
-from mastery.pipelines.predictors import Predictor
+from mastery.pipelines.predictors import Foretold, Predictor
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ def evaluate(
     clock: Clock = "start",
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
+    hear: Callable[[Fold, Foretold], None] | None = None,
 ) -> Evaluation:
     """Return what the predictor's chances are worth on every fold, and over all of them.
 
     Args:
         scorers: Those that are measured; all that the predictor names where None.
         progress: Hears (name of the fold, folds done, folds in all).
+        hear: Is given every fold and what was foretold of it; see mastery.pipelines.evaluation_audit.
 
     Raises:
         BadInput: the log cannot be split like this, or a test holds no answers, or only right or only wrong ones.
@@ -84,7 +86,7 @@ def evaluate(
     for done, one in enumerate(cut):
         if progress is not None:
             progress(names[done], done, len(names))
-        result, said = _measure(one, predictor, scorers, seed, log.has_clock)
+        result, said = _measure(one, predictor, scorers, seed, log.has_clock, hear)
         results.append(result)
         notes += said
     if not log.has_clock:
@@ -113,7 +115,12 @@ def named(split: Split) -> str:
 
 
 def _measure(
-    one: Fold, predictor: Predictor, scorers: Sequence[str] | None, seed: int, has_clock: bool
+    one: Fold,
+    predictor: Predictor,
+    scorers: Sequence[str] | None,
+    seed: int,
+    has_clock: bool,
+    hear: Callable[[Fold, Foretold], None] | None,
 ) -> tuple[FoldResult, list[str]]:
     asked = questions(one.test, one.counted)
     learnt = questions(one.train, np.ones(one.train.row.size, np.bool_))
@@ -124,6 +131,8 @@ def _measure(
         raise BadInput(
             f"nothing was foretold by {', '.join(scorers or ())}; there are {', '.join(foretold.chance) or 'none'}"
         )
+    if hear is not None:
+        hear(one, Foretold({name: foretold.chance[name] for name in measured}))
     tested = Sample(asked.student, asked.y, asked.place, _learnt(one, asked, learnt))
     notes = list(foretold.notes)
     share, weeks = _weeks(one, asked) if has_clock else (np.zeros(0), np.zeros(0, np.int64))

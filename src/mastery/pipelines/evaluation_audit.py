@@ -3,35 +3,72 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mastery.arrays import Floats
+from mastery.errors import BadInput
 from mastery.evaluation.questions import Questions, questions
 from mastery.evaluation.splits import Fold
 from mastery.features.batch import Batch
+from mastery.pipelines.predictors import Foretold
 
 
-def audit_rows(fold: Fold, train_chance: Floats, test_chance: Floats) -> pa.Table:
+class Audit:
+    """Collects the rows of every test while an evaluation goes on; `hear` is what `evaluate` calls.
+
+    Attributes:
+        scorer: Whose predictions: who was asked for, else the last that foretells; the free blend where all do.
+        tables: One of each test.
+    """
+
+    def __init__(self, scorer: str | None = None) -> None:
+        self.scorer = scorer
+        self.tables: list[pa.Table] = []
+
+    def hear(self, fold: Fold, foretold: Foretold) -> None:
+        """Take a test and what was said of it.
+
+        Raises:
+            BadInput: the scorer that was asked for foretold nothing.
+        """
+        if self.scorer is None:
+            self.scorer = list(foretold.chance)[-1]
+        if self.scorer not in foretold.chance:
+            raise BadInput(f"nothing was foretold by {self.scorer}; there are {', '.join(foretold.chance)}")
+        self.tables.append(audit_rows(fold, foretold.chance[self.scorer]))
+
+    def write(self, path: Path) -> int:
+        """Write all rows as Parquet; return how many."""
+        table = pa.concat_tables(self.tables)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, path)
+        return int(table.num_rows)
+
+
+def audit_rows(fold: Fold, chance: Floats) -> pa.Table:
     """Return a row for each question learnt from and each one foretold: user_id, timestamp, split, kc_ids, item_id,
     y_true, y_pred, fold.
 
-    timestamp is in seconds; where the log has none, or two alike, a student's rows are a microsecond apart.
+    timestamp is in seconds; where the log has none, or two alike, a student's rows are a microsecond apart. Of what was
+    learnt from nothing was foretold: y_pred is the share right there.
 
     Args:
-        train_chance, test_chance: float64 by row of the fold's two batches.
+        chance: float64 by row of the fold's test.
     """
     learnt = questions(fold.train, np.ones(fold.train.row.size, np.bool_))
     asked = questions(fold.test, fold.counted)
     parts = [
-        _rows(fold.train, learnt, train_chance, "train", fold.name),
-        _rows(fold.test, asked, test_chance, "test", fold.name),
+        _rows(fold.train, learnt, np.full(learnt.y.size, learnt.y.mean()), "train", fold.name),
+        _rows(fold.test, asked, asked.mean(chance), "test", fold.name),
     ]
     return pa.concat_tables(parts)
 
 
-def _rows(batch: Batch, asked: Questions, chance: Floats, split: str, name: str) -> pa.Table:
+def _rows(batch: Batch, asked: Questions, foretold: Floats, split: str, name: str) -> pa.Table:
     topics: list[list[str]] = [[] for _ in range(asked.y.size)]
     for question, row in zip(asked.question.tolist(), asked.rows.tolist(), strict=True):
         topics[question].append(batch.topics[batch.slot_topic[batch.slot[row]]][1])
@@ -44,7 +81,7 @@ def _rows(batch: Batch, asked: Questions, chance: Floats, split: str, name: str)
             "kc_ids": [json.dumps(of) for of in topics],
             "item_id": pa.array([batch.items[i][1] if i >= 0 else None for i in item], pa.string()),
             "y_true": asked.y.astype(np.int64),
-            "y_pred": np.clip(asked.mean(chance), 0.0, 1.0),
+            "y_pred": np.clip(foretold, 0.0, 1.0),
             "fold": [name] * asked.y.size,
         }
     )

@@ -29,7 +29,7 @@ from mastery.arrays import Floats, Int8s, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import DAY_US, Batch
 from mastery.scorers.base import Model, Parameter, Reading, Scorer, check_bounds
-from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
+from mastery.scorers.interval import LN2_PER_DAY_US, forgotten, interval, interval_parameters, kept_at, retention
 from mastery.scorers.interval_numbers import UNFITTED
 
 STATE = ("offset", "evidence", "last_at_us", "from_right", "from_wrong", "from_practice", "from_assignments", "chapter")
@@ -96,7 +96,7 @@ def variance(before: float, evidence: float) -> float:
 def step(logit: float, variances: float, y: float, weight: float, lower: float, upper: float) -> float:
     """Return how far an observation moves ability, chapter and offset together."""
     expected = lower + (upper - lower) * sigmoid(logit)
-    return min(variances, LARGEST_STEP / weight) * weight * (y - expected)
+    return min(variances * weight, LARGEST_STEP) * (y - expected)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -129,6 +129,12 @@ def chapters_of(params: Floats) -> Int64s:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def fading_rates(params: Floats) -> Floats:
+    """Return float64[T]: how fast evidence fades on each topic, per microsecond; divided once, not at each answer."""
+    return LN2_PER_DAY_US / params[:, UNCERTAIN]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def difficulty_of(item: int, t: int, params: Floats, items: Floats) -> float:
     """Return the difficulty of an item; its topic's where nothing is known of it."""
     if item >= 0 and not math.isnan(items[item, 0]):
@@ -153,7 +159,7 @@ def _fold(
     params: Floats, items: Floats, row: Int64s, state: Floats, students: Floats, history: Floats, chance: Floats,
     as_of_us: int,
 ) -> None:  # fmt: skip
-    chapter_of, d = chapters_of(params), 0
+    chapter_of, rates, d = chapters_of(params), fading_rates(params), 0
     together = np.zeros(1 + chapter_of.max() if chapter_of.size else 1)  # by chapter; that of no chapter stays 0
     chapters = together.size > 1
     for s in range(student_ptr.size - 1):
@@ -174,9 +180,9 @@ def _fold(
                         chance[j] = chance_of(level, state[slot[j], LAST], item[j], at_us[j], u, params, items)
                     j += 1
             if n > 0.0:
-                c, at, uncertain = chapter_of[t], at_us[i], params[t, UNCERTAIN]
-                evidence = state[p, EVIDENCE] * retention(at - state[p, LAST], uncertain)
-                known *= retention(at - known_at, uncertain)
+                c, at, rate = chapter_of[t], at_us[i], rates[t]
+                evidence = state[p, EVIDENCE] * kept_at(at - state[p, LAST], rate)
+                known *= kept_at(at - known_at, rate)
                 of_ability = variance(params[t, VARIANCE_ABILITY], known)
                 variances = of_ability + variance(params[t, VARIANCE_OFFSET], evidence)
                 logit = ability + together[c] + state[p, OFFSET] - difficulty_of(item[i], t, params, items)

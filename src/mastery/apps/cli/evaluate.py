@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mastery.features.answer_log import Clock
     from mastery.pipelines.evaluate import Evaluation
     from mastery.pipelines.evaluate_simulated import Learnt
+    from mastery.pipelines.evaluation_audit import Audit
     from mastery.pipelines.simulated_report import Table
 
 CLOCKS = ("start", "answer")
@@ -65,6 +66,14 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write JSON, Markdown and a PNG to as well.", metavar="DIR")
     ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write what was learnt from and what was foretold (by the last scorer) as Parquet, in the "
+            "columns of the package kt-audit.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well scorers foretell answers that they have not seen: fit on some, test on others."""
@@ -81,9 +90,16 @@ def evaluate(
     rules = load_rules(chosen.rules).params
     threads = chosen.workers if threads is None else threads
     if simulated:
+        if audit is not None:
+            raise BadInput("--audit is about answers that were foretold; give a FILE or --lake")
         _show_simulated(_simulated(rules, names, unfitted, students, seed, threads), out, as_json)
         return
-    found = _measured(context, file, split, folds, names, cast("Clock", clock), unfitted, rules, seed, threads)
+    from mastery.pipelines.evaluation_audit import Audit
+
+    rows = None if audit is None else Audit()
+    found = _measured(context, file, split, folds, names, cast("Clock", clock), unfitted, rules, seed, threads, rows)
+    if rows is not None and audit is not None:
+        rows.write(audit)
     from mastery.pipelines.evaluation_report import as_json as document
     from mastery.pipelines.evaluation_report import write_report
 
@@ -106,6 +122,7 @@ def _measured(
     rules: Floats,
     seed: int,
     threads: int,
+    audit: Audit | None,
 ) -> Evaluation:
     from mastery.apps.progress import progress
     from mastery.evaluation.splits import parse_split
@@ -130,7 +147,10 @@ def _measured(
         predictor = by_default(rules) if unfitted else fitted(
             rules, scorers=names, clock=clock, seed=seed, threads=threads, progress=told
         )  # fmt: skip
-        found = measure(log, how, predictor, folds=folds, scorers=names, clock=clock, seed=seed, progress=told)
+        found = measure(
+            log, how, predictor, folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
+            hear=None if audit is None else audit.hear,
+        )  # fmt: skip
     return found if note is None else replace(found, notes=(*found.notes, note))
 
 
