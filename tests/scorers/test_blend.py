@@ -20,6 +20,7 @@ from mastery.scorers import SCORERS
 from mastery.scorers.base import Model, Reading, fold, start
 from mastery.scorers.blend import (
     DERIVED,
+    GROWTH,
     GUESS,
     HALF_LIFE,
     PARAMETERS,
@@ -58,7 +59,9 @@ def expected(scores: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.nda
     return {name: row[0, GUESS] + (1.0 - row[0, GUESS] - row[0, SLIP]) * score for name, score in scores.items()}
 
 
-def read_at(mix: Mixture, scores: dict[str, np.ndarray], row: np.ndarray, elapsed_us: int = 0) -> Reading:
+def read_at(
+    mix: Mixture, scores: dict[str, np.ndarray], row: np.ndarray, elapsed_us: int = 0, studied: float = 1.0
+) -> Reading:
     slots = next(iter(scores.values())).size
     return blended(
         mix,
@@ -69,6 +72,7 @@ def read_at(mix: Mixture, scores: dict[str, np.ndarray], row: np.ndarray, elapse
         row,
         np.zeros(slots, np.int64),
         np.full(slots, 5.0),
+        np.full(slots, studied),
         elapsed_us,
     )
 
@@ -157,7 +161,7 @@ def test_parts_of_members_come_together_under_their_names():
     found = blended(
         mix, {name: reading(s) for name, s in scores.items()}, expected(scores, params()), parts,
         np.zeros(1, np.int32), params(),
-        np.zeros(1, np.int64), np.ones(1), 0,
+        np.zeros(1, np.int64), np.ones(1), np.ones(1), 0,
     )  # fmt: skip
     a, b = (math.log(s[0] / (1.0 - s[0])) for s in scores.values())
     named = dict(zip(PARTS, found.parts[0], strict=True))
@@ -166,12 +170,23 @@ def test_parts_of_members_come_together_under_their_names():
     assert named["other_topics"] == pytest.approx(2.0 * 0.7 * b)
 
 
+def test_each_further_day_of_study_makes_the_half_life_longer():
+    mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
+    row = params(half_life=20.0, prior=0.3)
+    row[0, GROWTH] = 1.5
+    # Three days of study: 20 · 1.5² = 45 days.
+    found = read_at(mix, {"a": np.array([0.9])}, row, 45 * DAY, studied=3.0)
+    assert found.score[0] == pytest.approx(0.3 + 0.5 * 0.6)
+    # Eight would be 342 days, nine 513: a year is the most.
+    assert read_at(mix, {"a": np.array([0.9])}, row, 365 * DAY, studied=9.0).score[0] == pytest.approx(0.6)
+
+
 def test_where_nothing_was_done_nothing_is_forgotten():
     mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
     found = blended(
         mix, {"a": reading(np.array([0.9]))}, expected({"a": np.array([0.9])}, params()), {"a": ("start", "learning")},
         np.zeros(1, np.int32), params(),
-        np.array([NEVER]), np.zeros(1), 10_000 * DAY,
+        np.array([NEVER]), np.zeros(1), np.zeros(1), 10_000 * DAY,
     )  # fmt: skip
     assert found.score[0] == pytest.approx(0.9)
 
@@ -221,7 +236,13 @@ def test_a_row_that_a_member_says_nothing_of_gets_no_chance():
 
 def test_the_names_are_those_of_the_other_scorers():
     assert (DERIVED.name, DERIVED.scale) == ("blend", "log_odds")
-    assert [parameter.name for parameter in PARAMETERS][:4] == ["guess", "slip", "half_life_days", "prior"]
+    assert [parameter.name for parameter in PARAMETERS][:5] == [
+        "guess",
+        "slip",
+        "half_life_days",
+        "half_life_growth",
+        "prior",
+    ]
 
 
 def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list[tuple[str, str]], Reading]:

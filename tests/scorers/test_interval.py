@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults, place_of
-from mastery.scorers.interval import KNOTS, LEAST, SCANT, forgotten, interval, interval_parameters, retention
+from mastery.scorers.interval import KNOTS, LEAST, SCANT, forgotten, interval, interval_parameters, retention, steadied
 
 DAY = 86_400e6
 
@@ -54,6 +54,14 @@ def test_an_interval_moves_without_jumps(score, evidence, params):
     for nearby in (max(0.0, score - 1e-9), min(1.0, score + 1e-9)):
         np.testing.assert_allclose(interval(nearby, evidence, params, 0, 0), here, rtol=0, atol=1e-3)
     np.testing.assert_allclose(interval(score, evidence * (1 + 1e-9), params, 0, 0), here, rtol=0, atol=1e-3)
+
+
+@given(half_life=st.floats(0.1, 36_500.0), growth=st.floats(1.0, 3.0), days=st.integers(0, 10_000))
+def test_study_never_shortens_a_half_life_and_makes_none_longer_than_a_year(half_life, growth, days):
+    longer = steadied(half_life, growth, float(days))
+    assert half_life <= longer <= max(half_life, 365.0)
+    assert longer <= steadied(half_life, growth, float(days + 1))
+    assert steadied(half_life, 1.0, float(days)) == half_life
 
 
 @pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)

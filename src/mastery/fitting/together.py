@@ -28,6 +28,7 @@ from mastery.fitting.blend import Stacked, cross_fitted, fit_blend, fit_index, s
 from mastery.fitting.chain import BLENDS, FOLDING, LATE, cross_fit_late
 from mastery.fitting.crossfit import cross_fit, deal, foretell_chain, labelled, own_names
 from mastery.fitting.fit import Fit
+from mastery.fitting.forgetting import FADING, fit_forgetting, with_forgetting
 from mastery.fitting.intervals import fitted_intervals
 from mastery.fitting.scale import on_one_scale
 from mastery.scorers.blend import foretell as foretell_blend
@@ -43,6 +44,9 @@ ENOUGH_STACKED = 100_000
 for half a dozen weights and a calibration, and ml takes most of the time."""
 
 RULES = "rule_based"
+
+UNFORGOTTEN = "linear_rnn_free"
+"""Whose chances forget nothing between answers: from them, how fast scores fade is found."""
 
 Progress = Callable[[str, int, int], None]
 """(what has just been done, how many steps are done, how many there are)."""
@@ -153,6 +157,10 @@ def fit_all(
     if RULES in wanted:
         fits[RULES] = fit_index(batch, answers, rules)
     told("blend")
+    if UNFORGOTTEN in chances:
+        forgetting = fit_forgetting(batch, answers, chances[UNFORGOTTEN])
+        if forgetting is not None:
+            fits |= {name: with_forgetting(fits[name], FADING[name], forgetting) for name in FADING if name in fits}
     alone = () if left_out else ("one student alone: what is measured is measured on answers that were learnt from",)
     return FittedAll(
         fitted_intervals(on_one_scale(found | {name: fit.parameters for name, fit in fits.items()})),

@@ -7,7 +7,7 @@ students that no member has learnt from (mastery.fitting.blend).
     z     = bias + Σ w_k · logit(p_k)                     p_k: what member k expects, all w_k ≥ 0
     p     = σ(calibrated(z))                              a line in pieces that never falls
     last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
-    score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last)
+    score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
 
 A score is about answers without help: `unaided` is added to the calibrated log-odds before they become one. For one
 item p_k is the member's chance on that item, and p, without `unaided`, is the answer (`p_correct`). For a score p_k is
@@ -27,14 +27,14 @@ from numba import njit
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.facts import EVIDENCE, NEVER
+from mastery.features.facts import ACTIVE_DAYS, EVIDENCE, NEVER
 from mastery.scorers.base import Model, Parameter, Reading, check_bounds
 from mastery.scorers.derived import Derived, Inputs, chance_of
-from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
+from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
 from mastery.scorers.interval_numbers import FITTED
 from mastery.scorers.parameters import Parameters
 
-NAME, VERSION = "blend", 1
+NAME, VERSION = "blend", 2
 
 T = TypeVar("T")
 
@@ -42,10 +42,11 @@ PARAMETERS = (
     Parameter("guess", 0.20, 0.0, 0.999, "chance of a right answer without any mastery"),
     Parameter("slip", 0.10, 0.0, 0.999, "chance of a wrong answer with full mastery"),
     Parameter("half_life_days", 120.0, 0.1, 36_500.0, "days after which half of the gain over the prior is forgotten"),
+    growth_parameter(),
     Parameter("prior", 0.50, 0.001, 0.999, "score of a student nobody has seen: nothing is forgotten below it"),
     *interval_parameters(*FITTED["blend"]),
 )
-GUESS, SLIP, HALF_LIFE, PRIOR, INTERVAL = range(5)
+GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(6)
 
 WEIGHT_OF = "weight of "
 """The weight of a member stands in `shared` under this and its name."""
@@ -207,6 +208,7 @@ def _read(
     params: Floats,
     last_at_us: Int64s,
     evidence: Floats,
+    active_days: Floats,
     as_of_us: int,
     out: Floats,
     parts: Floats,
@@ -214,7 +216,10 @@ def _read(
     for p in range(slot_topic.size):
         t = slot_topic[p]
         guess, room = params[t, GUESS], 1.0 - params[t, SLIP] - params[t, GUESS]
-        kept = 1.0 if last_at_us[p] == NOT_YET else retention(as_of_us - last_at_us[p], params[t, HALF_LIFE])
+        kept = 1.0
+        if last_at_us[p] != NOT_YET:
+            half_life_days = steadied(params[t, HALF_LIFE], params[t, GROWTH], active_days[p])
+            kept = retention(as_of_us - last_at_us[p], half_life_days)
         z, own = bias, bias
         for k in range(weights.size):
             z += weights[k] * logit_of(chances[k, p])
@@ -239,6 +244,7 @@ def blended(
     params: Floats,
     last_at_us: Int64s,
     evidence: Floats,
+    active_days: Floats,
     as_of_us: int,
 ) -> Reading:
     """Return the blend's scores of P slots.
@@ -250,6 +256,7 @@ def blended(
         params: float64[T, len(PARAMETERS)] by topic code.
         last_at_us: int64[P]. Time of the last evidence on the slot.
         evidence: float64[P]. How many observations on the slot weigh anything.
+        active_days: float64[P]. Days with activity on the slot.
 
     Parts are NaN where those of a member are.
 
@@ -267,7 +274,7 @@ def blended(
     scores = np.array([reading.score for reading in read]).reshape(len(read), slots)
     expected = np.array([_of_member(name, chances) for name in mix.members]).reshape(len(read), slots)
     _read(scores, expected, mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided, slot_topic, params,
-          last_at_us, evidence, as_of_us, out, total)  # fmt: skip
+          last_at_us, evidence, active_days, as_of_us, out, total)  # fmt: skip
     return Reading(out[0], out[1], out[2], total)
 
 
@@ -275,12 +282,13 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Reading:
     """See Derived.read."""
     mix = mixture(parameters.shared)
     params = parameters.topics.take(inputs.topics, parameters.default)
-    evidence = inputs.facts[:, EVIDENCE].astype(np.float64)
+    evidence, active_days = (inputs.facts[:, column].astype(np.float64) for column in (EVIDENCE, ACTIVE_DAYS))
     guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
     chances = {name: chance_of(inputs, name, guess, slip) for name in mix.members if name in inputs.readings}
     return blended(
-        mix, inputs.readings, chances, inputs.parts, inputs.slot_topic, params, inputs.last_at_us, evidence, as_of_us
-    )
+        mix, inputs.readings, chances, inputs.parts, inputs.slot_topic, params, inputs.last_at_us, evidence,
+        active_days, as_of_us,
+    )  # fmt: skip
 
 
 def check(model: Model) -> None:

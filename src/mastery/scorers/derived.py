@@ -17,10 +17,10 @@ from numba import njit
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.facts import EVIDENCE, LAST_AT_US, NEVER
+from mastery.features.facts import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER
 from mastery.scorers.base import Model, Reading, Scorer, States
 from mastery.scorers.bkt_odds import GUESS, SLIP
-from mastery.scorers.interval import forgotten, interval, retention
+from mastery.scorers.interval import forgotten, interval, retention, steadied
 from mastery.scorers.parameters import Parameters, Scoped
 
 BEFORE_ALL_US = int(NEVER)
@@ -140,19 +140,20 @@ class Columns(NamedTuple):
     """Columns of a derived scorer's parameters: what forgetting and intervals need."""
 
     half_life_days: int
+    growth: int
     prior: int
     interval: int
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _forget(
-    score: Floats, slot_topic: Int32s, facts: Int64s, params: Floats, half_life_days: int, prior: int, at: int,
-    as_of_us: int, out: Floats,
+    score: Floats, slot_topic: Int32s, facts: Int64s, params: Floats, half_life_days: int, growth: int, prior: int,
+    at: int, as_of_us: int, out: Floats,
 ) -> None:  # fmt: skip
     for p in range(score.size):
         t, last_at_us = slot_topic[p], facts[p, LAST_AT_US]
         elapsed = 0.0 if last_at_us == NEVER else float(as_of_us - last_at_us)
-        kept = retention(elapsed, params[t, half_life_days])
+        kept = retention(elapsed, steadied(params[t, half_life_days], params[t, growth], facts[p, ACTIVE_DAYS]))
         out[0, p] = forgotten(score[p], params[t, prior], kept)
         out[1, p], out[2, p] = interval(out[0, p], facts[p, EVIDENCE] * kept, params, t, at)
 

@@ -33,6 +33,14 @@ LN2_PER_DAY_US = math.log(2.0) / 86_400e6
 
 LEAST_RETAINED = 1e-12
 
+LONGEST_DAYS = 365.0
+"""Study makes no half-life longer than this."""
+
+
+def growth_parameter() -> Parameter:
+    """Return the parameter of `steadied`; 1, which no fit has moved, is a half-life that stays the same."""
+    return Parameter("half_life_growth", 1.0, 1.0, 3.0, "times that for each further day of study on the topic")
+
 
 def interval_parameters(
     below: Sequence[float], above: Sequence[float], below_rich: float, above_rich: float, answers_half: float
@@ -62,6 +70,17 @@ def kept_at(elapsed_us: float, rate_per_us: float) -> float:
 def retention(elapsed_us: float, half_life_days: float) -> float:
     """Return λ(Δt) = 2^(−Δt / half-life), 1 where no time has passed, and never quite 0 (its log is a part)."""
     return kept_at(elapsed_us, LN2_PER_DAY_US / half_life_days)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def steadied(half_life_days: float, growth: float, active_days: float) -> float:
+    """Return the half-life of a student-topic: × `growth` for each further day of study, `LONGEST_DAYS` at most.
+
+    Settles & Meeder (2016), A trainable spaced repetition model for language learning, ACL, equation 4, with the days
+    of study as its one feature. A half-life that is longer to begin with stays what it is.
+    """
+    longest = max(half_life_days, LONGEST_DAYS)
+    return min(longest, half_life_days * growth ** max(0.0, active_days - 1.0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")

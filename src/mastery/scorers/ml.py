@@ -6,7 +6,7 @@ mastery.fitting.ml and read here without the library (mastery.scorers.trees).
     m     = base + Σ trees(features)                      log-odds of a right answer
     p     = σ(m)                                          at one item, or at the topic's mean item
     last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
-    score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last)
+    score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
 
 Every feature that a better answer moves, it moves the way that the trees are held to (ml_features), so scores keep laws
 6 and 7 as far as the scorers they read keep them. What each step does: docs/scorers/ml.md.
@@ -26,23 +26,24 @@ from mastery.features.batch import Batch
 from mastery.features.facts import ANSWERS, EVIDENCE, RIGHT
 from mastery.scorers.base import Model, Parameter, Reading, check_bounds
 from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, chance_of, forget
-from mastery.scorers.interval import interval, interval_parameters
+from mastery.scorers.interval import growth_parameter, interval, interval_parameters
 from mastery.scorers.interval_numbers import FITTED
 from mastery.scorers.ml_features import ANSWERED, FEATURES, MEMBERS, slot_features, trace
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.trees import trees_of
 
-NAME, VERSION = "ml", 1
+NAME, VERSION = "ml", 2
 
 PARAMETERS = (
     Parameter("base", 0.0, -10.0, 10.0, "log-odds of a right answer on the topic, over all students"),
     Parameter("guess", 0.20, 0.0, 0.999, "chance of a right answer without any mastery"),
     Parameter("slip", 0.10, 0.0, 0.999, "chance of a wrong answer with full mastery"),
     Parameter("half_life_days", 120.0, 0.1, 36_500.0, "days after which half of the gain over the prior is forgotten"),
+    growth_parameter(),
     Parameter("prior", 0.50, 1e-6, 1.0 - 1e-6, "score of a student nobody has seen: nothing is forgotten below it"),
     *interval_parameters(*FITTED["ml"]),
 )
-BASE, GUESS, SLIP, HALF_LIFE, PRIOR, INTERVAL = range(6)
+BASE, GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(7)
 ITEM_PARAMETERS = (Parameter("base", 0.0, -10.0, 10.0, "log-odds of a right answer on the item, over all students"),)
 
 PARTS = (
@@ -155,7 +156,7 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Reading:
     last = inputs.readings[NAME] if NAME in inputs.readings else last_reading(inputs, parameters, params)
     if as_of_us == BEFORE_ALL_US:
         return last
-    out = forget(last.score, inputs, params, Columns(HALF_LIFE, PRIOR, INTERVAL), as_of_us)
+    out = forget(last.score, inputs, params, Columns(HALF_LIFE, GROWTH, PRIOR, INTERVAL), as_of_us)
     if not inputs.explain:
         return Reading(out[0], out[1], out[2], last.parts)
     parts = last.parts.copy()
