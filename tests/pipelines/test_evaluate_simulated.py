@@ -58,6 +58,8 @@ def test_parameters_that_made_the_answers_have_no_error_and_a_shift_of_a_topic_i
     for name in ("guess", "slip"):
         mean = getattr(course.numbers, name).reshape(len(topics), -1).mean(axis=1)
         rows[:, place_of(elo.parameters, name).start] = mean
+        where, chance = ("lower", mean) if name == "guess" else ("upper", 1.0 - mean)
+        rows[:, place_of(elo.parameters, where).start] = chance
     shifted = course.numbers.item_difficulty + np.repeat(np.arange(10.0), SMALL.items_per_topic)
     exact = Parameters(default, Rows(topics, rows), Rows(items, shifted[:, None]))
     errors = parameter_errors({"elo": exact}, SMALL)["elo"]

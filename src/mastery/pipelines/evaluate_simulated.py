@@ -57,6 +57,10 @@ class Learnt:
     parameters: Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
+RANGE = ("lower", "upper")
+"""Parameters of a topic between which chances of a right answer lie, whatever is known."""
+
+
 def unfitted_parameters(rules: Floats) -> Learn:
     """Return what learns nothing: default parameters."""
     return lambda _: default_model_set(rules, {}, {}).scorers
@@ -156,8 +160,9 @@ def truth_of(batch: Batch, truth: pa.Table) -> Floats:
 def parameter_errors(parameters: Mapping[str, Parameters], plan: SchoolPlan) -> dict[str, dict[str, dict[str, float]]]:
     """Return how far guess, slip and difficulties lie from those that made the answers, by scorer that names them.
 
-    Difficulties are compared within their topic, in log-odds: a topic's own level is told apart from its students' by
-    convention only. guess and slip of a topic are compared with the mean over its items.
+    Difficulties are compared within their topic, for a topic's own level is told apart from its students' by convention
+    only; and as what they do to the log-odds of a right answer, for what guessing is said to add stretches their scale.
+    guess and slip of a topic are compared with the mean over its items.
     """
     course = course_of(plan)
     items = [(TENANT, name) for name in course.items["question_id"].to_pylist()]
@@ -177,15 +182,36 @@ def parameter_errors(parameters: Mapping[str, Parameters], plan: SchoolPlan) -> 
         slope = _column(parameters[name].items, scorer.item_parameters, "discrimination", items)
         if difficulty is not None:
             logits = (difficulty if slope is None else slope * difficulty).reshape(-1, per_topic)
-            there = np.isfinite(logits)
-            count = np.maximum(there.sum(axis=1), 1)
-            true = course.numbers.item_difficulty.reshape(-1, per_topic)
-            found = logits - (np.where(there, logits, 0.0).sum(axis=1) / count)[:, None]
-            centred = true - (np.where(there, true, 0.0).sum(axis=1) / count)[:, None]
-            mine["item difficulty"] = parameter_error(found.ravel(), centred.ravel(), centred=False)
+            true = np.where(np.isfinite(logits), course.numbers.item_difficulty.reshape(-1, per_topic), np.nan)
+            lower, upper = (_column(parameters[name].topics, scorer.parameters, word, topics) for word in RANGE)
+            if lower is None or upper is None:
+                raise TypeError(f"{name} has difficulties of items, and no parameters called {' and '.join(RANGE)}")
+            found = _harder(logits, lower, upper)
+            mine["item difficulty"] = parameter_error(
+                found.ravel(), _harder(true, mean["guess"], 1.0 - mean["slip"]).ravel(), centred=False
+            )
         if mine:
             errors[name] = mine
     return errors
+
+
+def _harder(difficulty: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Return float64[T, n]: by how much each item lowers the log-odds of a right answer below its topic's mean, for who
+    knows the mean item with chance ½. NaN stays NaN.
+
+    Args:
+        difficulty: float64[T, n] in log-odds of knowing.
+        lower, upper: float64[T]. Chances of a right answer that knowing ranges between.
+    """
+    there = np.isfinite(difficulty)
+    count = np.maximum(there.sum(axis=1), 1)
+
+    def centred(values: Floats) -> Floats:
+        return values - (np.where(there, values, 0.0).sum(axis=1) / count)[:, None]
+
+    known = 1.0 / (1.0 + np.exp(centred(difficulty)))
+    p = lower[:, None] + (upper - lower)[:, None] * known
+    return centred(np.log((1.0 - p) / p))
 
 
 def _column(rows: Rows, parameters: Sequence[Parameter], name: str, wanted: Sequence[tuple[str, str]]) -> Floats | None:
