@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from datetime import datetime
 
 import pytest
 
 from mastery.apps.engine import Engine
 from mastery.errors import BadInput, NotFound
+from mastery.insight.words import ago
 from mastery.pipelines.model_store import load_model_set
 from mastery.scorers.linear_rnn import SCORER
 from mastery.settings import load_settings
@@ -58,6 +60,18 @@ def test_past_answers_add_up_to_what_the_score_stands_for(mastery, remembering):
     parts = shown["explanation"]["parts"]
     unforgotten = 1.0 / (1.0 + math.exp(parts["forgetting"] - sum(parts.values())))
     assert unforgotten == pytest.approx((p - guess) / (1.0 - slip - guess), abs=1e-6)
+
+
+def test_days_are_counted_by_the_calendar_as_in_every_other_reason(mastery, remembering):
+    asked = ("S000014", "frac-equiv", "--as-of", "2026-06-01T00:30:00Z", "--json")  # half an hour into a day
+    document = json.loads(mastery("answers", *asked, home=remembering).stdout)
+    as_of = datetime.fromisoformat(document["as_of"])
+    later_in_the_day = False
+    for one in document["answers"]:
+        last = datetime.fromisoformat(one["last_at"])
+        assert one["text"].endswith(ago((as_of.date() - last.date()).days))
+        later_in_the_day |= last.time() > as_of.time()
+    assert later_in_the_day, "no answer is fewer whole days old than days by the calendar, so this shows nothing"
 
 
 def test_past_answers_are_printed_in_words(mastery, remembering):

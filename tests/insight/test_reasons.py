@@ -78,7 +78,7 @@ def test_the_same_answers_are_told_once(facts, as_of_us, own, all_topics):
     texts = {factor.name: factor.text for factor in why.factors}
     assert texts == {
         "answers_wrong": "6 of 8 answers wrong",
-        "past_answers": "answers on all topics together say the same",
+        "past_answers": "answers on all topics together speak against mastery",
     }
     alone = explain(BLEND, parts_of(BLEND, past_answers=-1.0), "log_odds", told, as_of_us, 3)
     assert alone.factors[0].text == "6 of 8 answers wrong, with those on other topics"

@@ -28,8 +28,9 @@ CONSTANT = frozenset({"start", "calibration", "limit"})
 """Parts that no one can do anything about: told only when there is nothing else."""
 
 
-ALL_TOGETHER = "answers on all topics together say the same"
-"""Of `past_answers`, where another factor has told those on this topic."""
+ALL_TOGETHER = {"raises": "answers on all topics together speak for mastery",
+                "lowers": "answers on all topics together speak against mastery"}  # fmt: skip
+"""Of `past_answers`, where another factor tells those on this topic. Understood wherever it stands in the row."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,9 @@ def _said_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:
         if twin is None or "past_answers" not in (factor.name, kept[twin].name):
             kept.append(factor)
         elif factor.name == "past_answers":
-            kept.append(replace(factor, value={}, text=ALL_TOGETHER))
+            kept.append(replace(factor, value={}, text=ALL_TOGETHER[factor.direction]))
         else:
-            kept[twin] = replace(kept[twin], value={}, text=ALL_TOGETHER)
+            kept[twin] = replace(kept[twin], value={}, text=ALL_TOGETHER[kept[twin].direction])
             kept.append(factor)
     return tuple(kept)
 

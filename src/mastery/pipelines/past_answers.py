@@ -67,7 +67,7 @@ def _in_words(one: Influence, places: Mapping[str, Place], as_of_us: int) -> Pas
     topic = one.topic[1]
     title = _title(places, topic)
     kind = "right answer" if one.right else "wrong answer"
-    last = ago(int((as_of_us - one.last_at_us) // DAY_US))
+    last = ago(int(as_of_us // DAY_US - one.last_at_us // DAY_US))  # by the calendar, as everywhere else
     when = last if one.answers == 1 else f"the last {last}"
     return PastAnswersDocument(
         topic_id=topic,
