@@ -11,9 +11,10 @@ import pytest
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.fitting.chapters import NO_CHAPTER, estimated_chapters, numbered_chapters
-from mastery.fitting.elo import fit
+from mastery.fitting.elo import Setting, fit
+from mastery.fitting.scale import MOST
 from mastery.scorers import bkt, elo
-from mastery.scorers.base import defaults, foretell, start
+from mastery.scorers.base import defaults, fold, foretell, read, start
 from mastery.scorers.parameters import Parameters, no_rows
 
 TOPICS, ITEMS = 8, 64
@@ -87,13 +88,34 @@ def test_without_anything_in_common_there_are_no_chapters():
     assert np.all(numbered_chapters(batch.topics, None) == NO_CHAPTER)
 
 
-def test_guess_and_slip_are_those_of_bkt():
+def given_of_bkt(guess: float, slip: float) -> dict[str, Parameters]:
     row = defaults(bkt.SCORER, 1)[0]
-    row[bkt.SCORER.column("guess")], row[bkt.SCORER.column("slip")] = 0.31, 0.07
-    given = {"bkt": Parameters(row, no_rows(row.size), no_rows(len(bkt.SCORER.item_parameters)))}
-    found = fit(school(20), given=given).parameters
-    assert np.all(found.topics.values[:, elo.GUESS] == 0.31)
+    row[bkt.SCORER.column("guess")], row[bkt.SCORER.column("slip")] = guess, slip
+    return {"bkt": Parameters(row, no_rows(row.size), no_rows(len(bkt.SCORER.item_parameters)))}
+
+
+def test_guess_and_slip_are_those_of_bkt_and_at_most_the_usual_ones():
+    found = fit(school(20), given=given_of_bkt(0.11, 0.07)).parameters
+    assert np.all(found.topics.values[:, elo.GUESS] == 0.11)
     assert np.all(found.topics.values[:, elo.SLIP] == 0.07)
+    found = fit(school(20), given=given_of_bkt(0.38, 0.25)).parameters
+    assert np.all(found.topics.values[:, elo.GUESS] == MOST["guess"])
+    assert np.all(found.topics.values[:, elo.SLIP] == MOST["slip"])
+
+
+def test_whatever_bkt_has_found_scores_reach_from_chance_to_sure():
+    """Between asymptotes of .38 and .75 a student could be shown no more than .79 however many answers were right."""
+    given = given_of_bkt(0.38, 0.25)
+    fitted = fit(school(60), given=given, chosen=(Setting(asymptotes=1.0), np.full(TOPICS, NO_CHAPTER))).parameters
+    assert np.all(fitted.topics.values[:, elo.LOWER] <= MOST["guess"])
+    assert np.all(fitted.topics.values[:, elo.UPPER] >= 1.0 - MOST["slip"])
+    for right, least, most in ((1, 0.97, 1.0), (0, 0.0, 0.03)):
+        batch = log_of([("new", None, "t0", right)] * 60)
+        mine = fitted.model(batch.topics, batch.items)
+        states, now = start(elo.SCORER, mine, batch), int(batch.at_us[-1])
+        fold(elo.SCORER, mine, batch, states, now)
+        score = read(elo.SCORER, mine, batch, states, now).score[0]
+        assert least <= score <= most
 
 
 @pytest.mark.parametrize(

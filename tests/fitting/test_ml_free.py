@@ -13,7 +13,8 @@ from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.fitting.ml_free import fit_free, student_parts
-from mastery.scorers.ml_free import foretell_free
+from mastery.scorers.ml_free import column_names, foretell_free
+from mastery.scorers.surprises import SURPRISES
 
 
 def school(students: int = 60, answers: int = 30, seed: int = 0) -> Batch:
@@ -97,6 +98,31 @@ def test_logits_of_other_scorers_are_used_and_must_be_those_of_the_fit(parts):
         foretell_free(new, parameters, {})
     with pytest.raises(BadInput, match=r"'irt' has shape \(3,\)"):
         foretell_free(new, parameters, {"irt": np.zeros(3)})
+
+
+def test_answers_are_held_against_the_chances_of_the_recurrence_where_it_is_given(parts):
+    training, new = parts
+    assert set(SURPRISES) <= set(column_names({"linear_rnn_free": training.y}))
+    assert not set(SURPRISES) & set(column_names({"irt": training.y}))
+    told = {"linear_rnn_free": np.zeros(training.y.size)}
+    fit = fit_free(training, told)
+    assert fit.measures["columns"] == len(column_names(told))
+    chance = foretell_free(new, fit.parameters, {"linear_rnn_free": np.zeros(new.y.size)})
+    # Nothing of a row's own answer is in it: turned round, the first answer of each student is foretold the same.
+    first = new.student_ptr[:-1]
+    turned = new.y.copy()
+    turned[first] = 1.0 - turned[first]
+    again = foretell_free(replace(new, y=turned), fit.parameters, {"linear_rnn_free": np.zeros(new.y.size)})
+    np.testing.assert_array_equal(again[first], chance[first])
+    assert np.any(again != chance)
+
+
+def test_what_another_version_has_fitted_is_refused(parts):
+    training, new = parts
+    parameters = fit_free(training, {}).parameters
+    older = replace(parameters, shared={**parameters.shared, "encoding_ptr": parameters.shared["encoding_ptr"][:-1]})
+    with pytest.raises(BadInput, match="another version of the engine.*Fit it again"):
+        foretell_free(new, older, {})
 
 
 def test_it_is_exempt_from_law_6_by_this_counterexample():

@@ -57,6 +57,12 @@ def test_counts_and_shares_by_hand():
     assert of(batch, "last_outcomes") == [1, 0b11, 0b110, 0b1101, 1]
     assert of(batch, "topics_seen") == [0, 1, 1, 2, 0]
     assert of(batch, "first_tries_right") == pytest.approx([1 / 2, 2 / 3, 2 / 3, 3 / 4, 1 / 2])
+    assert of(batch, "first_tries_recent") == pytest.approx([1 / 2, 1.5 / 2, 1.5 / 2, 2.25 / 2.75, 1 / 2])
+    assert of(batch, "first_tries_lasting") == pytest.approx([1 / 2, 1.5 / 2, 1.5 / 2, 2.45 / 2.95, 1 / 2])
+    assert of(batch, "later_tries_right") == pytest.approx([1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 2])
+    assert of(batch, "last_item_tries") == [0, 0, 2, 1, 0]
+    assert of(batch, "mean_tries") == pytest.approx(np.log([1, 2 / 2, 3 / 2, 4 / 3, 1]))
+    assert of(batch, "topic_first_tries_right") == pytest.approx([1 / 2, 2 / 3, 1 / 2, 2 / 3, 1 / 2])
     assert of(batch, "item_since_answers") == pytest.approx(
         [np.nan, np.log1p(1), np.nan, np.log1p(2), np.nan], nan_ok=True
     )
@@ -70,6 +76,9 @@ def test_rows_of_one_interaction_know_nothing_of_each_other_and_count_as_one_ans
     assert of(batch, "topic_answers") == pytest.approx(np.log1p([0, 0, 1]))
     assert of(batch, "topics_seen") == [0, 0, 2]
     assert of(batch, "tries") == [0, 0, 0]
+    assert of(batch, "topic_first_tries_right") == pytest.approx([1 / 2, 1 / 2, 2 / 3])
+    last = answer_batch(log([*answers, ("a", "q3", "t2", 1)], interaction_id=[0, 0, 1, 2]))
+    assert of(last, "topic_first_tries_right")[-1] == pytest.approx(2 / 3)  # the first event was a first try on both
 
 
 def at(*seconds: float) -> list[datetime]:

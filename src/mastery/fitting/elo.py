@@ -18,7 +18,8 @@ from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.fitting.chapters import NO_CHAPTER, estimated_chapters, numbered_chapters
 from mastery.fitting.fit import Fit, held_out, some_students
-from mastery.fitting.item_codes import answers_of_codes, has_items, item_codes, shared_scale, topic_of_codes
+from mastery.fitting.item_codes import answers_of_codes, has_items, item_codes, topic_of_codes
+from mastery.fitting.scale import shared_scale
 from mastery.scorers import elo
 from mastery.scorers.base import Model, States, defaults, foretell, start
 from mastery.scorers.parameters import Parameters, Rows, Scoped, no_rows
@@ -110,7 +111,7 @@ def fit(
     chapters: Mapping[Scoped, str] | None = None,
     chosen: tuple[Setting, Floats] | None = None,
 ) -> Fit:
-    """Return elo's parameters; guess and slip of the scale are those of given["bkt"], or its defaults.
+    """Return elo's parameters; guess and slip of the scale come from given["bkt"].
 
     Without `chapters` (chapter by topic), topics are gathered by how alike students' offsets are on them. Chapters
     count for nothing where they foretell nothing. `chosen` is the setting, and float64[T] the chapter of each topic, to
@@ -238,8 +239,7 @@ def _folded(answers: _Answers, setting: Setting, difficulty: Floats) -> tuple[Fl
 
 
 def _asymptotes(answers: _Answers, setting: Setting) -> tuple[Floats, Floats]:
-    lower = np.minimum(setting.asymptotes * answers.guess, 0.45)
-    return lower, 1.0 - np.minimum(setting.asymptotes * answers.slip, 0.45)
+    return setting.asymptotes * answers.guess, 1.0 - setting.asymptotes * answers.slip
 
 
 def _model(answers: _Answers, setting: Setting, difficulty: Floats) -> Model:

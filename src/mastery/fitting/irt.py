@@ -22,7 +22,8 @@ from mastery.fitting.fit import Fit, held_out, some_students
 from mastery.fitting.irt_em import maximise
 from mastery.fitting.irt_mml import TOLERANCE, Curves, fit_curves
 from mastery.fitting.irt_work import Answers
-from mastery.fitting.item_codes import answers_of_codes, has_items, item_codes, shared_scale, topic_of_codes
+from mastery.fitting.item_codes import answers_of_codes, has_items, item_codes, topic_of_codes
+from mastery.fitting.scale import shared_scale
 from mastery.scorers import irt
 from mastery.scorers.base import Model, defaults, foretell, start
 from mastery.scorers.irt_grid import NODES, SEEN, learn, node_values, tables_of, weigh
@@ -77,7 +78,7 @@ def fit(
     threads: int = 1,
     chosen: Setting | None = None,
 ) -> Fit:
-    """Return irt's parameters; guess and slip of the scale are those of given["bkt"], or its defaults.
+    """Return irt's parameters; guess and slip of the scale come from given["bkt"].
 
     `chosen` is the setting to fit with; it is searched for where None.
 
@@ -166,7 +167,7 @@ def _asymptotes(setting: Setting, scale: _Scale) -> tuple[Floats, Floats]:
     """Return float64[T] each: the lower asymptote, and what the upper one leaves to 1."""
     if not setting.asymptotes:
         return np.zeros(scale.guess.size), np.zeros(scale.guess.size)
-    return np.minimum(scale.guess, 0.45), np.minimum(scale.slip, 0.45)
+    return scale.guess, scale.slip
 
 
 def _curves(batch: Batch, setting: Setting, scale: _Scale, threads: int, tolerance: float) -> Curves:

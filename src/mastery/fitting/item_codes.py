@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from mastery.arrays import Bools, Floats, Int32s, Int64s
+from mastery.arrays import Bools, Int32s, Int64s
 from mastery.features.batch import Batch
-from mastery.scorers import bkt
-from mastery.scorers.base import defaults
-from mastery.scorers.parameters import Parameters
 
 
 def item_codes(batch: Batch) -> Int64s:
@@ -39,9 +34,3 @@ def has_items(batch: Batch) -> Bools:
     """Return bool[T]: whether most answers on a topic name an item, so that it has a mean item."""
     items, count = len(batch.items), answers_of_codes(batch)
     return np.bincount(topic_of_codes(batch)[:items], count[:items], len(batch.topics)) > count[items:]
-
-
-def shared_scale(batch: Batch, given: Mapping[str, Parameters]) -> tuple[Floats, Floats]:
-    """Return guess and slip of each topic, float64[T] each: the ones that bkt was fitted with, or its defaults."""
-    params = given["bkt"].model(batch.topics, ()).params if "bkt" in given else defaults(bkt.SCORER, len(batch.topics))
-    return params[:, bkt.SCORER.column("guess")].copy(), params[:, bkt.SCORER.column("slip")].copy()

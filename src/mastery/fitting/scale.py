@@ -14,8 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from mastery.arrays import Floats
-from mastery.scorers import SCORERS, blend, ml
-from mastery.scorers.base import Parameter, place_of
+from mastery.features.batch import Batch
+from mastery.scorers import SCORERS, bkt, blend, ml
+from mastery.scorers.base import Parameter, defaults, place_of
 from mastery.scorers.parameters import Parameters, Rows
 
 MOST = {"guess": 0.20, "slip": 0.10}
@@ -25,6 +26,17 @@ SHARING: Mapping[str, tuple[Parameter, ...]] = {
     name: SCORERS[name].parameters for name in ("elo", "irt", "linear_rnn")
 } | {ml.NAME: ml.PARAMETERS, blend.NAME: blend.PARAMETERS}
 """bkt is not among them: its score is the chance of knowing, and its guess and slip are those of its chain."""
+
+
+def shared_scale(batch: Batch, given: Mapping[str, Parameters]) -> tuple[Floats, Floats]:
+    """Return guess and slip of each topic, float64[T] each: bkt's, fitted or by default, and at most `MOST`.
+
+    Also for fits that take them for asymptotes: between bkt's own .38 and .75 (simulated schools), no chance and so no
+    score could be outside .26 to .79.
+    """
+    params = given["bkt"].model(batch.topics, ()).params if "bkt" in given else defaults(bkt.SCORER, len(batch.topics))
+    guess, slip = (np.minimum(params[:, bkt.SCORER.column(name)], most) for name, most in MOST.items())
+    return guess, slip
 
 
 def on_one_scale(scorers: Mapping[str, Parameters]) -> dict[str, Parameters]:

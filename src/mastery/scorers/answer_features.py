@@ -28,6 +28,8 @@ FEATURES = (
     "topic_since_answers", "topic_since_s", "topic_run", "topic_activity", "topic_last_duration_s", "topic_hinted",
     "tries", "item_share_right", "item_last_outcome", "item_since_answers", "item_since_s", "item_run",
     "gap_s", "sitting_answers", "last_duration_s", "mean_duration_s", "last_hints", "hinted",
+    "first_tries_recent", "first_tries_lasting", "later_tries_right", "last_item_tries", "mean_tries",
+    "topic_first_tries_right",
 )  # fmt: skip
 """Durations, gaps and counts are read as ln(1 + x); NaN where there is nothing to tell."""
 
@@ -42,15 +44,17 @@ RECENT, LASTING = 0.75, 0.95
 
 STUDENT = ("answers", "right", "recent", "recent_n", "lasting", "lasting_n", "first", "first_right", "outcomes",
            "streak", "topics", "topic", "topic_run", "item", "item_run", "at_us", "sitting", "duration", "durations",
-           "durations_n", "hints", "hinted", "hinted_n")  # fmt: skip
+           "durations_n", "hints", "hinted", "hinted_n", "first_recent", "first_recent_n", "first_lasting",
+           "first_lasting_n", "run_before")  # fmt: skip
 (S_N, S_RIGHT, S_RECENT, S_RECENT_N, S_LASTING, S_LASTING_N, S_FIRST, S_FIRST_RIGHT, S_OUTCOMES, S_STREAK, S_TOPICS,
  S_TOPIC, S_TOPIC_RUN, S_ITEM, S_ITEM_RUN, S_AT, S_SITTING, S_DURATION, S_DURATIONS, S_DURATIONS_N, S_HINTS, S_HINTED,
- S_HINTED_N) = range(len(STUDENT))  # fmt: skip
+ S_HINTED_N, S_FIRST_RECENT, S_FIRST_RECENT_N, S_FIRST_LASTING, S_FIRST_LASTING_N,
+ S_RUN_BEFORE) = range(len(STUDENT))  # fmt: skip
 
 TOPIC = ("answers", "right", "recent", "recent_n", "outcomes", "streak", "last_n", "at_us", "activity", "duration",
-         "hinted")  # fmt: skip
+         "hinted", "first", "first_right")  # fmt: skip
 (T_N, T_RIGHT, T_RECENT, T_RECENT_N, T_OUTCOMES, T_STREAK, T_LAST_N, T_AT, T_ACTIVITY, T_DURATION,
- T_HINTED) = range(len(TOPIC))  # fmt: skip
+ T_HINTED, T_FIRST, T_FIRST_RIGHT) = range(len(TOPIC))  # fmt: skip
 
 ITEM = ("tries", "right", "outcome", "last_n", "at_us")
 I_N, I_RIGHT, I_OUTCOME, I_LAST_N, I_AT = range(len(ITEM))
@@ -121,11 +125,19 @@ def _describe(
     out[i, 29] = own[S_DURATIONS] / own[S_DURATIONS_N] if own[S_DURATIONS_N] > 0.0 else np.nan
     out[i, 30] = own[S_HINTS]
     out[i, 31] = own[S_HINTED] / own[S_HINTED_N] if own[S_HINTED_N] > 0.0 else np.nan
+    out[i, 32] = (own[S_FIRST_RECENT] + 0.5) / (own[S_FIRST_RECENT_N] + 1.0)
+    out[i, 33] = (own[S_FIRST_LASTING] + 0.5) / (own[S_FIRST_LASTING_N] + 1.0)
+    out[i, 34] = (own[S_RIGHT] - own[S_FIRST_RIGHT] + 1.0) / (n - own[S_FIRST] + 2.0)
+    out[i, 35] = own[S_RUN_BEFORE] if own[S_ITEM] == m else own[S_ITEM_RUN]
+    out[i, 36] = math.log((n + 1.0) / (own[S_FIRST] + 1.0))
+    out[i, 37] = (of_topic[t, T_FIRST_RIGHT] + 1.0) / (of_topic[t, T_FIRST] + 2.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count_on_topic(t: int, at_us: int, y: float, duration_ms: int, hints: int, own: Floats, of_topic: Floats) -> None:
-    """Count an answer on one of its topics."""
+def _count_on_topic(
+    t: int, first: bool, at_us: int, y: float, duration_ms: int, hints: int, own: Floats, of_topic: Floats
+) -> None:
+    """Count an answer on one of its topics; `first` says whether it was the first try at its item."""
     if of_topic[t, T_N] == 0.0:
         own[S_TOPICS] += 1.0
     of_topic[t, T_N] += 1.0
@@ -138,17 +150,26 @@ def _count_on_topic(t: int, at_us: int, y: float, duration_ms: int, hints: int, 
     of_topic[t, T_AT] = at_us
     of_topic[t, T_DURATION] = math.log1p(duration_ms * 1e-3) if duration_ms >= 0 else np.nan
     of_topic[t, T_HINTED] += 1.0 if hints > 0 else 0.0
+    if first:
+        of_topic[t, T_FIRST] += 1.0
+        of_topic[t, T_FIRST_RIGHT] += y
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _count(t: int, m: int, at_us: int, y: float, duration_ms: int, hints: int, own: Floats, of_item: Floats) -> None:
     """Count an answer as the student's, and on its item."""
     own[S_TOPIC_RUN] = own[S_TOPIC_RUN] + 1.0 if own[S_TOPIC] == t else 1.0
-    own[S_ITEM_RUN] = own[S_ITEM_RUN] + 1.0 if own[S_ITEM] == m else 1.0
+    if own[S_ITEM] != m:
+        own[S_RUN_BEFORE], own[S_ITEM_RUN] = own[S_ITEM_RUN], 0.0
+    own[S_ITEM_RUN] += 1.0
     own[S_TOPIC], own[S_ITEM] = t, m
     if of_item[m, I_N] == 0.0:
         own[S_FIRST] += 1.0
         own[S_FIRST_RIGHT] += y
+        own[S_FIRST_RECENT] = RECENT * own[S_FIRST_RECENT] + y
+        own[S_FIRST_RECENT_N] = RECENT * own[S_FIRST_RECENT_N] + 1.0
+        own[S_FIRST_LASTING] = LASTING * own[S_FIRST_LASTING] + y
+        own[S_FIRST_LASTING_N] = LASTING * own[S_FIRST_LASTING_N] + 1.0
     of_item[m, I_N] += 1.0
     of_item[m, I_RIGHT] += y
     of_item[m, I_OUTCOME] = 1.0 if y >= 0.5 else 0.0
@@ -218,13 +239,15 @@ def _walk(
                     of_item[m, :] = 0.0
                     of_item[m, I_OUTCOME], of_item[m, I_AT] = -1.0, np.nan
                 _describe(i, t, m, at, stop - begin, own, of_topic, of_item, out)
-            counted = False
+            counted, first = False, False
             for i in range(begin, stop):
                 t, m = topic[i], item[i]
                 if weight[i] <= 0.0:
                     of_topic[t, T_ACTIVITY] += opportunity[i]
                     continue
-                _count_on_topic(t, at_us[i], y[i], duration_ms[i], hints[i], own, of_topic)
+                if not counted:
+                    first = of_item[m, I_N] == 0.0
+                _count_on_topic(t, first, at_us[i], y[i], duration_ms[i], hints[i], own, of_topic)
                 if counted:  # the event's other topics: the student gave one answer, on one item
                     continue
                 counted = True

@@ -56,12 +56,13 @@ ENCODINGS = (
     Encoding("item_previous_item_outcome", 10, 5.0, True),
     Encoding("item_previous_2_outcomes", 11, 5.0, True),
     Encoding("item_previous_item_of_topic_outcome", 1, 5.0, False),
+    Encoding("item_tries_last_item_tries", 6, 20.0, True),
 )
 
 LOWEST, HIGHEST = 0.01, 0.99
 """Encodings are clipped: a context seen twice tells nothing about one in a thousand."""
 
-MANY_TRIES, FEW_TRIES, MANY_OPPORTUNITIES = 7, 5, 9
+MANY_TRIES, FEW_TRIES, FEWER_TRIES, MANY_OPPORTUNITIES = 7, 5, 3, 9
 """Counts in contexts go no further than this."""
 
 NOTHING = np.uint64(0x9E3779B97F4A7C15)
@@ -99,6 +100,7 @@ def _contexts(
     for s in range(student_ptr.size - 1):
         before, before_2, topic_before = NOTHING, NOTHING, NOTHING
         outcome, outcome_2 = 2, 2  # 2 stands for none
+        run, run_before = 0, 0  # tries in a row on the last item, and on the one before it
         begin, end = student_ptr[s], student_ptr[s + 1]
         while begin < end:
             stop = begin + 1
@@ -130,6 +132,8 @@ def _contexts(
                 out[11, i] = _mix(out[10, i], np.uint64(outcome))
                 out[12, i] = _mix(_mix(out[11, i], before_2), np.uint64(outcome_2))
                 out[13, i] = _mix(_mix(mk, topic_item[t]), np.uint64(topic_outcome[t]))
+                last_tries = min(run_before if mk == before else run, MANY_TRIES)
+                out[14, i] = _mix(mk, np.uint64(8 * min(item_n[m], FEWER_TRIES) + last_tries))
             counted = False
             for i in range(begin, stop):
                 if weight[i] <= 0.0:
@@ -146,6 +150,9 @@ def _contexts(
                     item_n[m] += 1
                     longer = 2 * item_bits[m] + right
                     item_bits[m] = longer if longer < 8 else 4 + longer % 4
+                    if item_key[m] != before:
+                        run_before, run = run, 0
+                    run += 1
                     before_2, before = before, item_key[m]
                     outcome_2, outcome = outcome, right
             begin = stop

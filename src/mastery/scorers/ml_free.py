@@ -1,7 +1,8 @@
 """ml, the free form: boosted trees over what is known before an answer, for the chance of a right answer to one item.
 
 Features of the student's own past (answer_features), encodings of other students' answers in the same context
-(encodings) and the logits of other scorers. Chen & Guestrin (2016), XGBoost: a scalable tree boosting system, KDD.
+(encodings), the logits of other scorers, and how the student's answers came out against one of them (surprises).
+Chen & Guestrin (2016), XGBoost: a scalable tree boosting system, KDD.
 
 It says how likely the next answer is right, for choosing items and for calibration, and nothing that people see as a
 score: encodings are not monotone in the answers, so it is **exempt from law 6**. Counterexample: where
@@ -21,9 +22,10 @@ from mastery.errors import BadInput
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.scorers.answer_features import FEATURES, answer_features
-from mastery.scorers.encodings import encode
+from mastery.scorers.encodings import ENCODINGS, encode
 from mastery.scorers.encodings import names as encoding_names
 from mastery.scorers.parameters import Parameters
+from mastery.scorers.surprises import SURPRISES, write_surprises
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -33,12 +35,15 @@ NAME = "ml_free"
 LEAST = 1e-6
 """No chance is less: in float32 a logit of 17 is a chance of 1, whose log loss is infinite."""
 
+SURPRISING = "linear_rnn_free"
+"""Whose chances past answers are held against, where its logits are given."""
+
 CLOCKS: tuple[Clock, ...] = ("start", "answer")
 
 
 def column_names(extra: Mapping[str, Floats]) -> tuple[str, ...]:
-    """Return the names of all features: of answers, of encodings, and of what other scorers say."""
-    return (*FEATURES, *encoding_names(), *sorted(extra))
+    """Return the names of all features: of answers, of encodings, of what other scorers say, and of surprises."""
+    return (*FEATURES, *encoding_names(), *sorted(extra), *(SURPRISES if SURPRISING in extra else ()))
 
 
 def empty_matrix(batch: Batch, extra: Mapping[str, Floats]) -> Floats32:
@@ -61,6 +66,8 @@ def write_known(batch: Batch, clock: Clock, extra: Mapping[str, Floats], matrix:
                 "a logit for each row of the batch"
             )
         matrix[:, at + k] = extra[name]
+    if SURPRISING in extra:
+        write_surprises(batch, extra[SURPRISING], matrix[:, at + len(extra) :])
 
 
 def encoded(matrix: Floats32) -> Floats32:
@@ -99,9 +106,14 @@ def foretell_free(batch: Batch, parameters: Parameters, extra: Mapping[str, Floa
         extra: Logits of other scorers, float64[n] by name: those the fit was given.
 
     Raises:
-        BadInput: the logits are not those the fit was given.
+        BadInput: the logits are not those the fit was given, or its columns are not those of this version.
     """
     shared = parameters.shared
+    if shared["encoding_ptr"].size != len(ENCODINGS) + 1:
+        raise BadInput(
+            f"ml_free was fitted by another version of the engine, with {shared['encoding_ptr'].size - 1} encodings "
+            f"and not {len(ENCODINGS)}. Fit it again (mastery fit)"
+        )
     wanted = unpack(shared["extra"])
     if wanted != tuple(sorted(extra)):
         raise BadInput(
