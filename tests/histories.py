@@ -225,3 +225,19 @@ def many(rng: np.random.Generator, students: int, events: int, topics: int) -> E
         hints=np.where((kind == QUIZ) | (kind == PRACTICE), rng.choice([-1, 0, 0, 1, 3], n), -1),
         rewinds=np.where(kind == VIDEO, rng.integers(0, 4, n), -1),
     )
+
+
+def turned_round(batch: Batch, turn: int) -> tuple[Batch, np.ndarray]:
+    """Return the batch with the answer of row `turn` and all later ones of its student turned round, hints and times
+    too, and bool[n]: the rows before which nothing of that was known."""
+    owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
+    event = batch.row == batch.row[turn]
+    after = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(event).min())
+    turned = replace(
+        batch,
+        y=np.where(after, 1.0 - batch.y, batch.y),
+        weight=np.where(after, 0.5 * batch.weight, batch.weight),  # it says whether there were hints
+        hints=np.where(after, batch.hints + 1, batch.hints),
+        duration_ms=np.where(after, batch.duration_ms + 5_000, batch.duration_ms),
+    )
+    return turned, ~after | event

@@ -13,7 +13,7 @@ from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.fitting.ml_free import fit_free, student_parts
-from mastery.scorers.ml_free import column_names, foretell_free
+from mastery.scorers.ml_free import column_names, foretell_free, pack
 from mastery.scorers.surprises import SURPRISES
 
 
@@ -120,9 +120,12 @@ def test_answers_are_held_against_the_chances_of_the_recurrence_where_it_is_give
 def test_what_another_version_has_fitted_is_refused(parts):
     training, new = parts
     parameters = fit_free(training, {}).parameters
-    older = replace(parameters, shared={**parameters.shared, "encoding_ptr": parameters.shared["encoding_ptr"][:-1]})
-    with pytest.raises(BadInput, match="another version of the engine.*Fit it again"):
-        foretell_free(new, older, {})
+    older, other = dict(parameters.shared), dict(parameters.shared)
+    del older["columns"]  # nothing said so then
+    other["columns"] = pack(("answers", "a column there is no more"))
+    for shared in (older, other):
+        with pytest.raises(BadInput, match="another version of the engine.*Fit it again"):
+            foretell_free(new, replace(parameters, shared=shared), {})
 
 
 def test_it_is_exempt_from_law_6_by_this_counterexample():

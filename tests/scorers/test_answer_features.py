@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from histories import histories, table
+from histories import histories, table, turned_round
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
@@ -97,16 +97,7 @@ def test_no_feature_and_no_context_moves_when_an_answer_and_all_that_follow_are_
     batch = make_batch(event_columns(table(events)))
     assume(batch.row.size)
     turn = data.draw(st.integers(0, batch.row.size - 1))
-    owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
-    after = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(batch.row == batch.row[turn]).min())
-    turned = replace(
-        batch,
-        y=np.where(after, 1.0 - batch.y, batch.y),
-        weight=np.where(after, 0.5 * batch.weight, batch.weight),  # it says whether there were hints
-        hints=np.where(after, batch.hints + 1, batch.hints),
-        duration_ms=np.where(after, batch.duration_ms + 5_000, batch.duration_ms),
-    )
-    same = ~after | (batch.row == batch.row[turn])
+    turned, same = turned_round(batch, turn)
     np.testing.assert_array_equal(features(turned, clock)[same], features(batch, clock)[same])
     np.testing.assert_array_equal(contexts(turned)[0][:, same], contexts(batch)[0][:, same])
 
@@ -158,3 +149,14 @@ def test_contexts_do_not_hang_on_the_codes_of_the_batch():
     more = answer_batch(log([("0", "a0", "a0", 1), *ANSWERS]))
     np.testing.assert_array_equal(contexts(more)[0][:, 1:], contexts(batch)[0])
     assert contexts(batch)[0].shape == (len(ENCODINGS), 5)
+
+
+def test_tries_on_the_item_before_are_a_context_also_within_a_run():
+    """Item q2 after one try at q1 and after two; then a second try at q2, when q1 is still the item before."""
+    after_one = [("a", "q1", "t", 1), ("a", "q2", "t", 0), ("a", "q2", "t", 1)]
+    after_two = [("b", "q1", "t", 0), ("b", "q1", "t", 1), ("b", "q2", "t", 0), ("b", "q2", "t", 1)]
+    keys = contexts(answer_batch(log([*after_one, *after_two, *(("c", *row[1:]) for row in after_one)])))[0]
+    key = keys[[encoding.name for encoding in ENCODINGS].index("item_tries_last_item_tries")]
+    one, two, same = key[1:3], key[5:7], key[8:10]
+    assert one.tolist() == same.tolist()
+    assert len({*one.tolist(), *two.tolist()}) == 4

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from histories import histories, table
+from histories import histories, table, turned_round
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
@@ -63,15 +61,8 @@ def test_none_moves_when_an_answer_and_all_that_follow_are_turned_round(events, 
     assume(batch.row.size)
     logit = logits_for(batch)
     turn = data.draw(st.integers(0, batch.row.size - 1))
-    owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
-    after = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(batch.row == batch.row[turn]).min())
-    turned = replace(
-        batch,
-        y=np.where(after, 1.0 - batch.y, batch.y),
-        weight=np.where(after, 0.5 * batch.weight, batch.weight),  # it says whether there were hints
-    )
-    same = ~after | (batch.row == batch.row[turn])
-    before, found = surprises(batch, logit), surprises(turned, np.where(after & ~same, -logit, logit))
+    turned, same = turned_round(batch, turn)
+    before, found = surprises(batch, logit), surprises(turned, np.where(same, logit, -logit))
     np.testing.assert_array_equal(found[same], before[same])
     assert np.all(np.abs(before) < 1.0)
 

@@ -91,8 +91,8 @@ def fit_free(
             `LARGE` answers.
 
     Returns:
-        Parameters without topics and items; `shared` holds the trees (UBJ), the sums of the encodings, the clock, the
-        names of `extra` and which columns are used.
+        Parameters without topics and items; `shared` holds the trees (UBJ), the sums of the encodings, the clock, and
+        the names of `extra` and of all columns.
     """
     rows = labelled(batch)
     part = student_parts(batch, VALIDATION, "stop")
@@ -113,6 +113,7 @@ def fit_free(
                 "trees": trees,
                 "clock": np.array([CLOCKS.index(clock)], np.int8),
                 "extra": pack(tuple(sorted(extra))),
+                "columns": pack(column_names(extra)),
             },
         ),
         notes,

@@ -69,6 +69,15 @@ def asked(at_us: int, previous_us: int, coarse: bool) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def event_end(row: Int64s, begin: int, end: int) -> int:
+    """Return where the rows of the event that starts at `begin` end; rows of a student end at `end`."""
+    stop = begin + 1
+    while stop < end and row[stop] == row[begin]:
+        stop += 1
+    return stop
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _outcomes(code: float, y: float) -> float:
     """Return the code of the last four outcomes: a leading 1, then a bit for each; 1 stands for none."""
     longer = 2.0 * code + (1.0 if y >= 0.5 else 0.0)
@@ -222,9 +231,7 @@ def _walk(
         own[S_DURATION], own[S_HINTS] = np.nan, np.nan
         begin, end, previous_us = student_ptr[s], student_ptr[s + 1], np.int64(0)
         while begin < end:
-            stop = begin + 1
-            while stop < end and row[stop] == row[begin]:
-                stop += 1
+            stop = event_end(row, begin, end)
             at = at_us[begin]
             if own[S_N] > 0.0:
                 at = asked(at_us[begin], previous_us, coarse)

@@ -26,7 +26,7 @@ from numba import njit
 from mastery.arrays import Bools, Floats, Floats32, Int32s, Int64s
 from mastery.events.murmur import murmur
 from mastery.features.batch import Batch
-from mastery.scorers.answer_features import items_or_topics, labelled
+from mastery.scorers.answer_features import event_end, items_or_topics, labelled
 
 UInt64s = npt.NDArray[np.uint64]
 
@@ -103,9 +103,7 @@ def _contexts(
         run, run_before = 0, 0  # tries in a row on the last item, and on the one before it
         begin, end = student_ptr[s], student_ptr[s + 1]
         while begin < end:
-            stop = begin + 1
-            while stop < end and row[stop] == row[begin]:
-                stop += 1
+            stop = event_end(row, begin, end)
             for i in range(begin, stop):
                 t, m = topic[i], item[i]
                 lead[i] = i == begin

@@ -22,7 +22,7 @@ from mastery.errors import BadInput
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.scorers.answer_features import FEATURES, answer_features
-from mastery.scorers.encodings import ENCODINGS, encode
+from mastery.scorers.encodings import encode
 from mastery.scorers.encodings import names as encoding_names
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.surprises import SURPRISES, write_surprises
@@ -109,16 +109,15 @@ def foretell_free(batch: Batch, parameters: Parameters, extra: Mapping[str, Floa
         BadInput: the logits are not those the fit was given, or its columns are not those of this version.
     """
     shared = parameters.shared
-    if shared["encoding_ptr"].size != len(ENCODINGS) + 1:
-        raise BadInput(
-            f"ml_free was fitted by another version of the engine, with {shared['encoding_ptr'].size - 1} encodings "
-            f"and not {len(ENCODINGS)}. Fit it again (mastery fit)"
-        )
     wanted = unpack(shared["extra"])
     if wanted != tuple(sorted(extra)):
         raise BadInput(
             f"ml_free was fitted with the logits of {', '.join(wanted) or 'no other scorer'}; given: "
             f"{', '.join(sorted(extra)) or 'none'}. Give the same ones"
+        )
+    if unpack(shared.get("columns", pack(()))) != column_names(extra):
+        raise BadInput(
+            "ml_free was fitted by another version of the engine, on other columns. Fit it again (mastery fit)"
         )
     chance = np.full(batch.row.size, float(shared["encoding_mean"][0]))
     trees = trees_of(shared, threads)

@@ -18,7 +18,7 @@ from numba import njit
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
 from mastery.features.batch import Batch
-from mastery.scorers.answer_features import items_or_topics
+from mastery.scorers.answer_features import event_end, items_or_topics
 
 SURPRISES = ("surprise_now", "surprise_lately", "surprise_long", "surprise_first_tries", "surprise_later_tries",
              "surprise_topic", "surprise_item")  # fmt: skip
@@ -49,9 +49,7 @@ def _walk(
         own[:] = 0.0
         begin, end = student_ptr[s], student_ptr[s + 1]
         while begin < end:
-            stop = begin + 1
-            while stop < end and row[stop] == row[begin]:
-                stop += 1
+            stop = event_end(row, begin, end)
             for i in range(begin, stop):
                 t, m = topic[i], item[i]
                 if topic_owner[t] != s:
