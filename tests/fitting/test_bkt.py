@@ -246,3 +246,10 @@ def test_pulls_are_fitted_only_where_they_may_move():
     batch, _ = simulated(50)
     fitted = fit_topics(make_histories(batch))
     assert np.all(fitted.theta[:, [PULL, PULL_LEARNING, FORGET, RATE]] == 0.0)
+
+
+def test_notes_count_topics_out_of_how_many():
+    rows = {"student_id": ["a", "b"] * 30, "is_correct": [0, 1] * 29 + [1, 1], "topic_id": ["x"] * 58 + ["y"] * 2}
+    notes = " ".join(fit(answer_batch(pa.table(rows)), given={}).notes)
+    assert "on 1 of 2 topics there are fewer than 20 answers" in notes
+    assert "on 1 of 2 topics all answers are right or all are wrong" in notes

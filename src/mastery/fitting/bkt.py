@@ -261,14 +261,14 @@ def _notes(batch: Batch, weight: npt.NDArray[Any], right: npt.NDArray[Any], usel
     few = (weight > 0.0) & (weight < FEW_ANSWERS)
     if few.any():
         notes.append(
-            f"bkt: {int(few.sum())} topics have fewer than {FEW_ANSWERS} answers and are mostly what is expected of "
-            f"any: {_names(batch, few)}"
+            f"bkt: on {int(few.sum())} of {len(batch.topics)} topics there are fewer than {FEW_ANSWERS} answers; "
+            f"they take mostly what is expected of any: {_names(batch, few)}"
         )
     same = (weight > 0.0) & ((right == 0.0) | (right == weight))
     if same.any():
         notes.append(
-            f"bkt: {int(same.sum())} topics were answered all right or all wrong, so what is expected of any decides "
-            f"between knowing and guessing: {_names(batch, same)}"
+            f"bkt: on {int(same.sum())} of {len(batch.topics)} topics all answers are right or all are wrong, so "
+            f"what is expected of any decides between knowing and guessing: {_names(batch, same)}"
         )
     if useless.any():
         notes.append(

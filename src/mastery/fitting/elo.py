@@ -150,7 +150,8 @@ def fit(
         names = [topic for (_, topic), few in zip(batch.topics, thin, strict=True) if few]
         named = ", ".join(names[:10]) + (" and others" if len(names) > 10 else "")
         notes.append(
-            f"elo: {len(names)} topics with fewer than {THIN_TOPIC} answers lean on the mean of all topics: {named}."
+            f"elo: on {len(names)} of {len(batch.topics)} topics there are fewer than {THIN_TOPIC} answers; "
+            f"they lean on the mean of all: {named}."
         )
     values = {name: float(value) for name, value in vars(setting).items()}
     found = _parameters(answers, setting, difficulty)

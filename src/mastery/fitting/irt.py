@@ -300,7 +300,8 @@ def _notes(batch: Batch, curves: Curves) -> list[str]:
     if thin:
         named = ", ".join(thin[:10]) + (" and others" if len(thin) > 10 else "")
         notes.append(
-            f"irt: {len(thin)} topics with fewer than {THIN_TOPIC} answers lean on the mean of all topics: {named}."
+            f"irt: on {len(thin)} of {len(batch.topics)} topics there are fewer than {THIN_TOPIC} answers; "
+            f"they lean on the mean of all: {named}."
         )
     if not (rows & (batch.item >= 0)).any():
         notes.append("irt: no answer names an item; each topic is one item.")

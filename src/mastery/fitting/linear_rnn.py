@@ -96,7 +96,9 @@ def fit(
     parameters = parameters_of(batch, answers, places, starts, half_life, lawful, given.get("bkt"))
     unseen = len(batch.topics) - len(parameters.topics.keys)
     if unseen:
-        notes.append(f"linear_rnn: {unseen} topics without answers take the mean of all others")
+        notes.append(
+            f"linear_rnn: on {unseen} of {len(batch.topics)} topics there are no answers; the mean of all others stands"
+        )
     return Fit(parameters, tuple(notes), measures, (l2, epochs, half_life, places))
 
 
