@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS, PRACTICE, QUIZ, READ, TUTOR, VIDEO, EventColumns
+from mastery.scorers import rule_based
 from mastery.scorers.base import Model, Parameter, Scorer, defaults, place_of, width
 from mastery.tables import EVENTS
 
@@ -167,6 +168,8 @@ def within(parameters: Sequence[Parameter], rng: np.random.Generator) -> np.ndar
 def lawful(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
     """Return float64[K]: the parameters of a topic."""
     row = within(scorer.parameters, rng)
+    if scorer is rule_based.SCORER:
+        row[rule_based.SCORE_AT : rule_based.GUESS].sort()
     scorer.check(Model(row[None, :], np.zeros((0, width(scorer.item_parameters)))))
     return row
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import minimize
 
 from mastery.features.answer_log import answer_batch
-from mastery.fitting.blend import RIDGE, Stacked, cross_fitted, fit_blend, fit_index, scale_of, stack
+from mastery.fitting.blend import RIDGE, Stacked, cross_fitted, fit_blend, scale_of, stack
 from mastery.fitting.crossfit import labelled
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults
@@ -144,15 +144,3 @@ def test_what_is_fitted_can_be_read():
     batch = answer_batch(school([("s1", "t", 1), ("s2", "t", 0)]))
     found = fit_blend(simulated(1_000), scale_of(batch, labelled(batch), {})).parameters
     check(found.model(batch.topics, batch.items))
-
-
-def test_the_index_of_rule_based_is_mapped_onto_the_chance_of_a_right_answer():
-    rng = np.random.default_rng(3)
-    able = rng.random(300)
-    rows = [(f"s{s:03d}", "t", int(rng.random() < able[s])) for s in range(300) for _ in range(30)]
-    batch = answer_batch(school(rows))
-    rules = defaults(SCORERS["rule_based"], 1)[0]
-    found = fit_index(batch, labelled(batch), rules)
-    assert found.measures["calibration"] != "identity"
-    assert found.parameters.default.tolist() == rules.tolist()
-    assert np.all(np.diff(found.parameters.shared["knots_y"]) >= 0.0)

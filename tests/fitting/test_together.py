@@ -12,6 +12,7 @@ from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.fitting.chain import BLENDS, FOLDING, LATE
 from mastery.fitting.crossfit import cross_fit, deal, labelled, own_names, rows_of
+from mastery.fitting.elo import fit as fit_elo
 from mastery.fitting.fit import Fit, held_out
 from mastery.fitting.together import FittedAll, fit_all
 from mastery.scorers import SCORERS
@@ -63,7 +64,7 @@ def test_everything_is_fitted_measured_and_can_be_asked_about_new_students(fitte
     for name, chances in said.items():
         assert np.all((chances > 0.0) & (chances < 1.0)), name
         assert 0.5 < fitted.worth()[name]["auc"] < 0.9, name
-    assert set(fitted.held_out.chances) == set(EVERYBODY)
+    assert set(fitted.held_out.chances) == {*EVERYBODY, "rule_based"}
     assert fitted.held_out.y.size == 60 * 25
 
 
@@ -147,6 +148,33 @@ def test_what_is_not_fitted_keeps_what_the_base_holds(batch, fitted):
     assert set(found.measures) == {"blend"}
     for name in (*FOLDING, *LATE):
         assert found.scorers[name].digest() == fitted.scorers[name].digest()
+
+
+def test_what_nothing_is_held_out_for_has_the_same_parameters(batch):
+    names = ["bkt", "elo", "rule_based"]
+    held, not_held = (fit_all(batch, rules=RULES, scorers=names, held_out=which) for which in (True, False))
+    assert {name: p.digest() for name, p in held.scorers.items()} == {
+        name: p.digest() for name, p in not_held.scorers.items()
+    }
+    assert held.held_out.y.size == 60 * 25 and not_held.held_out.y.size == 0
+    assert not any("one student" in note for notes in not_held.notes.values() for note in notes)
+
+
+def test_a_blend_has_students_left_out_whoever_asks(batch):
+    found = fit_all(batch, rules=RULES, scorers=["bkt", "elo", "blend"], held_out=False)
+    assert found.held_out.y.size == 60 * 25
+
+
+def test_elo_is_told_the_chapters(batch):
+    chapters = dict.fromkeys(batch.topics, "one")
+    found = fit_all(batch, rules=RULES, scorers=["bkt", "elo"], held_out=False, chapters=chapters)
+    alone = fit_elo(own_names(batch, 0), given={"bkt": found.scorers["bkt"]}, chapters=chapters)
+    column = SCORERS["elo"].column("chapter")
+    np.testing.assert_array_equal(
+        found.scorers["elo"].topics.values[:, column], alone.parameters.topics.values[:, column]
+    )
+    assert found.measures["elo"]["chapter_share"] == alone.measures["chapter_share"]
+    assert not any("were estimated" in note for note in found.notes["elo"])
 
 
 def test_progress_is_told_to_its_end(batch):

@@ -13,6 +13,7 @@ import pytest
 from mastery.errors import BadInput
 from mastery.evaluation.measures import measures
 from mastery.features.columns import QUIZ, READ
+from mastery.pipelines.chapters import chapters_of
 from mastery.pipelines.fit import data_hash, fit, read_events
 from mastery.pipelines.model_card import cards, read_card
 from mastery.pipelines.model_store import load_model_set, versions
@@ -21,7 +22,7 @@ from mastery.pipelines.promotions import in_force
 from mastery.pipelines.rules import load_rules
 from mastery.scorers import SCORERS
 from mastery.scorers.parameters import Rows
-from mastery.tables import EVENTS, MODEL_ARRAYS, MODEL_CARDS
+from mastery.tables import EVENTS, MODEL_ARRAYS, MODEL_CARDS, TOPICS
 from school import NOW_US, SAMPLE, Deployment
 
 RULES = load_rules("classic").params
@@ -41,8 +42,10 @@ class Halves:
 
     learn: float = 0.25
     seen: list = field(default_factory=list)
+    chapters: dict | None = None
 
-    def __call__(self, batch, *, rules, seed, threads, scorers, base, progress):
+    def __call__(self, batch, *, rules, seed, threads, scorers, base, chapters, progress):
+        self.chapters = chapters
         self.seen.append((batch, scorers, base.version))
         answers = np.flatnonzero(batch.kind == QUIZ)
         old = base.scorers["bkt"]
@@ -77,6 +80,35 @@ def test_a_fit_stores_a_version_that_loads_and_is_not_in_force(school):
     assert loaded.scorers["elo"].digest() == base.scorers["elo"].digest(), "the others keep what they had"
     assert in_force(school.lake).active is None
     assert school.reader.metadata().model_set.version == base.version
+
+
+def test_chapters_of_the_course_metadata_reach_the_fits(school):
+    halves = Halves()
+    fitted(school, halves, scorers=["bkt"])
+    rows = school.lake.scan(TOPICS).to_pylist()
+    assert set(halves.chapters) == {(row["tenant"], row["topic_id"]) for row in rows}
+    mates = {
+        frozenset(topic for topic, chapter in halves.chapters.items() if chapter == one)
+        for one in set(halves.chapters.values())
+    }
+    by_name = {}
+    for row in rows:
+        by_name.setdefault((row["course"], row["subject"], row["chapter"]), set()).add((row["tenant"], row["topic_id"]))
+    assert mates == {frozenset(topics) for topics in by_name.values()} and len(mates) > 1
+
+
+def test_chapters_of_one_name_in_two_courses_are_two_and_topics_without_one_have_none(tmp_path):
+    deployment, file = Deployment.at(tmp_path / "home"), tmp_path / "topics.csv"
+    file.write_text("topic_id,title,chapter,subject,course\nT1,a,,,\n")
+    deployment.ingest(file)
+    assert chapters_of(deployment.lake) is None
+    file.write_text(
+        "topic_id,title,chapter,subject,course\nT1,a,,,\nT2,b,Basics,Algebra,M1\nT3,c,Basics,Algebra,M2\nT4,d,Basics,Algebra,M1\n"
+    )
+    deployment.ingest(file)
+    found = {topic: chapter for (_, topic), chapter in chapters_of(deployment.lake).items()}
+    assert sorted(found) == ["T2", "T3", "T4"]
+    assert found["T2"] == found["T4"] != found["T3"]
 
 
 def test_the_card_says_what_the_set_was_made_from_and_how_well_it_does(school):

@@ -19,8 +19,6 @@ from mastery.evaluation.calibration import fit_calibration
 from mastery.features.batch import Batch
 from mastery.fitting.fit import Fit
 from mastery.scorers import SCORERS
-from mastery.scorers.base import Model, start
-from mastery.scorers.base import foretell as foretell_rows
 from mastery.scorers.blend import FARTHEST, GUESS, PARAMETERS, PRIOR, SLIP, Mixture, foretell
 from mastery.scorers.parameters import Parameters, Rows, no_rows
 
@@ -202,22 +200,6 @@ def fit_blend(stacked: Stacked, scale: Parameters, name: str = "blend") -> Fit:
     }
     measures |= {"bias": mix.bias, "unaided": mix.unaided, "calibration": calibration, "answers": float(stacked.y.size)}
     return Fit(Parameters(scale.default, scale.topics, no_rows(0), mix.shared()), notes, measures)
-
-
-def fit_index(batch: Batch, rows: Bools, rules: Floats) -> Fit:
-    """Map the index of rule_based onto the scale of the others: its parameters as they are, and the map.
-
-    `shared` holds knots_x and knots_y: from the log-odds of the index to the log-odds of a right answer.
-    """
-    model = Model(np.tile(rules, (len(batch.topics), 1)), np.zeros((len(batch.items), 0)))
-    scorer = SCORERS["rule_based"]
-    index = foretell_rows(scorer, model, batch, start(scorer, model, batch))
-    rows = rows & np.isfinite(index)
-    owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
-    stacked = Stacked({"rule_based": index[rows]}, batch.y[rows], owner[rows], owner[rows])
-    found = fit_calibration(logits_of(stacked, ("rule_based",))[0], stacked.y, stacked.student)
-    shared = {"knots_x": found.knots_x, "knots_y": found.knots_y}
-    return Fit(Parameters(rules, no_rows(rules.size), no_rows(0), shared), (), {"calibration": found.name})
 
 
 def scale_of(batch: Batch, rows: Bools, given: Mapping[str, Parameters]) -> Parameters:

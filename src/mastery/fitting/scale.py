@@ -34,7 +34,16 @@ def shared_scale(batch: Batch, given: Mapping[str, Parameters]) -> tuple[Floats,
     Also for fits that take them for asymptotes: between bkt's own .38 and .75 (simulated schools), no chance and so no
     score could be outside .26 to .79.
     """
-    params = given["bkt"].model(batch.topics, ()).params if "bkt" in given else defaults(bkt.SCORER, len(batch.topics))
+    known = "bkt" in given
+    return _at_most(given["bkt"].model(batch.topics, ()).params if known else defaults(bkt.SCORER, len(batch.topics)))
+
+
+def new_topics_scale(given: Mapping[str, Parameters]) -> tuple[Floats, Floats]:
+    """Return guess and slip of a topic that nobody has answered on, float64[1] each; see `shared_scale`."""
+    return _at_most(given["bkt"].default[None, :] if "bkt" in given else defaults(bkt.SCORER, 1))
+
+
+def _at_most(params: Floats) -> tuple[Floats, Floats]:
     guess, slip = (np.minimum(params[:, bkt.SCORER.column(name)], most) for name, most in MOST.items())
     return guess, slip
 

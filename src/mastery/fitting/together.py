@@ -1,6 +1,7 @@
 """All scorers fitted together: each learns from those before it, and the blend weighs what all of them say.
 
     bkt → elo → irt → linear_rnn, lawful and free      cross-fitted by student: 5 parts, and once on everybody
+    rule_based                                          keeps its weights, learns what its index stands for
     ml, lawful and free                                 learn from the cross-fitted chances; for some parts of the
                                                         students fitted without them, then once on everybody
     blend, lawful and free                              weights and calibration on students no member has seen
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -24,17 +26,18 @@ from mastery.evaluation.reliability import ece
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.fitting import FITS
-from mastery.fitting.blend import Stacked, cross_fitted, fit_blend, fit_index, scale_of
+from mastery.fitting.blend import Stacked, cross_fitted, fit_blend, scale_of
 from mastery.fitting.chain import BLENDS, FOLDING, LATE, cross_fit_late
-from mastery.fitting.crossfit import cross_fit, deal, foretell_chain, labelled, own_names
+from mastery.fitting.crossfit import FitScorer, cross_fit, deal, foretell_chain, labelled, own_names
 from mastery.fitting.fit import Fit
 from mastery.fitting.forgetting import FADING, fit_forgetting, with_forgetting
 from mastery.fitting.intervals import fitted_intervals
+from mastery.fitting.rule_based import fit_rules
 from mastery.fitting.scale import on_one_scale
 from mastery.scorers.blend import foretell as foretell_blend
 from mastery.scorers.blend import mixture
 from mastery.scorers.model_set import ModelSet
-from mastery.scorers.parameters import Parameters
+from mastery.scorers.parameters import Parameters, Scoped
 
 PARTS = 5
 """Students are dealt into so many parts for cross-fitting."""
@@ -48,6 +51,8 @@ RULES = "rule_based"
 UNFORGOTTEN = "linear_rnn_free"
 """Whose chances forget nothing between answers: from them, how fast scores fade is found."""
 
+ALONE = "one student alone: what is measured is measured on answers that were learnt from"
+
 Progress = Callable[[str, int, int], None]
 """(what has just been done, how many steps are done, how many there are)."""
 
@@ -59,7 +64,8 @@ class FittedAll:
     Attributes:
         scorers: Parameters by name, those the base held included; `linear_rnn_free`, `ml_free`, `blend_free` too.
         notes, measures: As in `Fit`, by name.
-        held_out: Answers, and what every scorer said of each without having learnt from its student.
+        held_out: Answers, and what every scorer said of each without having learnt from its student; none where nobody
+            asked for them.
     """
 
     scorers: Mapping[str, Parameters]
@@ -100,6 +106,8 @@ def fit_all(
     base: ModelSet | None = None,
     clock: Clock = "answer",
     parts: int = PARTS,
+    held_out: bool = True,
+    chapters: Mapping[Scoped, str] | None = None,
     progress: Progress | None = None,
 ) -> FittedAll:
     """Fit scorers to the answers of a batch.
@@ -109,6 +117,9 @@ def fit_all(
         scorers: Which to fit; all where None. The others keep what `base` holds of them, and are taken to have seen
             none of these students.
         clock: When the batch's time stamps were taken.
+        held_out: Whether to say what scorers are worth on students left out. Without, and where none of them learns
+            from the chances of others, they are fitted once instead of `parts` + 1 times, to the same parameters.
+        chapters: Chapter by topic, as course metadata say; elo estimates them where None.
         progress: Called with what has been done, how many steps that makes, and how many there are.
 
     Deterministic for a seed and a number of threads.
@@ -121,7 +132,9 @@ def fit_all(
     if not answers.any():
         raise BadInput("there are no quiz answers to learn from; ingest some, or take a longer span of time")
     batch = own_names(batch, seed)
-    part = deal(batch.students, max(1, min(parts, len(batch.students))), seed)
+    learning = [name for name in wanted if name in LATE or name in BLENDS or name == UNFORGOTTEN]
+    held_out = held_out or bool(learning)
+    part = deal(batch.students, max(1, min(parts if held_out else 1, len(batch.students))), seed)
     left_out = _left_out(batch, answers, part)
     fold, late = [name for name in FOLDING if name in wanted], [name for name in LATE if name in wanted]
     steps = (1 + (int(part.max()) + 1 if left_out else 0)) * bool(fold) + len(late) * (1 + len(left_out)) + 1
@@ -137,7 +150,7 @@ def fit_all(
     fits: dict[str, Fit] = {}
     if fold:
         fits, said = cross_fit(
-            batch, part, {name: FITS[name] for name in fold}, FOLDING, {name: found[name] for name in kept},
+            batch, part, _fits(fold, chapters), FOLDING, {name: found[name] for name in kept},
             seed=seed, threads=threads, told=told,
         )  # fmt: skip
         chances |= said
@@ -151,23 +164,29 @@ def fit_all(
         )
         chances, fits = chances | said, fits | more
         found |= {name: fit.parameters for name, fit in more.items()}
-    held_out = _held_out(batch, answers, chances)
-    blends, said = _blends(batch, answers, held_out, [name for name in BLENDS if name in wanted], found)
-    held_out, fits = held_out.adding(said), fits | blends
     if RULES in wanted:
-        fits[RULES] = fit_index(batch, answers, rules)
+        fits[RULES], chances[RULES] = fit_rules(batch, answers, part, rules, found)
+    stacked = _stacked(batch, answers if held_out else np.zeros_like(answers), chances)
+    blends, said = _blends(batch, answers, stacked, [name for name in BLENDS if name in wanted], found)
+    stacked, fits = stacked.adding(said), fits | blends
     told("blend")
     if UNFORGOTTEN in chances:
         forgetting = fit_forgetting(batch, answers, chances[UNFORGOTTEN])
         if forgetting is not None:
             fits |= {name: with_forgetting(fits[name], FADING[name], forgetting) for name in FADING if name in fits}
-    alone = () if left_out else ("one student alone: what is measured is measured on answers that were learnt from",)
+    alone = () if len(batch.students) > 1 else (ALONE,)
     return FittedAll(
         fitted_intervals(on_one_scale(found | {name: fit.parameters for name, fit in fits.items()})),
         {name: (*fit.notes, *alone) for name, fit in fits.items()},
         {name: fit.measures for name, fit in fits.items()},
-        held_out,
+        stacked,
     )
+
+
+def _fits(names: Sequence[str], chapters: Mapping[Scoped, str] | None) -> dict[str, FitScorer]:
+    """Return the fits of these scorers; what metadata say of chapters goes to elo."""
+    fits = {name: FITS[name] for name in names}
+    return fits if "elo" not in fits else fits | {"elo": partial(fits["elo"], chapters=chapters)}
 
 
 def _wanted(scorers: Sequence[str] | None) -> list[str]:
@@ -185,7 +204,7 @@ def _left_out(batch: Batch, answers: Bools, part: Int64s) -> list[int]:
     return [k for k in range(parts) if k == 0 or foretold[k - 1] < ENOUGH_STACKED] if parts > 1 else []
 
 
-def _held_out(batch: Batch, answers: Bools, chances: Mapping[str, Floats]) -> Stacked:
+def _stacked(batch: Batch, answers: Bools, chances: Mapping[str, Floats]) -> Stacked:
     """Return the answers that every scorer has foretold without having seen their student."""
     rows = answers.copy()
     for values in chances.values():
@@ -200,13 +219,13 @@ def _held_out(batch: Batch, answers: Bools, chances: Mapping[str, Floats]) -> St
 
 
 def _blends(
-    batch: Batch, answers: Bools, held_out: Stacked, names: Sequence[str], found: Mapping[str, Parameters]
+    batch: Batch, answers: Bools, stacked: Stacked, names: Sequence[str], found: Mapping[str, Parameters]
 ) -> tuple[dict[str, Fit], dict[str, Floats]]:
     """Return the blends, and what blends whose weights have not seen the student either say of each answer."""
     scale = scale_of(batch, answers, found)
     fits, said = {}, {}
     for name in names:
-        mine = held_out.of([member for member in BLENDS[name] if member in held_out.chances])
+        mine = stacked.of([member for member in BLENDS[name] if member in stacked.chances])
         if not mine.chances:
             raise BadInput(f"{name} has nothing to weigh; fit one of {', '.join(BLENDS[name])} with it, or before it")
         fits[name] = fit_blend(mine, scale, name)

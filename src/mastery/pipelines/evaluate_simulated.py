@@ -73,7 +73,13 @@ def fitted_parameters(rules: Floats, *, scorers: Sequence[str] | None, seed: int
 
     def learn(batch: Batch) -> Mapping[str, Parameters]:
         return fit_all(
-            batch, rules=rules, seed=seed, threads=threads, scorers=with_needs(scorers), clock="answer"
+            batch,
+            rules=rules,
+            seed=seed,
+            threads=threads,
+            scorers=with_needs(scorers),
+            clock="answer",
+            held_out=False,
         ).scorers
 
     return learn

@@ -21,6 +21,7 @@ from mastery.evaluation.reliability import reliability
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import QUIZ, READ, event_columns
 from mastery.lake import Lake
+from mastery.pipelines.chapters import chapters_of
 from mastery.pipelines.model_card import (
     CalibrationPoint,
     DataDocument,
@@ -81,7 +82,7 @@ class Found(Protocol):
 
 
 FitAll = Callable[..., Found]
-"""(batch, *, rules, seed, threads, scorers, base, progress) → Found."""
+"""(batch, *, rules, seed, threads, scorers, base, chapters, progress) → Found."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ def fit(
     batch = make_batch(event_columns(events, until_us))
     data = _data(events, batch, since_us, until_us, buckets_read, lake.buckets)
     del events
-    found = fit_all(batch, rules=rules, seed=seed, threads=threads, scorers=scorers, base=base, progress=progress)
+    found = fit_all(
+        batch, rules=rules, seed=seed, threads=threads, scorers=scorers, base=base, chapters=chapters_of(lake),
+        progress=progress,
+    )  # fmt: skip
     model_set = _together(base, found.scorers)
     card = ModelCard(
         version=model_set.version,

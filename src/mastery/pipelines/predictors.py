@@ -14,12 +14,13 @@ from mastery.features.batch import Batch
 from mastery.scorers import SCORERS
 from mastery.scorers.base import fold, foretell, start
 from mastery.scorers.model_set import UNFITTED, default_model_set
-from mastery.scorers.parameters import Parameters
+from mastery.scorers.parameters import Parameters, Scoped
 
 FITTED = ("rule_based", "bkt", "elo", "irt", "linear_rnn", "ml", "blend", "linear_rnn_free", "ml_free", "blend_free")
 """What is foretold once scorers have been fitted: those of the scores that people see, then the free forms."""
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
+    "rule_based": ("bkt",),
     "irt": ("bkt",),
     "elo": ("bkt",),
     "linear_rnn": ("bkt",),
@@ -63,9 +64,14 @@ def unfitted(rules: Floats) -> Predictor:
 
 def fitted(
     rules: Floats, *, scorers: Sequence[str] | None, clock: Clock, seed: int, threads: int,
+    chapters: Mapping[Scoped, str] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Predictor:  # fmt: skip
-    """Return a predictor that fits the scorers that are wanted, and those they read, to the training part."""
+    """Return a predictor that fits the scorers that are wanted, and those they read, to the training part.
+
+    Args:
+        chapters: Chapter by topic, where metadata say.
+    """
     # Only who fits waits until all that fits is loaded.
     from mastery.fitting.together import fit_all
 
@@ -77,6 +83,8 @@ def fitted(
             threads=threads,
             scorers=with_needs(scorers),
             clock=clock,
+            held_out=False,
+            chapters=chapters,
             progress=progress,
         )
         notes = tuple(
@@ -84,7 +92,6 @@ def fitted(
             for name, all_of in found.notes.items()
             for note in all_of
         )
-        # rule_based is fitted to nothing but its scale: what it says of an answer is its own.
         own = _chances({"rule_based": found.scorers["rule_based"]}, test) if "rule_based" in found.scorers else {}
         return Foretold(own | found.foretell(test, threads=threads), _scores(found.scorers, test), notes)
 

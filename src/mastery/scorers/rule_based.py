@@ -1,10 +1,14 @@
 """The rule-based score: a weighted sum of factors that anyone can read off, from a YAML file.
 
-    score = clamp(Σ weight · min(1, value / full_at)),   then forgetting (mastery.scorers.interval.forgotten)
+    index = clamp(Σ weight · min(1, value / full_at))
+    score = what that index stands for,   then forgetting (mastery.scorers.interval.forgotten)
 
 Each value is a ratio of sums that fade with the evidence's half-life, read as of the last evidence: the ratio stands
 still while nothing happens, so that a fading mistake cannot raise a score. A factor without data takes its prior;
 weights are never renormalised. The shipped forms are in mastery/rules; see docs/scorers/rule_based.md.
+
+An index stands for itself until it is fitted: then for the share of right answers that students with such an index
+gave, on the scale of the other scorers (mastery.fitting.rule_based). Weights stay what people wrote.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import numpy as np
 from numba import njit
 
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
+from mastery.errors import BadInput
 from mastery.features.batch import DAY_US, Batch
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
 from mastery.scorers.base import Model, Parameter, Reading, Scorer, check_bounds
@@ -29,6 +34,10 @@ RECENCY = len(RATIOS)
 STATE = (*(f"{name}_{side}" for name in RATIOS for side in ("sum", "of")), "weight", "last_at_us", "after_gap")
 SUMS = 2 * len(RATIOS)
 WEIGHT, LAST, AFTER_GAP = range(SUMS, SUMS + 3)
+
+INDEXES = tuple(k / 10 for k in range(11))
+"""Indexes of which a parameter says what score they stand for; straight lines between them."""
+PIECES = len(INDEXES) - 1
 
 _FACTOR_DEFAULTS = {
     "accuracy": (0.5, 0.0, 1.0),
@@ -56,14 +65,21 @@ PARAMETERS = (
             Parameter(f"{name}_prior_weight", 0.0, 0.0, 1000.0, f"how many observations the prior of {name} is worth"),
         )
     ),
+    *(
+        Parameter(f"score_at_{100 * index:.0f}", index, 0.0, 1.0, f"score that an index of {index:g} stands for")
+        for index in INDEXES
+    ),
+    Parameter("guess", 0.0, 0.0, 0.5, "share of right answers to expect at a score of 0"),
+    Parameter("slip", 0.0, 0.0, 0.49, "share of wrong answers to expect at a score of 1"),
     *interval_parameters(*UNFITTED["rule_based"]),
 )
 HALF_LIFE, FORGET, RECENCY_HALF_LIFE, SPACED_GAP, FIRST_FACTOR = range(5)
 _WEIGHT, _PRIOR, _FULL_AT, _PRIOR_WEIGHT = range(4)  # of factor f: FIRST_FACTOR + 4 f + these
-INTERVAL = FIRST_FACTOR + 4 * len(FACTORS)
+SCORE_AT = FIRST_FACTOR + 4 * len(FACTORS)
+GUESS, SLIP, INTERVAL = range(SCORE_AT + len(INDEXES), SCORE_AT + len(INDEXES) + 3)
 
-PARTS = (*FACTORS, "limit", "forgetting")
-LIMIT, FORGETTING = len(FACTORS), len(FACTORS) + 1
+PARTS = (*FACTORS, "limit", "calibration", "forgetting")
+LIMIT, CALIBRATION, FORGETTING = range(len(FACTORS), len(FACTORS) + 3)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -132,6 +148,20 @@ def _part(params: Floats, t: int, factor: int, amount: float, of: float) -> floa
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _stands_for(params: Floats, t: int, index: float) -> float:
+    """Return the score that an index from 0 to 1 stands for; an index that stands for itself keeps its bits.
+
+    The ends bound each piece: rounding must not make a higher index a lower score.
+    """
+    k = min(PIECES - 1, int(index * PIECES))
+    low, high = params[t, SCORE_AT + k], params[t, SCORE_AT + k + 1]
+    if low == INDEXES[k] and high == INDEXES[k + 1]:
+        return index
+    share = (index - INDEXES[k]) / (INDEXES[k + 1] - INDEXES[k])
+    return max(low, min(high, low + share * (high - low)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _score(
     state: Floats, p: int, params: Floats, t: int, at: int, parts: Floats, place: int
 ) -> tuple[float, float, float]:
@@ -146,10 +176,12 @@ def _score(
     parts[place, RECENCY] = _part(params, t, RECENCY, fresh, 1.0 if fresh > 0.0 else 0.0)
     total += parts[place, RECENCY]
     prior += _part(params, t, RECENCY, 0.0, 0.0)
-    last = min(1.0, max(0.0, total))
+    index = min(1.0, max(0.0, total))
+    last, rest = _stands_for(params, t, index), _stands_for(params, t, min(1.0, max(0.0, prior)))
     kept = retention(elapsed, params[t, FORGET])
-    score = forgotten(last, min(1.0, max(0.0, prior)), kept)
-    parts[place, LIMIT] = last - total
+    score = forgotten(last, rest, kept)
+    parts[place, LIMIT] = index - total
+    parts[place, CALIBRATION] = last - index
     parts[place, FORGETTING] = score - last
     lower, upper = interval(score, state[p, WEIGHT] * kept, params, t, INTERVAL)
     return score, lower, upper
@@ -209,7 +241,8 @@ def _foretell(
         p = slot[i]
         t = slot_topic[p]
         if weight[i] > 0.0:
-            chance[i] = _score(state, p, params, t, at_us[i], parts, 0)[0]
+            score = _score(state, p, params, t, at_us[i], parts, 0)[0]
+            chance[i] = params[t, GUESS] + (1.0 - params[t, SLIP] - params[t, GUESS]) * score
         _step(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
 
 
@@ -304,7 +337,7 @@ def fold_rows(
 
 
 def foretell_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
-    """See Scorer.foretell_rows. The index itself, read as a chance."""
+    """See Scorer.foretell_rows. Before a fit it is the index itself, read as a chance."""
     chance = np.full(batch.slot.size, np.nan)
     _foretell(batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.y, batch.weight, batch.attempts,
               batch.hints, model.params, slot_state, chance)  # fmt: skip
@@ -314,7 +347,7 @@ def foretell_rows(batch: Batch, model: Model, slot_state: Floats, student_state:
 def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Reading:
-    """See Scorer.read_slots. An index between 0 and 1, not yet on the scale of the other scorers."""
+    """See Scorer.read_slots. Before a fit it is an index between 0 and 1, not on the scale of the other scorers."""
     n = slot_topic.size
     reading = Reading(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(PARTS)), order="F"))
     _read(slot_state, slot_topic, params, as_of_us, reading.score, reading.lower, reading.upper, reading.parts)
@@ -322,11 +355,21 @@ def read_slots(
 
 
 def check(model: Model) -> None:
-    """Raise BadInput where a parameter is out of bounds; signs of the weights are among the bounds."""
+    """Raise BadInput where a parameter is out of bounds, or a higher index stands for less.
+
+    Signs of the weights are among the bounds.
+    """
     check_bounds("rule_based", PARAMETERS, model.params)
+    falling = np.diff(model.params[:, SCORE_AT : SCORE_AT + len(INDEXES)]) < 0.0
+    if falling.any():
+        topic, k = (int(i) for i in np.argwhere(falling)[0])
+        raise BadInput(
+            f"rule_based: topic row {topic}: an index of {INDEXES[k + 1]:g} stands for a lower score than one of "
+            f"{INDEXES[k]:g}; expected score_at_0 to score_at_100 never to fall: more evidence must not cost"
+        )
 
 
 SCORER = Scorer(
-    "rule_based", 1, "index", STATE, (), PARAMETERS, (), PARTS,
+    "rule_based", 2, "index", STATE, (), PARAMETERS, (), PARTS,
     start_slots, start_students, fold_rows, foretell_rows, read_slots, check,
 )  # fmt: skip

@@ -127,25 +127,27 @@ def _measured(
     from mastery.apps.progress import progress
     from mastery.evaluation.splits import parse_split
     from mastery.pipelines.answer_files import read_log
+    from mastery.pipelines.chapters import chapters_of
     from mastery.pipelines.evaluate import evaluate as measure
     from mastery.pipelines.lake_answers import lake_log
     from mastery.pipelines.predictors import fitted
     from mastery.pipelines.predictors import unfitted as by_default
 
-    how, note = parse_split(split), None
+    how, note, chapters = parse_split(split), None, None
     if file is not None:
         log = read_log(file, clock, how.name)
     else:
         from mastery.apps.engine import Engine
 
-        log, note = lake_log(Engine.connect(settings(context), create=False).lake)
+        opened = Engine.connect(settings(context), create=False).lake
+        (log, note), chapters = lake_log(opened), chapters_of(opened)
     with progress("Evaluating") as report:
 
         def told(title: str, done: int, total: int) -> None:
             report.update(done=done, total=total, title=f"Evaluating, {title}")
 
         predictor = by_default(rules) if unfitted else fitted(
-            rules, scorers=names, clock=clock, seed=seed, threads=threads, progress=told
+            rules, scorers=names, clock=clock, seed=seed, threads=threads, chapters=chapters, progress=told
         )  # fmt: skip
         found = measure(
             log, how, predictor, folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
