@@ -52,6 +52,23 @@ def test_half_life_and_growth_are_found(half_life, growth):
     assert found.growth == pytest.approx(growth, abs=0.15)
 
 
+@pytest.mark.parametrize(("half_life", "growth"), [(20.0, 1.35), (60.0, 1.15)])
+def test_a_scorer_that_has_the_mean_pause_in_its_chances_or_thinks_too_little_of_study_changes_neither(
+    half_life, growth
+):
+    batch, unforgotten = forgetful(500, half_life, growth, seed=1)
+    studied = np.zeros(batch.slot.size)
+    for slot in range(batch.slot_topic.size):
+        mine = np.flatnonzero(batch.slot == slot)
+        studied[mine] = np.arange(mine.size)
+    logit = np.log(unforgotten / (1.0 - unforgotten))
+    logit = np.where(studied > 0, logit - 0.3 - 0.2 * np.log(np.maximum(studied, 1.0)), logit)
+    found = fit_forgetting(batch, np.ones(batch.row.size, bool), 1.0 / (1.0 + np.exp(-logit)))
+    assert found is not None
+    assert found.half_life_days == pytest.approx(half_life, rel=0.35)
+    assert found.growth == pytest.approx(growth, abs=0.2)
+
+
 def test_who_forgets_nothing_is_not_made_to_forget():
     batch, unforgotten = forgetful(250, 1e9, 1.0)
     found = fit_forgetting(batch, np.ones(batch.row.size, bool), unforgotten)

@@ -23,7 +23,14 @@ from mastery.tables import EVENTS, REJECTED
 if TYPE_CHECKING:
     from mastery.apps.models import Models
     from mastery.directory.pseudonyms import Pseudonyms
-    from mastery.pipelines.documents import AnswersDocument, ClassDocument, ClassRow, HistoryDocument, StudentDocument
+    from mastery.pipelines.documents import (
+        AnswersDocument,
+        ClassDocument,
+        ClassRow,
+        HistoryDocument,
+        ItemChancesDocument,
+        StudentDocument,
+    )
     from mastery.pipelines.promote import Publish
     from mastery.pipelines.reader import Reader
     from mastery.pipelines.recompute import RecomputeReport
@@ -123,6 +130,19 @@ class Engine:
             topic_id,
             tenant=scope,
             as_of_us=self.moment_us(as_of, now_us()),
+        )
+
+    def item_chances(
+        self, student_id: str, topic_id: str, *, items: Sequence[str] | None, as_of: str, tenant: str | None
+    ) -> ItemChancesDocument:
+        """Return the chance of a right answer of one student to items of a topic."""
+        scope = self._tenant(tenant)
+        return self.reader.item_chances(
+            self._pseudonym(scope, student_id),
+            topic_id,
+            tenant=scope,
+            as_of_us=self.moment_us(as_of, now_us()),
+            items=items,
         )
 
     def class_report(

@@ -17,14 +17,13 @@ from mastery.fitting import ml as fitting_ml
 from mastery.fitting import ml_free as fitting_ml_free
 from mastery.fitting.crossfit import rows_of
 from mastery.fitting.fit import Fit
-from mastery.scorers import SCORERS, linear_rnn, ml
+from mastery.scorers import foretelling
 from mastery.scorers.base import Scorer
-from mastery.scorers.blend import FARTHEST
-from mastery.scorers.ml_free import foretell_free, unpack
+from mastery.scorers.foretelling import logits
 from mastery.scorers.parameters import Parameters
 
-FOLDING: dict[str, Scorer] = {name: (SCORERS | {"linear_rnn_free": linear_rnn.FREE})[name] for name in FITS}
-"""Scorers that fold and are fitted, in order. The free one is exempt from law 6, and so is not in the registry."""
+FOLDING: dict[str, Scorer] = {name: foretelling.FOLDING[name] for name in FITS}
+"""Scorers that fold and are fitted to answers, in order."""
 
 LAWFUL = ("bkt", "elo", "irt", "linear_rnn", "ml")
 """Members of the lawful blend."""
@@ -46,23 +45,12 @@ class Late:
     foretell: Callable[[Batch, Parameters, Mapping[str, Floats], int], Floats]
 
 
-def logits(chances: Mapping[str, Floats], names: tuple[str, ...]) -> dict[str, Floats]:
-    """Return the log-odds, within ± `FARTHEST`, of some of the chances."""
-    least = 1.0 / (1.0 + np.exp(FARTHEST))
-    clipped = {name: np.clip(chances[name], least, 1.0 - least) for name in names}
-    return {name: np.log(p / (1.0 - p)) for name, p in clipped.items()}
-
-
 def _fit_lawful(
     batch: Batch, chances: Mapping[str, Floats], given: Mapping[str, Parameters], _: Clock, seed: int, threads: int
 ) -> Fit:
     known = {name: parameters for name, parameters in given.items() if name in FOLDING}
     said = {name: values for name, values in chances.items() if name in LAWFUL}
     return fitting_ml.fit(batch, given=known, seed=seed, threads=threads, foretold=said)
-
-
-def _foretell_lawful(batch: Batch, parameters: Parameters, chances: Mapping[str, Floats], _: int) -> Floats:
-    return ml.foretell(batch, parameters, chances)
 
 
 def _fit_free(
@@ -72,13 +60,9 @@ def _fit_free(
     return fitting_ml_free.fit_free(batch, logits(chances, read), clock=clock, seed=seed, threads=threads)
 
 
-def _foretell_free(batch: Batch, parameters: Parameters, chances: Mapping[str, Floats], threads: int) -> Floats:
-    return foretell_free(batch, parameters, logits(chances, unpack(parameters.shared["extra"])), threads=threads)
-
-
 LATE: dict[str, Late] = {
-    "ml": Late(_fit_lawful, _foretell_lawful),
-    "ml_free": Late(_fit_free, _foretell_free),
+    "ml": Late(_fit_lawful, foretelling.LATE["ml"]),
+    "ml_free": Late(_fit_free, foretelling.LATE["ml_free"]),
 }
 """Scorers that learn from the chances of those that fold, in order."""
 

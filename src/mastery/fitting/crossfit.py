@@ -19,7 +19,8 @@ from mastery.features.batch import Batch
 from mastery.features.columns import QUIZ
 from mastery.features.subset import take_students
 from mastery.fitting.fit import Fit
-from mastery.scorers.base import Scorer, foretell, start
+from mastery.scorers.base import Scorer
+from mastery.scorers.foretelling import foretell_folding
 from mastery.scorers.parameters import Parameters
 
 FitScorer = Callable[..., Fit]
@@ -81,17 +82,6 @@ def _settings_of(fit: Fit) -> dict[str, object]:
     return {} if fit.chosen is None else {"chosen": fit.chosen}
 
 
-def foretell_chain(
-    scorers: Mapping[str, Scorer], parameters: Mapping[str, Parameters], batch: Batch
-) -> dict[str, Floats]:
-    """Return float64[n] by scorer: the chance of a right answer on each row, before it."""
-    chances = {}
-    for name, scorer in scorers.items():
-        model = parameters[name].model(batch.topics, batch.items)
-        chances[name] = foretell(scorer, model, batch, start(scorer, model, batch))
-    return chances
-
-
 def cross_fit(
     batch: Batch,
     part: Int64s,
@@ -116,14 +106,14 @@ def cross_fit(
     told(", ".join(fits))
     parts = int(part.max(initial=0)) + 1
     if parts == 1:
-        return everybody, foretell_chain(mine, {name: fit.parameters for name, fit in everybody.items()}, batch)
+        return everybody, foretell_folding(mine, {name: fit.parameters for name, fit in everybody.items()}, batch)
 
     def without(which: int) -> dict[str, Floats]:
         left_out = part == which
         there = take_students(batch, ~left_out)
         found = fit_chain(there, fits, given, seed=seed, threads=1, like=everybody)
         parameters = {name: fit.parameters for name, fit in found.items()}
-        return foretell_chain(mine, parameters, take_students(batch, left_out))
+        return foretell_folding(mine, parameters, take_students(batch, left_out))
 
     out = {name: np.full(batch.row.size, np.nan) for name in fits}
     with ThreadPoolExecutor(max(1, threads)) as pool:

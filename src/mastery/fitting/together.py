@@ -28,14 +28,13 @@ from mastery.features.batch import Batch
 from mastery.fitting import FITS
 from mastery.fitting.blend import Stacked, cross_fitted, fit_blend, scale_of
 from mastery.fitting.chain import BLENDS, FOLDING, LATE, cross_fit_late
-from mastery.fitting.crossfit import FitScorer, cross_fit, deal, foretell_chain, labelled, own_names
+from mastery.fitting.crossfit import FitScorer, cross_fit, deal, labelled, own_names
 from mastery.fitting.fit import Fit
 from mastery.fitting.forgetting import FADING, fit_forgetting, with_forgetting
 from mastery.fitting.intervals import fitted_intervals
 from mastery.fitting.rule_based import fit_rules
 from mastery.fitting.scale import on_one_scale
-from mastery.scorers.blend import foretell as foretell_blend
-from mastery.scorers.blend import mixture
+from mastery.scorers.foretelling import foretell_all, foretell_folding
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import Parameters, Scoped
 
@@ -81,19 +80,6 @@ class FittedAll:
         """Return AUC, log loss, ECE … on the held-out answers, by scorer; NaN where undefined."""
         y = self.held_out.y
         return {name: {**measures(p, y), "ece": ece(p, y)} for name, p in self.held_out.chances.items()}
-
-
-def foretell_all(parameters: Mapping[str, Parameters], batch: Batch, *, threads: int = 1) -> dict[str, Floats]:
-    """Return float64[n] by scorer that there are parameters of; see `FittedAll.foretell`."""
-    folding = {name: scorer for name, scorer in FOLDING.items() if name in parameters}
-    chances = foretell_chain(folding, parameters, batch)
-    for name, late in LATE.items():
-        if name in parameters:
-            chances[name] = late.foretell(batch, parameters[name], chances, threads)
-    for name in BLENDS:
-        if name in parameters:
-            chances[name] = foretell_blend(mixture(parameters[name].shared), chances)
-    return chances
 
 
 def fit_all(
@@ -146,7 +132,7 @@ def fit_all(
 
     found: dict[str, Parameters] = {} if base is None else dict(base.scorers)
     kept = {name: scorer for name, scorer in FOLDING.items() if name in found and name not in fold}
-    chances = foretell_chain(kept, found, batch)
+    chances = foretell_folding(kept, found, batch)
     fits: dict[str, Fit] = {}
     if fold:
         fits, said = cross_fit(

@@ -167,6 +167,27 @@ class AnswersDocument(BaseModel):
     log_odds: float = Field(description="Log-odds of a right answer on the topic's mean item, before forgetting.")
 
 
+class ItemChanceDocument(BaseModel):
+    """What is to be expected of a student on one item."""
+
+    item_id: str | None = Field(description="Null for an item that nobody knows: as difficult as its topic.")
+    p_correct: float = Field(ge=0, le=1, description="Chance that an answer given to it now is right.")
+    answered: int = Field(description="How often this student has answered it.")
+
+
+class ItemChancesDocument(BaseModel):
+    """The chance of a right answer of one student to items of a topic: for choosing items, and no score."""
+
+    student_id: str
+    tenant: str
+    as_of: datetime
+    topic_id: str
+    title: str | None = None
+    source: str = Field(description="Whose chances; blend_free where the model set has it.")
+    model_version: str
+    items: list[ItemChanceDocument] = Field(description="The likeliest to be answered rightly first.")
+
+
 class ClassRow(BaseModel):
     """One student-topic of a class."""
 

@@ -12,8 +12,9 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.scorers import SCORERS
-from mastery.scorers.base import fold, foretell, start
-from mastery.scorers.model_set import UNFITTED, default_model_set
+from mastery.scorers.base import fold, start
+from mastery.scorers.foretelling import foretell_all
+from mastery.scorers.model_set import default_model_set
 from mastery.scorers.parameters import Parameters, Scoped
 
 FITTED = ("rule_based", "bkt", "elo", "irt", "linear_rnn", "ml", "blend", "linear_rnn_free", "ml_free", "blend_free")
@@ -57,7 +58,7 @@ def unfitted(rules: Floats) -> Predictor:
     model_set = default_model_set(rules, {}, {})
 
     def predict(_: Batch, test: Batch) -> Foretold:
-        return Foretold(_chances(model_set.scorers, test), _scores(model_set.scorers, test))
+        return Foretold(foretell_all(model_set.scorers, test), _scores(model_set.scorers, test))
 
     return predict
 
@@ -92,8 +93,7 @@ def fitted(
             for name, all_of in found.notes.items()
             for note in all_of
         )
-        own = _chances({"rule_based": found.scorers["rule_based"]}, test) if "rule_based" in found.scorers else {}
-        return Foretold(own | found.foretell(test, threads=threads), _scores(found.scorers, test), notes)
+        return Foretold(found.foretell(test, threads=threads), _scores(found.scorers, test), notes)
 
     return predict
 
@@ -121,14 +121,6 @@ def wanted_scorers(text: str | None, known: Sequence[str]) -> list[str] | None:
     if not names:
         raise BadInput(f"no scorer is named; known: {', '.join(known)}")
     return names
-
-
-def _chances(parameters: Mapping[str, Parameters], batch: Batch) -> dict[str, Floats]:
-    chances = {}
-    for name in [name for name in UNFITTED if name in parameters]:
-        model = parameters[name].model(batch.topics, batch.items)
-        chances[name] = foretell(SCORERS[name], model, batch, start(SCORERS[name], model, batch))
-    return chances
 
 
 def _scores(parameters: Mapping[str, Parameters], batch: Batch) -> dict[str, Floats]:

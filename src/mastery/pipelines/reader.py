@@ -24,11 +24,13 @@ from mastery.pipelines.documents import (
     ClassRow,
     HistoryDocument,
     HistoryPoint,
+    ItemChancesDocument,
     RollupDocument,
     StudentDocument,
     TopicDocument,
 )
 from mastery.pipelines.fold import fold_events
+from mastery.pipelines.item_chances import item_chances, items_of
 from mastery.pipelines.learner_state import is_current, record_of, standing_from
 from mastery.pipelines.model_store import load_model_set
 from mastery.pipelines.models import active_model_set
@@ -189,6 +191,28 @@ class Reader:
         if found.tenant != tenant:
             raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
         return found
+
+    def item_chances(
+        self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int, items: Sequence[str] | None = None
+    ) -> ItemChancesDocument:
+        """Return the chance of a right answer of a student to items of a topic, or to all that metadata place in it.
+
+        Raises:
+            NotFound: no event of this student by then, or a topic or item that nobody has heard of.
+            BadInput: an item of another topic.
+        """
+        metadata = self.metadata()
+        return item_chances(
+            self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"]),
+            metadata.model_set,
+            as_of_us,
+            student_id,
+            tenant,
+            topic_id,
+            items,
+            items=items_of(self._lake, tenant),
+            places=metadata.places.get(tenant, {}),
+        )
 
     def history(self, student_id: str, topic_id: str, *, tenant: str, source: str | None = None) -> HistoryDocument:
         """Return the student's published history on a topic.

@@ -10,10 +10,16 @@ import pytest
 import uvicorn
 
 from mastery.apps.api.app import create_app
-from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, STUDENT
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import NotFound
-from mastery.pipelines.documents import AnswersDocument, ClassDocument, HistoryDocument, StudentDocument
+from mastery.pipelines.documents import (
+    AnswersDocument,
+    ClassDocument,
+    HistoryDocument,
+    ItemChancesDocument,
+    StudentDocument,
+)
 
 NOW_US = 1_780_000_000_000_000
 NEWEST_US = 1_775_000_000_000_000
@@ -39,6 +45,10 @@ class FakeReader:
     def past_answers(self, student_id, topic_id, **asked):
         self._note(student_id, topic_id=topic_id, **asked)
         return AnswersDocument.model_validate(ANSWERS | {"student_id": student_id, "topic_id": topic_id})
+
+    def item_chances(self, student_id, topic_id, **asked):
+        self._note(student_id, topic_id=topic_id, **asked)
+        return ItemChancesDocument.model_validate(ITEMS | {"student_id": student_id, "topic_id": topic_id})
 
     def class_scores(self, **asked):
         self._note(self.known, **asked)

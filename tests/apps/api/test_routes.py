@@ -53,6 +53,15 @@ def test_past_answers_are_read_as_of_a_moment(client, reader):
     assert client.get("/mastery/S000001/a/answers?scorer=bkt").status_code == 422
 
 
+def test_chances_by_item_are_asked_for_all_items_or_for_some(client, reader):
+    answer = client.get("/mastery/S000001/a%2Fb/items?item_id=q1&item_id=q2&as_of=latest")
+    assert answer.status_code == 200
+    assert answer.json()["items"][0]["p_correct"] == 0.81
+    client.get("/mastery/S000001/a/items?as_of=latest")
+    asked = {"topic_id": "a/b", "tenant": "default", "as_of_us": 1_775_000_000_000_000, "items": ["q1", "q2"]}
+    assert reader.asked == [asked, asked | {"topic_id": "a", "items": None}]
+
+
 def test_a_class_comes_in_pages_that_say_how_many_there_are(client):
     page = client.get("/mastery?offset=10&limit=5").json()
     assert page["students"] == [f"s_{n:032x}" for n in range(10, 15)]
@@ -98,6 +107,7 @@ def test_openapi_has_an_example_for_every_answer_about_scores(client):
         "/mastery/{student_id}",
         "/mastery/{student_id}/{topic_id}/answers",
         "/mastery/{student_id}/{topic_id}/history",
+        "/mastery/{student_id}/{topic_id}/items",
         "/healthz",
         "/readyz",
     }

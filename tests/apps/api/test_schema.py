@@ -19,6 +19,7 @@ EXAMPLES = 20
         "/mastery/{student_id}",
         "/mastery/{student_id}/{topic_id}/answers",
         "/mastery/{student_id}/{topic_id}/history",
+        "/mastery/{student_id}/{topic_id}/items",
         "/healthz",
         "/readyz",
     ],

@@ -89,6 +89,13 @@ class AskedOfAnswers(AskedAnything):
     as_of: AsOf = "now"
 
 
+class AskedOfItems(AskedAnything):
+    """What `GET /mastery/{student_id}/{topic_id}/items` takes."""
+
+    item_id: list[str] | None = Field(None, description="Only these items; may be given more than once.")
+    as_of: AsOf = "now"
+
+
 class AskedOfClass(Asked):
     """What `GET /mastery` takes."""
 
@@ -122,7 +129,7 @@ class Desk:
         except UnicodeEncodeError:
             raise BadInput("the student id is not text in UTF-8; write it as the source does") from None
 
-    def moment_us(self, asked: AskedOfStudent | AskedOfAnswers) -> int:
+    def moment_us(self, asked: AskedOfStudent | AskedOfAnswers | AskedOfItems) -> int:
         """Return the moment that is asked about."""
         return as_of_us(asked.as_of, self.now(), self.reader.newest_event_us)
 

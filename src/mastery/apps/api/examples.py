@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mastery.apps.api.paging import ClassPage
-from mastery.pipelines.documents import AnswersDocument, HistoryDocument, StudentDocument
+from mastery.pipelines.documents import AnswersDocument, HistoryDocument, ItemChancesDocument, StudentDocument
 
 _STUDENT = "s_5f0c2a9b7d314e6688a1c3d2e4f5a6b7"
 _MODEL = "default-4f1c9a2b7e30"
@@ -146,6 +146,20 @@ ANSWERS: dict[str, Any] = {
     "log_odds": -0.25,
 }
 
+ITEMS: dict[str, Any] = {
+    "student_id": _STUDENT,
+    "tenant": "default",
+    "as_of": "2026-04-11T15:02:11Z",
+    "topic_id": "frac-compare",
+    "title": "Comparing fractions",
+    "source": "blend_free",
+    "model_version": "fit-91c2d7e0a4b3",
+    "items": [
+        {"item_id": "frac-compare-q04", "p_correct": 0.81, "answered": 1},
+        {"item_id": "frac-compare-q11", "p_correct": 0.57, "answered": 0},
+    ],
+}
+
 CLASS: dict[str, Any] = {
     "tenant": "default",
     "as_of": "2026-04-11T15:02:11Z",
@@ -170,7 +184,13 @@ CLASS: dict[str, Any] = {
     "notes": [],
 }
 
-DOCUMENTS = ((STUDENT, StudentDocument), (HISTORY, HistoryDocument), (ANSWERS, AnswersDocument), (CLASS, ClassPage))
+DOCUMENTS = (
+    (STUDENT, StudentDocument),
+    (HISTORY, HistoryDocument),
+    (ANSWERS, AnswersDocument),
+    (ITEMS, ItemChancesDocument),
+    (CLASS, ClassPage),
+)
 """Each example with the document that it is one of."""
 
 

@@ -6,11 +6,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from mastery.apps.api.asked import Asked, AskedOfAnswers, AskedOfClass, AskedOfStudent, AtDesk, StudentId, TopicId
-from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, STUDENT, example
+from mastery.apps.api.asked import (
+    Asked,
+    AskedOfAnswers,
+    AskedOfClass,
+    AskedOfItems,
+    AskedOfStudent,
+    AtDesk,
+    StudentId,
+    TopicId,
+)
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT, example
 from mastery.apps.api.paging import ClassPage, page
 from mastery.apps.api.problems import documented
-from mastery.pipelines.documents import AnswersDocument, HistoryDocument, StudentDocument
+from mastery.pipelines.documents import AnswersDocument, HistoryDocument, ItemChancesDocument, StudentDocument
 
 router = APIRouter(prefix="/mastery", tags=["mastery"])
 
@@ -55,3 +64,19 @@ def read_past_answers(
     """Return which past answers of a student make what linear_rnn says of a topic, those that weigh most first."""
     student = desk.student(student_id, asked)
     return desk.reader.past_answers(student, topic_id, tenant=desk.tenant_of(asked), as_of_us=desk.moment_us(asked))
+
+
+@router.get(
+    "/{student_id}/{topic_id:path}/items", responses=example(ITEMS) | documented(404, 422), summary="Chances by item"
+)
+def read_item_chances(
+    student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[AskedOfItems, Query()]
+) -> ItemChancesDocument:
+    """Return how likely a student answers each item of a topic rightly now: for choosing items, not a score."""
+    return desk.reader.item_chances(
+        desk.student(student_id, asked),
+        topic_id,
+        tenant=desk.tenant_of(asked),
+        as_of_us=desk.moment_us(asked),
+        items=asked.item_id,
+    )

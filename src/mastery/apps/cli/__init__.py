@@ -25,6 +25,7 @@ from mastery.apps.cli.export import export
 from mastery.apps.cli.fit import fit
 from mastery.apps.cli.history import history
 from mastery.apps.cli.ingest import ingest
+from mastery.apps.cli.items import items
 from mastery.apps.cli.models import models
 from mastery.apps.cli.recompute import recompute
 from mastery.apps.cli.rejected import rejected
@@ -50,6 +51,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (MODELS, tune),
     (PEOPLE, show),
     (PEOPLE, answers),
+    (PEOPLE, items),
     (PEOPLE, history),
     (PEOPLE, class_report),
     (PEOPLE, serve),

@@ -29,11 +29,10 @@ def answers(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, plain_table, printable
+    from mastery.apps.cli.console import console, heading, plain_table, printable
 
     out = console()
-    title = document.topic_id if document.title is None else f"{document.title} ({document.topic_id})"
-    out.print(Text(f"{printable(title)}, student {document.student_id}", "bold"))
+    out.print(heading(document.topic_id, document.title, document.student_id))
     out.print(
         Text(
             f"as of {document.as_of:%-d %B %Y %H:%M} UTC · {document.score_source} · model {document.model_version}\n",

@@ -64,6 +64,14 @@ def hundredths(share: float) -> str:
     return str(int(share * 100 + 1e-9))
 
 
+def heading(topic_id: str, title: str | None, student_id: str) -> Text:
+    """Return the line above what is shown of one student on one topic."""
+    from rich.text import Text
+
+    name = topic_id if title is None else f"{title} ({topic_id})"
+    return Text(f"{printable(name)}, student {student_id}", "bold")
+
+
 def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     """Return an empty table without lines; the columns named in `right` hold numbers."""
     from rich import box

@@ -29,12 +29,11 @@ def history(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, hundredths, interval_bar, plain_table, printable, sparkline
+    from mastery.apps.cli.console import console, heading, hundredths, interval_bar, plain_table, sparkline
     from mastery.insight.bands import band_of
 
     out = console()
-    title = document.topic_id if document.title is None else f"{document.title} ({document.topic_id})"
-    out.print(Text(f"{printable(title)}, student {document.student_id}", "bold"))
+    out.print(heading(document.topic_id, document.title, document.student_id))
     out.print(Text(f"{document.score_source}  {sparkline([one.mastery_score for one in document.points])}\n"))
     table = plain_table("day", "score", "0 to 100, 90 % sure", "graded so far", right=("score", "graded so far"))
     for point in document.points:

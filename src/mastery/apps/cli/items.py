@@ -1,0 +1,49 @@
+"""`mastery items`: the chance of a right answer of one student to each item of a topic."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mastery.apps.cli.context import settings
+from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant
+
+
+def items(
+    context: typer.Context,
+    student: Student,
+    topic: Annotated[str, typer.Argument(help="Topic id.", metavar="TOPIC")],
+    item: Annotated[
+        list[str] | None, typer.Option(help="Only this item; may be given more than once.", metavar="ITEM")
+    ] = None,
+    as_of: AsOf = "now",
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how likely one student answers each item of a topic rightly now: for choosing items, not a score."""
+    from mastery.apps.engine import Engine
+
+    engine = Engine.connect(settings(context), create=False)
+    document = engine.item_chances(student, topic, items=item or None, as_of=as_of, tenant=tenant)
+    if as_json:
+        typer.echo(document.model_dump_json(indent=2))
+        return
+
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, heading, plain_table, printable
+
+    out = console()
+    out.print(heading(document.topic_id, document.title, document.student_id))
+    out.print(
+        Text(
+            f"as of {document.as_of:%-d %B %Y %H:%M} UTC · {document.source} · model {document.model_version}\n",
+            "bright_black",
+        )
+    )
+    table = plain_table("item", "right, %", "answered before", right=("right, %", "answered before"))
+    for one in document.items:
+        name = "an unknown item of the topic" if one.item_id is None else printable(one.item_id)
+        table.add_row(Text(name), f"{100 * one.p_correct:.0f}", "" if one.answered == 0 else f"{one.answered} ×")
+    out.print(table)

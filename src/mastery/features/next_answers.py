@@ -1,0 +1,72 @@
+"""A student's past as a batch of many: each copy goes on to answer another item. What is foretold of those is compared.
+
+The answers are made up, so nothing of the batch but what is said before them counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mastery.arrays import Int64s
+from mastery.features.batch import Batch, make_batch
+from mastery.features.columns import ABSENT, QUIZ, EventColumns
+
+LAST = np.iinfo(np.int64).max
+
+
+def next_answers(columns: EventColumns, topic: str, items: Sequence[str | None], at_us: int) -> tuple[Batch, Int64s]:
+    """Return one copy of a student for each item, who answers it after all else, and int64[K]: the rows they do it in.
+
+    Args:
+        columns: Events of one student, none after `at_us`.
+        topic: Topic of the answers, which the student need not have met.
+        items: K items; None is an answer that names none.
+        at_us: When.
+    """
+    tenant, copies, events = columns.tenants[0], len(items), columns.row.size
+    topics = sorted({*columns.topics, (tenant, topic)})
+    known = list(dict.fromkeys([*columns.items, *((tenant, item) for item in items if item is not None)]))
+    topic_code = np.array([topics.index(one) for one in columns.topics], np.int32)
+    item_code = {item: code for code, (_, item) in enumerate(known)}
+    asked = np.array([ABSENT if item is None else item_code[item] for item in items], np.int32)
+
+    def each(values: npt.NDArray[Any], last: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the values of every copy, one after the other, each with its last one."""
+        table = np.empty((copies, events + 1), values.dtype)
+        table[:, :events] = values
+        table[:, events] = last
+        return table.reshape(-1)
+
+    new_row = int(columns.row.max()) + 1
+    of_copy = np.repeat(np.arange(copies) * (new_row + 1), events + 1)
+    batch = make_batch(
+        replace(
+            columns,
+            students=[f"{columns.students[0]} {copy:09d}" for copy in range(copies)],
+            tenants=[tenant] * copies,
+            topics=topics,
+            items=known,
+            row=each(columns.row, new_row) + of_copy,
+            student=np.repeat(np.arange(copies, dtype=np.int32), events + 1),
+            topic=each(topic_code[columns.topic], topics.index((tenant, topic))),
+            item=each(columns.item, asked),
+            kind=each(columns.kind, QUIZ),
+            topics_of_event=each(columns.topics_of_event, 1),
+            at_us=each(columns.at_us, at_us),
+            sequence=each(columns.sequence, LAST),
+            id_hi=each(columns.id_hi, LAST),
+            id_lo=each(columns.id_lo, LAST),
+            attempts=each(columns.attempts, 1),
+            success_ppm=each(columns.success_ppm, 0),
+            duration_ms=each(columns.duration_ms, ABSENT),
+            attempt_number=each(columns.attempt_number, ABSENT),
+            hints=each(columns.hints, ABSENT),
+            rewinds=each(columns.rewinds, ABSENT),
+        )
+    )
+    return batch, batch.student_ptr[1:] - 1
