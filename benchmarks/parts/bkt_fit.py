@@ -1,4 +1,4 @@
-"""bkt fitted, foretelling and updated, beside pyBKT on the same simulated answers."""
+"""bkt fitted, foretelling and updated, beside pyBKT on the same answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numba import njit
 
 from benchmarks.child import Stopwatch
@@ -48,6 +50,19 @@ def write_answers(_: Stopwatch, file: str, answers: int, topics: int) -> dict[st
         topic=np.tile(np.repeat(np.arange(topics, dtype=np.int32), LENGTH), students),
         correct=correct.reshape(-1),
     )
+    return {"answers": correct.size}
+
+
+def write_log(_: Stopwatch, log: str, file: str) -> dict[str, int]:
+    """Write the answers of a research log that have a topic, student by student in the order of the log."""
+    rows = pq.read_table(log, columns=["student_id", "topic_id", "is_correct"]).drop_null()
+    student, topic = (
+        rows[name].combine_chunks().cast(pa.string()).dictionary_encode().indices.to_numpy()
+        for name in ("student_id", "topic_id")
+    )
+    order = np.argsort(student, kind="stable")
+    correct = rows["is_correct"].to_numpy().astype(np.int8)
+    np.savez(file, student=student[order], topic=topic[order], correct=correct[order])
     return {"answers": correct.size}
 
 

@@ -31,7 +31,16 @@ def _pybkt(run: Run, file: Path) -> Measured | None:
 
 
 def _bkt_fit(answers: int, topics: int, run: Run) -> Outcome:
-    file = _bkt_answers(run, run.scaled(answers), min(topics, run.scaled(topics * 100)))
+    return _bkt_fit_of(_bkt_answers(run, run.scaled(answers), min(topics, run.scaled(topics * 100))), run)
+
+
+def _bkt_fit_log(log: Path, run: Run) -> Outcome:
+    file = run.folder / f"answers-{log.stem}.npz"
+    run.child(bkt_fit.write_log, log=log, file=file)
+    return _bkt_fit_of(file, run)
+
+
+def _bkt_fit_of(file: Path, run: Run) -> Outcome:
     found = run.child(bkt_fit.fit, file=file, threads=run.workers, rounds=2 * run.rounds + 1)
     ours, theirs = found.result, _pybkt(run, file)
     note = f"log-likelihood {ours['log_likelihood']:.1f}; {ours['nodes']:,} nodes, {ours['passes']:.0f} passes a topic"
@@ -116,11 +125,25 @@ def _fit_all(file: Path, run: Run) -> Outcome:
 
 
 def fits_of(data: Path) -> list[Benchmark]:
-    """Return the fit of every scorer to the largest research log, where it is there."""
+    """Return the fits to research logs, those that are there: of bkt, and of every scorer to the largest."""
+    logs = [data / f"{name}.parquet" for name in ("assist2009_lpp", "assist2015")]
+    of_logs = [
+        Benchmark(
+            f"bkt_fit_{log.stem}",
+            "answers/s",
+            f"bkt: the four chances of every topic fitted to convergence, from grouped arrays; {log.name}",
+            partial(_bkt_fit_log, log),
+            PYBKT,
+            (Bar("ratio", "≥", 5.0),),
+        )
+        for log in logs
+        if log.exists()
+    ]
     file = data / "assist2012.parquet"
     if not file.exists():
-        return []
+        return of_logs
     return [
+        *of_logs,
         Benchmark(
             f"fit_all_{file.stem}",
             "s",
@@ -128,7 +151,7 @@ def fits_of(data: Path) -> list[Benchmark]:
             partial(_fit_all, file),
             None,
             (Bar("value", "≤", 25 * 60), Bar("peak_mb", "≤", 6 * 1024)),
-        )
+        ),
     ]
 
 
