@@ -77,19 +77,28 @@ def test_a_topic_that_the_student_has_not_met_is_foretold_too(school):
     assert all(0.0 < one.p_correct < 1.0 and one.answered == 0 for one in asked(school, unmet[0]).items)
 
 
-def test_without_known_items_one_stands_for_all(tmp_path):
+def test_without_known_items_the_students_own_are_there_and_one_stands_for_all(tmp_path):
     deployment, file = Deployment.at(tmp_path / "home"), tmp_path / "answers.csv"
-    file.write_text("student_id,question_id,topic_id,is_correct,timestamp\nS1,,T1,1,2026-01-05T10:00:00Z\n")
+    file.write_text(
+        "student_id,question_id,topic_id,is_correct,timestamp\n"
+        "S1,,T1,1,2026-01-05T10:00:00Z\nS1,Q2,T2,1,2026-01-05T11:00:00Z\nS1,Q3,T2,0,2026-01-05T12:00:00Z\n"
+    )
     deployment.ingest(file)
     found = asked(deployment, "T1", student=KEY.student("default", "S1"))
     assert [(one.item_id, one.answered) for one in found.items] == [(None, 0)]
     assert 0.5 < found.items[0].p_correct < 1.0
+    own = asked(deployment, "T2", student=KEY.student("default", "S1"))
+    assert {one.item_id: one.answered for one in own.items} == {"Q2": 1, "Q3": 1, None: 0}
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"topic": "frac-equvi"}, NotFound, "no topic 'frac-equvi' in tenant 'default'; did you mean 'frac-equiv'"),
+        (
+            {"topic": "frac-equvi"},
+            NotFound,
+            "no topic 'frac-equvi' in tenant 'default'; did you mean 'frac-equiv'.*such",
+        ),
         ({"items": ["nothing like it"]}, NotFound, "no item 'nothing like it' in tenant 'default'"),
         ({"student": KEY.student("default", "nobody")}, NotFound, "no event of student 's_"),
         ({"tenant": "other"}, NotFound, "is not of tenant 'other'"),

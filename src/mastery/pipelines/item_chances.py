@@ -47,8 +47,8 @@ def item_chances(
 
     Args:
         events: All events of the student, columns `features.columns.READ`.
-        asked: Which items; all that metadata place in the topic where None, and where there are none, one that nobody
-            knows, which is as difficult as the topic.
+        asked: Which items. Where None, all that metadata place in the topic; where they name none, those that this
+            student has answered on it, and one that nobody knows, which is as difficult as the topic.
         items: Topic by item, as metadata say.
         places: By topic of the student's tenant.
 
@@ -69,7 +69,11 @@ def item_chances(
     known |= {topic for _, topic in columns.topics} | set(places) | {topic for topic in items.values() if topic}
     known -= {UNASSIGNED}
     if topic_id not in known:
-        raise NotFound(f"no topic {topic_id!r} in tenant {tenant!r}{did_you_mean(topic_id, sorted(known))}")
+        some = ", ".join(sorted(known)[:3])
+        raise NotFound(
+            f"no topic {topic_id!r} in tenant {tenant!r}{did_you_mean(topic_id, sorted(known))}; "
+            f"there are {len(known)}, such as {some}"
+        )
     chosen = _chosen(asked, topic_id, tenant, items, model_set, columns)
     chance = _chances(columns, model_set, source, topic_id, chosen, as_of_us)
     before = _answered(columns, chosen)
@@ -99,8 +103,8 @@ def _chosen(
     columns: EventColumns,
 ) -> list[str | None]:
     if asked is None:
-        placed: list[str | None] = [*sorted(item for item, topic in items.items() if topic == topic_id)]
-        return placed or [None]
+        placed = sorted(item for item, topic in items.items() if topic == topic_id)
+        return [*placed] if placed else [*_answered_on(columns, topic_id), None]
     answered = {item for _, item in columns.items}
     known = {*items, *answered}
     for item in asked:
@@ -108,7 +112,10 @@ def _chosen(
             raise BadInput(f"item {item!r} is of topic {items[item]!r}, not of {topic_id!r}; ask for it there")
         fitted = any(mine.items.places([(tenant, item)])[0] >= 0 for mine in model_set.scorers.values())
         if item not in known and not fitted:
-            raise NotFound(f"no item {item!r} in tenant {tenant!r}{did_you_mean(item, sorted(known))}")
+            raise NotFound(
+                f"no item {item!r} in tenant {tenant!r}{did_you_mean(item, sorted(known))}; "
+                "ask for none by name to see those of the topic"
+            )
     return list(dict.fromkeys(asked))
 
 
@@ -124,6 +131,13 @@ def _chances(
         batch, rows = next_answers(columns, topic_id, items[first : first + at_once], as_of_us)
         found.append(foretell_all(model_set.scorers, batch)[source][rows])
     return np.concatenate(found)
+
+
+def _answered_on(columns: EventColumns, topic_id: str) -> list[str]:
+    """Return the items that the student has answered on a topic, ascending."""
+    of_topic = np.array([topic == topic_id for _, topic in columns.topics])[columns.topic]
+    codes = np.unique(columns.item[of_topic & (columns.kind == QUIZ) & (columns.item >= 0)])
+    return sorted(columns.items[code][1] for code in codes)
 
 
 def _answered(columns: EventColumns, items: Sequence[str | None]) -> list[int]:
