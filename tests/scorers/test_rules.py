@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from histories import lawful
 from mastery.errors import BadInput
 from mastery.scorers import rule_based
-from mastery.scorers.interval import interval_parameters
 from mastery.scorers.rule_based import FACTORS, PARAMETERS
 from mastery.scorers.rules import Rules, parse_rules, to_yaml
 
@@ -76,8 +75,7 @@ def test_a_file_without_factors_says_what_is_missing(text):
 def test_rules_written_and_read_again_are_the_same(seed):
     params = lawful(rule_based.SCORER, np.random.default_rng(seed))
     weights = [rule_based.SCORER.column(f"{factor}_weight") for factor in FACTORS]
-    widths = [p.name for p in interval_parameters([0.1] * 5, [0.1] * 5, 1.0, 1.0, 1.0)]  # no rules file says them
-    for k in map(rule_based.SCORER.column, widths):
+    for k in range(rule_based.SCORE_AT, len(PARAMETERS)):  # the scale and the interval: no rules file says them
         params[k] = PARAMETERS[k].default
     params[weights] /= max(1.0, params[weights].clip(0.0).sum())
     rules = parse_rules(to_yaml(Rules("drawn", 7, params)), "drawn.yaml")
