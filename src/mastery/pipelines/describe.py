@@ -1,26 +1,30 @@
-"""One topic of one student, as the document that people and programs are given."""
+"""One student, as the document that people and programs are given."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mastery.errors import NotFound, did_you_mean
 from mastery.features.batch import DAY_US
 from mastery.features.facts import EVIDENCE, LAST_AT_US, NEVER
 from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import band_of
+from mastery.insight.freshness import staleness_note
 from mastery.insight.reasons import explain
 from mastery.insight.retention import retention_of
-from mastery.insight.rollups import Place
-from mastery.insight.tags import Habits, tags
+from mastery.insight.rollups import Place, TopicScore, rollup, unplaced_note
+from mastery.insight.tags import Habits, habits, tags
 from mastery.pipelines.documents import (
     ExplanationDocument,
     FactorDocument,
     OverrideDocument,
     RetentionDocument,
+    RollupDocument,
     ScoreDocument,
+    StudentDocument,
     TagDocument,
     TopicDocument,
 )
@@ -28,9 +32,93 @@ from mastery.pipelines.moments import moment
 from mastery.pipelines.standing import Standing
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Reading
+from mastery.tables import LATEST_FEATURES, UNASSIGNED
+
+TREND = LATEST_FEATURES.index("rolling_mastery_trend")
 
 LOOK_AHEAD_DAYS = 20
 """Between the three readings that tell how a score fades: far enough apart to keep digits, near enough to lose some."""
+
+
+def student_document(
+    standing: Standing,
+    source: str,
+    places: Mapping[str, Place],
+    as_of_us: int,
+    *,
+    min_evidence: int,
+    target: float,
+    wanted: Sequence[str] | None,
+) -> StudentDocument:
+    """Return what is known of one student, the topic with the lowest score first.
+
+    Args:
+        source: Whose scores are shown.
+        places: By topic of the student's tenant.
+        target: The score whose undercutting is foretold.
+        wanted: Only these topics; rollups are of all of them.
+
+    Raises:
+        NotFound: no event on a topic that is wanted.
+    """
+    readings = standing.readings(as_of_us)
+    trend = standing.windows(as_of_us).latest[TREND]
+    ways = habits(standing.facts)
+    fading = fadings(standing, readings, source, as_of_us, target)
+    documents = [
+        topic_document(
+            standing,
+            p,
+            readings,
+            source,
+            places.get(topic),
+            float(trend[p]),
+            ways,
+            as_of_us,
+            min_evidence,
+            fading[p],
+        )
+        for p, topic in enumerate(standing.topics)
+        if topic != UNASSIGNED
+    ]
+    scores = [
+        TopicScore(one.topic_id, one.mastery_score, one.lower, one.upper, one.evidence_count) for one in documents
+    ]
+    rollups = rollup(scores, places, min_evidence)
+    if wanted is not None:
+        known = {one.topic_id for one in documents}
+        for topic in wanted:
+            if topic not in known:
+                raise NotFound(
+                    f"no event of this student on topic {topic!r} by {moment(as_of_us)}"
+                    f"{did_you_mean(topic, sorted(known))}; leave the topic out to see all {len(known)}"
+                )
+        documents = [one for one in documents if one.topic_id in wanted]
+    notes = (staleness_note(standing.last_event_us, as_of_us), unplaced_note(scores, places))
+    return StudentDocument(
+        student_id=standing.student_id,
+        tenant=standing.tenant,
+        as_of=moment(as_of_us),
+        score_source=source,
+        model_version=standing.model_version,
+        topics=sorted(documents, key=lambda one: (one.mastery_score, one.topic_id)),
+        rollups=[
+            RollupDocument(
+                level=one.level,
+                name=one.name,
+                parents=list(one.parents),
+                mastery_score=one.mastery_score,
+                lower=one.lower,
+                upper=one.upper,
+                band=one.band,
+                evidence_count=one.evidence_count,
+                topics=one.topics,
+                topics_known=one.topics_known,
+            )
+            for one in rollups
+        ],
+        notes=[note for note in notes if note is not None],
+    )
 
 
 def fadings(

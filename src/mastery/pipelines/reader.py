@@ -12,12 +12,10 @@ import pyarrow as pa
 from mastery.arrays import Floats
 from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
-from mastery.insight.freshness import staleness_note
-from mastery.insight.rollups import Place, TopicScore, rollup, unplaced_note
-from mastery.insight.tags import habits
+from mastery.insight.rollups import Place
 from mastery.lake import Lake
 from mastery.pipelines import class_view
-from mastery.pipelines.describe import fadings, topic_document
+from mastery.pipelines.describe import student_document
 from mastery.pipelines.documents import (
     AnswersDocument,
     ClassDocument,
@@ -25,9 +23,7 @@ from mastery.pipelines.documents import (
     HistoryDocument,
     HistoryPoint,
     ItemChancesDocument,
-    RollupDocument,
     StudentDocument,
-    TopicDocument,
 )
 from mastery.pipelines.fold import fold_events
 from mastery.pipelines.item_chances import item_chances, items_of
@@ -40,12 +36,10 @@ from mastery.pipelines.reconcile import catch_up
 from mastery.pipelines.standing import Standing, standing_of
 from mastery.scorers.model_set import ModelSet
 from mastery.state import Overtaken, StateStore
-from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, LATEST_FEATURES, PROMOTIONS, SCORE_SOURCES, TOPICS, UNASSIGNED
+from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, PROMOTIONS, SCORE_SOURCES, TOPICS
 
 BEST, ALWAYS = "blend", "rule_based"
 """Whose score people are shown when nobody has said: the blend, once a model set with one is in force."""
-
-TREND = LATEST_FEATURES.index("rolling_mastery_trend")
 
 
 @dataclass(frozen=True)
@@ -117,63 +111,14 @@ class Reader:
         standing = self._standing(student_id, tenant, as_of_us, model_set)
         if standing.tenant != tenant:
             raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
-        readings = standing.readings(as_of_us)
-        places = metadata.places.get(standing.tenant, {})
-        trend = standing.windows(as_of_us).latest[TREND]
-        ways = habits(standing.facts)
-        fading = fadings(standing, readings, source, as_of_us, self._target)
-        documents = [
-            topic_document(
-                standing,
-                p,
-                readings,
-                source,
-                places.get(topic),
-                float(trend[p]),
-                ways,
-                as_of_us,
-                self._min_evidence,
-                fading[p],
-            )
-            for p, topic in enumerate(standing.topics)
-            if topic != UNASSIGNED
-        ]
-        scores = [_topic_score(one) for one in documents]
-        rollups = rollup(scores, places, self._min_evidence)
-        if topics is not None:
-            known = {one.topic_id for one in documents}
-            for topic in topics:
-                if topic not in known:
-                    raise NotFound(
-                        f"no event of this student on topic {topic!r} by {moment(as_of_us)}"
-                        f"{did_you_mean(topic, sorted(known))}; leave the topic out to see all {len(known)}"
-                    )
-            documents = [one for one in documents if one.topic_id in topics]
-        found = (staleness_note(standing.last_event_us, as_of_us), unplaced_note(scores, places))
-        notes = [note for note in found if note is not None]
-        return StudentDocument(
-            student_id=standing.student_id,
-            tenant=standing.tenant,
-            as_of=moment(as_of_us),
-            score_source=source,
-            model_version=standing.model_version,
-            topics=sorted(documents, key=lambda one: (one.mastery_score, one.topic_id)),
-            rollups=[
-                RollupDocument(
-                    level=one.level,
-                    name=one.name,
-                    parents=list(one.parents),
-                    mastery_score=one.mastery_score,
-                    lower=one.lower,
-                    upper=one.upper,
-                    band=one.band,
-                    evidence_count=one.evidence_count,
-                    topics=one.topics,
-                    topics_known=one.topics_known,
-                )
-                for one in rollups
-            ],
-            notes=notes,
+        return student_document(
+            standing,
+            source,
+            metadata.places.get(tenant, {}),
+            as_of_us,
+            min_evidence=self._min_evidence,
+            target=self._target,
+            wanted=topics,
         )
 
     def past_answers(self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int) -> AnswersDocument:
@@ -345,10 +290,6 @@ class Reader:
 
 def _newest(events: pa.Table) -> int:
     return max(events.column("occurred_at").cast(pa.int64()).to_pylist(), default=0)
-
-
-def _topic_score(one: TopicDocument) -> TopicScore:
-    return TopicScore(one.topic_id, one.mastery_score, one.lower, one.upper, one.evidence_count)
 
 
 def _places(lake: Lake) -> dict[str, dict[str, Place]]:
