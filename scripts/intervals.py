@@ -189,7 +189,7 @@ def main() -> None:
     kinds = [False, True] if given.only is None else [given.only == "fitted"]
     if given.write:
         unfitted = find(False) if False in kinds else UNFITTED
-        fitted = {"rule_based": unfitted["rule_based"], **find(True)} if True in kinds else FITTED
+        fitted = find(True) if True in kinds else FITTED
         Path(interval_numbers.__file__).write_text(source(unfitted, fitted), "utf-8")
         print("written; run it again without --write to check", file=sys.stderr)
         return

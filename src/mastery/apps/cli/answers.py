@@ -29,16 +29,11 @@ def answers(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, heading, plain_table, printable
+    from mastery.apps.cli.console import console, heading, origin, plain_table, printable
 
     out = console()
     out.print(heading(document.topic_id, document.title, document.student_id))
-    out.print(
-        Text(
-            f"as of {document.as_of:%-d %B %Y %H:%M} UTC · {document.score_source} · model {document.model_version}\n",
-            "bright_black",
-        )
-    )
+    out.print(origin(document.as_of, document.score_source, document.model_version))
     table = plain_table("log-odds", "what adds it", right=("log-odds",))
     table.add_row(f"{document.start:+.2f}", "the topic itself, before any answer")
     for one in document.answers:

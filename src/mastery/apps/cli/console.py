@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -70,6 +72,13 @@ def heading(topic_id: str, title: str | None, student_id: str) -> Text:
 
     name = topic_id if title is None else f"{title} ({topic_id})"
     return Text(f"{printable(name)}, student {student_id}", "bold")
+
+
+def origin(as_of: datetime, source: str, model_version: str) -> Text:
+    """Return the line that says of which moment, by whom and with which model set it is."""
+    from rich.text import Text
+
+    return Text(f"as of {as_of:%-d %B %Y %H:%M} UTC · {source} · model {model_version}\n", "bright_black")
 
 
 def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:

@@ -32,16 +32,11 @@ def items(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, heading, plain_table, printable
+    from mastery.apps.cli.console import console, heading, origin, plain_table, printable
 
     out = console()
     out.print(heading(document.topic_id, document.title, document.student_id))
-    out.print(
-        Text(
-            f"as of {document.as_of:%-d %B %Y %H:%M} UTC · {document.source} · model {document.model_version}\n",
-            "bright_black",
-        )
-    )
+    out.print(origin(document.as_of, document.source, document.model_version))
     table = plain_table("item", "right, %", "answered before", right=("right, %", "answered before"))
     for one in document.items:
         name = "an unknown item of the topic" if one.item_id is None else printable(one.item_id)
