@@ -92,7 +92,7 @@ def test_when_the_added_files_are_gone_everybody_is_stale(lake: Lake, state: Sta
 
 
 def test_a_watermark_of_another_lake_is_not_believed(lake: Lake, state: StateStore) -> None:
-    state.set_watermark(99)
+    state.note_events(99, [], after=None)
     lake.append(EVENTS, events("b"))
     assert catch_up(lake, state) == 1
     assert stale(state) == {"b"}

@@ -52,6 +52,7 @@ class MemoryStore:
         return {student_id: record for student_id, record in found.items() if record is not None}
 
     def version(self, student_id: str, model_version: str) -> int:
+        self.models.add(model_version)
         return self.versions.get((student_id, model_version), 0)
 
     def put(self, record: Record, expected_version: int) -> int:
@@ -76,8 +77,8 @@ class MemoryStore:
             self.stale.add(key)
         return len(ids)
 
-    def note_events(self, version: int, student_ids: Iterable[str], after: int | None = None) -> bool:
-        if self.mark != (version - 1 if after is None else after):
+    def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
+        if self.mark != after:
             return False
         self.mark_stale(student_ids)
         self.mark = version
@@ -85,9 +86,6 @@ class MemoryStore:
 
     def watermark(self) -> int | None:
         return self.mark
-
-    def set_watermark(self, version: int) -> None:
-        self.mark = version
 
     def students(self, tenant: str) -> list[str]:
         return sorted({student for (student, _), body in self.bodies.items() if decode(body).tenant == tenant})

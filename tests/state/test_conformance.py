@@ -116,21 +116,31 @@ def test_the_watermark_moves_only_from_where_its_mover_has_seen_it(store: StateS
     store.put_many(block(2))
     one, two = (record.student_id for record in records(block(2)))
     assert store.watermark() is None
-    assert not store.note_events(1, [one])
-    store.set_watermark(0)
-    assert store.note_events(1, [one])
-    assert not store.note_events(3, [two]), "commit 2 has not been noted"
+    assert not store.note_events(1, [one], after=0)
+    assert store.note_events(0, [], after=None)
+    assert store.note_events(1, [one], after=0)
+    assert not store.note_events(3, [two], after=2), "commit 2 has not been noted"
     assert store.get(two, "v1") is not None
     assert store.note_events(3, [two], after=1)
     assert store.get(two, "v1") is None
-    store.set_watermark(2)
-    assert store.watermark() == 2
+    assert store.watermark() == 3
+
+
+def test_a_first_fold_under_a_model_set_nobody_has_used_is_refused_after_a_mark(
+    store: StateStore, block: Block
+) -> None:
+    (record,) = records(block(1))
+    expected = store.version(record.student_id, "v1")
+    store.note_events(1, [record.student_id], after=None)
+    with pytest.raises(Overtaken):
+        store.put(record, expected)
+    assert store.get(record.student_id, "v1") is None
 
 
 def test_seeding_from_an_older_view_of_the_lake_lowers_the_watermark_to_it(store: StateStore, block: Block) -> None:
     store.put_many(block(2), folded_at=3)
     assert store.watermark() is None
-    store.set_watermark(5)
+    store.note_events(5, [], after=None)
     store.put_many(block(2), folded_at=7)
     assert store.watermark() == 5
     store.put_many(block(2), folded_at=4)

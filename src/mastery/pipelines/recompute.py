@@ -23,6 +23,7 @@ from mastery.pipelines.fold import Folded, fold_events
 from mastery.pipelines.learner_state import active_students, record_block
 from mastery.pipelines.model_store import store_model_set
 from mastery.pipelines.publish import derived_history_rows, feature_rows, gold_rows, history_rows, ledger_rows
+from mastery.pipelines.reconcile import catch_up
 from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore, encode_block
@@ -90,6 +91,9 @@ def recompute(
         shadow = None  # it has come into force
     for table in (*PUBLISHED, SHADOW):
         lake.renew(table)
+    if state is not None:
+        # Before the snapshot: not everybody gets a new record below, so whoever has new events is marked first.
+        catch_up(lake, state)
     run = _Run(lake, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days)
     buckets = iter(sorted({file.bucket for file in run.snapshot.files if file.bucket is not None}))
     stop = threading.Event()  # so that an error, or Ctrl-C, does not wait for all the other buckets
@@ -165,8 +169,6 @@ class _Run:
             self._lake.vacuum(table, retain_hours=RETAIN_HOURS)
         if self._state is not None:
             self._state.activate(self._model_set.version)
-            # Whoever was marked stale while this ran is marked again by the next catch_up.
-            self._state.set_watermark(self.snapshot.version)
 
     def _fold(self, bucket: int, events: pa.Table, earlier: pa.Table | None) -> None:
         folded = fold_events(events, self._model_set, self._as_of_us)

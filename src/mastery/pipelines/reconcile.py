@@ -23,19 +23,19 @@ ATTEMPTS = 10
 def catch_up(lake: Lake, state: StateStore) -> int:
     """Mark the students of events that the state has not been told of; return how many.
 
-    Compaction is not taken for news. Where the log no longer goes back to the watermark, or a file has
-    been vacuumed, everybody in the lake is marked. Costs 0.01 ms when there is nothing new.
+    Called before every read of a record, and by a recompute before it takes its snapshot. Compaction is not taken
+    for news. Where the log no longer goes back to the watermark, or a file has been vacuumed, everybody in the lake
+    is marked. Costs 0.01 ms when there is nothing new.
     """
     for _ in range(ATTEMPTS):
         watermark = state.watermark()
         now = lake.version(EVENTS)
         if watermark == now:
             return 0
-        students = _students_since(lake, -1 if watermark is None else watermark, now)
-        if watermark is None or watermark > now:  # never told, or another lake than the one it was told of
-            state.mark_stale(students)
-            state.set_watermark(now)
-            return len(students)
+        if watermark is None and state.count() == 0:
+            students = []  # nobody has a record yet, and nobody reads for one before this has been noted
+        else:  # a watermark above the lake's own version is of another lake: then everybody is marked
+            students = _students_since(lake, -1 if watermark is None else watermark, now)
         if state.note_events(now, students, after=watermark):
             return len(students)
     raise Conflict(

@@ -95,6 +95,9 @@ class SqliteStore:
         return {student_id: decode(body, version) for student_id, version, body in rows}
 
     def version(self, student_id: str, model_version: str) -> int:
+        if not self._one("SELECT count(*) FROM model_sets WHERE name = ?", model_version):
+            with self._writing() as db:
+                self._model_set(db, model_version)
         return self._version(self._db(), student_id, model_version)
 
     def students(self, tenant: str) -> list[str]:
@@ -170,17 +173,13 @@ class SqliteStore:
         with self._writing() as db:
             return self._mark(db, student_ids)
 
-    def note_events(self, version: int, student_ids: Iterable[str], after: int | None = None) -> bool:
+    def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
         with self._writing() as db:
-            if self._fact(db, WATERMARK) != (version - 1 if after is None else after):
+            if self._fact(db, WATERMARK) != after:
                 return False
             self._mark(db, student_ids)
             self._set_fact(db, WATERMARK, version)
         return True
-
-    def set_watermark(self, version: int) -> None:
-        with self._writing() as db:
-            self._set_fact(db, WATERMARK, version)
 
     def activate(self, model_version: str) -> None:
         with self._writing() as db:

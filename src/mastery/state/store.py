@@ -88,7 +88,10 @@ class StateStore(Protocol):
         ...
 
     def version(self, student_id: str, model_version: str) -> int:
-        """Return how often the record was written or marked; 0 for a stranger. Also while it is stale."""
+        """Return how often the record was written or marked; 0 for a stranger. Also while it is stale.
+
+        From now on marks reach the model set, though it has no record yet.
+        """
         ...
 
     def put(self, record: Record, expected_version: int) -> int:
@@ -112,20 +115,17 @@ class StateStore(Protocol):
         """Make the students' records of all model sets stale; return how many students were named."""
         ...
 
-    def note_events(self, version: int, student_ids: Iterable[str], after: int | None = None) -> bool:
+    def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
         """Mark the students stale and move the watermark to `version`, in one transaction.
 
-        Does nothing and returns False unless the watermark is `after` (`version` − 1 when left out):
-        then commits lie between that nobody has noted, and `catch_up` is to be called.
+        Does nothing and returns False unless the watermark is `after` (None: never told): commits lie between that
+        nobody has noted, and `catch_up` is to be called. Nothing else raises a watermark, so none is above an event
+        whose student was not marked.
         """
         ...
 
     def watermark(self) -> int | None:
         """Return the version of the lake's events up to which students have been marked; None: never."""
-        ...
-
-    def set_watermark(self, version: int) -> None:
-        """Set the watermark, up or down."""
         ...
 
     def students(self, tenant: str) -> list[str]:
