@@ -43,7 +43,7 @@ format: setup ## Format the code and fix what can be fixed without thinking
 bench: setup ## Run the benchmarks and print their table
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-bench-accuracy: setup ## Foretell answers on public data and print how well
+bench-accuracy: setup ## Predict answers on public data and print how well
 	@$(BIN)/python -m benchmarks.accuracy $(BENCH_ARGS)
 
 bench-peers: setup ## Install the peers that benchmarks compare with, into .venv-peers
@@ -52,7 +52,7 @@ bench-peers: setup ## Install the peers that benchmarks compare with, into .venv
 serve: setup ## Start the API and the dashboard on this machine
 	@$(BIN)/mastery serve
 
-lock: setup ## Write requirements/*.lock anew from pyproject.toml
+lock: setup ## Write requirements/*.lock again from pyproject.toml
 	@scripts/lock $(LOCK_ARGS)
 
 clean: ## Remove what was built, installed or computed here; your data in .mastery stays

@@ -24,10 +24,10 @@ from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.registry import SOURCES
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
-from mastery.pipelines import courses
-from mastery.pipelines.chunk import NOTHING_BROKEN, Chunk
-from mastery.pipelines.files import Block
-from mastery.pipelines.prepare import Prepared, Reading, prepare
+from mastery.pipelines.ingest import course_metadata as courses
+from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
+from mastery.pipelines.ingest.files import Block
+from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.simulation import SchoolPlan, course, simulate
 from mastery.tables import EVENTS, ITEMS, TOPICS, Table
 
@@ -83,7 +83,7 @@ def prepared(
     now = received(plan)
     for chunk in simulate(plan, first=first, last=last, students_per_chunk=students_per_chunk):
         for name, rows in chunk.tables.items():
-            how = Reading(SOURCES[name], name, _as_named(rows), TENANT, {}, None, now, topics)
+            how = ParseOptions(SOURCES[name], name, _as_named(rows), TENANT, {}, None, now, topics)
             ready = prepare(_block(rows), how, pseudonyms, buckets)
             if ready.rejected.num_rows:
                 raise RuntimeError(f"{ready.rejected.num_rows} simulated {name} were rejected: {ready.rejected[:1]}")
@@ -167,7 +167,7 @@ def quiz_only(plan: SchoolPlan) -> SchoolPlan:
 
 def _put_course(lake: Lake, plan: SchoolPlan) -> None:
     for table, source, rows in zip((TOPICS, ITEMS), ("topics", "items"), course(plan), strict=True):
-        how = Reading(SOURCES[source], source, _as_named(rows), TENANT, {}, None, received(plan), frozenset())
+        how = ParseOptions(SOURCES[source], source, _as_named(rows), TENANT, {}, None, received(plan), frozenset())
         ready = prepare(_block(rows), how, Pseudonyms(KEY), BUCKETS)
         courses.merge(lake, table, [(0, ready.rows)], 1)
 

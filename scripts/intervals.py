@@ -24,14 +24,14 @@ import pyarrow.compute as pc
 
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.facts import ANSWERS, EVIDENCE, RIGHT
+from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
+from mastery.fitting.fit_all import fit_all
 from mastery.fitting.intervals import COLUMNS, PROBE, evidence_of, fit_intervals, fitted_intervals, with_numbers
-from mastery.fitting.together import fit_all
 from mastery.insight.bands import BANDS, band_codes
-from mastery.pipelines.evaluate_simulated import truth_of
-from mastery.pipelines.fold import fold_events
-from mastery.pipelines.rules import load_rules
-from mastery.pipelines.simulated_events import simulated_events
+from mastery.pipelines.evaluation.simulated import truth_of
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.scoring.fold import fold_events
+from mastery.pipelines.simulation.events import simulated_events
 from mastery.scorers import interval_numbers
 from mastery.scorers.interval import LEAST
 from mastery.scorers.interval_numbers import FITTED, UNFITTED, Numbers
@@ -90,8 +90,8 @@ def readings(plan: SchoolPlan, parameters: Mapping[str, Parameters]) -> dict[str
         probes = {name: with_numbers(name, mine, PROBE) for name, mine in parameters.items()}
         probed = fold_events(events, ModelSet("probe", probes), as_of_us, history=False)
         true, probe = truth_of(probed.batch, told), probed.readings()
-        asked = probed.facts[:, ANSWERS]
-        share = np.where(asked > 0, probed.facts[:, RIGHT] / np.maximum(asked, 1), np.nan)
+        asked = probed.counters[:, ANSWERS]
+        share = np.where(asked > 0, probed.counters[:, RIGHT] / np.maximum(asked, 1), np.nan)
         shown = fold_events(events, ModelSet("shown", parameters), as_of_us, history=False).readings()
         for name, got in shown.items():
             rows = {
@@ -100,7 +100,7 @@ def readings(plan: SchoolPlan, parameters: Mapping[str, Parameters]) -> dict[str
                 "upper": got.upper,
                 "evidence": evidence_of(probe[name]),
                 "truth": true,
-                "observations": probed.facts[:, EVIDENCE],
+                "observations": probed.counters[:, EVIDENCE],
                 "share": share,
                 "term_ends": np.full(true.size, float(week == weeks)),
             }
@@ -183,7 +183,7 @@ def source(unfitted: Mapping[str, Numbers], fitted: Mapping[str, Numbers]) -> st
 def main() -> None:
     """Find and write, or check."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="find the numbers anew and write them")
+    parser.add_argument("--write", action="store_true", help="find the numbers again and write them")
     parser.add_argument("--only", choices=("unfitted", "fitted"), help="one of the two")
     given = parser.parse_args()
     kinds = [False, True] if given.only is None else [given.only == "fitted"]

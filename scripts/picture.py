@@ -28,11 +28,11 @@ from PIL.PngImagePlugin import PngInfo
 from mastery.apps.dashboard.look import BANDS, FAINT, INK
 from mastery.directory.pseudonyms import KEY_BYTES, Pseudonyms
 from mastery.lake import Lake
-from mastery.pipelines.documents import ClassDocument, ClassRow, TopicSummary
-from mastery.pipelines.ingest import ingest
-from mastery.pipelines.reader import Reader
-from mastery.pipelines.recompute import recompute
-from mastery.pipelines.rules import load_rules
+from mastery.pipelines.ingest.ingest import ingest
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.queries.reader import Reader
+from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, TopicSummary
+from mastery.pipelines.scoring.recompute import recompute
 from mastery.state import connect
 
 ROOT = Path(__file__).parents[1]

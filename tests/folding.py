@@ -11,7 +11,7 @@ import pyarrow as pa
 from histories import model
 from mastery.features.batch import Batch
 from mastery.features.columns import event_columns
-from mastery.features.facts import fold_facts, initial_facts
+from mastery.features.counters import fold_facts, initial_facts
 from mastery.features.feedback import fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.resume import resume
@@ -28,7 +28,7 @@ class Stored:
     topics: dict[str, list[str]] = field(default_factory=dict)
     slot_state: dict[Place, bytes] = field(default_factory=dict)
     student_state: dict[str, bytes] = field(default_factory=dict)
-    facts: dict[Place, bytes] = field(default_factory=dict)
+    counters: dict[Place, bytes] = field(default_factory=dict)
     feedback: dict[Place, bytes] = field(default_factory=dict)
     ledger: dict[tuple[str, str, int], tuple[int, ...]] = field(default_factory=dict)
     gaps: dict[tuple[str, str, int], int] = field(default_factory=dict)
@@ -67,20 +67,20 @@ def fold_all(scorer: Scorer, events: pa.Table, seed: int | None, as_of_us: int, 
     batch = resume(event_columns(events, as_of_us), stored.topics)
     parameters = model(scorer, batch, seed)
     states = start(scorer, parameters, batch)
-    facts, feedback = initial_facts(batch.slot_topic.size), initial_feedback(batch.slot_topic.size)
+    counters, feedback = initial_facts(batch.slot_topic.size), initial_feedback(batch.slot_topic.size)
     slots = places(batch)
     _rows(stored.slot_state, slots, states.slot)
     _rows(stored.student_state, list(batch.students), states.student)
-    _rows(stored.facts, slots, facts)
+    _rows(stored.counters, slots, counters)
     _rows(stored.feedback, slots, feedback)
     history = fold(scorer, parameters, batch, states, as_of_us)
-    gaps, _ = fold_facts(batch, facts)
+    gaps, _ = fold_facts(batch, counters)
     fold_feedback(batch, feedback)
     ledger = daily_ledger(batch)
-    return _stored(scorer, parameters, batch, states, as_of_us, history, facts, feedback, gaps, ledger)
+    return _stored(scorer, parameters, batch, states, as_of_us, history, counters, feedback, gaps, ledger)
 
 
-def _stored(scorer, parameters, batch, states: States, as_of_us, history, facts, feedback, gaps, ledger) -> Stored:
+def _stored(scorer, parameters, batch, states: States, as_of_us, history, counters, feedback, gaps, ledger) -> Stored:
     slots, days = places(batch), cells(batch)
     reading = read(scorer, parameters, batch, states, as_of_us)
     numbers = np.column_stack([reading.score, reading.lower, reading.upper, reading.parts])
@@ -91,7 +91,7 @@ def _stored(scorer, parameters, batch, states: States, as_of_us, history, facts,
         topics=topics,
         slot_state={place: row.tobytes() for place, row in zip(slots, states.slot, strict=True)},
         student_state={name: row.tobytes() for name, row in zip(batch.students, states.student, strict=True)},
-        facts={place: row.tobytes() for place, row in zip(slots, facts, strict=True)},
+        counters={place: row.tobytes() for place, row in zip(slots, counters, strict=True)},
         feedback={place: row.tobytes() for place, row in zip(slots, feedback, strict=True)},
         ledger={cell: tuple(ledger[:, c].tolist()) for c, cell in enumerate(days)},
         gaps={cell: int(gaps[c]) for c, cell in enumerate(days)},
@@ -107,6 +107,6 @@ def together(first: Stored, second: Stored) -> Stored:
         ledger[cell] = tuple(a + b for a, b in zip(ledger.get(cell, (0,) * len(counts)), counts, strict=True))
     merged = {
         name: getattr(first, name) | getattr(second, name)
-        for name in ("topics", "slot_state", "student_state", "facts", "feedback", "readings")
+        for name in ("topics", "slot_state", "student_state", "counters", "feedback", "readings")
     }
     return Stored(**merged, ledger=ledger, gaps=second.gaps | first.gaps)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS, PRACTICE, QUIZ, READ, TUTOR, VIDEO, EventColumns
-from mastery.scorers import rule_based
 from mastery.scorers.base import Model, Parameter, Scorer, defaults, place_of, width
+from mastery.scorers.rule_based import scorer as rule_based
 from mastery.tables import EVENTS
 
 SECOND = 1_000_000
@@ -98,7 +98,7 @@ def encoded(events: pa.Table) -> pa.Table:
     return events
 
 
-def in_force(events: Sequence[Event]) -> list[Event]:
+def active_choice(events: Sequence[Event]) -> list[Event]:
     """Return the events that count, one of each, in the order of the fold. The obvious way."""
     gone = {event.replaces for event in events if event.replaces is not None}
     kept = {event.number: event for event in events if event.number not in gone and event.share_ppm is not None}
@@ -142,7 +142,7 @@ def histories(draw: st.DrawFn, max_events: int = 40, regrades: bool = True) -> l
 
 
 seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
-"""None stands for default parameters, a number for lawful ones drawn with it."""
+"""None stands for default parameters, a number for monotone ones drawn with it."""
 
 
 def within(parameters: Sequence[Parameter], rng: np.random.Generator) -> np.ndarray:
@@ -165,7 +165,7 @@ def within(parameters: Sequence[Parameter], rng: np.random.Generator) -> np.ndar
     return row
 
 
-def lawful(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
+def monotone(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
     """Return float64[K]: the parameters of a topic."""
     row = within(scorer.parameters, rng)
     if scorer is rule_based.SCORER:
@@ -174,7 +174,7 @@ def lawful(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
     return row
 
 
-def lawful_item(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
+def monotone_item(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
     """Return float64[L]: the parameters of an item, or a row of NaN as of one nobody knows."""
     row = within(scorer.item_parameters, rng)
     return np.full(row.size, np.nan) if rng.random() < 0.5 else row
@@ -186,10 +186,10 @@ def model(scorer: Scorer, batch: Batch, seed: int | None) -> Model:
     items = np.full((len(batch.items), width(scorer.item_parameters)), np.nan)
     if seed is not None:
         for code, names in enumerate(batch.topics):
-            params[code] = lawful(scorer, np.random.default_rng([seed, *"/".join(names).encode()]))
+            params[code] = monotone(scorer, np.random.default_rng([seed, *"/".join(names).encode()]))
         for code, names in enumerate(batch.items):
             rng = np.random.default_rng([seed, 1, *"/".join(names).encode()])
-            items[code] = lawful_item(scorer, rng)
+            items[code] = monotone_item(scorer, rng)
     return Model(params, items)
 
 

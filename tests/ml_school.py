@@ -10,10 +10,11 @@ import numpy as np
 from histories import many
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ
-from mastery.fitting import ml as fitting
-from mastery.fitting.fit import Fit
-from mastery.scorers import SCORERS, blend
+from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults
+from mastery.scorers.blend import scorer as blend
+from mastery.scorers.boosting import fit as fitting
+from mastery.scorers.fits import Fit
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.scorers.parameters import Parameters, no_rows
 
@@ -26,9 +27,9 @@ def school(students: int = 300, events: int = 40, topics: int = 4, seed: int = 5
     ability = rng.normal(0.0, 1.2, (students, topics)) + rng.normal(0.0, 1.0, (students, 1))
     place = np.tile(np.arange(events), students)
     hard = np.random.default_rng(99).normal(0.0, 1.0, 50)[columns.item]  # the same items in every school
-    chance = 0.2 + 0.7 / (1.0 + np.exp(hard - 0.03 * place - ability[columns.student, columns.topic]))
-    right = (rng.random(n) < chance) * 1_000_000
-    share = np.where(columns.kind == QUIZ, right, (chance * 1e6).astype(np.int64))
+    probability = 0.2 + 0.7 / (1.0 + np.exp(hard - 0.03 * place - ability[columns.student, columns.topic]))
+    right = (rng.random(n) < probability) * 1_000_000
+    share = np.where(columns.kind == QUIZ, right, (probability * 1e6).astype(np.int64))
     graded = np.isin(columns.kind, (QUIZ, PRACTICE, ASSIGNMENT, FEEDBACK))
     success = np.where(graded, share * columns.attempts, columns.success_ppm)
     named = replace(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.lake import Lake
-from mastery.pipelines.ingest import ingest
-from mastery.pipelines.reader import Reader
-from mastery.pipelines.recompute import RecomputeReport, recompute
-from mastery.pipelines.rules import load_rules
+from mastery.pipelines.ingest.ingest import ingest
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.queries.reader import Reader
+from mastery.pipelines.scoring.recompute import RecomputeReport, recompute
 from mastery.state import StateStore, connect
 from mastery.tables import EVENTS
 

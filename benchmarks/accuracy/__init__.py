@@ -1,1 +1,1 @@
-"""How well answers are foretold on public data, split as others split it: `python -m benchmarks.accuracy`."""
+"""How well answers are predicted on public data, split as others split it: `python -m benchmarks.accuracy`."""

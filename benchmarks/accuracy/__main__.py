@@ -1,4 +1,4 @@
-"""`python -m benchmarks.accuracy [NAME…]`: foretell answers on public data; keep and print how well."""
+"""`python -m benchmarks.accuracy [NAME…]`: predict answers on public data; keep and print how well."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class AccuracyLine:
 
     Attributes:
         data, split, folds, scorer: What was measured; `folds` tests were made and averaged.
-        n: Answers foretold, over all tests.
+        n: Answers predicted, over all tests.
         auc, auc_low, auc_high: With its 95 % interval, students drawn with replacement.
         ece_perfect, ece_perfect_95: What exactly right predictions would show on the same sample, mean and 95th
             percentile.

@@ -14,12 +14,12 @@ def measure(
 ) -> dict[str, Any]:  # fmt: skip
     """Return the document of an evaluation; reports go to `out` where it is given."""
     from mastery.evaluation.splits import parse_split
-    from mastery.pipelines.answer_files import read_log
-    from mastery.pipelines.evaluate import evaluate
-    from mastery.pipelines.evaluation_report import as_json, write_report
-    from mastery.pipelines.predictors import FITTED, fitted, wanted_scorers
-    from mastery.pipelines.predictors import unfitted as by_default
-    from mastery.pipelines.rules import load_rules
+    from mastery.pipelines.evaluation.evaluate import evaluate
+    from mastery.pipelines.evaluation.predictors import FITTED, fitted, wanted_scorers
+    from mastery.pipelines.evaluation.predictors import unfitted as by_default
+    from mastery.pipelines.evaluation.report import as_json, write_report
+    from mastery.pipelines.ingest.answer_files import read_log
+    from mastery.pipelines.models.rules import load_rules
     from mastery.scorers.model_set import UNFITTED
 
     rules = load_rules("classic").params

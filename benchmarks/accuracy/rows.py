@@ -15,7 +15,7 @@ class Row:
         folds: As `--folds`; None for what the split says.
         published: The best AUC printed for that split by anyone, and by what.
         pybkt: AUC of pyBKT 1.4.3, without and with forgetting, measured on the same split.
-        blend, rnn: What the free blend, and the lawful linear_rnn alone, must reach.
+        blend, rnn: What the unconstrained blend, and the monotone linear_rnn alone, must reach.
     """
 
     name: str

@@ -11,7 +11,7 @@ from rich.text import Text
 from benchmarks.accuracy.line import AccuracyLine
 from benchmarks.accuracy.rows import ASKED_ECE, ROWS, Row
 
-BARS = {"blend_free": "blend", "linear_rnn": "rnn"}
+BARS = {"blend_unconstrained": "blend", "linear_rnn": "rnn"}
 """Scorer → which bar of `Row` is its own."""
 
 
@@ -22,7 +22,7 @@ def bar_of(row: Row, scorer: str) -> float | None:
 
 def calibrated(line: AccuracyLine) -> bool | None:
     """Return whether a blend's ECE is at most what is asked; None of other scorers."""
-    if line.scorer != "blend_free" or line.ece is None or line.ece_perfect_95 is None:
+    if line.scorer != "blend_unconstrained" or line.ece is None or line.ece_perfect_95 is None:
         return None
     return line.ece <= max(ASKED_ECE, line.ece_perfect_95)
 
@@ -61,7 +61,7 @@ def show(console: Console, lines: Sequence[AccuracyLine]) -> None:
 def markdown(lines: Mapping[tuple[str, str], AccuracyLine]) -> str:
     """Return the tables of docs/evaluation.md: what is asked and reached, and every scorer's AUC."""
     data = [name for name in ROWS if any(name == of for of, _ in lines)]
-    heads = ("data, split", "tests", "answers", "published", "pyBKT 1.4.3", "`blend_free` (95 %)", "asked")
+    heads = ("data, split", "tests", "answers", "published", "pyBKT 1.4.3", "`blend_unconstrained` (95 %)", "asked")
     heads += ("`linear_rnn`", "asked", "ECE", "if perfect", "s", "MiB")
     parts = [f"| {' | '.join(heads)} |", "|---|---:|---:|---|---|---|---|---:|---|---:|---|---:|---:|"]
     parts += [f"| {' | '.join(_row(ROWS[name], lines))} |" for name in data]
@@ -77,7 +77,7 @@ def markdown(lines: Mapping[tuple[str, str], AccuracyLine]) -> str:
 
 def _row(row: Row, lines: Mapping[tuple[str, str], AccuracyLine]) -> list[str]:
     any_line = next(line for (name, _), line in lines.items() if name == row.name)
-    blend, rnn = lines.get((row.name, "blend_free")), lines.get((row.name, "linear_rnn"))
+    blend, rnn = lines.get((row.name, "blend_unconstrained")), lines.get((row.name, "linear_rnn"))
     well = None if blend is None else calibrated(blend)
     return [
         f"{row.name}, `{any_line.split}`",

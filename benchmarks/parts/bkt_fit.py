@@ -1,4 +1,4 @@
-"""bkt fitted, foretelling and updated, beside pyBKT on the same answers."""
+"""bkt fitted, predicting and updated, beside pyBKT on the same answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from benchmarks.line import ROOT
 from mastery.arrays import Floats
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import ABSENT, QUIZ, EventColumns
-from mastery.fitting.bkt_histories import make_histories
-from mastery.fitting.bkt_passes import GUESS, INIT, LEARN, SLIP
-from mastery.fitting.bkt_topics import fit_topics
-from mastery.scorers import bkt
-from mastery.scorers.base import Model, defaults, foretell, start
-from mastery.scorers.bkt_fold import fold_answer
+from mastery.scorers.base import Model, defaults, predict, start
+from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers.bkt.fit_topics import fit_topics
+from mastery.scorers.bkt.fold import fold_answer
+from mastery.scorers.bkt.histories import make_histories
+from mastery.scorers.bkt.passes import GUESS, INIT, LEARN, SLIP
 
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 """What `make bench-peers` makes."""
@@ -37,13 +37,13 @@ def write_answers(_: Stopwatch, file: str, answers: int, topics: int) -> dict[st
     """Write simulated answers, ten of each student on each topic: students who know, learn, guess and slip."""
     rng = np.random.default_rng(1)
     students = max(2, round(answers / (topics * LENGTH)))
-    chances = rng.uniform([0.1, 0.05, 0.1, 0.03], [0.6, 0.3, 0.3, 0.15], (topics, 4))
-    known = rng.random((students, topics)) < chances[:, 0]
+    probabilities = rng.uniform([0.1, 0.05, 0.1, 0.03], [0.6, 0.3, 0.3, 0.15], (topics, 4))
+    known = rng.random((students, topics)) < probabilities[:, 0]
     correct = np.empty((students, topics, LENGTH), np.int8)
     for k in range(LENGTH):
-        right = np.where(known, 1.0 - chances[:, 3], chances[:, 2])
+        right = np.where(known, 1.0 - probabilities[:, 3], probabilities[:, 2])
         correct[:, :, k] = rng.random(known.shape) < right
-        known |= rng.random(known.shape) < chances[:, 1]
+        known |= rng.random(known.shape) < probabilities[:, 1]
     np.savez(
         file,
         student=np.repeat(np.arange(students, dtype=np.int32), topics * LENGTH),
@@ -67,7 +67,7 @@ def write_log(_: Stopwatch, log: str, file: str) -> dict[str, int]:
 
 
 def fit(watch: Stopwatch, file: str, threads: int, rounds: int) -> dict[str, Any]:
-    """Fit the answers from grouped arrays to chances; return the median rate and the log-likelihood."""
+    """Fit the answers from grouped arrays to probabilities; return the median rate and the log-likelihood."""
     batch = _batch(file)
     fit_topics(make_histories(batch), threads=threads)
     rates, fitted, histories = [], None, None
@@ -86,24 +86,24 @@ def fit(watch: Stopwatch, file: str, threads: int, rounds: int) -> dict[str, Any
     }
 
 
-def predict(watch: Stopwatch, file: str, rounds: int) -> dict[str, Any]:
-    """Foretell every answer from those before; return the median rate."""
+def predict_all(watch: Stopwatch, file: str, rounds: int) -> dict[str, Any]:
+    """Predict every answer from those before; return the median rate."""
     batch = _batch(file)
     model = Model(defaults(bkt.SCORER, len(batch.topics)), np.zeros((0, 2)))
     rates = []
     for number in range(rounds + 1):
         states = start(bkt.SCORER, model, batch)
         if number == 0:
-            foretell(bkt.SCORER, model, batch, states)
+            predict(bkt.SCORER, model, batch, states)
             continue
         with watch:
-            foretell(bkt.SCORER, model, batch, states)
+            predict(bkt.SCORER, model, batch, states)
         rates.append(batch.y.size / watch.laps[-1])
     return {"rate": statistics.median(rates)}
 
 
 def peer(watch: Stopwatch, file: str, fits: int) -> dict[str, Any]:
-    """Fit and foretell with pyBKT in its own environment; return its seconds and its log-likelihood, by our measure."""
+    """Fit and predict with pyBKT in its own environment; return its seconds and its log-likelihood, by our measure."""
     result = Path(file).with_suffix(".json")
     script = ROOT / "benchmarks" / "peers" / "pybkt.py"
     with watch:
@@ -144,14 +144,15 @@ def _loop(slots: Floats, students: Floats, params: Floats, items: Floats, answer
         fold_answer(slots, k % 50, students, 0, params, items, k % 50, -1, k * 1_000_000, float(k % 2), 1.0)
 
 
-def log_likelihood(batch: Batch, chances: Floats) -> float:
-    """Return the log-likelihood of a batch's answers. chances: float64[T, 4], p_init, guess, slip, p_learn by topic."""
+def log_likelihood(batch: Batch, probabilities: Floats) -> float:
+    """Return the log-likelihood of a batch's answers. probabilities: float64[T, 4], p_init, guess, slip, p_learn by
+    topic."""
     params = defaults(bkt.SCORER, len(batch.topics))
-    for name, column in zip(("p_init", "guess", "slip", "p_learn"), chances.T, strict=True):
+    for name, column in zip(("p_init", "guess", "slip", "p_learn"), probabilities.T, strict=True):
         params[:, bkt.SCORER.column(name)] = np.clip(column, 1e-9, 1.0 - 1e-9)
     model = Model(params, np.full((0, 2), np.nan))
-    chance = foretell(bkt.SCORER, model, batch, start(bkt.SCORER, model, batch))
-    return float(np.sum(np.log(np.where(batch.y > 0.5, chance, 1.0 - chance))))
+    probability = predict(bkt.SCORER, model, batch, start(bkt.SCORER, model, batch))
+    return float(np.sum(np.log(np.where(batch.y > 0.5, probability, 1.0 - probability))))
 
 
 def _batch(file: str) -> Batch:

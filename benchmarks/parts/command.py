@@ -109,7 +109,7 @@ def fit(watch: Stopwatch, file: str, home: str) -> dict[str, Any]:
         "students": card["data"]["students"],
         "fitted": sum(one["fitted"] for one in card["scorers"].values()),
         "scorers": len(card["scorers"]),
-        "auc": card["scorers"]["blend_free"]["held_out"]["auc"],
+        "auc": card["scorers"]["blend_unconstrained"]["held_out"]["auc"],
         "cpu_s": fitted.cpu_s,
         "peak_mb": fitted.peak_mb,
     }

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from benchmarks import school
 from benchmarks.child import Stopwatch
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.pipelines.dedupe import LOST, NEW, SAME, WON, judge
-from mastery.pipelines.landing import WORKERS
+from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, judge
+from mastery.pipelines.ingest.write_events import WORKERS
 from mastery.tables import EVENTS
 
 KNOWN_SHARE = 0.1

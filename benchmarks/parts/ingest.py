@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import school
 from benchmarks.child import Stopwatch
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.pipelines.ingest import ingest
+from mastery.pipelines.ingest.ingest import ingest
 from mastery.simulation import simulate
 from mastery.simulation.delivery import in_order
 from mastery.simulation.text import header, lines

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.child import Stopwatch, peak_mb
 from benchmarks.line import ROOT
-from mastery.fitting.irt_mml import fit_curves
-from mastery.fitting.irt_work import Answers
+from mastery.scorers.irt.mml import fit_curves
+from mastery.scorers.irt.work import Answers
 
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 """What `make bench-peers` makes."""
@@ -28,8 +28,8 @@ def write_answers(_: Stopwatch, file: str, students: int) -> dict[str, int]:
     slope, difficulty = np.exp(rng.normal(0.0, 0.3, ITEMS)), rng.normal(0.0, 1.0, ITEMS)
     item = np.argsort(rng.random((students, ITEMS)), axis=1)[:, :ANSWERED].astype(np.int32).reshape(-1)
     student = np.repeat(np.arange(students, dtype=np.int32), ANSWERED)
-    chance = 1.0 / (1.0 + np.exp(-slope[item] * (rng.normal(size=students)[student] - difficulty[item])))
-    correct = (rng.random(item.size) < chance).astype(np.int8)
+    probability = 1.0 / (1.0 + np.exp(-slope[item] * (rng.normal(size=students)[student] - difficulty[item])))
+    correct = (rng.random(item.size) < probability).astype(np.int8)
     np.savez(file, student=student, item=item, correct=correct, slope=slope, difficulty=difficulty)
     return {"answers": item.size}
 

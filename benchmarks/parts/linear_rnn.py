@@ -10,16 +10,16 @@ import numpy as np
 from benchmarks.child import Stopwatch
 from benchmarks.parts.fold import school_batches
 from mastery.arrays import Floats
-from mastery.fitting.linear_rnn import PLACES, Training, training_answers
 from mastery.scorers.base import Model, Parameter, fold, start
-from mastery.scorers.linear_rnn import ITEM_PARAMETERS, PARAMETERS, SCORER
+from mastery.scorers.linear_rnn.fit import PLACES, Training, training_answers
+from mastery.scorers.linear_rnn.scorer import ITEM_PARAMETERS, PARAMETERS, SCORER
 
 
 def train(watch: Stopwatch, students: int, rounds: int) -> dict[str, Any]:
     """Train one start on simulated students; return answers per second and epoch."""
     batch = school_batches(students)[0][0]
     answers = training_answers(batch)
-    training = Training(batch, answers, PLACES[0], 0.1, lawful=True, seed=0)
+    training = Training(batch, answers, PLACES[0], 0.1, monotone=True, seed=0)
     training.learn()  # loads the kernel
     rates = []
     for _ in range(rounds):

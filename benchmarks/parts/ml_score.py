@@ -14,13 +14,13 @@ from benchmarks.child import Stopwatch
 from benchmarks.parts.fold import BATCHES
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.fitting.together import fit_all
-from mastery.pipelines.fold import Folded, fold_events
-from mastery.pipelines.rules import load_rules
-from mastery.scorers import ml
-from mastery.scorers.ml_features import MEMBERS
+from mastery.fitting.fit_all import fit_all
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.scoring.fold import Folded, fold_events
+from mastery.scorers.boosting import scorer as ml
+from mastery.scorers.boosting.features import MEMBERS
+from mastery.scorers.boosting.trees import trees_of
 from mastery.scorers.model_set import ModelSet, version_of
-from mastery.scorers.trees import trees_of
 from mastery.simulation import SchoolPlan
 
 FITTED_ON = 400

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mastery.lake import Lake
-from mastery.pipelines.models import current_model_set
-from mastery.pipelines.rules import load_rules
+from mastery.pipelines.models.active import current_model_set
+from mastery.pipelines.models.rules import load_rules
 from mastery.scorers.model_set import ModelSet, default_model_set
 
 RULES = "classic"

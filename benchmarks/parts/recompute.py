@@ -10,7 +10,7 @@ from benchmarks import school
 from benchmarks.child import Stopwatch
 from benchmarks.parts.models import model_set_of
 from mastery.lake import Lake
-from mastery.pipelines.recompute import recompute
+from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore, connect
 from mastery.tables import FEATURES, GOLD, HISTORY, LEDGER, MODEL_PARAMS

@@ -13,8 +13,8 @@ from benchmarks import school
 from benchmarks.child import Stopwatch
 from benchmarks.parts.models import model_set_of
 from mastery.features.columns import READ
-from mastery.pipelines.fold import Folded, fold_events
-from mastery.pipelines.learner_state import record_block
+from mastery.pipelines.scoring.fold import Folded, fold_events
+from mastery.pipelines.scoring.records import record_block
 from mastery.state import connect, encode_block
 from mastery.tables import EVENTS
 

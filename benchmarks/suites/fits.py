@@ -57,7 +57,7 @@ def _bkt_fit_of(file: Path, run: Run) -> Outcome:
 def _bkt_predict(run: Run) -> Outcome:
     answers = run.scaled(1_000_000)
     file = _bkt_answers(run, answers, min(100, run.scaled(10_000)))
-    found = run.child(bkt_fit.predict, file=file, rounds=2 * run.rounds + 1)
+    found = run.child(bkt_fit.predict_all, file=file, rounds=2 * run.rounds + 1)
     theirs = _pybkt(run, file)
     if theirs is None:
         return outcome(found.result["rate"], [found], note=NO_PEERS)
@@ -67,7 +67,7 @@ def _bkt_predict(run: Run) -> Outcome:
 
 
 def _bkt_fits() -> list[Benchmark]:
-    doc = "bkt: the four chances of every topic fitted to convergence, from grouped arrays;"
+    doc = "bkt: the four probabilities of every topic fitted to convergence, from grouped arrays;"
     bars = (Bar("value", "≥", 2.5e6), Bar("ratio", "≥", 15.0))
     sizes = (("1m", 1_000_000, 100), ("5m", 5_000_000, 100), ("1000_topics", 1_000_000, 1_000))
     return [
@@ -119,7 +119,7 @@ def _fit_all(file: Path, run: Run) -> Outcome:
         raise RuntimeError(f"only {got['fitted']} of {got['scorers']} scorers were fitted")
     note = (
         f"{got['answers']:,} answers of {got['students']:,} students, {got['scorers']} scorers; held-out AUC of "
-        f"blend_free {got['auc']:.4f}"
+        f"blend_unconstrained {got['auc']:.4f}"
     )
     return Outcome(found.wall_s, cpu_s=got["cpu_s"], peak_mb=got["peak_mb"], note=note)
 
@@ -131,7 +131,7 @@ def fits_of(data: Path) -> list[Benchmark]:
         Benchmark(
             f"bkt_fit_{log.stem}",
             "answers/s",
-            f"bkt: the four chances of every topic fitted to convergence, from grouped arrays; {log.name}",
+            f"bkt: the four probabilities of every topic fitted to convergence, from grouped arrays; {log.name}",
             partial(_bkt_fit_log, log),
             PYBKT,
             (Bar("ratio", "≥", 5.0),),
@@ -160,7 +160,7 @@ FITS: tuple[Benchmark, ...] = (
     Benchmark(
         "bkt_predict",
         "answers/s",
-        "bkt: 1 M answers over 100 topics, each foretold from those before, by one thread",
+        "bkt: 1 M answers over 100 topics, each predicted from those before, by one thread",
         _bkt_predict,
         PYBKT,
         (Bar("ratio", "≥", 50.0),),
@@ -178,7 +178,7 @@ FITS: tuple[Benchmark, ...] = (
     Benchmark(
         "linear_rnn_fit",
         "answers/s",
-        "linear_rnn: an epoch of training of one start, lawful, by one thread",
+        "linear_rnn: an epoch of training of one start, monotone, by one thread",
         _linear_rnn,
         None,
         (Bar("value", "≥", 500e3),),

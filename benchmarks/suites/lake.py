@@ -37,7 +37,7 @@ def _recompute_20m(run: Run) -> Outcome:
 
 def _recompute_40m(run: Run) -> Outcome:
     students = run.scaled(school.STUDENTS)
-    # Measured anew and by turns: minutes apart a disk may be twice as fast.
+    # Measured again and by turns: minutes apart a disk may be twice as fast.
     twice, once = run.by_turns(_recompute(run, 2 * students), _recompute(run, students))
     note = (
         f"{_counted(twice[-1])}; half of it {median(once):.1f} s; "

@@ -34,7 +34,7 @@ class Table:
         partition_by: Partition columns. Tables of students are cut by ``bucket``, our own stable
             hash of the pseudonym, so one student's rows lie in one folder.
         doc: What one row is.
-        published: Whether a recompute makes all of it, so that one of another version is made anew.
+        published: Whether a recompute makes all of it, so that one of another version is made again.
     """
 
     name: str
@@ -207,7 +207,7 @@ FEATURES = Table(
     published=True,
 )
 
-FACTS = (
+COUNTERS = (
     "evidence",
     "answers",
     "right",
@@ -228,7 +228,7 @@ FACTS = (
     "last_at_us",
     "last_practice_us",
 )
-"""Integers kept per student-topic for words and tags; see mastery.features.facts."""
+"""Integers kept per student-topic for words and tags; see mastery.features.counters."""
 
 PARTS = (
     "start",
@@ -345,18 +345,18 @@ MODEL_CARDS = Table(
     doc="What a fitted model set was made from and how well it does, as JSON. Rows are added, never changed.",
 )
 
-PROMOTIONS = Table(
-    "promotions",
+ACTIVATIONS = Table(
+    "activations",
     _schema(
         number=pa.int64(),  # 1 for the first row, one more for each that follows
         at=UTC,
-        action=pa.string(),  # promote, rollback, shadow
+        action=pa.string(),  # activate, rollback, shadow
         version=pa.string(),  # null: the default set; of a shadow: none
         previous=pa.string(),
     ),
     key=("number",),
     partition_by=(),
-    doc="Which model set is in force, and which runs beside it: the last row of each kind says. Append-only.",
+    doc="Which model set is active, and which runs beside it: the last row of each kind says. Append-only.",
 )
 
 SHADOW = Table(
@@ -382,7 +382,7 @@ TABLES = {
         MODEL_PARAMS,
         MODEL_ARRAYS,
         MODEL_CARDS,
-        PROMOTIONS,
+        ACTIVATIONS,
         SHADOW,
     )
 }

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mastery.apps.cli import build
 from mastery.apps.engine import Engine
-from mastery.pipelines.ingest import ingest
+from mastery.pipelines.ingest.ingest import ingest
 from mastery.settings import load_settings
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.apps.as_of import as_of_us, fixed, instant, microseconds
+from mastery.apps.as_of import as_of_us, fixed
 from mastery.errors import BadInput
+from mastery.instants import instant, microseconds
 
 NOW_US = microseconds(datetime(2026, 5, 1, 12, tzinfo=UTC))
 

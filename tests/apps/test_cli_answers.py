@@ -1,4 +1,4 @@
-"""`mastery answers` over the sample school, once linear_rnn is in force."""
+"""`mastery answers` over the sample school, once linear_rnn is active."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from mastery.apps.engine import Engine
 from mastery.errors import BadInput, NotFound
 from mastery.insight.words import ago
-from mastery.pipelines.model_store import load_model_set
-from mastery.scorers.linear_rnn import SCORER
+from mastery.pipelines.models.store import load_model_set
+from mastery.scorers.linear_rnn.scorer import SCORER
 from mastery.settings import load_settings
 
 LATEST = ("--as-of", "latest")
@@ -21,7 +21,7 @@ LATEST = ("--as-of", "latest")
 
 @pytest.fixture(scope="module")
 def remembering(home, tmp_path_factory):
-    """A copy of the home with a set in force that has linear_rnn."""
+    """A copy of the home with a set active that has linear_rnn."""
     from typer.testing import CliRunner
 
     from mastery.apps.cli import build
@@ -35,7 +35,7 @@ def remembering(home, tmp_path_factory):
         return done.stdout
 
     version = json.loads(run("fit", "--scorer", "linear_rnn", "--json"))["version"]
-    run("models", "promote", version, *LATEST)
+    run("models", "activate", version, *LATEST)
     return copy
 
 
@@ -58,8 +58,8 @@ def test_past_answers_add_up_to_what_the_score_stands_for(mastery, remembering):
     guess, slip = params.params[0, [SCORER.column("guess"), SCORER.column("slip")]]
     p = 1.0 / (1.0 + math.exp(-document["log_odds"]))
     parts = shown["explanation"]["parts"]
-    unforgotten = 1.0 / (1.0 + math.exp(parts["forgetting"] - sum(parts.values())))
-    assert unforgotten == pytest.approx((p - guess) / (1.0 - slip - guess), abs=1e-6)
+    at_last_activity = 1.0 / (1.0 + math.exp(parts["forgetting"] - sum(parts.values())))
+    assert at_last_activity == pytest.approx((p - guess) / (1.0 - slip - guess), abs=1e-6)
 
 
 def test_days_are_counted_by_the_calendar_as_in_every_other_reason(mastery, remembering):

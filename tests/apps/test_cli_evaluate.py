@@ -14,7 +14,7 @@ from mastery.errors import BadInput, NotFound
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """A log of 40 students; half of their chances hang on who they are."""
+    """A log of 40 students; half of their probabilities hang on who they are."""
     rng = np.random.default_rng(2)
     who = np.repeat(np.arange(40), 25)
     right = rng.random(who.size) < rng.beta(1, 1, 40)[who]
@@ -50,7 +50,7 @@ def test_people_see_a_table_and_the_files_are_written(mastery, answers, tmp_path
     assert {"evaluation.json", "evaluation.md"} <= {path.name for path in (tmp_path / "report").iterdir()}
 
 
-def test_what_was_foretold_is_written_for_an_audit(mastery, answers, tmp_path):
+def test_what_was_predicted_is_written_for_an_audit(mastery, answers, tmp_path):
     arguments = ("--unfitted", "--scorers", "bkt,elo", "--split", "column:fold", "--audit", tmp_path / "rows.parquet")
     found = json.loads(mastery("evaluate", answers, *arguments, "--json").stdout)
     rows = pq.read_table(tmp_path / "rows.parquet").to_pandas()

@@ -51,26 +51,26 @@ def test_fitting_again_says_that_the_version_was_there(mastery, chosen):
     assert f"{version} was there already" in done.stdout
 
 
-def test_a_version_is_listed_shown_promoted_and_rolled_back(mastery, chosen):
+def test_a_version_is_listed_shown_activated_and_rolled_back(mastery, chosen):
     folder, version = chosen
 
-    def standing():
+    def snapshot():
         return {
             one["version"]: (one["active"], one["published"])
             for one in json.loads(mastery("models", "list", "--json", home=folder).stdout)
         }
 
-    (default,) = set(standing()) - {version}
-    assert standing() == {default: (True, True), version: (False, False)}
+    (default,) = set(snapshot()) - {version}
+    assert snapshot() == {default: (True, True), version: (False, False)}
     before = mastery("show", "S000014", *LATEST, "--json", home=folder).stdout
-    done = mastery("models", "promote", version, *LATEST, home=folder)
-    assert done.exit_code == 0 and f"{version} is in force." in done.stdout
-    assert standing() == {default: (False, False), version: (True, True)}
+    done = mastery("models", "activate", version, *LATEST, home=folder)
+    assert done.exit_code == 0 and f"{version} is active." in done.stdout
+    assert snapshot() == {default: (False, False), version: (True, True)}
     assert json.loads(mastery("show", "S000014", *LATEST, "--json", home=folder).stdout)["model_version"] == version
     assert json.loads(mastery("class-report", "--json", home=folder).stdout)["model_version"] == version
     done = mastery("models", "rollback", *LATEST, "--json", home=folder)
     assert json.loads(done.stdout)["model_version"] == default
-    assert standing() == {default: (True, True), version: (False, False)}
+    assert snapshot() == {default: (True, True), version: (False, False)}
     assert mastery("show", "S000014", *LATEST, "--json", home=folder).stdout == before
 
 
@@ -104,8 +104,8 @@ def test_show_tells_data_measures_and_parameters(mastery, fitted):
     ("arguments", "error", "said"),
     [
         (("models", "show", "defualt"), NotFound, "did you mean 'default'"),
-        (("models", "promote", "fit-0"), NotFound, "models list"),
-        (("models", "promote", "default"), Conflict, "in force already"),
+        (("models", "activate", "fit-0"), NotFound, "models list"),
+        (("models", "activate", "default"), Conflict, "active already"),
         (("models", "compare", "default", "fit-0"), NotFound, "unknown version"),
         (("models", "shadow", "fit-0"), NotFound, "unknown version"),
         (("models", "rollback"), Conflict, "nothing was before it"),
@@ -122,5 +122,5 @@ def test_what_cannot_be_done_is_said_with_what_to_do(mastery, arguments, error, 
 
 
 def test_nothing_is_fitted_where_nothing_was_read(mastery, tmp_path):
-    for arguments in (("fit",), ("models", "list"), ("models", "promote", "default")):
+    for arguments in (("fit",), ("models", "list"), ("models", "activate", "default")):
         assert isinstance(mastery(*arguments, home=tmp_path / "empty").exception, NotFound), arguments

@@ -19,7 +19,7 @@ LINE = AccuracyLine(
     data="statics2011",
     split="column:lpp_split=test",
     folds=1,
-    scorer="blend_free",
+    scorer="blend_unconstrained",
     n=33_600,
     auc=0.8451,
     auc_low=0.83,
@@ -71,8 +71,8 @@ def test_every_scorer_of_a_data_set_writes_one_line_and_folds_can_be_fewer(data,
 def test_the_newest_line_with_most_tests_counts_and_what_is_missed_is_told():
     one, other = replace(LINE, data="assist2017", folds=5, auc=0.80), replace(LINE, data="assist2017", folds=1, auc=0.9)
     found = newest([one, other, LINE, replace(LINE, fitted=False, auc=0.5)])
-    assert found["assist2017", "blend_free"].folds == 5
-    assert found["statics2011", "blend_free"].auc == 0.8451
+    assert found["assist2017", "blend_unconstrained"].folds == 5
+    assert found["statics2011", "blend_unconstrained"].auc == 0.8451
     rows = {row.split(",")[0].strip("| "): row for row in markdown(found).splitlines()}
     assert "≥ 0.81 **(missed)**" in rows["assist2017"]
     assert "≥ 0.842 |" in rows["statics2011"]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mastery.evaluation.measures import MEASURES, auc, bootstrap, interval, measures
 
-chances = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 0.7001, 1.0]), st.booleans()), min_size=1)
+probabilities = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 0.7001, 1.0]), st.booleans()), min_size=1)
 
 
 def test_by_hand():
@@ -19,7 +19,7 @@ def test_by_hand():
     assert found["logloss"] == pytest.approx(-(np.log(0.9) + np.log(0.2) + np.log(0.7) + np.log(0.6)) / 4)
 
 
-@given(answers=chances)
+@given(answers=probabilities)
 def test_auc_is_the_share_of_pairs_in_order_and_a_tie_is_half(answers):
     p, y = (np.array(column, float) for column in zip(*answers, strict=True))
     right, wrong = p[y == 1], p[y == 0]

@@ -36,5 +36,5 @@ def test_a_perfect_model_shows_what_is_said_of_it():
     assert perfect_ece(p, seed=1) == (mean, most)
 
 
-def test_certain_predictions_leave_nothing_to_chance():
+def test_certain_predictions_leave_nothing_to_probability():
     assert perfect_ece(np.array([0.0, 1.0, 1.0]), seed=0) == (0.0, 0.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mastery.errors import BadInput
 from mastery.evaluation.splits import Log, Split, folds_of, parse_split
 from mastery.features.answer_log import answer_batch
-from mastery.fitting.fit import held_out
+from mastery.scorers.fits import held_out
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

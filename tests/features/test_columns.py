@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histories import DAY, START, Event, encoded, event_id, histories, in_force, table
+from histories import DAY, START, Event, active_choice, encoded, event_id, histories, table
 from mastery.errors import Conflict
 from mastery.features.columns import event_columns
 
@@ -21,14 +21,14 @@ def ids(columns) -> set[tuple[int, int]]:
 
 @given(events=histories())
 def test_replaced_and_withdrawn_events_are_left_out(events):
-    assert ids(event_columns(table(events))) == {event_id(event.number) for event in in_force(events)}
+    assert ids(event_columns(table(events))) == {event_id(event.number) for event in active_choice(events)}
 
 
 @given(events=histories(), wait=st.integers(0, 500))
 def test_as_of_sees_what_had_happened_by_then(events, wait):
     as_of = START + wait * DAY
     by_then = [event for event in events if event.at_us <= as_of]
-    assert ids(event_columns(table(events), as_of)) == {event_id(event.number) for event in in_force(by_then)}
+    assert ids(event_columns(table(events), as_of)) == {event_id(event.number) for event in active_choice(by_then)}
 
 
 @given(events=histories())
@@ -47,7 +47,7 @@ def test_dictionaries_and_plain_strings_come_to_the_same(events):
 @given(events=histories())
 def test_names_belong_to_their_tenant(events):
     columns = event_columns(table(events))
-    kept = {event_id(event.number): event for event in in_force(events)}
+    kept = {event_id(event.number): event for event in active_choice(events)}
     for i in range(columns.row.size):
         event = kept[int(columns.id_hi[i]), int(columns.id_lo[i])]
         assert columns.students[columns.student[i]] == event.student

@@ -7,10 +7,10 @@ from hypothesis import given
 
 from by_hand import active, gaps_of, ledger_of
 from folding import cells
-from histories import DAY, START, Event, histories, in_force, table
+from histories import DAY, START, Event, active_choice, histories, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.facts import fold_facts, initial_facts
+from mastery.features.counters import fold_facts, initial_facts
 from mastery.features.ledger import daily_ledger
 from mastery.tables import LEDGER_COUNTS
 
@@ -19,7 +19,7 @@ from mastery.tables import LEDGER_COUNTS
 def test_every_cell_holds_what_was_done_on_that_day(events):
     batch = make_batch(event_columns(table(events)))
     ledger = daily_ledger(batch)
-    expected = ledger_of(in_force(events))
+    expected = ledger_of(active_choice(events))
     assert set(cells(batch)) == set(expected)
     assert len(cells(batch)) == len(expected)
     for c, cell in enumerate(cells(batch)):
@@ -32,7 +32,7 @@ def test_every_cell_holds_what_was_done_on_that_day(events):
 def test_gaps_count_days_since_the_topic_was_last_touched(events):
     batch = make_batch(event_columns(table(events)))
     gaps, _ = fold_facts(batch, initial_facts(batch.slot_topic.size))
-    assert dict(zip(cells(batch), gaps.tolist(), strict=True)) == gaps_of(in_force(events))
+    assert dict(zip(cells(batch), gaps.tolist(), strict=True)) == gaps_of(active_choice(events))
 
 
 @given(events=histories())
@@ -42,7 +42,7 @@ def test_evidence_at_the_end_of_a_day_counts_observations_that_weigh(events):
     for (student, topic, day), count in zip(cells(batch), evidence, strict=True):
         weighing = [
             event
-            for s, t, event in active(in_force(events))
+            for s, t, event in active(active_choice(events))
             if (s, t) == (student, topic) and event.at_us // DAY <= day and event.kind not in ("video", "tutor")
         ]
         assert count == (len(weighing) if topic != "unassigned" else 0)

@@ -12,8 +12,8 @@ from histories import DAY, Event, histories, model, seeds, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.features.next_answers import next_answers
-from mastery.scorers.base import foretell, start
-from mastery.scorers.foretelling import FOLDING
+from mastery.scorers.base import predict, start
+from mastery.scorers.predictions import FOLDING
 
 ITEMS = ("i0", "nobody knows it", None)
 
@@ -36,7 +36,7 @@ def test_what_is_said_of_the_next_answer_is_what_is_said_once_it_has_been_given(
         later = make_batch(event_columns(table([*mine, given])))
         for scorer in FOLDING.values():
             said, expected = (
-                foretell(scorer, parameters, one, start(scorer, parameters, one))
+                predict(scorer, parameters, one, start(scorer, parameters, one))
                 for one in (batch, later)
                 for parameters in [model(scorer, one, seed)]
             )

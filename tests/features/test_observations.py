@@ -11,7 +11,7 @@ from hypothesis import given
 from histories import START, Event, histories, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.observations import LEAST_RETRY_WEIGHT, PRACTICE_CAP, RULES_VERSION
+from mastery.features.observations import LEAST_RETRY_WEIGHT, OBSERVATION_VERSION, PRACTICE_CAP
 
 DOCS = Path(__file__).parents[2] / "docs" / "features.md"
 
@@ -47,7 +47,7 @@ def test_an_event_counts_for_what_the_table_says(event, expected):
 
 
 @given(events=histories())
-def test_shares_and_chances_lie_between_0_and_1_and_no_weight_is_below_0(events):
+def test_shares_and_probabilities_lie_between_0_and_1_and_no_weight_is_below_0(events):
     batch = make_batch(event_columns(table(events)))
     for values, most in ((batch.y, 1.0), (batch.opportunity, 1.0), (batch.weight, PRACTICE_CAP)):
         assert ((values >= 0.0) & (values <= most)).all()
@@ -55,6 +55,6 @@ def test_shares_and_chances_lie_between_0_and_1_and_no_weight_is_below_0(events)
 
 def test_the_page_says_the_numbers_in_force():
     page = DOCS.read_text("utf-8")
-    assert f"version {RULES_VERSION}" in page
+    assert f"version {OBSERVATION_VERSION}" in page
     assert re.search(rf"never less than {LEAST_RETRY_WEIGHT}", page)
     assert re.search(rf"at most {PRACTICE_CAP:g}", page)

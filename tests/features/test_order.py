@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from histories import encoded, histories, in_force, many, table
+from histories import active_choice, encoded, histories, many, table
 from mastery.features import order
 from mastery.features.columns import EventColumns, event_columns
 from mastery.features.order import order_rows
@@ -55,7 +55,7 @@ def test_the_order_of_events_is_the_obvious_one(events):
     _, found = order_rows(columns)
     numbers = [events[i].number for i in columns.row[found]]
     kept = [number for k, number in enumerate(numbers) if k == 0 or number != numbers[k - 1]]
-    assert kept == [event.number for event in in_force(events)]
+    assert kept == [event.number for event in active_choice(events)]
 
 
 @pytest.mark.parametrize("ties", [1, 50, 10**15])

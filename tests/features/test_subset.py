@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from histories import histories, in_force, table
+from histories import active_choice, histories, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.features.subset import take_students
@@ -17,7 +17,7 @@ def test_some_students_of_a_batch_are_the_batch_of_those_students(events, data):
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(whole.students), max_size=len(whole.students))))
     mine = {name for name, kept in zip(whole.students, keep, strict=True) if kept}
     part = take_students(whole, keep)
-    alone = make_batch(event_columns(table([e for e in in_force(events) if e.student in mine])))
+    alone = make_batch(event_columns(table([e for e in active_choice(events) if e.student in mine])))
     assert part.students == list(alone.students)
     for name in ("student_ptr", "slot_ptr", "slot", "student_day_ptr", "day", "day_ptr", "cell_ptr", "cell_slot",
                  "cell_day", "cell", *ROWS):  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from histories import histories, in_force, table
+from histories import active_choice, histories, table
 from mastery.features.batch import BySlot, make_batch
 from mastery.features.columns import event_columns
 from mastery.features.take_rows import take_rows
@@ -28,7 +28,7 @@ def same(one, two):
 
 @given(events=histories(), data=st.data())
 def test_the_rows_before_a_moment_are_the_batch_of_what_happened_before_it(events, data):
-    events = in_force(events)
+    events = active_choice(events)
     assume(events)
     whole = make_batch(event_columns(table(events)))
     moment = data.draw(st.sampled_from(sorted({event.at_us for event in events}))) + data.draw(st.integers(0, 1))

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from by_hand import windows_of
 from folding import cells, places
-from histories import DAY, START, Event, histories, in_force, many, table
+from histories import DAY, START, Event, active_choice, histories, many, table
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import EventColumns, event_columns
-from mastery.features.facts import fold_facts, initial_facts
+from mastery.features.counters import fold_facts, initial_facts
 from mastery.features.feedback import fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.windows import Windows, windows
@@ -46,7 +46,7 @@ def test_every_feature_is_what_its_definition_says(events, wait):
     batch = make_batch(event_columns(table(events)))
     found = features(batch, as_of)
     for slot, place in enumerate(places(batch)):
-        for name, value in windows_of(in_force(events), *place, as_of).items():
+        for name, value in windows_of(active_choice(events), *place, as_of).items():
             assert by_name(found, slot)[name] == pytest.approx(value, rel=1e-5, abs=1e-5, nan_ok=True), name
 
 

@@ -11,14 +11,14 @@ import pytest
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.take_rows import take_rows
-from mastery.fitting.bkt import Variant, fit, fit_variant, held_out_loss
-from mastery.fitting.bkt_em import expect, fit_topic, room
-from mastery.fitting.bkt_histories import make_histories
-from mastery.fitting.bkt_passes import FORGET, GUESS, INIT, LEARN, PULL, PULL_LEARNING, RATE, SLIP
-from mastery.fitting.bkt_steps import improve, log_prior
-from mastery.fitting.bkt_topics import USUAL, fit_topics, make_rules, start_from, tree_of
-from mastery.scorers import bkt
-from mastery.scorers.base import Model, defaults, foretell, start
+from mastery.scorers.base import Model, defaults, predict, start
+from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers.bkt.em import expect, fit_topic, room
+from mastery.scorers.bkt.fit import Variant, fit, fit_variant, held_out_loss
+from mastery.scorers.bkt.fit_topics import USUAL, fit_topics, make_rules, start_from, tree_of
+from mastery.scorers.bkt.histories import make_histories
+from mastery.scorers.bkt.passes import FORGET, GUESS, INIT, LEARN, PULL, PULL_LEARNING, RATE, SLIP
+from mastery.scorers.bkt.steps import improve, log_prior
 from ml_school import school
 
 DAY_MS = 86_400_000
@@ -59,13 +59,13 @@ def simulated(
 
 
 def log_likelihood(batch: Batch, theta: np.ndarray) -> float:
-    """Return Σ log P(answer), as the scorer foretells them with these chances."""
+    """Return Σ log P(answer), as the scorer predicts them with these probabilities."""
     params = defaults(bkt.SCORER, len(batch.topics))
     for name, column in (("p_init", INIT), ("guess", GUESS), ("slip", SLIP), ("p_learn", LEARN), ("p_forget", FORGET)):
         params[:, bkt.SCORER.column(name)] = theta[:, column]
     parameters = Model(params, np.full((len(batch.items), 2), np.nan))
-    chance = foretell(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
-    return float(np.log(np.where(batch.y > 0.5, chance, 1.0 - chance)).sum())
+    probability = predict(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
+    return float(np.log(np.where(batch.y > 0.5, probability, 1.0 - probability)).sum())
 
 
 def test_the_likelihood_of_the_trees_is_that_of_the_scorers_predictions():
@@ -80,9 +80,9 @@ def test_expected_counts_are_those_of_all_paths_weighed_one_by_one():
     table = pa.table({"student_id": ["a"] * 3, "is_correct": [1, 0, 1]})
     histories = make_histories(answer_batch(table))
     tree = tree_of(histories, 0)
-    chances, sums = room(tree)
+    probabilities, sums = room(tree)
     theta = start_from(USUAL, True, False, False, False)[1]
-    ll = expect(theta, tree, chances, sums)
+    ll = expect(theta, tree, probabilities, sums)
     init, guess, slip, learn, forget = (theta[k] for k in (INIT, GUESS, SLIP, LEARN, FORGET))
     total, guessed, knew_first, first_knew_and_lost = 0.0, 0.0, 0.0, 0.0
     stays = 1.0 - forget * (1.0 - learn)
@@ -116,11 +116,11 @@ def test_no_step_of_expectation_maximisation_loses(variant):
     histories = make_histories(batch, variant == "day", False, excess, pulled)
     flags = (variant == "step", variant == "day", pulled, pulled)
     tree, rules = tree_of(histories, 0), make_rules(USUAL, 1.0, *flags)
-    chances, sums = room(tree)
+    probabilities, sums = room(tree)
     for theta in start_from(USUAL, *flags):
         values = []
         for _ in range(25):
-            ll = expect(theta, tree, chances, sums)
+            ll = expect(theta, tree, probabilities, sums)
             values.append(ll + log_prior(theta, rules))
             improve(theta, tree, rules, sums)
         assert np.all(np.diff(values) >= -1e-7 * abs(values[0]))
@@ -139,9 +139,11 @@ def test_a_topic_is_walked_with_what_is_its_own():
         assert np.array_equal(tree.kinds[tree.code], histories.kinds[own])
         assert np.array_equal(tree.days[tree.step[tree.parent >= 0]], days_of(histories, t))
         alone = take_rows(batch, batch.slot_topic[batch.slot] == t)
-        chances = fit_topics(make_histories(alone, clock=True), per_day=True).theta[t]
+        probabilities = fit_topics(make_histories(alone, clock=True), per_day=True).theta[t]
         together = fit_topics(make_histories(batch, clock=True), per_day=True).theta[t]
-        assert chances == pytest.approx(together, abs=1e-6)  # codes are numbered otherwise, so sums are added otherwise
+        assert probabilities == pytest.approx(
+            together, abs=1e-6
+        )  # codes are numbered otherwise, so sums are added otherwise
 
 
 def days_of(histories, t):
@@ -153,10 +155,10 @@ def test_the_search_ends_where_many_plain_steps_end():
     batch, _ = simulated(300, topics=1)
     histories = make_histories(batch)
     tree, rules = tree_of(histories, 0), make_rules(USUAL, 1.0, False, False, False, False)
-    chances, sums = room(tree)
+    probabilities, sums = room(tree)
     theta = start_from(USUAL, False, False, False, False)[0]
     for _ in range(3_000):
-        slow = expect(theta, tree, chances, sums)
+        slow = expect(theta, tree, probabilities, sums)
         improve(theta, tree, rules, sums)
     best = np.empty_like(theta)
     starts = start_from(USUAL, False, False, False, False)
@@ -165,7 +167,7 @@ def test_the_search_ends_where_many_plain_steps_end():
     assert passes < 200
 
 
-def test_law_9_chances_come_nearer_to_the_truth_as_students_grow():
+def test_law_9_probabilities_come_nearer_to_the_truth_as_students_grow():
     errors = []
     for students in (60, 600, 6_000):
         batch, truth = simulated(students, topics=4, answers=10)
@@ -187,7 +189,7 @@ def test_threads_change_nothing():
     assert one.tobytes() == two.tobytes()
 
 
-def test_items_that_differ_are_told_apart_and_help_to_foretell():
+def test_items_that_differ_are_told_apart_and_help_to_predict():
     batch, _ = simulated(400, topics=2, answers=10, items=4)
     judge, _ = simulated(400, topics=2, answers=10, items=4, seed=0)
     alike, _, _ = fit_variant(batch, Variant())
@@ -218,7 +220,7 @@ def test_with_all_strength_an_item_is_its_topic():
     ids=["one answer", "two topics", "all right", "all wrong", "a topic each", "none"],
 )  # fmt: skip
 @pytest.mark.parametrize("variant", [None, Variant(True, True, True, True, 5.0, 4.0)])
-def test_odd_logs_give_lawful_parameters(rows, variant):
+def test_odd_logs_give_monotone_parameters(rows, variant):
     types = {"student_id": pa.string(), "is_correct": pa.int8(), "topic_id": pa.string(), "question_id": pa.string()}
     batch = answer_batch(pa.table({name: pa.array(values, types[name]) for name, values in rows.items()}))
     if variant is None:

@@ -6,12 +6,12 @@ import pytest
 from scipy.optimize import minimize
 
 from mastery.features.answer_log import answer_batch
-from mastery.fitting.blend import RIDGE, Stacked, cross_fitted, fit_blend, scale_of, stack
-from mastery.fitting.crossfit import labelled
+from mastery.fitting.cross_fitting import labelled
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults
-from mastery.scorers.blend import HALF_LIFE, PARAMETERS, PRIOR, check, foretell, mixture
-from mastery.scorers.parameters import Parameters, Rows, no_rows
+from mastery.scorers.blend.fit import RIDGE, Stacked, cross_fitted, fit_blend, scale_of, stack
+from mastery.scorers.blend.scorer import HALF_LIFE, PARAMETERS, PRIOR, check, mixture, predict
+from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 
 
 def sigmoid(x):
@@ -23,8 +23,8 @@ def simulated(n: int = 20_000, weights=(0.6, 0.3, 0.0), bias: float = 0.2, seed:
     rng = np.random.default_rng(seed)
     logits = rng.normal(0.0, 1.5, (len(weights), n))
     y = (rng.random(n) < sigmoid(np.array(weights) @ logits + bias)).astype(np.float64)
-    chances = {name: sigmoid(row) for name, row in zip("abc", logits, strict=False)}
-    return Stacked(chances, y, np.arange(n) % 100, np.zeros(n, np.int64))
+    probabilities = {name: sigmoid(row) for name, row in zip("abc", logits, strict=False)}
+    return Stacked(probabilities, y, np.arange(n) % 100, np.zeros(n, np.int64))
 
 
 def nothing_known() -> Parameters:
@@ -44,7 +44,7 @@ def test_weights_are_found_again():
 
 def test_the_error_of_the_weights_falls_with_answers():
     def error(n: int) -> float:
-        weights, _ = stack(np.array([np.log(p / (1 - p)) for p in simulated(n).chances.values()]), simulated(n).y)
+        weights, _ = stack(np.array([np.log(p / (1 - p)) for p in simulated(n).probabilities.values()]), simulated(n).y)
         return float(np.abs(weights - (0.6, 0.3, 0.0)).max())
 
     assert error(100_000) < 0.02 < error(300)
@@ -53,7 +53,7 @@ def test_the_error_of_the_weights_falls_with_answers():
 @pytest.mark.parametrize("truth", [(0.6, 0.3, 0.0), (1.2, -0.7, 0.1), (-1.0, -1.0, -1.0)])
 def test_the_optimum_is_that_of_another_solver(truth):
     stacked = simulated(2_000, truth)
-    logits = np.array([np.log(p / (1 - p)) for p in stacked.chances.values()])
+    logits = np.array([np.log(p / (1 - p)) for p in stacked.probabilities.values()])
     weights, bias = stack(logits, stacked.y)
 
     def loss(at):
@@ -68,7 +68,9 @@ def test_the_optimum_is_that_of_another_solver(truth):
 
 def test_members_that_say_the_same_weigh_the_same():
     stacked = simulated(5_000)
-    twins = Stacked({"a": stacked.chances["a"], "b": stacked.chances["a"]}, stacked.y, stacked.student, stacked.topic)
+    twins = Stacked(
+        {"a": stacked.probabilities["a"], "b": stacked.probabilities["a"]}, stacked.y, stacked.student, stacked.topic
+    )
     mix = mixture(fit_blend(twins, nothing_known()).parameters.shared)
     assert mix.weights[0] == pytest.approx(mix.weights[1], abs=1e-9)
 
@@ -82,29 +84,29 @@ def test_the_same_answers_give_the_same_bits():
 def test_too_little_to_learn_from_gives_a_sentence_and_no_nan(y):
     n = y.size
     stacked = Stacked({"a": np.full(n, 0.7), "b": np.full(n, 1.0)}, y, np.arange(n), np.zeros(n, np.int64))
-    found = fit_blend(stacked, nothing_known(), "blend_free")
-    assert "blend_free" in found.notes[0]
+    found = fit_blend(stacked, nothing_known(), "blend_unconstrained")
+    assert "blend_unconstrained" in found.notes[0]
     mix = mixture(found.parameters.shared)
-    said = foretell(mix, {"a": np.array([0.0, 0.5, 1.0]), "b": np.array([0.0, 0.5, 1.0])})
+    said = predict(mix, {"a": np.array([0.0, 0.5, 1.0]), "b": np.array([0.0, 0.5, 1.0])})
     assert np.all((said > 0.0) & (said < 1.0))
 
 
 def test_a_calibration_is_taken_where_it_helps_and_only_there():
     stacked = simulated(40_000, (1.0,), 0.0)
     assert fit_blend(stacked, nothing_known()).measures["calibration"] == "identity"
-    logit = np.log(stacked.chances["a"] / (1.0 - stacked.chances["a"]))
+    logit = np.log(stacked.probabilities["a"] / (1.0 - stacked.probabilities["a"]))
     bent = Stacked({"a": sigmoid(np.where(logit > 0, 3.0, 0.4) * logit)}, stacked.y, stacked.student, stacked.topic)
     found = fit_blend(bent, nothing_known())
     assert found.measures["calibration"] != "identity"
-    said = foretell(mixture(found.parameters.shared), bent.chances)
-    assert np.mean(np.abs(said - stacked.chances["a"])) < 0.02
+    said = predict(mixture(found.parameters.shared), bent.probabilities)
+    assert np.mean(np.abs(said - stacked.probabilities["a"])) < 0.02
 
 
 def test_what_a_blend_is_measured_by_has_not_seen_the_student():
     stacked = simulated(4_000)
     said = cross_fitted(stacked)
     turned = np.where(stacked.student % 5 == 2, 1.0 - stacked.y, stacked.y)
-    again = cross_fitted(Stacked(stacked.chances, turned, stacked.student, stacked.topic))
+    again = cross_fitted(Stacked(stacked.probabilities, turned, stacked.student, stacked.topic))
     mine = stacked.student % 5 == 2
     assert np.array_equal(said[mine], again[mine])
     assert not np.array_equal(said[~mine], again[~mine])
@@ -128,8 +130,8 @@ def test_the_scale_is_that_of_bkt_with_the_half_life_of_elo_and_the_prior_of_fir
     other[elo.column("half_life_days")] = 30.0
     key = (("default", "t"),)
     given = {
-        "bkt": Parameters(defaults(bkt, 1)[0], Rows(key, row[None, :]), no_rows(0)),
-        "elo": Parameters(defaults(elo, 1)[0], Rows(key, other[None, :]), no_rows(1)),
+        "bkt": Parameters(defaults(bkt, 1)[0], KeyedRows(key, row[None, :]), no_rows(0)),
+        "elo": Parameters(defaults(elo, 1)[0], KeyedRows(key, other[None, :]), no_rows(1)),
     }
     found = scale_of(batch, labelled(batch), given)
     t, u = found.topics.take([("default", "t"), ("default", "u")], found.default)

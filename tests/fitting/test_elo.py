@@ -10,12 +10,13 @@ import pytest
 
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
-from mastery.fitting.chapters import NO_CHAPTER, estimated_chapters, numbered_chapters
-from mastery.fitting.elo import Setting, fit
-from mastery.fitting.scale import MOST
-from mastery.scorers import bkt, elo
-from mastery.scorers.base import defaults, fold, foretell, read, start
+from mastery.scorers.base import defaults, fold, predict, read, start
+from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers.elo import scorer as elo
+from mastery.scorers.elo.chapters import NO_CHAPTER, estimated_chapters, numbered_chapters
+from mastery.scorers.elo.fit import Setting, fit
 from mastery.scorers.parameters import Parameters, no_rows
+from mastery.scorers.scale import MOST
 
 TOPICS, ITEMS = 8, 64
 DIFFICULTY = np.random.default_rng(2).normal(0.0, 1.0, ITEMS)
@@ -39,8 +40,8 @@ def school(students: int, seed: int = 0, of_chapter: float = 0.0) -> Batch:
         ability = rng.normal()
         for item in rng.permutation(ITEMS)[:40]:
             t = item % TOPICS
-            chance = 1 / (1 + math.exp(-(ability + chapter[t % 2] + offset[t] - DIFFICULTY[item])))
-            rows.append((f"s{s:04d}", f"i{item:02d}", f"t{t}", int(rng.random() < chance)))
+            probability = 1 / (1 + math.exp(-(ability + chapter[t % 2] + offset[t] - DIFFICULTY[item])))
+            rows.append((f"s{s:04d}", f"i{item:02d}", f"t{t}", int(rng.random() < probability)))
     return log_of(rows)
 
 
@@ -103,7 +104,7 @@ def test_guess_and_slip_are_those_of_bkt_and_at_most_the_usual_ones():
     assert np.all(found.topics.values[:, elo.SLIP] == MOST["slip"])
 
 
-def test_whatever_bkt_has_found_scores_reach_from_chance_to_sure():
+def test_whatever_bkt_has_found_scores_reach_from_probability_to_sure():
     """Between asymptotes of .38 and .75 a student could be shown no more than .79 however many answers were right."""
     given = given_of_bkt(0.38, 0.25)
     fitted = fit(school(60), given=given, chosen=(Setting(asymptotes=1.0), np.full(TOPICS, NO_CHAPTER))).parameters
@@ -139,8 +140,8 @@ def test_whatever_comes_in_numbers_come_out(rows):
     assert not np.isnan(found.parameters.items.values).any()
     assert found.notes
     mine = found.parameters.model(batch.topics, batch.items)
-    chance = foretell(elo.SCORER, mine, batch, start(elo.SCORER, mine, batch))
-    assert np.all((chance > 0.0) & (chance < 1.0))
+    probability = predict(elo.SCORER, mine, batch, start(elo.SCORER, mine, batch))
+    assert np.all((probability > 0.0) & (probability < 1.0))
 
 
 def test_the_same_answers_give_the_same_parameters():

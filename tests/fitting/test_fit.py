@@ -1,6 +1,6 @@
 import numpy as np
 
-from mastery.fitting.fit import held_out
+from mastery.scorers.fits import held_out
 
 STUDENTS = [f"s_{number:05d}" for number in range(20_000)]
 

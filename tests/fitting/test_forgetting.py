@@ -24,14 +24,14 @@ def forgetful(students: int, half_life: float, growth: float, seed: int = 0) -> 
         for topic in range(4):
             day, studied, last = float(rng.uniform(0.0, 30.0)), 0, 0.0
             while day < 365.0:
-                chance = UNKNOWN
+                probability = UNKNOWN
                 if studied:
                     lasting = min(max(half_life, 365.0), half_life * growth ** (studied - 1))
-                    chance += 2.0 ** (-(day - last) / lasting) * (KNOWN - UNKNOWN)
+                    probability += 2.0 ** (-(day - last) / lasting) * (KNOWN - UNKNOWN)
                 expected.append(KNOWN if studied else UNKNOWN)
                 rows["student_id"].append(f"s{student:04d}")
                 rows["topic_id"].append(f"t{topic}")
-                rows["is_correct"].append(int(rng.random() < chance))
+                rows["is_correct"].append(int(rng.random() < probability))
                 rows["timestamp"].append(int(day * DAY_MS))
                 last, studied = day, studied + 1
                 day += float(np.exp(rng.uniform(0.1, np.log(60.0))))
@@ -44,8 +44,8 @@ def forgetful(students: int, half_life: float, growth: float, seed: int = 0) -> 
 
 @pytest.mark.parametrize(("half_life", "growth"), [(20.0, 1.35), (60.0, 1.0), (15.0, 1.6)])
 def test_half_life_and_growth_are_found(half_life, growth):
-    batch, unforgotten = forgetful(250, half_life, growth)
-    found = fit_forgetting(batch, np.ones(batch.row.size, bool), unforgotten)
+    batch, at_last_activity = forgetful(250, half_life, growth)
+    found = fit_forgetting(batch, np.ones(batch.row.size, bool), at_last_activity)
     assert found is not None
     assert found.answers > 1_000
     assert found.half_life_days == pytest.approx(half_life, rel=0.3)
@@ -53,15 +53,15 @@ def test_half_life_and_growth_are_found(half_life, growth):
 
 
 @pytest.mark.parametrize(("half_life", "growth"), [(20.0, 1.35), (60.0, 1.15)])
-def test_a_scorer_that_has_the_mean_pause_in_its_chances_or_thinks_too_little_of_study_changes_neither(
+def test_a_scorer_that_has_the_mean_pause_in_its_probabilities_or_thinks_too_little_of_study_changes_neither(
     half_life, growth
 ):
-    batch, unforgotten = forgetful(500, half_life, growth, seed=1)
+    batch, at_last_activity = forgetful(500, half_life, growth, seed=1)
     studied = np.zeros(batch.slot.size)
     for slot in range(batch.slot_topic.size):
         mine = np.flatnonzero(batch.slot == slot)
         studied[mine] = np.arange(mine.size)
-    logit = np.log(unforgotten / (1.0 - unforgotten))
+    logit = np.log(at_last_activity / (1.0 - at_last_activity))
     logit = np.where(studied > 0, logit - 0.3 - 0.2 * np.log(np.maximum(studied, 1.0)), logit)
     found = fit_forgetting(batch, np.ones(batch.row.size, bool), 1.0 / (1.0 + np.exp(-logit)))
     assert found is not None
@@ -70,16 +70,16 @@ def test_a_scorer_that_has_the_mean_pause_in_its_chances_or_thinks_too_little_of
 
 
 def test_who_forgets_nothing_is_not_made_to_forget():
-    batch, unforgotten = forgetful(250, 1e9, 1.0)
-    found = fit_forgetting(batch, np.ones(batch.row.size, bool), unforgotten)
+    batch, at_last_activity = forgetful(250, 1e9, 1.0)
+    found = fit_forgetting(batch, np.ones(batch.row.size, bool), at_last_activity)
     assert found is not None
     assert found.half_life_days > 900.0
 
 
 def test_few_answers_after_pauses_say_nothing():
-    batch, unforgotten = forgetful(3, 20.0, 1.35)
-    assert fit_forgetting(batch, np.ones(batch.row.size, bool), unforgotten) is None
-    batch, unforgotten = forgetful(100, 20.0, 1.35)
+    batch, at_last_activity = forgetful(3, 20.0, 1.35)
+    assert fit_forgetting(batch, np.ones(batch.row.size, bool), at_last_activity) is None
+    batch, at_last_activity = forgetful(100, 20.0, 1.35)
     assert fit_forgetting(batch, np.ones(batch.row.size, bool), np.full(batch.row.size, np.nan)) is None
 
 

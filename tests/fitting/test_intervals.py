@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.features.facts import EVIDENCE
+from mastery.features.counters import EVIDENCE
 from mastery.fitting.intervals import (
     COLUMNS,
     PROBE,
@@ -20,11 +20,11 @@ from mastery.fitting.intervals import (
     with_numbers,
 )
 from mastery.insight.bands import BANDS, band_codes
-from mastery.pipelines.evaluate_simulated import truth_of
-from mastery.pipelines.fold import fold_events
-from mastery.pipelines.rules import load_rules
-from mastery.pipelines.simulated_events import simulated_events
-from mastery.scorers.base import Reading, place_of
+from mastery.pipelines.evaluation.simulated import truth_of
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.scoring.fold import fold_events
+from mastery.pipelines.simulation.events import simulated_events
+from mastery.scorers.base import Scores, place_of
 from mastery.scorers.interval import KNOTS, interval
 from mastery.scorers.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.model_set import ModelSet, default_model_set
@@ -54,7 +54,7 @@ def readings():
     told = truth.filter(pc.equal(truth["day"], pa.scalar(end - timedelta(days=1), pa.date32())))
     models = default_model_set(load_rules("classic").params, {}, {})
     folded = fold_events(events, models, as_of_us, history=False)
-    true, count = truth_of(folded.batch, told), folded.facts[:, EVIDENCE]
+    true, count = truth_of(folded.batch, told), folded.counters[:, EVIDENCE]
     assert np.isfinite(true).all()
     return {
         name: (reading, band_codes(reading.score, count, 3), true, folded.batch.slot_student)
@@ -128,7 +128,7 @@ def test_next_to_nothing_to_learn_from_gives_numbers(rows):
 @given(score=st.floats(0.0, 1.0), evidence=st.floats(0.3, 500.0))
 def test_a_probe_tells_the_evidence_behind_an_interval(score, evidence):
     lower, upper = intervals(PROBE, [score], [evidence])
-    found = evidence_of(Reading(np.array([score]), lower, upper, np.zeros((1, 0))))
+    found = evidence_of(Scores(np.array([score]), lower, upper, np.zeros((1, 0))))
     assert found[0] == pytest.approx(evidence, rel=1e-6)
 
 

@@ -10,13 +10,14 @@ import pytest
 
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
-from mastery.fitting.irt import fit, log_loss
-from mastery.fitting.irt_mml import Curves, fit_curves
-from mastery.fitting.irt_work import Answers
-from mastery.fitting.scale import MOST
-from mastery.scorers import bkt, irt
-from mastery.scorers.base import defaults, foretell, start
+from mastery.scorers.base import defaults, predict, start
+from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers.irt import scorer as irt
+from mastery.scorers.irt.fit import fit, log_loss
+from mastery.scorers.irt.mml import Curves, fit_curves
+from mastery.scorers.irt.work import Answers
 from mastery.scorers.parameters import Parameters, no_rows
+from mastery.scorers.scale import MOST
 
 ITEMS, ANSWERED = 40, 20
 SLOPE = np.exp(np.random.default_rng(1).normal(0.0, 0.3, ITEMS))
@@ -28,8 +29,8 @@ def simulated(students: int, seed: int = 0, guess: float = 0.0) -> Answers:
     rng = np.random.default_rng(seed)
     item = np.argsort(rng.random((students, ITEMS)), axis=1)[:, :ANSWERED].astype(np.int32).reshape(-1)
     ability = np.repeat(rng.normal(size=students), ANSWERED)
-    chance = guess + (1 - guess) / (1 + np.exp(-SLOPE[item] * (ability - DIFFICULTY[item])))
-    y = (rng.random(item.size) < chance).astype(float)
+    probability = guess + (1 - guess) / (1 + np.exp(-SLOPE[item] * (ability - DIFFICULTY[item])))
+    y = (rng.random(item.size) < probability).astype(float)
     ptr = np.arange(0, item.size + 1, ANSWERED)
     return Answers(ptr, item, y, np.ones(y.size), np.zeros(ITEMS, np.int32), np.full(ITEMS, guess), np.zeros(ITEMS))
 
@@ -104,12 +105,12 @@ def school(students: int, seed: int = 0) -> Batch:
     for s in range(students):
         level = rng.normal() + 0.8 * rng.normal(size=4)
         for item in rng.permutation(ITEMS)[:24]:
-            chance = 1 / (1 + math.exp(-SLOPE[item] * (level[item % 4] - DIFFICULTY[item])))
-            rows.append((f"s{s:04d}", f"i{item:02d}", f"t{item % 4}", int(rng.random() < chance)))
+            probability = 1 / (1 + math.exp(-SLOPE[item] * (level[item % 4] - DIFFICULTY[item])))
+            rows.append((f"s{s:04d}", f"i{item:02d}", f"t{item % 4}", int(rng.random() < probability)))
     return log_of(rows)
 
 
-def test_a_fit_finds_difficulties_and_foretells_better_than_the_defaults():
+def test_a_fit_finds_difficulties_and_predicts_better_than_the_defaults():
     batch, other = school(800), school(200, seed=9)
     found = fit(batch, given={})
     of_items = found.parameters.items.take([("default", f"i{i:02d}") for i in range(ITEMS)], np.full(2, np.nan))
@@ -153,8 +154,8 @@ def test_whatever_comes_in_numbers_come_out(rows):
     assert not np.isnan(found.parameters.items.values).any()
     assert found.notes or len(rows) == 3_000
     mine = found.parameters.model(batch.topics, batch.items)
-    chance = foretell(irt.SCORER, mine, batch, start(irt.SCORER, mine, batch))
-    assert np.all((chance > 0.0) & (chance < 1.0))
+    probability = predict(irt.SCORER, mine, batch, start(irt.SCORER, mine, batch))
+    assert np.all((probability > 0.0) & (probability < 1.0))
 
 
 def test_the_same_answers_give_the_same_parameters():

@@ -14,13 +14,14 @@ from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import QUIZ
 from mastery.features.subset import take_students
-from mastery.fitting import linear_rnn as fitting
-from mastery.fitting import linear_rnn_train as training
-from mastery.fitting.fit import held_out
-from mastery.fitting.linear_rnn import fit
-from mastery.scorers import bkt, linear_rnn
-from mastery.scorers.base import defaults, foretell, start, width
-from mastery.scorers.parameters import Parameters, Rows, no_rows
+from mastery.scorers.base import defaults, predict, start, width
+from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers.fits import held_out
+from mastery.scorers.linear_rnn import fit as fitting
+from mastery.scorers.linear_rnn import scorer as linear_rnn
+from mastery.scorers.linear_rnn import train as training
+from mastery.scorers.linear_rnn.fit import fit
+from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -52,32 +53,35 @@ def log(**columns) -> Batch:
     return answer_batch(pa.table(columns))
 
 
-def log_loss(chance: np.ndarray, y: np.ndarray) -> float:
-    return float(-np.mean(np.log(np.where(y > 0.5, chance, 1.0 - chance))))
+def log_loss(probability: np.ndarray, y: np.ndarray) -> float:
+    return float(-np.mean(np.log(np.where(y > 0.5, probability, 1.0 - probability))))
 
 
-def auc(y: np.ndarray, chance: np.ndarray) -> float:
-    _, place, count = np.unique(chance, return_inverse=True, return_counts=True)
+def auc(y: np.ndarray, probability: np.ndarray) -> float:
+    _, place, count = np.unique(probability, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2.0)[place]
     right = y > 0.5
     return float((rank[right].sum() - right.sum() * (right.sum() + 1) / 2) / (right.sum() * (~right).sum()))
 
 
-def foretold(parameters: Parameters, batch: Batch, scorer=linear_rnn.SCORER) -> np.ndarray:
+def predicted(parameters: Parameters, batch: Batch, scorer=linear_rnn.SCORER) -> np.ndarray:
     model = parameters.model(batch.topics, batch.items)
     scorer.check(model)
-    return foretell(scorer, model, batch, start(scorer, model, batch))
+    return predict(scorer, model, batch, start(scorer, model, batch))
 
 
-def test_what_is_learnt_foretells_students_it_was_not_learnt_from():
+def test_what_is_learnt_predicts_students_it_was_not_learnt_from():
     batch = school()
     out = held_out(batch.students, 5)
     test = take_students(batch, out)
     found = fit(take_students(batch, ~out), given={}, seed=1)
     known = test.weight > 0.0
-    chance = foretold(found.parameters, test)[known]
-    assert auc(test.y[known], chance) > 0.72
-    assert log_loss(chance, test.y[known]) < log_loss(np.full(chance.size, test.y[known].mean()), test.y[known]) - 0.08
+    probability = predicted(found.parameters, test)[known]
+    assert auc(test.y[known], probability) > 0.72
+    assert (
+        log_loss(probability, test.y[known])
+        < log_loss(np.full(probability.size, test.y[known].mean()), test.y[known]) - 0.08
+    )
     assert found.measures["held_out_answers"] > 1000
     assert found.measures["l2_item"] in fitting.L2_ITEM
 
@@ -90,37 +94,38 @@ def test_the_same_seed_finds_the_same_bits_with_any_number_of_threads_and_anothe
 
 
 @pytest.mark.parametrize("places", fitting.PLACES)
-@pytest.mark.parametrize("lawful", [True, False])
-def test_the_scorer_says_what_the_training_says(lawful, places):
+@pytest.mark.parametrize("monotone", [True, False])
+def test_the_scorer_says_what_the_training_says(monotone, places):
     """The tables of all starts, averaged as logits, against the fold of the parameters made of them."""
     batch = school(40, tries=8)
     answers = fitting.training_answers(batch, places)
     assert np.any(answers.read % places == places - 1)
-    runs = [fitting.Training(batch, answers, places, 0.1, lawful, seed) for seed in fitting._starts(3)]
+    runs = [fitting.Training(batch, answers, places, 0.1, monotone, seed) for seed in fitting._starts(3)]
     for run in runs:
         run.learn()
         run.learn()
-    trained = fitting._averaged([run.foretell(answers) for run in runs])
-    found = fit(batch, given={}, seed=3, lawful=lawful, chosen=(0.1, 2, 120.0, places)).parameters
+    trained = fitting._averaged([run.predict(answers) for run in runs])
+    found = fit(batch, given={}, seed=3, monotone=monotone, chosen=(0.1, 2, 120.0, places)).parameters
     found.topics.values[:, linear_rnn.HALF_LIFE] = 36_500.0
-    told = foretold(
-        found, replace(batch, at_us=np.zeros_like(batch.at_us)), linear_rnn.SCORER if lawful else linear_rnn.FREE
+    told = predicted(
+        found, replace(batch, at_us=np.zeros_like(batch.at_us)), linear_rnn.SCORER if monotone else linear_rnn.FREE
     )
     np.testing.assert_allclose(told[batch.weight > 0.0], trained, atol=1e-5)
 
 
-def test_the_lawful_form_keeps_its_bounds_and_the_free_one_uses_its_freedom():
+def test_the_monotone_form_keeps_its_bounds_and_the_free_one_uses_its_freedom():
     batch = school(100)
-    lawful, free = (
-        fit(batch, given={}, lawful=is_lawful, chosen=(0.1, 2, 120.0, 3)).parameters for is_lawful in (True, False)
+    monotone, free = (
+        fit(batch, given={}, monotone=is_monotone, chosen=(0.1, 2, 120.0, 3)).parameters
+        for is_monotone in (True, False)
     )
-    linear_rnn.SCORER.check(lawful.model(batch.topics, batch.items))
+    linear_rnn.SCORER.check(monotone.model(batch.topics, batch.items))
     linear_rnn.FREE.check(free.model(batch.topics, batch.items))
     assert free.topics.values[:, linear_rnn.U : linear_rnn.ITEM_U].min() < 0.0
-    assert lawful.topics.values[:, linear_rnn.U : linear_rnn.ITEM_U].min() >= 0.0
+    assert monotone.topics.values[:, linear_rnn.U : linear_rnn.ITEM_U].min() >= 0.0
 
 
-def test_more_places_in_a_run_of_tries_are_told_apart_where_that_foretells_better():
+def test_more_places_in_a_run_of_tries_are_told_apart_where_that_predicts_better():
     few, many_tries = fit(school(), given={}), fit(school(tries=8), given={})
     assert few.measures["places"] == 3.0
     assert many_tries.measures["places"] == 6.0
@@ -135,26 +140,26 @@ def test_gradients_are_those_of_finite_differences():
     answers = fitting.training_answers(batch)
     items = len(batch.items)
     rng = np.random.default_rng(7)
-    bias, readers, writers = fitting._tables(batch, 3, rng, lawful=False)
+    bias, readers, writers = fitting._tables(batch, 3, rng, monotone=False)
     for table in (readers, writers):
         table.value[:] *= 4.0
     zeros = [np.zeros(fitting.KEPT.size, np.float32) for _ in range(4)]
-    past, chance = np.zeros((answers.y.size, fitting.KEPT.size), np.float32), np.zeros(answers.y.size)
+    past, probability = np.zeros((answers.y.size, fitting.KEPT.size), np.float32), np.zeros(answers.y.size)
 
     def forward() -> float:
         zeros[0][:] = 0.0
         return training._forward(answers, 0, answers.y.size, items, fitting.KEPT, fitting.EVEN, bias, readers, writers,
-                                 zeros[0], 0.0, past, zeros[1], chance)  # fmt: skip
+                                 zeros[0], 0.0, past, zeros[1], probability)  # fmt: skip
 
     def loss() -> float:
         forward()
-        right = answers.y * np.log(chance) + (1.0 - answers.y) * np.log(1.0 - chance)
+        right = answers.y * np.log(probability) + (1.0 - answers.y) * np.log(1.0 - probability)
         return float(-(answers.asked * right).sum())
 
     seen = forward()
     assert 0.0 < answers.asked.sum() < answers.y.size
     training._backward(answers, 0, answers.y.size, items, fitting.KEPT, fitting.EVEN, bias, readers, writers, seen,
-                       past, chance, zeros[2], zeros[3], np.zeros(bias.value.shape[0], bool),
+                       past, probability, zeros[2], zeros[3], np.zeros(bias.value.shape[0], bool),
                        np.zeros(writers.value.shape[0], bool), np.zeros(500, np.int64),
                        np.zeros(500, np.int64))  # fmt: skip
     for table in (bias, readers, writers):
@@ -175,7 +180,9 @@ def test_guess_and_slip_are_those_that_bkt_found():
     columns = [bkt.SCORER.column("guess"), bkt.SCORER.column("slip")]
     mine = row.copy()
     mine[columns] = 0.31, 0.07
-    given = {"bkt": Parameters(row, Rows([batch.topics[2]], mine[None, :]), no_rows(width(bkt.SCORER.item_parameters)))}
+    given = {
+        "bkt": Parameters(row, KeyedRows([batch.topics[2]], mine[None, :]), no_rows(width(bkt.SCORER.item_parameters)))
+    }
     params = fit(batch, given=given, chosen=(0.1, 1, 120.0, 3)).parameters.model(batch.topics, batch.items).params
     assert params[2, :2] == pytest.approx([0.31, 0.07])
     assert params[0, :2] == pytest.approx(row[columns])
@@ -206,15 +213,15 @@ def test_topics_without_answers_take_the_mean_of_the_others_and_are_told():
     ],
     ids=["one answer", "one wrong answer", "one student", "all right, items missing", "all wrong", "no answers"],
 )
-@pytest.mark.parametrize("lawful", [True, False])
-def test_odd_logs_give_finite_parameters_within_their_bounds(columns, lawful):
+@pytest.mark.parametrize("monotone", [True, False])
+def test_odd_logs_give_finite_parameters_within_their_bounds(columns, monotone):
     batch = log(**columns)
-    found = fit(batch, given={}, lawful=lawful)
+    found = fit(batch, given={}, monotone=monotone)
     assert np.isfinite(found.parameters.default).all()
-    chance = foretold(found.parameters, batch, linear_rnn.SCORER if lawful else linear_rnn.FREE)
-    assert np.all((chance > 0.0) & (chance < 1.0))
+    probability = predicted(found.parameters, batch, linear_rnn.SCORER if monotone else linear_rnn.FREE)
+    assert np.all((probability > 0.0) & (probability < 1.0))
     if batch.y.size > 1000:
-        assert np.mean(np.abs(chance - batch.y)) < 0.1
+        assert np.mean(np.abs(probability - batch.y)) < 0.1
 
 
 @pytest.mark.slow
@@ -228,4 +235,4 @@ def test_it_reaches_its_bar_on_real_answers(name, bar):
     out = np.array([student in ids for student in batch.students])
     found = fit(take_students(batch, ~out), given={})
     test = take_students(batch, out)
-    assert auc(test.y, foretold(found.parameters, test)) >= bar
+    assert auc(test.y, predicted(found.parameters, test)) >= bar

@@ -11,19 +11,26 @@ from histories import DAY, Event, table
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import FEEDBACK, QUIZ, event_columns
 from mastery.features.subset import take_students
-from mastery.fitting import ml as fitting
-from mastery.fitting.ml_rows import Bases, chances_before, held_out_parts, labelled, opinions_as_questions
-from mastery.scorers import SCORERS, ml
-from mastery.scorers.base import Model, foretell, start
+from mastery.scorers import SCORERS
+from mastery.scorers.base import Model, predict, start
+from mastery.scorers.boosting import fit as fitting
+from mastery.scorers.boosting import scorer as ml
+from mastery.scorers.boosting.training_rows import (
+    Bases,
+    held_out_parts,
+    labelled,
+    opinions_as_questions,
+    probabilities_before,
+)
 from mastery.scorers.parameters import Parameters
 from ml_school import fitted, school, shipped
 
 GIVEN = {name: shipped().scorers[name] for name in ("bkt", "elo")}
 
 
-def chances(batch: Batch, given=GIVEN) -> dict[str, np.ndarray]:
+def probabilities(batch: Batch, given=GIVEN) -> dict[str, np.ndarray]:
     models = {name: mine.model(batch.topics, batch.items) for name, mine in given.items()}
-    return {name: foretell(SCORERS[name], m, batch, start(SCORERS[name], m, batch)) for name, m in models.items()}
+    return {name: predict(SCORERS[name], m, batch, start(SCORERS[name], m, batch)) for name, m in models.items()}
 
 
 def log_loss(batch: Batch, p: np.ndarray) -> float:
@@ -36,7 +43,7 @@ def rows_of(batch: Batch):
     sums = Bases.of(batch, held_out_parts(batch))
     parameters = fitting._scale(batch, GIVEN, sums)
     asked = opinions_as_questions(batch)
-    said = {name: chances_before(name, batch, asked, mine, None) for name, mine in GIVEN.items()}
+    said = {name: probabilities_before(name, batch, asked, mine, None) for name, mine in GIVEN.items()}
     return labelled(batch, asked, said, sums, parameters)
 
 
@@ -50,10 +57,10 @@ def quizzes(*answers: tuple[str, str, int], item: str | None = None, apart_us: i
     return make_batch(event_columns(table(events)))
 
 
-def test_new_students_are_foretold_better_than_by_any_scorer_that_was_read():
+def test_new_students_are_predicted_better_than_by_any_scorer_that_was_read():
     test = school(students=200, seed=77)
-    said = chances(test)
-    mine = log_loss(test, ml.foretell(test, fitted().parameters, said))
+    said = probabilities(test)
+    mine = log_loss(test, ml.predict(test, fitted().parameters, said))
     assert mine < min(log_loss(test, p) for p in said.values())
 
 
@@ -64,7 +71,7 @@ def test_the_same_seed_gives_the_same_parameters_to_the_bit():
     assert fitting.fit(batch, given=GIVEN, seed=4).parameters.digest() != one
 
 
-def test_what_is_measured_is_what_the_parameters_foretell_when_every_choice_is_made():
+def test_what_is_measured_is_what_the_parameters_predict_when_every_choice_is_made():
     measures = fitted().measures
     assert {"rows", "trees", "held_out_log_loss", "held_out_later_log_loss", "members"} <= set(measures)
     assert measures["members"] == "bkt, elo"
@@ -114,14 +121,14 @@ def test_a_teachers_score_is_a_label_and_never_a_feature():
     np.testing.assert_allclose(found.features[-1], found.features[3], atol=1e-5)
 
 
-def test_foretold_chances_take_the_place_of_the_members_own():
+def test_predicted_probabilities_take_the_place_of_the_members_own():
     batch = school(students=80)
-    said = chances(batch)
-    assert fitting.fit(batch, given=GIVEN, foretold=said).parameters.digest() == (
+    said = probabilities(batch)
+    assert fitting.fit(batch, given=GIVEN, predicted=said).parameters.digest() == (
         fitting.fit(batch, given=GIVEN).parameters.digest()
     )
     flat = {name: np.full(batch.slot.size, 0.5) for name in said}
-    assert fitting.fit(batch, given=GIVEN, foretold=flat).parameters.digest() != (
+    assert fitting.fit(batch, given=GIVEN, predicted=flat).parameters.digest() != (
         fitting.fit(batch, given=GIVEN).parameters.digest()
     )
 
@@ -142,7 +149,7 @@ def test_foretold_chances_take_the_place_of_the_members_own():
 def test_odd_input_gives_numbers_and_a_sentence(case, batch):
     fit = fitting.fit(batch, given=GIVEN)
     ml.check(fit.parameters.model([("a", "t0"), ("a", "never seen")], [("a", "i0")]))
-    p = ml.foretell(batch, fit.parameters, chances(batch))
+    p = ml.predict(batch, fit.parameters, probabilities(batch))
     assert np.array_equal(np.isnan(p), batch.weight <= 0.0)
     if len(batch.students) < 5:
         assert fit.notes

@@ -1,4 +1,4 @@
-"""The fit of ml_free: it learns, it repeats itself, and it takes bad input without a crash."""
+"""The fit of ml_unconstrained: it learns, it repeats itself, and it takes bad input without a crash."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mastery.errors import BadInput
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
-from mastery.fitting.ml_free import fit_free, student_parts
-from mastery.scorers.ml_free import column_names, foretell_free, pack
-from mastery.scorers.surprises import SURPRISES
+from mastery.scorers.boosting.fit_unconstrained import fit_unconstrained, student_parts
+from mastery.scorers.boosting.residuals import RESIDUALS
+from mastery.scorers.boosting.unconstrained import column_names, pack, predict_unconstrained
 
 
 def school(students: int = 60, answers: int = 30, seed: int = 0) -> Batch:
@@ -42,43 +42,43 @@ def parts() -> tuple[Batch, Batch]:
     return take_students(batch, ~new), take_students(batch, new)
 
 
-def test_it_foretells_new_students_better_than_the_mean_and_than_the_topic(parts):
+def test_it_predicts_new_students_better_than_the_mean_and_than_the_topic(parts):
     training, new = parts
-    fit = fit_free(training, {})
-    chance = foretell_free(new, fit.parameters, {})
-    assert np.all((chance > 0.0) & (chance < 1.0))
+    fit = fit_unconstrained(training, {})
+    probability = predict_unconstrained(new, fit.parameters, {})
+    assert np.all((probability > 0.0) & (probability < 1.0))
     share = np.array([training.y[training.slot_topic[training.slot] == t].mean() for t in range(4)])
-    assert loss(new.y, chance) < loss(new.y, share[new.slot_topic[new.slot]]) - 0.02
+    assert loss(new.y, probability) < loss(new.y, share[new.slot_topic[new.slot]]) - 0.02
     assert fit.measures["trees"] > 0
     assert fit.notes == ()
 
 
 def test_the_same_answers_and_seed_give_the_same_bits_and_what_is_stored_says_all(parts):
     training, new = parts
-    first, second = (fit_free(training, {}, seed=3).parameters for _ in range(2))
+    first, second = (fit_unconstrained(training, {}, seed=3).parameters for _ in range(2))
     assert first.digest() == second.digest()
     copy = replace(first, shared={name: array.copy() for name, array in first.shared.items()})
-    np.testing.assert_array_equal(foretell_free(new, copy, {}), foretell_free(new, second, {}))
+    np.testing.assert_array_equal(predict_unconstrained(new, copy, {}), predict_unconstrained(new, second, {}))
 
 
-def test_a_students_chances_are_the_same_alone_and_among_others(parts):
+def test_a_students_probabilities_are_the_same_alone_and_among_others(parts):
     training, new = parts
-    parameters = fit_free(training, {}).parameters
-    together = foretell_free(new, parameters, {})
+    parameters = fit_unconstrained(training, {}).parameters
+    together = predict_unconstrained(new, parameters, {})
     for s in range(len(new.students)):
         alone = take_students(new, np.arange(len(new.students)) == s)
         np.testing.assert_array_equal(
-            foretell_free(alone, parameters, {}), together[new.student_ptr[s] : new.student_ptr[s + 1]]
+            predict_unconstrained(alone, parameters, {}), together[new.student_ptr[s] : new.student_ptr[s + 1]]
         )
 
 
 def test_nothing_said_by_then_moves_when_later_answers_are_turned_round(parts):
     training, new = parts
-    parameters = fit_free(training, {}).parameters
-    before = foretell_free(new, parameters, {})
+    parameters = fit_unconstrained(training, {}).parameters
+    before = predict_unconstrained(new, parameters, {})
     turn = new.student_ptr[2] + 7
     after = (np.arange(new.row.size) >= turn) & (np.arange(new.row.size) < new.student_ptr[3])
-    again = foretell_free(replace(new, y=np.where(after, 1.0 - new.y, new.y)), parameters, {})
+    again = predict_unconstrained(replace(new, y=np.where(after, 1.0 - new.y, new.y)), parameters, {})
     still = ~after
     still[turn] = True
     np.testing.assert_array_equal(again[still], before[still])
@@ -89,43 +89,45 @@ def test_logits_of_other_scorers_are_used_and_must_be_those_of_the_fit(parts):
     training, new = parts
     rng = np.random.default_rng(1)
     told = {"irt": 4.0 * training.y - 2.0 + rng.normal(0.0, 1.0, training.y.size)}
-    parameters = fit_free(training, told).parameters
+    parameters = fit_unconstrained(training, told).parameters
     asked = {"irt": 4.0 * new.y - 2.0 + rng.normal(0.0, 1.0, new.y.size)}
-    plain = foretell_free(new, fit_free(training, {}).parameters, {})
-    assert loss(new.y, foretell_free(new, parameters, asked)) < loss(new.y, plain) - 0.1
-    assert np.isfinite(foretell_free(new, parameters, {"irt": np.full(new.y.size, np.nan)})).all()
+    plain = predict_unconstrained(new, fit_unconstrained(training, {}).parameters, {})
+    assert loss(new.y, predict_unconstrained(new, parameters, asked)) < loss(new.y, plain) - 0.1
+    assert np.isfinite(predict_unconstrained(new, parameters, {"irt": np.full(new.y.size, np.nan)})).all()
     with pytest.raises(BadInput, match="fitted with the logits of irt; given: none"):
-        foretell_free(new, parameters, {})
+        predict_unconstrained(new, parameters, {})
     with pytest.raises(BadInput, match=r"'irt' has shape \(3,\)"):
-        foretell_free(new, parameters, {"irt": np.zeros(3)})
+        predict_unconstrained(new, parameters, {"irt": np.zeros(3)})
 
 
-def test_answers_are_held_against_the_chances_of_the_recurrence_where_it_is_given(parts):
+def test_answers_are_held_against_the_probabilities_of_the_recurrence_where_it_is_given(parts):
     training, new = parts
-    assert set(SURPRISES) <= set(column_names({"linear_rnn_free": training.y}))
-    assert not set(SURPRISES) & set(column_names({"irt": training.y}))
-    told = {"linear_rnn_free": np.zeros(training.y.size)}
-    fit = fit_free(training, told)
+    assert set(RESIDUALS) <= set(column_names({"linear_rnn_unconstrained": training.y}))
+    assert not set(RESIDUALS) & set(column_names({"irt": training.y}))
+    told = {"linear_rnn_unconstrained": np.zeros(training.y.size)}
+    fit = fit_unconstrained(training, told)
     assert fit.measures["columns"] == len(column_names(told))
-    chance = foretell_free(new, fit.parameters, {"linear_rnn_free": np.zeros(new.y.size)})
-    # Nothing of a row's own answer is in it: turned round, the first answer of each student is foretold the same.
+    probability = predict_unconstrained(new, fit.parameters, {"linear_rnn_unconstrained": np.zeros(new.y.size)})
+    # Nothing of a row's own answer is in it: turned round, the first answer of each student is predicted the same.
     first = new.student_ptr[:-1]
     turned = new.y.copy()
     turned[first] = 1.0 - turned[first]
-    again = foretell_free(replace(new, y=turned), fit.parameters, {"linear_rnn_free": np.zeros(new.y.size)})
-    np.testing.assert_array_equal(again[first], chance[first])
-    assert np.any(again != chance)
+    again = predict_unconstrained(
+        replace(new, y=turned), fit.parameters, {"linear_rnn_unconstrained": np.zeros(new.y.size)}
+    )
+    np.testing.assert_array_equal(again[first], probability[first])
+    assert np.any(again != probability)
 
 
 def test_what_another_version_has_fitted_is_refused(parts):
     training, new = parts
-    parameters = fit_free(training, {}).parameters
+    parameters = fit_unconstrained(training, {}).parameters
     older, other = dict(parameters.shared), dict(parameters.shared)
     del older["columns"]  # nothing said so then
     other["columns"] = pack(("answers", "a column there is no more"))
     for shared in (older, other):
         with pytest.raises(BadInput, match="another version of the engine.*Fit it again"):
-            foretell_free(new, replace(parameters, shared=shared), {})
+            predict_unconstrained(new, replace(parameters, shared=shared), {})
 
 
 def test_it_is_exempt_from_law_6_by_this_counterexample():
@@ -140,57 +142,60 @@ def test_it_is_exempt_from_law_6_by_this_counterexample():
                   "topic_id": ["t"] * student.size, "is_correct": np.stack([first, second], axis=1).ravel(),
                   "order": np.tile(np.arange(20), 100)})
     )  # fmt: skip
-    parameters = fit_free(batch, {}).parameters
+    parameters = fit_unconstrained(batch, {}).parameters
     asked = {"student_id": ["new"] * 2, "question_id": ["q3"] * 2, "topic_id": ["t"] * 2, "order": [0, 1]}
     right, wrong = (
-        foretell_free(answer_batch(pa.table({**asked, "is_correct": [y, 1]})), parameters, {})[1] for y in (1, 0)
+        predict_unconstrained(answer_batch(pa.table({**asked, "is_correct": [y, 1]})), parameters, {})[1]
+        for y in (1, 0)
     )
     assert wrong > right + 0.2
 
 
 def test_a_known_number_of_trees_is_grown_on_all_students():
     batch = school()
-    fit = fit_free(batch, {}, rounds=7)
+    fit = fit_unconstrained(batch, {}, rounds=7)
     assert fit.measures["trees"] == 7.0
     assert "held_out_log_loss" not in fit.measures
 
 
 def test_trees_stopped_early_are_as_many_as_those_grown_again_on_all_students(parts):
     training, new = parts
-    stopped, grown = (fit_free(training, {}, again=again) for again in (False, True))
+    stopped, grown = (fit_unconstrained(training, {}, again=again) for again in (False, True))
     assert stopped.measures == grown.measures
     assert stopped.parameters.digest() != grown.parameters.digest()
-    chances = [foretell_free(new, fit.parameters, {}) for fit in (stopped, grown)]
-    assert abs(loss(new.y, chances[0]) - loss(new.y, chances[1])) < 0.02
+    probabilities = [predict_unconstrained(new, fit.parameters, {}) for fit in (stopped, grown)]
+    assert abs(loss(new.y, probabilities[0]) - loss(new.y, probabilities[1])) < 0.02
 
 
 def test_few_answers_grow_no_tree_and_the_mean_is_said():
-    fit = fit_free(school(4, 10), {})
-    chance = foretell_free(school(2, 5, seed=1), fit.parameters, {})
-    assert fit.notes == ("ml_free: 40 answers are too few to grow trees on (200 at least); it says their mean",)
-    assert np.all(chance == chance[0])
-    assert 0.0 < chance[0] < 1.0
+    fit = fit_unconstrained(school(4, 10), {})
+    probability = predict_unconstrained(school(2, 5, seed=1), fit.parameters, {})
+    assert fit.notes == (
+        "ml_unconstrained: 40 answers are too few to grow trees on (200 at least); it predicts their mean",
+    )
+    assert np.all(probability == probability[0])
+    assert 0.0 < probability[0] < 1.0
 
 
 @pytest.mark.parametrize("right", [0.0, 1.0])
-def test_answers_all_alike_give_a_chance_near_theirs_and_never_0_or_1(right):
+def test_answers_all_alike_give_a_probability_near_theirs_and_never_0_or_1(right):
     batch = school()
     alike = replace(batch, y=np.full(batch.y.size, right))
-    chance = foretell_free(batch, fit_free(alike, {}).parameters, {})
-    assert np.all((chance > 0.0) & (chance < 1.0))
-    assert np.all(np.abs(chance - right) < 0.05)
+    probability = predict_unconstrained(batch, fit_unconstrained(alike, {}).parameters, {})
+    assert np.all((probability > 0.0) & (probability < 1.0))
+    assert np.all(np.abs(probability - right) < 0.05)
 
 
 def test_one_student_is_fitted_without_early_stopping_and_a_note_says_so():
-    fit = fit_free(school(1, 400), {})
+    fit = fit_unconstrained(school(1, 400), {})
     assert "no students to hold out" in fit.notes[0]
-    assert np.isfinite(foretell_free(school(3, 10, seed=1), fit.parameters, {})).all()
+    assert np.isfinite(predict_unconstrained(school(3, 10, seed=1), fit.parameters, {})).all()
 
 
-def test_a_batch_without_rows_is_neither_fitted_on_nor_foretold():
+def test_a_batch_without_rows_is_neither_fitted_on_nor_predicted():
     nobody = take_students(school(3, 5), np.zeros(3, bool))
-    assert foretell_free(nobody, fit_free(nobody, {}).parameters, {}).size == 0
-    assert foretell_free(nobody, fit_free(school(20, 20), {}).parameters, {}).size == 0
+    assert predict_unconstrained(nobody, fit_unconstrained(nobody, {}).parameters, {}).size == 0
+    assert predict_unconstrained(nobody, fit_unconstrained(school(20, 20), {}).parameters, {}).size == 0
 
 
 def test_parts_of_students_are_equally_large_and_hang_on_names_alone():

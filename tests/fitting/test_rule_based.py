@@ -10,12 +10,13 @@ from mastery.evaluation.measures import measures
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
-from mastery.fitting.crossfit import deal, labelled
-from mastery.fitting.rule_based import fit_rules
-from mastery.pipelines.rules import load_rules
-from mastery.scorers import bkt, rule_based
-from mastery.scorers.base import Model, defaults, fold, foretell, read, start
-from mastery.scorers.parameters import Parameters, Rows, no_rows
+from mastery.fitting.cross_fitting import deal, labelled
+from mastery.pipelines.models.rules import load_rules
+from mastery.scorers.base import Model, defaults, fold, predict, read, start
+from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
+from mastery.scorers.rule_based import scorer as rule_based
+from mastery.scorers.rule_based.fit import fit_rules
 
 RULES = load_rules("classic").params
 GUESS, SLIP = 0.15, 0.05
@@ -41,7 +42,7 @@ def bkt_of(guess: float, slip: float) -> dict[str, Parameters]:
     row, other = defaults(bkt.SCORER, 1)[0], defaults(bkt.SCORER, 1)[0]
     row[[bkt.SCORER.column("guess"), bkt.SCORER.column("slip")]] = guess, slip
     other[[bkt.SCORER.column("guess"), bkt.SCORER.column("slip")]] = 0.05, 0.02
-    return {"bkt": Parameters(other, Rows((("default", "t"),), row[None, :]), no_rows(0))}
+    return {"bkt": Parameters(other, KeyedRows((("default", "t"),), row[None, :]), no_rows(0))}
 
 
 def fitted(batch: Batch, given=None):
@@ -100,10 +101,10 @@ def test_what_is_said_of_a_student_has_not_been_learnt_from_that_student():
     mine = np.repeat(part == 2, np.diff(batch.student_ptr))
     alone, _ = fit_rules(*_without(batch, part, 2), RULES, bkt_of(GUESS, SLIP))
     model = alone.parameters.model(batch.topics, batch.items)
-    expected = foretell(rule_based.SCORER, model, batch, start(rule_based.SCORER, model, batch))
+    expected = predict(rule_based.SCORER, model, batch, start(rule_based.SCORER, model, batch))
     np.testing.assert_array_equal(said[mine], expected[mine])
     rows = labelled(batch)
-    index = foretell(
+    index = predict(
         rule_based.SCORER, Model(RULES[None, :], np.zeros((0, 0))), batch, start(rule_based.SCORER, model, batch)
     )
     assert measures(said[rows], batch.y[rows])["logloss"] < measures(index[rows], batch.y[rows])["logloss"] - 0.02

@@ -3,16 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mastery.fitting.scale import on_one_scale
-from mastery.scorers import blend
 from mastery.scorers.base import defaults
-from mastery.scorers.bkt import SCORER as BKT
-from mastery.scorers.elo import SCORER as ELO
-from mastery.scorers.parameters import Parameters, Rows, no_rows
+from mastery.scorers.bkt.scorer import SCORER as BKT
+from mastery.scorers.blend import scorer as blend
+from mastery.scorers.elo.scorer import SCORER as ELO
+from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
+from mastery.scorers.scale import on_one_scale
 
 
 def one_topic(row: np.ndarray) -> Parameters:
-    return Parameters(row, Rows([("a", "t")], row[None, :].copy()), no_rows(0))
+    return Parameters(row, KeyedRows([("a", "t")], row[None, :].copy()), no_rows(0))
 
 
 def test_guess_and_slip_of_the_scale_are_the_usual_ones_at_most_and_those_of_bkt_its_own():
@@ -29,8 +29,8 @@ def test_guess_and_slip_of_the_scale_are_the_usual_ones_at_most_and_those_of_bkt
     assert again["elo"].digest() == after["elo"].digest()
 
 
-def test_the_chance_that_a_prior_stands_for_stays():
+def test_the_probability_that_a_prior_stands_for_stays():
     row = np.array([parameter.default for parameter in blend.PARAMETERS])
-    row[[blend.GUESS, blend.SLIP, blend.PRIOR]] = 0.4, 0.2, 0.5  # a chance of 0.4 + 0.4 · 0.5 = 0.6
+    row[[blend.GUESS, blend.SLIP, blend.PRIOR]] = 0.4, 0.2, 0.5  # a probability of 0.4 + 0.4 · 0.5 = 0.6
     after = on_one_scale({"blend": one_topic(row)})["blend"].default
     assert 0.2 + 0.7 * after[blend.PRIOR] == pytest.approx(0.6)

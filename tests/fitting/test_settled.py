@@ -6,7 +6,7 @@ import pytest
 from histories import many
 from mastery.features.batch import make_batch
 from mastery.fitting import FITS
-from mastery.fitting.fit import some_students
+from mastery.scorers.fits import some_students
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,18 @@ from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
 from mastery.features.next_answers import next_answers
-from mastery.features.subset import take_students
-from mastery.fitting.chain import BLENDS, FOLDING, LATE
-from mastery.fitting.crossfit import cross_fit, deal, labelled, own_names, rows_of
-from mastery.fitting.elo import fit as fit_elo
-from mastery.fitting.fit import Fit, held_out
-from mastery.fitting.together import FittedAll, fit_all
+from mastery.features.subset import rows_of_students, take_students
+from mastery.fitting.cross_fitting import cross_fit, deal, labelled, own_names
+from mastery.fitting.fit_all import FittedAll, fit_all
+from mastery.fitting.training_order import BLENDS, FOLDING, LATE
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults
-from mastery.scorers.blend import mixture
-from mastery.scorers.foretelling import foretell_all
+from mastery.scorers.blend.scorer import mixture
+from mastery.scorers.elo.fit import fit as fit_elo
+from mastery.scorers.fits import Fit, held_out
 from mastery.scorers.model_set import ModelSet
-from mastery.scorers.parameters import Parameters, Rows, no_rows
+from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
+from mastery.scorers.predictions import predict_all
 
 pytestmark = pytest.mark.slow
 
@@ -62,17 +62,17 @@ def fitted(batch) -> FittedAll:
 
 def test_everything_is_fitted_measured_and_can_be_asked_about_new_students(fitted):
     new = answers(10, 20, seed=2, name="n")
-    said = fitted.foretell(new)
+    said = fitted.predict(new)
     assert set(said) == {*EVERYBODY, "rule_based"}
     assert set(fitted.scorers) == {*EVERYBODY, "rule_based"}
-    for name, chances in said.items():
-        assert np.all((chances > 0.0) & (chances < 1.0)), name
+    for name, probabilities in said.items():
+        assert np.all((probabilities > 0.0) & (probabilities < 1.0)), name
         assert 0.5 < fitted.worth()[name]["auc"] < 0.9, name
-    assert set(fitted.held_out.chances) == {*EVERYBODY, "rule_based"}
+    assert set(fitted.held_out.probabilities) == {*EVERYBODY, "rule_based"}
     assert fitted.held_out.y.size == 60 * 25
 
 
-def test_the_next_answer_is_foretold_as_it_is_once_it_has_been_given(fitted):
+def test_the_next_answer_is_predicted_as_it_is_once_it_has_been_given(fitted):
     def event(number: int, item: str, **more: object) -> Event:
         topic = f"t{int(item[1:]) // 4}"
         return Event(START + number * DAY, tenant="default", topics=(topic,), item=item, number=number, **more)
@@ -80,12 +80,12 @@ def test_the_next_answer_is_foretold_as_it_is_once_it_has_been_given(fitted):
     past = [event(k, f"q{(5 * k) % 12:02d}", share_ppm=1_000_000 * (k % 3 > 0)) for k in range(30)]
     items = ["q04", "q05", "q07"]
     batch, rows = next_answers(event_columns(table(past)), "t1", items, START + 30 * DAY)
-    said = foretell_all(fitted.scorers, batch)
+    said = predict_all(fitted.scorers, batch)
     for k, item in enumerate(items):
         given = make_batch(event_columns(table([*past, event(30, item)])))
-        for name, chances in foretell_all(fitted.scorers, given).items():
-            assert said[name][rows[k]] == chances[-1], name
-    assert len(set(said["blend_free"][rows])) == 3
+        for name, probabilities in predict_all(fitted.scorers, given).items():
+            assert said[name][rows[k]] == probabilities[-1], name
+    assert len(set(said["blend_unconstrained"][rows])) == 3
 
 
 def test_a_blend_is_no_worse_than_its_best_member_by_much(fitted):
@@ -94,7 +94,7 @@ def test_a_blend_is_no_worse_than_its_best_member_by_much(fitted):
         assert loss[blend] <= min(loss[name] for name in members if name in loss) + 0.005
 
 
-def test_the_lawful_blend_listens_to_lawful_members_only(fitted):
+def test_the_monotone_blend_listens_to_monotone_members_only(fitted):
     members = set(mixture(fitted.scorers["blend"].shared).members)
     assert members <= set(BLENDS["blend"])
     assert not any(name.endswith("_free") for name in members)
@@ -109,7 +109,7 @@ def test_nothing_that_is_said_of_a_row_has_seen_its_answer_or_a_later_one(fitted
         new, y=y, success_ppm=(y * 1_000_000).astype(np.int64),
         by_slot=replace(new.by_slot, y=y[np.argsort(new.slot, kind="stable")]),
     )  # fmt: skip
-    before, after = fitted.foretell(new), fitted.foretell(turned)
+    before, after = fitted.predict(new), fitted.predict(turned)
     seen = np.tile(np.arange(20) <= turn, 4)
     for name in before:
         np.testing.assert_array_equal(before[name][seen], after[name][seen], err_msg=name)
@@ -123,21 +123,21 @@ def test_the_same_answers_and_seed_give_the_same_bits_with_one_thread_or_two(bat
     }
 
 
-def test_a_part_of_the_students_is_foretold_by_fits_that_have_not_seen_its_answers(batch):
+def test_a_part_of_the_students_is_predicted_by_fits_that_have_not_seen_its_answers(batch):
     def mean(batch: Batch, *, given, seed, threads) -> Fit:
         """Elo whose topics are as difficult as they are wrong: a fit that shows whom it has seen."""
         scorer = SCORERS["elo"]
         rows = defaults(scorer, len(batch.topics))
         topic = batch.slot_topic[batch.slot]
         rows[:, scorer.column("difficulty")] = -np.bincount(topic, batch.y, len(batch.topics)) / 100.0
-        return Fit(Parameters(rows[0], Rows(tuple(batch.topics), rows), no_rows(1)))
+        return Fit(Parameters(rows[0], KeyedRows(tuple(batch.topics), rows), no_rows(1)))
 
     def first_answers(some: Batch) -> np.ndarray:
         _, said = cross_fit(some, part, {"elo": mean}, SCORERS, {}, seed=0, threads=1, told=lambda _: None)
         return said["elo"][some.student_ptr[:-1]]
 
     part = deal(batch.students, 5, seed=0)
-    mine = rows_of(batch, part == 2)
+    mine = rows_of_students(batch, part == 2)
     y = np.where(mine, 0.0, batch.y)
     wrong = replace(batch, y=y, by_slot=replace(batch.by_slot, y=y[np.argsort(batch.slot, kind="stable")]))
     as_it_was, as_it_is = first_answers(batch), first_answers(wrong)
@@ -208,8 +208,8 @@ def sound(found: FittedAll, batch: Batch) -> None:
     for name, parameters in found.scorers.items():
         for values in (parameters.default, parameters.topics.values):
             assert np.all(np.isfinite(values)), name
-    for name, chances in found.foretell(batch).items():
-        said = chances[labelled(batch)]
+    for name, probabilities in found.predict(batch).items():
+        said = probabilities[labelled(batch)]
         assert np.all((said >= 0.0) & (said <= 1.0)), name
         # rule_based may stay an index, and nobody is kept from an index of 0
         assert name == "rule_based" or np.all((said > 0.0) & (said < 1.0)), name

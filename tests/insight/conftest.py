@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mastery.features.batch import DAY_US
-from mastery.features.facts import NEVER
-from mastery.tables import FACTS
+from mastery.features.counters import NEVER
+from mastery.tables import COUNTERS
 
 TODAY = 20_000
 AS_OF_US = TODAY * DAY_US + DAY_US // 2
@@ -26,7 +26,7 @@ def facts_of(
     **counts,
 ):
     """int64[F]; `recent` is like "++-+", the newest answer last."""
-    fact = dict.fromkeys(FACTS, 0)
+    fact = dict.fromkeys(COUNTERS, 0)
     right = recent.count("+") + older_right
     fact |= {
         "answers": len(recent) + older_right + older_wrong,
@@ -40,12 +40,12 @@ def facts_of(
     }
     fact |= counts
     fact["evidence"] = fact["answers"] + fact["assignments"] if evidence is None else evidence
-    assert set(fact) == set(FACTS)
-    return np.array([fact[name] for name in FACTS], np.int64)
+    assert set(fact) == set(COUNTERS)
+    return np.array([fact[name] for name in COUNTERS], np.int64)
 
 
 @pytest.fixture(scope="session")
-def facts():
+def counters():
     return facts_of
 
 

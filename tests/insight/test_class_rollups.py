@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from mastery.insight.class_rollups import class_rollup
-from mastery.insight.rollups import Place, TopicScore
+from mastery.insight.rollups import CurriculumPath, TopicScore
 
 PLACES = {
-    "add": Place("Adding", "Fractions", "Numbers", "Maths 5"),
-    "sub": Place(None, "Fractions", "Numbers", "Maths 5"),
+    "add": CurriculumPath("Adding", "Fractions", "Numbers", "Maths 5"),
+    "sub": CurriculumPath(None, "Fractions", "Numbers", "Maths 5"),
 }
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.features.facts import RECENT
+from mastery.features.counters import RECENT
+from mastery.insight.activity_summary import ActivitySummary, activity_from
 from mastery.insight.clauses import CLAUSES, failed_so_far
-from mastery.insight.seen import Seen, seen_from
 from mastery.insight.words import decimal, percent
 from mastery.tables import PARTS
 
@@ -129,8 +129,8 @@ def test_every_part_of_every_scorer_has_a_clause():
         ),
     ],
 )
-def test_a_clause_says_what_was_seen(facts, as_of_us, part, raises, told, text):
-    assert CLAUSES[part](seen_from(facts(**told), as_of_us), raises)[0] == text
+def test_a_clause_says_what_was_seen(counters, as_of_us, part, raises, told, text):
+    assert CLAUSES[part](activity_from(counters(**told), as_of_us), raises)[0] == text
 
 
 @st.composite
@@ -143,7 +143,7 @@ def seens(draw):
         older = draw(count)
         older_right = draw(st.integers(0, older))
     practice, assignments, videos, timed = draw(count), draw(count), draw(count), draw(count)
-    return Seen(
+    return ActivitySummary(
         evidence=draw(count),
         answers=len(recent) + older,
         right=sum(recent) + older_right,
@@ -195,9 +195,9 @@ def test_what_raises_is_not_worded_as_a_failing_nor_the_reverse(seen, part):
         assert "(less than expected)" in lowering
 
 
-def test_a_part_of_nothing_but_wrong_answers_is_told_from_one_without_data(facts, as_of_us):
+def test_a_part_of_nothing_but_wrong_answers_is_told_from_one_without_data(counters, as_of_us):
     def failed(part, **told):
-        return failed_so_far(part, seen_from(facts(**told), as_of_us))
+        return failed_so_far(part, activity_from(counters(**told), as_of_us))
 
     assert failed("accuracy", recent="---")
     assert not failed("accuracy")

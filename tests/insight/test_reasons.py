@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mastery.errors import BadInput
-from mastery.features.facts import NEVER
+from mastery.features.counters import NEVER
 from mastery.insight.reasons import CONSTANT, MOST_FACTORS, explain
 from mastery.scorers import DERIVED, SCORERS
-from mastery.tables import FACTS, PARTS
+from mastery.tables import COUNTERS, PARTS
 
 RULES = SCORERS["rule_based"].parts
 BKT = SCORERS["bkt"].parts
@@ -23,8 +23,8 @@ def parts_of(names, **parts):
     return np.array([parts.get(name, 0.0) for name in names])
 
 
-def test_the_three_largest_parts_come_first_with_their_numbers(facts, as_of_us):
-    told = facts(
+def test_the_three_largest_parts_come_first_with_their_numbers(counters, as_of_us):
+    told = counters(
         "+-+--+--", older_right=4, active_days=5, hints=6, videos=2, video_ppm=1_800_000, last_days_ago=3, evidence=12
     )
     parts = parts_of(RULES, accuracy=0.19, revisit=0.12, video=0.09, hints=-0.025, forgetting=-0.01)
@@ -42,8 +42,8 @@ def test_the_three_largest_parts_come_first_with_their_numbers(facts, as_of_us):
     assert why.enough_evidence
 
 
-def test_what_raises_and_what_lowers_a_score_stand_apart(facts, as_of_us):
-    told = facts("+++++++-", older_wrong=1, active_days=4, first_days_ago=50, last_days_ago=40)
+def test_what_raises_and_what_lowers_a_score_stand_apart(counters, as_of_us):
+    told = counters("+++++++-", older_wrong=1, active_days=4, first_days_ago=50, last_days_ago=40)
     parts = parts_of(BKT, start=-9.0, answers_right=3.1, answers_wrong=-1.2, forgetting=-2.0)
     why = explain(BKT, parts, "log_odds", told, as_of_us, 3)
     assert why.summary == (
@@ -63,15 +63,15 @@ def test_what_raises_and_what_lowers_a_score_stand_apart(facts, as_of_us):
         ({}, 1, "No graded answers so far; 1 is needed to judge."),
     ],
 )
-def test_too_little_evidence_is_said_and_not_guessed(facts, as_of_us, told, least, summary):
-    why = explain(BKT, parts_of(BKT, answers_right=1.5), "log_odds", facts(**told), as_of_us, least)
+def test_too_little_evidence_is_said_and_not_guessed(counters, as_of_us, told, least, summary):
+    why = explain(BKT, parts_of(BKT, answers_right=1.5), "log_odds", counters(**told), as_of_us, least)
     assert not why.enough_evidence
     assert why.summary == summary
 
 
 @pytest.mark.parametrize(("own", "all_topics"), [(-2.0, -1.0), (-1.0, -2.0)])
-def test_the_same_answers_are_told_once(facts, as_of_us, own, all_topics):
-    told = facts("+----+--", evidence=8)
+def test_the_same_answers_are_told_once(counters, as_of_us, own, all_topics):
+    told = counters("+----+--", evidence=8)
     parts = parts_of(BLEND, answers_wrong=own, past_answers=all_topics)
     why = explain(BLEND, parts, "log_odds", told, as_of_us, 3)
     assert [factor.contribution for factor in why.factors] == sorted([own, all_topics])
@@ -84,37 +84,37 @@ def test_the_same_answers_are_told_once(facts, as_of_us, own, all_topics):
     assert alone.factors[0].text == "6 of 8 answers wrong, with those on other topics"
 
 
-def test_the_start_is_told_only_when_nothing_else_moved_the_score(facts, as_of_us):
-    alone = explain(BKT, parts_of(BKT, start=-0.8), "log_odds", facts("+++"), as_of_us, 3)
+def test_the_start_is_told_only_when_nothing_else_moved_the_score(counters, as_of_us):
+    alone = explain(BKT, parts_of(BKT, start=-0.8), "log_odds", counters("+++"), as_of_us, 3)
     assert [factor.name for factor in alone.factors] == ["start"]
-    moved = explain(BKT, parts_of(BKT, start=-0.8, answers_right=0.1), "log_odds", facts("+++"), as_of_us, 3)
+    moved = explain(BKT, parts_of(BKT, start=-0.8, answers_right=0.1), "log_odds", counters("+++"), as_of_us, 3)
     assert [factor.name for factor in moved.factors] == ["answers_right"]
 
 
-def test_a_score_without_any_part_says_that_nothing_moved_it(facts, as_of_us):
-    why = explain(BKT, parts_of(BKT), "log_odds", facts("+++"), as_of_us, 3)
+def test_a_score_without_any_part_says_that_nothing_moved_it(counters, as_of_us):
+    why = explain(BKT, parts_of(BKT), "log_odds", counters("+++"), as_of_us, 3)
     assert (why.factors, why.summary) == ((), "Nothing has moved this score from where it started.")
 
 
-def test_answers_all_wrong_are_told_although_they_add_nothing(facts, as_of_us):
-    told = facts("--------", active_days=2, videos=1, video_ppm=500_000, hints=4)
+def test_answers_all_wrong_are_told_although_they_add_nothing(counters, as_of_us):
+    told = counters("--------", active_days=2, videos=1, video_ppm=500_000, hints=4)
     little = explain(RULES, parts_of(RULES, revisit=0.07), "index", told, as_of_us, 3)
     assert [(f.name, f.direction) for f in little.factors] == [("revisit", "raises"), ("accuracy", "adds_nothing")]
     crowded = explain(RULES, parts_of(RULES, revisit=0.07, video=0.05, hints=-0.02), "index", told, as_of_us, 3)
     assert [factor.name for factor in crowded.factors] == ["revisit", "video", "hints"]
     assert crowded.summary.endswith("; what adds nothing: none of the 8 answers right.")
-    nothing = explain(RULES, parts_of(RULES), "index", facts("---"), as_of_us, 3)
+    nothing = explain(RULES, parts_of(RULES), "index", counters("---"), as_of_us, 3)
     assert nothing.summary == "Nothing has raised it yet: none of the 3 answers right."
 
 
-def test_a_factor_without_data_is_not_told(facts, as_of_us):
-    why = explain(RULES, parts_of(RULES, accuracy=0.5), "index", facts("+++"), as_of_us, 3)
+def test_a_factor_without_data_is_not_told(counters, as_of_us):
+    why = explain(RULES, parts_of(RULES, accuracy=0.5), "index", counters("+++"), as_of_us, 3)
     assert [factor.name for factor in why.factors] == ["accuracy"]
 
 
-def test_a_part_without_words_is_refused_by_name(facts, as_of_us):
+def test_a_part_without_words_is_refused_by_name(counters, as_of_us):
     with pytest.raises(BadInput, match=r"'acuracy'.*did you mean 'accuracy'"):
-        explain(["acuracy"], np.array([0.1]), "index", facts("+++"), as_of_us, 3)
+        explain(["acuracy"], np.array([0.1]), "index", counters("+++"), as_of_us, 3)
 
 
 part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
@@ -122,7 +122,9 @@ part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
 
 @given(
     parts=hnp.arrays(np.float64, len(PARTS), elements=part_values),
-    fact=hnp.arrays(np.int64, len(FACTS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)),
+    fact=hnp.arrays(
+        np.int64, len(COUNTERS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)
+    ),
     scale=st.sampled_from(["log_odds", "index"]),
     least=st.integers(1, 5),
 )

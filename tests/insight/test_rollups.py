@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.insight.rollups import EVIDENCE_CAP, Place, TopicScore, rollup, unplaced_note
+from mastery.insight.rollups import EVIDENCE_CAP, CurriculumPath, TopicScore, rollup, unplaced_note
 
 PLACES = {
-    "add": Place("Adding", "Fractions", "Numbers", "Maths 5"),
-    "sub": Place("Subtracting", "Fractions", "Numbers", "Maths 5"),
-    "mul": Place("Multiplying", "Fractions", "Numbers", "Maths 5"),
-    "area": Place("Area", "Shapes", "Geometry", "Maths 5"),
-    "odd": Place("Riddles", None, "Geometry", "Maths 5"),
-    "lost": Place("Nowhere", None, None, None),
+    "add": CurriculumPath("Adding", "Fractions", "Numbers", "Maths 5"),
+    "sub": CurriculumPath("Subtracting", "Fractions", "Numbers", "Maths 5"),
+    "mul": CurriculumPath("Multiplying", "Fractions", "Numbers", "Maths 5"),
+    "area": CurriculumPath("Area", "Shapes", "Geometry", "Maths 5"),
+    "odd": CurriculumPath("Riddles", None, "Geometry", "Maths 5"),
+    "lost": CurriculumPath("Nowhere", None, None, None),
 }
 
 
@@ -68,8 +68,8 @@ def test_units_come_from_the_narrowest_to_the_widest_each_by_name():
 
 def test_chapters_of_the_same_name_in_two_courses_are_two():
     places = {
-        "a": Place("A", "Introduction", "Numbers", "Maths 5"),
-        "b": Place("B", "Introduction", "Numbers", "Maths 6"),
+        "a": CurriculumPath("A", "Introduction", "Numbers", "Maths 5"),
+        "b": CurriculumPath("B", "Introduction", "Numbers", "Maths 6"),
     }
     units = rollup([topic("a", 0.1, 5), topic("b", 0.9, 5)], places, 3)
     assert [(unit.parents, unit.mastery_score) for unit in units if unit.level == "chapter"] == [

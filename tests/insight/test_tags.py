@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mastery.features.facts import NEVER
+from mastery.features.counters import NEVER
 from mastery.insight.tags import STRENGTHS, WEAKNESSES, Habits, habits, tags
-from mastery.tables import FACTS
+from mastery.tables import COUNTERS
 
 USUAL = Habits(mean_time_ms=20_000.0, practises=True, asks_for_hints=True)
 PRACTISED = {"practice_attempts": 4, "practice_right_ppm": 2_000_000, "practice_days_ago": 1}
 
 
-def tagged(facts, as_of_us, *, habits=USUAL, drop=0.0, trend=None, forgetting=-0.5, **told):
+def tagged(counters, as_of_us, *, habits=USUAL, drop=0.0, trend=None, forgetting=-0.5, **told):
     return tags(
-        facts(**PRACTISED | told),
+        counters(**PRACTISED | told),
         {"forgetting": forgetting},
         forgotten=drop,
         student_mean_time_ms=habits.mean_time_ms,
@@ -30,16 +30,16 @@ def tagged(facts, as_of_us, *, habits=USUAL, drop=0.0, trend=None, forgetting=-0
     )
 
 
-def weak(facts, as_of_us, **told):
-    return {tag.name: tag.text for tag in tagged(facts, as_of_us, **told).weaknesses}
+def weak(counters, as_of_us, **told):
+    return {tag.name: tag.text for tag in tagged(counters, as_of_us, **told).weaknesses}
 
 
-def strong(facts, as_of_us, **told):
-    return {tag.name: tag.text for tag in tagged(facts, as_of_us, **told).strengths}
+def strong(counters, as_of_us, **told):
+    return {tag.name: tag.text for tag in tagged(counters, as_of_us, **told).strengths}
 
 
-def test_single_misses_among_right_answers_are_careless(facts, as_of_us):
-    assert weak(facts, as_of_us, recent="+-++-+++", older_right=4) == {
+def test_single_misses_among_right_answers_are_careless(counters, as_of_us):
+    assert weak(counters, as_of_us, recent="+-++-+++", older_right=4) == {
         "careless": "2 of the last 8 answers wrong though most are right and never two wrong in a row"
     }
 
@@ -48,40 +48,44 @@ def test_single_misses_among_right_answers_are_careless(facts, as_of_us):
     "told",
     [
         {"recent": "++--++++"},  # two in a row: something is not understood
-        {"recent": "+++++++-"},  # one is chance
+        {"recent": "+++++++-"},  # one is probability
         {"recent": "+-+-+-+-"},  # too many to be slips
         {"recent": "-+++-+"},  # too few to say
         {"recent": "+-++-+++", "timed": 8, "time_ms": 8 * 21_000},  # takes their time
     ],
 )
-def test_other_misses_are_not_careless(facts, as_of_us, told):
-    assert "careless" not in weak(facts, as_of_us, **told)
+def test_other_misses_are_not_careless(counters, as_of_us, told):
+    assert "careless" not in weak(counters, as_of_us, **told)
 
 
 @pytest.mark.parametrize(
     ("drop", "tagged"),
     [(0.1499, {"forgetting": "the score has faded by 0.15 (last worked on 24 days ago)"}), (0.09, {})],
 )
-def test_forgetting_is_a_tenth_of_the_scale(facts, as_of_us, drop, tagged):
-    assert weak(facts, as_of_us, drop=drop, last_days_ago=24) == tagged
+def test_forgetting_is_a_tenth_of_the_scale(counters, as_of_us, drop, tagged):
+    assert weak(counters, as_of_us, drop=drop, last_days_ago=24) == tagged
 
 
-def test_a_score_whose_parts_know_no_forgetting_is_not_tagged_with_it(facts, as_of_us):
-    assert weak(facts, as_of_us, drop=0.3, forgetting=0.0) == {}
+def test_a_score_whose_parts_know_no_forgetting_is_not_tagged_with_it(counters, as_of_us):
+    assert weak(counters, as_of_us, drop=0.3, forgetting=0.0) == {}
 
 
-def test_a_hint_on_every_other_question_is_dependence(facts, as_of_us):
-    assert weak(facts, as_of_us, recent="+-", hints=3) == {"hint_dependent": "asks for a hint on half of the questions"}
-    assert weak(facts, as_of_us, recent="+-", hints=2) == {}
-    assert weak(facts, as_of_us, recent="+-", hints=2, practice_attempts=2) == {}  # four questions are too few
+def test_a_hint_on_every_other_question_is_dependence(counters, as_of_us):
+    assert weak(counters, as_of_us, recent="+-", hints=3) == {
+        "hint_dependent": "asks for a hint on half of the questions"
+    }
+    assert weak(counters, as_of_us, recent="+-", hints=2) == {}
+    assert weak(counters, as_of_us, recent="+-", hints=2, practice_attempts=2) == {}  # four questions are too few
 
 
-def test_slow_is_measured_by_the_students_own_time(facts, as_of_us):
+def test_slow_is_measured_by_the_students_own_time(counters, as_of_us):
     told = {"recent": "+++++", "timed": 5, "time_ms": 5 * 30_000}
-    assert weak(facts, as_of_us, **told) == {"slow_but_right": "right and slow: 30 s per answer, 20 s over all topics"}
-    assert weak(facts, as_of_us, habits=replace(USUAL, mean_time_ms=30_000.0), **told) == {}
-    assert weak(facts, as_of_us, habits=replace(USUAL, mean_time_ms=None), **told) == {}
-    assert weak(facts, as_of_us, **told | {"recent": "+-+-+"}) == {}
+    assert weak(counters, as_of_us, **told) == {
+        "slow_but_right": "right and slow: 30 s per answer, 20 s over all topics"
+    }
+    assert weak(counters, as_of_us, habits=replace(USUAL, mean_time_ms=30_000.0), **told) == {}
+    assert weak(counters, as_of_us, habits=replace(USUAL, mean_time_ms=None), **told) == {}
+    assert weak(counters, as_of_us, **told | {"recent": "+-+-+"}) == {}
 
 
 @pytest.mark.parametrize(
@@ -94,62 +98,64 @@ def test_slow_is_measured_by_the_students_own_time(facts, as_of_us):
         ({"practice_attempts": 0, "practice_days_ago": None, "last_days_ago": 30}, False, "not worked on for 30 days"),
     ],
 )
-def test_not_practised_says_since_when(facts, as_of_us, told, practises, text):
-    found = weak(facts, as_of_us, habits=replace(USUAL, practises=practises), recent="+--", **told)
+def test_not_practised_says_since_when(counters, as_of_us, told, practises, text):
+    found = weak(counters, as_of_us, habits=replace(USUAL, practises=practises), recent="+--", **told)
     assert found.get("not_practised") == text
 
 
-def test_a_topic_that_is_mostly_right_needs_no_practice(facts, as_of_us):
-    assert "not_practised" in weak(facts, as_of_us, recent="++--", practice_days_ago=24)
-    assert "not_practised" not in weak(facts, as_of_us, recent="+++-", practice_days_ago=24)
+def test_a_topic_that_is_mostly_right_needs_no_practice(counters, as_of_us):
+    assert "not_practised" in weak(counters, as_of_us, recent="++--", practice_days_ago=24)
+    assert "not_practised" not in weak(counters, as_of_us, recent="+++-", practice_days_ago=24)
 
 
-def test_a_falling_share_of_right_answers_is_declining_and_a_rising_one_improving(facts, as_of_us):
+def test_a_falling_share_of_right_answers_is_declining_and_a_rising_one_improving(counters, as_of_us):
     many = {"recent": "++++++--", "habits": replace(USUAL, asks_for_hints=False), "hints": 2}
     falls = {"declining": "the share of right answers falls by 8 points a week"}
     rises = {"improving": "the share of right answers rises by 8 points a week"}
-    assert weak(facts, as_of_us, trend=-0.08, **many) == falls
-    assert strong(facts, as_of_us, trend=0.08, **many) == rises
+    assert weak(counters, as_of_us, trend=-0.08, **many) == falls
+    assert strong(counters, as_of_us, trend=0.08, **many) == rises
     for trend in (None, 0.04, -0.04, math.nan):
-        assert strong(facts, as_of_us, trend=trend, **many) == weak(facts, as_of_us, trend=trend, **many) == {}
-    assert strong(facts, as_of_us, trend=0.08, **many | {"recent": "+++++--"}) == {}
+        assert strong(counters, as_of_us, trend=trend, **many) == weak(counters, as_of_us, trend=trend, **many) == {}
+    assert strong(counters, as_of_us, trend=0.08, **many | {"recent": "+++++--"}) == {}
 
 
-def test_seven_of_the_last_eight_right_is_steady(facts, as_of_us):
+def test_seven_of_the_last_eight_right_is_steady(counters, as_of_us):
     habits = replace(USUAL, asks_for_hints=False)
-    assert strong(facts, as_of_us, habits=habits, recent="+++++++-") == {"steady": "7 of 8 answers right"}
-    assert strong(facts, as_of_us, habits=habits, recent="++++++--") == {}
-    assert strong(facts, as_of_us, habits=habits, recent="+++++") == {}
+    assert strong(counters, as_of_us, habits=habits, recent="+++++++-") == {"steady": "7 of 8 answers right"}
+    assert strong(counters, as_of_us, habits=habits, recent="++++++--") == {}
+    assert strong(counters, as_of_us, habits=habits, recent="+++++") == {}
 
 
-def test_right_without_hints_is_independent_only_where_hints_are_recorded(facts, as_of_us):
-    assert strong(facts, as_of_us, recent="+++-+") == {"independent": "no hints on 9 questions"}
-    assert strong(facts, as_of_us, recent="+++-+", habits=replace(USUAL, asks_for_hints=False)) == {}
-    assert strong(facts, as_of_us, recent="+++-+", hints=1) == {}
-    assert strong(facts, as_of_us, recent="+-+-+") == {}
+def test_right_without_hints_is_independent_only_where_hints_are_recorded(counters, as_of_us):
+    assert strong(counters, as_of_us, recent="+++-+") == {"independent": "no hints on 9 questions"}
+    assert strong(counters, as_of_us, recent="+++-+", habits=replace(USUAL, asks_for_hints=False)) == {}
+    assert strong(counters, as_of_us, recent="+++-+", hints=1) == {}
+    assert strong(counters, as_of_us, recent="+-+-+") == {}
 
 
-def test_three_quarters_of_the_usual_time_is_quick(facts, as_of_us):
-    found = strong(facts, as_of_us, recent="+++-+", timed=5, time_ms=5 * 15_000, hints=2)
+def test_three_quarters_of_the_usual_time_is_quick(counters, as_of_us):
+    found = strong(counters, as_of_us, recent="+++-+", timed=5, time_ms=5 * 15_000, hints=2)
     assert found == {"quick_and_right": "right and quick: 15 s per answer, 20 s over all topics"}
 
 
-def test_right_after_pauses_is_remembering(facts, as_of_us):
+def test_right_after_pauses_is_remembering(counters, as_of_us):
     told = {"recent": "+++-+", "hints": 2, "active_days": 4, "first_days_ago": 14, "last_days_ago": 0}
-    assert strong(facts, as_of_us, **told) == {
+    assert strong(counters, as_of_us, **told) == {
         "remembers_after_gaps": "4 of 5 answers right though 4.7 days lie between days of work on average"
     }
-    assert strong(facts, as_of_us, **told | {"active_days": 8}) == {}
+    assert strong(counters, as_of_us, **told | {"active_days": 8}) == {}
 
 
-def test_habits_are_means_over_all_answers_of_a_student(facts):
-    both = np.stack([facts(timed=3, time_ms=30_000), facts(timed=1, time_ms=50_000, practice_attempts=2)])
+def test_habits_are_means_over_all_answers_of_a_student(counters):
+    both = np.stack([counters(timed=3, time_ms=30_000), counters(timed=1, time_ms=50_000, practice_attempts=2)])
     assert habits(both) == Habits(mean_time_ms=20_000.0, practises=True, asks_for_hints=False)
     assert habits(both[:0]) == Habits(mean_time_ms=None, practises=False, asks_for_hints=False)
 
 
 @given(
-    fact=hnp.arrays(np.int64, len(FACTS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)),
+    fact=hnp.arrays(
+        np.int64, len(COUNTERS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)
+    ),
     usual=st.floats(0, 1e9) | st.none(),
     drop=st.floats(),
     trend=st.floats() | st.none(),

@@ -210,7 +210,7 @@ def test_a_published_table_of_another_version_is_made_anew_and_no_other(lake: La
     fewer = pa.struct([field for field in GOLD.schema.field("explanation").type if field.name != "calibration"])
     older = GOLD.schema.set(GOLD.schema.get_field_index("explanation"), pa.field("explanation", fewer))
     DeltaTable.create(f"{lake.root}/gold", older, partition_by=["bucket"])
-    with pytest.raises(Conflict, match="run 'mastery recompute', which makes it anew"):
+    with pytest.raises(Conflict, match="run 'mastery recompute', which makes it again"):
         lake.scan(GOLD)
     lake.renew(GOLD)
     assert lake.scan(GOLD).schema == GOLD.schema

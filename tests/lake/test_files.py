@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mastery.lake.files import read, with_used_values, write
 from mastery.lake.layout import layout
-from mastery.lake.place import Place, locate
+from mastery.lake.location import TableLocation, locate
 from mastery.tables import EVENTS, FEATURES, GOLD, LEDGER, TABLES, Table
 
 Events = Callable[..., pa.Table]
@@ -18,7 +18,7 @@ MANY = [f"value-{k}" for k in range(200)]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> TableLocation:
     return locate(str(tmp_path))
 
 
@@ -32,7 +32,7 @@ def test_values_that_do_not_occur_are_dropped_and_nothing_else_changes(codes: li
     assert values == sorted({MANY[code] for code in codes if code is not None}, key=MANY.index)
 
 
-def test_a_file_holds_only_the_students_that_occur_in_it(place: Place, events: Events) -> None:
+def test_a_file_holds_only_the_students_that_occur_in_it(place: TableLocation, events: Events) -> None:
     rows = events(3000, students=2000)
     wide = rows.set_column(1, "student_id", rows["student_id"].combine_chunks().dictionary_encode())
     one = write(place, EVENTS, wide.slice(0, 3), 0)
@@ -40,7 +40,7 @@ def test_a_file_holds_only_the_students_that_occur_in_it(place: Place, events: E
     assert one.size == pytest.approx(plain.size, rel=0.05)
 
 
-def test_bounds_in_the_log_are_those_of_the_rows(place: Place, events: Events) -> None:
+def test_bounds_in_the_log_are_those_of_the_rows(place: TableLocation, events: Events) -> None:
     rows = events(100)
     stats = json.loads(write(place, EVENTS, rows, 0).stats)
     at = rows["occurred_at"].to_pylist()
@@ -50,7 +50,7 @@ def test_bounds_in_the_log_are_those_of_the_rows(place: Place, events: Events) -
     assert stats["nullCount"]["topic_id"] == 0
 
 
-def test_a_column_of_nulls_has_no_bounds_and_their_count(place: Place, events: Events) -> None:
+def test_a_column_of_nulls_has_no_bounds_and_their_count(place: TableLocation, events: Events) -> None:
     rows = events(10)
     rows = rows.set_column(rows.column_names.index("topic_id"), "topic_id", pa.nulls(10, pa.string()))
     stats = json.loads(write(place, EVENTS, rows, 0).stats)
@@ -59,7 +59,7 @@ def test_a_column_of_nulls_has_no_bounds_and_their_count(place: Place, events: E
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
-def test_the_layout_names_every_leaf_of_the_file(place: Place, table: Table) -> None:
+def test_the_layout_names_every_leaf_of_the_file(place: TableLocation, table: Table) -> None:
     plan = layout(table)
     action = write(place, table, plan.schema.empty_table(), 0 if table.partition_by else None)
     schema = pq.read_metadata(place.path(action.path)).schema
@@ -82,7 +82,7 @@ def test_the_layout_names_every_leaf_of_the_file(place: Place, table: Table) -> 
         (FEATURES, "recency", "PLAIN"),
     ],
 )
-def test_columns_are_encoded_as_measured_best(place: Place, table: Table, column: str, encoding: str) -> None:
+def test_columns_are_encoded_as_measured_best(place: TableLocation, table: Table, column: str, encoding: str) -> None:
     rows = layout(table).schema.empty_table()
     rows = pa.table({name: pa.nulls(3, rows.schema.field(name).type) for name in rows.column_names})
     metadata = pq.read_metadata(place.path(write(place, table, rows, 0).path))

@@ -5,8 +5,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from mastery.lake import Lake
+from mastery.lake.location import locate
 from mastery.lake.log import commit_naming
-from mastery.lake.place import locate
 from mastery.tables import EVENTS, TOPICS
 
 Events = Callable[..., pa.Table]

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from histories import DAY, GAPS, Event, histories, table
 from mastery.insight.tags import habits
-from mastery.pipelines.describe import fadings, topic_document
-from mastery.pipelines.fold import Folded, fold_events
-from mastery.pipelines.learner_state import is_current, record_of, standing_from
-from mastery.pipelines.publish import derived_history_rows, gold_rows, history_rows
-from mastery.pipelines.standing import standing_of
+from mastery.pipelines.queries.student_document import fadings, topic_document
+from mastery.pipelines.scoring.fold import Folded, fold_events
+from mastery.pipelines.scoring.publish import derived_history_rows, gold_rows, history_rows
+from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
+from mastery.pipelines.scoring.snapshot import snapshot_of
 from mastery.scorers import DERIVED
 from mastery.tables import EVENTS, GOLD, HISTORY
 from ml_school import model_set, shipped
@@ -50,9 +50,9 @@ def test_a_record_a_student_and_a_batch_give_the_same_bits(events, wait):
         record = record_of(own, alone)
         assert is_current(record, model_set())
         ways = {
-            "of the batch": standing_of(batch, s).readings(as_of_us),
-            "alone": standing_of(alone).readings(as_of_us),
-            "record": standing_from(record, model_set()).readings(as_of_us),
+            "of the batch": snapshot_of(batch, s).readings(as_of_us),
+            "alone": snapshot_of(alone).readings(as_of_us),
+            "record": snapshot_from(record, model_set()).readings(as_of_us),
         }
         for way, readings in ways.items():
             assert list(readings) == list(together), way
@@ -66,7 +66,7 @@ def test_a_record_a_student_and_a_batch_give_the_same_bits(events, wait):
 def test_a_set_without_them_gives_none():
     folded = fold_events(table([Event()]), shipped(), Event().at_us)
     assert not set(folded.readings()) & set(DERIVED)
-    assert not set(standing_of(folded).readings(Event().at_us)) & set(DERIVED)
+    assert not set(snapshot_of(folded).readings(Event().at_us)) & set(DERIVED)
     assert derived_history_rows(folded, NO_HISTORY).num_rows == 0
 
 
@@ -91,13 +91,13 @@ def test_gold_holds_their_scores_and_leaves_the_explanation_to_who_reads():
 @pytest.mark.parametrize("source", DERIVED)
 def test_a_topic_document_explains_a_derived_score(source):
     events = [Event(number=k, at_us=Event().at_us + k, share_ppm=1_000_000) for k in range(6)]
-    standing = standing_of(folded_at(events, events[-1].at_us))
+    snapshot = snapshot_of(folded_at(events, events[-1].at_us))
     for wait in (0, 400 * DAY):
         as_of_us = events[-1].at_us + wait
-        readings = standing.readings(as_of_us)
-        fading = fadings(standing, readings, source, as_of_us, 0.6)[0]
+        readings = snapshot.readings(as_of_us)
+        fading = fadings(snapshot, readings, source, as_of_us, 0.6)[0]
         one = topic_document(
-            standing, 0, readings, source, None, float("nan"), habits(standing.facts), as_of_us, 3, fading
+            snapshot, 0, readings, source, None, float("nan"), habits(snapshot.counters), as_of_us, 3, fading
         )
         score = one.mastery_score
         assert sum(one.explanation.parts.values()) == pytest.approx(np.log(score / (1.0 - score)), abs=1e-8)
@@ -134,7 +134,7 @@ def recomputed(events: list[Event], day: int, earlier: pa.Table = NO_HISTORY) ->
     """Return all of history as the recompute at the end of that day publishes it."""
     folded = folded_at(events, (START + day + 1) * DAY - 1)
     found = pa.concat_tables(
-        [history_rows(folded), derived_history_rows(folded, earlier)], promote_options="permissive"
+        [history_rows(folded), derived_history_rows(folded, earlier)], activate_options="permissive"
     )
     return found.cast(pa.schema([field for field in HISTORY.schema if field.name != "bucket"]))
 

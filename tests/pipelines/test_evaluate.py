@@ -14,12 +14,12 @@ import pytest
 from mastery.errors import BadInput, NotFound
 from mastery.evaluation.splits import Split, folds_of, parse_split
 from mastery.features.subset import take_students
-from mastery.pipelines.answer_files import log_of, read_log
-from mastery.pipelines.evaluate import evaluate, named
-from mastery.pipelines.evaluation_audit import Audit, audit_rows
-from mastery.pipelines.evaluation_report import as_json, markdown, write_report
-from mastery.pipelines.predictors import Foretold, fitted, unfitted, wanted_scorers, with_needs
-from mastery.pipelines.rules import load_rules
+from mastery.pipelines.evaluation.audit import Audit, audit_rows
+from mastery.pipelines.evaluation.evaluate import evaluate, named
+from mastery.pipelines.evaluation.predictors import Predicted, fitted, unfitted, wanted_scorers, with_needs
+from mastery.pipelines.evaluation.report import as_json, markdown, write_report
+from mastery.pipelines.ingest.answer_files import log_of, read_log
+from mastery.pipelines.models.rules import load_rules
 from mastery.simulation import SchoolPlan, simulate
 from school import RESEARCH
 
@@ -40,7 +40,7 @@ def log(school):
     return log_of(school, "answer")
 
 
-def test_every_scorer_is_measured_and_beats_chance_on_students_who_can_be_told_apart(log):
+def test_every_scorer_is_measured_and_beats_probability_on_students_who_can_be_told_apart(log):
     found = evaluate(log, Split("student"), unfitted(RULES), clock="answer")
     assert set(found.summaries) == {"rule_based", "bkt", "elo"}
     for summary in found.summaries.values():
@@ -72,9 +72,9 @@ def test_later_answers_change_nothing_that_was_said_before_them(school, log):
     later = np.flatnonzero(one.tested.y != two.tested.y)
     assert early.size > 20
     assert later.size > 20
-    for name in one.chance:
-        np.testing.assert_array_equal(one.chance[name][early], two.chance[name][early])
-        assert np.any(one.chance[name][later] != two.chance[name][later])
+    for name in one.probability:
+        np.testing.assert_array_equal(one.probability[name][early], two.probability[name][early])
+        assert np.any(one.probability[name][later] != two.probability[name][later])
 
 
 def test_a_predictor_is_shown_nothing_of_a_tested_student(log):
@@ -82,7 +82,7 @@ def test_a_predictor_is_shown_nothing_of_a_tested_student(log):
 
     def remember(train, test):
         shown.append((set(train.students), set(test.students)))
-        return Foretold({"half": np.full(test.row.size, 0.5)})
+        return Predicted({"half": np.full(test.row.size, 0.5)})
 
     found = evaluate(log, Split("student"), remember, folds=3)
     assert all(not train & test for train, test in shown)
@@ -121,7 +121,7 @@ def test_the_document_has_the_shape_it_is_said_to_have_and_null_for_what_is_unde
     assert low < elo["auc"] < high
 
 
-def test_a_log_without_time_stamps_says_so_and_foretells_no_week(school):
+def test_a_log_without_time_stamps_says_so_and_predicts_no_week(school):
     found = evaluate(log_of(school.drop_columns("timestamp"), "start"), Split("student"), unfitted(RULES))
     assert "no time stamps" in found.notes[0]
     assert as_json(found)["scorers"]["elo"]["next_week"] == {"correlation": None, "student_topic_days": 0}
@@ -153,7 +153,7 @@ def test_a_log_of_students_outcomes_and_nothing_else_is_enough(topics):
 
 def test_a_scorer_that_says_nothing_of_an_answer_is_given_the_share_right_and_that_is_told(log):
     def silent(train, test):
-        return Foretold({"silent": np.full(test.row.size, np.nan)})
+        return Predicted({"silent": np.full(test.row.size, np.nan)})
 
     found = evaluate(log, Split("student"), silent)
     assert "silent says nothing of" in found.notes[0]
@@ -235,7 +235,7 @@ def test_the_report_is_written_with_a_picture(log, tmp_path):
 
 
 def audited(log, split, predictor, name):
-    """The verdict of kt-audit on what was learnt from and what was foretold, and the AUC that we report."""
+    """The verdict of kt-audit on what was learnt from and what was predicted, and the AUC that we report."""
     kt_audit = pytest.importorskip("kt_audit", reason="kt-audit is not installed")
     audit = Audit(name)
     found = evaluate(log, split, predictor, hear=audit.hear)
@@ -270,7 +270,7 @@ def test_kt_audit_finds_nothing_wrong(split):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not STATICS.exists(), reason="needs the research log statics2011")
-def test_kt_audit_finds_nothing_wrong_with_what_fitted_scorers_foretell_of_a_real_log():
+def test_kt_audit_finds_nothing_wrong_with_what_fitted_scorers_predict_of_a_real_log():
     log, split = read_log(STATICS, "start", "lpp_split"), parse_split("column:lpp_split=test")
     names = ["bkt", "elo", "irt", "linear_rnn"]
     report = audited(log, split, fitted(RULES, scorers=names, clock="start", seed=0, threads=2), "linear_rnn")

@@ -6,13 +6,13 @@ import pytest
 
 from mastery.errors import BadInput
 from mastery.insight.bands import BANDS
-from mastery.pipelines.evaluate_simulated import evaluate_simulated, parameter_errors, unfitted_parameters
-from mastery.pipelines.rules import load_rules
-from mastery.pipelines.simulated_events import KEY, simulated_events
-from mastery.pipelines.simulated_report import as_json, finite, markdown, write_report
+from mastery.pipelines.evaluation.simulated import evaluate_simulated, parameter_errors, unfitted_parameters
+from mastery.pipelines.evaluation.simulated_report import as_json, finite, markdown, write_report
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.simulation.events import KEY, simulated_events
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults, place_of
-from mastery.scorers.parameters import Parameters, Rows, no_rows
+from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.simulation import SchoolPlan, course_of
 
 LEARN = unfitted_parameters(load_rules("classic").params)
@@ -58,10 +58,10 @@ def test_parameters_that_made_the_answers_have_no_error_and_a_shift_of_a_topic_i
     for name in ("guess", "slip"):
         mean = getattr(course.numbers, name).reshape(len(topics), -1).mean(axis=1)
         rows[:, place_of(elo.parameters, name).start] = mean
-        where, chance = ("lower", mean) if name == "guess" else ("upper", 1.0 - mean)
-        rows[:, place_of(elo.parameters, where).start] = chance
+        where, probability = ("lower", mean) if name == "guess" else ("upper", 1.0 - mean)
+        rows[:, place_of(elo.parameters, where).start] = probability
     shifted = course.numbers.item_difficulty + np.repeat(np.arange(10.0), SMALL.items_per_topic)
-    exact = Parameters(default, Rows(topics, rows), Rows(items, shifted[:, None]))
+    exact = Parameters(default, KeyedRows(topics, rows), KeyedRows(items, shifted[:, None]))
     errors = parameter_errors({"elo": exact}, SMALL)["elo"]
     assert set(errors) == {"topic guess", "topic slip", "item difficulty"}
     for error in errors.values():

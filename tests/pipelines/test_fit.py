@@ -13,15 +13,15 @@ import pytest
 from mastery.errors import BadInput
 from mastery.evaluation.measures import measures
 from mastery.features.columns import QUIZ, READ
-from mastery.pipelines.chapters import chapters_of
-from mastery.pipelines.fit import data_hash, fit, read_events
-from mastery.pipelines.model_card import cards, read_card
-from mastery.pipelines.model_store import load_model_set, versions
-from mastery.pipelines.models import current_model_set
-from mastery.pipelines.promotions import in_force
-from mastery.pipelines.rules import load_rules
+from mastery.pipelines.models.activations import active_choice
+from mastery.pipelines.models.active import current_model_set
+from mastery.pipelines.models.card import cards, read_card
+from mastery.pipelines.models.chapters import chapters_of
+from mastery.pipelines.models.fit import data_hash, fit, read_events
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.models.store import load_model_set, versions
 from mastery.scorers import SCORERS
-from mastery.scorers.parameters import Rows
+from mastery.scorers.parameters import KeyedRows
 from mastery.tables import EVENTS, MODEL_ARRAYS, MODEL_CARDS, TOPICS
 from school import NOW_US, SAMPLE, Deployment
 
@@ -53,11 +53,11 @@ class Halves:
         row[SCORERS["bkt"].column("p_learn")] = self.learn
         progress("bkt", 1, 1)
         return SimpleNamespace(
-            scorers=dict(base.scorers) | {"bkt": replace(old, topics=Rows([batch.topics[0]], row[None]))},
+            scorers=dict(base.scorers) | {"bkt": replace(old, topics=KeyedRows([batch.topics[0]], row[None]))},
             notes={"bkt": ("one topic alone had enough answers",)},
             measures={"bkt": {"variant": "halves", "log_likelihood": float("nan")}},
             held_out=SimpleNamespace(
-                chances={"bkt": np.full(answers.size, 0.5)},
+                probabilities={"bkt": np.full(answers.size, 0.5)},
                 y=batch.y[answers],
                 topic=batch.slot_topic[batch.slot[answers]].astype(np.int64),
             ),
@@ -78,7 +78,7 @@ def test_a_fit_stores_a_version_that_loads_and_is_not_in_force(school):
     assert list(loaded.scorers) == list(base.scorers)
     assert loaded.scorers["bkt"].topics.values[0, SCORERS["bkt"].column("p_learn")] == 0.25
     assert loaded.scorers["elo"].digest() == base.scorers["elo"].digest(), "the others keep what they had"
-    assert in_force(school.lake).active is None
+    assert active_choice(school.lake).active is None
     assert school.reader.metadata().model_set.version == base.version
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import BadInput
 from mastery.lake import Lake
-from mastery.pipelines import ingest as ingest_module
-from mastery.pipelines.ingest import ingest
+from mastery.pipelines.ingest import ingest as ingest_module
+from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, ITEMS, REJECTED, TOPICS
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -164,8 +164,8 @@ def test_blocks_and_landings_change_nothing(lake, tmp_path, monkeypatch):
     whole = Lake.open(str(tmp_path / "whole"), buckets=4)
     expected = counts(put(whole, file))
     assert expected == (1001, 500, 500, 1)
-    monkeypatch.setattr("mastery.pipelines.files.BLOCK_BYTES", 700)
-    monkeypatch.setattr("mastery.pipelines.files.HEAD_BYTES", 100)
+    monkeypatch.setattr("mastery.pipelines.ingest.files.BLOCK_BYTES", 700)
+    monkeypatch.setattr("mastery.pipelines.ingest.files.HEAD_BYTES", 100)
     monkeypatch.setattr(ingest_module, "LANDING_ROWS", 90)
     assert counts(put(lake, file)) == expected
     assert stored(lake) == stored(whole)

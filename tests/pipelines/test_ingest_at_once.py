@@ -14,7 +14,7 @@ import json, sys
 from datetime import UTC, datetime
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.lake import Lake
-from mastery.pipelines.ingest import ingest
+from mastery.pipelines.ingest.ingest import ingest
 root, warm, *files = sys.argv[1:]
 options = {"pseudonyms": Pseudonyms(bytes(32)), "tenant": "default", "now": datetime(2025, 1, 1, tzinfo=UTC)}
 ingest([warm], lake=Lake.open(root + "-warm-" + warm[-5], buckets=4), **options)  # compile the kernels

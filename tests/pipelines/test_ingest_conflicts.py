@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.lake import Lake
-from mastery.pipelines.dedupe import LOST, NEW, SAME, WON, judge
-from mastery.pipelines.ingest import ingest
+from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, judge
+from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.lake import Lake
-from mastery.pipelines.ingest import ingest
+from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)

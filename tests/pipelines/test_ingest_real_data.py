@@ -15,7 +15,7 @@ import pytest
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.lake import Lake
-from mastery.pipelines.ingest import ingest
+from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

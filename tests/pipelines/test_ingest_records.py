@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.pipelines.csv_rows import Plan, header
-from mastery.pipelines.records import FIELDS, FINE, LETTERS, QUOTE, cut, fine
+from mastery.pipelines.ingest.csv_records import FIELDS, FINE, LETTERS, QUOTE, cut, fine
+from mastery.pipelines.ingest.csv_rows import Plan, header
 
 COMMA = ord(",")
 CELLS = st.text(st.sampled_from('ab",\n é;'), max_size=6)

@@ -1,4 +1,4 @@
-"""The chance of a right answer to each item of a topic, over the sample school."""
+"""The probability of a right answer to each item of a topic, over the sample school."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from mastery.errors import BadInput, NotFound
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.scorers.foretelling import foretell_all
+from mastery.scorers.predictions import predict_all
 from mastery.tables import EVENTS, ITEMS
 from school import KEY, SAMPLE, Deployment
 
@@ -25,30 +25,30 @@ def school(tmp_path_factory):
 
 def asked(school, topic="frac-equiv", items=None, student=STUDENT, **changed):
     given = {"tenant": "default", "as_of_us": school.newest_us()} | changed
-    return school.reader.item_chances(student, topic, items=items, **given)
+    return school.reader.item_probabilities(student, topic, items=items, **given)
 
 
-def test_every_item_of_the_topic_has_a_chance_and_the_likeliest_comes_first(school):
+def test_every_item_of_the_topic_has_a_probability_and_the_likeliest_comes_first(school):
     found = asked(school)
     rows = school.lake.scan(ITEMS)
     of_topic = rows.filter(pc.equal(rows["topic_id"], "frac-equiv"))
     assert {one.item_id for one in found.items} == set(of_topic["item_id"].to_pylist())
-    chances = [one.p_correct for one in found.items]
-    assert chances == sorted(chances, reverse=True) and chances[0] > chances[-1]
+    probabilities = [one.p_correct for one in found.items]
+    assert probabilities == sorted(probabilities, reverse=True) and probabilities[0] > probabilities[-1]
     assert (found.source, found.topic_id, found.title) == ("elo", "frac-equiv", "Equivalent fractions")
     difficulty = dict(zip(of_topic["item_id"].to_pylist(), of_topic["difficulty"].to_pylist(), strict=True))
     in_order = [difficulty[one.item_id] for one in found.items]
     assert in_order == sorted(in_order), "to elo the harder item is the less likely one"
 
 
-def test_it_is_what_is_foretold_of_an_answer_that_was_then_given(school):
+def test_it_is_what_is_predicted_of_an_answer_that_was_then_given(school):
     events = school.lake.read_student(EVENTS, STUDENT)
     answers = events.filter(pc.and_(pc.equal(events["kind"], "quiz"), pc.is_valid(events["item_id"])))
     last = answers.sort_by("occurred_at").slice(answers.num_rows - 1).to_pylist()[0]
     at_us = int(last["occurred_at"].timestamp() * 1e6)
     batch = make_batch(event_columns(events, at_us))
     row = int(np.flatnonzero((batch.at_us == at_us) & (batch.kind == 0))[-1])
-    said = foretell_all(school.reader.metadata().model_set.scorers, batch)["elo"][row]
+    said = predict_all(school.reader.metadata().model_set.scorers, batch)["elo"][row]
     found = asked(school, last["topic_id"], [last["item_id"]], as_of_us=at_us - 1)
     assert found.items[0].p_correct == pytest.approx(said, abs=1e-6)  # a millionth of a second earlier
     earlier = answers.filter(pc.less(answers["occurred_at"], last["occurred_at"]))["item_id"].to_pylist()
@@ -62,13 +62,13 @@ def test_many_items_at_once_are_those_one_by_one(school):
     assert len(asked(school, items=list(whole)[:2] * 2).items) == 2
 
 
-def test_a_long_past_is_foretold_in_turns(school, monkeypatch):
+def test_a_long_past_is_predicted_in_turns(school, monkeypatch):
     whole = asked(school).items
-    monkeypatch.setattr("mastery.pipelines.item_chances.ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("mastery.pipelines.queries.item_probabilities.ROWS_AT_ONCE", 1)
     assert asked(school).items == whole
 
 
-def test_a_topic_that_the_student_has_not_met_is_foretold_too(school):
+def test_a_topic_that_the_student_has_not_met_is_predicted_too(school):
     met = set(school.lake.read_student(EVENTS, STUDENT)["topic_id"].to_pylist())
     unmet = sorted(set(school.lake.scan(ITEMS)["topic_id"].to_pylist()) - met)
     assert unmet

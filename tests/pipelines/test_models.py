@@ -14,13 +14,13 @@ from hypothesis.extra import numpy as arrays
 
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.lake import Lake
-from mastery.pipelines.model_store import load_model_set, store_model_set, versions
-from mastery.pipelines.models import active_model_set, current_model_set
-from mastery.pipelines.rules import load_rules
+from mastery.pipelines.models.active import active_model_set, current_model_set
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.models.store import load_model_set, store_model_set, versions
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults, width
 from mastery.scorers.model_set import ModelSet, version_of
-from mastery.scorers.parameters import Parameters, Rows, no_rows
+from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.tables import MODEL_ARRAYS, MODEL_PARAMS
 from school import NOW_US
 
@@ -40,7 +40,7 @@ shared_arrays = st.one_of(
 @st.composite
 def rows(draw, columns):
     named = draw(keys)
-    return Rows(tuple(named), draw(arrays.arrays(np.float64, (len(named), columns), elements=numbers)))
+    return KeyedRows(tuple(named), draw(arrays.arrays(np.float64, (len(named), columns), elements=numbers)))
 
 
 @st.composite
@@ -56,7 +56,9 @@ def parameters(draw):
 
 @st.composite
 def model_sets(draw):
-    scorers = draw(st.dictionaries(st.sampled_from(["ml", "blend", "linear_rnn_free", "né"]), parameters(), max_size=3))
+    scorers = draw(
+        st.dictionaries(st.sampled_from(["ml", "blend", "linear_rnn_unconstrained", "né"]), parameters(), max_size=3)
+    )
     return ModelSet(version_of("fit", scorers), scorers)
 
 
@@ -102,8 +104,8 @@ def wide(scorer: str = "ml", topics: int = 3, items: int = 4) -> ModelSet:
     scorers = {
         scorer: Parameters(
             draw.normal(size=700),
-            Rows([("north", f"t{i}") for i in range(topics)], draw.normal(size=(topics, 700))),
-            Rows([("north", f"i{i}") for i in range(items)], draw.normal(size=(items, 90))),
+            KeyedRows([("north", f"t{i}") for i in range(topics)], draw.normal(size=(topics, 700))),
+            KeyedRows([("north", f"i{i}") for i in range(items)], draw.normal(size=(items, 90))),
             {"trees": np.arange(256, dtype=np.uint8).reshape(16, 16)},
         )
     }
@@ -152,7 +154,7 @@ def test_single_numbers_are_readable_by_name_and_vectors_are_not_spelt_out(lake)
     topics = defaults(SCORERS["bkt"], 1)
     bkt = Parameters(
         topics[0],
-        Rows([("north", "fractions")], topics + 0.001),
+        KeyedRows([("north", "fractions")], topics + 0.001),
         no_rows(width(SCORERS["bkt"].item_parameters)),
     )
     scorers = {"bkt": bkt, **wide().scorers}
@@ -200,5 +202,5 @@ def test_an_array_of_objects_is_refused_and_nothing_is_written(lake):
     assert versions(lake) == {}
 
 
-def test_before_any_promotion_the_default_set_is_in_force(lake):
+def test_before_any_activation_the_default_set_is_in_force(lake):
     assert active_model_set(lake, RULES).version == current_model_set(lake, RULES).version

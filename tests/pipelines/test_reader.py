@@ -10,11 +10,11 @@ import pytest
 
 from mastery.errors import BadInput, NotFound
 from mastery.features.columns import READ
-from mastery.pipelines.fold import fold_events
-from mastery.pipelines.learner_state import is_current, record_of, standing_from
-from mastery.pipelines.reader import Reader
-from mastery.pipelines.rules import load_rules
-from mastery.pipelines.standing import standing_of
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.queries.reader import Reader
+from mastery.pipelines.scoring.fold import fold_events
+from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
+from mastery.pipelines.scoring.snapshot import snapshot_of
 from mastery.scorers.model_set import UNFITTED
 from mastery.tables import EVENTS, GOLD
 from school import KEY, NOW_US, SAMPLE, Deployment, student
@@ -44,7 +44,7 @@ def test_a_record_gives_the_answer_that_a_fold_gives(school):
         who = student(number)
         events = school.lake.read_student(EVENTS, who, [*READ, "body_hash"])
         folded = fold_events(events, model_set, as_of_us, history=False)
-        alone, stored = standing_of(folded), standing_from(record_of(events, folded), model_set)
+        alone, stored = snapshot_of(folded), snapshot_from(record_of(events, folded), model_set)
         assert list(alone.topics) == list(stored.topics)
         for name in UNFITTED:
             one, other = alone.readings(as_of_us)[name], stored.readings(as_of_us)[name]

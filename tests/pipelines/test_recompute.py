@@ -14,9 +14,9 @@ import pytest
 
 from mastery.errors import Conflict
 from mastery.features.columns import READ
-from mastery.pipelines.fold import fold_events
-from mastery.pipelines.publish import gold_rows, history_rows
-from mastery.pipelines.recompute import parts, recompute
+from mastery.pipelines.scoring.fold import fold_events
+from mastery.pipelines.scoring.publish import gold_rows, history_rows
+from mastery.pipelines.scoring.recompute import parts, recompute
 from mastery.scorers import SCORERS
 from mastery.scorers.model_set import UNFITTED
 from mastery.tables import EVENTS, FEATURES, GOLD, HISTORY, LEDGER, LEDGER_COUNTS, MODEL_PARAMS, UNASSIGNED

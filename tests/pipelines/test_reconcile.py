@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from mastery.lake import Lake
-from mastery.pipelines.reconcile import catch_up
+from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.state import RECORD_LEDGER, Record, StateStore, connect
-from mastery.tables import EVENTS, FACTS
+from mastery.tables import COUNTERS, EVENTS
 
 Marks = Callable[[], set[str]]
 
@@ -29,7 +29,7 @@ def state(tmp_path: Path) -> Iterator[StateStore]:
 
 def record(student: str) -> Record:
     return Record(
-        student, "default", "v1", (), {}, {}, np.zeros((0, len(FACTS)), np.int64),
+        student, "default", "v1", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
         np.zeros((0, len(RECORD_LEDGER)), np.int64), np.zeros((0, 2)), np.zeros((0, 3), np.int64), 0, 0,
     )  # fmt: skip
 

@@ -9,9 +9,9 @@ from histories import START, Event, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.pipelines.rules import load_rules, shipped_rules
-from mastery.scorers import rule_based
+from mastery.pipelines.models.rules import load_rules, shipped_rules
 from mastery.scorers.base import Model, fold, read, start
+from mastery.scorers.rule_based import scorer as rule_based
 
 
 def score(name: str, events: list[Event]) -> float:

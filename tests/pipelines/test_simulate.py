@@ -21,7 +21,7 @@ from mastery.apps.cli import build
 from mastery.errors import BadInput
 from mastery.events.parse import parse
 from mastery.events.recognise import source_named
-from mastery.pipelines.simulate import write_school
+from mastery.pipelines.simulation.simulate import write_school
 from mastery.simulation import SchoolPlan, simulate
 from mastery.simulation.chunk import SCHEMAS
 from mastery.simulation.defects import ACCEPTED, DEFECTS

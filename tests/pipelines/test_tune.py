@@ -10,8 +10,8 @@ from histories import DAY, START, Event, table
 from mastery.errors import BadInput
 from mastery.events.identity import buckets
 from mastery.lake import Lake
-from mastery.pipelines.rules import load_rules
-from mastery.pipelines.tune import tune
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.models.tune import tune
 from mastery.tables import EVENTS
 
 

@@ -16,8 +16,8 @@ from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
 from mastery.features.subset import take_students
-from mastery.scorers.answer_features import FEATURES, answer_features
-from mastery.scorers.encodings import ENCODINGS, contexts
+from mastery.scorers.boosting.answer_features import FEATURES, answer_features
+from mastery.scorers.boosting.encodings import ENCODINGS, contexts
 
 clocks = st.sampled_from(("start", "answer"))
 

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histories import DAY, HOUR, START, Event, histories, in_force, model, seeds, table
+from histories import DAY, HOUR, START, Event, active_choice, histories, model, seeds, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.scorers import bkt, bkt_odds
-from mastery.scorers.base import Model, defaults, fold, foretell, read, start
+from mastery.scorers.base import Model, defaults, fold, predict, read, start
+from mastery.scorers.bkt import odds as bkt_odds
+from mastery.scorers.bkt import scorer as bkt
 
 LEARN = {
     "quiz": "p_learn",
@@ -113,11 +114,13 @@ def test_odds_agree_with_the_paper_in_probability_form(events):
     params = {parameter.name: parameter.default for parameter in bkt.PARAMETERS}
     scores = score(events, as_of)
     for (student, topic), found in scores.items():
-        mine = [e for e in in_force(events) if e.student == student and topic in e.topics]
+        mine = [e for e in active_choice(events) if e.student == student and topic in e.topics]
         if topic == "unassigned":
             continue
-        chances = [naive(mine[:k], mine[k].at_us, params) for k in range(len(mine))]
-        if all(2e-6 < chance < 1 - 2e-6 for chance in chances) and len(mine) < 8:  # away from the limits of the odds
+        probabilities = [naive(mine[:k], mine[k].at_us, params) for k in range(len(mine))]
+        if (
+            all(2e-6 < probability < 1 - 2e-6 for probability in probabilities) and len(mine) < 8
+        ):  # away from the limits of the odds
             assert found == pytest.approx(naive(mine, as_of, params), abs=1e-12)
 
 
@@ -153,7 +156,7 @@ def test_a_parameter_out_of_bounds_is_refused_by_name(value):
         bkt.check(Model(params, np.zeros((0, 0))))
 
 
-def test_every_kind_of_event_has_its_own_chance_to_learn():
+def test_every_kind_of_event_has_its_own_probability_to_learn():
     assert [parameter.name for parameter in bkt.PARAMETERS[bkt.LEARN : bkt.FORGET]] == list(LEARN.values())
     assert np.all(defaults(bkt.SCORER, 1)[0, bkt.LEARN : bkt.FORGET] > 0)
 
@@ -175,11 +178,11 @@ def test_with_equal_parameters_predictions_are_those_of_pybkt():
         prior, guess, slip, learn, forget = held["params"][int(name[1:])]
         for column, value in (("p_init", prior), ("guess", guess), ("slip", slip), ("p_learn", learn)):
             params[code, bkt.SCORER.column(column)] = value
-        # Theirs is the chance to be found not knowing afterwards, ours that to forget before learning again.
+        # Theirs is the probability to be found not knowing afterwards, ours that to forget before learning again.
         params[code, bkt.SCORER.column("p_forget")] = forget / (1.0 - learn)
     parameters = Model(params, np.full((len(batch.items), 2), np.nan))
-    chance = foretell(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
-    np.testing.assert_allclose(chance[np.argsort(batch.row)], held["predicted"], rtol=0, atol=1e-9)
+    probability = predict(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
+    np.testing.assert_allclose(probability[np.argsort(batch.row)], held["predicted"], rtol=0, atol=1e-9)
 
 
 @given(events=histories(regrades=False))
@@ -226,9 +229,9 @@ def test_an_item_has_its_own_guess_and_slip_and_an_unknown_one_those_of_its_topi
     items = np.full((2, 2), np.nan)
     items[[name for _, name in batch.items].index("hard")] = 0.05, 0.4
     parameters = Model(defaults(bkt.SCORER, 1), items)
-    chance = foretell(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
+    probability = predict(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
     # Known with 0.3: 0.7 · 0.05 + 0.3 · 0.6 on the hard item, 0.7 · 0.2 + 0.3 · 0.9 on one of the topic.
-    np.testing.assert_allclose(chance, [0.215, 0.41], atol=1e-12)
+    np.testing.assert_allclose(probability, [0.215, 0.41], atol=1e-12)
 
 
 def test_a_good_start_elsewhere_raises_the_start_and_shows_as_other_topics():

@@ -15,10 +15,10 @@ from mastery.errors import BadInput
 from mastery.evaluation.calibration import Calibration, apply
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.facts import NEVER, fold_facts, initial_facts
+from mastery.features.counters import NEVER, fold_facts, initial_facts
 from mastery.scorers import SCORERS
-from mastery.scorers.base import Model, Reading, fold, start
-from mastery.scorers.blend import (
+from mastery.scorers.base import Model, Scores, fold, start
+from mastery.scorers.blend.scorer import (
     DERIVED,
     GROWTH,
     GUESS,
@@ -31,10 +31,10 @@ from mastery.scorers.blend import (
     blended,
     calibrated,
     check,
-    foretell,
     mixture,
+    predict,
 )
-from mastery.scorers.derived import Inputs, unforgotten
+from mastery.scorers.derived import Inputs, at_last_activity
 from mastery.scorers.parameters import Parameters, no_rows
 
 DAY = 86_400_000_000
@@ -48,10 +48,10 @@ def params(guess: float = 0.2, slip: float = 0.1, half_life: float = 100.0, prio
     return row
 
 
-def reading(score: np.ndarray) -> Reading:
+def reading(score: np.ndarray) -> Scores:
     """A member's reading, with two parts that add up to its log-odds."""
     logit = np.log(score / (1.0 - score))
-    return Reading(score, np.zeros(score.size), np.ones(score.size), np.column_stack([0.3 * logit, 0.7 * logit]))
+    return Scores(score, np.zeros(score.size), np.ones(score.size), np.column_stack([0.3 * logit, 0.7 * logit]))
 
 
 def expected(scores: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.ndarray]:
@@ -61,7 +61,7 @@ def expected(scores: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.nda
 
 def read_at(
     mix: Mixture, scores: dict[str, np.ndarray], row: np.ndarray, elapsed_us: int = 0, studied: float = 1.0
-) -> Reading:
+) -> Scores:
     slots = next(iter(scores.values())).size
     return blended(
         mix,
@@ -93,7 +93,7 @@ rows = st.builds(params, st.floats(0.0, 0.6), st.floats(0.0, 0.39), st.floats(0.
 def test_two_members_by_hand():
     mix = Mixture(("a", "b"), np.array([0.5, 0.25]), 0.1, AS_IS, AS_IS)
     # logit(0.8) = 1.386294, logit(0.4) = −0.405465: z = 0.1 + 0.693147 − 0.101366 = 0.691781
-    assert foretell(mix, {"a": np.array([0.8]), "b": np.array([0.4])})[0] == pytest.approx(0.666363, abs=1e-6)
+    assert predict(mix, {"a": np.array([0.8]), "b": np.array([0.4])})[0] == pytest.approx(0.666363, abs=1e-6)
 
 
 def test_a_score_by_hand():
@@ -127,7 +127,7 @@ def test_law_6_a_member_that_rises_never_lowers_the_blend(mix, row, a, b, higher
     low, high = min(a, higher), max(a, higher)
     found = read_at(mix, {"a": np.array([low, high]), "b": np.array([b, b])}, row, days * DAY)
     assert found.score[1] >= found.score[0] - 1e-12
-    said = foretell(mix, {"a": np.array([low, high]), "b": np.array([b, b])})
+    said = predict(mix, {"a": np.array([low, high]), "b": np.array([b, b])})
     assert said[1] >= said[0] - 1e-12
 
 
@@ -225,12 +225,12 @@ def test_parameters_that_break_the_scale_are_refused():
 def test_a_member_that_says_nothing_is_named():
     mix = Mixture(("a", "b"), np.array([1.0, 1.0]), 0.0, AS_IS, AS_IS)
     with pytest.raises(BadInput, match="'b'"):
-        foretell(mix, {"a": np.array([0.5])})
+        predict(mix, {"a": np.array([0.5])})
 
 
-def test_a_row_that_a_member_says_nothing_of_gets_no_chance():
+def test_a_row_that_a_member_says_nothing_of_gets_no_probability():
     mix = Mixture(("a", "b"), np.array([1.0, 1.0]), 0.0, AS_IS, AS_IS)
-    found = foretell(mix, {"a": np.array([0.5, 0.5]), "b": np.array([0.5, np.nan])})
+    found = predict(mix, {"a": np.array([0.5, 0.5]), "b": np.array([0.5, np.nan])})
     assert np.isnan(found).tolist() == [False, True]
 
 
@@ -245,7 +245,7 @@ def test_the_names_are_those_of_the_other_scorers():
     ]
 
 
-def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list[tuple[str, str]], Reading]:
+def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list[tuple[str, str]], Scores]:
     """Return (student, topic) of each slot and its blend of bkt and elo, from events to reading."""
     batch = make_batch(event_columns(table(events)))
     scorers = {name: SCORERS[name] for name in ("bkt", "elo")}
@@ -253,11 +253,11 @@ def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list
     states = {name: start(scorer, models[name], batch) for name, scorer in scorers.items()}
     for name, scorer in scorers.items():
         fold(scorer, models[name], batch, states[name], as_of_us, history=False)
-    facts = initial_facts(batch.slot_topic.size)
-    fold_facts(batch, facts)
+    counters = initial_facts(batch.slot_topic.size)
+    fold_facts(batch, counters)
     inputs = Inputs(
-        batch.slot_student, batch.slot_topic, batch.topics, facts, models,
-        unforgotten(scorers, models, states, batch.slot_student, batch.slot_topic),
+        batch.slot_student, batch.slot_topic, batch.topics, counters, models,
+        at_last_activity(scorers, models, states, batch.slot_student, batch.slot_topic),
         {name: scorer.parts for name, scorer in scorers.items()},
     )  # fmt: skip
     mix = Mixture(("bkt", "elo"), np.array([0.6, 0.7]), -0.1, np.array([-2.0, 0.0, 2.0]), np.array([-1.5, 0.1, 2.2]))

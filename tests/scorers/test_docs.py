@@ -1,4 +1,4 @@
-"""The pages of docs/scorers say the numbers in force."""
+"""The pages of docs/scorers say the numbers active."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mastery.features.observations import RULES_VERSION
+from mastery.features.observations import OBSERVATION_VERSION
 from mastery.scorers import SCORERS
 from mastery.scorers.base import Scorer
-from mastery.scorers.rules import parse_rules
+from mastery.scorers.rule_based.rules import parse_rules
 
 PAGES = Path(__file__).parents[2] / "docs" / "scorers"
 
@@ -48,4 +48,4 @@ def test_the_file_of_rules_on_the_page_can_be_read():
 
 
 def test_the_features_page_says_the_version_of_the_rules():
-    assert f"version {RULES_VERSION}" in (PAGES.parent / "features.md").read_text("utf-8")
+    assert f"version {OBSERVATION_VERSION}" in (PAGES.parent / "features.md").read_text("utf-8")

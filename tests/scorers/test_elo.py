@@ -12,11 +12,11 @@ from histories import DAY, START, Event, many, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import FEEDBACK, event_columns
-from mastery.scorers import elo
-from mastery.scorers.base import Model, Reading, States, defaults, fold, read, start
+from mastery.scorers.base import Model, Scores, States, defaults, fold, read, start
+from mastery.scorers.elo import scorer as elo
 
 
-def folded(events: list[Event], difficulty: float = 0.0, item: float = math.nan) -> tuple[States, Reading]:
+def folded(events: list[Event], difficulty: float = 0.0, item: float = math.nan) -> tuple[States, Scores]:
     batch = make_batch(event_columns(table(events)))
     params = defaults(elo.SCORER, len(batch.topics))
     params[:, elo.DIFFICULTY] = difficulty
@@ -71,7 +71,7 @@ def test_guess_and_slip_that_sum_to_one_are_refused():
         elo.check(Model(params, np.zeros((0, 1))))
 
 
-def in_chapters(events: list[Event], chapters: dict[str, float], **given: float) -> tuple[States, Reading]:
+def in_chapters(events: list[Event], chapters: dict[str, float], **given: float) -> tuple[States, Scores]:
     batch = make_batch(event_columns(table(events)))
     params = defaults(elo.SCORER, len(batch.topics))
     for name, value in given.items():
@@ -155,8 +155,8 @@ def test_with_memory_a_long_history_does_not_stop_the_student_from_moving():
     assert moving.score[0] < still.score[0]
 
 
-def test_the_scale_takes_out_its_guess_and_slip_whatever_answers_are_foretold_with():
+def test_the_scale_takes_out_its_guess_and_slip_whatever_answers_are_predicted_with():
     _, reading = in_chapters([Event(START)], {"t0": -1}, lower=0.0, upper=1.0, guess=0.25, slip=0.05)
-    chance = 1 / (1 + math.exp(-2 * 0.5))
-    assert reading.score[0] == pytest.approx((chance - 0.25) / 0.7)
+    probability = 1 / (1 + math.exp(-2 * 0.5))
+    assert reading.score[0] == pytest.approx((probability - 0.25) / 0.7)
     assert reading.parts[0].sum() == pytest.approx(math.log(reading.score[0] / (1 - reading.score[0])))

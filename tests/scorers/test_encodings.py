@@ -15,7 +15,7 @@ from histories import histories, table
 from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
-from mastery.scorers.encodings import ENCODINGS, encode, learn_encodings, names
+from mastery.scorers.boosting.encodings import ENCODINGS, encode, learn_encodings, names
 
 NAMES = [encoding.name for encoding in ENCODINGS]
 
@@ -32,7 +32,7 @@ def encoded(batch: Batch, sums: dict[str, np.ndarray]) -> np.ndarray:
     return out
 
 
-def chance(logit: np.ndarray) -> np.ndarray:
+def probability(logit: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
 
 
@@ -51,9 +51,9 @@ def test_a_new_student_reads_the_sums_of_all_training_students_by_hand():
     found = encoded(answer_batch(log([("z", "q1", "t", 0), ("z", "new", "t", 0), ("z", "q9", "other", 0)])), sums)
     mean = (4 + 0.5) / (5 + 1)
     topic = (4 + 10 * mean) / (5 + 10)
-    assert chance(found[:, names().index("topic")]) == pytest.approx([topic, topic, mean], abs=1e-6)
+    assert probability(found[:, names().index("topic")]) == pytest.approx([topic, topic, mean], abs=1e-6)
     item = (2 + 10 * topic) / (3 + 10)
-    assert chance(found[:, names().index("item")]) == pytest.approx([item, topic, mean], abs=1e-6)
+    assert probability(found[:, names().index("item")]) == pytest.approx([item, topic, mean], abs=1e-6)
     assert found[:, names().index("topic_n")].tolist() == [round(2 * np.log2(6)), round(2 * np.log2(6)), 0]
     assert found[:, names().index("item_n")].tolist() == [round(2 * np.log2(4)), 0, 0]
 
@@ -62,8 +62,8 @@ def test_a_training_student_reads_the_sums_of_the_other_folds_by_hand():
     found, _ = learn(TRAINING, np.arange(3))
     mean = (2 + 0.5) / (3 + 1)  # b and c, for a
     topic = (2 + 10 * mean) / (3 + 10)
-    assert chance(found[0, names().index("topic")]) == pytest.approx(topic, abs=1e-6)
-    assert chance(found[0, names().index("item")]) == pytest.approx((1 + 10 * topic) / (2 + 10), abs=1e-6)
+    assert probability(found[0, names().index("topic")]) == pytest.approx(topic, abs=1e-6)
+    assert probability(found[0, names().index("item")]) == pytest.approx((1 + 10 * topic) / (2 + 10), abs=1e-6)
 
 
 def test_an_answer_on_several_topics_counts_once_for_its_item_and_once_for_each_topic():
@@ -92,7 +92,7 @@ def test_an_encoding_out_of_fold_never_sees_an_answer_of_its_own_fold(events, da
     mine = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(batch.row == batch.row[turn]).min())
     before, _ = learn(batch, folds)
     after, _ = learn(replace(batch, y=np.where(mine, 1.0 - batch.y, batch.y)), folds)
-    # Rows of the same fold move only where their own context holds an answer that was turned.
+    # KeyedRows of the same fold move only where their own context holds an answer that was turned.
     same_fold = folds[owner] == folds[owner[turn]]
     still = same_fold & (~mine | (batch.row == batch.row[turn]))
     np.testing.assert_array_equal(after[still], before[still])

@@ -11,9 +11,9 @@ from histories import DAY, START, Event, table
 from mastery.errors import BadInput
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
-from mastery.scorers import irt
-from mastery.scorers.base import Model, Reading, States, defaults, fold, foretell, read, start
-from mastery.scorers.irt_grid import NODES, SEEN, node_values
+from mastery.scorers.base import Model, Scores, States, defaults, fold, predict, read, start
+from mastery.scorers.irt import scorer as irt
+from mastery.scorers.irt.grid import NODES, SEEN, node_values
 
 PHI = node_values()
 
@@ -22,7 +22,7 @@ def batch_of(events: list[Event]) -> Batch:
     return make_batch(event_columns(table(events)))
 
 
-def folded(events: list[Event], items: list[tuple[float, float]] | None = None, **given) -> tuple[States, Reading]:
+def folded(events: list[Event], items: list[tuple[float, float]] | None = None, **given) -> tuple[States, Scores]:
     batch = batch_of(events)
     params = defaults(irt.SCORER, len(batch.topics))
     for name, value in given.items():
@@ -60,13 +60,13 @@ def test_states_and_scores_are_those_of_bayes_rule_on_whole_arrays():
     np.testing.assert_allclose(reading.score, 1 / (1 + np.exp(-mean)), rtol=1e-12)
 
 
-def test_the_chance_foretold_is_the_mean_of_the_items_curve():
+def test_the_probability_predicted_is_the_mean_of_the_items_curve():
     batch = batch_of([Event(START, item="i0"), Event(START + 1, item="i0", number=1)])
     model = Model(defaults(irt.SCORER, 1), np.array([[1.5, 0.5]]))
-    chance = foretell(irt.SCORER, model, batch, start(irt.SCORER, model, batch))
+    probability = predict(irt.SCORER, model, batch, start(irt.SCORER, model, batch))
     _, before = obvious([], 1, 0.8, 0.08)
-    assert chance[0] == pytest.approx(before[0] @ (1 / (1 + np.exp(-1.5 * (PHI - 0.5)))), abs=1e-12)
-    assert chance[1] > chance[0]
+    assert probability[0] == pytest.approx(before[0] @ (1 / (1 + np.exp(-1.5 * (PHI - 0.5)))), abs=1e-12)
+    assert probability[1] > probability[0]
 
 
 def test_a_right_answer_moves_other_topics_less_than_its_own():
@@ -146,12 +146,12 @@ def test_information_is_highest_at_the_difficulty_and_a_quarter_of_the_slope_squ
 def test_information_is_the_squared_rise_over_the_spread_of_an_answer():
     a, b, c, upper, h = 1.3, -0.4, 0.2, 0.95, 1e-6
 
-    def chance(theta: float) -> float:
+    def probability(theta: float) -> float:
         return c + (upper - c) / (1 + math.exp(-a * (theta - b)))
 
     for theta in (-2.0, 0.0, 1.5):
-        rise = (chance(theta + h) - chance(theta - h)) / (2 * h)
-        expected = rise**2 / (chance(theta) * (1 - chance(theta)))
+        rise = (probability(theta + h) - probability(theta - h)) / (2 * h)
+        expected = rise**2 / (probability(theta) * (1 - probability(theta)))
         assert float(irt.information(theta, a, b, c, upper)) == pytest.approx(expected, rel=1e-6)
     assert np.all(irt.information(np.array([-500.0, 500.0]), 6.0, 0.0, 0.2) < 1e-12)
 

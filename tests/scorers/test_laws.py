@@ -13,11 +13,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from folding import cells, fold_all, places, together
-from histories import DAY, GAPS, Event, encoded, event_id, histories, in_force, model, seeds, table
+from histories import DAY, GAPS, Event, active_choice, encoded, event_id, histories, model, seeds, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers import SCORERS
-from mastery.scorers.base import fold, foretell, read, start
+from mastery.scorers.base import fold, predict, read, start
 
 every_scorer = pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
 later = st.sampled_from(GAPS)
@@ -33,7 +33,7 @@ def end_of(events: list[Event]) -> int:
 @every_scorer
 @given(events=histories(), seed=seeds, data=st.data())
 def test_law_1_two_batches_equal_one(scorer, events, seed, data):
-    events = in_force(events)
+    events = active_choice(events)
     assume(events)
     by_student = {event.student: [e for e in events if e.student == event.student] for event in events}
     cut = {student: data.draw(st.integers(0, len(mine))) for student, mine in by_student.items()}
@@ -43,7 +43,7 @@ def test_law_1_two_batches_equal_one(scorer, events, seed, data):
     one = fold_all(scorer, table(events), seed, as_of)
     before = fold_all(scorer, table(first), seed, as_of)
     two = together(before, fold_all(scorer, table(second), seed, as_of, before))
-    for what in ("topics", "slot_state", "student_state", "facts", "feedback", "ledger", "gaps", "readings"):
+    for what in ("topics", "slot_state", "student_state", "counters", "feedback", "ledger", "gaps", "readings"):
         assert getattr(two, what) == getattr(one, what), what
 
 
@@ -68,26 +68,26 @@ def test_law_3_order_and_repeats_of_arrival_change_nothing(scorer, events, seed,
 
 @every_scorer
 @given(events=histories(), seed=seeds, data=st.data())
-def test_foretelling_sees_nothing_of_the_event_it_foretells_and_folds_like_any_fold(scorer, events, seed, data):
+def test_predicting_sees_nothing_of_the_event_it_predicts_and_folds_like_any_fold(scorer, events, seed, data):
     batch = make_batch(event_columns(table(events)))
     assume(batch.row.size)
     parameters = model(scorer, batch, seed)
     folded, states = start(scorer, parameters, batch), start(scorer, parameters, batch)
     fold(scorer, parameters, batch, folded, end_of(events))
-    chance = foretell(scorer, parameters, batch, states)
+    probability = predict(scorer, parameters, batch, states)
     assert states.slot.tobytes() == folded.slot.tobytes()
     assert states.student.tobytes() == folded.student.tobytes()
-    assert np.array_equal(np.isnan(chance), batch.weight <= 0.0)
-    assert np.all((chance >= 0.0) & (chance <= 1.0) | np.isnan(chance))
+    assert np.array_equal(np.isnan(probability), batch.weight <= 0.0)
+    assert np.all((probability >= 0.0) & (probability <= 1.0) | np.isnan(probability))
     # Every answer from some moment on is turned round: nothing that was said by then may move.
     turn = data.draw(st.integers(0, batch.row.size - 1))
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     after = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(batch.row == batch.row[turn]).min())
     y = np.where(after, 1.0 - batch.y, batch.y)
     turned = replace(batch, y=y, by_slot=replace(batch.by_slot, y=y[np.argsort(batch.slot, kind="stable")]))
-    again = foretell(scorer, parameters, turned, start(scorer, parameters, batch))
+    again = predict(scorer, parameters, turned, start(scorer, parameters, batch))
     same = ~after | (batch.row == batch.row[turn])
-    assert np.array_equal(again[same], chance[same], equal_nan=True)
+    assert np.array_equal(again[same], probability[same], equal_nan=True)
 
 
 @every_scorer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from histories import DAY, Event, lawful, lawful_item, many, table
+from histories import DAY, Event, many, monotone, monotone_item, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import QUIZ, event_columns
 from mastery.scorers import SCORERS
@@ -77,10 +77,10 @@ def test_an_exemption_rests_on_a_counterexample_that_still_stands(exemption):
 
 
 def drawn(scorer: Scorer, rng: np.random.Generator) -> Model:
-    rows = [lawful(scorer, rng) for _ in range(TOPICS // 2)]
+    rows = [monotone(scorer, rng) for _ in range(TOPICS // 2)]
     return Model(
         np.vstack([defaults(scorer, TOPICS - len(rows)), *rows]),
-        np.array([lawful_item(scorer, rng) for _ in range(50)]),
+        np.array([monotone_item(scorer, rng) for _ in range(50)]),
     )
 
 

@@ -5,14 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from histories import DAY, START, Event, lawful, lawful_item, many, table
+from histories import DAY, START, Event, many, monotone, monotone_item, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.scorers import SCORERS, linear_rnn
-from mastery.scorers.base import Model, defaults, fold, foretell, place_of, read, start
-from mastery.scorers.linear_rnn import CHANNELS, FADING, FREE, GROUP, PARTS, SCORER, SEEDS
-from mastery.scorers.linear_rnn_past import influences, trace
+from mastery.scorers import SCORERS
+from mastery.scorers.base import Model, defaults, fold, place_of, predict, read, start
+from mastery.scorers.linear_rnn import scorer as linear_rnn
+from mastery.scorers.linear_rnn.past import decompose, influences
+from mastery.scorers.linear_rnn.scorer import CHANNELS, FADING, FREE, GROUP, PARTS, SCORER, SEEDS
 
 SIX_TENTHS = FADING.index(0.6) * SEEDS * GROUP
 """A channel that fades by .6."""
@@ -55,7 +56,7 @@ def test_right_right_wrong_by_hand():
     batch = batch_of(*answers(True, True, False))
     model = one_channel(batch)
     states = start(SCORER, model, batch)
-    assert foretell(SCORER, model, batch, states) == pytest.approx([0.5, sigmoid(1.0), sigmoid(1.6)], abs=1e-5)
+    assert predict(SCORER, model, batch, states) == pytest.approx([0.5, sigmoid(1.0), sigmoid(1.6)], abs=1e-5)
     reading = read(SCORER, model, batch, states, START)
     assert reading.score[0] == pytest.approx(sigmoid(0.6 * 1.6 - 1.0))
     assert reading.parts[0] == pytest.approx([0.0, -0.04, 0.0, 0.0])
@@ -65,16 +66,16 @@ def test_channels_that_forget_nothing_are_read_by_the_root_of_the_count():
     batch = batch_of(*answers(True, True, False))
     model = one_channel(batch, FOR_EVER)
     states = start(SCORER, model, batch)
-    chance = foretell(SCORER, model, batch, states)
-    assert chance == pytest.approx([0.5, sigmoid(1 / math.sqrt(2)), sigmoid(2 / math.sqrt(3))], abs=1e-5)
+    probability = predict(SCORER, model, batch, states)
+    assert probability == pytest.approx([0.5, sigmoid(1 / math.sqrt(2)), sigmoid(2 / math.sqrt(3))], abs=1e-5)
 
 
 def test_a_further_try_at_the_same_item_has_numbers_of_its_own():
     batch = batch_of(*answers(*[False] * 7, item="i0"), Event(START + DAY, item="i1", number=9))
     model = one_channel(batch, u=0.0)
     model.params[:, place_of(SCORER.parameters, "bias")] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-    chance = foretell(SCORER, model, batch, start(SCORER, model, batch))
-    assert chance == pytest.approx([sigmoid(b) for b in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.1)])
+    probability = predict(SCORER, model, batch, start(SCORER, model, batch))
+    assert probability == pytest.approx([sigmoid(b) for b in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.1)])
 
 
 def test_answers_without_an_item_are_a_run_on_their_topic():
@@ -92,14 +93,14 @@ def test_the_time_an_answer_took_decides_by_which_numbers_it_counts():
 def test_an_item_nobody_knows_counts_as_its_topics_mean_item():
     batch = batch_of(*answers(True, False, item="i0"))
     rng = np.random.default_rng(3)
-    params = lawful(SCORER, rng)[None, :]
+    params = monotone(SCORER, rng)[None, :]
     mean = [params[0, place_of(SCORER.parameters, f"item_{p.name}")] for p in SCORER.item_parameters]
     unknown, known = Model(params, np.full((1, 1 + 3 * CHANNELS), np.nan)), Model(params, np.concatenate(mean)[None, :])
-    told = [foretell(SCORER, model, batch, start(SCORER, model, batch)) for model in (unknown, known)]
+    told = [predict(SCORER, model, batch, start(SCORER, model, batch)) for model in (unknown, known)]
     assert told[0] == pytest.approx(told[1], abs=1e-12)
 
 
-def test_topics_of_one_event_are_foretold_together_and_fade_the_past_once():
+def test_topics_of_one_event_are_predicted_together_and_fade_the_past_once():
     events = [
         *answers(True),
         Event(START + DAY, kind="assignment", topics=("t0", "t1"), share_ppm=0, number=8),
@@ -107,9 +108,9 @@ def test_topics_of_one_event_are_foretold_together_and_fade_the_past_once():
     batch = batch_of(*events)
     model = one_channel(batch)
     states = start(SCORER, model, batch)
-    chance = foretell(SCORER, model, batch, states)
-    assert chance[1] == pytest.approx(0.5 + (sigmoid(1.0) - 0.5) * 2 ** (-1 / 120))  # a day is forgotten of t0
-    assert chance[2] == pytest.approx(sigmoid(1.0))
+    probability = predict(SCORER, model, batch, states)
+    assert probability[1] == pytest.approx(0.5 + (sigmoid(1.0) - 0.5) * 2 ** (-1 / 120))  # a day is forgotten of t0
+    assert probability[2] == pytest.approx(sigmoid(1.0))
     assert states.student[0, 3 + SIX_TENTHS] == pytest.approx(0.6 - 1.5 - 1.5)
 
 
@@ -135,11 +136,11 @@ def test_guessing_and_slipping_are_taken_out_of_the_score():
 def drawn(seed: int):
     rng = np.random.default_rng(seed)
     batch = make_batch(many(rng, 20, 40, 12))
-    params = np.array([lawful(SCORER, rng) for _ in range(12)])
+    params = np.array([monotone(SCORER, rng) for _ in range(12)])
     # Of a size at which nothing is cut off at ± 13.8.
     for name in ("weights", "item_weights", "wrong", "gain", "item_wrong", "item_gain"):
         params[:, place_of(SCORER.parameters, name)] *= 0.02
-    items = np.array([lawful_item(SCORER, rng) for _ in range(50)])
+    items = np.array([monotone_item(SCORER, rng) for _ in range(50)])
     items[:, 1:] *= 0.02
     return batch, Model(params, items)
 
@@ -151,7 +152,7 @@ def test_past_answers_add_up_to_the_log_odds_exactly():
     reading = read(SCORER, model, batch, states, 0)
     past = PARTS.index("past_answers")
     for slot in range(batch.slot_topic.size):
-        found = trace(batch, model, slot)
+        found = decompose(batch, model, slot)
         params = model.params[batch.slot_topic[slot]]
         assert found.start == params[SCORER.column("bias")] + params[SCORER.column("item_bias")]
         assert found.contributions.sum() == pytest.approx(reading.parts[slot, past], abs=1e-9)
@@ -177,7 +178,7 @@ def test_influences_name_topic_outcome_count_and_age():
 
 def test_a_student_without_answers_has_an_empty_trace():
     batch = batch_of(Event(kind="video", share_ppm=500_000))
-    found = trace(batch, one_channel(batch), 0)
+    found = decompose(batch, one_channel(batch), 0)
     assert found.logit == 0.0
     assert influences(batch, one_channel(batch), 0) == []
 

@@ -1,4 +1,4 @@
-"""The lawful ml: what it reads, what it says, and the laws from an event to a score."""
+"""The monotone ml: what it reads, what it says, and the laws from an event to a score."""
 
 from __future__ import annotations
 
@@ -16,11 +16,21 @@ from histories import DAY, GAPS, Event, histories, table
 from mastery.errors import BadInput
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
-from mastery.features.facts import fold_facts, initial_facts
-from mastery.pipelines.fold import Folded, fold_events
-from mastery.scorers import DERIVED, ml
+from mastery.features.counters import fold_facts, initial_facts
+from mastery.pipelines.scoring.fold import Folded, fold_events
+from mastery.scorers import DERIVED
 from mastery.scorers.base import Model
-from mastery.scorers.ml_features import ANSWERED, FALLS, FEATURES, FREE, MEMBERS, RISES, slot_features, trace
+from mastery.scorers.boosting import scorer as ml
+from mastery.scorers.boosting.features import (
+    ANSWERED,
+    FALLS,
+    FEATURES,
+    FREE,
+    MEMBERS,
+    RISES,
+    pre_answer_features,
+    slot_features,
+)
 from mastery.tables import PARTS
 from ml_school import fitted, model_set, school
 
@@ -103,25 +113,25 @@ def test_a_thousand_answers_turned_right_never_lower_a_score():
     batch, parameters = school(students=60, seed=9), fitted().parameters
     rng = np.random.default_rng(3)
     rows = np.flatnonzero((batch.kind == 0) & (batch.success_ppm == 0))
-    chances = {name: np.full(batch.slot.size, 0.6) for name in ("bkt", "elo")}
-    before = ml.foretell(batch, parameters, chances)
+    probabilities = {name: np.full(batch.slot.size, 0.6) for name in ("bkt", "elo")}
+    before = ml.predict(batch, parameters, probabilities)
     worst = 0.0
     for row in rng.choice(rows, 200, replace=False):
         success = batch.success_ppm.copy()
         success[row] = 1_000_000
-        after = ml.foretell(replace(batch, success_ppm=success), parameters, chances)
+        after = ml.predict(replace(batch, success_ppm=success), parameters, probabilities)
         worst = min(worst, float(np.nanmin(after - before)))
     assert worst >= 0.0
 
 
 def test_signs_of_features_are_what_a_better_answer_does_to_them():
     batch = school(students=40, seed=2)
-    base, chances = np.zeros(len(batch.topics)), np.full((len(MEMBERS), batch.slot_topic.size), np.nan)
+    base, probabilities = np.zeros(len(batch.topics)), np.full((len(MEMBERS), batch.slot_topic.size), np.nan)
 
     def of(some: Batch) -> np.ndarray:
-        facts = initial_facts(some.slot_topic.size)
-        fold_facts(some, facts)
-        return slot_features(some.slot_student, some.slot_topic, facts, base, chances)
+        counters = initial_facts(some.slot_topic.size)
+        fold_facts(some, counters)
+        return slot_features(some.slot_student, some.slot_topic, counters, base, probabilities)
 
     before, moved = of(batch), np.zeros(len(FEATURES), bool)
     for row in np.flatnonzero((batch.kind <= 3) & (batch.success_ppm < 1_000_000 * batch.attempts))[::3]:
@@ -138,12 +148,14 @@ def test_signs_of_features_are_what_a_better_answer_does_to_them():
 
 def test_the_trace_ends_where_the_facts_end():
     batch = school(students=50)
-    facts = initial_facts(batch.slot_topic.size)
-    fold_facts(batch, facts)
+    counters = initial_facts(batch.slot_topic.size)
+    fold_facts(batch, counters)
     zeros, base = np.zeros(batch.slot.size), np.zeros(len(batch.topics))
-    _, traced = trace(batch, np.zeros(0, np.int64), zeros, zeros, {})
-    chances = np.full((len(MEMBERS), batch.slot_topic.size), np.nan)
-    mine, theirs = (slot_features(batch.slot_student, batch.slot_topic, one, base, chances) for one in (traced, facts))
+    _, traced = pre_answer_features(batch, np.zeros(0, np.int64), zeros, zeros, {})
+    probabilities = np.full((len(MEMBERS), batch.slot_topic.size), np.nan)
+    mine, theirs = (
+        slot_features(batch.slot_student, batch.slot_topic, one, base, probabilities) for one in (traced, counters)
+    )
     np.testing.assert_array_equal(mine, theirs)
 
 
@@ -156,8 +168,8 @@ def test_features_before_each_answer_by_hand():
     ]
     batch = make_batch(event_columns(table(events)))
     n = batch.slot.size
-    chance = np.full(n, 0.75)
-    found, _ = trace(batch, np.arange(n), np.full(n, 0.3), np.full(n, 0.4), {"elo": chance})
+    probability = np.full(n, 0.75)
+    found, _ = pre_answer_features(batch, np.arange(n), np.full(n, 0.3), np.full(n, 0.4), {"elo": probability})
     last = {name: float(found[4, k]) for name, k in COLUMN.items()}
     assert last == pytest.approx(
         {
@@ -173,23 +185,23 @@ def test_features_before_each_answer_by_hand():
     assert (first["answers"], first["recent"], first["last"], first["idle_days"]) == (0, 0, 0, 0)
 
 
-def test_foretelling_sees_nothing_of_the_event_it_foretells_nor_of_later_ones():
+def test_predicting_sees_nothing_of_the_event_it_predicts_nor_of_later_ones():
     batch, parameters = school(students=30, seed=4), fitted().parameters
-    chances = {name: np.full(batch.slot.size, 0.6) for name in ("bkt", "elo")}
-    before = ml.foretell(batch, parameters, chances)
+    probabilities = {name: np.full(batch.slot.size, 0.6) for name in ("bkt", "elo")}
+    before = ml.predict(batch, parameters, probabilities)
     assert np.array_equal(np.isnan(before), batch.weight <= 0.0)
     turn = batch.slot.size // 2
     after = np.arange(batch.slot.size) >= turn
     success = np.where(after, 1_000_000 * batch.attempts - batch.success_ppm, batch.success_ppm)
     turned = replace(batch, success_ppm=success, hints=np.where(after, 9, batch.hints))
-    again = ml.foretell(turned, parameters, chances)
+    again = ml.predict(turned, parameters, probabilities)
     np.testing.assert_array_equal(again[: turn + 1], before[: turn + 1])
 
 
 def test_a_member_that_is_not_there_is_named():
     batch = school(students=3)
-    with pytest.raises(BadInput, match="fitted with what elo foretells"):
-        ml.foretell(batch, fitted().parameters, {"bkt": np.full(batch.slot.size, 0.5)})
+    with pytest.raises(BadInput, match="fitted with what elo predicts"):
+        ml.predict(batch, fitted().parameters, {"bkt": np.full(batch.slot.size, 0.5)})
 
 
 def test_answers_are_booked_by_what_they_were():
@@ -211,7 +223,7 @@ def test_guess_and_slip_of_1_together_are_refused():
 
 def test_reading_scores_needs_no_boosting_library():
     code = (
-        "import sys; import mastery.pipelines.reader, mastery.scorers.ml; "
+        "import sys; import mastery.pipelines.queries.reader, mastery.scorers.boosting.scorer; "
         "sys.exit('xgboost' in sys.modules or 'sklearn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -9,8 +9,8 @@ from histories import DAY, START, Event, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.scorers import rule_based
-from mastery.scorers.base import Model, defaults, fold, foretell, read, start
+from mastery.scorers.base import Model, defaults, fold, predict, read, start
+from mastery.scorers.rule_based import scorer as rule_based
 
 SCORER = rule_based.SCORER
 
@@ -24,9 +24,9 @@ def parts(events: list[Event], as_of_us: int, **changed: float) -> dict[str, flo
     states = start(SCORER, model, batch)
     fold(SCORER, model, batch, states, as_of_us)
     reading = read(SCORER, model, batch, states, as_of_us)
-    chance = foretell(SCORER, model, batch, start(SCORER, model, batch))
+    probability = predict(SCORER, model, batch, start(SCORER, model, batch))
     of_parts = dict(zip(SCORER.parts, reading.parts[0], strict=True))
-    return of_parts | {"score": reading.score[0], "chance_of_last": chance[-1]}
+    return of_parts | {"score": reading.score[0], "probability_of_last": probability[-1]}
 
 
 def test_old_answers_fade_against_newer_ones():
@@ -115,9 +115,9 @@ def test_what_an_index_stands_for_is_read_between_its_neighbours_and_forgotten_t
     assert top["score"] == 1.0
 
 
-def test_the_chance_of_a_right_answer_is_the_score_between_guessing_and_slipping():
+def test_the_probability_of_a_right_answer_is_the_score_between_guessing_and_slipping():
     found = parts([Event(START), Event(START, number=1)], START, guess=0.2, slip=0.1)
-    assert found["chance_of_last"] == pytest.approx(0.2 + 0.7 * 0.5)
+    assert found["probability_of_last"] == pytest.approx(0.2 + 0.7 * 0.5)
 
 
 def scores_of(weights: np.ndarray, **changed: float) -> np.ndarray:

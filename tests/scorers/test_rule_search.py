@@ -12,11 +12,11 @@ from histories import histories, many, model, seeds, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import QUIZ, event_columns
-from mastery.scorers import rule_based
 from mastery.scorers.base import Model, defaults, fold, read, start
-from mastery.scorers.rule_based import FACTORS, trace, without_data
-from mastery.scorers.rule_search import HINTS, WEIGHTS, _brier, grid, neighbours, search
-from mastery.scorers.rules import Rules
+from mastery.scorers.rule_based import scorer as rule_based
+from mastery.scorers.rule_based.rules import ScoringRules
+from mastery.scorers.rule_based.scorer import FACTORS, pre_answer_features, without_data
+from mastery.scorers.rule_based.search import HINTS, WEIGHTS, _brier, grid, neighbours, search
 
 SCORER = rule_based.SCORER
 
@@ -27,7 +27,7 @@ def test_the_traced_values_give_the_score_strictly_before_each_answer(events, se
     parameters = model(SCORER, batch, seed)
     written = slice(rule_based.SCORE_AT, rule_based.INTERVAL)  # what a fit sets; what is tuned is the index
     parameters.params[:, written] = defaults(SCORER, 1)[0, written]
-    values, kept, rows = trace(batch, parameters.params)
+    values, kept, rows = pre_answer_features(batch, parameters.params)
     assert rows.tolist() == [i for i in range(batch.row.size) if batch.kind[i] == QUIZ and batch.weight[i] == 1.0]
     for k, row in enumerate(rows):
         topic = int(batch.slot_topic[batch.slot[row]])
@@ -61,7 +61,7 @@ def planted(students: int):
 
 def test_tuned_rules_do_better_on_students_who_chose_nothing():
     batch = planted(400)
-    base = Rules("base", 1, defaults(SCORER, 1)[0])
+    base = ScoringRules("base", 1, defaults(SCORER, 1)[0])
     told: list[tuple[int, int]] = []
     tuned = search(base, [batch], [np.arange(400) % 5 == 0], (30.0, 1_000.0), lambda done, of: told.append((done, of)))
     assert [part.name for part in tuned.parts] == ["search", "held out"]
@@ -77,7 +77,7 @@ def test_tuned_rules_do_better_on_students_who_chose_nothing():
 
 def test_the_same_answers_give_the_same_rules():
     batch, held_out = planted(100), np.arange(100) % 5 == 0
-    base = Rules("base", 1, defaults(SCORER, 1)[0])
+    base = ScoringRules("base", 1, defaults(SCORER, 1)[0])
     first, second = (search(base, [batch], [held_out], (30.0,)) for _ in range(2))
     np.testing.assert_array_equal(first.rules.params, second.rules.params)
     assert first.parts == second.parts
@@ -86,10 +86,10 @@ def test_the_same_answers_give_the_same_rules():
 def test_too_few_answers_are_refused():
     batch = planted(5)
     with pytest.raises(BadInput, match="too few answers to tune on"):
-        search(Rules("base", 1, defaults(SCORER, 1)[0]), [batch], [np.arange(5) == 0])
+        search(ScoringRules("base", 1, defaults(SCORER, 1)[0]), [batch], [np.arange(5) == 0])
 
 
-def test_every_point_of_the_grid_and_every_step_from_it_is_lawful():
+def test_every_point_of_the_grid_and_every_step_from_it_is_monotone():
     varies = np.arange(len(FACTORS))
     points = grid(varies)
     assert len({tuple(point) for point in points}) == len(points) == 462 * 3

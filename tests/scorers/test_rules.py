@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histories import lawful
+from histories import monotone
 from mastery.errors import BadInput
-from mastery.scorers import rule_based
-from mastery.scorers.rule_based import FACTORS, PARAMETERS
-from mastery.scorers.rules import Rules, parse_rules, to_yaml
+from mastery.scorers.rule_based import scorer as rule_based
+from mastery.scorers.rule_based.rules import ScoringRules, parse_rules, to_yaml
+from mastery.scorers.rule_based.scorer import FACTORS, PARAMETERS
 
 GOOD = """
 name: ours
@@ -23,7 +23,7 @@ factors:
 """
 
 
-def value(rules: Rules, name: str) -> float:
+def value(rules: ScoringRules, name: str) -> float:
     return float(rules.params[rule_based.SCORER.column(name)])
 
 
@@ -73,12 +73,12 @@ def test_a_file_without_factors_says_what_is_missing(text):
 
 @given(seed=st.integers(0, 2**32 - 1))
 def test_rules_written_and_read_again_are_the_same(seed):
-    params = lawful(rule_based.SCORER, np.random.default_rng(seed))
+    params = monotone(rule_based.SCORER, np.random.default_rng(seed))
     weights = [rule_based.SCORER.column(f"{factor}_weight") for factor in FACTORS]
     for k in range(rule_based.SCORE_AT, len(PARAMETERS)):  # the scale and the interval: no rules file says them
         params[k] = PARAMETERS[k].default
     params[weights] /= max(1.0, params[weights].clip(0.0).sum())
-    rules = parse_rules(to_yaml(Rules("drawn", 7, params)), "drawn.yaml")
+    rules = parse_rules(to_yaml(ScoringRules("drawn", 7, params)), "drawn.yaml")
     assert (rules.name, rules.version) == ("drawn", 7)
     weighs = {factor for factor, k in zip(FACTORS, weights, strict=True) if params[k] != 0.0}
     for k, parameter in enumerate(PARAMETERS):

@@ -1,4 +1,4 @@
-"""Surprises: outcome − chance of a student's own earlier answers, and of nothing else."""
+"""Residuals: outcome − probability of a student's own earlier answers, and of nothing else."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
 from mastery.features.subset import take_students
-from mastery.scorers.surprises import KEPT, SURPRISES, write_surprises
+from mastery.scorers.boosting.residuals import KEPT, RESIDUALS, write_residuals
 
 
-def surprises(batch: Batch, logit: np.ndarray) -> np.ndarray:
-    out = np.full((batch.row.size, len(SURPRISES)), np.inf, np.float32)
-    write_surprises(batch, logit, out)
+def residuals(batch: Batch, logit: np.ndarray) -> np.ndarray:
+    out = np.full((batch.row.size, len(RESIDUALS)), np.inf, np.float32)
+    write_residuals(batch, logit, out)
     return out
 
 
@@ -42,17 +42,17 @@ def test_by_hand():
                   "order": list(range(len(rows)))})
     )  # fmt: skip
     logit = np.log(np.array([0.5, 0.8, 0.6, 0.4, 0.3]) / np.array([0.5, 0.2, 0.4, 0.6, 0.7]))
-    found = surprises(batch, logit)
-    column = {name: found[:, k].tolist() for k, name in enumerate(SURPRISES)}
-    assert found[0].tolist() == found[4].tolist() == [0.0] * len(SURPRISES)
+    found = residuals(batch, logit)
+    column = {name: found[:, k].tolist() for k, name in enumerate(RESIDUALS)}
+    assert found[0].tolist() == found[4].tolist() == [0.0] * len(RESIDUALS)
     now, after = KEPT[0], [0.5, 0.6 * 0.5 - 0.8, 0.6 * (0.6 * 0.5 - 0.8) + 0.4]
-    assert column["surprise_now"][1:4] == pytest.approx(
+    assert column["residual_now"][1:4] == pytest.approx(
         [after[0] / 2, after[1] / (1 + now + 1), after[2] / (1 + now + now * now + 1)]
     )
-    assert column["surprise_first_tries"][1:4] == pytest.approx([0.5 / 2, 0.5 / 2, (0.9 * 0.5 + 0.4) / (1.9 + 1)])
-    assert column["surprise_later_tries"][1:4] == pytest.approx([0.0, -0.8 / 2, -0.8 / 2])
-    assert column["surprise_topic"][1:4] == pytest.approx([0.5 / 2, 0.0, (0.8 * 0.5 - 0.8) / (1.8 + 1)])
-    assert column["surprise_item"][1:4] == pytest.approx([0.5 / 2, 0.0, (0.5 - 0.8) / 3])
+    assert column["residual_first_tries"][1:4] == pytest.approx([0.5 / 2, 0.5 / 2, (0.9 * 0.5 + 0.4) / (1.9 + 1)])
+    assert column["residual_later_tries"][1:4] == pytest.approx([0.0, -0.8 / 2, -0.8 / 2])
+    assert column["residual_topic"][1:4] == pytest.approx([0.5 / 2, 0.0, (0.8 * 0.5 - 0.8) / (1.8 + 1)])
+    assert column["residual_item"][1:4] == pytest.approx([0.5 / 2, 0.0, (0.5 - 0.8) / 3])
 
 
 @given(events=histories(), data=st.data())
@@ -62,7 +62,7 @@ def test_none_moves_when_an_answer_and_all_that_follow_are_turned_round(events, 
     logit = logits_for(batch)
     turn = data.draw(st.integers(0, batch.row.size - 1))
     turned, same = turned_round(batch, turn)
-    before, found = surprises(batch, logit), surprises(turned, np.where(same, logit, -logit))
+    before, found = residuals(batch, logit), residuals(turned, np.where(same, logit, -logit))
     np.testing.assert_array_equal(found[same], before[same])
     assert np.all(np.abs(before) < 1.0)
 
@@ -74,12 +74,12 @@ def test_a_student_alone_has_the_same_as_among_others(events, data):
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(batch.students), max_size=len(batch.students))))
     rows = np.repeat(keep, np.diff(batch.student_ptr))
     some = take_students(batch, keep)
-    np.testing.assert_array_equal(surprises(some, logits_for(batch)[rows]), surprises(batch, logits_for(batch))[rows])
+    np.testing.assert_array_equal(residuals(some, logits_for(batch)[rows]), residuals(batch, logits_for(batch))[rows])
 
 
 @given(events=histories())
 def test_rows_that_say_nothing_about_mastery_count_for_nothing(events):
     batch = make_batch(event_columns(table(events)))
     logit = logits_for(batch)
-    found = surprises(batch, np.where(batch.weight > 0.0, logit, np.nan))
-    np.testing.assert_array_equal(found, surprises(batch, logit))
+    found = residuals(batch, np.where(batch.weight > 0.0, logit, np.nan))
+    np.testing.assert_array_equal(found, residuals(batch, logit))

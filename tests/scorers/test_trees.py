@@ -9,7 +9,7 @@ from math import factorial
 import numpy as np
 import pytest
 
-from mastery.scorers.trees import Trees, dumped, no_trees, trees_of
+from mastery.scorers.boosting.trees import Trees, dumped, no_trees, trees_of
 
 
 def boosted(depth: int, count: int, rows: int = 3_000):

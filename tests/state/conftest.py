@@ -21,7 +21,7 @@ from mastery.state import (
     encode,
     encode_block,
 )
-from mastery.tables import FACTS
+from mastery.tables import COUNTERS
 
 
 class MemoryStore:
@@ -142,7 +142,7 @@ def make_block(
         topics=[f"topic-{k}" for k in range(5)],
         slot_states={"bkt": bkt, "elo": random.normal(size=(n_slots, 2))},
         student_states={"bkt": np.zeros((students, 0)), "elo": random.normal(size=(students, 2))},
-        facts=random.integers(-3, 2**50, (n_slots, len(FACTS))) * random.integers(0, 2, (n_slots, len(FACTS))),
+        counters=random.integers(-3, 2**50, (n_slots, len(COUNTERS))) * random.integers(0, 2, (n_slots, len(COUNTERS))),
         ledger_ptr=ledger_ptr,
         ledger=random.integers(0, 10**6, (n_days, len(RECORD_LEDGER))),
         override=override,

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from mastery.errors import BadInput
 from mastery.state import RECORD_LEDGER, CorruptRecord, Record, RecordBlock, decode, encode, encode_many
 from mastery.state.encoding import HEAD
-from mastery.tables import FACTS
+from mastery.tables import COUNTERS
 
 Block = Callable[..., RecordBlock]
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -33,7 +33,7 @@ def any_record(draw: st.DrawFn) -> Record:
         topics=tuple(draw(st.lists(st.text(max_size=5), min_size=slots, max_size=slots))),
         slot_states={name: draw(matrix(slots, width, FLOAT, np.float64)) for name, width in widths.items()},
         student_states={name: draw(matrix(1, width, FLOAT, np.float64))[0] for name, width in widths.items()},
-        facts=draw(matrix(slots, len(FACTS), INT64, np.int64)),
+        counters=draw(matrix(slots, len(COUNTERS), INT64, np.int64)),
         ledger=draw(matrix(days, len(RECORD_LEDGER), INT64, np.int64)),
         override=draw(matrix(slots, 2, st.floats(allow_nan=False) | st.just(float("nan")), np.float64)),
         recent=draw(matrix(recent, 3, INT64, np.int64)),
@@ -55,7 +55,7 @@ def test_every_bit_of_a_record_comes_back(record: Record) -> None:
     for name in ("student_id", "tenant", "model_version", "topics", "last_event_us", "events_folded", "outbox"):
         assert getattr(back, name) == getattr(record, name)
     assert back.offsets == record.offsets
-    for name in ("facts", "ledger", "recent"):
+    for name in ("counters", "ledger", "recent"):
         np.testing.assert_array_equal(getattr(back, name), getattr(record, name))
     np.testing.assert_array_equal(back.override, record.override)
     for one, other in ((back.slot_states, record.slot_states), (back.student_states, record.student_states)):
@@ -78,7 +78,7 @@ def test_a_record_has_the_same_bytes_alone_and_in_a_block(block: Block, students
         assert encode(record) == data
         own = slice(made.slot_ptr[s], made.slot_ptr[s + 1])
         np.testing.assert_array_equal(record.slot_states["bkt"], made.slot_states["bkt"][own])
-        np.testing.assert_array_equal(record.facts, made.facts[own])
+        np.testing.assert_array_equal(record.counters, made.counters[own])
         np.testing.assert_array_equal(record.override, made.override[own])
         np.testing.assert_array_equal(record.ledger, made.ledger[made.ledger_ptr[s] : made.ledger_ptr[s + 1]])
         np.testing.assert_array_equal(record.recent, made.recent[made.recent_ptr[s] : made.recent_ptr[s + 1]])
@@ -91,7 +91,7 @@ def test_one_changed_byte_anywhere_is_noticed(block: Block, place: int) -> None:
     buffer, ptr = encode_many(block(1, slots=3))
     data = bytearray(buffer[: ptr[1]].tobytes())
     data[place] ^= 0x40
-    with pytest.raises(CorruptRecord, match="`mastery recompute` makes all records anew"):
+    with pytest.raises(CorruptRecord, match="`mastery recompute` makes all records again"):
         decode(bytes(data))
 
 
@@ -111,12 +111,16 @@ def test_a_format_of_the_future_is_named(block: Block) -> None:
 def test_the_first_bytes_are_as_documented() -> None:
     empty = np.zeros((0, 2))
     record = Record(
-        "s_1", "a", "m", (), {}, {}, np.zeros((0, len(FACTS)), np.int64),
+        "s_1", "a", "m", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
         np.zeros((0, len(RECORD_LEDGER)), np.int64), empty, np.zeros((0, 3), np.int64), -1, 64,
     )  # fmt: skip
     body = (
         b"\x01m"
-        b"\x00\x00" + bytes([len(FACTS), len(RECORD_LEDGER)]) + b"\x03s_1\x01a" + b"\x00\x00\x00\x00" + b"\x01\x80\x01"
+        b"\x00\x00"
+        + bytes([len(COUNTERS), len(RECORD_LEDGER)])
+        + b"\x03s_1\x01a"
+        + b"\x00\x00\x00\x00"
+        + b"\x01\x80\x01"
     )
     assert encode(record) == HEAD.pack(b"MREC", 1, zlib.crc32(body)) + body
 
@@ -124,7 +128,7 @@ def test_the_first_bytes_are_as_documented() -> None:
 def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:
     good = block(3)
     for wrong in (
-        {"facts": good.facts[1:]},
+        {"counters": good.counters[1:]},
         {"slot_ptr": good.slot_ptr[:-1]},
         {"ledger_ptr": good.ledger_ptr + 1},
         {"topics": ()},

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
 from mastery.errors import BadInput, did_you_mean
+from mastery.instants import microseconds
 
 NOW, LATEST = "now", "latest"
 FORMS = "now, latest (the newest event), a date such as 2026-04-11 (the end of that UTC day), or a time in ISO 8601"
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE)
-
-
-def microseconds(at: datetime) -> int:
-    """Return microseconds since 1970 of an instant with a zone, exactly."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-def instant(at_us: int) -> datetime:
-    """Return the instant in UTC of so many microseconds since 1970."""
-    return EPOCH + at_us * _MICROSECOND
 
 
 def fixed(text: str) -> datetime | None:

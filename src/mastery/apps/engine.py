@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from propcache import cached_property
 
-from mastery.apps.as_of import as_of_us, microseconds
+from mastery.apps.as_of import as_of_us
 from mastery.apps.numba_start import start_numba
 from mastery.errors import BadInput, Conflict
+from mastery.instants import microseconds
 from mastery.lake import Lake
 from mastery.settings import Settings
 from mastery.tables import EVENTS, REJECTED
@@ -23,18 +24,18 @@ from mastery.tables import EVENTS, REJECTED
 if TYPE_CHECKING:
     from mastery.apps.models import Models
     from mastery.directory.pseudonyms import Pseudonyms
-    from mastery.pipelines.documents import (
+    from mastery.pipelines.queries.reader import Reader
+    from mastery.pipelines.queries.schemas import (
         AnswersDocument,
         ClassDocument,
         ClassRow,
         HistoryDocument,
-        ItemChancesDocument,
+        ItemProbabilitiesDocument,
         StudentDocument,
     )
-    from mastery.pipelines.promote import Publish
-    from mastery.pipelines.reader import Reader
-    from mastery.pipelines.recompute import RecomputeReport
-    from mastery.scorers.rules import Rules
+    from mastery.pipelines.scoring.activate import Publish
+    from mastery.pipelines.scoring.recompute import RecomputeReport
+    from mastery.scorers.rule_based.rules import ScoringRules
     from mastery.state import StateStore
 
 
@@ -76,9 +77,9 @@ class Engine:
         return Pseudonyms(load_or_create_key(path, configured))
 
     @cached_property
-    def rules(self) -> Rules:
+    def rules(self) -> ScoringRules:
         """Weights of the rule-based score."""
-        from mastery.pipelines.rules import load_rules
+        from mastery.pipelines.models.rules import load_rules
 
         return load_rules(self.settings.rules)
 
@@ -93,7 +94,7 @@ class Engine:
     def reader(self) -> Reader:
         """Answers questions about scores."""
         start_numba()
-        from mastery.pipelines.reader import Reader
+        from mastery.pipelines.queries.reader import Reader
 
         return Reader(
             self.lake,
@@ -132,12 +133,12 @@ class Engine:
             as_of_us=self.moment_us(as_of, now_us()),
         )
 
-    def item_chances(
+    def item_probabilities(
         self, student_id: str, topic_id: str, *, items: Sequence[str] | None, as_of: str, tenant: str | None
-    ) -> ItemChancesDocument:
-        """Return the chance of a right answer of one student to items of a topic."""
+    ) -> ItemProbabilitiesDocument:
+        """Return the probability of a right answer of one student to items of a topic."""
         scope = self._tenant(tenant)
-        return self.reader.item_chances(
+        return self.reader.item_probabilities(
             self._pseudonym(scope, student_id),
             topic_id,
             tenant=scope,
@@ -157,7 +158,7 @@ class Engine:
         self, as_of: str, *, workers: int | None = None, progress: Callable[[int], None] | None = None
     ) -> RecomputeReport:
         """Fold everybody from the lake and publish; `progress` is called with the events of each finished bucket."""
-        from mastery.pipelines.models import shadow_model_set
+        from mastery.pipelines.models.active import shadow_model_set
 
         publish = self.publisher(as_of, now_us(), workers=workers, progress=progress)
         return publish(self.reader.metadata().model_set, shadow=shadow_model_set(self.lake), switch=None)
@@ -166,7 +167,7 @@ class Engine:
         self, as_of: str, now: int, *, workers: int | None = None, progress: Callable[[int], None] | None = None
     ) -> Publish:
         """Return what folds everybody into a model set as of a moment, and publishes."""
-        from mastery.pipelines.recompute import recompute
+        from mastery.pipelines.scoring.recompute import recompute
 
         return partial(
             recompute,

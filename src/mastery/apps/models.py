@@ -1,4 +1,4 @@
-"""Model sets of one deployment: fit, list, compare, promote. What `mastery fit` and `mastery models` call."""
+"""Model sets of one deployment: fit, list, compare, activate. What `mastery fit` and `mastery models` call."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mastery.errors import Conflict
 
 if TYPE_CHECKING:
     from mastery.apps.engine import Engine
-    from mastery.pipelines.compare import Comparison
-    from mastery.pipelines.fit import Progress, Stored
-    from mastery.pipelines.promotions import InForce
-    from mastery.pipelines.recompute import RecomputeReport
-    from mastery.pipelines.versions import VersionDetail, VersionDocument
+    from mastery.pipelines.models.activations import ActiveChoice
+    from mastery.pipelines.models.compare import Comparison
+    from mastery.pipelines.models.fit import Progress, Stored
+    from mastery.pipelines.models.listing import VersionDetail, VersionDocument
+    from mastery.pipelines.scoring.recompute import RecomputeReport
 
 Bar = Callable[[int], None]
 
@@ -38,13 +38,13 @@ class Models:
         progress: Progress | None = None,
     ) -> Stored:
         """Fit one scorer, or `all` of them, to the lake's events and store the new version."""
-        from mastery.pipelines.fit import ENOUGH_EVENTS, fit
-        from mastery.pipelines.models import current_model_set
+        from mastery.pipelines.models.active import current_model_set
+        from mastery.pipelines.models.fit import ENOUGH_EVENTS, fit
 
         engine = self.engine
         try:
             base = engine.reader.metadata().model_set
-        except Conflict:  # this engine cannot use the set in force: a fit is the way out
+        except Conflict:  # this engine cannot use the active set: a fit is the way out
             base = current_model_set(engine.lake, engine.rules.params)
         return fit(
             engine.lake,
@@ -63,45 +63,45 @@ class Models:
 
     def all_of_them(self) -> list[VersionDocument]:
         """Return every model set."""
-        from mastery.pipelines.versions import list_versions
+        from mastery.pipelines.models.listing import list_versions
 
         return list_versions(self.engine.lake, self.engine.rules.params)
 
     def show(self, version: str) -> VersionDetail:
         """Return what is known of one."""
-        from mastery.pipelines.versions import show_version
+        from mastery.pipelines.models.listing import show_version
 
         return show_version(self.engine.lake, self.engine.rules.params, version)
 
     def compare(self, old: str, new: str) -> Comparison:
         """Return how two differ."""
-        from mastery.pipelines.compare import compare
-        from mastery.pipelines.model_card import cards
-        from mastery.pipelines.models import named_model_set
+        from mastery.pipelines.models.active import named_model_set
+        from mastery.pipelines.models.card import cards
+        from mastery.pipelines.models.compare import compare
 
         lake, rules = self.engine.lake, self.engine.rules.params
         return compare(lake, named_model_set(lake, rules, old), named_model_set(lake, rules, new), cards(lake))
 
-    def promote(
+    def activate(
         self, version: str, as_of: str, *, now_us: int, workers: int | None, progress: Bar | None = None
     ) -> RecomputeReport:
         """Fold everybody into a set, publish, and switch to it."""
-        from mastery.pipelines.promote import promote
+        from mastery.pipelines.scoring.activate import activate
 
         engine = self.engine
         publish = engine.publisher(as_of, now_us, workers=workers, progress=progress)
-        return promote(engine.lake, engine.rules.params, version, now_us, publish)
+        return activate(engine.lake, engine.rules.params, version, now_us, publish)
 
     def rollback(self, as_of: str, *, now_us: int, workers: int | None, progress: Bar | None = None) -> RecomputeReport:
         """Switch to the set before, at once, and publish."""
-        from mastery.pipelines.promote import rollback
+        from mastery.pipelines.scoring.activate import rollback
 
         engine = self.engine
         publish = engine.publisher(as_of, now_us, workers=workers, progress=progress)
         return rollback(engine.lake, engine.rules.params, now_us, publish)
 
-    def shadow(self, version: str | None, now_us: int) -> InForce:
+    def shadow(self, version: str | None, now_us: int) -> ActiveChoice:
         """Let a set run in shadow from the next recompute on; None: none."""
-        from mastery.pipelines.promote import set_shadow
+        from mastery.pipelines.scoring.activate import set_shadow
 
         return set_shadow(self.engine.lake, self.engine.rules.params, version, now_us)

@@ -30,7 +30,7 @@ ENOUGH_STUDENTS = 2 * FOLDS
 """With fewer students nothing can be said about how well a map carries over, and predictions stay as they are."""
 
 LOWEST, HIGHEST = -12.0, 12.0
-"""Log-odds beyond these count as these: chances of 6 in a million."""
+"""Log-odds beyond these count as these: probabilities of 6 in a million."""
 
 CELL = 1.0 / 64.0
 """Answers whose log-odds fall into the same cell of this width are fitted as one: a million become some hundreds."""

@@ -1,9 +1,9 @@
-"""How good predicted chances are, as numbers.
+"""How good predicted probabilities are, as numbers.
 
-AUC       chance that a right answer was given a higher prediction than a wrong one; a tie counts half
+AUC       probability that a right answer was given a higher prediction than a wrong one; a tie counts half
 accuracy  share of answers whose likelier outcome (right from 0.5 on) came true
 Brier     mean of (p − y)²; RMSE is its root
-log loss  mean of −ln(the chance given to what happened)
+log loss  mean of −ln(the probability given to what happened)
 ECE       see mastery.evaluation.reliability
 """
 
@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Bools, Floats, Int32s, Int64s
+from mastery.kernels import kernel
 
 MEASURES = ("auc", "accuracy", "rmse", "brier", "logloss")
 """What `measures` returns."""
 
-LEAST_CHANCE = 1e-9
-"""A chance below this counts as this in the log loss: one sure prediction gone wrong must not make it infinite."""
+LEAST_PROBABILITY = 1e-9
+"""A probability below this counts as this in the log loss: one sure prediction gone wrong must not make it infinite."""
 
 
 def measures(p: Floats, y: Floats) -> dict[str, float]:
@@ -36,7 +36,7 @@ def measures_of(area: float, lost: Floats, n: float) -> dict[str, float]:
 
 def losses(p: Floats, y: Floats) -> Floats:
     """Return float64[n, 3]: whether the likelier outcome came true, the squared error, the log loss of each answer."""
-    q = np.clip(p, LEAST_CHANCE, 1.0 - LEAST_CHANCE)
+    q = np.clip(p, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
     log = -np.where(y > 0.5, np.log(q), np.log1p(-q))
     return np.column_stack([((p >= 0.5) == (y > 0.5)).astype(np.float64), np.square(p - y), log])
 
@@ -55,7 +55,7 @@ def ranked(p: Floats, y: Floats, order: Int64s) -> tuple[Bools, Bools]:
     return y[order] > 0.5, new
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def weighted_auc(right: Bools, new: Bools, owner: Int32s, weight: Floats) -> float:
     """Return the AUC of answers in order of their predictions (`ranked`), each weighing `weight[owner[i]]`."""
     below, above, pairs = 0.0, 0.0, 0.0  # wrong ones so far, right ones in all, right above wrong

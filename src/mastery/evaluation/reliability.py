@@ -1,8 +1,8 @@
-"""Whether predicted chances come true: reliability diagrams, and the expected calibration error (ECE).
+"""Whether predicted probabilities come true: reliability diagrams, and the expected calibration error (ECE).
 
 Answers are cut by their prediction into bins of equal mass; the ECE is the mean distance of predicted and true share,
 weighted by answers (Naeini, Cooper & Hauskrecht 2015, AAAI; equal mass in place of equal width: Nixon et al. 2019).
-It is above 0 for a perfect model too, for outcomes are chance: `perfect_ece` says how far on this very sample.
+It is above 0 for a perfect model too, for outcomes are probability: `perfect_ece` says how far on this very sample.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     column:NAME[=VALUE] rows with the value are tested; without a value each value in turn
 
 A row that is tested is never learnt from, nor is anything that its student did after the first of them. The test has
-all of its students' rows, for what came before an answer is what it is foretold from; only some are counted.
+all of its students' rows, for what came before an answer is what it is predicted from; only some are counted.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _by_student(log: Log, folds: int | None, seed: int) -> tuple[list[str], Iter
     names = list(log.batch.students)
     if len(names) < 2:
         raise BadInput("the log has one student; a split by student needs two or more")
-    # Another hash than that of mastery.fitting.fit.held_out. With the same one, a test of one in five may hold just
+    # Another hash than that of mastery.scorers.fits.held_out. With the same one, a test of one in five may hold just
     # those students that a fit holds out for its choices, and leave it none to choose with.
     part = np.asarray(buckets(pa.array([f"test {seed}\x1f{name}" for name in names], pa.string()), parts))
     tested = range(parts) if parts == folds else range(1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import MOST, SHARES, STUDENT, TIME_SPENT, TIMESTAMP, Column, Source, own_ids
 from mastery.events.values import mask
 from mastery.tables import STRINGS
 
 
-def shape(rows: Rows) -> dict[str, pa.Array]:
+def shape(rows: ParsedRows) -> dict[str, pa.Array]:
     """An assignment is one attempt with a fraction of a success; its first topic stands before the others."""
     topics = rows["topic_ids"]
     several = mask(pc.greater(pc.list_value_length(topics), 1))

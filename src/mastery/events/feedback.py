@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import STUDENT, TIMESTAMP, TOPIC, Column, Source, own_ids
 
 
-def shape(rows: Rows) -> dict[str, pa.Array]:
+def shape(rows: ParsedRows) -> dict[str, pa.Array]:
     """A judgement is one attempt with the score as its success."""
     return {
         "teacher_id": rows["teacher_id"],

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import Column, Source
 from mastery.tables import ITEMS, TOPICS
 
@@ -14,12 +14,12 @@ SHOWN = 5
 """So many names are given in a note."""
 
 
-def shape_topics(rows: Rows) -> dict[str, pa.Array]:
+def shape_topics(rows: ParsedRows) -> dict[str, pa.Array]:
     """Return the columns of TOPICS, as they are."""
     return {name: rows[name] for name in TOPICS.schema.names if name != "tenant"}
 
 
-def shape_items(rows: Rows) -> dict[str, pa.Array]:
+def shape_items(rows: ParsedRows) -> dict[str, pa.Array]:
     """Return the columns of ITEMS: a question is an item."""
     return {"item_id": rows["question_id"]} | {name: rows[name] for name in ("topic_id", "difficulty", "kind")}
 

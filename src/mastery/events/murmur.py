@@ -5,24 +5,18 @@ Austin Appleby, https://github.com/aappleby/smhasher (public domain); tested aga
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from mastery.errors import BadInput
+from mastery.kernels import kernel
 
 Int64s = npt.NDArray[np.int64]
 Hashes = tuple[Int64s, Int64s]
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _kernel(function: _F) -> _F:
-    return cast(_F, njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 NULL = (5177511712917721324, -419090864707416530)
@@ -40,29 +34,29 @@ _ADD2 = np.uint64(0x38495AB5)
 _FIVE = np.uint64(5)
 
 
-@_kernel
+@kernel
 def _rotl(x: Any, bits: Any) -> Any:
     return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
 
 
-@_kernel
+@kernel
 def _fmix(k: Any) -> Any:
     k = (k ^ (k >> np.uint64(33))) * _M1
     k = (k ^ (k >> np.uint64(33))) * _M2
     return k ^ (k >> np.uint64(33))
 
 
-@_kernel
+@kernel
 def _mix1(k: Any) -> Any:
     return _rotl(k * _C1, 31) * _C2
 
 
-@_kernel
+@kernel
 def _mix2(k: Any) -> Any:
     return _rotl(k * _C2, 33) * _C1
 
 
-@_kernel
+@kernel
 def _step(h1: Any, h2: Any, k1: Any, k2: Any) -> Any:
     """Return the state after one block of 16 bytes."""
     h1 = (_rotl(h1 ^ _mix1(k1), 27) + h2) * _FIVE + _ADD1
@@ -70,7 +64,7 @@ def _step(h1: Any, h2: Any, k1: Any, k2: Any) -> Any:
     return h1, h2
 
 
-@_kernel
+@kernel
 def _finish(h1: Any, h2: Any, n_bytes: Any) -> Any:
     h1, h2 = h1 ^ np.uint64(n_bytes), h2 ^ np.uint64(n_bytes)
     h1 = h1 + h2
@@ -80,7 +74,7 @@ def _finish(h1: Any, h2: Any, n_bytes: Any) -> Any:
     return h1, h2 + h1
 
 
-@_kernel
+@kernel
 def _word(data: Any, at: Any, n_bytes: Any) -> Any:
     word = np.uint64(0)
     for j in range(n_bytes):
@@ -88,7 +82,7 @@ def _word(data: Any, at: Any, n_bytes: Any) -> Any:
     return word
 
 
-@_kernel
+@kernel
 def _murmur_texts(data: Any, offsets: Any, hi: Any, lo: Any) -> None:
     for i in range(offsets.size - 1):
         start, size = np.int64(offsets[i]), np.int64(offsets[i + 1] - offsets[i])
@@ -106,26 +100,26 @@ def _murmur_texts(data: Any, offsets: Any, hi: Any, lo: Any) -> None:
         hi[i], lo[i] = np.int64(h1), np.int64(h2)
 
 
-@_kernel
+@kernel
 def _add_block(h1: Any, h2: Any, k1: Any, k2: Any) -> None:
     for i in range(h1.size):
         h1[i], h2[i] = _step(h1[i], h2[i], np.uint64(k1[i]), np.uint64(k2[i]))
 
 
-@_kernel
+@kernel
 def _add_coded(h1: Any, h2: Any, codes: Any, k1: Any, k2: Any) -> None:
     for i in range(h1.size):
         code = codes[i]
         h1[i], h2[i] = _step(h1[i], h2[i], np.uint64(k1[code]), np.uint64(k2[code]))
 
 
-@_kernel
+@kernel
 def _add_same(h1: Any, h2: Any, k1: Any, k2: Any) -> None:
     for i in range(h1.size):
         h1[i], h2[i] = _step(h1[i], h2[i], np.uint64(k1), np.uint64(k2))
 
 
-@_kernel
+@kernel
 def _finish_all(h1: Any, h2: Any, n_bytes: Any) -> None:
     for i in range(h1.size):
         h1[i], h2[i] = _finish(h1[i], h2[i], n_bytes)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.identity import OWN_ID, REPLACES
 from mastery.events.moments import EPOCH_UNITS
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.values import CODES, mask, nulls
@@ -107,7 +107,7 @@ def parse(
         known_topics: Topics of the metadata; None when not to be compared.
         origin: Name of the file or stream, for the column `source`.
     """
-    rows = Rows(source, raw, units, timezone)
+    rows = ParsedRows(source, raw, units, timezone)
     made = source.shape(rows)
     if source.metadata:
         table = _metadata(source, rows, made, tenant)
@@ -122,7 +122,7 @@ def parse(
     return Parsed(table, np.flatnonzero(~refused), rows.refusals(), _tally(rows, table, known_topics))
 
 
-def _check_outcome(rows: Rows) -> None:
+def _check_outcome(rows: ParsedRows) -> None:
     source = rows.source
     assert source.outcome is not None
     replaces = rows["replaces"]
@@ -136,7 +136,7 @@ def _check_outcome(rows: Rows) -> None:
         rows.refuse(itself, "replaces", "replaces_itself", "is the row's own id; a correction needs an id of its own")
 
 
-def _check_times(rows: Rows, occurred_at: pa.Array, now: datetime) -> None:
+def _check_times(rows: ParsedRows, occurred_at: pa.Array, now: datetime) -> None:
     if rows.n == occurred_at.null_count:
         return
     us = np.asarray(pc.fill_null(occurred_at.cast(pa.int64()), EARLIEST_US), np.int64)
@@ -149,7 +149,7 @@ def _check_times(rows: Rows, occurred_at: pa.Array, now: datetime) -> None:
         rows.refuse(us < EARLIEST_US, "timestamp", "too_old", "is before 1990: a clock never set, or another unit")
 
 
-def _own_id(rows: Rows) -> pa.Array:
+def _own_id(rows: ParsedRows) -> pa.Array:
     return pc.coalesce(*[rows[name].cast(pa.string()) for name in rows.source.own_id])
 
 
@@ -167,7 +167,7 @@ def _assigned(topics: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(codes, pa.concat_arrays([topics.dictionary, pa.array([UNASSIGNED])]))
 
 
-def _events(rows: Rows, made: dict[str, pa.Array], tenant: str, now: datetime, origin: str | None) -> pa.Table:
+def _events(rows: ParsedRows, made: dict[str, pa.Array], tenant: str, now: datetime, origin: str | None) -> pa.Table:
     received_us = pa.scalar(now, UTC).cast(pa.int64()).as_py()
     sequence = pc.coalesce(rows["sequence"], rows["order"], made.get("attempt_number", pa.scalar(0, pa.int64())))
     columns = {
@@ -191,13 +191,13 @@ def _events(rows: Rows, made: dict[str, pa.Array], tenant: str, now: datetime, o
     )
 
 
-def _metadata(source: Source, rows: Rows, made: dict[str, pa.Array], tenant: str) -> pa.Table:
+def _metadata(source: Source, rows: ParsedRows, made: dict[str, pa.Array], tenant: str) -> pa.Table:
     schema = TABLES[source.kind].schema
     columns = {"tenant": _constant(rows.n, tenant)} | made
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def _tally(rows: Rows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
+def _tally(rows: ParsedRows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
     unusable = {name: count for name, count in rows.unusable.items() if count}
     if rows.source.metadata:
         return Tally(rows.n, unusable, highest=rows.highest)

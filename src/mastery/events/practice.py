@@ -5,12 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
 from mastery.events.values import mask
 
 
-def shape(rows: Rows) -> dict[str, pa.Array]:
+def shape(rows: ParsedRows) -> dict[str, pa.Array]:
     """A sitting has its attempts, and its right answers as successes."""
     return counted(rows, "attempts", "correct_count") | {
         "item_id": rows["item_id"],
@@ -19,7 +19,7 @@ def shape(rows: Rows) -> dict[str, pa.Array]:
     }
 
 
-def counted(rows: Rows, attempts: str, successes: str) -> dict[str, pa.Array]:
+def counted(rows: ParsedRows, attempts: str, successes: str) -> dict[str, pa.Array]:
     """Return attempts and successes; more successes than attempts, or successes of nothing, are refused."""
     more = mask(pc.greater(rows[successes], rows[attempts]))
     rows.refuse(more, successes, "impossible", f"is more than {attempts}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
 
 ATTEMPT_NUMBER = Column("attempt_number", "whole", "which try at this question it is, from 1", low=0, high=MOST)
 
 
-def shape(rows: Rows) -> dict[str, pa.Array]:
+def shape(rows: ParsedRows) -> dict[str, pa.Array]:
     """A quiz answer is one attempt; right is one success."""
     return {
         "item_id": rows["question_id"],

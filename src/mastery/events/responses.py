@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, Column, Source, own_ids
 from mastery.events.values import mask
 from mastery.tables import UTC
@@ -25,7 +25,7 @@ LAST_ORDER = 100_000_000
 """2031. An order beyond is refused rather than placed."""
 
 
-def shape(rows: Rows) -> dict[str, pa.Array]:
+def shape(rows: ParsedRows) -> dict[str, pa.Array]:
     """As a quiz answer. Where there is no time stamp, the instant is made from the order."""
     order, at = rows["order"], rows["timestamp"]
     placed = pc.and_(pc.greater_equal(order, 0), pc.less_equal(order, LAST_ORDER))

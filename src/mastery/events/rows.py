@@ -54,7 +54,7 @@ REFUSED = pa.schema(
 """A refused row: its place in the chunk, the column at fault, its value (never of an id of a person), why."""
 
 
-class Rows:
+class ParsedRows:
     """n rows of one source table, each column read and within its bounds, or null.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from mastery.events.rows import Rows
+    from mastery.events.rows import ParsedRows
 
 Kind = Literal["id", "text", "number", "whole", "truth", "moment", "ids"]
 Needs = Literal["value", "column", "nothing"]
@@ -53,7 +53,7 @@ class Column:
     distinct: bool = False
 
 
-Shape = Callable[["Rows"], dict[str, pa.Array]]
+Shape = Callable[["ParsedRows"], dict[str, pa.Array]]
 
 
 @dataclass(frozen=True)

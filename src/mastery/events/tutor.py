@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mastery.events.practice import counted
-from mastery.events.rows import Rows
+from mastery.events.rows import ParsedRows
 from mastery.events.source import MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
 
 
-def shape(rows: Rows) -> dict[str, pa.Array]:
+def shape(rows: ParsedRows) -> dict[str, pa.Array]:
     """Help requests are attempts, resolved ones successes."""
     return counted(rows, "queries", "resolved_count") | {"duration_ms": rows.milliseconds("time_spent_sec")}
 

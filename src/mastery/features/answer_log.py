@@ -1,7 +1,7 @@
 """A log of answers as a batch: one tidy table, for fitting and evaluating without a lake.
 
 Columns: student_id, is_correct; and where there are any question_id, topic_id, timestamp, order, time_spent_sec,
-attempts_count, hints_used, interaction_id. Rows of one (student, interaction_id) are one event on several topics.
+attempts_count, hints_used, interaction_id. KeyedRows of one (student, interaction_id) are one event on several topics.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def answer_batch(log: pa.Table, clock: Clock = "start", tenant: str = "default")
     at_us = _integers(log, "timestamp", np.zeros(n, np.int64))
     event = np.arange(n, dtype=np.int64)
     if _given(log, "interaction_id"):
-        # Rows of one interaction are one event: they take the place, and the number, of its first row.
+        # KeyedRows of one interaction are one event: they take the place, and the number, of its first row.
         _, code = _codes(log, "interaction_id", "")
         pair = student.astype(np.int64) * (int(code.max(initial=0)) + 1) + code
         first = np.lexsort((sequence, at_us, pair))

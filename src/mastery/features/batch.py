@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from propcache import cached_property
 
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
@@ -20,6 +19,7 @@ from mastery.events.murmur import murmur
 from mastery.features.columns import FEEDBACK, EventColumns
 from mastery.features.observations import observe_rows
 from mastery.features.order import order_rows
+from mastery.kernels import kernel
 from mastery.tables import UNASSIGNED
 
 DAY_US = 86_400_000_000
@@ -30,7 +30,7 @@ class BySlot:
     """The n rows of a batch ordered by slot, then time. Copies: gathering them in each kernel cost it 8 %.
 
     Attributes:
-        ptr: int64[P + 1]. Rows of slot p.
+        ptr: int64[P + 1]. KeyedRows of slot p.
         item, at_us, kind, y, weight, opportunity, cell: As in `Batch`.
     """
 
@@ -53,7 +53,7 @@ class Batch:
         tenants: Tenant of each student.
         topics: (tenant, topic_id) by topic code.
         items: (tenant, item_id) by item code.
-        student_ptr: int64[S + 1]. Rows of student s.
+        student_ptr: int64[S + 1]. KeyedRows of student s.
         slot_ptr: int64[S + 1]. Slots of student s, in the order they were first touched.
         slot_topic: int32[P]. Topic code.
         slot: int32[n]. Slot of each row.
@@ -64,7 +64,7 @@ class Batch:
         row: int64[n]. Row of the event table.
         student_day_ptr: int64[S + 1]. Days of student s.
         day: int32[D]. Days since 1970 UTC.
-        day_ptr: int64[D + 1]. Rows of a student-day.
+        day_ptr: int64[D + 1]. KeyedRows of a student-day.
         cell_ptr: int64[D + 1]. Cells of a student-day.
         cell_slot: int32[H].
         cell_day: int32[H]. Days since 1970 UTC.
@@ -170,7 +170,7 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _by_slot(
     slot: Int32s,
     slots: int,
@@ -201,7 +201,7 @@ def _by_slot(
     return ptr, item_of, at_of, kind_of, y_of, weight_of, opportunity_of, cell_of
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _group(
     student_ptr: Int64s, topic: Int32s, at_us: Int64s, kind: Int8s, topics: int, known_ptr: Int64s, known_topic: Int32s
 ) -> tuple[Int64s, Int32s, Int32s, Int64s, Int32s, Int64s, Int64s, Int32s, Int32s]:

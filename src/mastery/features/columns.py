@@ -93,7 +93,7 @@ def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns
     Raises:
         Conflict: an event of a kind this version does not know.
     """
-    events, original = _in_force(events, as_of_us)
+    events, original = _effective(events, as_of_us)
     tenant_names, tenant = _coded(events, "tenant")
     names, student = _present(*_coded(events, "student_id"))
     order = np.argsort(np.asarray(names, dtype=object), kind="stable") if names else np.zeros(0, np.int64)
@@ -140,7 +140,7 @@ def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns
     )
 
 
-def _in_force(events: pa.Table, as_of_us: int | None) -> tuple[pa.Table, Int64s | None]:
+def _effective(events: pa.Table, as_of_us: int | None) -> tuple[pa.Table, Int64s | None]:
     """Return the events that count, and which rows of the table they are (None: all of them)."""
     keep = np.ones(events.num_rows, bool)
     if as_of_us is not None and events.num_rows:

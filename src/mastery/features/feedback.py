@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
 from mastery.features.batch import Batch
 from mastery.features.columns import FEEDBACK
+from mastery.kernels import kernel
 
 SCORE, AT_US = range(2)
 
@@ -22,7 +22,7 @@ def fold_feedback(batch: Batch, feedback: Floats) -> None:
     _fold(batch.slot, batch.at_us, batch.kind, batch.success_ppm, feedback)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _fold(slot: Int32s, at_us: Int64s, kind: Int8s, success_ppm: Int64s, feedback: Floats) -> None:
     for i in range(slot.size):
         if kind[i] == FEEDBACK:

@@ -7,11 +7,11 @@ sums of these rows.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Int8s, Int32s, Int64s
 from mastery.features.batch import Batch
 from mastery.features.columns import ASSIGNMENT, PRACTICE, QUIZ, TUTOR, VIDEO
+from mastery.kernels import kernel
 from mastery.tables import LEDGER_COUNTS
 
 (
@@ -47,7 +47,7 @@ def daily_ledger(batch: Batch) -> Int64s:
     return counts
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _sum(
     cell: Int32s,
     cells: int,

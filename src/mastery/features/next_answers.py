@@ -1,4 +1,5 @@
-"""A student's past as a batch of many: each copy goes on to answer another item. What is foretold of those is compared.
+"""A student's past as a batch of many: each copy goes on to answer another item. What is predicted of those is
+compared.
 
 The answers are made up, so nothing of the batch but what is said before them counts.
 """

@@ -2,21 +2,21 @@
 
     y            share of success, 0 to 1
     weight       how many unaided answers it is worth; 0: it says nothing about mastery
-    opportunity  how much of a chance to learn it was, 0 to 1
+    opportunity  how much of a probability to learn it was, 0 to 1
 
-The rules are these constants; docs/features.md explains each. They carry `RULES_VERSION`, which is part of
+The rules are these constants; docs/features.md explains each. They carry `OBSERVATION_VERSION`, which is part of
 every model version: change a number, raise the version.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Bools, Floats, Int8s, Int32s, Int64s
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
+from mastery.kernels import kernel
 
-RULES_VERSION = 1
+OBSERVATION_VERSION = 1
 
 RETRY_WEIGHT = 0.5
 """Each further try at the same item weighs half of the one before …"""
@@ -30,7 +30,7 @@ ASSIGNMENT_WEIGHT = 3.0
 """An assignment weighs three answers, shared out among its topics."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def observe(
     kind: int, attempts: int, success_ppm: int, attempt_number: int, hints: int, topics_of_event: int
 ) -> tuple[float, float, float]:
@@ -58,7 +58,7 @@ def observe(
     return 0.0, 0.0, 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def observe_rows(
     order: Int64s,
     kind: Int8s,

@@ -7,10 +7,10 @@ are) and merge sort for what is not. np.lexsort took twice as long, engines thre
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Int32s, Int64s
 from mastery.features.columns import EventColumns
+from mastery.kernels import kernel
 
 SHIFTS_PER_ROW = 16
 """Past this many moves a row, insertion sort gives up on a student and merge sort takes over."""
@@ -33,7 +33,7 @@ def order_rows(columns: EventColumns) -> tuple[Int64s, Int64s]:
     return ptr, order
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _before(a: int, b: int, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s) -> bool:
     """Whether row a comes before row b, both at the same time."""
     if sequence[a] != sequence[b]:
@@ -45,7 +45,7 @@ def _before(a: int, b: int, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topi
     return topic[a] < topic[b]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _insertion_sort(
     start: int, stop: int, order: Int64s, at: Int64s, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s
 ) -> bool:
@@ -66,7 +66,7 @@ def _insertion_sort(
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _merge_sort(
     start: int, stop: int, order: Int64s, at: Int64s, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s
 ) -> None:
@@ -95,7 +95,7 @@ def _merge_sort(
         width *= 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _order(
     students: int, student: Int32s, at_us: Int64s, sequence: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s
 ) -> tuple[Int64s, Int64s]:

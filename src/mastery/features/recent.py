@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Int64s
 from mastery.features.batch import Batch
+from mastery.kernels import kernel
 
 KEPT = 32
 """So many of a student's last events are known by id without a look at the lake."""
@@ -21,7 +21,7 @@ def recent_rows(batch: Batch) -> tuple[Int64s, Int64s]:
     return ptr, rows
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _recent(student_ptr: Int64s, row: Int64s) -> tuple[Int64s, Int64s]:
     students = student_ptr.size - 1
     ptr = np.zeros(students + 1, np.int64)

@@ -12,6 +12,11 @@ from mastery.arrays import Bools, Int64s
 from mastery.features.batch import Batch, BySlot
 
 
+def rows_of_students(batch: Batch, keep: Bools) -> Bools:
+    """Return bool[n]: the rows of the students where `keep` (bool[S]) is true."""
+    return np.repeat(keep, np.diff(batch.student_ptr))
+
+
 def take_students(batch: Batch, keep: Bools) -> Batch:
     """Return the batch of the students where `keep` (bool[S]) is true. Codes of topics and items stay as they were."""
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
 from mastery.features.batch import DAY_US
@@ -34,6 +33,7 @@ from mastery.features.ledger import (
     VIDEO_WATCHED,
     VIDEOS,
 )
+from mastery.kernels import kernel
 from mastery.tables import LATEST_FEATURES, LEDGER_COUNTS, WINDOW_DAYS, WINDOWED_COUNTS, WINDOWED_RATES
 
 WINDOWS = len(WINDOW_DAYS)
@@ -111,19 +111,19 @@ def windows(days: Days, ledger: Int64s, gap_days: Int64s, feedback: Floats, as_o
     return found
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _ratio(numerator: float, denominator: float) -> float:
     return np.nan if denominator == 0 else numerator / denominator
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _trend(weight: float, x: float, xx: float, v: float, xv: float) -> float:
     """Return the slope of a weighted least squares line from its sums; NaN when all x are the same."""
     spread = xx - x * x / weight
     return (xv - x * v / weight) / spread if spread > 1e-9 else np.nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _windows(
     slot_ptr: Int64s,
     student_day_ptr: Int64s,
@@ -179,7 +179,7 @@ def _windows(
             _emit(sums[p], line[p], today - last_day[p], last_day[p] > -(2**31), first + p, counts, rates, latest)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _emit(
     rings: Int64s,
     line: Floats,

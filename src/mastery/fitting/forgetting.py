@@ -1,12 +1,12 @@
 """How fast scores fade, found from answers after pauses: one half-life, and its growth with each further day of study.
 
-Settles & Meeder (2016), A trainable spaced repetition model for language learning, ACL. What is read is the chance
+Settles & Meeder (2016), A trainable spaced repetition model for language learning, ACL. What is read is the probability
 before each answer with nothing forgotten, by a scorer that has not learnt from the student:
 
     z'     = z + level + by_study · ln(days of study) + slope · z,      z: its log-odds
-    chance = rest + λ (σ(z') − rest),      λ = 2^(−pause / (half-life · growth^(days of study − 1)))
+    probability = rest + λ (σ(z') − rest),      λ = 2^(−pause / (half-life · growth^(days of study − 1)))
 
-Who foretells has learnt from answers after pauses too, so what is forgotten on average is in z already, and it thinks
+Who predicts has learnt from answers after pauses too, so what is forgotten on average is in z already, and it thinks
 too little of those who study a topic on many days. The level, what days of study do to it and the slope are therefore
 found with each pair, and only how much more is forgotten in a longer pause than in a shorter one tells half-life and
 growth. (Without, four simulated schools with a median of 30 days and a growth of 1.35 gave 19 to 155 days and 1.5 to
@@ -26,12 +26,13 @@ from scipy.optimize import minimize
 
 from mastery.arrays import Bools, Floats
 from mastery.features.batch import DAY_US, Batch
-from mastery.fitting.fit import Fit
-from mastery.scorers import blend, ml
 from mastery.scorers.base import Parameter, place_of
-from mastery.scorers.blend import FARTHEST
+from mastery.scorers.blend import scorer as blend
+from mastery.scorers.blend.scorer import FARTHEST
+from mastery.scorers.boosting import scorer as ml
+from mastery.scorers.fits import Fit
 from mastery.scorers.interval import LONGEST_DAYS
-from mastery.scorers.parameters import Rows
+from mastery.scorers.parameters import KeyedRows
 
 HALF_LIVES_DAYS = np.array([10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 480.0, 1_000.0])
 GROWTHS = np.array([1.0, 1.15, 1.35, 1.6, 2.0])
@@ -52,7 +53,7 @@ RIDGE = 1.0
 ENOUGH_FIRST = 5.0
 """A topic's first answers count as so many of all topics' besides."""
 
-LEAST_CHANCE = 1e-6
+LEAST_PROBABILITY = 1e-6
 
 FADING: Mapping[str, tuple[Parameter, ...]] = {ml.NAME: ml.PARAMETERS, blend.NAME: blend.PARAMETERS}
 """Scorers that fade by what is found here, with their parameters; those that fold fade by what their own fits found."""
@@ -72,16 +73,17 @@ class Forgetting:
     answers: int
 
 
-def fit_forgetting(batch: Batch, answers: Bools, unforgotten: Floats) -> Forgetting | None:
+def fit_forgetting(batch: Batch, answers: Bools, at_last_activity: Floats) -> Forgetting | None:
     """Return how fast what students know fades; None where too few answers come after a pause.
 
     Args:
         answers: bool[n]. Rows that are right or wrong.
-        unforgotten: float64[n]. Chance of a right answer before each row with nothing forgotten since the topic's last.
+        at_last_activity: float64[n]. Probability of a right answer before each row with nothing forgotten since the
+        topic's last.
     """
     days, studied = _pauses(batch)
     first = studied == 0
-    rows = answers & np.isfinite(unforgotten)
+    rows = answers & np.isfinite(at_last_activity)
     paused = np.flatnonzero(rows & ~first & (days >= 1.0))
     if paused.size < FEWEST_AFTER_PAUSES:
         return None
@@ -89,11 +91,11 @@ def fit_forgetting(batch: Batch, answers: Bools, unforgotten: Floats) -> Forgett
     paused = paused[:: -(-after // ENOUGH_AFTER_PAUSES)]
     topic = batch.slot_topic[batch.slot]
     begins = rows & first
-    everywhere = float(unforgotten[begins].mean()) if begins.any() else 0.5
+    everywhere = float(at_last_activity[begins].mean()) if begins.any() else 0.5
     count = np.bincount(topic[begins], minlength=len(batch.topics))
-    total = np.bincount(topic[begins], unforgotten[begins], len(batch.topics))
+    total = np.bincount(topic[begins], at_last_activity[begins], len(batch.topics))
     prior = ((total + ENOUGH_FIRST * everywhere) / (count + ENOUGH_FIRST))[topic[paused]]
-    last = np.clip(unforgotten[paused], LEAST_CHANCE, 1.0 - LEAST_CHANCE)
+    last = np.clip(at_last_activity[paused], LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
     z, pause, study, right = np.log(last / (1.0 - last)), days[paused], studied[paused], batch.y[paused] > 0.5
     moved = np.column_stack([np.ones(z.size), np.log(study), z])
 
@@ -105,10 +107,14 @@ def fit_forgetting(batch: Batch, answers: Bools, unforgotten: Floats) -> Forgett
         def loss(weights: Floats) -> tuple[float, Floats]:
             level = 1.0 / (1.0 + np.exp(-np.clip(z + moved @ weights, -FARTHEST, FARTHEST)))
             fades = level > prior
-            chance = np.clip(np.where(fades, prior + kept * (level - prior), level), LEAST_CHANCE, 1.0 - LEAST_CHANCE)
+            probability = np.clip(
+                np.where(fades, prior + kept * (level - prior), level), LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY
+            )
             rise = np.where(fades, kept, 1.0) * level * (1.0 - level)
-            slope = np.where(right, -1.0 / chance, 1.0 / (1.0 - chance)) * rise
-            value = -np.log(np.where(right, chance, 1.0 - chance)).sum() + 0.5 * RIDGE * float(weights @ weights)
+            slope = np.where(right, -1.0 / probability, 1.0 / (1.0 - probability)) * rise
+            value = -np.log(np.where(right, probability, 1.0 - probability)).sum() + 0.5 * RIDGE * float(
+                weights @ weights
+            )
             return float(value), slope @ moved + RIDGE * weights
 
         found = minimize(loss, weights, jac=True, method="L-BFGS-B")
@@ -133,7 +139,7 @@ def with_forgetting(fit: Fit, columns: tuple[Parameter, ...], found: Forgetting)
     for name, value in numbers.items():
         at = place_of(columns, name).start
         default[at], rows[:, at] = value, value
-    parameters = replace(mine, default=default, topics=Rows(mine.topics.keys, rows))
+    parameters = replace(mine, default=default, topics=KeyedRows(mine.topics.keys, rows))
     return replace(fit, parameters=parameters, measures={**fit.measures, **numbers})
 
 

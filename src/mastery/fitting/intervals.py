@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Bools, Floats, Int64s
-from mastery.scorers import SCORERS, blend, ml
-from mastery.scorers.base import Reading, place_of
+from mastery.kernels import kernel
+from mastery.scorers import SCORERS
+from mastery.scorers.base import Scores, place_of
+from mastery.scorers.blend import scorer as blend
+from mastery.scorers.boosting import scorer as ml
 from mastery.scorers.interval import KNOTS, LEAST, SCANT
 from mastery.scorers.interval_numbers import FITTED, Numbers
-from mastery.scorers.parameters import Parameters, Rows
+from mastery.scorers.parameters import KeyedRows, Parameters
 
 HELD = 0.9
 """Share of intervals that are to hold the truth."""
@@ -48,7 +50,7 @@ PROBE: Numbers = (1e-4,) * len(KNOTS), (1e-4,) * len(KNOTS), 1e3, 1e3, 1.0
 """Numbers that let an interval tell the evidence behind it."""
 
 
-def evidence_of(reading: Reading) -> Floats:
+def evidence_of(reading: Scores) -> Floats:
     """Return float64[P]: the evidence behind intervals that were read with `PROBE`, 0 where it is scant."""
     width = np.maximum(reading.upper - reading.score, reading.score - reading.lower)  # one end may be 0 or 1
     left = 1.0 - (width / PROBE[0][0] - 1.0) / (PROBE[2] - 1.0)
@@ -63,7 +65,7 @@ def with_numbers(name: str, parameters: Parameters, numbers: Numbers) -> Paramet
     default, topics = parameters.default.copy(), parameters.topics.values.copy()
     default[start : start + values.size] = values
     topics[:, start : start + values.size] = values
-    return replace(parameters, default=default, topics=Rows(parameters.topics.keys, topics))
+    return replace(parameters, default=default, topics=KeyedRows(parameters.topics.keys, topics))
 
 
 def fitted_intervals(scorers: Mapping[str, Parameters]) -> dict[str, Parameters]:
@@ -148,7 +150,7 @@ def _side(piece: Int64s, share: Floats, factor: Floats, target: Floats, level: F
     return found, loss
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _look(
     piece: Int64s, share: Floats, factor: Floats, target: Floats, level: Floats, widths: Floats, normal: Floats,
     right: Floats,

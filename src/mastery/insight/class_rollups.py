@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mastery.insight.bands import BANDS, band_of
-from mastery.insight.rollups import LEVELS, Place, TopicScore, rollup, weighted_mean
+from mastery.insight.rollups import LEVELS, CurriculumPath, TopicScore, rollup, weighted_mean
 
 ClassLevel = Literal["topic", "chapter", "subject", "course"]
 
@@ -56,7 +56,7 @@ _Key = tuple[ClassLevel, tuple[str, ...], str | None]
 
 
 def class_rollup(
-    students: Iterable[Sequence[TopicScore]], places: Mapping[str, Place], min_evidence: int
+    students: Iterable[Sequence[TopicScore]], places: Mapping[str, CurriculumPath], min_evidence: int
 ) -> list[ClassRollup]:
     """Return the class's topics, chapters, subjects and courses, in this order and each by name.
 
@@ -79,7 +79,7 @@ def class_rollup(
     return [_mean(key, members[key]) for key in keys]
 
 
-def _topic_key(topic_id: str, places: Mapping[str, Place]) -> _Key:
+def _topic_key(topic_id: str, places: Mapping[str, CurriculumPath]) -> _Key:
     place = places.get(topic_id)
     if place is None:
         return "topic", (topic_id,), topic_id

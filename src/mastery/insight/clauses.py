@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mastery.insight.seen import Seen
+from mastery.insight.activity_summary import ActivitySummary
 from mastery.insight.words import ago, counted, decimal, percent, portion, tally
 
 Numbers = dict[str, float]
@@ -20,23 +20,23 @@ CREDIT = "(a little is credited from the start)"
 """Stands behind what went wrong in full and still adds to an index: a prior, or answers right in part, did that."""
 
 
-def _start(_seen: Seen, raises: bool) -> Clause:
+def _start(_seen: ActivitySummary, raises: bool) -> Clause:
     return f"a {'high' if raises else 'low'} starting point before any answer", {}
 
 
-def _answers_right(seen: Seen, raises: bool) -> Clause:
+def _answers_right(seen: ActivitySummary, raises: bool) -> Clause:
     if not raises:
         return "right answers that count for little", {}
     return _tell_answers(seen, right=True)
 
 
-def _answers_wrong(seen: Seen, raises: bool) -> Clause:
+def _answers_wrong(seen: ActivitySummary, raises: bool) -> Clause:
     if raises:
         return "wrong answers that count for little", {}
     return _tell_answers(seen, right=False)
 
 
-def _tell_answers(seen: Seen, *, right: bool) -> Clause:
+def _tell_answers(seen: ActivitySummary, *, right: bool) -> Clause:
     """Return the right answers, or the wrong ones, from the newest count in which they are not the few."""
     word, opposite = ("right", "wrong") if right else ("wrong", "right")
     number = seen.right if right else seen.wrong
@@ -56,7 +56,7 @@ def _tell_answers(seen: Seen, *, right: bool) -> Clause:
     return f"{counted(number, f'{word} answer')} so far", {word: number, "answers": seen.answers}
 
 
-def _accuracy(seen: Seen, raises: bool) -> Clause:
+def _accuracy(seen: ActivitySummary, raises: bool) -> Clause:
     """Tell answers and assignments: both are in it."""
     if not seen.answers and not seen.assignments:
         return f"no answers yet ({ASSUMED})", {}
@@ -84,7 +84,7 @@ def _accuracy(seen: Seen, raises: bool) -> Clause:
     return text, numbers
 
 
-def _assignments_plainly(seen: Seen) -> Clause:
+def _assignments_plainly(seen: ActivitySummary) -> Clause:
     numbers: Numbers = {"share": seen.assignment_share, "assignments": seen.assignments}
     share = percent(seen.assignment_share)
     if seen.assignments == 1:
@@ -92,7 +92,7 @@ def _assignments_plainly(seen: Seen) -> Clause:
     return f"{share} on average in {seen.assignments} assignments", numbers
 
 
-def _assignments(seen: Seen, raises: bool) -> Clause:
+def _assignments(seen: ActivitySummary, raises: bool) -> Clause:
     if not seen.assignments:
         return f"no assignments yet ({ASSUMED})", {}
     text, numbers = _assignments_plainly(seen)
@@ -103,7 +103,7 @@ def _assignments(seen: Seen, raises: bool) -> Clause:
     return text, numbers
 
 
-def _practice_plainly(seen: Seen) -> Clause:
+def _practice_plainly(seen: ActivitySummary) -> Clause:
     attempts, right = seen.practice_attempts, seen.practice_right
     if right != int(right):  # a source may give successes in fractions
         share = min(1.0, right / attempts)
@@ -117,7 +117,7 @@ def _practice_plainly(seen: Seen) -> Clause:
     }
 
 
-def _practice(seen: Seen, raises: bool) -> Clause:
+def _practice(seen: ActivitySummary, raises: bool) -> Clause:
     attempts, right = seen.practice_attempts, seen.practice_right
     if not attempts:
         return f"no practice yet ({ASSUMED})", {}
@@ -135,7 +135,7 @@ def _practice(seen: Seen, raises: bool) -> Clause:
     return _practice_plainly(seen)
 
 
-def _practice_success(seen: Seen, raises: bool) -> Clause:
+def _practice_success(seen: ActivitySummary, raises: bool) -> Clause:
     """Tell the share of success plainly: on an index it is what it is, however little it adds."""
     if not seen.practice_attempts:
         return f"no practice yet ({ASSUMED})", {}
@@ -145,18 +145,18 @@ def _practice_success(seen: Seen, raises: bool) -> Clause:
     return (text, numbers) if raises or not seen.practice_right else _practice(seen, raises)
 
 
-def _learning(seen: Seen, raises: bool) -> Clause:
+def _learning(seen: ActivitySummary, raises: bool) -> Clause:
     what = "learning" if raises else "little learnt"
     if not seen.active_days:
         return f"{what} so far", {}
     return f"{what} from work on {counted(seen.active_days, 'day')}", {"active_days": seen.active_days}
 
 
-def _other_topics(_seen: Seen, raises: bool) -> Clause:
+def _other_topics(_seen: ActivitySummary, raises: bool) -> Clause:
     return ("does well on other topics" if raises else "has trouble on other topics too"), {}
 
 
-def _past_answers(seen: Seen, raises: bool) -> Clause:
+def _past_answers(seen: ActivitySummary, raises: bool) -> Clause:
     """Tell the answers on this topic where they agree with the sign; the part holds those on all topics."""
     if not seen.answers:
         return _other_topics(seen, raises)
@@ -166,13 +166,13 @@ def _past_answers(seen: Seen, raises: bool) -> Clause:
     return ("right answers on other topics" if raises else "trouble on other topics"), {}
 
 
-def _spaced_practice(seen: Seen, raises: bool) -> Clause:
+def _spaced_practice(seen: ActivitySummary, raises: bool) -> Clause:
     if seen.active_days < 2:
         return f"no return after a break yet ({ASSUMED})", {}
     return f"{'right' if raises else 'wrong'} answers when coming back after a break", {}
 
 
-def _revisit(seen: Seen, raises: bool) -> Clause:
+def _revisit(seen: ActivitySummary, raises: bool) -> Clause:
     days = seen.active_days
     if days < 2:
         return f"has not come back to the topic yet ({ASSUMED})", {}
@@ -183,7 +183,7 @@ def _revisit(seen: Seen, raises: bool) -> Clause:
     }
 
 
-def _video(seen: Seen, raises: bool) -> Clause:
+def _video(seen: ActivitySummary, raises: bool) -> Clause:
     if not seen.videos:
         return f"no videos yet ({ASSUMED})", {}
     which = "video" if seen.videos == 1 else "videos"
@@ -195,7 +195,7 @@ def _video(seen: Seen, raises: bool) -> Clause:
     return text, {"share": seen.video_share, "videos": seen.videos}
 
 
-def _hints(seen: Seen, raises: bool) -> Clause:
+def _hints(seen: ActivitySummary, raises: bool) -> Clause:
     asked = seen.hints + seen.help_requests
     if not asked or not seen.questions:
         return ("works without hints" if raises else f"hints are not known ({ASSUMED})"), {}
@@ -209,7 +209,7 @@ def _hints(seen: Seen, raises: bool) -> Clause:
     return few + hint_words(seen), numbers
 
 
-def hint_words(seen: Seen) -> str:
+def hint_words(seen: ActivitySummary) -> str:
     """Return how often hints and help are asked for: "asks for a hint on half of the questions"."""
     what = "a hint or help" if seen.hints and seen.help_requests else "a hint" if seen.hints else "help"
     if seen.hint_rate <= 1.0:
@@ -219,21 +219,21 @@ def hint_words(seen: Seen) -> str:
     return f"asks for {what} {'more than once' if often == '1' else f'{often} times'} per question"
 
 
-def _recency(seen: Seen, _raises: bool) -> Clause:
+def _recency(seen: ActivitySummary, _raises: bool) -> Clause:
     if seen.idle_days is None:
         return f"not worked on yet ({ASSUMED})", {}
     return f"last worked on {ago(seen.idle_days)}", {"idle_days": seen.idle_days}
 
 
-def _calibration(_seen: Seen, raises: bool) -> Clause:
+def _calibration(_seen: ActivitySummary, raises: bool) -> Clause:
     return f"such scores have turned out too {'low' if raises else 'high'} before", {}
 
 
-def _limit(_seen: Seen, raises: bool) -> Clause:
+def _limit(_seen: ActivitySummary, raises: bool) -> Clause:
     return ("kept at the bottom of the scale" if raises else "kept at the top of the scale"), {}
 
 
-def _forgetting(seen: Seen, raises: bool) -> Clause:
+def _forgetting(seen: ActivitySummary, raises: bool) -> Clause:
     """Tell the time since the last work, unless there were longer pauses before it: bkt forgets in those too."""
     if raises:
         return "has not faded", {}
@@ -244,7 +244,7 @@ def _forgetting(seen: Seen, raises: bool) -> Clause:
     return f"{fading} (last worked on {ago(seen.idle_days)})", {"idle_days": seen.idle_days}
 
 
-CLAUSES: dict[str, Callable[[Seen, bool], Clause]] = {
+CLAUSES: dict[str, Callable[[ActivitySummary, bool], Clause]] = {
     "start": _start,
     "answers_right": _answers_right,
     "answers_wrong": _answers_wrong,
@@ -267,7 +267,7 @@ CLAUSES: dict[str, Callable[[Seen, bool], Clause]] = {
 """By part name, as in mastery.tables.PARTS: (seen, whether the part raises the score) → clause and its numbers."""
 
 
-def failed_so_far(name: str, seen: Seen) -> bool:
+def failed_so_far(name: str, seen: ActivitySummary) -> bool:
     """Return whether a part adds nothing because everything it counts went wrong, and not for want of data."""
     if name == "accuracy":
         graded = seen.answers + seen.assignments

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from mastery.arrays import Int64s
 from mastery.errors import BadInput, did_you_mean
+from mastery.insight.activity_summary import ActivitySummary, activity_from
 from mastery.insight.clauses import CLAUSES, failed_so_far
-from mastery.insight.seen import Seen, seen_from
 from mastery.insight.words import counted, listed
 
 Scale = Literal["log_odds", "index"]
@@ -79,19 +79,19 @@ def explain(
     part_names: Sequence[str],
     parts: npt.NDArray[np.float64],
     scale: Scale,
-    facts: Int64s,
+    counters: Int64s,
     as_of_us: int,
     min_evidence: int,
 ) -> Explanation:
     """Return the explanation of one score.
 
-    parts float64[K] are one scorer's, aligned with `part_names` (NaN: not used); facts int64[F] those of the same
-    student-topic (mastery.features.facts).
+    parts float64[K] are one scorer's, aligned with `part_names` (NaN: not used); counters int64[F] those of the same
+    student-topic (mastery.features.counters).
 
     Raises:
         BadInput: a part that has no words yet.
     """
-    seen = seen_from(facts, as_of_us)
+    seen = activity_from(counters, as_of_us)
     given = {name: float(part) for name, part in zip(part_names, parts, strict=True) if math.isfinite(part)}
     told = [name for name in given if name not in CONSTANT and (given[name] != 0.0 or failed_so_far(name, seen))]
     if not told:
@@ -120,7 +120,7 @@ def _said_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:
     return tuple(kept)
 
 
-def _factor(name: str, contribution: float, seen: Seen) -> Factor:
+def _factor(name: str, contribution: float, seen: ActivitySummary) -> Factor:
     if name not in CLAUSES:
         raise BadInput(
             f"no words for the part {name!r} of a score{did_you_mean(name, list(CLAUSES))}; "
@@ -130,7 +130,7 @@ def _factor(name: str, contribution: float, seen: Seen) -> Factor:
     return Factor(name, contribution, value, text)
 
 
-def too_little(seen: Seen, min_evidence: int) -> str:
+def too_little(seen: ActivitySummary, min_evidence: int) -> str:
     """Return the sentence that stands where there is too little evidence for any other."""
     if not seen.evidence:
         so_far = "No graded answers so far"

@@ -45,7 +45,7 @@ class TopicScore:
 
 
 @dataclass(frozen=True)
-class Place:
+class CurriculumPath:
     """Where a topic belongs, from its metadata; None where that says nothing."""
 
     title: str | None
@@ -78,14 +78,14 @@ class Rollup:
     band: str
 
 
-def units_of(place: Place) -> list[Unit]:
+def units_of(place: CurriculumPath) -> list[Unit]:
     """Return the units a topic counts in. A level without a name is left out, and from the names of those in it."""
     around = (place.course, place.subject, place.chapter)
     depths = zip(LEVELS, (3, 2, 1), strict=True)
     return [(level, tuple(name for name in around[:depth] if name)) for level, depth in depths if around[depth - 1]]
 
 
-def rollup(scores: Sequence[TopicScore], places: Mapping[str, Place], min_evidence: int) -> list[Rollup]:
+def rollup(scores: Sequence[TopicScore], places: Mapping[str, CurriculumPath], min_evidence: int) -> list[Rollup]:
     """Return the rollups of one student's topics: chapters, then subjects, then courses, each by name.
 
     A unit is there when one of its topics is among `scores`. Topics without a place roll up into nothing;
@@ -100,7 +100,7 @@ def rollup(scores: Sequence[TopicScore], places: Mapping[str, Place], min_eviden
     return [_mean(unit, members[unit], known[unit], min_evidence) for unit in in_order(members)]
 
 
-def topics_known(places: Mapping[str, Place]) -> dict[Unit, int]:
+def topics_known(places: Mapping[str, CurriculumPath]) -> dict[Unit, int]:
     """Return how many topics each unit has in the metadata."""
     known: dict[Unit, int] = defaultdict(int)
     for place in places.values():
@@ -148,7 +148,7 @@ def weighted_mean(values: Sequence[float], weights: Sequence[int]) -> float:
     return math.fsum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
 
 
-def unplaced_note(scores: Sequence[TopicScore], places: Mapping[str, Place]) -> str | None:
+def unplaced_note(scores: Sequence[TopicScore], places: Mapping[str, CurriculumPath]) -> str | None:
     """Return a sentence on the topics that roll up into nothing for want of metadata; None when there are none."""
     unplaced = sum(1 for score in scores if score.topic_id not in places or not units_of(places[score.topic_id]))
     if not unplaced:

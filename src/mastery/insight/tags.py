@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mastery.arrays import Int64s
-from mastery.features.facts import RECENT
+from mastery.features.counters import RECENT
+from mastery.insight.activity_summary import ActivitySummary, activity_from
 from mastery.insight.clauses import hint_words
-from mastery.insight.seen import Seen, seen_from
 from mastery.insight.words import ago, counted, decimal, seconds, tally
 
 LEAST_ANSWERS = 5
@@ -84,7 +84,7 @@ class Tags:
 class _Work:
     """All that a rule may look at."""
 
-    seen: Seen
+    seen: ActivitySummary
     parts: Mapping[str, float]
     habits: Habits
     forgotten: float
@@ -97,9 +97,9 @@ class _Work:
         return self.seen.mean_time_ms / usual if usual and self.seen.timed >= LEAST_ANSWERS else math.nan
 
 
-def habits(facts: Int64s) -> Habits:
-    """Return the habits of one student from int64[P, F], the facts of all their topics."""
-    topics = [seen_from(row, 0) for row in facts]
+def habits(counters: Int64s) -> Habits:
+    """Return the habits of one student from int64[P, F], the counters of all their topics."""
+    topics = [activity_from(row, 0) for row in counters]
     timed = sum(seen.timed for seen in topics)
     time_ms = sum(seen.mean_time_ms * seen.timed for seen in topics if seen.timed)
     return Habits(
@@ -110,7 +110,7 @@ def habits(facts: Int64s) -> Habits:
 
 
 def tags(
-    facts: Int64s,
+    counters: Int64s,
     parts: Mapping[str, float],
     *,
     forgotten: float,
@@ -123,14 +123,14 @@ def tags(
     """Return the tags of one student-topic.
 
     Args:
-        facts: int64[F] of the student-topic.
+        counters: int64[F] of the student-topic.
         parts: Of the score that is shown, by name.
         forgotten: Its points lost since the last activity: the score then, less the score now.
         trend: The feature rolling_mastery_trend, per week; None or NaN where there is none.
         student_mean_time_ms, practises, asks_for_hints: The student's `habits`, over all topics.
     """
     usual = Habits(student_mean_time_ms, practises, asks_for_hints)
-    work = _Work(seen_from(facts, as_of_us), parts, usual, forgotten, trend)
+    work = _Work(activity_from(counters, as_of_us), parts, usual, forgotten, trend)
     return Tags(tuple(_holding(STRENGTHS, work)), tuple(_holding(WEAKNESSES, work)))
 
 
@@ -173,7 +173,7 @@ def _forgetting(work: _Work) -> Said | None:
     }
 
 
-def _hint_numbers(seen: Seen) -> dict[str, float]:
+def _hint_numbers(seen: ActivitySummary) -> dict[str, float]:
     return {
         "hints": seen.hints,
         "help_requests": seen.help_requests,

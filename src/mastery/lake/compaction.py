@@ -14,7 +14,7 @@ from deltalake.transaction import AddAction
 from mastery.lake import files
 from mastery.lake.handle import Change, Handle
 from mastery.lake.layout import sort_columns
-from mastery.lake.place import Place
+from mastery.lake.location import TableLocation
 from mastery.lake.snapshot import File, Snapshot
 from mastery.tables import Table
 
@@ -44,7 +44,7 @@ def needed(bucket: Sequence[File], min_fresh_files: int) -> bool:
     return fresh >= max(min_fresh_files, 1) or len(bucket) - fresh > 1
 
 
-def merge(place: Place, table: Table, bucket: int | None, old: Sequence[File], width: int) -> AddAction:
+def merge(place: TableLocation, table: Table, bucket: int | None, old: Sequence[File], width: int) -> AddAction:
     """Write one sorted file with all rows of the old ones; nothing is committed."""
     rows = files.read(place, table, [file.path for file in old])
     rows = rows.take(pa.array(order(rows, sort_columns(table))))

@@ -20,7 +20,7 @@ from mastery.events.identity import buckets as bucket_of
 from mastery.lake import compaction, files, log
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, Change, Handle, Mode
-from mastery.lake.place import Place, locate
+from mastery.lake.location import TableLocation, locate
 from mastery.lake.snapshot import Snapshot
 from mastery.lake.student import STUDENT, StudentReader
 from mastery.tables import EVENTS, Table
@@ -43,7 +43,7 @@ class Lake:
         buckets: Into how many buckets tables of students are cut; fixed when the lake is made.
     """
 
-    def __init__(self, root: str, place: Place, buckets: int, options: Mapping[str, str] | None) -> None:
+    def __init__(self, root: str, place: TableLocation, buckets: int, options: Mapping[str, str] | None) -> None:
         self.root = root
         self.buckets = buckets
         self._place = place
@@ -79,7 +79,7 @@ class Lake:
         return lake if kept == buckets else Lake(root, place, kept, storage_options)
 
     def renew(self, table: Table) -> None:
-        """Make a published table of another version anew, empty; nothing where it has this version's columns."""
+        """Make a published table of another version again, empty; nothing where it has this version's columns."""
         self._handle(table).renew()
 
     # What there is

@@ -19,7 +19,7 @@ from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput
 from mastery.lake.layout import ROW_GROUP_ROWS, SORTED_ROW_GROUP_ROWS, Layout, layout, sort_columns
-from mastery.lake.place import Place
+from mastery.lake.location import TableLocation
 from mastery.tables import Table
 
 FRESH, SORTED = "part", "sorted"
@@ -35,7 +35,7 @@ def is_fresh(path: str) -> bool:
 
 
 def write(
-    place: Place, table: Table, rows: pa.Table, bucket: int | None, *, width: int = 2, in_order: bool = False
+    place: TableLocation, table: Table, rows: pa.Table, bucket: int | None, *, width: int = 2, in_order: bool = False
 ) -> AddAction:
     """Write one file and return the action that adds it to the table; nothing is committed.
 
@@ -77,7 +77,12 @@ def write(
 
 
 def read(
-    place: Place, table: Table, paths: Sequence[str], columns: Sequence[str] | None = None, *, threads: bool = False
+    place: TableLocation,
+    table: Table,
+    paths: Sequence[str],
+    columns: Sequence[str] | None = None,
+    *,
+    threads: bool = False,
 ) -> pa.Table:
     """Return the rows of some files in the order of `paths`, one contiguous array per column.
 

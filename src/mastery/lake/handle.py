@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 from mastery.errors import Conflict
 from mastery.lake import log
 from mastery.lake.files import FRESH, SORTED
-from mastery.lake.place import Place
+from mastery.lake.location import TableLocation
 from mastery.lake.snapshot import NOTHING, File, Snapshot, take
 from mastery.tables import Table
 
@@ -64,7 +64,7 @@ class OtherColumns(Conflict):
 class Handle:
     """Opening a table costs 17 ms at 64 commits, asking an open one for news 0.5 ms, so it stays open."""
 
-    def __init__(self, place: Place, table: Table, buckets: int, options: Mapping[str, str] | None) -> None:
+    def __init__(self, place: TableLocation, table: Table, buckets: int, options: Mapping[str, str] | None) -> None:
         self.place = place
         self.table = table
         self._buckets = buckets
@@ -129,7 +129,7 @@ class Handle:
                     raise
 
     def renew(self) -> None:
-        """Make a published table of another version anew, empty, with the columns of this one. Others stay."""
+        """Make a published table of another version again, empty, with the columns of this one. Others stay."""
         if not self.table.published:
             return
         with self._lock:
@@ -232,7 +232,7 @@ class Handle:
         if odd:
             way_out = "use another home, or ingest into a new one"
             if self.table.published:
-                way_out = "run 'mastery recompute', which makes it anew from the events"
+                way_out = "run 'mastery recompute', which makes it again from the events"
             raise OtherColumns(
                 f"table {self.table.name!r} in {self.place.uri} differs from this version's in {', '.join(odd)}; "
                 f"it was made by another version or program: {way_out}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from urllib.parse import unquote
 
-from mastery.lake.place import Place
+from mastery.lake.location import TableLocation
 
 
-def may_have_moved(place: Place, version: int) -> bool:
+def may_have_moved(place: TableLocation, version: int) -> bool:
     """Tell whether there may be a commit after this version; two looks at a folder, 0.02 ms against 0.8.
 
     Commits are numbered without gaps, so no next one means no news, unless the log has been cleaned up
@@ -19,7 +19,7 @@ def may_have_moved(place: Place, version: int) -> bool:
     return place.exists(_name(version + 1)) or not place.exists(_name(version))
 
 
-def files_added(place: Place, after: int, until: int) -> list[str] | None:
+def files_added(place: TableLocation, after: int, until: int) -> list[str] | None:
     """Return the files that commits after version `after`, up to `until`, brought new rows in.
 
     A commit that only moves rows (compaction) says `dataChange: false` and adds nothing here. A file
@@ -41,7 +41,7 @@ def files_added(place: Place, after: int, until: int) -> list[str] | None:
     return list(added)
 
 
-def commit_naming(place: Place, paths: set[str], after: int, until: int) -> int:
+def commit_naming(place: TableLocation, paths: set[str], after: int, until: int) -> int:
     """Return the version in (`after`, `until`] whose commit adds or removes one of these files.
 
     Asked only when other writers committed in the same moment; otherwise it is `after` + 1.

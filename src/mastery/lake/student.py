@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from mastery.events.identity import murmur
 from mastery.lake import files
 from mastery.lake.layout import layout
-from mastery.lake.place import Place
+from mastery.lake.location import TableLocation
 from mastery.tables import Table
 
 STUDENT = "student_id"
@@ -57,7 +57,7 @@ class StudentReader:
         self._lock = threading.Lock()
 
     def read(
-        self, place: Place, table: Table, paths: Sequence[str], student_id: str, columns: Sequence[str] | None
+        self, place: TableLocation, table: Table, paths: Sequence[str], student_id: str, columns: Sequence[str] | None
     ) -> pa.Table:
         """Return the student's rows of these files, file by file; strings dictionary-encoded."""
         plan = layout(table)
@@ -75,7 +75,13 @@ class StudentReader:
         return files.contiguous(pa.concat_tables(found), plan, wanted)
 
     def _from_file(
-        self, place: Place, path: str, strings: list[str], columns: list[str], student_id: str, murmur_hi: np.int64
+        self,
+        place: TableLocation,
+        path: str,
+        strings: list[str],
+        columns: list[str],
+        student_id: str,
+        murmur_hi: np.int64,
     ) -> list[pa.Table]:
         footer = self._footer(place, path)
         groups = footer.groups(student_id, murmur_hi)
@@ -91,7 +97,7 @@ class StudentReader:
         ) as file:
             return [_rows_of(file.read_row_group(group, columns, use_threads=False), student_id) for group in groups]
 
-    def _footer(self, place: Place, path: str) -> Footer:
+    def _footer(self, place: TableLocation, path: str) -> Footer:
         key = place.path(path)
         with self._lock:
             known = self._footers.get(key)
@@ -106,7 +112,7 @@ class StudentReader:
         return footer
 
 
-def _read_footer(place: Place, key: str) -> Footer:
+def _read_footer(place: TableLocation, key: str) -> Footer:
     with pq.ParquetFile(key, filesystem=place.filesystem, read_dictionary=[STUDENT]) as file:
         metadata = file.metadata
         students = None

@@ -2,7 +2,7 @@
 
     start     the state of a student-topic (and of a student) before any event
     fold      observations, in time order, into states; emits the score at the end of each active day
-    foretell  folds too, and says before each answer how likely it is to be right
+    predict  folds too, and says before each answer how likely it is to be right
     read      a score, its 90 % interval and its parts from a state, at any time at or after the last event
 
 A scorer holds no data. States and parameters are rows of named float64 columns.
@@ -74,7 +74,7 @@ class States:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Scores:
     """Scores of P slots at one time.
 
     Attributes:
@@ -98,16 +98,16 @@ class Scorer:
         slot_state, student_state: Names of the state columns.
         parameters: What `Model.params` holds, in order.
         item_parameters: What `Model.items` holds, in order.
-        parts: Names from mastery.tables.PARTS, in the order of `Reading.parts`.
+        parts: Names from mastery.tables.PARTS, in the order of `Scores.parts`.
         start_slots: (params, slot_topic) → float64[P, len(slot_state)].
         start_students: (params, students) → float64[S, len(student_state)].
         fold_rows: (batch, model, slot_state, student_state, history, as_of_us): both states and
             history float64[3, H] (or [3, 0] when nobody asks) are written in place.
-        foretell_rows: (batch, model, slot_state, student_state) → float64[n]: the chance of a right answer on the row's
-            item, from everything before the row's event; NaN on rows without weight. Rows of one event (one
-            `Batch.row`) are foretold before any of them is folded. Both states are written in place and end as
+        predict_rows: (batch, model, slot_state, student_state) → float64[n]: the probability of a right answer on the
+            row's item, from everything before the row's event; NaN on rows without weight. KeyedRows of one event (one
+            `Batch.row`) are predicted before any of them is folded. Both states are written in place and end as
             `fold_rows` leaves them, bit for bit.
-        read_slots: (slot_state, student_state, slot_student, slot_topic, params, as_of_us) → Reading.
+        read_slots: (slot_state, student_state, slot_student, slot_topic, params, as_of_us) → Scores.
         check: (model): raises BadInput on parameters that break a law.
     """
 
@@ -122,8 +122,8 @@ class Scorer:
     start_slots: Callable[[Floats, Int32s], Floats]
     start_students: Callable[[Floats, int], Floats]
     fold_rows: Callable[[Batch, Model, Floats, Floats, Floats, int], None]
-    foretell_rows: Callable[[Batch, Model, Floats, Floats], Floats]
-    read_slots: Callable[[Floats, Floats, Int32s, Int32s, Floats, int], Reading]
+    predict_rows: Callable[[Batch, Model, Floats, Floats], Floats]
+    read_slots: Callable[[Floats, Floats, Int32s, Int32s, Floats, int], Scores]
     check: Callable[[Model], None]
 
     def column(self, parameter: str) -> int:
@@ -169,14 +169,14 @@ def fold(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: i
     return out
 
 
-def foretell(scorer: Scorer, model: Model, batch: Batch, states: States) -> Floats:
-    """Return float64[n]: before each row, the chance of a right answer on its item; folds the batch into `states`.
+def predict(scorer: Scorer, model: Model, batch: Batch, states: States) -> Floats:
+    """Return float64[n]: before each row, the probability of a right answer on its item; folds the batch into `states`.
 
     NaN on rows that say nothing about mastery.
     """
-    return scorer.foretell_rows(batch, model, states.slot, states.student)
+    return scorer.predict_rows(batch, model, states.slot, states.student)
 
 
-def read(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: int) -> Reading:
+def read(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: int) -> Scores:
     """Return every slot's score at `as_of_us`."""
     return scorer.read_slots(states.slot, states.student, batch.slot_student, batch.slot_topic, model.params, as_of_us)

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.facts import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER
-from mastery.scorers.base import Model, Reading, Scorer, States
-from mastery.scorers.bkt_odds import GUESS, SLIP
+from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER
+from mastery.kernels import kernel
+from mastery.scorers.base import Model, Scorer, Scores, States
+from mastery.scorers.bkt.odds import GUESS, SLIP
 from mastery.scorers.interval import forgotten, interval, retention, steadied
 from mastery.scorers.parameters import Parameters, Scoped
 
@@ -34,27 +34,27 @@ class Inputs:
     Attributes:
         slot_student, slot_topic: int32[P]. Student and topic code of each slot.
         topics: (tenant, topic_id) by topic code.
-        facts: int64[P, len(FACTS)]. See mastery.features.facts.
+        counters: int64[P, len(COUNTERS)]. See mastery.features.counters.
         models: By scorer that folds: its parameters for these topics.
-        readings: By scorer: unforgotten scores. Those of a derived scorer are there for the ones that come after it,
-            and for itself when it is read at a later time.
-        parts: By scorer: the names of the columns of `Reading.parts`.
+        readings: By scorer: scores at last activity. Those of a derived scorer are there for the ones that come after
+            it, and for itself when it is read at a later time.
+        parts: By scorer: the names of the columns of `Scores.parts`.
         explain: Whether parts are asked for. Where they are not, those of derived scorers are NaN.
     """
 
     slot_student: Int32s
     slot_topic: Int32s
     topics: Sequence[Scoped]
-    facts: Int64s
+    counters: Int64s
     models: Mapping[str, Model]
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, Scores]
     parts: Mapping[str, tuple[str, ...]]
     explain: bool = True
 
     @property
     def last_at_us(self) -> Int64s:
         """int64[P]. Time of the last activity on the slot; NEVER for none."""
-        return np.ascontiguousarray(self.facts[:, LAST_AT_US])
+        return np.ascontiguousarray(self.counters[:, LAST_AT_US])
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Derived:
     Attributes:
         version: Raised when the meaning of a score changes.
         scale, parts: As in `Scorer`.
-        read: (inputs, parameters, as_of_us) → Reading, at a time that is not before the last event of anybody, or at
+        read: (inputs, parameters, as_of_us) → Scores, at a time that is not before the last event of anybody, or at
             `BEFORE_ALL_US`: then nothing is forgotten.
     """
 
@@ -72,16 +72,16 @@ class Derived:
     version: int
     scale: Literal["log_odds", "index"]
     parts: tuple[str, ...]
-    read: Callable[[Inputs, Parameters, int], Reading]
+    read: Callable[[Inputs, Parameters, int], Scores]
 
 
-def unforgotten(
+def at_last_activity(
     scorers: Mapping[str, Scorer],
     models: Mapping[str, Model],
     states: Mapping[str, States],
     slot_student: Int32s,
     slot_topic: Int32s,
-) -> dict[str, Reading]:
+) -> dict[str, Scores]:
     """Return the reading of every scorer that folds, with nothing forgotten since the last evidence."""
     return {
         name: scorers[name].read_slots(
@@ -92,7 +92,7 @@ def unforgotten(
 
 
 def with_derived(derived: Mapping[str, Derived], parameters: Mapping[str, Parameters], inputs: Inputs) -> Inputs:
-    """Return the inputs with the unforgotten readings of the derived scorers that have parameters."""
+    """Return the inputs with the readings at last activity of the derived scorers that have parameters."""
     for name, scorer in derived.items():
         if name in parameters:
             last = _read(scorer, inputs, parameters[name], BEFORE_ALL_US)
@@ -104,7 +104,7 @@ def with_derived(derived: Mapping[str, Derived], parameters: Mapping[str, Parame
 
 def read_derived(
     derived: Mapping[str, Derived], parameters: Mapping[str, Parameters], inputs: Inputs, as_of_us: int
-) -> dict[str, Reading]:
+) -> dict[str, Scores]:
     """Return the readings at `as_of_us` of the derived scorers that have parameters; `inputs` are `with_derived`."""
     return {
         name: _read(scorer, inputs, parameters[name], as_of_us)
@@ -113,14 +113,14 @@ def read_derived(
     }
 
 
-def _read(scorer: Derived, inputs: Inputs, parameters: Parameters, as_of_us: int) -> Reading:
+def _read(scorer: Derived, inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     if not inputs.slot_topic.size:  # all events of everybody were withdrawn
-        return Reading(np.empty(0), np.empty(0), np.empty(0), np.empty((0, len(scorer.parts))))
+        return Scores(np.empty(0), np.empty(0), np.empty(0), np.empty((0, len(scorer.parts))))
     return scorer.read(inputs, parameters, as_of_us)
 
 
-def chance_of(inputs: Inputs, member: str, guess: Floats, slip: Floats) -> Floats:
-    """Return float64[P]: the chance of a right answer at the mean item that a member's score stands for.
+def probability_of(inputs: Inputs, member: str, guess: Floats, slip: Floats) -> Floats:
+    """Return float64[P]: the probability of a right answer at the mean item that a member's score stands for.
 
     guess, slip: float64[P]. Of the scale that scorers share; bkt's score is P(known), and its own chain says the rest.
 
@@ -132,8 +132,8 @@ def chance_of(inputs: Inputs, member: str, guess: Floats, slip: Floats) -> Float
     if member == "bkt" and member in inputs.models:
         params = inputs.models[member].params[inputs.slot_topic]
         guess, slip = params[:, GUESS], params[:, SLIP]
-    chance: Floats = guess + (1.0 - guess - slip) * inputs.readings[member].score
-    return chance
+    probability: Floats = guess + (1.0 - guess - slip) * inputs.readings[member].score
+    return probability
 
 
 class Columns(NamedTuple):
@@ -145,17 +145,17 @@ class Columns(NamedTuple):
     interval: int
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _forget(
-    score: Floats, slot_topic: Int32s, facts: Int64s, params: Floats, half_life_days: int, growth: int, prior: int,
+    score: Floats, slot_topic: Int32s, counters: Int64s, params: Floats, half_life_days: int, growth: int, prior: int,
     at: int, as_of_us: int, out: Floats,
 ) -> None:  # fmt: skip
     for p in range(score.size):
-        t, last_at_us = slot_topic[p], facts[p, LAST_AT_US]
+        t, last_at_us = slot_topic[p], counters[p, LAST_AT_US]
         elapsed = 0.0 if last_at_us == NEVER else float(as_of_us - last_at_us)
-        kept = retention(elapsed, steadied(params[t, half_life_days], params[t, growth], facts[p, ACTIVE_DAYS]))
+        kept = retention(elapsed, steadied(params[t, half_life_days], params[t, growth], counters[p, ACTIVE_DAYS]))
         out[0, p] = forgotten(score[p], params[t, prior], kept)
-        out[1, p], out[2, p] = interval(out[0, p], facts[p, EVIDENCE] * kept, params, t, at)
+        out[1, p], out[2, p] = interval(out[0, p], counters[p, EVIDENCE] * kept, params, t, at)
 
 
 def forget(score: Floats, inputs: Inputs, params: Floats, columns: Columns, as_of_us: int) -> Floats:
@@ -166,5 +166,5 @@ def forget(score: Floats, inputs: Inputs, params: Floats, columns: Columns, as_o
         params: float64[T, K] by topic code.
     """
     out = np.empty((3, score.size))
-    _forget(score, inputs.slot_topic, inputs.facts, params, *columns, as_of_us, out)
+    _forget(score, inputs.slot_topic, inputs.counters, params, *columns, as_of_us, out)
     return out

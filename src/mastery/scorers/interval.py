@@ -15,9 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from numba import njit
-
 from mastery.arrays import Floats
+from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Parameter
 
 KNOTS = (0.0, 0.30, 0.60, 0.85, 1.0)
@@ -59,20 +58,20 @@ def interval_parameters(
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined_kernel
 def kept_at(elapsed_us: float, rate_per_us: float) -> float:
     """Return λ(Δt) = e^(−rate Δt); the same bits as `retention`, for kernels that keep the rate."""
     elapsed_us = elapsed_us if elapsed_us > 0.0 else 0.0  # NaN too: before the first event nothing is forgotten
     return max(LEAST_RETAINED, math.exp(-rate_per_us * elapsed_us))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined_kernel
 def retention(elapsed_us: float, half_life_days: float) -> float:
     """Return λ(Δt) = 2^(−Δt / half-life), 1 where no time has passed, and never quite 0 (its log is a part)."""
     return kept_at(elapsed_us, LN2_PER_DAY_US / half_life_days)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined_kernel
 def steadied(half_life_days: float, growth: float, active_days: float) -> float:
     """Return the half-life of a student-topic: × `growth` for each further day of study, `LONGEST_DAYS` at most.
 
@@ -83,7 +82,7 @@ def steadied(half_life_days: float, growth: float, active_days: float) -> float:
     return min(longest, half_life_days * growth ** max(0.0, active_days - 1.0))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined_kernel
 def forgotten(last: float, prior: float, kept: float) -> float:
     """Return the score after a time: rest + λ (last − rest), with rest = min(prior, last) and λ = `kept`.
 
@@ -93,7 +92,7 @@ def forgotten(last: float, prior: float, kept: float) -> float:
     return min(last, rest + kept * (last - rest))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def interval(score: float, evidence: float, params: Floats, t: int, at: int) -> tuple[float, float]:
     """Return (lower, upper) of a score that rests on `evidence` ≥ 0, in units of answers.
 

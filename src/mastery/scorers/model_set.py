@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mastery.arrays import Floats
-from mastery.features.observations import RULES_VERSION
+from mastery.features.observations import OBSERVATION_VERSION
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, defaults, width
-from mastery.scorers.parameters import Parameters, Rows, Scoped, no_rows
+from mastery.scorers.parameters import KeyedRows, Parameters, Scoped, no_rows
 
 UNFITTED = ("rule_based", "bkt", "elo")
 """Scorers that say something with default parameters; the others know nothing before they have been fitted."""
@@ -81,7 +81,7 @@ def default_model_set(
         topics, own = no_rows(row.size), no_rows(width(scorer.item_parameters))
         if name == "elo":
             topics = _with(row, scorer.column("difficulty"), topic_difficulty)
-            own = Rows(tuple(item_difficulty), np.array([*item_difficulty.values()]).reshape(-1, 1))
+            own = KeyedRows(tuple(item_difficulty), np.array([*item_difficulty.values()]).reshape(-1, 1))
         scorers[name] = Parameters(row, topics, own)
     return ModelSet(version_of("default", scorers), scorers)
 
@@ -95,17 +95,17 @@ def meaning(name: str) -> int:
 def version_of(word: str, scorers: Mapping[str, Parameters]) -> str:
     """Return a version: the word, and a hash of the rules of observation and of every number."""
     content = [
-        RULES_VERSION,
+        OBSERVATION_VERSION,
         [(name, meaning(name), scorers[name].digest()) for name in sorted(scorers)],
     ]
     return f"{word}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
 
 
-def _with(row: Floats, column: int, values: Mapping[Scoped, float]) -> Rows:
+def _with(row: Floats, column: int, values: Mapping[Scoped, float]) -> KeyedRows:
     """Return one row of parameters for each key, alike but for one column."""
     rows = np.tile(row, (len(values), 1))
     rows[:, column] = [*values.values()]
-    return Rows(tuple(values), rows)
+    return KeyedRows(tuple(values), rows)
 
 
 def _logit(difficulty: float) -> float:

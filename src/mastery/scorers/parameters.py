@@ -19,8 +19,8 @@ Scoped = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows of numbers by (tenant, id): float64[N, K], one for each key."""
+class KeyedRows:
+    """KeyedRows of numbers by (tenant, id): float64[N, K], one for each key."""
 
     keys: Sequence[Scoped]
     values: Floats
@@ -55,9 +55,9 @@ class Rows:
         return found
 
 
-def no_rows(columns: int) -> Rows:
+def no_rows(columns: int) -> KeyedRows:
     """Return rows for nobody."""
-    return Rows((), np.zeros((0, columns)))
+    return KeyedRows((), np.zeros((0, columns)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +72,8 @@ class Parameters:
     """
 
     default: Floats
-    topics: Rows
-    items: Rows
+    topics: KeyedRows
+    items: KeyedRows
     shared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def model(self, topics: Sequence[Scoped], items: Sequence[Scoped]) -> Model:

@@ -128,7 +128,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     scorer: Annotated[str | None, AfterValidator(_scorer)] = Field(
         None,
         description="Scorer whose score people are shown; all are computed. auto: blend once a model set with one is "
-        f"in force, rule_based before. Others: {', '.join(SCORE_SOURCES)}.",
+        f"active, rule_based before. Others: {', '.join(SCORE_SOURCES)}.",
         json_schema_extra={"shown": AUTO},
     )
     rules: str = Field(

@@ -33,8 +33,8 @@ class CourseNumbers(NamedTuple):
         needs_from: int32[T + 1]. Prerequisites of topic t are needs[needs_from[t]:needs_from[t + 1]].
         needs: int32. Topic numbers.
         item_difficulty: float64[I]. Log-odds above the topic's mean item; each topic's mean is 0.
-        guess: float64[I]. Chance of a right answer without knowing.
-        slip: float64[I]. Chance of a wrong answer in spite of knowing.
+        guess: float64[I]. Probability of a right answer without knowing.
+        slip: float64[I]. Probability of a wrong answer in spite of knowing.
         seconds: float64[I]. Time that a middling answer takes.
         video_s: float64[T × VIDEOS_PER_TOPIC]. Length of each video.
     """
@@ -57,7 +57,7 @@ class Course:
     Attributes:
         topics: Columns of SPEC.md; difficulty_estimate in [0, 1] is the teachers' noisy guess,
             content_length is in minutes.
-        items: Columns of SPEC.md; difficulty in [0, 1] is the chance that a student of log-odds 0
+        items: Columns of SPEC.md; difficulty in [0, 1] is the probability that a student of log-odds 0
             on the topic does not know the item.
     """
 

@@ -11,8 +11,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from mastery.kernels import kernel
 
 Random = NDArray[np.uint64]  # one number: the state of the student's stream
 
@@ -20,7 +21,7 @@ G1, G2, G3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.ui
 S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def mixed(z: Any) -> Any:
     """Return the SplitMix64 output of one 64-bit state."""
     z = (z ^ (z >> S30)) * G2
@@ -28,21 +29,21 @@ def mixed(z: Any) -> Any:
     return z ^ (z >> S31)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def uniform(random: Random) -> float:
     """Return a number in [0, 1), 53 bits."""
     random[0] += G1
     return float(mixed(random[0]) >> S11) * (1.0 / 9007199254740992.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def normal(random: Random) -> float:
     """Return a standard normal number (Box & Muller 1958; the second of the pair is not kept)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - uniform(random)))
     return radius * math.cos(2.0 * math.pi * uniform(random))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def poisson(random: Random, mean: float) -> int:
     """Return a Poisson number by multiplication (Knuth); means here are below 60."""
     limit, product, count = math.exp(-mean), uniform(random), 0
@@ -52,13 +53,13 @@ def poisson(random: Random, mean: float) -> int:
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def lognormal(random: Random, median: float, spread: float) -> float:
     """Return `median` times the exponential of a normal number of that standard deviation."""
     return median * math.exp(spread * normal(random))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def stream(random: Random, seed: int, student: int) -> None:
     """Set the stream to the start of the student's own."""
     random[0] = mixed(mixed(np.uint64(seed) + G1) + np.uint64(student) * G2)

@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from mastery.kernels import kernel
 from mastery.simulation import rows
 from mastery.simulation.course import VIDEOS_PER_TOPIC, CourseNumbers, Floats
 from mastery.simulation.curriculum import TOPICS_PER_CHAPTER
@@ -23,7 +23,7 @@ REVIEW_SHARE = 0.35  # of the topics of a day are old ones
 SWITCH_SHARE = 0.3  # of the events turn to another topic
 RETRY_SHARE = 0.45  # of wrong answers are tried again at once
 RETRY_BONUS = 0.5  # log-odds, for having seen the item a moment ago
-WEEKDAY, WEEKEND = 1.16, 0.6  # factors on the chance to study; their mean over a week is 1
+WEEKDAY, WEEKEND = 1.16, 0.6  # factors on the probability to study; their mean over a week is 1
 # What one opportunity of each kind is worth, as a factor on the topic's and the student's rate.
 QUIZ_GAIN, PRACTICE_GAIN, ASSIGNMENT_GAIN, VIDEO_GAIN, CHATBOT_GAIN = 1.0, 0.55, 1.4, 0.8, 0.5
 
@@ -55,7 +55,7 @@ class Life(NamedTuple):
     log: Log
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def write(life: Life, kind: int, slot: int, at_s: int, a: int, b: int, c: int, d: int, e: int) -> None:
     """Append one event, or only count it where the log is full."""
     log = life.log
@@ -70,7 +70,7 @@ def write(life: Life, kind: int, slot: int, at_s: int, a: int, b: int, c: int, d
     log.used[rows.USED_SERIAL] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def write_truth(life: Life, day: int) -> None:
     """Append the true mastery at the end of `day`: of topics studied on it, each seventh day of all met so far."""
     log, skill = life.log, life.mind.skill
@@ -85,7 +85,7 @@ def write_truth(life: Life, day: int) -> None:
             log.used[rows.USED_TRUTH] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def begin(life: Life, student: int) -> None:
     """Draw the student's traits and path, and set the mind to before the first day."""
     random, trait, habits, mind = life.random, life.trait, life.habits, life.mind
@@ -115,7 +115,7 @@ def begin(life: Life, student: int) -> None:
     life.log.used[rows.WHO], life.log.used[rows.USED_SERIAL] = student, 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def answer(life: Life, slot: int, place: int, at_day: float, gain: float, bonus: float) -> tuple[bool, int, float]:
     """Answer the topic's item at `place` and learn from it; return right or not, hints asked, seconds taken."""
     random, trait, course = life.random, life.trait, life.course
@@ -136,7 +136,7 @@ def answer(life: Life, slot: int, place: int, at_day: float, gain: float, bonus:
     return right, hints, min(max(seconds, 1.5), 900.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def quiz(life: Life, slot: int, at_s: int, gain: float, missed: int) -> tuple[int, int]:
     """Answer one question, perhaps the one just missed; return the time after it and the item if missed, else −1."""
     place, bonus = int(uniform(life.random) * life.habits.items_per_topic), 0.0
@@ -150,7 +150,7 @@ def quiz(life: Life, slot: int, at_s: int, gain: float, missed: int) -> tuple[in
     return at_s, -1 if right else place
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def practice(life: Life, slot: int, at_s: int, gain: float) -> int:
     """Work through some questions in one session; return the time after it."""
     attempts, rights, hints = 0, 0, 0
@@ -165,7 +165,7 @@ def practice(life: Life, slot: int, at_s: int, gain: float) -> int:
     return at_s
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def assignment(life: Life, slot: int, at_s: int, gain: float) -> int:
     """Hand in work on the topic and up to two earlier ones of its chapter; return the time after it."""
     random, mind = life.random, life.mind
@@ -189,7 +189,7 @@ def assignment(life: Life, slot: int, at_s: int, gain: float) -> int:
     return at_s
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def video(life: Life, slot: int, at_s: int, gain: float) -> int:
     """Watch one of the topic's videos, most of them to the end; return the time after it."""
     random, at_day = life.random, at_s / DAY_S
@@ -204,7 +204,7 @@ def video(life: Life, slot: int, at_s: int, gain: float) -> int:
     return at_s
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def chatbot(life: Life, slot: int, at_s: int, gain: float) -> int:
     """Ask the tutor for help, more often the less is known; return the time after it."""
     random, at_day, resolved = life.random, at_s / DAY_S, 0
@@ -217,7 +217,7 @@ def chatbot(life: Life, slot: int, at_s: int, gain: float) -> int:
     return at_s
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def feedback(life: Life, slot: int, at_s: int) -> int:
     """Let a teacher judge, in twentieths and with an error of 0.12; return the time after it."""
     true = logistic(skill_at(life.mind.skill, slot, at_s / DAY_S))
@@ -227,7 +227,7 @@ def feedback(life: Life, slot: int, at_s: int) -> int:
     return at_s + 30
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def next_slot(life: Life, day: int) -> int:
     """Return a topic for now: near where the class is on this day, or now and then an old one."""
     random, topics = life.random, life.mind.path.size
@@ -237,7 +237,7 @@ def next_slot(life: Life, day: int) -> int:
     return int(min(max(reached + 1.2 * normal(random), 0.0), topics - 1.0))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def study(life: Life, day: int) -> None:
     """Live one day of study, event after event, from some hour until the work is done or it is bedtime."""
     random, mind, trait = life.random, life.mind, life.trait
@@ -269,7 +269,7 @@ def study(life: Life, day: int) -> None:
             break
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def live(life: Life, first: int, last: int, traits: Floats) -> None:
     """Live the students first to last − 1 one after another into the log; traits gets a row for each."""
     life.log.used[:] = 0

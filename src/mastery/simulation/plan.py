@@ -24,9 +24,9 @@ class SchoolPlan:
         topics_per_student: How many of them one student meets, neighbours in the curriculum.
         items_per_topic: Questions of each topic.
         start: First day, UTC.
-        active_share: Chance that a student studies on a day of a week that is not idle, on average
+        active_share: Probability that a student studies on a day of a week that is not idle, on average
             over weekdays, weekends and students.
-        idle_week_share: Chance that a student does nothing for a whole week.
+        idle_week_share: Probability that a student does nothing for a whole week.
         events_per_active_day: Mean number of events of a student on a day of study, at least 1.
         quiz_share: Share of the events that are answers to a question. The six shares add up to 1.
         hint_abuser_share: Share of students who ask for the answer rather than think.

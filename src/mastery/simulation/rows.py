@@ -34,10 +34,10 @@ TRAITS = (
     "ability",  # log-odds above the average student
     "learning_rate",  # factor on what an opportunity is worth
     "half_life_days",  # of what was learnt, after the first day on a topic
-    "rush_share",  # chance to rush an answer
-    "hint_share",  # chance to ask for hints on a question that is not known
+    "rush_share",  # probability to rush an answer
+    "hint_share",  # probability to ask for hints on a question that is not known
     "hint_abuser",  # 1: reads the answer off the hints and thinks little
-    "diligence",  # factor on the chance of a day of study
+    "diligence",  # factor on the probability of a day of study
     "slowness",  # factor on time
     "pace",  # how fast the student moves through the topics
 )

@@ -1,9 +1,9 @@
 """How skill is gained and lost, and what it answers: the equations of the simulation, on scalars.
 
-Skill is one number per student-topic in log-odds. An item of difficulty b is known with chance
-logistic(skill − b) and answered rightly with chance guess + (1 − guess − slip)·known: the Rasch model
+Skill is one number per student-topic in log-odds. An item of difficulty b is known with probability
+logistic(skill − b) and answered rightly with probability guess + (1 − guess − slip)·known: the Rasch model
 with guessing and slipping (Birnbaum in Lord & Novick 1968; Barton & Lord 1981). True mastery is
-logistic(skill): the chance to know the topic's mean item. An opportunity adds
+logistic(skill): the probability to know the topic's mean item. An opportunity adds
 gain · readiness · (1 − mastery), where readiness falls with the weakest prerequisite; between
 opportunities skill falls by halves towards where it began, and each further day of study makes the
 half-life longer (Settles & Meeder 2016). docs/simulation.md has the numbers.
@@ -16,9 +16,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mastery.kernels import kernel
 from mastery.simulation.course import CourseNumbers, Floats
 from mastery.simulation.rows import AT_DAY, BASE, LAST_DAY, LEVEL, MEMORY
 
@@ -27,13 +27,13 @@ HALF_LIFE_LIMIT_DAYS = 365.0
 UNTAUGHT_READINESS = 0.15  # the factor on learning that prerequisites of mastery 0 leave
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def logistic(x: float) -> float:
     """Return 1 / (1 + exp(−x))."""
     return 1.0 / (1.0 + math.exp(-x))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def skill_at(skill: Floats, slot: int, at_day: float) -> float:
     """Return the log-odds at a time not before the last opportunity: what was gained above base, halved over time."""
     base = skill[slot, BASE]
@@ -41,7 +41,7 @@ def skill_at(skill: Floats, slot: int, at_day: float) -> float:
     return base + (skill[slot, LEVEL] - base) * left
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def learn(skill: Floats, slot: int, at_day: float, gain: float) -> None:
     """Add one opportunity worth `gain` log-odds at mastery 0; the first of a further day also steadies memory."""
     level = skill_at(skill, slot, at_day)
@@ -53,13 +53,13 @@ def learn(skill: Floats, slot: int, at_day: float, gain: float) -> None:
     skill[slot, LAST_DAY] = day
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def p_right(skill: float, difficulty: float, guess: float, slip: float) -> float:
-    """Return the chance of a right answer without help."""
+    """Return the probability of a right answer without help."""
     return guess + (1.0 - guess - slip) * logistic(skill - difficulty)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def readiness(
     course: CourseNumbers, slot_of: NDArray[np.int32], skill: Floats, ability: float, topic: int, at_day: float
 ) -> float:
@@ -76,15 +76,15 @@ def readiness(
     return UNTAUGHT_READINESS + (1.0 - UNTAUGHT_READINESS) * weakest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def helped(p: float, hints: int, abuser: bool) -> float:
-    """Return the chance of a right answer after hints: abusers read the answer off, others get half-way."""
+    """Return the probability of a right answer after hints: abusers read the answer off, others get half-way."""
     if hints == 0:
         return p
     return max(p, 0.93) if abuser else 0.5 + 0.5 * p
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def worth(hints: int, abuser: bool, rushed: bool) -> float:
     """Return the share of an opportunity that is left when the student did not do all of the thinking."""
     if rushed:

@@ -41,7 +41,7 @@ import pyarrow as pa
 from mastery.arrays import Floats, Int64s
 from mastery.state.kernels import decode_student, encode_students
 from mastery.state.record import OVERRIDE, RECENT, RECORD_LEDGER, CorruptRecord, Record, RecordBlock
-from mastery.tables import FACTS
+from mastery.tables import COUNTERS
 
 MAGIC = b"MREC"
 FORMAT = 1
@@ -84,7 +84,7 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
         codes,
         slot_words,
         student_words,
-        _ints(block.facts),
+        _ints(block.counters),
         _ints(block.ledger_ptr),
         _ints(block.ledger),
         np.ascontiguousarray(block.override, dtype=np.float64),
@@ -106,7 +106,7 @@ def capacity(block: RecordBlock, preamble_bytes: int, text_bytes: int) -> int:
     slot_floats = sum(state.shape[1] for state in block.slot_states.values())
     student_floats = sum(state.shape[1] for state in block.student_states.values())
     per_student = HEAD.size + preamble_bytes + 8 * 10 + 9 * student_floats + 1
-    per_slot = 10 + 9 * slot_floats + 1 + 10 * (len(FACTS) + 1) + 1 + 8 * len(OVERRIDE)
+    per_slot = 10 + 9 * slot_floats + 1 + 10 * (len(COUNTERS) + 1) + 1 + 8 * len(OVERRIDE)
     per_day = 10 * (len(RECORD_LEDGER) + 1)
     return (
         n_students * per_student
@@ -136,10 +136,10 @@ def decode(data: bytes, version: int = 0) -> Record:
     slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     n_facts, n_ledger = reader.number(), reader.number()
-    if (n_facts, n_ledger) != (len(FACTS), len(RECORD_LEDGER)):
+    if (n_facts, n_ledger) != (len(COUNTERS), len(RECORD_LEDGER)):
         raise CorruptRecord(
             f"it holds {n_facts} facts and {n_ledger} ledger columns, "
-            f"this version expects {len(FACTS)} and {len(RECORD_LEDGER)}"
+            f"this version expects {len(COUNTERS)} and {len(RECORD_LEDGER)}"
         )
     student_id, tenant = reader.text(), reader.text()
     n_slots, n_days, n_recent = reader.number(), reader.number(), reader.number()
@@ -147,7 +147,7 @@ def decode(data: bytes, version: int = 0) -> Record:
     topics = tuple(reader.text() for _ in range(n_slots))
     slot_words = np.zeros((n_slots, sum(slot_widths.values())), dtype=np.uint64)
     student_words = np.zeros((1, sum(student_widths.values())), dtype=np.uint64)
-    facts = np.zeros((n_slots, n_facts), dtype=np.int64)
+    counters = np.zeros((n_slots, n_facts), dtype=np.int64)
     ledger = np.zeros((n_days, n_ledger), dtype=np.int64)
     override = np.full((n_slots, len(OVERRIDE)), np.nan)
     recent = np.empty((n_recent, len(RECENT)), dtype=np.int64)
@@ -156,7 +156,7 @@ def decode(data: bytes, version: int = 0) -> Record:
         reader.at,
         slot_words,
         student_words,
-        facts,
+        counters,
         ledger,
         override.view(np.uint64),
         recent,
@@ -168,7 +168,7 @@ def decode(data: bytes, version: int = 0) -> Record:
         topics=topics,
         slot_states=_apart(slot_words, slot_widths),
         student_states={scorer: state[0] for scorer, state in _apart(student_words, student_widths).items()},
-        facts=facts,
+        counters=counters,
         ledger=ledger,
         override=override,
         recent=recent,
@@ -223,7 +223,7 @@ def _block_of(record: Record) -> RecordBlock:
         topics=record.topics,
         slot_states=record.slot_states,
         student_states={scorer: state[None, :] for scorer, state in record.student_states.items()},
-        facts=record.facts,
+        counters=record.counters,
         ledger_ptr=whole(len(record.ledger)),
         ledger=record.ledger,
         override=record.override,
@@ -241,7 +241,7 @@ def _preamble(block: RecordBlock) -> bytes:
     for states in (block.slot_states, block.student_states):
         parts.append(_number(len(states)))
         parts.extend(_text(scorer) + _number(state.shape[1]) for scorer, state in states.items())
-    return b"".join([*parts, _number(len(FACTS)), _number(len(RECORD_LEDGER))])
+    return b"".join([*parts, _number(len(COUNTERS)), _number(len(RECORD_LEDGER))])
 
 
 def _number(value: int) -> bytes:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _kernel(function: _F) -> _F:
-    return cast(_F, njit(cache=True, nogil=True, error_model="numpy")(function))
+from mastery.kernels import kernel
 
 
-@_kernel
+@kernel
 def _put_number(out: Any, at: Any, value: Any) -> Any:
     """Write an unsigned 64-bit number, seven bits a byte, least first; return the place after it."""
     while value >= np.uint64(128):
@@ -26,26 +20,26 @@ def _put_number(out: Any, at: Any, value: Any) -> Any:
     return at + 1
 
 
-@_kernel
+@kernel
 def _put_signed(out: Any, at: Any, value: Any) -> Any:
     """Write a signed 64-bit number zig-zag: 0, −1, 1, −2, … become 0, 1, 2, 3, …"""
     return _put_number(out, at, np.uint64((value << np.int64(1)) ^ (value >> np.int64(63))))
 
 
-@_kernel
+@kernel
 def _put_bytes(out: Any, at: Any, data: Any, start: Any, end: Any) -> Any:
     for i in range(start, end):
         out[at + i - start] = data[i]
     return at + end - start
 
 
-@_kernel
+@kernel
 def _put_text(out: Any, at: Any, data: Any, start: Any, end: Any) -> Any:
     at = _put_number(out, at, np.uint64(end - start))
     return _put_bytes(out, at, data, start, end)
 
 
-@_kernel
+@kernel
 def _put_word(out: Any, at: Any, word: Any) -> Any:
     """Write 8 bytes, least first."""
     for i in range(8):
@@ -53,7 +47,7 @@ def _put_word(out: Any, at: Any, word: Any) -> Any:
     return at + 8
 
 
-@_kernel
+@kernel
 def _put_floats(out: Any, at: Any, words: Any, row: Any) -> Any:
     """Write which of a row's floats are not +0.0, one bit each, and then those."""
     n = words.shape[1]
@@ -69,7 +63,7 @@ def _put_floats(out: Any, at: Any, words: Any, row: Any) -> Any:
     return at
 
 
-@_kernel
+@kernel
 def _put_integers(out: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
     """Write which of a row's integers, from column `first`, are not zero as one mask, and then those."""
     mask = np.uint64(0)
@@ -83,7 +77,7 @@ def _put_integers(out: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
     return at
 
 
-@_kernel
+@kernel
 def encode_students(
     out: Any,
     ptr: Any,
@@ -101,7 +95,7 @@ def encode_students(
     topic_codes: Any,
     slot_words: Any,
     student_words: Any,
-    facts: Any,
+    counters: Any,
     ledger_ptr: Any,
     ledger: Any,
     override: Any,
@@ -134,7 +128,7 @@ def encode_students(
         at = _put_floats(out, at, student_words, s)
         for p in range(slot_ptr[s], slot_ptr[s + 1]):
             at = _put_floats(out, at, slot_words, p)
-            at = _put_integers(out, at, facts, p, 0)
+            at = _put_integers(out, at, counters, p, 0)
             has = not (np.isnan(override[p, 0]) and np.isnan(override[p, 1]))
             out[at] = np.uint8(has)
             at += 1
@@ -154,7 +148,7 @@ def encode_students(
     ptr[slot_ptr.size - 1] = at
 
 
-@_kernel
+@kernel
 def _number(data: Any, at: Any) -> Any:
     value, shift = np.uint64(0), np.uint64(0)
     while data[at] >= 128:
@@ -164,13 +158,13 @@ def _number(data: Any, at: Any) -> Any:
     return value | (np.uint64(data[at]) << shift), at + 1
 
 
-@_kernel
+@kernel
 def _signed(data: Any, at: Any) -> Any:
     value, at = _number(data, at)
     return np.int64(value >> np.uint64(1)) ^ -np.int64(value & np.uint64(1)), at
 
 
-@_kernel
+@kernel
 def _word(data: Any, at: Any) -> Any:
     word = np.uint64(0)
     for i in range(8):
@@ -178,7 +172,7 @@ def _word(data: Any, at: Any) -> Any:
     return word
 
 
-@_kernel
+@kernel
 def _floats(data: Any, at: Any, words: Any, row: Any) -> Any:
     n = words.shape[1]
     bits = at
@@ -190,7 +184,7 @@ def _floats(data: Any, at: Any, words: Any, row: Any) -> Any:
     return at
 
 
-@_kernel
+@kernel
 def _integers(data: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
     mask, at = _number(data, at)
     for k in range(first, values.shape[1]):
@@ -199,9 +193,9 @@ def _integers(data: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
     return at
 
 
-@_kernel
+@kernel
 def decode_student(
-    data: Any, at: Any, slot_words: Any, student_words: Any, facts: Any, ledger: Any, override: Any, recent: Any
+    data: Any, at: Any, slot_words: Any, student_words: Any, counters: Any, ledger: Any, override: Any, recent: Any
 ) -> Any:
     """Fill the arrays, which hold zeros (overrides NaN); return (place after, last_event_us, events_folded)."""
     last_event_us, at = _signed(data, at)
@@ -209,7 +203,7 @@ def decode_student(
     at = _floats(data, at, student_words, 0)
     for p in range(slot_words.shape[0]):
         at = _floats(data, at, slot_words, p)
-        at = _integers(data, at, facts, p, 0)
+        at = _integers(data, at, counters, p, 0)
         at += 1
         if data[at - 1]:
             override[p, 0] = _word(data, at)

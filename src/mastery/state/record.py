@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput, Conflict
-from mastery.tables import FACTS, LEDGER_COUNTS
+from mastery.tables import COUNTERS, LEDGER_COUNTS
 
 LEDGER_DAYS = 90
 """A record's ledger covers the UTC days (last − 90, last], where last is the day of the last event."""
@@ -40,7 +40,7 @@ class Record:
         topics: P topic ids; a slot is a place in this tuple.
         slot_states: Scorer → float64[P, K], its state of each slot.
         student_states: Scorer → float64[K], its state of the student.
-        facts: int64[P, len(FACTS)].
+        counters: int64[P, len(COUNTERS)].
         ledger: int64[H, len(RECORD_LEDGER)], the days of the last `LEDGER_DAYS`.
         override: float64[P, 2], columns `OVERRIDE`.
         recent: int64[R, 3], columns `RECENT`.
@@ -57,7 +57,7 @@ class Record:
     topics: tuple[str, ...]
     slot_states: Mapping[str, Floats]
     student_states: Mapping[str, Floats]
-    facts: Int64s
+    counters: Int64s
     ledger: Int64s
     override: Floats
     recent: Int64s
@@ -81,7 +81,7 @@ class RecordBlock:
         topics: The topic ids that occur, in any order.
         slot_states: Scorer → float64[P, K].
         student_states: Scorer → float64[S, K].
-        facts: int64[P, len(FACTS)].
+        counters: int64[P, len(COUNTERS)].
         ledger_ptr: int64[S + 1], rows of `ledger` by student.
         ledger: int64[H, len(RECORD_LEDGER)]; `slot` counts from each student's own first slot.
         override: float64[P, 2].
@@ -100,7 +100,7 @@ class RecordBlock:
     topics: Sequence[str]
     slot_states: Mapping[str, Floats]
     student_states: Mapping[str, Floats]
-    facts: Int64s
+    counters: Int64s
     ledger_ptr: Int64s
     ledger: Int64s
     override: Floats
@@ -114,7 +114,7 @@ class RecordBlock:
         """Check every shape: the encoder's kernel trusts them."""
         n_students, n_slots = len(self.student_ids), len(self.topic_codes)
         shapes = {
-            "facts": (self.facts, (n_slots, len(FACTS))),
+            "counters": (self.counters, (n_slots, len(COUNTERS))),
             "ledger": (self.ledger, (len(self.ledger), len(RECORD_LEDGER))),
             "override": (self.override, (n_slots, len(OVERRIDE))),
             "recent": (self.recent, (len(self.recent), len(RECENT))),
@@ -147,4 +147,4 @@ class CorruptRecord(Conflict):
     title = "A student's record cannot be read"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"a student's record cannot be read: {what}; `mastery recompute` makes all records anew")
+        super().__init__(f"a student's record cannot be read: {what}; `mastery recompute` makes all records again")

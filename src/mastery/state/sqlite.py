@@ -46,7 +46,7 @@ CREATE TABLE heads (
     UNIQUE (student_id, model_set)
 );
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE metadata (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
 
 WATERMARK, ACTIVE = "watermark", "active_model_version"
@@ -116,10 +116,10 @@ class SqliteStore:
         )
 
     def watermark(self) -> int | None:
-        return self._fact(self._db(), WATERMARK)
+        return self._metadata(self._db(), WATERMARK)
 
     def active_model_version(self) -> str | None:
-        return self._fact(self._db(), ACTIVE)
+        return self._metadata(self._db(), ACTIVE)
 
     # Writing
 
@@ -143,9 +143,9 @@ class SqliteStore:
         ids = encoded.student_ids
         view, places = encoded.buffer.data, encoded.ptr.tolist()
         with self._writing() as db:
-            watermark = self._fact(db, WATERMARK)
+            watermark = self._metadata(db, WATERMARK)
             if folded_at is not None and watermark is not None and folded_at < watermark:
-                self._set_fact(db, WATERMARK, folded_at)
+                self._set_metadata(db, WATERMARK, folded_at)
             model_set = self._model_set(db, encoded.model_version)
             last = self._one("SELECT coalesce(max(id), 0) FROM heads", db=db)
             known = {}
@@ -175,20 +175,20 @@ class SqliteStore:
 
     def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
         with self._writing() as db:
-            if self._fact(db, WATERMARK) != after:
+            if self._metadata(db, WATERMARK) != after:
                 return False
             self._mark(db, student_ids)
-            self._set_fact(db, WATERMARK, version)
+            self._set_metadata(db, WATERMARK, version)
         return True
 
     def activate(self, model_version: str) -> None:
         with self._writing() as db:
             self._model_set(db, model_version)
-            self._set_fact(db, ACTIVE, model_version)
+            self._set_metadata(db, ACTIVE, model_version)
 
     def drop_model_version(self, model_version: str) -> int:
         with self._writing() as db:
-            if self._fact(db, ACTIVE) == model_version:
+            if self._metadata(db, ACTIVE) == model_version:
                 raise Conflict(f"model set {model_version!r} is active; activate another one before dropping it")
             heads = "SELECT h.id FROM heads h JOIN model_sets m ON m.id = h.model_set WHERE m.name = ?"
             gone = db.execute(f"DELETE FROM bodies WHERE id IN ({heads})", (model_version,)).rowcount
@@ -284,12 +284,12 @@ class SqliteStore:
         )
         return len(ids)
 
-    def _fact(self, db: sqlite3.Connection, name: str) -> Any:
-        row = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    def _metadata(self, db: sqlite3.Connection, name: str) -> Any:
+        row = db.execute("SELECT value FROM metadata WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 
-    def _set_fact(self, db: sqlite3.Connection, name: str, value: int | str) -> None:
-        db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+    def _set_metadata(self, db: sqlite3.Connection, name: str, value: int | str) -> None:
+        db.execute("INSERT OR REPLACE INTO metadata (name, value) VALUES (?, ?)", (name, value))
 
 
 def _json(student_ids: Iterable[str]) -> str:

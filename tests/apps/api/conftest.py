@@ -13,11 +13,11 @@ from mastery.apps.api.app import create_app
 from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import NotFound
-from mastery.pipelines.documents import (
+from mastery.pipelines.queries.schemas import (
     AnswersDocument,
     ClassDocument,
     HistoryDocument,
-    ItemChancesDocument,
+    ItemProbabilitiesDocument,
     StudentDocument,
 )
 
@@ -46,9 +46,9 @@ class FakeReader:
         self._note(student_id, topic_id=topic_id, **asked)
         return AnswersDocument.model_validate(ANSWERS | {"student_id": student_id, "topic_id": topic_id})
 
-    def item_chances(self, student_id, topic_id, **asked):
+    def item_probabilities(self, student_id, topic_id, **asked):
         self._note(student_id, topic_id=topic_id, **asked)
-        return ItemChancesDocument.model_validate(ITEMS | {"student_id": student_id, "topic_id": topic_id})
+        return ItemProbabilitiesDocument.model_validate(ITEMS | {"student_id": student_id, "topic_id": topic_id})
 
     def class_scores(self, **asked):
         self._note(self.known, **asked)

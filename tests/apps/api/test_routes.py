@@ -53,7 +53,7 @@ def test_past_answers_are_read_as_of_a_moment(client, reader):
     assert client.get("/mastery/S000001/a/answers?scorer=bkt").status_code == 422
 
 
-def test_chances_by_item_are_asked_for_all_items_or_for_some(client, reader):
+def test_probabilities_by_item_are_asked_for_all_items_or_for_some(client, reader):
     answer = client.get("/mastery/S000001/a%2Fb/items?item_id=q1&item_id=q2&as_of=latest")
     assert answer.status_code == 200
     assert answer.json()["items"][0]["p_correct"] == 0.81

@@ -8,11 +8,11 @@ from fastapi import FastAPI
 
 from mastery import __version__
 from mastery.apps.api import problems, routes
-from mastery.apps.api.asked import Desk
 from mastery.apps.api.guard import LoopbackOnly
 from mastery.apps.api.health import Check, health_routes
+from mastery.apps.api.request_parameters import Desk
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.pipelines.reader import Reader
+from mastery.pipelines.queries.reader import Reader
 
 ABOUT = """How well each student masters each topic, how sure that is, and why.
 

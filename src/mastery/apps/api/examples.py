@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mastery.apps.api.paging import ClassPage
-from mastery.pipelines.documents import AnswersDocument, HistoryDocument, ItemChancesDocument, StudentDocument
+from mastery.pipelines.queries.schemas import (
+    AnswersDocument,
+    HistoryDocument,
+    ItemProbabilitiesDocument,
+    StudentDocument,
+)
 
 _STUDENT = "s_5f0c2a9b7d314e6688a1c3d2e4f5a6b7"
 _MODEL = "default-4f1c9a2b7e30"
@@ -152,7 +157,7 @@ ITEMS: dict[str, Any] = {
     "as_of": "2026-04-11T15:02:11Z",
     "topic_id": "frac-compare",
     "title": "Comparing fractions",
-    "source": "blend_free",
+    "source": "blend_unconstrained",
     "model_version": "fit-91c2d7e0a4b3",
     "items": [
         {"item_id": "frac-compare-q04", "p_correct": 0.81, "answered": 1},
@@ -188,7 +193,7 @@ DOCUMENTS = (
     (STUDENT, StudentDocument),
     (HISTORY, HistoryDocument),
     (ANSWERS, AnswersDocument),
-    (ITEMS, ItemChancesDocument),
+    (ITEMS, ItemProbabilitiesDocument),
     (CLASS, ClassPage),
 )
 """Each example with the document that it is one of."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from mastery.pipelines.documents import ClassDocument
+from mastery.pipelines.queries.schemas import ClassDocument
 
 
 class ClassPage(ClassDocument):

@@ -6,7 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from mastery.apps.api.asked import (
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT, example
+from mastery.apps.api.paging import ClassPage, page
+from mastery.apps.api.problems import documented
+from mastery.apps.api.request_parameters import (
     Asked,
     AskedOfAnswers,
     AskedOfClass,
@@ -16,10 +19,12 @@ from mastery.apps.api.asked import (
     StudentId,
     TopicId,
 )
-from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT, example
-from mastery.apps.api.paging import ClassPage, page
-from mastery.apps.api.problems import documented
-from mastery.pipelines.documents import AnswersDocument, HistoryDocument, ItemChancesDocument, StudentDocument
+from mastery.pipelines.queries.schemas import (
+    AnswersDocument,
+    HistoryDocument,
+    ItemProbabilitiesDocument,
+    StudentDocument,
+)
 
 router = APIRouter(prefix="/mastery", tags=["mastery"])
 
@@ -67,13 +72,15 @@ def read_past_answers(
 
 
 @router.get(
-    "/{student_id}/{topic_id:path}/items", responses=example(ITEMS) | documented(404, 422), summary="Chances by item"
+    "/{student_id}/{topic_id:path}/items",
+    responses=example(ITEMS) | documented(404, 422),
+    summary="Probabilities by item",
 )
-def read_item_chances(
+def read_item_probabilities(
     student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[AskedOfItems, Query()]
-) -> ItemChancesDocument:
+) -> ItemProbabilitiesDocument:
     """Return how likely a student answers each item of a topic rightly now: for choosing items, not a score."""
-    return desk.reader.item_chances(
+    return desk.reader.item_probabilities(
         desk.student(student_id, asked),
         topic_id,
         tenant=desk.tenant_of(asked),

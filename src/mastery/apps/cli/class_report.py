@@ -14,7 +14,7 @@ from mastery.apps.cli.options import AsJson, Scorer, Tenant
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mastery.pipelines.documents import ClassDocument, ClassRow
+    from mastery.pipelines.queries.schemas import ClassDocument, ClassRow
 
 
 def class_report(

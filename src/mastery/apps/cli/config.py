@@ -1,4 +1,4 @@
-"""`mastery config`: what is in force, and where each value came from."""
+"""`mastery config`: what is active, and where each value came from."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def config(
         bool, typer.Option("--reference", help="List all settings and their defaults instead, as Markdown.")
     ] = False,
 ) -> None:
-    """Print the settings in force and where each value came from; secrets are masked."""
+    """Print the settings active and where each value came from; secrets are masked."""
     if reference:
         typer.echo(reference_table())
         return
-    rows = in_force(loaded(context))
+    rows = active_choice(loaded(context))
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
@@ -49,7 +49,7 @@ def config(
     Console().print(table)
 
 
-def in_force(settings: Loaded) -> list[dict[str, Any]]:
+def active_choice(settings: Loaded) -> list[dict[str, Any]]:
     """Return one row for each setting: setting, value (JSON's types, secrets masked), from, description."""
     from mastery.settings import fields
 

@@ -20,7 +20,7 @@ class Chosen:
 
 
 def loaded(context: typer.Context) -> Loaded:
-    """Return the settings in force, and where each came from."""
+    """Return the settings active, and where each came from."""
     from mastery.settings import load_settings
 
     chosen = context.obj if isinstance(context.obj, Chosen) else Chosen()
@@ -28,5 +28,5 @@ def loaded(context: typer.Context) -> Loaded:
 
 
 def settings(context: typer.Context) -> Settings:
-    """Return the settings in force."""
+    """Return the settings active."""
     return loaded(context).settings

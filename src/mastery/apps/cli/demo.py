@@ -44,14 +44,14 @@ def demo(
 def _walk(engine: Engine, source: Path, command: str) -> None:
     from rich.text import Text
 
-    from mastery.apps.as_of import instant
     from mastery.apps.cli.class_report import show_class
     from mastery.apps.cli.console import console
     from mastery.apps.cli.ingest import show_counts, show_reasons
     from mastery.apps.cli.recompute import run, show_report
     from mastery.apps.cli.show import show_student
     from mastery.apps.engine import now_us
-    from mastery.pipelines.ingest import ingest as read_in
+    from mastery.instants import instant
+    from mastery.pipelines.ingest.ingest import ingest as read_in
 
     out = console()
 
@@ -125,4 +125,4 @@ def _fresh(home: Path) -> None:
             raise BadInput(f"{home} holds something that no demo made; name another folder: mastery --home .demo demo")
         shutil.rmtree(home)
     home.mkdir(parents=True, exist_ok=True)
-    (home / MARK).write_text("The demo makes this folder anew each time it runs.\n", "utf-8")
+    (home / MARK).write_text("The demo makes this folder again each time it runs.\n", "utf-8")

@@ -1,4 +1,4 @@
-"""`mastery evaluate`: how well each scorer foretells answers, or finds the truth of simulated students."""
+"""`mastery evaluate`: how well each scorer predicts answers, or finds the truth of simulated students."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mastery.errors import BadInput, did_you_mean
 if TYPE_CHECKING:
     from mastery.arrays import Floats
     from mastery.features.answer_log import Clock
-    from mastery.pipelines.evaluate import Evaluation
-    from mastery.pipelines.evaluate_simulated import Learnt
-    from mastery.pipelines.evaluation_audit import Audit
-    from mastery.pipelines.simulated_report import Table
+    from mastery.pipelines.evaluation.audit import Audit
+    from mastery.pipelines.evaluation.evaluate import Evaluation
+    from mastery.pipelines.evaluation.simulated import Learnt
+    from mastery.pipelines.evaluation.simulated_report import Table
 
 CLOCKS = ("start", "answer")
 
@@ -69,20 +69,20 @@ def evaluate(
     audit: Annotated[
         Path | None,
         typer.Option(
-            help="Also write what was learnt from and what was foretold (by the last scorer) as Parquet, in the "
+            help="Also write what was learnt from and what was predicted (by the last scorer) as Parquet, in the "
             "columns of the package kt-audit.",
             metavar="FILE",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how well scorers foretell answers that they have not seen: fit on some, test on others."""
+    """Measure how well scorers predict answers that they have not seen: fit on some, test on others."""
     if (file is not None) + lake + simulated != 1:
         raise BadInput("give one thing to evaluate on: a FILE, --lake or --simulated")
     if clock not in CLOCKS:
         raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
-    from mastery.pipelines.predictors import FITTED, wanted_scorers
-    from mastery.pipelines.rules import load_rules
+    from mastery.pipelines.evaluation.predictors import FITTED, wanted_scorers
+    from mastery.pipelines.models.rules import load_rules
     from mastery.scorers.model_set import UNFITTED
 
     chosen = settings(context)
@@ -91,17 +91,17 @@ def evaluate(
     threads = chosen.workers if threads is None else threads
     if simulated:
         if audit is not None:
-            raise BadInput("--audit is about answers that were foretold; give a FILE or --lake")
+            raise BadInput("--audit is about answers that were predicted; give a FILE or --lake")
         _show_simulated(_simulated(rules, names, unfitted, students, seed, threads), out, as_json)
         return
-    from mastery.pipelines.evaluation_audit import Audit
+    from mastery.pipelines.evaluation.audit import Audit
 
     rows = None if audit is None else Audit()
     found = _measured(context, file, split, folds, names, cast("Clock", clock), unfitted, rules, seed, threads, rows)
     if rows is not None and audit is not None:
         rows.write(audit)
-    from mastery.pipelines.evaluation_report import as_json as document
-    from mastery.pipelines.evaluation_report import write_report
+    from mastery.pipelines.evaluation.report import as_json as document
+    from mastery.pipelines.evaluation.report import write_report
 
     written, missing = ([], None) if out is None else write_report(found, out)
     if as_json:
@@ -126,12 +126,12 @@ def _measured(
 ) -> Evaluation:
     from mastery.apps.progress import progress
     from mastery.evaluation.splits import parse_split
-    from mastery.pipelines.answer_files import read_log
-    from mastery.pipelines.chapters import chapters_of
-    from mastery.pipelines.evaluate import evaluate as measure
-    from mastery.pipelines.lake_answers import lake_log
-    from mastery.pipelines.predictors import fitted
-    from mastery.pipelines.predictors import unfitted as by_default
+    from mastery.pipelines.evaluation.evaluate import evaluate as measure
+    from mastery.pipelines.evaluation.lake_answers import lake_log
+    from mastery.pipelines.evaluation.predictors import fitted
+    from mastery.pipelines.evaluation.predictors import unfitted as by_default
+    from mastery.pipelines.ingest.answer_files import read_log
+    from mastery.pipelines.models.chapters import chapters_of
 
     how, note, chapters = parse_split(split), None, None
     if file is not None:
@@ -161,12 +161,12 @@ def show_evaluation(found: Evaluation) -> None:
     from rich.text import Text
 
     from mastery.apps.cli.console import console, number, plain_table, printable
-    from mastery.pipelines.evaluation_report import TITLES, shown
+    from mastery.pipelines.evaluation.report import TITLES, shown
 
     out = console()
     tests = sum(fold.tested.y.size for fold in found.folds)
     out.print(
-        Text(f"{number(tests)} answers foretold, each before it was seen", "bold").append(
+        Text(f"{number(tests)} answers predicted, each before it was seen", "bold").append(
             f" · the log: {number(found.answers)} answers of {number(found.students)} students", "default"
         )
     )
@@ -204,7 +204,7 @@ def _simulated(
     rules: Floats, names: list[str] | None, unfitted: bool, students: str, seed: int, threads: int
 ) -> list[Learnt]:
     from mastery.apps.progress import progress
-    from mastery.pipelines.evaluate_simulated import evaluate_simulated, fitted_parameters, unfitted_parameters
+    from mastery.pipelines.evaluation.simulated import evaluate_simulated, fitted_parameters, unfitted_parameters
 
     try:
         sizes = [int(one) for one in students.split(",")]
@@ -223,8 +223,8 @@ def _simulated(
 
 
 def _show_simulated(found: list[Learnt], out: Path | None, as_json: bool) -> None:
-    from mastery.pipelines.simulated_report import as_json as document
-    from mastery.pipelines.simulated_report import finite, tables, write_report
+    from mastery.pipelines.evaluation.simulated_report import as_json as document
+    from mastery.pipelines.evaluation.simulated_report import finite, tables, write_report
 
     written = [] if out is None else write_report(found, out)
     if as_json:

@@ -10,13 +10,13 @@ from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from mastery.pipelines.model_card import ModelCard
+    from mastery.pipelines.models.card import ModelCard
 
 
 def fit(
     context: typer.Context,
     scorer: Annotated[
-        str, typer.Option(help="Which to fit: all, or one; the others keep the parameters of the set in force.")
+        str, typer.Option(help="Which to fit: all, or one; the others keep the parameters of the active set.")
     ] = "all",
     since: Annotated[
         str | None, typer.Option(help="Use events from this moment on; all of them when left out.", metavar="TIME")
@@ -32,7 +32,7 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Find parameters in the lake's events and store them as a new version. Scores stay as they are until it is
-    promoted.
+    activated.
     """
     from mastery.apps.engine import Engine, now_us
     from mastery.apps.progress import progress
@@ -51,7 +51,7 @@ def fit(
         return
     show_card(stored.card)
     if stored.new:
-        typer.echo(f"\n{stored.card.version} is stored. To use it: mastery models promote {stored.card.version}")
+        typer.echo(f"\n{stored.card.version} is stored. To use it: mastery models activate {stored.card.version}")
     else:
         typer.echo(f"\n{stored.card.version} was there already, with the very same numbers; nothing was written.")
 
@@ -87,7 +87,7 @@ def show_card(card: ModelCard) -> None:
             *("–" if value is None else f"{value:.4f}" for value in shown),
         )
     out.print(table)
-    out.print(Text("\nMeasured on answers of students whom the one who foretold them had not seen.", "bright_black"))
+    out.print(Text("\nMeasured on answers of students whom the one who predicted them had not seen.", "bright_black"))
     of_scorers = [(name, note) for name, one in card.scorers.items() for note in one.notes]
     for note in [*card.notes, *(note if note.startswith(name) else f"{name}: {note}" for name, note in of_scorers)]:
         out.print(Text(f"note: {printable(note)}", "yellow"), soft_wrap=True)

@@ -13,7 +13,7 @@ from mastery.apps.cli.options import AsJson, Tenant
 from mastery.errors import BadInput
 
 if TYPE_CHECKING:
-    from mastery.pipelines.report import IngestReport
+    from mastery.pipelines.ingest.report import IngestReport
 
 REASONS_SHOWN = 5
 
@@ -40,10 +40,10 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read files of what students did into the lake; say what was accepted, known before, or rejected."""
-    from mastery.apps.as_of import instant
     from mastery.apps.engine import Engine, now_us
     from mastery.apps.progress import progress
-    from mastery.pipelines.ingest import ingest as read_in
+    from mastery.instants import instant
+    from mastery.pipelines.ingest.ingest import ingest as read_in
 
     chosen = settings(context)
     columns_map, column_units = pairs(renamed, "--map"), pairs(units, "--unit")

@@ -1,4 +1,4 @@
-"""`mastery items`: the chance of a right answer of one student to each item of a topic."""
+"""`mastery items`: the probability of a right answer of one student to each item of a topic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def items(
     from mastery.apps.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
-    document = engine.item_chances(student, topic, items=item or None, as_of=as_of, tenant=tenant)
+    document = engine.item_probabilities(student, topic, items=item or None, as_of=as_of, tenant=tenant)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

@@ -1,4 +1,4 @@
-"""`mastery models`: which model sets there are, and which one is in force."""
+"""`mastery models`: which model sets there are, and which one is active."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mastery.apps.cli.options import AsJson, AsOf
 
 if TYPE_CHECKING:
     from mastery.apps.engine import Engine
-    from mastery.pipelines.compare import Comparison
-    from mastery.pipelines.recompute import RecomputeReport
-    from mastery.pipelines.versions import VersionDocument
+    from mastery.pipelines.models.compare import Comparison
+    from mastery.pipelines.models.listing import VersionDocument
+    from mastery.pipelines.scoring.recompute import RecomputeReport
 
 Version = Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="VERSION")]
 Workers = Annotated[
@@ -23,7 +23,7 @@ Workers = Annotated[
 
 models = typer.Typer(
     name="models",
-    help="List, show and compare model sets; bring one into force, or go back.",
+    help="List, show and compare model sets; activate one, or go back.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,7 +37,7 @@ def _engine(context: typer.Context) -> Engine:
 
 @models.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
-    """List every model set, and which one is in force, in shadow and published."""
+    """List every model set, and which one is active, in shadow and published."""
     from mastery.apps.cli.console import console, number, plain_table
 
     every = _engine(context).models.all_of_them()
@@ -48,7 +48,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     for one in every:
         table.add_row(
             one.version,
-            _standing(one),
+            _snapshot(one),
             "–" if one.created_at is None else f"{one.created_at:%Y-%m-%d %H:%M}",
             "–" if one.parent is None else one.parent,
             "–" if one.events is None else number(one.events),
@@ -71,9 +71,9 @@ def show(context: typer.Context, version: Version, as_json: AsJson = False) -> N
         show_card(detail.card)
     else:
         typer.echo(f"Model set {detail.version.version}: default parameters, not fitted")
-    standing = _standing(detail.version)
-    if standing:
-        typer.echo(f"\nIt is {standing}.")
+    snapshot = _snapshot(detail.version)
+    if snapshot:
+        typer.echo(f"\nIt is {snapshot}.")
     for name, values in detail.defaults.items():
         typer.echo(f"\n{name}, on a topic that nothing is known of:")
         typer.echo("  " + ", ".join(f"{parameter} {value:.4g}" for parameter, value in values.items()))
@@ -97,17 +97,17 @@ def compare(
 
 
 @models.command()
-def promote(
+def activate(
     context: typer.Context, version: Version, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False
 ) -> None:
-    """Fold everybody into a model set, publish its scores, and switch to it; until then the old one is in force."""
+    """Fold everybody into a model set, publish its scores, and switch to it; until then the old one is active."""
     from mastery.apps.engine import now_us
     from mastery.apps.progress import progress
     from mastery.tables import EVENTS
 
     engine = _engine(context)
     with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
-        report = engine.models.promote(version, as_of, now_us=now_us(), workers=workers, progress=bar.advance)
+        report = engine.models.activate(version, as_of, now_us=now_us(), workers=workers, progress=bar.advance)
     _switched(report, as_json)
 
 
@@ -130,7 +130,7 @@ def shadow(
     version: Annotated[str, typer.Argument(help="A version, or off.", metavar="VERSION")],
     as_json: AsJson = False,
 ) -> None:
-    """Let a model set run beside the one in force from the next recompute on, seen by nobody; `off` ends it."""
+    """Let a model set run beside the active one from the next recompute on, seen by nobody; `off` ends it."""
     from mastery.apps.engine import now_us
 
     now = _engine(context).models.shadow(None if version == "off" else version, now_us())
@@ -143,9 +143,9 @@ def shadow(
         typer.echo(f"{now.shadow} runs in shadow from the next recompute on; then: mastery models compare")
 
 
-def _standing(one: VersionDocument) -> str:
+def _snapshot(one: VersionDocument) -> str:
     told = (
-        (one.active, "in force"),
+        (one.active, "active"),
         (one.shadow, "in shadow"),
         (one.published and not one.active, "published"),
         (one.is_default, "default"),
@@ -160,7 +160,7 @@ def _switched(report: RecomputeReport, as_json: bool) -> None:
         typer.echo(json.dumps(as_document(report), ensure_ascii=False))
         return
     show_report(report)
-    typer.echo(f"{report.model_version} is in force.")
+    typer.echo(f"{report.model_version} is active.")
 
 
 def _show_comparison(found: Comparison) -> None:

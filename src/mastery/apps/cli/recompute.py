@@ -1,4 +1,4 @@
-"""`mastery recompute`: every score anew, from the lake."""
+"""`mastery recompute`: every score again, from the lake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mastery.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
     from mastery.apps.engine import Engine
-    from mastery.pipelines.recompute import RecomputeReport
+    from mastery.pipelines.scoring.recompute import RecomputeReport
 
 ENGINES = ("local",)
 
@@ -28,7 +28,7 @@ def recompute(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute every score anew from the lake: ledger, features, scores with reasons, history."""
+    """Compute every score again from the lake: ledger, features, scores with reasons, history."""
     from mastery.apps.engine import Engine
     from mastery.insight.freshness import staleness_note
 
@@ -56,7 +56,7 @@ def run(engine: Engine, as_of: str, workers: int | None = None) -> RecomputeRepo
 
 def as_document(report: RecomputeReport) -> dict[str, object]:
     """Return the report in JSON's types; instants in ISO 8601."""
-    from mastery.apps.as_of import instant
+    from mastery.instants import instant
 
     document: dict[str, object] = asdict(report)
     newest = report.newest_event_us
@@ -69,8 +69,8 @@ def as_document(report: RecomputeReport) -> dict[str, object]:
 
 def show_report(report: RecomputeReport) -> None:
     """Print what a recompute went through."""
-    from mastery.apps.as_of import instant
     from mastery.apps.cli.console import number
+    from mastery.instants import instant
 
     later = f", {number(report.events_later)} later ones left out" if report.events_later else ""
     typer.echo(

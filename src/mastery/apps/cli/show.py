@@ -12,7 +12,7 @@ from mastery.apps.cli.options import AsJson, AsOf, Scorer, Student, Tenant
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mastery.pipelines.documents import StudentDocument, TagDocument, TopicDocument
+    from mastery.pipelines.queries.schemas import StudentDocument, TagDocument, TopicDocument
 
 
 UNSURE = "not_enough_evidence"

@@ -28,7 +28,7 @@ def simulate(
     from typing import cast
 
     from mastery.apps.progress import progress
-    from mastery.pipelines.simulate import Format, write_school
+    from mastery.pipelines.simulation.simulate import Format, write_school
     from mastery.simulation import SchoolPlan
 
     plan = SchoolPlan(

@@ -22,11 +22,11 @@ def tune(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file when it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search weights and half-life of the rule-based score that foretell answers best, on your own data."""
+    """Search weights and half-life of the rule-based score that predict answers best, on your own data."""
     from mastery.apps.engine import Engine, now_us
     from mastery.apps.progress import progress
-    from mastery.pipelines.tune import tune as search
-    from mastery.scorers.rules import to_yaml
+    from mastery.pipelines.models.tune import tune as search
+    from mastery.scorers.rule_based.rules import to_yaml
 
     if out is not None and out.exists() and not overwrite:
         raise BadInput(f"{out} is there already; give another name, or --overwrite")

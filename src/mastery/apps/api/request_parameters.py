@@ -1,0 +1,143 @@
+"""What a request may ask for: the parameters of every route, checked before the route runs.
+
+A parameter that no route knows is refused: a misspelt `as_off` would otherwise be answered as of now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+
+from mastery.apps.as_of import as_of_us, fixed
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.errors import BadInput, did_you_mean
+from mastery.pipelines.queries.reader import Reader
+from mastery.tables import SCORE_SOURCES
+
+MOST_STUDENTS = 2_000
+"""No page of a class is longer: with 300 topics it is 600,000 scores."""
+
+
+def _moment(text: str) -> str:
+    fixed(text)
+    return text
+
+
+def _scorer(name: str) -> str:
+    if name not in SCORE_SOURCES:
+        known = list(SCORE_SOURCES)
+        raise ValueError(f"unknown scorer {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+    return name
+
+
+Moment = Annotated[
+    str,
+    AfterValidator(_moment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": ["now", "latest"]},
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+            ],
+            "default": "now",
+        }
+    ),
+]
+ScorerName = Annotated[str, AfterValidator(_scorer), WithJsonSchema({"type": "string", "enum": list(SCORE_SOURCES)})]
+StudentId = Annotated[
+    str, Path(description="The source's own id, or the pseudonym `s_…`.", examples=["S000001"], min_length=1)
+]
+TopicId = Annotated[str, Path(description="Topic.", examples=["frac-equiv"], min_length=1)]
+
+
+AsOf = Annotated[
+    Moment,
+    Field(
+        description="Scores at this moment: now; latest (the newest event); a date, which is the end of that UTC "
+        "day; or a time in ISO 8601, without a zone in UTC (write + as %2B).",
+    ),
+]
+
+
+class AskedAnything(BaseModel, extra="forbid"):
+    """What every route about students takes."""
+
+    tenant: str | None = Field(None, min_length=1, description="Institution; the deployment's own when left out.")
+
+
+class Asked(AskedAnything):
+    """What every route about scores takes."""
+
+    scorer: ScorerName | None = Field(None, description="Whose score; the deployment's own when left out.")
+
+
+class AskedOfStudent(Asked):
+    """What `GET /mastery/{student_id}` takes."""
+
+    topic_id: list[str] | None = Field(None, description="Only these topics; may be given more than once.")
+    as_of: AsOf = "now"
+
+
+class AskedOfAnswers(AskedAnything):
+    """What `GET /mastery/{student_id}/{topic_id}/answers` takes."""
+
+    as_of: AsOf = "now"
+
+
+class AskedOfItems(AskedAnything):
+    """What `GET /mastery/{student_id}/{topic_id}/items` takes."""
+
+    item_id: list[str] | None = Field(None, description="Only these items; may be given more than once.")
+    as_of: AsOf = "now"
+
+
+class AskedOfClass(Asked):
+    """What `GET /mastery` takes."""
+
+    topic_id: list[str] | None = Field(None, description="Only these topics; may be given more than once.")
+    limit: int = Field(100, ge=1, le=MOST_STUDENTS, description="So many students, lowest mean score first,")
+    offset: int = Field(0, ge=0, le=2**31, description="after so many.")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What routes need. Built once by `create_app`.
+
+    Attributes:
+        now: The time in microseconds since 1970.
+        tenant: The deployment's own.
+    """
+
+    reader: Reader
+    pseudonyms: Pseudonyms
+    now: Callable[[], int]
+    tenant: str
+
+    def tenant_of(self, asked: AskedAnything) -> str:
+        """Return the tenant that is asked about."""
+        return self.tenant if asked.tenant is None else asked.tenant
+
+    def student(self, student_id: str, asked: AskedAnything) -> str:
+        """Return the pseudonym of a student who is named by it or by the source's own id."""
+        try:
+            return self.pseudonyms.student(self.tenant_of(asked), student_id)
+        except UnicodeEncodeError:
+            raise BadInput("the student id is not text in UTF-8; write it as the source does") from None
+
+    def moment_us(self, asked: AskedOfStudent | AskedOfAnswers | AskedOfItems) -> int:
+        """Return the moment that is asked about."""
+        return as_of_us(asked.as_of, self.now(), self.reader.newest_event_us)
+
+
+def _desk(request: Request) -> Desk:
+    desk = request.app.state.desk
+    assert isinstance(desk, Desk)
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]

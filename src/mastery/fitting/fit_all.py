@@ -1,0 +1,222 @@
+"""All scorers fitted together: each learns from those before it, and the blend weighs what all of them say.
+
+    bkt → elo → irt → linear_rnn, monotone and unconstrained      cross-fitted by student: 5 parts, and once on
+    everybody rule_based                                          keeps its weights, learns what its index stands for
+    ml, monotone and unconstrained                                 learn from the cross-fitted probabilities; for some
+                                                        parts of the students fitted without them, then once on
+                                                        everybody
+    blend, monotone and unconstrained                              weights and calibration on students no member has
+    seen
+
+The monotone blend is for scores that people see. The unconstrained one, with members that are exempt from law 6 by
+name, is for the probability of a right answer alone. What is found on everybody is what a model set holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+import numpy as np
+
+from mastery.arrays import Bools, Floats, Int64s
+from mastery.errors import BadInput, did_you_mean
+from mastery.evaluation.measures import measures
+from mastery.evaluation.reliability import ece
+from mastery.features.answer_log import Clock
+from mastery.features.batch import Batch
+from mastery.fitting import FITS
+from mastery.fitting.cross_fitting import FitScorer, cross_fit, deal, labelled, own_names
+from mastery.fitting.forgetting import FADING, fit_forgetting, with_forgetting
+from mastery.fitting.intervals import fitted_intervals
+from mastery.fitting.training_order import BLENDS, FOLDING, LATE, cross_fit_late
+from mastery.scorers.blend.fit import Stacked, cross_fitted, fit_blend, scale_of
+from mastery.scorers.fits import Fit
+from mastery.scorers.model_set import ModelSet
+from mastery.scorers.parameters import Parameters, Scoped
+from mastery.scorers.predictions import predict_all, predict_folding
+from mastery.scorers.rule_based.fit import fit_rules
+from mastery.scorers.scale import on_one_scale
+
+PARTS = 5
+"""Students are dealt into so many parts for cross-fitting."""
+
+ENOUGH_STACKED = 100_000
+"""ml is fitted without one part of the students after the other until so many answers are predicted, or all are: enough
+for half a dozen weights and a calibration, and ml takes most of the time."""
+
+RULES = "rule_based"
+
+UNFORGOTTEN = "linear_rnn_unconstrained"
+"""Whose probabilities forget nothing between answers: from them, how fast scores fade is found."""
+
+ALONE = "one student alone: what is measured is measured on answers that were learnt from"
+
+Progress = Callable[[str, int, int], None]
+"""(what has just been done, how many steps are done, how many there are)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedAll:
+    """What was found of every scorer.
+
+    Attributes:
+        scorers: Parameters by name, those the base held included; `linear_rnn_unconstrained`, `ml_unconstrained`,
+        `blend_unconstrained` too. notes, measures: As in `Fit`, by name.
+        held_out: Answers, and what every scorer said of each without having learnt from its student; none where nobody
+            asked for them.
+    """
+
+    scorers: Mapping[str, Parameters]
+    notes: Mapping[str, tuple[str, ...]]
+    measures: Mapping[str, Mapping[str, float | str]]
+    held_out: Stacked
+
+    def predict(self, batch: Batch, *, threads: int = 1) -> dict[str, Floats]:
+        """Return float64[n] by scorer: before each row the probability of a right answer, for students new to the
+        fits."""
+        return predict_all(self.scorers, batch, threads=threads)
+
+    def worth(self) -> dict[str, dict[str, float]]:
+        """Return AUC, log loss, ECE … on the held-out answers, by scorer; NaN where undefined."""
+        y = self.held_out.y
+        return {name: {**measures(p, y), "ece": ece(p, y)} for name, p in self.held_out.probabilities.items()}
+
+
+def fit_all(
+    batch: Batch,
+    *,
+    rules: Floats,
+    seed: int = 0,
+    threads: int = 1,
+    scorers: Sequence[str] | None = None,
+    base: ModelSet | None = None,
+    clock: Clock = "answer",
+    parts: int = PARTS,
+    held_out: bool = True,
+    chapters: Mapping[Scoped, str] | None = None,
+    progress: Progress | None = None,
+) -> FittedAll:
+    """Fit scorers to the answers of a batch.
+
+    Args:
+        rules: float64[K]. Parameters of rule_based, as its YAML says: its index is mapped onto the scale of the others.
+        scorers: Which to fit; all where None. The others keep what `base` holds of them, and are taken to have seen
+            none of these students.
+        clock: When the batch's time stamps were taken.
+        held_out: Whether to say what scorers are worth on students left out. Without, and where none of them learns
+            from the probabilities of others, they are fitted once instead of `parts` + 1 times, to the same parameters.
+        chapters: Chapter by topic, as course metadata say; elo estimates them where None.
+        progress: Called with what has been done, how many steps that makes, and how many there are.
+
+    Deterministic for a seed and a number of threads.
+
+    Raises:
+        BadInput: a scorer that is not known, a blend without members, or no answers at all.
+    """
+    wanted = _wanted(scorers)
+    answers = labelled(batch)
+    if not answers.any():
+        raise BadInput("there are no quiz answers to learn from; ingest some, or take a longer span of time")
+    batch = own_names(batch, seed)
+    learning = [name for name in wanted if name in LATE or name in BLENDS or name == UNFORGOTTEN]
+    held_out = held_out or bool(learning)
+    part = deal(batch.students, max(1, min(parts if held_out else 1, len(batch.students))), seed)
+    left_out = _left_out(batch, answers, part)
+    fold, late = [name for name in FOLDING if name in wanted], [name for name in LATE if name in wanted]
+    steps = (1 + (int(part.max()) + 1 if left_out else 0)) * bool(fold) + len(late) * (1 + len(left_out)) + 1
+    done = count(1)
+
+    def told(what: str) -> None:
+        if progress is not None:
+            progress(what, next(done), steps)
+
+    found: dict[str, Parameters] = {} if base is None else dict(base.scorers)
+    kept = {name: scorer for name, scorer in FOLDING.items() if name in found and name not in fold}
+    probabilities = predict_folding(kept, found, batch)
+    fits: dict[str, Fit] = {}
+    if fold:
+        fits, said = cross_fit(
+            batch, part, _fits(fold, chapters), FOLDING, {name: found[name] for name in kept},
+            seed=seed, threads=threads, told=told,
+        )  # fmt: skip
+        probabilities |= said
+        found |= {name: fit.parameters for name, fit in fits.items()}
+    for name in LATE:
+        if name in found and name not in late:
+            probabilities[name] = LATE[name].predict(batch, found[name], probabilities, threads)
+    if late:
+        more, said = cross_fit_late(
+            batch, part, left_out, late, probabilities, found, clock=clock, seed=seed, threads=threads, told=told
+        )
+        probabilities, fits = probabilities | said, fits | more
+        found |= {name: fit.parameters for name, fit in more.items()}
+    if RULES in wanted:
+        fits[RULES], probabilities[RULES] = fit_rules(batch, answers, part, rules, found)
+    stacked = _stacked(batch, answers if held_out else np.zeros_like(answers), probabilities)
+    blends, said = _blends(batch, answers, stacked, [name for name in BLENDS if name in wanted], found)
+    stacked, fits = stacked.adding(said), fits | blends
+    told("blend")
+    if UNFORGOTTEN in probabilities:
+        forgetting = fit_forgetting(batch, answers, probabilities[UNFORGOTTEN])
+        if forgetting is not None:
+            fits |= {name: with_forgetting(fits[name], FADING[name], forgetting) for name in FADING if name in fits}
+    alone = () if len(batch.students) > 1 else (ALONE,)
+    return FittedAll(
+        fitted_intervals(on_one_scale(found | {name: fit.parameters for name, fit in fits.items()})),
+        {name: (*fit.notes, *alone) for name, fit in fits.items()},
+        {name: fit.measures for name, fit in fits.items()},
+        stacked,
+    )
+
+
+def _fits(names: Sequence[str], chapters: Mapping[Scoped, str] | None) -> dict[str, FitScorer]:
+    """Return the fits of these scorers; what metadata say of chapters goes to elo."""
+    fits = {name: FITS[name] for name in names}
+    return fits if "elo" not in fits else fits | {"elo": partial(fits["elo"], chapters=chapters)}
+
+
+def _wanted(scorers: Sequence[str] | None) -> list[str]:
+    known = [*FOLDING, *LATE, *BLENDS, RULES]
+    for name in scorers or ():
+        if name not in known:
+            raise BadInput(f"nothing fits a scorer {name!r}; there are: {', '.join(known)}{did_you_mean(name, known)}")
+    return [name for name in known if scorers is None or name in scorers]
+
+
+def _left_out(batch: Batch, answers: Bools, part: Int64s) -> list[int]:
+    """Return the parts of the students that ml is fitted without, one after the other; none where there is one part."""
+    parts = int(part.max()) + 1
+    predicted = np.cumsum(np.bincount(np.repeat(part, np.diff(batch.student_ptr))[answers], minlength=parts))
+    return [k for k in range(parts) if k == 0 or predicted[k - 1] < ENOUGH_STACKED] if parts > 1 else []
+
+
+def _stacked(batch: Batch, answers: Bools, probabilities: Mapping[str, Floats]) -> Stacked:
+    """Return the answers that every scorer has predicted without having seen their student."""
+    rows = answers.copy()
+    for values in probabilities.values():
+        rows &= np.isfinite(values)
+    return Stacked(
+        {name: values[rows] for name, values in probabilities.items()},
+        batch.y[rows],
+        np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[rows],
+        batch.slot_topic[batch.slot[rows]].astype(np.int64),
+        batch.weight[rows] >= 1.0,
+    )
+
+
+def _blends(
+    batch: Batch, answers: Bools, stacked: Stacked, names: Sequence[str], found: Mapping[str, Parameters]
+) -> tuple[dict[str, Fit], dict[str, Floats]]:
+    """Return the blends, and what blends whose weights have not seen the student either say of each answer."""
+    scale = scale_of(batch, answers, found)
+    fits, said = {}, {}
+    for name in names:
+        mine = stacked.of([member for member in BLENDS[name] if member in stacked.probabilities])
+        if not mine.probabilities:
+            raise BadInput(f"{name} has nothing to weigh; fit one of {', '.join(BLENDS[name])} with it, or before it")
+        fits[name] = fit_blend(mine, scale, name)
+        said[name] = cross_fitted(mine)
+    return fits, said

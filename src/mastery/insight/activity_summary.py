@@ -1,0 +1,120 @@
+"""What was seen of one student-topic, in plain numbers: the facts as words and tags read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mastery.arrays import Int64s
+from mastery.features import counters as column
+from mastery.features.batch import DAY_US
+
+
+@dataclass(frozen=True)
+class ActivitySummary:
+    """Counts over the whole past of one student-topic; days are UTC days.
+
+    Attributes:
+        evidence: Graded observations: answers, practice sessions, assignments.
+        answers, right: Quiz answers, and those right in full.
+        recent: The last answers, oldest first, True for right; at most mastery.features.counters.RECENT.
+        hints, help_requests: On answers and in practice; in tutor chats.
+        practice_attempts, practice_right: In all sessions; successes need not be whole.
+        assignments, assignment_share: How many, and their mean score in [0, 1]; NaN for none.
+        videos, video_share: How many, and how much of them was watched on average in [0, 1]; NaN for none.
+        timed, mean_time_ms: Answers with a duration, and their mean; NaN for none.
+        active_days: Days with any activity.
+        span_days: From the first active day to the last.
+        idle_days, practice_idle_days: Since the last activity, since the last practice; None for never.
+    """
+
+    evidence: int
+    answers: int
+    right: int
+    recent: tuple[bool, ...]
+    hints: int
+    help_requests: int
+    practice_attempts: int
+    practice_right: float
+    assignments: int
+    assignment_share: float
+    videos: int
+    video_share: float
+    timed: int
+    mean_time_ms: float
+    active_days: int
+    span_days: int
+    idle_days: int | None
+    practice_idle_days: int | None
+
+    @property
+    def wrong(self) -> int:
+        """Answers not right in full."""
+        return self.answers - self.right
+
+    @property
+    def recent_right(self) -> int:
+        """How many of the last answers were right."""
+        return sum(self.recent)
+
+    @property
+    def has_older(self) -> bool:
+        """Whether there were answers before the last ones."""
+        return self.answers > len(self.recent)
+
+    @property
+    def questions(self) -> int:
+        """Answers and practice attempts together."""
+        return self.answers + self.practice_attempts
+
+    @property
+    def hint_rate(self) -> float:
+        """Hints and help requests per question; NaN without questions."""
+        return _per(self.hints + self.help_requests, self.questions)
+
+    @property
+    def right_share(self) -> float:
+        """Share of all answers that were right; NaN without answers."""
+        return _per(self.right, self.answers)
+
+
+def activity_from(counters: Int64s, as_of_us: int) -> ActivitySummary:
+    """Return what int64[F] facts say at `as_of_us`. A last activity after it counts as today."""
+    value = [int(fact) for fact in counters]
+    count = [max(0, number) for number in value]
+    answers = count[column.ANSWERS]
+    remembered = min(count[column.RECENT_ANSWERS], column.RECENT, answers)
+    bits = value[column.RECENT_BITS]
+    today = as_of_us // DAY_US
+    last, first = _day(value[column.LAST_AT_US]), _day(value[column.FIRST_AT_US])
+    return ActivitySummary(
+        evidence=count[column.EVIDENCE],
+        answers=answers,
+        right=min(count[column.RIGHT], answers),
+        recent=tuple(bool(bits >> back & 1) for back in reversed(range(remembered))),
+        hints=count[column.HINTS],
+        help_requests=count[column.HELP_REQUESTS],
+        practice_attempts=count[column.PRACTICE_ATTEMPTS],
+        practice_right=min(count[column.PRACTICE_RIGHT_PPM] / 1e6, float(count[column.PRACTICE_ATTEMPTS])),
+        assignments=count[column.ASSIGNMENTS],
+        assignment_share=_per(count[column.ASSIGNMENT_PPM] / 1e6, count[column.ASSIGNMENTS]),
+        videos=count[column.VIDEOS],
+        video_share=_per(count[column.VIDEO_PPM] / 1e6, count[column.VIDEOS]),
+        timed=count[column.TIMED],
+        mean_time_ms=_per(count[column.TIME_MS], count[column.TIMED]),
+        active_days=count[column.ACTIVE_DAYS],
+        span_days=0 if last is None or first is None else max(0, last - first),
+        idle_days=_since(last, today),
+        practice_idle_days=_since(_day(value[column.LAST_PRACTICE_US]), today),
+    )
+
+
+def _per(amount: float, of: int) -> float:
+    return amount / of if of else float("nan")
+
+
+def _day(at_us: int) -> int | None:
+    return None if at_us == int(column.NEVER) else at_us // DAY_US
+
+
+def _since(day: int | None, today: int) -> int | None:
+    return None if day is None else max(0, today - day)

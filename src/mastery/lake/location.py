@@ -1,0 +1,123 @@
+"""Where a lake lies: a folder of this machine, or a prefix in an object store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from mastery.errors import BadInput
+
+
+@dataclass(frozen=True)
+class TableLocation:
+    """One folder, for pyarrow (`filesystem` and `root`) and for delta-rs (`uri`).
+
+    Attributes:
+        uri: What delta-rs opens.
+        filesystem: What pyarrow reads and writes with.
+        root: The folder's path within `filesystem`.
+        is_local: Files can be memory-mapped.
+    """
+
+    uri: str
+    filesystem: pafs.FileSystem
+    root: str
+    is_local: bool
+
+    def child(self, name: str) -> TableLocation:
+        return TableLocation(f"{self.uri}/{name}", self.filesystem, f"{self.root}/{name}", self.is_local)
+
+    def path(self, relative: str) -> str:
+        return f"{self.root}/{relative}"
+
+    def make_folder(self, relative: str) -> None:
+        """Make the folder of one file; an object store has none."""
+        if self.is_local:
+            Path(self.path(relative)).parent.mkdir(parents=True, exist_ok=True)
+
+    def size(self, relative: str) -> int:
+        """Return the bytes of one file."""
+        if self.is_local:
+            return Path(self.path(relative)).stat().st_size
+        return int(self.filesystem.get_file_info(self.path(relative)).size)
+
+    def exists(self, relative: str) -> bool:
+        if self.is_local:
+            return os.path.exists(self.path(relative))  # noqa: PTH110 - a Path costs more than the question
+        return bool(self.filesystem.get_file_info(self.path(relative)).type != pafs.FileType.NotFound)
+
+    def names(self) -> list[str]:
+        """Return the names in the folder, none where there is no folder."""
+        found = self.filesystem.get_file_info(pafs.FileSelector(self.root, allow_not_found=True))
+        return sorted(info.base_name for info in found)
+
+    def read_bytes(self, relative: str) -> bytes | None:
+        """Return the content of one file, None where there is none."""
+        try:
+            with self.filesystem.open_input_stream(self.path(relative)) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def alone(self, relative: str) -> Iterator[None]:
+        """Hold a lock that one process at a time can hold, waiting for it; on an object store there is none to hold."""
+        if not self.is_local:
+            yield
+            return
+        import fcntl
+
+        with Path(self.path(relative)).open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also when the process is killed
+            yield
+
+    def delete(self, relative: str) -> None:
+        self.filesystem.delete_file(self.path(relative))
+
+
+def locate(root: str, storage_options: Mapping[str, str] | None = None) -> TableLocation:
+    """Return the place that a path (`data/lake`) or an URL (`s3://bucket/lake`) names.
+
+    Args:
+        root: Path or URL.
+        storage_options: As delta-rs takes them (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, …).
+
+    Raises:
+        BadInput: No such kind of URL, or the path is a file.
+    """
+    if "://" not in root or root.startswith("file://"):
+        folder = Path(root.removeprefix("file://")).absolute()
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"lake {root!r} is a file; give a folder, or a path where one can be made")
+        return TableLocation(str(folder), pafs.LocalFileSystem(), str(folder), True)
+    uri = root.rstrip("/")
+    scheme, path = uri.split("://", 1)
+    if scheme in ("s3", "s3a"):
+        return TableLocation(f"s3://{path}", _s3(dict(storage_options or {})), path, False)
+    try:
+        filesystem, inner = pafs.FileSystem.from_uri(uri)
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"lake {root!r}: {error}; give a folder or an s3:// URL") from error
+    return TableLocation(uri, filesystem, inner, False)
+
+
+def _s3(options: Mapping[str, str]) -> pafs.FileSystem:
+    """Return pyarrow's file system for the options that delta-rs is given, names in any case."""
+    named = {name.lower().removeprefix("aws_"): value for name, value in options.items()}
+    endpoint = named.get("endpoint_url", named.get("endpoint"))
+    plain = endpoint is not None and endpoint.startswith("http://")
+    chosen = {
+        "access_key": named.get("access_key_id"),
+        "secret_key": named.get("secret_access_key"),
+        "session_token": named.get("session_token"),
+        "region": named.get("region"),
+        "endpoint_override": None if endpoint is None else endpoint.split("://", 1)[-1],
+        "scheme": "http" if plain else "https",
+    }
+    return pafs.S3FileSystem(**{name: value for name, value in chosen.items() if value is not None})

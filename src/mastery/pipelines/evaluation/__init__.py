@@ -1,0 +1,1 @@
+"""How well scorers predict: on files, on a lake, on simulated students."""

@@ -1,0 +1,193 @@
+"""Evaluation: learn from some answers, predict others, each strictly before it is seen, and measure.
+
+What learns and predicts comes in as a function, so that anything that gives probabilities can be measured the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mastery.arrays import Floats, Int64s
+from mastery.errors import BadInput
+from mastery.evaluation.next_week import correlation, next_week
+from mastery.evaluation.questions import Questions, questions
+from mastery.evaluation.splits import Fold, Log, Split, folds_of
+from mastery.evaluation.summary import Sample, Summary, mean_of, summarise
+from mastery.features.answer_log import Clock
+from mastery.features.batch import Batch
+from mastery.pipelines.evaluation.predictors import Predicted, Predictor
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one fold came to.
+
+    Attributes:
+        probability: float64[m] by scorer, by question.
+    """
+
+    name: str
+    train_students: int
+    train_answers: int
+    test_students: int
+    tested: Sample
+    probability: Mapping[str, Floats]
+    summaries: Mapping[str, Summary]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation came to.
+
+    Attributes:
+        summaries: By scorer: the mean over folds.
+        notes: What somebody who reads the numbers should know.
+    """
+
+    split: str
+    clock: Clock
+    seed: int
+    students: int
+    answers: int
+    topics: int
+    items: int
+    folds: Sequence[FoldResult]
+    summaries: Mapping[str, Summary]
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    log: Log,
+    split: Split,
+    predictor: Predictor,
+    *,
+    folds: int | None = None,
+    scorers: Sequence[str] | None = None,
+    clock: Clock = "start",
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+    hear: Callable[[Fold, Predicted], None] | None = None,
+) -> Evaluation:
+    """Return what the predictor's probabilities are worth on every fold, and over all of them.
+
+    Args:
+        scorers: Those that are measured; all that the predictor names where None.
+        progress: Hears (name of the fold, folds done, folds in all).
+        hear: Is given every fold and what was predicted of it; see mastery.pipelines.evaluation.audit.
+
+    Raises:
+        BadInput: the log cannot be split like this, or a test holds no answers, or only right or only wrong ones.
+    """
+    names, cut = folds_of(log, split, folds, seed)
+    results, notes = [], list[str]()
+    for done, one in enumerate(cut):
+        if progress is not None:
+            progress(names[done], done, len(names))
+        result, said = _measure(one, predictor, scorers, seed, log.has_clock, hear)
+        results.append(result)
+        notes += said
+    if not log.has_clock:
+        notes.append("the log has no time stamps: nothing is forgotten between answers, and no next week is predicted")
+    whole = questions(log.batch, np.ones(log.batch.row.size, np.bool_))
+    return Evaluation(
+        split=named(split),
+        clock=clock,
+        seed=seed,
+        students=len(log.batch.students),
+        answers=whole.y.size,
+        topics=int(np.unique(log.batch.slot_topic).size),
+        items=int(np.unique(log.batch.item[log.batch.item >= 0]).size),
+        folds=results,
+        summaries={name: mean_of([one.summaries[name] for one in results]) for name in results[0].summaries},
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def named(split: Split) -> str:
+    """Return the split as it is written on a command line."""
+    words = [split.kind, *([split.name] if split.name else [])]
+    if split.value is None:
+        return ":".join(words)
+    return f"{':'.join(words)}{'=' if split.kind == 'column' else ':'}{split.value}"
+
+
+def _measure(
+    one: Fold,
+    predictor: Predictor,
+    scorers: Sequence[str] | None,
+    seed: int,
+    has_clock: bool,
+    hear: Callable[[Fold, Predicted], None] | None,
+) -> tuple[FoldResult, list[str]]:
+    asked = questions(one.test, one.counted)
+    learnt = questions(one.train, np.ones(one.train.row.size, np.bool_))
+    _check(one.name, asked, learnt)
+    predicted = predictor(one.train, one.test)
+    measured = [name for name in predicted.probability if scorers is None or name in scorers]
+    if not measured:
+        known = ", ".join(predicted.probability) or "none"
+        raise BadInput(f"nothing was predicted by {', '.join(scorers or ())}; there are {known}")
+    if hear is not None:
+        hear(one, Predicted({name: predicted.probability[name] for name in measured}))
+    tested = Sample(asked.student, asked.y, asked.place, _learnt(one, asked, learnt))
+    notes = list(predicted.notes)
+    share, weeks = _weeks(one, asked) if has_clock else (np.zeros(0), np.zeros(0, np.int64))
+    probability, summaries = {}, {}
+    for name in measured:
+        p = asked.mean(predicted.probability[name])
+        silent = ~np.isfinite(p)
+        if silent.any():
+            p[silent] = learnt.y.mean()
+            notes.append(f"{name} says nothing of {int(silent.sum())} answers; the share right stands for it")
+        probability[name] = np.clip(p, 0.0, 1.0)
+        week = (np.nan, 0)
+        if has_clock:
+            said = (
+                predicted.score[name]
+                if name in predicted.score
+                else _last_said(one.test, asked, predicted.probability[name])
+            )
+            week = correlation(np.where(weeks > 0, said, np.nan), share), int((weeks > 0).sum())
+        summaries[name] = summarise(probability[name], tested, seed, week)
+    result = FoldResult(one.name, len(one.train.students), learnt.y.size, int(np.unique(asked.student).size), tested,
+                        probability, summaries)  # fmt: skip
+    return result, notes
+
+
+def _check(name: str, asked: Questions, learnt: Questions) -> None:
+    for what, answers in (("test", asked), ("training", learnt)):
+        if answers.y.size == 0:
+            raise BadInput(f"{name}: the {what} part holds no answers; split the log in another way")
+    if asked.y.min() == asked.y.max():
+        outcome = "right" if asked.y[0] > 0.5 else "wrong"
+        raise BadInput(
+            f"{name}: all {asked.y.size} answers of the test are {outcome}, so nothing can be told apart; "
+            "split the log in another way"
+        )
+
+
+def _learnt(one: Fold, asked: Questions, learnt: Questions) -> Int64s:
+    """Return int64[m]: answers on each question's topic that were learnt from; of several topics the least."""
+    topics = len(one.test.topics)
+    # Codes of topics are those of the whole log in both parts.
+    by_topic = np.bincount(one.train.slot_topic[one.train.slot[learnt.rows]], minlength=topics)
+    found = np.full(asked.y.size, np.iinfo(np.int64).max)
+    np.minimum.at(found, asked.question, by_topic[one.test.slot_topic[one.test.slot[asked.rows]]])
+    return found
+
+
+def _weeks(one: Fold, asked: Questions) -> tuple[Floats, Int64s]:
+    counted = np.zeros(one.test.cell_slot.size, np.bool_)
+    counted[one.test.cell[asked.rows]] = True
+    return next_week(one.test, asked.rows, counted)
+
+
+def _last_said(batch: Batch, asked: Questions, probability: Floats) -> Floats:
+    """Return float64[H]: what was said before the last answer of each student-topic-day."""
+    last = np.full(batch.cell_slot.size, -1, np.int64)
+    np.maximum.at(last, batch.cell[asked.rows], asked.rows)
+    said: Floats = np.where(last >= 0, probability[np.maximum(last, 0)], np.nan)
+    return said

@@ -1,0 +1,146 @@
+"""What predicts: scorers fitted to the training part, or default parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mastery.arrays import Floats
+from mastery.errors import BadInput, did_you_mean
+from mastery.features.answer_log import Clock
+from mastery.features.batch import Batch
+from mastery.scorers import SCORERS
+from mastery.scorers.base import fold, start
+from mastery.scorers.model_set import default_model_set
+from mastery.scorers.parameters import Parameters, Scoped
+from mastery.scorers.predictions import predict_all
+
+FITTED = (
+    "rule_based",
+    "bkt",
+    "elo",
+    "irt",
+    "linear_rnn",
+    "ml",
+    "blend",
+    "linear_rnn_unconstrained",
+    "ml_unconstrained",
+    "blend_unconstrained",
+)
+"""What is predicted once scorers have been fitted: those of the scores that people see, then the unconstrained
+forms."""
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "rule_based": ("bkt",),
+    "irt": ("bkt",),
+    "elo": ("bkt",),
+    "linear_rnn": ("bkt",),
+    "linear_rnn_unconstrained": ("bkt",),
+    "ml": ("bkt", "elo", "irt", "linear_rnn"),
+    "ml_unconstrained": ("bkt", "elo", "irt", "linear_rnn", "linear_rnn_unconstrained"),
+    "blend": ("bkt", "elo", "irt", "linear_rnn", "ml"),
+    "blend_unconstrained": ("bkt", "elo", "irt", "linear_rnn", "linear_rnn_unconstrained", "ml", "ml_unconstrained"),
+}
+"""What has to be fitted before a scorer can be: guess and slip are bkt's, and ml and blend read what the others say."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was said before each of n rows.
+
+    Attributes:
+        probability: float64[n] by scorer: of a right answer on the row's item and topic. Rows that are no answers: NaN.
+        score: float64[H] by scorer that has one: its score of each student-topic-day, at the day's end.
+        notes: Sentences for people: what was pooled, or fell back.
+    """
+
+    probability: Mapping[str, Floats]
+    score: Mapping[str, Floats] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+Predictor = Callable[[Batch, Batch], Predicted]
+"""(what may be learnt from, what is to be predicted) → what was said. The two share no answer that is counted."""
+
+
+def unfitted(rules: Floats) -> Predictor:
+    """Return a predictor that learns nothing: default parameters of the scorers that say something with them."""
+    model_set = default_model_set(rules, {}, {})
+
+    def predict(_: Batch, test: Batch) -> Predicted:
+        return Predicted(predict_all(model_set.scorers, test), _scores(model_set.scorers, test))
+
+    return predict
+
+
+def fitted(
+    rules: Floats, *, scorers: Sequence[str] | None, clock: Clock, seed: int, threads: int,
+    chapters: Mapping[Scoped, str] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Predictor:  # fmt: skip
+    """Return a predictor that fits the scorers that are wanted, and those they read, to the training part.
+
+    Args:
+        chapters: Chapter by topic, where metadata say.
+    """
+    # Only who fits waits until all that fits is loaded.
+    from mastery.fitting.fit_all import fit_all
+
+    def predict(train: Batch, test: Batch) -> Predicted:
+        found = fit_all(
+            train,
+            rules=rules,
+            seed=seed,
+            threads=threads,
+            scorers=with_needs(scorers),
+            clock=clock,
+            held_out=False,
+            chapters=chapters,
+            progress=progress,
+        )
+        notes = tuple(
+            note if note.startswith(f"{name}:") else f"{name}: {note}"
+            for name, all_of in found.notes.items()
+            for note in all_of
+        )
+        return Predicted(found.predict(test, threads=threads), _scores(found.scorers, test), notes)
+
+    return predict
+
+
+def with_needs(scorers: Sequence[str] | None) -> list[str] | None:
+    """Return these scorers and all that they read, in the order in which they are fitted; None for all."""
+    if scorers is None:
+        return None
+    read = {*scorers, *(need for name in scorers for need in NEEDS.get(name, ()))}
+    return [name for name in FITTED if name in read]
+
+
+def wanted_scorers(text: str | None, known: Sequence[str]) -> list[str] | None:
+    """Return the names in a list with commas; None for all.
+
+    Raises:
+        BadInput: one is unknown.
+    """
+    if text is None or text.strip() == "all":
+        return None
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise BadInput(f"unknown scorer {name!r}; known: {', '.join(known)}{did_you_mean(name, list(known))}")
+    if not names:
+        raise BadInput(f"no scorer is named; known: {', '.join(known)}")
+    return names
+
+
+def _scores(parameters: Mapping[str, Parameters], batch: Batch) -> dict[str, Floats]:
+    """Return float64[H] by scorer that folds: its score at the end of each student-topic-day."""
+    end_us = np.iinfo(np.int64).max
+    scores = {}
+    for name, scorer in SCORERS.items():
+        if name in parameters:
+            model = parameters[name].model(batch.topics, batch.items)
+            scores[name] = fold(scorer, model, batch, start(scorer, model, batch), end_us)[0]
+    return scores

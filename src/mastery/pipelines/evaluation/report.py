@@ -1,0 +1,200 @@
+"""An evaluation for machines (JSON) and for people (Markdown), and as files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mastery.errors import BadInput
+from mastery.evaluation.reliability import reliability
+from mastery.evaluation.summary import Group, Summary
+from mastery.pipelines.evaluation.evaluate import Evaluation
+
+DIGITS = 6
+"""Of numbers in JSON: more is noise."""
+
+HOW = (
+    "Every answer is predicted before it is seen. Intervals: 95 %, students drawn with replacement. ECE: 15 bins of "
+    "equal mass; beside it what perfect predictions would show on the same sample, mean and 95th percentile."
+)
+
+WEEK = "Next week: correlation of what is said at the end of a day with the share right of the seven days after."
+
+TITLES = {
+    "first_5": "first 5 answers",
+    "first_10": "first 10",
+    "first_20": "first 20",
+    "after_20": "all later ones",
+    "quarter_1": "topics with the fewest answers",
+    "quarter_2": "second quarter",
+    "quarter_3": "third quarter",
+    "quarter_4": "topics with the most answers",
+}
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the evaluation as JSON: {"scorers": {name: {"auc":, "rmse":, "logloss":, "ece":, "n":, …}}, "folds": […]}.
+
+    What is undefined is null.
+    """
+    return {
+        "split": evaluation.split,
+        "clock": evaluation.clock,
+        "seed": evaluation.seed,
+        "log": {
+            "students": evaluation.students,
+            "answers": evaluation.answers,
+            "topics": evaluation.topics,
+            "items": evaluation.items,
+        },
+        "scorers": {
+            name: _summary(summary) | {"reliability": _bins(evaluation, name)}
+            for name, summary in evaluation.summaries.items()
+        },
+        "folds": [
+            {
+                "name": fold.name,
+                "train": {"students": fold.train_students, "answers": fold.train_answers},
+                "test": {"students": fold.test_students, "answers": int(fold.tested.y.size)},
+                "scorers": {name: _summary(summary) for name, summary in fold.summaries.items()},
+            }
+            for fold in evaluation.folds
+        ],
+        "notes": list(evaluation.notes),
+    }
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """Return the evaluation as a page."""
+    tests = sum(fold.tested.y.size for fold in evaluation.folds)
+    about = (
+        f"{evaluation.answers:,} answers of {evaluation.students:,} students on {evaluation.topics:,} topics and "
+        f"{evaluation.items:,} items. Split: `{evaluation.split}`, {len(evaluation.folds)} "
+        f"test{'s' if len(evaluation.folds) != 1 else ''} with {tests:,} answers in all; clock: {evaluation.clock}; "
+        f"seed {evaluation.seed}."
+    )
+    lines = ["# Evaluation", "", about, "", HOW, ""]
+    heads = ("scorer", "answers", "AUC", "95 %", "accuracy", "RMSE", "Brier", "log loss", "ECE", "perfect", "next week")
+    lines += _table(heads, [_row(name, one) for name, one in evaluation.summaries.items()])
+    lines += ["", WEEK]
+    for title, groups in (
+        ("Cold start", {name: one.cold_start for name, one in evaluation.summaries.items()}),
+        ("By size of the topic", {name: one.topic_size for name, one in evaluation.summaries.items()}),
+    ):
+        lines += ["", f"## {title}", "", "AUC, and log loss after the bar.", "", *_group_table(groups)]
+    if len(evaluation.folds) > 1:
+        lines += ["", "## Tests one by one", "", "AUC.", ""]
+        names = list(evaluation.summaries)
+        rows = [
+            (fold.name, f"{fold.tested.y.size:,}", *(shown(fold.summaries[name].measures["auc"]) for name in names))
+            for fold in evaluation.folds
+        ]
+        lines += _table(("test", "answers", *names), rows)
+    if evaluation.notes:
+        lines += ["", "## Notes", "", *(f"- {note}" for note in evaluation.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def write_report(evaluation: Evaluation, out: Path) -> tuple[list[Path], str | None]:
+    """Write evaluation.json, evaluation.md and reliability.png into a folder; return the files, and what to tell.
+
+    Without matplotlib there is no picture, and the sentence says so.
+
+    Raises:
+        BadInput: `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; expected a folder to write the evaluation to")
+    out.mkdir(parents=True, exist_ok=True)
+    text, page, picture = out / "evaluation.json", out / "evaluation.md", out / "reliability.png"
+    text.write_text(json.dumps(as_json(evaluation), indent=1) + "\n", "utf-8")
+    said = markdown(evaluation)
+    try:
+        from mastery.pipelines.evaluation.charts import draw_reliability
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "matplotlib":
+            raise
+        page.write_text(said, "utf-8")
+        return [text, page], "no picture is drawn: matplotlib is missing; install student-mastery-engine[charts]"
+    draw_reliability(evaluation, picture)
+    page.write_text(f"{said}\n![Reliability of each scorer]({picture.name})\n", "utf-8")
+    return [text, page, picture], None
+
+
+def pooled(evaluation: Evaluation, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return (probability, outcome) of one scorer over all tests, float64 each."""
+    return (
+        np.concatenate([fold.probability[name] for fold in evaluation.folds]),
+        np.concatenate([fold.tested.y for fold in evaluation.folds]),
+    )
+
+
+def shown(value: float, digits: int = 4) -> str:
+    """Return a share with four digits behind the point, or a dash."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _row(name: str, one: Summary) -> tuple[str, ...]:
+    got, (low, high) = one.measures, one.intervals["auc"]
+    return (
+        name,
+        f"{one.answers:,}",
+        shown(got["auc"]),
+        f"{shown(low, 3)}–{shown(high, 3)}",
+        *(shown(got[measure]) for measure in ("accuracy", "rmse", "brier", "logloss", "ece")),
+        f"{shown(got['ece_perfect'])}, {shown(got['ece_perfect_95'])}",
+        shown(one.next_week, 3),
+    )
+
+
+def _group_table(groups: Mapping[str, tuple[Group, ...]]) -> list[str]:
+    names = list(groups)
+    rows = [
+        (
+            TITLES[same[0].name],
+            f"{same[0].answers:,}",
+            *(f"{shown(one.measures['auc'])} \\| {shown(one.measures['logloss'])}" for one in same),
+        )
+        for same in zip(*groups.values(), strict=True)
+    ]
+    return _table(("", "answers", *names), rows)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(heads)} |",
+        f"|---{'|---:' * (len(heads) - 1)}|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _summary(one: Summary) -> dict[str, Any]:
+    return {
+        "n": one.answers,
+        **{name: _number(value) for name, value in one.measures.items()},
+        "intervals_95": {name: [_number(low), _number(high)] for name, (low, high) in one.intervals.items()},
+        "cold_start": {group.name: _group(group) for group in one.cold_start},
+        "topic_size": {group.name: _group(group) for group in one.topic_size},
+        "next_week": {"correlation": _number(one.next_week), "student_topic_days": one.weeks},
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {"n": group.answers, **{name: _number(value) for name, value in group.measures.items()}}
+
+
+def _bins(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
+    found = reliability(*pooled(evaluation, name))
+    return [
+        {"n": int(n), "predicted": _number(p), "right": _number(y)}
+        for n, p, y in zip(found.answers, found.predicted, found.right, strict=True)
+    ]
+
+
+def _number(value: float) -> float | None:
+    return None if not math.isfinite(value) else round(float(value), DIGITS)

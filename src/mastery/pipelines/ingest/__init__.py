@@ -1,0 +1,1 @@
+"""Files and rows into events in the lake."""

@@ -1,0 +1,197 @@
+"""Files of rows as a stream of chunks: CSV, Parquet and NDJSON, the first and the last also gzipped.
+
+A chunk knows the physical line of each of its rows, and which lines could not be read as a row at all.
+Blocks come out in order and cheaply; `Block.read`, which does the work, may run in any thread.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mastery.errors import BadInput, NotFound
+from mastery.events.values import is_text
+from mastery.pipelines.ingest import csv_rows, json_rows
+from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
+
+BLOCK_BYTES = 24 << 20
+"""Text is read in pieces of this size: about 400,000 answers."""
+
+BATCH_ROWS = 524_288
+"""KeyedRows of a Parquet file that are taken at a time."""
+
+HEAD_BYTES = 1 << 20
+"""The first record of a text file must be within so many bytes."""
+
+FORMATS = {
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".parquet": "parquet",
+    ".ndjson": "json",
+    ".jsonl": "json",
+    ".ndjson.gz": "json",
+    ".jsonl.gz": "json",
+}
+
+GZIP_MAGIC = b"\x1f\x8b"
+_BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One piece of a file, not yet read.
+
+    Attributes:
+        read: Returns its rows.
+        done: Bytes of the file that lie behind once it is read.
+    """
+
+    read: Callable[[], Chunk]
+    done: int
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that can be opened and has named columns.
+
+    Attributes:
+        format: `csv`, `parquet` or `json`.
+        columns: Their names, as in the file; of NDJSON those of the first rows.
+        size: Bytes of the file.
+    """
+
+    path: Path
+    format: str
+    columns: tuple[str, ...]
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def blocks(self, wanted: Mapping[str, bool]) -> Iterator[Block]:
+        """Return the file's blocks in order.
+
+        Args:
+            wanted: Columns to read (others are left out) → whether their values repeat, so that they are
+                better read as a dictionary. Texts stay texts: nothing is converted.
+        """
+        with _telling(self.path):
+            if self.format == "parquet":
+                yield from _parquet_blocks(self, wanted)
+            else:
+                yield from _text_blocks(self, wanted)
+
+
+def format_of(path: Path) -> str | None:
+    """Return the format that a file's name tells, or None."""
+    name = path.name.lower()
+    return next((found for ending, found in FORMATS.items() if name.endswith(ending)), None)
+
+
+def open_input(path: Path) -> Input:
+    """Return the file with its column names, or raise one error that says why it cannot be read."""
+    found = format_of(path)
+    if not path.exists():
+        raise NotFound(f"{path}: no such file; give the path of a file or a folder that exists")
+    if found is None:
+        raise BadInput(f"{path}: not a kind of file that can be read; expected one of {', '.join(FORMATS)}")
+    size = path.stat().st_size
+    if size == 0:
+        raise BadInput(f"{path}: the file is empty; expected at least the names of the columns")
+    with _telling(path):
+        if found == "parquet":
+            columns = tuple(pq.read_schema(path).names)
+        else:
+            head = _head(path)
+            columns = csv_rows.header(head, path)[0] if found == "csv" else json_rows.columns(head, path)
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise BadInput(f"{path}: column {twice[0]!r} is there twice; expected each name once")
+    return Input(path, found, columns, size)
+
+
+def files_in(path: Path) -> list[Path]:
+    """Return the readable files of a folder, sorted by name; a file is its own list."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.is_file() and format_of(file) is not None)
+    if not found:
+        raise BadInput(f"{path}: no file in this folder can be read; expected one of {', '.join(FORMATS)}")
+    return found
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what a library says of an unreadable file into one message that names the file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError) as error:
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(
+            f"{path}: cannot be read as {format_of(path)} ({said}); expected a whole, undamaged file: "
+            "write or copy it again"
+        ) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, io.BufferedIOBase]]:
+    """Yield the bytes of the text, and the file they are unpacked from, for its position."""
+    with path.open("rb") as file:
+        magic = file.read(2)
+        file.seek(0)
+        if magic == GZIP_MAGIC:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield io.BufferedReader(unpacked, 1 << 20), file
+        else:
+            yield file, file
+
+
+def _head(path: Path) -> bytes:
+    with _opened(path) as (text, _):
+        head = text.read(HEAD_BYTES)
+    if head.startswith(_UTF16):
+        raise BadInput(f"{path}: the text is UTF-16; expected UTF-8: save it as UTF-8")
+    return head.removeprefix(_BOM)
+
+
+def _text_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
+    with _opened(source.path) as (text, file):
+        head = text.read(HEAD_BYTES).removeprefix(_BOM)
+        if source.format == "csv":
+            columns, delimiter, after, line = csv_rows.header(head, source.path)
+            head, cut = head[after:], csv_rows.Plan(columns, delimiter, dict(wanted)).cut
+        else:
+            line, cut = 1, partial(json_rows.cut, wanted=list(wanted))
+        rest, last = np.frombuffer(head, np.uint8), False
+        while not last:
+            data = np.empty(len(rest) + BLOCK_BYTES, np.uint8)
+            data[: len(rest)] = rest
+            filled = len(rest) + text.readinto(data[len(rest) :].data)
+            last = filled < data.size
+            data = data[:filled]
+            read, used, line = cut(data, line, last=last)
+            rest = data[used:]
+            yield Block(read, file.tell())
+
+
+def _parquet_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
+    texts = [field.name for field in pq.read_schema(source.path) if is_text(field.type)]
+    repeating = [name for name in texts if wanted.get(name, False)]
+    with pq.ParquetFile(source.path, read_dictionary=repeating) as file:
+        first, rows = 1, max(file.metadata.num_rows, 1)
+        batches = file.iter_batches(BATCH_ROWS, columns=[name for name in source.columns if name in wanted])
+        for batch in batches:
+            lines = np.arange(first, first + batch.num_rows, dtype=np.int64)
+            first += batch.num_rows
+            chunk = Chunk(pa.Table.from_batches([batch]), lines, NOTHING_BROKEN)
+            yield Block(lambda chunk=chunk: chunk, source.size * (first - 1) // rows)  # type: ignore[misc]

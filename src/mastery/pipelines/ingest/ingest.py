@@ -1,0 +1,264 @@
+"""From files into the lake. Every row read ends in exactly one of accepted, duplicates, rejected.
+
+1. Open every file and check its columns; nothing is written when one cannot be used.
+2. Read, parse, pseudonymise and identify, a block at a time, in threads.
+3. Every `LANDING_ROWS` events, and at the end: find what the lake has already, write the rest, commit.
+4. Keep what was rejected.
+
+A crash between any two writes is repaired by reading the files again: what is there is a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.errors import BadInput
+from mastery.events.parse import check_units
+from mastery.events.tally import Tally
+from mastery.events.values import ID_LETTERS
+from mastery.lake import Lake
+from mastery.pipelines.ingest import course_metadata as courses
+from mastery.pipelines.ingest.inputs import Planned, plan
+from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
+from mastery.pipelines.ingest.rejects import keep_rejected, number_repeats
+from mastery.pipelines.ingest.report import FileReport, IngestReport
+from mastery.pipelines.ingest.write_events import land
+from mastery.tables import TABLES, TOPICS
+
+LANDING_ROWS = 4_000_000
+"""So many events are held before they are written: about 600 MB."""
+
+READERS = 2
+"""Blocks prepared at a time."""
+
+AHEAD = 3
+"""Blocks that are read or waiting while the oldest is awaited."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes of it that are done, and its size."""
+
+
+def ingest(
+    files: Sequence[str | Path],
+    *,
+    lake: Lake,
+    pseudonyms: Pseudonyms,
+    tenant: str,
+    now: datetime,
+    table: str | None = None,
+    columns_map: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    timezone: str | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Read the files into the lake and return what became of their rows.
+
+    Args:
+        files: Files and folders of CSV, Parquet and NDJSON.
+        lake: Where the events go.
+        pseudonyms: Under which students and teachers are known there.
+        tenant: The institution; scopes all ids.
+        now: When they are received, with a zone.
+        table: The source table that they all are; None to tell from the columns.
+        columns_map: Name of a column in the files → our name.
+        units: Column → unit, where it is not in its default one; see docs/events.md.
+        timezone: IANA name of the zone of clocks that say none; None is UTC.
+        progress: Told after each block.
+
+    Raises:
+        BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
+    """
+    _check_options(tenant, now, timezone)
+    planned, notes = plan(files, table, columns_map or {})
+    check_units([one.source for one in planned], units or {})
+    with lake.one_writer():
+        run = _Run(planned, lake, pseudonyms, tenant, dict(units or {}), timezone, now)
+        run.check_beginnings()
+        for number, one in enumerate(planned):
+            for ready, done in run.read(number):
+                run.take(number, ready)
+                if progress is not None:
+                    progress(one.input.name, done, one.input.size)
+            run.end_file(number)
+        run.land()
+    notes += run.notes()
+    return IngestReport(run.reports(), tuple(notes))
+
+
+class _Run:
+    """One ingest under way: what was read and is not yet written, and the counts so far."""
+
+    def __init__(
+        self,
+        planned: list[Planned],
+        lake: Lake,
+        pseudonyms: Pseudonyms,
+        tenant: str,
+        units: Mapping[str, str],
+        timezone: str | None,
+        now: datetime,
+    ) -> None:
+        self.planned, self.lake, self.pseudonyms, self.tenant = planned, lake, pseudonyms, tenant
+        self.units, self.timezone, self.now = units, timezone, now
+        n = len(planned)
+        self.n_read, self.counts = np.zeros(n, np.int64), np.zeros((n, 3), np.int64)
+        self.tallies = [Tally() for _ in planned]
+        self.tables = [one.source.name for one in planned]
+        self.waiting: list[tuple[int, Prepared]] = []
+        self.metadata: list[tuple[int, pa.Table]] = []
+        self.rejected: list[list[pa.Table]] = [[] for _ in planned]
+        self.conflicts: list[pa.Table] = []
+        self.known_topics = self._topics()
+
+    def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
+        """Yield the blocks of one file, prepared, in order, with the bytes done."""
+        how = self._reading(number)
+        waiting: deque[tuple[Future[Prepared], int]] = deque()
+        with ThreadPoolExecutor(READERS) as pool:
+            try:
+                for block in self.planned[number].input.blocks(how.wanted()):
+                    job = pool.submit(prepare, block, how, self.pseudonyms, self.lake.buckets)
+                    waiting.append((job, block.done))
+                    if len(waiting) > AHEAD:
+                        first, done = waiting.popleft()
+                        yield first.result(), done
+                while waiting:
+                    first, done = waiting.popleft()
+                    yield first.result(), done
+            finally:
+                for job, _ in waiting:
+                    job.cancel()
+
+    def check_beginnings(self) -> None:
+        """Look into every file first, when an early one may be landed before a late one is read."""
+        few_bytes = sum(one.input.size for one in self.planned) < LANDING_ROWS  # so fewer rows still
+        if len(self.planned) < 2 or few_bytes:
+            return
+        for number, one in enumerate(self.planned):
+            how = self._reading(number)
+            blocks = one.input.blocks(how.wanted())
+            first = next(blocks, None)
+            if first is not None and next(blocks, None) is None:
+                ready = prepare(first, how, self.pseudonyms, self.lake.buckets)
+                self._check_usable(number, ready.tally)
+
+    def take(self, number: int, ready: Prepared) -> None:
+        """Hold a block's rows, and land what is held when it is much."""
+        self.n_read[number] += ready.read
+        self.tallies[number] += ready.tally
+        self.counts[number, 2] += ready.rejected.num_rows
+        if ready.rejected.num_rows:
+            self.rejected[number].append(ready.rejected)
+        if self.planned[number].source.metadata:
+            self.metadata.append((number, ready.rows))
+        elif ready.rows.num_rows:
+            self.waiting.append((number, ready))
+        if sum(piece.rows.num_rows for _, piece in self.waiting) >= LANDING_ROWS:
+            self._land_events()
+
+    def end_file(self, number: int) -> None:
+        self._check_usable(number, self.tallies[number])
+        if self.planned[number].source.metadata:
+            self.known_topics |= self._topics_read()
+
+    def land(self) -> None:
+        """Write everything that is held: metadata, events, then what was rejected."""
+        for name in dict.fromkeys(self.planned[number].source.kind for number, _ in self.metadata):
+            pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
+            self.counts[:, :2] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
+        self._land_events()
+        refused = [number_repeats(pa.concat_tables(parts)) for parts in self.rejected if parts]
+        if refused or self.conflicts:
+            keep_rejected(self.lake, self.tenant, pa.concat_tables([*refused, *self.conflicts]).combine_chunks())
+
+    def notes(self) -> list[str]:
+        """Return what a person should know, each sentence with the file it is about."""
+        notes = []
+        for one, tally in zip(self.planned, self.tallies, strict=True):
+            if not tally.rows:
+                notes.append(f"{one.input.name}: holds no rows")
+            notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, self.units)]
+        if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
+            notes += courses.notes(self.lake, self.tenant)
+        return notes
+
+    def reports(self) -> tuple[FileReport, ...]:
+        return tuple(
+            FileReport(str(one.input.path), one.source.name, int(read), *(int(count) for count in counts))
+            for one, read, counts in zip(self.planned, self.n_read, self.counts, strict=True)
+        )
+
+    def _land_events(self) -> None:
+        if self.waiting:
+            landed = land(self.lake, self.waiting, self.tables, self.tenant, self.now)
+            self.counts += landed.counts
+            if landed.conflicts.num_rows:
+                self.conflicts.append(landed.conflicts)
+        self.waiting = []
+
+    def _reading(self, number: int) -> ParseOptions:
+        one = self.planned[number]
+        return ParseOptions(
+            one.source,
+            one.input.name,
+            one.renamed,
+            self.tenant,
+            self.units,
+            self.timezone,
+            self.now,
+            self.known_topics,
+        )
+
+    def _topics(self) -> frozenset[str]:
+        return frozenset(courses.topics_of(self.lake, self.tenant)["topic_id"].to_pylist())
+
+    def _topics_read(self) -> frozenset[str]:
+        tables = [rows for number, rows in self.metadata if self.planned[number].source.kind == TOPICS.name]
+        return frozenset(name for rows in tables for name in rows["topic_id"].to_pylist())
+
+    def _check_usable(self, number: int, tally: Tally) -> None:
+        one = self.planned[number]
+        names = tally.unusable_throughout()
+        if not names:
+            return
+        column = one.source.column(names[0])
+        theirs = next(theirs for theirs, ours in one.renamed.items() if ours == column.name)
+        raise BadInput(
+            f"{one.input.path}: column {theirs!r} holds no usable value in any of {tally.rows} rows; expected "
+            f"{EXPECTED[column.kind]} ({column.doc}). If it is another column, rename them with --map THEIRS=OURS"
+        )
+
+
+EXPECTED = {
+    "id": "an id, as text",
+    "text": "a text",
+    "number": "a number",
+    "whole": "a whole number",
+    "truth": "true or false (or yes, no, 1, 0)",
+    "moment": "a time stamp in ISO 8601, or seconds or milliseconds since 1970",
+    "ids": "a list of ids: a|b|c or a JSON list",
+}
+"""What a column of each kind should hold, in words."""
+
+
+def _check_options(tenant: str, now: datetime, timezone: str | None) -> None:
+    if not tenant.strip() or len(tenant) > ID_LETTERS or not tenant.isprintable():
+        raise BadInput(f"tenant {tenant!r}: expected a name of 1 to {ID_LETTERS} printable characters")
+    if now.tzinfo is None:
+        raise BadInput(f"now={now.isoformat()} has no zone; give the instant in UTC")
+    if timezone is not None:
+        try:
+            ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError):
+            raise BadInput(
+                f"unknown time zone {timezone!r}; expected an IANA name such as Europe/Berlin or UTC"
+            ) from None

@@ -1,0 +1,145 @@
+"""KeyedRows of `rejected`: kept with place, column, value and reason, under a key made from their content."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.identity import Blocks
+from mastery.events.source import Source
+from mastery.events.values import as_text
+from mastery.lake import Lake
+from mastery.pipelines.ingest.chunk import Chunk
+from mastery.tables import REJECTED, UTC
+
+Int64s = npt.NDArray[np.int64]
+
+CONFLICT = "conflict"
+CONFLICT_REASON = "another row under the same event id says something else; of the two, this one is not kept"
+
+SHOWN_OF_A_CONFLICT = ("occurred_at", "attempts", "success_ppm", "duration_ms", "attempt_number", "hints")
+"""What is kept of an event that lost: how it went, and nothing of who it was."""
+
+HASH = "content_hash"
+
+
+def rejected_rows(
+    chunk: Chunk, refused: pa.Table, source: Source, pseudonyms: Pseudonyms, tenant: str, origin: str, now: datetime
+) -> pa.Table:
+    """Return the rows of REJECTED for the refused rows and broken lines of a chunk, by line.
+
+    Their content hash does not yet tell apart equal rows of one file; see `number_repeats`.
+    """
+    if refused.num_rows == 0 and chunk.broken.num_rows == 0:
+        return REJECTED.schema.empty_table()
+    at = refused["row"].to_numpy()
+    content = Blocks(len(at)).text(refused["reason"])
+    for column in source.columns:
+        if column.name not in chunk.raw.column_names:
+            continue
+        values = _texts(chunk.raw[column.name].take(pa.array(at)).combine_chunks())
+        if column.private:
+            values = pseudonyms.students(tenant, values)
+        content.text(values)
+    broken = chunk.broken
+    hashes = np.concatenate(
+        [content.finish()[0], np.array(pseudonyms.fingerprints(broken["text"].to_pylist()), np.int64)]
+    )
+    both = pa.table(
+        {
+            "line": np.concatenate([chunk.lines[at], broken["line"].to_numpy()]),
+            "column": pa.chunked_array([*refused["column"].chunks, pa.nulls(broken.num_rows, pa.string())]),
+            "value": pa.chunked_array([*refused["value"].chunks, pa.nulls(broken.num_rows, pa.string())]),
+            "reason": pa.chunked_array([*refused["reason"].chunks, *broken["reason"].chunks], pa.string()),
+            "code": pa.chunked_array([*refused["code"].chunks, *broken["code"].chunks], pa.string()),
+            HASH: hashes,
+        }
+    )
+    return _completed(both, tenant, source.name, origin, now).sort_by("line")
+
+
+def conflict_rows(losers: pa.Table, lines: pa.Array, source_table: pa.Array, tenant: str, now: datetime) -> pa.Table:
+    """Return the rows of REJECTED for events that lost against another body of their id.
+
+    Args:
+        losers: Columns of EVENTS.
+        lines: int64. The line each was read from; null for one that was in the lake already.
+        source_table: The source table of each.
+    """
+    hi, lo = losers["event_id_hi"].to_numpy(), losers["event_id_lo"].to_numpy()
+    body = losers["body_hash"].to_numpy()
+    shown = [
+        pc.binary_join_element_wise(f"{name}=", pc.coalesce(losers[name].cast(pa.string()), pa.scalar("")), "")
+        for name in SHOWN_OF_A_CONFLICT
+    ]
+    n = losers.num_rows
+    rows = pa.table(
+        {
+            "line": lines,
+            "column": pa.nulls(n, pa.string()),
+            "value": pc.binary_join_element_wise(*shown, " "),
+            "reason": pa.array([CONFLICT_REASON] * n, pa.string()),
+            "code": pa.array([CONFLICT] * n, pa.string()),
+            # by what the event is and says, so that it is kept once, whichever of the two comes again
+            HASH: Blocks(n).add(hi, lo).add(body, body).finish()[0],
+        }
+    )
+    return _completed(rows, tenant, source_table, losers["source"].cast(pa.string()), now)
+
+
+def _completed(
+    rows: pa.Table, tenant: str, source_table: str | pa.Array, origin: str | pa.Array, now: datetime
+) -> pa.Table:
+    n = rows.num_rows
+    same = {"tenant": tenant, "source_table": source_table, "source": origin}
+    columns = {
+        name: pa.array([value] * n, pa.string()) if isinstance(value, str) else value for name, value in same.items()
+    }
+    columns["received_at"] = pa.array([now] * n, UTC)
+    for name in rows.column_names:
+        columns[name] = rows[name]
+    return pa.table([columns[field.name].cast(field.type) for field in REJECTED.schema], schema=REJECTED.schema)
+
+
+def _texts(values: pa.Array) -> pa.Array:
+    if pa.types.is_nested(values.type):
+        return pa.array([str(value) for value in values.to_pylist()], pa.string())
+    return as_text(values).cast(pa.string())  # a dictionary would bring along the texts of all other rows
+
+
+def number_repeats(rows: pa.Table) -> pa.Table:
+    """Return the rejected rows of one file with final content hashes: the nth of equal rows gets n mixed in.
+
+    A file read again so has the same hashes again, and two equal bad rows of one file are two.
+    """
+    if rows.num_rows == 0:
+        return rows
+    base = rows[HASH].to_numpy()
+    order = np.argsort(base, kind="stable")
+    inner = base[order]
+    begins = np.concatenate([[True], inner[1:] != inner[:-1]])
+    start = np.maximum.accumulate(np.where(begins, np.arange(len(inner)), 0))
+    nth = np.empty(len(base), np.int64)
+    nth[order] = np.arange(len(inner)) - start
+    final, _ = Blocks(len(base)).text(rows["source_table"]).add(base, nth).finish()
+    return rows.set_column(rows.column_names.index(HASH), HASH, pa.array(final))
+
+
+def keep_rejected(lake: Lake, tenant: str, rows: pa.Table) -> None:
+    """Add the rejected rows that the lake does not have yet."""
+    if rows.num_rows == 0:
+        return
+    there = lake.scan(REJECTED, ["tenant", HASH])
+    known = np.unique(there.filter(pc.equal(there["tenant"], tenant))[HASH].to_numpy())
+    hashes = rows[HASH].to_numpy()
+    _, first = np.unique(hashes, return_index=True)
+    fresh = np.zeros(len(hashes), np.bool_)
+    fresh[first] = True
+    fresh &= ~np.isin(hashes, known)
+    if fresh.any():
+        lake.append(REJECTED, rows.filter(pa.array(fresh)))

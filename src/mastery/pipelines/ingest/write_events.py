@@ -1,0 +1,239 @@
+"""Put prepared events into the lake: the new ones once, contradictions settled, one commit per landing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from deltalake.transaction import AddAction
+
+from mastery.kernels import kernel
+from mastery.lake import Lake
+from mastery.lake.snapshot import Snapshot
+from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, Verdicts, judge
+from mastery.pipelines.ingest.prepare import Prepared
+from mastery.pipelines.ingest.rejects import conflict_rows
+from mastery.tables import EVENTS, REJECTED
+
+WORKERS = 2
+"""Buckets landed at a time. ParseOptions, judging and writing all run outside of Python's lock."""
+
+SMALL_DICTIONARY = 512
+"""Dictionaries up to this size are left as they are when a bucket takes its part of a chunk."""
+
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What became of the rows of one landing.
+
+    Attributes:
+        counts: int64[files, 3]. New, the same as a known one, in conflict.
+        conflicts: Columns of REJECTED: the losers.
+    """
+
+    counts: Int64s
+    conflicts: pa.Table
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One bucket of a landing: its counts, its losers, and the file that was written for it."""
+
+    counts: Int64s
+    conflicts: pa.Table | None
+    add: AddAction | None
+    instead: tuple[int, list[str]] | None
+
+
+def land(
+    lake: Lake, pieces: Sequence[tuple[int, Prepared]], tables: Sequence[str], tenant: str, now: datetime
+) -> Landed:
+    """Write the new events and return what became of all.
+
+    Args:
+        lake: Where.
+        pieces: (number of the file, its rows), in the order they were read.
+        tables: Source table of each file, by its number.
+        tenant: The institution.
+        now: When they were received.
+    """
+    at = lake.snapshot(EVENTS)
+    pieces = _one_dictionary(pieces)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        parts = list(
+            pool.map(lambda bucket: _land_bucket(lake, at, pieces, tables, bucket, tenant, now), range(lake.buckets))
+        )
+    appended = [part.add for part in parts if part.add is not None and part.instead is None]
+    if appended:
+        lake.commit(EVENTS, appended)
+    for part in parts:
+        if part.instead is not None and part.add is not None:
+            lake.commit(EVENTS, [part.add], remove_files=part.instead[1])
+    conflicts = [part.conflicts for part in parts if part.conflicts is not None]
+    return Landed(
+        np.sum([part.counts for part in parts], axis=0),
+        pa.concat_tables(conflicts) if conflicts else REJECTED.schema.empty_table(),
+    )
+
+
+def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s) -> Verdicts:
+    """Return what rows are that came in for this bucket, beside those the lake has in it.
+
+    Only the id columns are read; body hashes only when an id is known.
+    """
+    known = lake.read_bucket(EVENTS, bucket, ["event_id_hi", "event_id_lo"], at)
+    return judge(
+        hi,
+        lo,
+        body,
+        known["event_id_hi"].to_numpy(),
+        known["event_id_lo"].to_numpy(),
+        lambda: cast(Int64s, lake.read_bucket(EVENTS, bucket, ["body_hash"], at)["body_hash"].to_numpy()),
+    )
+
+
+def _land_bucket(
+    lake: Lake,
+    at: Snapshot,
+    pieces: Sequence[tuple[int, Prepared]],
+    tables: Sequence[str],
+    bucket: int,
+    tenant: str,
+    now: datetime,
+) -> _Part:
+    mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in pieces]
+    mine = [(file, p, start, stop) for file, p, start, stop in mine if stop > start]
+    counts = np.zeros((len(tables), 3), np.int64)
+    if not mine:
+        return _Part(counts, None, None, None)
+
+    def column(name: str) -> Int64s:
+        return np.concatenate([p.rows[name].to_numpy()[start:stop] for _, p, start, stop in mine])
+
+    verdicts = judge_bucket(lake, at, bucket, column("event_id_hi"), column("event_id_lo"), column("body_hash"))
+    file_of = np.concatenate([np.full(stop - start, file) for file, _, start, stop in mine])
+    for place, kinds in enumerate(((NEW,), (SAME,), (LOST, WON))):
+        counts[:, place] = np.bincount(file_of[np.isin(verdicts.verdict, kinds)], minlength=len(tables))
+    conflicted = bool((verdicts.verdict >= LOST).any())
+    if not conflicted and len(verdicts.kept) == 0:
+        return _Part(counts, None, None, None)
+    if len(verdicts.kept) == len(verdicts.verdict):
+        rows = _gathered(mine, None)
+    else:
+        rows = _gathered(mine, verdicts.kept)
+    whole = lake.read_bucket(EVENTS, bucket, at=at) if conflicted and at.bucket(bucket) else None
+    conflicts = _losers(mine, verdicts, whole, file_of, tables, tenant, now) if conflicted else None
+    instead = None
+    if whole is not None and len(verdicts.replaced):
+        stays = np.ones(whole.num_rows, np.bool_)
+        stays[verdicts.replaced] = False
+        kept = whole.filter(pa.array(stays))
+        rows = pa.concat_tables([_plain(kept), _plain(rows)])
+        instead = bucket, [file.path for file in at.bucket(bucket)]
+    add = lake.write_file(EVENTS, rows, bucket) if rows.num_rows else None
+    return _Part(counts, conflicts, add, instead)
+
+
+Mine = list[tuple[int, Prepared, int, int]]
+
+
+def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, Prepared]]:
+    """Return the pieces with one dictionary per text column for all of them: unified once, not in each bucket."""
+    whole = pa.concat_tables([piece.rows for _, piece in pieces]).unify_dictionaries()
+    rows, before = [], 0
+    for _, piece in pieces:
+        rows.append(whole.slice(before, piece.rows.num_rows).combine_chunks())
+        before += piece.rows.num_rows
+    return [(file, replace(piece, rows=part)) for (file, piece), part in zip(pieces, rows, strict=True)]
+
+
+def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
+    """Return the kept rows of this bucket, all when None, each text column with the texts it uses only."""
+    parts, before = [], 0
+    for _, piece, start, stop in mine:
+        part = piece.rows.slice(start, stop - start)
+        if kept is not None:
+            here = kept[(kept >= before) & (kept < before + stop - start)] - before
+            if len(here) < stop - start:
+                part = part.take(pa.array(here))
+        before += stop - start
+        parts.append(part)
+    return _compacted(pa.concat_tables(parts).combine_chunks())
+
+
+def _losers(
+    mine: Mine,
+    verdicts: Verdicts,
+    whole: pa.Table | None,
+    file_of: Int64s,
+    tables: Sequence[str],
+    tenant: str,
+    now: datetime,
+) -> pa.Table:
+    """Return the rows of REJECTED for what lost: rows that came in, or rows the lake had."""
+    loser = verdicts.loser[verdicts.verdict >= LOST]
+    incoming, known = np.unique(loser[loser >= 0]), np.unique(-2 - loser[loser < 0])
+    lines = np.concatenate([p.lines[start:stop] for _, p, start, stop in mine])
+    came = _plain(_gathered(mine, incoming))
+    parts = [conflict_rows(came, pa.array(lines[incoming]), _named(tables, file_of[incoming]), tenant, now)]
+    if whole is not None and len(known):
+        had = _plain(whole.take(pa.array(known)))
+        none = pa.nulls(len(known), pa.int64())
+        parts.append(conflict_rows(had, none, pa.nulls(len(known), pa.string()), tenant, now))
+    return pa.concat_tables(parts)
+
+
+def _named(tables: Sequence[str], file_of: Int64s) -> pa.Array:
+    return pa.array(list(tables), pa.string()).take(pa.array(file_of))
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    names = [name for name in EVENTS.schema.names if name != "bucket"]
+    return pa.table([rows[name].cast(EVENTS.schema.field(name).type) for name in names], names=names)
+
+
+@kernel
+def _renumber(codes: Any, place: Any, used: Any, out: Any) -> Any:
+    """Set out to the places of the codes among those used, in the order they turn up. Return how many are used."""
+    count = 0
+    for i in range(codes.size):
+        code = codes[i]
+        if code < 0:
+            out[i] = 0
+            continue
+        if place[code] < 0:
+            place[code] = count
+            used[count] = code
+            count += 1
+        out[i] = place[code]
+    return count
+
+
+def _compacted(rows: pa.Table) -> pa.Table:
+    """Return the rows with dictionaries that hold only what is used.
+
+    A chunk's dictionary holds the students of all buckets; a file written with it would hold them too.
+    """
+    for number, field in enumerate(rows.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        column = rows.column(number).chunk(0) if rows.column(number).num_chunks == 1 else None
+        if column is None or len(column.dictionary) <= SMALL_DICTIONARY:
+            continue
+        missing = column.indices.is_null()
+        codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        size = len(column.dictionary)
+        place, used, out = np.full(size, -1, np.int32), np.empty(size, np.int32), np.empty(len(codes), np.int32)
+        count = _renumber(codes, place, used, out)
+        texts = column.dictionary.take(pa.array(used[:count]))
+        nulls = missing.to_numpy(zero_copy_only=False) if column.null_count else None
+        rows = rows.set_column(number, field.name, pa.DictionaryArray.from_arrays(pa.array(out, mask=nulls), texts))
+    return rows

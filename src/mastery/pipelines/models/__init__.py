@@ -1,0 +1,1 @@
+"""Fitted model sets: fit, tune, store, cards, activation, comparison."""

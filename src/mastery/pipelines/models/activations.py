@@ -1,0 +1,91 @@
+"""Which model set is active and which runs beside it: the rows of ACTIVATIONS, read from the first to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from mastery.errors import Conflict
+from mastery.instants import instant
+from mastery.lake import Lake
+from mastery.tables import ACTIVATIONS
+
+ACTIVATE, ROLLBACK, SHADOWED = "activate", "rollback", "shadow"
+
+DEFAULT = "default"
+"""What people call the set that is active before any activation: today's default parameters."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One row of ACTIVATIONS: a version where it is None is the default set, or no shadow."""
+
+    number: int
+    at: datetime
+    action: str
+    version: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True)
+class ActiveChoice:
+    """What the rows come to.
+
+    Attributes:
+        active: Version active; None: the default set.
+        before: What a rollback goes back to, one after the other, the last one first.
+        shadow: Version that runs in shadow; None: none.
+        last: Number of the last row; 0 before the first.
+    """
+
+    active: str | None
+    before: tuple[str | None, ...]
+    shadow: str | None
+    last: int
+
+
+def choices(lake: Lake) -> list[Choice]:
+    """Return every choice ever made, the first one first."""
+    rows = lake.scan(ACTIVATIONS).to_pylist()
+    return sorted((Choice(**row) for row in rows), key=lambda one: (one.number, one.at))
+
+
+def standing_choice(made: Sequence[Choice]) -> ActiveChoice:
+    """Return what choices come to: a activation is laid on those before it, a rollback takes the topmost away."""
+    stack: list[str | None] = [None]
+    shadow = None
+    for one in made:
+        if one.action == ACTIVATE:
+            stack.append(one.version)
+        elif one.action == ROLLBACK and len(stack) > 1:
+            stack.pop()
+        elif one.action == SHADOWED:
+            shadow = one.version
+    return ActiveChoice(stack[-1], tuple(reversed(stack[:-1])), shadow, made[-1].number if made else 0)
+
+
+def active_choice(lake: Lake) -> ActiveChoice:
+    """Return which set is active, and which in shadow."""
+    return standing_choice(choices(lake))
+
+
+def choose(lake: Lake, action: str, version: str | None, now_us: int, expected: ActiveChoice) -> ActiveChoice:
+    """Append one choice, and return what is active from now on.
+
+    Raises:
+        Conflict: somebody else has chosen since `expected` was read.
+    """
+    with lake.one_writer():
+        now = active_choice(lake)
+        if now.last != expected.last:
+            raise Conflict(
+                f"somebody else has changed which model set is active (now {now.active or DEFAULT}); "
+                "look at 'mastery models list', and do it again if it is still what you want"
+            )
+        previous = now.shadow if action == SHADOWED else now.active
+        row = Choice(now.last + 1, instant(now_us), action, version, previous)
+        lake.append(ACTIVATIONS, pa.Table.from_pylist([vars(row)], schema=ACTIVATIONS.schema))
+    return active_choice(lake)

@@ -1,0 +1,102 @@
+"""Model cards: what a model set was made from, with what, how well it does, and what had to be pooled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from mastery.lake import Lake
+from mastery.tables import MODEL_CARDS
+
+
+class DataDocument(BaseModel):
+    """The events that a fit has learnt from."""
+
+    since: datetime | None = Field(description="Events before this were left out; null: none.")
+    until: datetime | None = Field(description="Events after this were left out; null: none.")
+    first_event: datetime | None
+    last_event: datetime | None
+    events: int
+    answers: int = Field(description="Quiz answers among them, by topic: what is predicted.")
+    students: int
+    topics: int
+    items: int
+    buckets_read: int = Field(
+        description="A bucket holds a fair sample of students, chosen by a hash of the pseudonym."
+    )
+    buckets: int
+    hash: str = Field(description="Sum over the events of a hash of id and body: the same in any order.")
+
+
+class TopicMeasures(BaseModel):
+    """How well one scorer predicts the answers on one topic."""
+
+    tenant: str
+    topic_id: str
+    answers: int
+    measures: dict[str, float | None]
+
+
+class CalibrationPoint(BaseModel):
+    """Answers that were predicted about alike."""
+
+    answers: int
+    predicted: float = Field(description="Mean probability that was predicted.")
+    right: float = Field(description="Share that was right.")
+
+
+class ScorerCard(BaseModel):
+    """What is known of one scorer of the set.
+
+    Measures of held-out answers are of students that what predicted them had not seen.
+    """
+
+    fitted: bool = Field(description="Whether this fit found its parameters; otherwise they are the parent's.")
+    topics: int = Field(description="Topics with numbers of their own.")
+    items: int = Field(description="Items with numbers of their own.")
+    answers: int = Field(0, description="Held-out answers.")
+    held_out: dict[str, float | None] = Field({}, description="AUC, log loss, ECE … on held-out answers.")
+    by_topic: list[TopicMeasures] = []
+    calibration: list[CalibrationPoint] = []
+    measures: dict[str, float | str | None] = Field({}, description="What the fit chose and reached.")
+    notes: list[str] = Field([], description="What was pooled, left out or fell back, and why.")
+
+
+class ModelCard(BaseModel):
+    """One fitted model set."""
+
+    version: str
+    parent: str = Field(description="Version whose parameters stand where nothing was fitted.")
+    created_at: datetime
+    code_version: str
+    seed: int
+    settings: dict[str, str | int | float | None] = Field(description="What the fit was asked to do.")
+    data: DataDocument
+    scorers: dict[str, ScorerCard]
+    notes: list[str] = []
+
+
+def write_card(lake: Lake, card: ModelCard) -> None:
+    """Append a card."""
+    row = {
+        "model_version": card.version,
+        "parent": card.parent,
+        "created_at": card.created_at,
+        "card": card.model_dump_json(),
+    }
+    lake.append(MODEL_CARDS, pa.Table.from_pylist([row], schema=MODEL_CARDS.schema))
+
+
+def cards(lake: Lake) -> dict[str, ModelCard]:
+    """Return every card by version. Where one was written twice, the first stands."""
+    found: dict[str, ModelCard] = {}
+    for row in sorted(lake.scan(MODEL_CARDS).to_pylist(), key=lambda one: one["created_at"]):
+        found.setdefault(row["model_version"], ModelCard.model_validate_json(row["card"]))
+    return found
+
+
+def read_card(lake: Lake, version: str) -> ModelCard | None:
+    """Return one card; None for a set that was not fitted here."""
+    return cards(lake).get(version)

@@ -1,0 +1,289 @@
+"""`fit`: parameters of scorers found in the lake's events, stored as a new model set with its card.
+
+Nothing that is there is changed: a version is a hash of every number in it. What is not fitted keeps the parameters of
+the active set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.arrays import Floats, Int64s
+from mastery.evaluation.measures import measures
+from mastery.evaluation.reliability import reliability
+from mastery.features.batch import Batch, make_batch
+from mastery.features.columns import QUIZ, READ, event_columns
+from mastery.instants import instant
+from mastery.lake import Lake
+from mastery.pipelines.models.card import (
+    CalibrationPoint,
+    DataDocument,
+    ModelCard,
+    ScorerCard,
+    TopicMeasures,
+    cards,
+    write_card,
+)
+from mastery.pipelines.models.chapters import chapters_of
+from mastery.pipelines.models.store import store_model_set
+from mastery.scorers.model_set import ModelSet, version_of
+from mastery.scorers.parameters import Parameters
+from mastery.tables import EVENTS, SCORE_SOURCES, UTC
+
+ENOUGH_EVENTS = 2_000_000
+"""Buckets are read until this many events are there. A bucket holds the students whose pseudonym has one hash: some of
+them are a fair sample of all."""
+
+Progress = Callable[[str, int, int], None]
+"""(what has just been done, how many steps that makes, how many there are)."""
+
+
+class HeldOut(Protocol):
+    """Answers, and what each scorer said of them before, without having learnt from their student."""
+
+    @property
+    def probabilities(self) -> Mapping[str, Floats]:
+        """float64[n] by scorer."""
+
+    @property
+    def y(self) -> Floats:
+        """float64[n]."""
+
+    @property
+    def topic(self) -> Int64s:
+        """int64[n]. Codes of the batch."""
+
+
+class Found(Protocol):
+    """What a fit of all scorers comes back with; see `mastery.fitting.fit_all.FittedAll`."""
+
+    @property
+    def scorers(self) -> Mapping[str, Parameters]:
+        """Parameters by name."""
+
+    @property
+    def notes(self) -> Mapping[str, tuple[str, ...]]:
+        """Sentences for people, by scorer."""
+
+    @property
+    def measures(self) -> Mapping[str, Mapping[str, float | str]]:
+        """What each fit chose and reached; those that were fitted."""
+
+    @property
+    def held_out(self) -> HeldOut:
+        """What was said of answers by those that had not seen their student."""
+
+
+FitAll = Callable[..., Found]
+"""(batch, *, rules, seed, threads, scorers, base, chapters, progress) → Found."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A model set that was fitted; `new` unless the very same numbers had been stored before."""
+
+    card: ModelCard
+    new: bool
+
+
+def fit(
+    lake: Lake,
+    base: ModelSet,
+    rules: Floats,
+    *,
+    now_us: int,
+    code_version: str,
+    scorers: Sequence[str] | None = None,
+    since_us: int | None = None,
+    until_us: int | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    most_events: int = ENOUGH_EVENTS,
+    fit_all: FitAll | None = None,
+    progress: Progress | None = None,
+) -> Stored:
+    """Fit scorers to the events of the lake and store what is found as a new version.
+
+    Args:
+        lake: Where the events are, and where the version goes.
+        base: The set whose parameters stand where nothing is fitted.
+        rules: float64[K]. Parameters of rule_based.
+        now_us: When.
+        code_version: Of the engine.
+        scorers: Which to fit; all for None.
+        since_us, until_us: Only events from and up to these moments.
+        seed: Of everything that is drawn.
+        threads: Of the fits.
+        most_events: Whole buckets are read until so many events are there.
+        fit_all: What fits; `mastery.fitting.fit_all.fit_all` when left out.
+        progress: Called as the fits go on.
+
+    Raises:
+        BadInput: a scorer that nothing fits, or no answers to learn from.
+    """
+    if fit_all is None:
+        from mastery.fitting.fit_all import fit_all as fit_all_of_ours
+
+        fit_all = fit_all_of_ours
+    events, buckets_read = read_events(lake, since_us, until_us, most_events)
+    batch = make_batch(event_columns(events, until_us))
+    data = _data(events, batch, since_us, until_us, buckets_read, lake.buckets)
+    del events
+    found = fit_all(
+        batch, rules=rules, seed=seed, threads=threads, scorers=scorers, base=base, chapters=chapters_of(lake),
+        progress=progress,
+    )  # fmt: skip
+    model_set = _together(base, found.scorers)
+    card = ModelCard(
+        version=model_set.version,
+        parent=base.version,
+        created_at=instant(now_us),
+        code_version=code_version,
+        seed=seed,
+        settings={
+            "scorers": "all" if scorers is None else ", ".join(scorers),
+            "threads": threads,
+            "most_events": most_events,
+        },
+        data=data,
+        scorers={name: _of_scorer(name, model_set.scorers[name], found, batch) for name in model_set.scorers},
+        notes=_notes(model_set, found, data),
+    )
+    new = store_model_set(lake, model_set, now_us)
+    known = cards(lake)
+    if card.version not in known:  # also one whose fit was broken off before its card
+        write_card(lake, card)
+    return Stored(known.get(card.version, card), new)
+
+
+def read_events(lake: Lake, since_us: int | None, until_us: int | None, most_events: int) -> tuple[pa.Table, int]:
+    """Return the events of whole buckets within a span of time, and how many buckets were read."""
+    snapshot, parts, events = lake.snapshot(EVENTS), [], 0
+    buckets_read = 0
+    for bucket in range(lake.buckets):
+        rows = lake.read_bucket(EVENTS, bucket, [*READ, "body_hash"], at=snapshot)
+        at_us = rows["occurred_at"].cast(pa.int64()).to_numpy()
+        keep = np.ones(rows.num_rows, bool)
+        if since_us is not None:
+            keep &= at_us >= since_us
+        if until_us is not None:
+            keep &= at_us <= until_us
+        parts.append(rows if keep.all() else rows.filter(pa.array(keep)))
+        events += parts[-1].num_rows
+        buckets_read += 1
+        if events >= most_events:
+            break
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks(), buckets_read
+
+
+def data_hash(events: pa.Table) -> str:
+    """Return a sum over the events of a hash of id and body: the same for any order and any cut into files."""
+    words = [events[name].to_numpy().view(np.uint64) for name in ("event_id_hi", "event_id_lo", "body_hash")]
+    mixed = np.zeros(events.num_rows, np.uint64)
+    for word in words:
+        mixed = _mix(mixed ^ word)
+    return f"{events.num_rows}-{int(mixed.sum(dtype=np.uint64)):016x}"
+
+
+def _mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return splitmix64 of each word (Steele, Lea & Flood 2014, Fast splittable pseudorandom number generators)."""
+    z = words + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed
+
+
+def _data(
+    events: pa.Table, batch: Batch, since_us: int | None, until_us: int | None, buckets_read: int, buckets: int
+) -> DataDocument:
+    span = pc.min_max(events["occurred_at"].cast(UTC)).as_py()
+    return DataDocument(
+        since=None if since_us is None else instant(since_us),
+        until=None if until_us is None else instant(until_us),
+        first_event=span["min"],
+        last_event=span["max"],
+        events=events.num_rows,
+        answers=int(np.count_nonzero((batch.kind == QUIZ) & (batch.weight > 0.0))),
+        students=len(batch.students),
+        topics=len(batch.topics),
+        items=int(np.unique(batch.item[batch.item >= 0]).size),
+        buckets_read=buckets_read,
+        buckets=buckets,
+        hash=data_hash(events),
+    )
+
+
+def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
+    """Return the new set: what was found, and what the base holds of the others, in the order of the registry."""
+    both = dict(base.scorers) | dict(found)
+    order = [*(name for name in SCORE_SOURCES if name in both), *(name for name in both if name not in SCORE_SOURCES)]
+    scorers = {name: both[name] for name in order}
+    return ModelSet(version_of("fit", scorers), scorers)
+
+
+def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> ScorerCard:
+    held_out = found.held_out
+    card = ScorerCard(
+        fitted=name in found.measures,
+        topics=mine.topics.count,
+        items=mine.items.count,
+        measures={
+            key: value if isinstance(value, str) else _number(value)
+            for key, value in found.measures.get(name, {}).items()
+        },
+        notes=list(found.notes.get(name, ())),
+    )
+    p = held_out.probabilities.get(name)
+    if p is None or p.size == 0:
+        return card
+    bins = reliability(p, held_out.y)
+    by_topic = []
+    order = np.argsort(held_out.topic, kind="stable")
+    codes, starts = np.unique(held_out.topic[order], return_index=True)
+    for code, rows in zip(codes, np.split(order, starts[1:]), strict=True):
+        tenant, topic = batch.topics[int(code)]
+        of_topic = {key: _number(value) for key, value in measures(p[rows], held_out.y[rows]).items()}
+        by_topic.append(TopicMeasures(tenant=tenant, topic_id=topic, answers=rows.size, measures=of_topic))
+    return card.model_copy(
+        update={
+            "answers": p.size,
+            "held_out": {key: _number(value) for key, value in (measures(p, held_out.y) | {"ece": bins.ece}).items()},
+            "by_topic": by_topic,
+            "calibration": [
+                CalibrationPoint(answers=int(n), predicted=float(said), right=float(right))
+                for n, said, right in zip(bins.answers, bins.predicted, bins.right, strict=True)
+            ],
+        }
+    )
+
+
+def _notes(model_set: ModelSet, found: Found, data: DataDocument) -> list[str]:
+    notes = []
+    if data.buckets_read < data.buckets:
+        notes.append(
+            f"{data.buckets_read} of {data.buckets} buckets were read: a sample of students by a hash of their "
+            f"pseudonyms, {data.events:,} events"
+        )
+    kept = [name for name in model_set.scorers if name not in found.measures]
+    if kept:
+        notes.append(f"not fitted, so as in the set before: {', '.join(kept)}")
+    late = [name for name in kept if name in ("ml", "ml_unconstrained", "blend", "blend_unconstrained")]
+    if late and len(kept) < len(model_set.scorers):
+        notes.append(
+            f"{', '.join(late)} rest on what the scorers before them said when those were fitted; "
+            "'mastery fit' without --scorer brings all of them together"
+        )
+    return notes
+
+
+def _number(value: float) -> float | None:
+    """Return the number; None for one that JSON does not have."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,38 @@
+"""Where the rules of the rule-based score come from: a shipped form by name, or a file."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from mastery.errors import BadInput, did_you_mean
+from mastery.scorers.rule_based.rules import ScoringRules, parse_rules
+
+
+def shipped_rules() -> dict[str, str]:
+    """Return the YAML text of each form that is shipped, by name."""
+    folder = files("mastery") / "rules"
+    return {
+        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".yaml")
+    }
+
+
+def load_rules(name_or_path: str) -> ScoringRules:
+    """Return a shipped form by its name, or the rules in a YAML file.
+
+    Raises:
+        BadInput: neither a name nor a readable file, or rules that cannot be used.
+    """
+    shipped = shipped_rules()
+    if name_or_path in shipped:
+        return parse_rules(shipped[name_or_path], f"rules {name_or_path!r}")
+    try:
+        text = Path(name_or_path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"rules {name_or_path!r}: no such form{did_you_mean(name_or_path, list(shipped))} and no readable file "
+            f"({error}); known forms: {', '.join(shipped)}"
+        ) from error
+    return parse_rules(text, name_or_path)

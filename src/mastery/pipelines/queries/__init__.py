@@ -1,0 +1,1 @@
+"""What every door shows: documents on a student, a class, a history, items."""

@@ -1,0 +1,90 @@
+"""Which past answers of a student make the score of a topic: what linear_rnn remembers, taken apart exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from mastery.errors import BadInput, NotFound, did_you_mean
+from mastery.features.batch import DAY_US, make_batch
+from mastery.features.columns import event_columns
+from mastery.insight.rollups import CurriculumPath
+from mastery.insight.words import ago, counted
+from mastery.instants import instant
+from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
+from mastery.scorers.linear_rnn.past import Influence, decompose, influences
+from mastery.scorers.model_set import ModelSet
+from mastery.tables import UNASSIGNED
+
+NAME = "linear_rnn"
+"""The one scorer that can be taken apart by answer: its state is a plain sum over them."""
+
+
+def past_answers(
+    events: pa.Table,
+    model_set: ModelSet,
+    as_of_us: int,
+    student_id: str,
+    topic_id: str,
+    places: Mapping[str, CurriculumPath],
+) -> AnswersDocument:
+    """Return what each group of a student's past answers adds to the log-odds of a topic.
+
+    Args:
+        events: All events of the student, columns `features.columns.READ`.
+        places: By topic of the student's tenant.
+
+    Raises:
+        NotFound: no event of the student, or none on the topic, by then.
+        BadInput: the model set has no linear_rnn.
+    """
+    if NAME not in model_set.scorers:
+        raise BadInput(
+            f"model set {model_set.version!r} has no {NAME}, which is what knows the past answer by answer; "
+            "run 'mastery fit', and 'mastery models activate' with the version it makes"
+        )
+    batch = make_batch(event_columns(events, as_of_us))
+    topics = [batch.topics[t][1] for t in batch.slot_topic]
+    if topic_id not in topics:
+        known = sorted({*topics} - {UNASSIGNED})
+        raise NotFound(
+            f"no event of this student on topic {topic_id!r} by {instant(as_of_us)}{did_you_mean(topic_id, known)}"
+        )
+    slot = topics.index(topic_id)
+    model = model_set.models(batch.topics, batch.items)[NAME]
+    whole = decompose(batch, model, slot)
+    return AnswersDocument(
+        student_id=student_id,
+        tenant=batch.topics[int(batch.slot_topic[slot])][0],
+        as_of=instant(as_of_us),
+        topic_id=topic_id,
+        title=_title(places, topic_id),
+        score_source=NAME,
+        model_version=model_set.version,
+        start=whole.start,
+        answers=[_in_words(one, places, as_of_us) for one in influences(batch, model, slot)],
+        log_odds=whole.logit,
+    )
+
+
+def _in_words(one: Influence, places: Mapping[str, CurriculumPath], as_of_us: int) -> PastAnswersDocument:
+    topic = one.topic[1]
+    title = _title(places, topic)
+    kind = "right answer" if one.right else "wrong answer"
+    last = ago(int(as_of_us // DAY_US - one.last_at_us // DAY_US))  # by the calendar, as everywhere else
+    when = last if one.answers == 1 else f"the last {last}"
+    return PastAnswersDocument(
+        topic_id=topic,
+        title=title,
+        right=one.right,
+        answers=one.answers,
+        last_at=instant(one.last_at_us),
+        contribution=one.contribution,
+        text=f"{counted(one.answers, kind)} on {topic if title is None else title}, {when}",
+    )
+
+
+def _title(places: Mapping[str, CurriculumPath], topic_id: str) -> str | None:
+    place = places.get(topic_id)
+    return None if place is None else place.title

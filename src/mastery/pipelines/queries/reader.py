@@ -1,0 +1,302 @@
+"""Answers: one student's scores with their reasons, a history, a class."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from mastery.arrays import Floats
+from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
+from mastery.features.columns import READ
+from mastery.insight.rollups import CurriculumPath
+from mastery.instants import instant
+from mastery.lake import Lake
+from mastery.pipelines.models.active import active_model_set
+from mastery.pipelines.models.store import load_model_set
+from mastery.pipelines.queries import class_view
+from mastery.pipelines.queries.item_probabilities import item_probabilities, items_of
+from mastery.pipelines.queries.past_answers import past_answers
+from mastery.pipelines.queries.schemas import (
+    AnswersDocument,
+    ClassDocument,
+    ClassRow,
+    HistoryDocument,
+    HistoryPoint,
+    ItemProbabilitiesDocument,
+    StudentDocument,
+)
+from mastery.pipelines.queries.student_document import student_document
+from mastery.pipelines.scoring.catch_up import catch_up
+from mastery.pipelines.scoring.fold import fold_events
+from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
+from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
+from mastery.scorers.model_set import ModelSet
+from mastery.state import Overtaken, StateStore
+from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, ITEMS, SCORE_SOURCES, TOPICS
+
+BEST, ALWAYS = "blend", "rule_based"
+"""Whose score people are shown when nobody has said: the blend, once a model set with one is active."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the lake knows of topics, and the active model set, at one version of the tables that say so."""
+
+    versions: tuple[int, int, int]
+    places: Mapping[str, Mapping[str, CurriculumPath]]
+    model_set: ModelSet
+
+
+class Reader:
+    """Reads one deployment. Safe for threads.
+
+    A student is read from their record; where there is none that is up to date, or `as_of` lies before their last
+    event, their events are folded again from the lake (and the record is put right).
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        state: StateStore,
+        rules: Floats,
+        *,
+        min_evidence: int,
+        default_scorer: str | None,
+        target: float = 0.6,
+    ) -> None:
+        self._lake = lake
+        self._state = state
+        self._rules = rules
+        self._min_evidence = min_evidence
+        self._default = default_scorer
+        self._target = target
+        self._metadata: Metadata | None = None
+        self._published_set: ModelSet | None = None
+        self._lock = threading.Lock()
+
+    def student(
+        self,
+        student_id: str,
+        *,
+        tenant: str,
+        as_of_us: int,
+        source: str | None = None,
+        topics: Sequence[str] | None = None,
+    ) -> StudentDocument:
+        """Return what is known of one student at a moment, lowest score first.
+
+        Raises:
+            NotFound: no event of this student by then, or none on a topic that was asked for.
+            BadInput: a scorer nobody knows.
+        """
+        metadata = self.metadata()
+        return self._student(metadata, metadata.model_set, student_id, tenant, as_of_us, source, topics)
+
+    def _student(
+        self,
+        metadata: Metadata,
+        model_set: ModelSet,
+        student_id: str,
+        tenant: str,
+        as_of_us: int,
+        source: str | None,
+        topics: Sequence[str] | None,
+    ) -> StudentDocument:
+        """Return a student's document under one model set, whichever is active by the time it is read."""
+        source = self._source(source, model_set)
+        snapshot = self._snapshot(student_id, tenant, as_of_us, model_set)
+        if snapshot.tenant != tenant:
+            raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
+        return student_document(
+            snapshot,
+            source,
+            metadata.places.get(tenant, {}),
+            as_of_us,
+            min_evidence=self._min_evidence,
+            target=self._target,
+            wanted=topics,
+        )
+
+    def past_answers(self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int) -> AnswersDocument:
+        """Return which of a student's past answers make what linear_rnn says of a topic.
+
+        Raises:
+            NotFound: no event of this student, or none on the topic, by then.
+            BadInput: the active model set has no linear_rnn.
+        """
+        metadata = self.metadata()
+        events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])
+        found = past_answers(
+            events, metadata.model_set, as_of_us, student_id, topic_id, metadata.places.get(tenant, {})
+        )
+        if found.tenant != tenant:
+            raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
+        return found
+
+    def item_probabilities(
+        self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int, items: Sequence[str] | None = None
+    ) -> ItemProbabilitiesDocument:
+        """Return the probability of a right answer of a student to items of a topic, or to all that metadata place in
+        it.
+
+        Raises:
+            NotFound: no event of this student by then, or a topic or item that nobody has heard of.
+            BadInput: an item of another topic.
+        """
+        metadata = self.metadata()
+        return item_probabilities(
+            self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"]),
+            metadata.model_set,
+            as_of_us,
+            student_id,
+            tenant,
+            topic_id,
+            items,
+            items=items_of(self._lake, tenant),
+            places=metadata.places.get(tenant, {}),
+        )
+
+    def history(self, student_id: str, topic_id: str, *, tenant: str, source: str | None = None) -> HistoryDocument:
+        """Return the student's published history on a topic.
+
+        Raises:
+            NotFound: nothing has been published of this student and topic.
+        """
+        source = self._source(source, self.metadata().model_set)
+        rows = self._lake.read_student(HISTORY, student_id).to_pylist()
+        mine = [row for row in rows if row["topic_id"] == topic_id and row["tenant"] == tenant]
+        if not mine:
+            known = sorted({row["topic_id"] for row in rows})
+            raise NotFound(
+                f"no history of this student on topic {topic_id!r}{did_you_mean(topic_id, known)}; "
+                "history is published by 'mastery recompute'"
+            )
+        place = self.metadata().places.get(tenant, {}).get(topic_id)
+        return HistoryDocument(
+            student_id=student_id,
+            tenant=tenant,
+            topic_id=topic_id,
+            title=None if place is None else place.title,
+            score_source=source,
+            points=[
+                HistoryPoint(**{name: row[name] for name in HistoryPoint.model_fields})
+                for row in sorted(mine, key=lambda row: row["day"])
+                if row["score_source"] == source
+            ],
+        )
+
+    def class_scores(
+        self, *, tenant: str, source: str | None = None, topics: Sequence[str] | None = None
+    ) -> ClassDocument:
+        """Return every student and topic of a tenant as last published."""
+        places = self.metadata().places.get(tenant, {})
+        source, scores = self._published(source, tenant)
+        return class_view.class_scores(scores, places, source, tenant, topics)
+
+    def weakest(self, *, tenant: str, source: str | None = None, limit: int = 10) -> list[ClassRow]:
+        """Return the weakest student-topics with enough evidence as last published, each with its reasons."""
+        metadata = self.metadata()
+        source, scores = self._published(source, tenant)
+        model_set = self._set_of(class_view.model_version(scores), metadata.model_set)
+        as_of_us = class_view.as_of_us(scores)
+        rows = []
+        for row in class_view.weakest_rows(scores, limit, self._min_evidence):
+            student = self._student(metadata, model_set, row.student_id, tenant, as_of_us, source, [row.topic_id])
+            factors = student.topics[0].explanation.factors
+            rows.append(row.model_copy(update={"reason": "; ".join(factor.text for factor in factors)}))
+        return rows
+
+    def newest_event_us(self) -> int | None:
+        """Return the time of the newest event in the lake; None when it is empty."""
+        return self._lake.newest(EVENTS, "occurred_at")
+
+    def last_as_of_us(self) -> int | None:
+        """Return the moment of what is published; None before the first recompute."""
+        return self._lake.newest(GOLD, "as_of")
+
+    def metadata(self) -> Metadata:
+        """Return topics and model set, read again only when their tables have changed."""
+        versions = (self._lake.version(TOPICS), self._lake.version(ITEMS), self._lake.version(ACTIVATIONS))
+        with self._lock:
+            if self._metadata is None or self._metadata.versions != versions:
+                self._metadata = Metadata(versions, _places(self._lake), active_model_set(self._lake, self._rules))
+            return self._metadata
+
+    def _source(self, source: str | None, model_set: ModelSet) -> str:
+        """Return whose score is shown: who was asked for, else the one of the settings, else the best there is."""
+        known = [name for name in model_set.scorers if name in SCORE_SOURCES]
+        if source is None:
+            source = self._default
+        if source is None:
+            return BEST if BEST in known else ALWAYS
+        if source in known:
+            return source
+        if source in SCORE_SOURCES:
+            raise BadInput(
+                f"scorer {source!r} has no scores under model set {model_set.version!r}, which knows "
+                f"{', '.join(known)}; run 'mastery fit', and 'mastery models activate' with the version it makes"
+            )
+        raise BadInput(f"unknown scorer {source!r}{did_you_mean(source, known)}; known: {', '.join(known)}")
+
+    def _published(self, source: str | None, tenant: str) -> tuple[str, pa.Table]:
+        """Return whose scores, and the scores of a tenant as last published.
+
+        After a switch, and before the next set is published, the best scorer may not be there yet.
+        """
+        chosen = self._source(source, self.metadata().model_set)
+        try:
+            return chosen, class_view.published(self._lake, chosen, tenant)
+        except NotFound:
+            if source is not None or self._default is not None or chosen == ALWAYS:
+                raise
+        return ALWAYS, class_view.published(self._lake, ALWAYS, tenant)
+
+    def _set_of(self, version: str, active: ModelSet) -> ModelSet:
+        """Return the model set of published scores, so that their reasons are theirs; the active one where it is gone.
+
+        They differ while a activation publishes, and after course metadata has changed.
+        """
+        if version == active.version:
+            return active
+        known = self._published_set
+        if known is None or known.version != version:
+            try:
+                self._published_set = known = load_model_set(self._lake, version)
+            except (NotFound, Conflict):  # published by an earlier version of the engine
+                return active
+        return known
+
+    def _snapshot(self, student_id: str, tenant: str, as_of_us: int, model_set: ModelSet) -> StudentSnapshot:
+        catch_up(self._lake, self._state)
+        record = self._state.get(student_id, model_set.version)
+        if record is not None and is_current(record, model_set) and as_of_us >= record.last_event_us:
+            return snapshot_from(record, model_set)
+        expected = self._state.version(student_id, model_set.version)
+        events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])
+        folded = fold_events(events, model_set, as_of_us, history=False)
+        if not folded.batch.students:
+            raise NotFound(
+                f"no event of student {student_id!r} of tenant {tenant!r} by {instant(as_of_us)}; "
+                "check the id and the tenant, or ingest their events"
+            )
+        if _newest(events) <= as_of_us:
+            with suppress(Overtaken):  # somebody was faster, with news: theirs stands, this answer is of its moment
+                self._state.put(record_of(events, folded), expected)
+        return snapshot_of(folded)
+
+
+def _newest(events: pa.Table) -> int:
+    return max(events.column("occurred_at").cast(pa.int64()).to_pylist(), default=0)
+
+
+def _places(lake: Lake) -> dict[str, dict[str, CurriculumPath]]:
+    places: dict[str, dict[str, CurriculumPath]] = {}
+    for row in lake.scan(TOPICS, ["tenant", "topic_id", "title", "chapter", "subject", "course"]).to_pylist():
+        places.setdefault(row["tenant"], {})[row["topic_id"]] = CurriculumPath(
+            chapter=row["chapter"], subject=row["subject"], course=row["course"], title=row["title"]
+        )
+    return places

@@ -1,0 +1,228 @@
+"""The documents people and programs are given: the same from `mastery show --json` and from the API."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pydantic import BaseModel, Field
+
+Share = Field(ge=0.0, le=1.0)
+
+
+class FactorDocument(BaseModel):
+    """One reason for a score."""
+
+    name: str = Field(description="Part of the score, as in docs/explanations.md.")
+    contribution: float = Field(description="What it adds to the score, on the scale of the explanation.")
+    value: dict[str, float | int | None] = Field(description="The numbers behind it.")
+    text: str = Field(description="The same in words.")
+
+
+class ExplanationDocument(BaseModel):
+    """Why a score is what it is."""
+
+    summary: str
+    scale: str = Field(description="What the parts add up to: log_odds of the score, or index: the score itself.")
+    factors: list[FactorDocument] = Field(description="The three parts that move the score most.")
+    parts: dict[str, float] = Field(description="Every part; they add up to the score on the scale.")
+
+
+class TagDocument(BaseModel):
+    """A strength or a weakness."""
+
+    name: str
+    text: str
+    value: dict[str, float | int | None]
+
+
+class ScoreDocument(BaseModel):
+    """The score of one scorer."""
+
+    mastery_score: float = Share
+    lower: float = Share
+    upper: float = Share
+    band: str
+
+
+class OverrideDocument(BaseModel):
+    """What a teacher said. It stands beside the computed score and does not change it."""
+
+    score: float = Share
+    at: datetime
+
+
+class RetentionDocument(BaseModel):
+    """What time does to a score while nothing happens."""
+
+    retained: float = Field(ge=0.0, le=1.0, description="Share of the score at the last evidence that is left.")
+    half_life_days: float | None = Field(
+        description="After so many days half of what can still be forgotten is forgotten; null when nothing fades."
+    )
+    target: float = Field(ge=0.0, le=1.0, description="The score that is to be kept.")
+    falls_below_at: datetime | None = Field(
+        description="When the score falls under the target, if nothing happens; as_of when it is there, null when it "
+        "will not be within ten years."
+    )
+
+
+class TopicDocument(BaseModel):
+    """One topic of one student."""
+
+    topic_id: str
+    title: str | None = None
+    chapter: str | None = None
+    subject: str | None = None
+    course: str | None = None
+    mastery_score: float = Share
+    lower: float = Field(ge=0.0, le=1.0, description="The interval from lower to upper is to hold 90 %.")
+    upper: float = Share
+    band: str
+    score_source: str
+    evidence_count: int = Field(description="Graded observations the score rests on.")
+    last_activity_at: datetime | None
+    explanation: ExplanationDocument
+    retention: RetentionDocument
+    strengths: list[TagDocument]
+    weaknesses: list[TagDocument]
+    override: OverrideDocument | None = None
+    scores: dict[str, ScoreDocument] = Field(description="Every scorer's score of the topic.")
+
+
+class RollupDocument(BaseModel):
+    """A chapter, subject or course: the evidence-weighted mean of its topics."""
+
+    level: str
+    name: str
+    parents: list[str] = Field(description="The units around it, the widest first.")
+    mastery_score: float | None = Field(ge=0.0, le=1.0, description="Null when no topic has enough evidence.")
+    lower: float | None = Field(ge=0.0, le=1.0, description="Mean of the topics' lower bounds.")
+    upper: float | None = Field(ge=0.0, le=1.0, description="Mean of the topics' upper bounds.")
+    band: str
+    evidence_count: int
+    topics: int = Field(description="Topics the score rests on.")
+    topics_known: int = Field(description="Topics the unit has.")
+
+
+class StudentDocument(BaseModel):
+    """How well one student masters each topic, how sure that is, and why."""
+
+    student_id: str = Field(description="Pseudonym.")
+    tenant: str
+    as_of: datetime
+    score_source: str
+    model_version: str
+    topics: list[TopicDocument] = Field(description="Lowest score first.")
+    rollups: list[RollupDocument]
+    notes: list[str]
+
+
+class HistoryPoint(BaseModel):
+    """The score as it stood at the end of a day."""
+
+    day: date
+    mastery_score: float = Share
+    lower: float = Share
+    upper: float = Share
+    evidence_count: int
+    model_version: str
+
+
+class HistoryDocument(BaseModel):
+    """A point for each day with activity, oldest first."""
+
+    student_id: str
+    tenant: str
+    topic_id: str
+    title: str | None = None
+    score_source: str
+    points: list[HistoryPoint]
+
+
+class PastAnswersDocument(BaseModel):
+    """The right, or the other answers of a student on one topic, and what they add together."""
+
+    topic_id: str = Field(description="Topic of these answers; often another one than the score's.")
+    title: str | None = None
+    right: bool = Field(description="Whether at least half right.")
+    answers: int
+    last_at: datetime
+    contribution: float = Field(
+        description="Log-odds that they add; of either sign, for a wrong answer on a hard item can speak for a student."
+    )
+    text: str = Field(description="The same in words.")
+
+
+class AnswersDocument(BaseModel):
+    """Which of a student's past answers make what linear_rnn says of a topic: `start` and all contributions add up."""
+
+    student_id: str
+    tenant: str
+    as_of: datetime
+    topic_id: str
+    title: str | None = None
+    score_source: str
+    model_version: str
+    start: float = Field(description="Log-odds of a right answer on the topic's mean item before any answer.")
+    answers: list[PastAnswersDocument] = Field(description="Those that add or take most first.")
+    log_odds: float = Field(description="Log-odds of a right answer on the topic's mean item, before forgetting.")
+
+
+class ItemChanceDocument(BaseModel):
+    """What is to be expected of a student on one item."""
+
+    item_id: str | None = Field(description="Null for an item that nobody knows: as difficult as its topic.")
+    p_correct: float = Field(ge=0, le=1, description="Probability that an answer given to it now is right.")
+    answered: int = Field(description="How often this student has answered it.")
+
+
+class ItemProbabilitiesDocument(BaseModel):
+    """The probability of a right answer of one student to items of a topic: for choosing items, and no score."""
+
+    student_id: str
+    tenant: str
+    as_of: datetime
+    topic_id: str
+    title: str | None = None
+    source: str = Field(description="Whose probabilities; blend_unconstrained where the model set has it.")
+    model_version: str
+    items: list[ItemChanceDocument] = Field(description="The likeliest to be answered rightly first.")
+
+
+class ClassRow(BaseModel):
+    """One student-topic of a class."""
+
+    student_id: str
+    topic_id: str
+    mastery_score: float = Share
+    lower: float = Share
+    upper: float = Share
+    band: str
+    evidence_count: int
+    reason: str | None = None
+
+
+class TopicSummary(BaseModel):
+    """One topic over a class."""
+
+    topic_id: str
+    title: str | None = None
+    chapter: str | None = None
+    subject: str | None = None
+    course: str | None = None
+    mean: float | None = Field(description="Mean score of the students with enough evidence; null for none.")
+    students: int = Field(description="Students with enough evidence.")
+    evidence_count: int
+    needs_help: int = Field(description="Of them, how many are in the band needs_help.")
+
+
+class ClassDocument(BaseModel):
+    """Every student and topic of a tenant, as last published."""
+
+    tenant: str
+    as_of: datetime | None
+    score_source: str
+    model_version: str | None
+    students: list[str] = Field(description="Pseudonyms, lowest mean score first.")
+    topics: list[TopicSummary] = Field(description="Lowest mean first; topics without enough evidence last.")
+    scores: list[ClassRow]
+    notes: list[str]

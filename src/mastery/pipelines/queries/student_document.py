@@ -1,0 +1,215 @@
+"""One student, as the document that people and programs are given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mastery.errors import NotFound, did_you_mean
+from mastery.features.batch import DAY_US
+from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
+from mastery.features.feedback import AT_US, SCORE
+from mastery.insight.bands import band_of
+from mastery.insight.freshness import staleness_note
+from mastery.insight.reasons import explain
+from mastery.insight.retention import retention_of
+from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
+from mastery.insight.tags import Habits, habits, tags
+from mastery.instants import instant
+from mastery.pipelines.queries.schemas import (
+    ExplanationDocument,
+    FactorDocument,
+    OverrideDocument,
+    RetentionDocument,
+    RollupDocument,
+    ScoreDocument,
+    StudentDocument,
+    TagDocument,
+    TopicDocument,
+)
+from mastery.pipelines.scoring.snapshot import StudentSnapshot
+from mastery.scorers import DERIVED, SCORERS
+from mastery.scorers.base import Scores
+from mastery.tables import LATEST_FEATURES, UNASSIGNED
+
+TREND = LATEST_FEATURES.index("rolling_mastery_trend")
+
+LOOK_AHEAD_DAYS = 20
+"""Between the three readings that tell how a score fades: far enough apart to keep digits, near enough to lose some."""
+
+
+def student_document(
+    snapshot: StudentSnapshot,
+    source: str,
+    places: Mapping[str, CurriculumPath],
+    as_of_us: int,
+    *,
+    min_evidence: int,
+    target: float,
+    wanted: Sequence[str] | None,
+) -> StudentDocument:
+    """Return what is known of one student, the topic with the lowest score first.
+
+    Args:
+        source: Whose scores are shown.
+        places: By topic of the student's tenant.
+        target: The score whose undercutting is predicted.
+        wanted: Only these topics; rollups are of all of them.
+
+    Raises:
+        NotFound: no event on a topic that is wanted.
+    """
+    readings = snapshot.readings(as_of_us)
+    trend = snapshot.windows(as_of_us).latest[TREND]
+    ways = habits(snapshot.counters)
+    fading = fadings(snapshot, readings, source, as_of_us, target)
+    documents = [
+        topic_document(
+            snapshot,
+            p,
+            readings,
+            source,
+            places.get(topic),
+            float(trend[p]),
+            ways,
+            as_of_us,
+            min_evidence,
+            fading[p],
+        )
+        for p, topic in enumerate(snapshot.topics)
+        if topic != UNASSIGNED
+    ]
+    scores = [
+        TopicScore(one.topic_id, one.mastery_score, one.lower, one.upper, one.evidence_count) for one in documents
+    ]
+    rollups = rollup(scores, places, min_evidence)
+    if wanted is not None:
+        known = {one.topic_id for one in documents}
+        for topic in wanted:
+            if topic not in known:
+                raise NotFound(
+                    f"no event of this student on topic {topic!r} by {instant(as_of_us)}"
+                    f"{did_you_mean(topic, sorted(known))}; leave the topic out to see all {len(known)}"
+                )
+        documents = [one for one in documents if one.topic_id in wanted]
+    notes = (staleness_note(snapshot.last_event_us, as_of_us), unplaced_note(scores, places))
+    return StudentDocument(
+        student_id=snapshot.student_id,
+        tenant=snapshot.tenant,
+        as_of=instant(as_of_us),
+        score_source=source,
+        model_version=snapshot.model_version,
+        topics=sorted(documents, key=lambda one: (one.mastery_score, one.topic_id)),
+        rollups=[
+            RollupDocument(
+                level=one.level,
+                name=one.name,
+                parents=list(one.parents),
+                mastery_score=one.mastery_score,
+                lower=one.lower,
+                upper=one.upper,
+                band=one.band,
+                evidence_count=one.evidence_count,
+                topics=one.topics,
+                topics_known=one.topics_known,
+            )
+            for one in rollups
+        ],
+        notes=[note for note in notes if note is not None],
+    )
+
+
+def fadings(
+    snapshot: StudentSnapshot, readings: Mapping[str, Scores], source: str, as_of_us: int, target: float
+) -> list[RetentionDocument]:
+    """Return for each slot what is retained of the score of `source`, and when it falls under the target."""
+    step_us = LOOK_AHEAD_DAYS * DAY_US
+    now = readings[source].score
+    later, later_still = (snapshot.readings(as_of_us + k * step_us)[source].score for k in (1, 2))
+    then = snapshot.last_readings[source].score
+    found = []
+    for p, score in enumerate(now):
+        fading = retention_of(float(score), float(later[p]), float(later_still[p]), float(LOOK_AHEAD_DAYS))
+        days = fading.days_until_below(target)
+        found.append(
+            RetentionDocument(
+                retained=min(1.0, float(score / then[p])) if then[p] > 0.0 else 1.0,
+                half_life_days=None if math.isinf(fading.half_life_days) else fading.half_life_days,
+                target=target,
+                falls_below_at=None if days is None else instant(as_of_us + int(days * DAY_US)),
+            )
+        )
+    return found
+
+
+def topic_document(
+    snapshot: StudentSnapshot,
+    p: int,
+    readings: Mapping[str, Scores],
+    source: str,
+    place: CurriculumPath | None,
+    trend: float,
+    ways: Habits,
+    as_of_us: int,
+    min_evidence: int,
+    fading: RetentionDocument,
+) -> TopicDocument:
+    """Return the document of slot p: the score of `source` with its reasons, and every scorer's score.
+
+    `trend` is the slot's rolling_mastery_trend, NaN for none; `ways` are the student's habits over all topics;
+    `fading` is one of `fadings`.
+    """
+    topic = snapshot.topics[p]
+    counters, reading = snapshot.counters[p], readings[source]
+    scorer = SCORERS[source] if source in SCORERS else DERIVED[source]
+    evidence = int(counters[EVIDENCE])
+    explanation = explain(scorer.parts, reading.parts[p], scorer.scale, counters, as_of_us, min_evidence)
+    marks = tags(
+        counters,
+        explanation.parts,
+        forgotten=float(snapshot.last_readings[source].score[p] - reading.score[p]),
+        student_mean_time_ms=ways.mean_time_ms,
+        trend=None if np.isnan(trend) else trend,
+        as_of_us=as_of_us,
+        practises=ways.practises,
+        asks_for_hints=ways.asks_for_hints,
+    )
+    score, at = snapshot.feedback[p, SCORE], snapshot.feedback[p, AT_US]
+    return TopicDocument(
+        topic_id=topic,
+        title=None if place is None else place.title,
+        chapter=None if place is None else place.chapter,
+        subject=None if place is None else place.subject,
+        course=None if place is None else place.course,
+        mastery_score=float(reading.score[p]),
+        lower=float(reading.lower[p]),
+        upper=float(reading.upper[p]),
+        band=band_of(float(reading.score[p]), evidence, min_evidence),
+        score_source=source,
+        evidence_count=evidence,
+        last_activity_at=None if counters[LAST_AT_US] == NEVER else instant(int(counters[LAST_AT_US])),
+        explanation=ExplanationDocument(
+            summary=explanation.summary,
+            scale=scorer.scale,
+            factors=[
+                FactorDocument(name=f.name, contribution=f.contribution, value=dict(f.value), text=f.text)
+                for f in explanation.factors
+            ],
+            parts=dict(explanation.parts),
+        ),
+        retention=fading,
+        strengths=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.strengths],
+        weaknesses=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.weaknesses],
+        override=None if np.isnan(score) else OverrideDocument(score=float(score), at=instant(int(at))),
+        scores={
+            name: ScoreDocument(
+                mastery_score=float(one.score[p]),
+                lower=float(one.lower[p]),
+                upper=float(one.upper[p]),
+                band=band_of(float(one.score[p]), evidence, min_evidence),
+            )
+            for name, one in readings.items()
+        },
+    )

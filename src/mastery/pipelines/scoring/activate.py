@@ -1,0 +1,89 @@
+"""Another model set becomes active: everybody is folded into it, everything is published, then all is switched.
+
+    activate    fold everybody into the new set: records beside those of the old one, files nobody reads yet
+               commit the published tables
+               append to ACTIVATIONS: from here on readers answer from the new set
+    rollback   append to ACTIVATIONS: the records of the set before are still there; then publish again
+
+Until the row is in ACTIVATIONS the old set is active, and a activation that was broken off is begun again from the
+start. Nobody is notified of scores that differ because the model does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mastery.arrays import Floats
+from mastery.errors import Conflict
+from mastery.lake import Lake
+from mastery.pipelines.models.activations import (
+    ACTIVATE,
+    DEFAULT,
+    ROLLBACK,
+    SHADOWED,
+    ActiveChoice,
+    active_choice,
+    choose,
+)
+from mastery.pipelines.models.active import named_model_set, shadow_model_set
+from mastery.pipelines.models.store import load_model_set, store_model_set
+from mastery.pipelines.scoring.recompute import RecomputeReport
+from mastery.scorers.model_set import ModelSet
+
+
+class Publish(Protocol):
+    """Folds everybody into a set and publishes; see `mastery.pipelines.scoring.recompute.recompute`."""
+
+    def __call__(
+        self, model_set: ModelSet, *, shadow: ModelSet | None, switch: Callable[[], object] | None
+    ) -> RecomputeReport: ...
+
+
+def activate(lake: Lake, rules: Floats, version: str, now_us: int, publish: Publish) -> RecomputeReport:
+    """Bring a stored set active; `default` stands for the default set of today and all days to come.
+
+    Raises:
+        NotFound: no set has this version.
+        Conflict: it is active already, this engine cannot use it, or somebody else has switched meanwhile.
+    """
+    before = active_choice(lake)
+    wanted = None if version == DEFAULT else version
+    if wanted == before.active:
+        raise Conflict(f"{version} is active already; 'mastery recompute' publishes its scores again")
+    model_set = named_model_set(lake, rules, wanted)
+    return publish(
+        model_set, shadow=shadow_model_set(lake), switch=lambda: choose(lake, ACTIVATE, wanted, now_us, before)
+    )
+
+
+def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> RecomputeReport:
+    """Switch back to the set that was active before the one that is, at once, and publish its scores.
+
+    Raises:
+        Conflict: nothing has been activated, this engine cannot use the set before, or somebody else has switched.
+    """
+    before = active_choice(lake)
+    if not before.before:
+        raise Conflict(f"the {DEFAULT} set is active and nothing was before it; 'mastery models list' lists the others")
+    target = before.before[0]
+    model_set = named_model_set(lake, rules, target)  # before the switch: it may be one that cannot be used
+    choose(lake, ROLLBACK, target, now_us, before)
+    return publish(model_set, shadow=shadow_model_set(lake), switch=None)
+
+
+def set_shadow(lake: Lake, rules: Floats, version: str | None, now_us: int) -> ActiveChoice:
+    """Let a set run beside the active one from the next recompute on; None: none.
+
+    Raises:
+        NotFound: no set has this version.
+        Conflict: this engine cannot use it, or somebody else has switched.
+    """
+    before = active_choice(lake)
+    if version == DEFAULT:  # the one of today: a shadow is to stand still
+        model_set = named_model_set(lake, rules, None)
+        store_model_set(lake, model_set, now_us)
+        version = model_set.version
+    elif version is not None:
+        load_model_set(lake, version)
+    return before if version == before.shadow else choose(lake, SHADOWED, version, now_us, before)

@@ -1,0 +1,131 @@
+"""Between a fold and the stored records: many at once after a recompute, one when a student is touched."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mastery.arrays import Int64s
+from mastery.features.batch import DAY_US
+from mastery.features.recent import recent_rows
+from mastery.pipelines.scoring.fold import Folded, derived_of
+from mastery.pipelines.scoring.snapshot import LEDGER_DAYS, OneStudentsDays, StudentSnapshot
+from mastery.scorers import SCORERS
+from mastery.scorers.base import States
+from mastery.scorers.model_set import ModelSet
+from mastery.state import RECENT, RECORD_LEDGER, Record, RecordBlock
+from mastery.tables import LEDGER_COUNTS
+
+SLOT, DAY, FIRST_COUNT = 0, 1, 2
+GAP = FIRST_COUNT + len(LEDGER_COUNTS)
+
+
+def active_students(folded: Folded, active_days: int) -> Int64s:
+    """Return which students of the fold have an event within so many days before its as_of."""
+    batch = folded.batch
+    last = batch.at_us[batch.student_ptr[1:] - 1]
+    return np.flatnonzero(last > folded.as_of_us - active_days * DAY_US)
+
+
+def record_block(events: pa.Table, folded: Folded, students: Int64s) -> RecordBlock:
+    """Return the records of some students of a fold, as grouped arrays.
+
+    `events` is the table the fold read, with `body_hash`.
+    """
+    batch = folded.batch
+    slot_ptr, slots = _taken(batch.slot_ptr, students)
+    cell_of_student = batch.cell_ptr[batch.student_day_ptr]
+    _, cells = _taken(cell_of_student, students)
+    owner = np.repeat(np.arange(students.size), np.diff(cell_of_student)[students])
+    last_event_us = batch.at_us[batch.student_ptr[students + 1] - 1]
+    day = batch.cell_day[cells]
+    kept = day > (last_event_us // DAY_US)[owner] - LEDGER_DAYS
+    cells, owner = cells[kept], owner[kept]
+    ledger = np.empty((cells.size, len(RECORD_LEDGER)), np.int64)
+    ledger[:, SLOT] = batch.cell_slot[cells] - batch.slot_ptr[students][owner]
+    ledger[:, DAY] = day[kept]
+    ledger[:, FIRST_COUNT:GAP] = folded.ledger[:, cells].T
+    ledger[:, GAP] = folded.gap_days[cells]
+    all_ptr, all_rows = recent_rows(batch)
+    recent_ptr, places = _taken(all_ptr, students)
+    rows = all_rows[places]
+    return RecordBlock(
+        model_version=folded.model_version,
+        student_ids=pa.array([batch.students[s] for s in students], pa.string()),
+        tenants=pa.array([batch.tenants[s] for s in students], pa.string()),
+        slot_ptr=slot_ptr,
+        topic_codes=batch.slot_topic[slots],
+        topics=[topic for _, topic in batch.topics],
+        slot_states={name: states.slot[slots] for name, states in folded.states.items()},
+        student_states={name: states.student[students] for name, states in folded.states.items()},
+        counters=folded.counters[slots],
+        ledger_ptr=np.searchsorted(owner, np.arange(students.size + 1)).astype(np.int64),
+        ledger=ledger,
+        override=folded.feedback[slots],
+        recent_ptr=recent_ptr,
+        recent=np.column_stack([events.column(name).to_numpy()[rows] for name in RECENT]).astype(np.int64),
+        last_event_us=last_event_us,
+        events_folded=np.diff(batch.student_ptr)[students],
+    )
+
+
+def record_of(events: pa.Table, folded: Folded, student: int = 0) -> Record:
+    """Return the record of one student of a fold."""
+    block = record_block(events, folded, np.array([student], np.int64))
+    return Record(
+        student_id=folded.batch.students[student],
+        tenant=folded.batch.tenants[student],
+        model_version=block.model_version,
+        topics=tuple(block.topics[code] for code in block.topic_codes),
+        slot_states=block.slot_states,
+        student_states={name: state[0] for name, state in block.student_states.items()},
+        counters=block.counters,
+        ledger=block.ledger,
+        override=block.override,
+        recent=block.recent,
+        last_event_us=int(block.last_event_us[0]),
+        events_folded=int(block.events_folded[0]),
+    )
+
+
+def is_current(record: Record, model_set: ModelSet) -> bool:
+    """Tell whether the record holds the state of every scorer of the set, in the columns this version keeps."""
+    for name, scorer in SCORERS.items():
+        if name not in model_set.scorers:
+            continue
+        slot, student = record.slot_states.get(name), record.student_states.get(name)
+        if slot is None or student is None:
+            return False
+        if slot.shape[1] != len(scorer.slot_state) or student.shape[0] != len(scorer.student_state):
+            return False
+    return True
+
+
+def snapshot_from(record: Record, model_set: ModelSet) -> StudentSnapshot:
+    """Return where the student of a current record stands."""
+    slots = len(record.topics)
+    models = model_set.models([(record.tenant, topic) for topic in record.topics], ())
+    return StudentSnapshot(
+        student_id=record.student_id,
+        tenant=record.tenant,
+        model_version=record.model_version,
+        topics=record.topics,
+        models=models,
+        slot_topic=np.arange(slots, dtype=np.int32),
+        states={name: States(record.slot_states[name], record.student_states[name].reshape(1, -1)) for name in models},
+        counters=record.counters,
+        feedback=record.override,
+        days=OneStudentsDays.of(slots, record.ledger[:, DAY].astype(np.int32), record.ledger[:, SLOT].astype(np.int32)),
+        ledger=np.ascontiguousarray(record.ledger[:, FIRST_COUNT:GAP].T),
+        gap_days=np.ascontiguousarray(record.ledger[:, GAP]),
+        last_event_us=record.last_event_us,
+        derived=derived_of(model_set),
+    )
+
+
+def _taken(ptr: Int64s, groups: Int64s) -> tuple[Int64s, npt.NDArray[np.int64]]:
+    """Return (ptr of the taken groups, rows they own) of a grouped array."""
+    counts = np.diff(ptr)[groups]
+    taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return taken, np.repeat(ptr[:-1][groups] - taken[:-1], counts) + np.arange(taken[-1])

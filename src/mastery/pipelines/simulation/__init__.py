@@ -1,0 +1,1 @@
+"""Simulated schools as files and as events."""

@@ -1,0 +1,1 @@
+"""Bayesian Knowledge Tracing."""

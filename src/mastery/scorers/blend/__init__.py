@@ -1,0 +1,1 @@
+"""A calibrated blend of the other scorers."""

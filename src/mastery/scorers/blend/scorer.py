@@ -1,0 +1,311 @@
+"""The blend: what all scorers say together, as one weighted sum of log-odds, calibrated.
+
+Stacking in the manner of Wolpert (1992), Stacked generalization, Neural Networks 5(2), with weights that are not
+negative as in Breiman (1996), Stacked regressions, Machine Learning 24(1), eq. 1; the weights are found on answers of
+students that no member has learnt from (mastery.scorers.blend.fit).
+
+    z     = bias + Σ w_k · logit(p_k)                     p_k: what member k expects, all w_k ≥ 0
+    p     = σ(calibrated(z))                              a line in pieces that never falls
+    last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
+    score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
+
+A score is about answers without help: `unaided` is added to the calibrated log-odds before they become one. For one
+item p_k is the member's probability on that item, and p, without `unaided`, is the answer (`p_correct`). For a score
+p_k is its probability at the topic's mean item as of the student's last event. Each step never falls when a member
+rises, so a blend of monotone members keeps laws 6 and 7. The blend folds nothing: it reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from mastery.arrays import Floats, Int32s, Int64s
+from mastery.errors import BadInput
+from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
+from mastery.kernels import inlined_kernel, kernel
+from mastery.scorers.base import Model, Parameter, Scores, check_bounds
+from mastery.scorers.derived import Derived, Inputs, probability_of
+from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
+from mastery.scorers.interval_numbers import FITTED
+from mastery.scorers.parameters import Parameters
+
+NAME, VERSION = "blend", 2
+
+T = TypeVar("T")
+
+PARAMETERS = (
+    Parameter("guess", 0.20, 0.0, 0.999, "probability of a right answer without any mastery"),
+    Parameter("slip", 0.10, 0.0, 0.999, "probability of a wrong answer with full mastery"),
+    Parameter("half_life_days", 120.0, 0.1, 36_500.0, "days after which half of the gain over the prior is forgotten"),
+    growth_parameter(),
+    Parameter("prior", 0.50, 0.001, 0.999, "score of a student nobody has seen: nothing is forgotten below it"),
+    *interval_parameters(*FITTED["blend"]),
+)
+GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(6)
+
+WEIGHT_OF = "weight of "
+"""The weight of a member stands in `shared` under this and its name."""
+
+PARTS = (
+    "start",
+    "answers_right",
+    "answers_wrong",
+    "practice",
+    "assignments",
+    "learning",
+    "past_answers",
+    "other_topics",
+    "video",
+    "hints",
+    "recency",
+    "calibration",
+    "limit",
+    "forgetting",
+)
+"""Parts of members come together under their names; a name that is not among these counts as `other_topics`."""
+START, OTHER, CALIBRATION, LIMIT, FORGETTING = (
+    PARTS.index(name) for name in ("start", "other_topics", "calibration", "limit", "forgetting")
+)
+
+NOT_YET = int(NEVER)
+"""The time of the last activity where there was none: nothing has been seen that could be forgotten."""
+
+FARTHEST = 13.8
+"""Logits stay within ± this: a member that is sure of itself could not be outvoted by any other, and the log-odds of a
+score at 1 − 1e-14 differ from the sum of its parts."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What a blend has found in the answers of held-out students.
+
+    Attributes:
+        members: Names of scorers, in the order they are added up.
+        weights: float64[M], none below 0.
+        bias: In logits.
+        knots_x, knots_y: float64[N], N ≥ 2. The calibration, on logits: x ascends, y never falls; the outer pieces go
+            on beyond the ends.
+        unaided: What is added in logits where nobody helps: a score's answers are without hints and no second tries.
+    """
+
+    members: tuple[str, ...]
+    weights: Floats
+    bias: float
+    knots_x: Floats
+    knots_y: Floats
+    unaided: float = 0.0
+
+    def shared(self) -> dict[str, Floats]:
+        """Return it as arrays by name: what `Parameters.shared` holds."""
+        return {
+            "bias": np.array([self.bias]),
+            "knots_x": self.knots_x,
+            "knots_y": self.knots_y,
+            "unaided": np.array([self.unaided]),
+        } | {WEIGHT_OF + name: np.array([weight]) for name, weight in zip(self.members, self.weights, strict=True)}
+
+
+def mixture(shared: Mapping[str, Floats]) -> Mixture:
+    """Return the mixture that `Parameters.shared` of a blend holds, without the members that weigh nothing.
+
+    Raises:
+        BadInput: a weight is negative, or the calibration falls somewhere: a right answer could lower a score.
+    """
+    weights = {name.removeprefix(WEIGHT_OF): float(shared[name][0]) for name in sorted(shared) if WEIGHT_OF in name}
+    for name, weight in weights.items():
+        if not weight >= 0.0:
+            raise BadInput(f"blend: the weight of {name} is {weight:g}; expected a number that is not negative")
+    weights = {name: weight for name, weight in weights.items() if weight > 0.0}
+    found = Mixture(
+        tuple(weights),
+        np.array([*weights.values()], np.float64),
+        float(shared["bias"][0]),
+        np.asarray(shared["knots_x"], np.float64),
+        np.asarray(shared["knots_y"], np.float64),
+        float(shared["unaided"][0]),
+    )
+    x, y = found.knots_x, found.knots_y
+    if x.size != y.size or x.size < 2 or not (np.all(np.diff(x) > 0.0) and np.all(np.diff(y) >= 0.0)):
+        raise BadInput("blend: the calibration is not a line in pieces that never falls; fit the blend again")
+    return found
+
+
+@inlined_kernel
+def logit_of(p: float) -> float:
+    """Return the log-odds of a probability, within ± `FARTHEST`."""
+    if p <= 0.0:
+        return -FARTHEST
+    if p >= 1.0:
+        return FARTHEST
+    return min(FARTHEST, max(-FARTHEST, math.log(p / (1.0 - p))))
+
+
+@inlined_kernel
+def probability_at(logit: float) -> float:
+    """Return σ(logit), with the logit kept within ± `FARTHEST`."""
+    return 1.0 / (1.0 + math.exp(-min(FARTHEST, max(-FARTHEST, logit))))
+
+
+@kernel
+def calibrated(z: float, knots_x: Floats, knots_y: Floats) -> float:
+    """Return the logit that stands for logit z: a line in pieces, the outer ones going on beyond the ends."""
+    low, high = 0, knots_x.size - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if knots_x[middle] <= z:
+            low = middle
+        else:
+            high = middle
+    rise = knots_y[high] - knots_y[low]
+    found = knots_y[low] + (z - knots_x[low]) / (knots_x[high] - knots_x[low]) * rise
+    # Rounding could let the line fall at a knot.
+    if z <= knots_x[low]:
+        return float(min(knots_y[low], found))
+    if z <= knots_x[high]:
+        return float(min(knots_y[high], max(knots_y[low], found)))
+    return float(max(knots_y[high], found))
+
+
+@kernel
+def _predict(
+    probabilities: Floats, weights: Floats, bias: float, knots_x: Floats, knots_y: Floats, out: Floats
+) -> None:
+    for i in range(out.size):
+        z = bias
+        for k in range(weights.size):
+            z += weights[k] * logit_of(probabilities[k, i]) if not math.isnan(probabilities[k, i]) else math.nan
+        out[i] = math.nan if math.isnan(z) else probability_at(calibrated(z, knots_x, knots_y))
+
+
+def predict(mix: Mixture, probabilities: Mapping[str, Floats]) -> Floats:
+    """Return float64[n]: the probability of a right answer on each row's item, from what every member says of it.
+
+    NaN where a member says nothing.
+
+    Raises:
+        BadInput: what a member says is missing.
+    """
+    rows = len(next(iter(probabilities.values()), np.zeros(0)))
+    said = np.array([_of_member(name, probabilities) for name in mix.members]).reshape(len(mix.members), rows)
+    out = np.empty(rows)
+    _predict(said, mix.weights, mix.bias, mix.knots_x, mix.knots_y, out)
+    return out
+
+
+@kernel
+def _read(
+    scores: Floats,
+    probabilities: Floats,
+    weights: Floats,
+    bias: float,
+    knots_x: Floats,
+    knots_y: Floats,
+    unaided: float,
+    slot_topic: Int32s,
+    params: Floats,
+    last_at_us: Int64s,
+    evidence: Floats,
+    active_days: Floats,
+    as_of_us: int,
+    out: Floats,
+    parts: Floats,
+) -> None:
+    for p in range(slot_topic.size):
+        t = slot_topic[p]
+        guess, room = params[t, GUESS], 1.0 - params[t, SLIP] - params[t, GUESS]
+        kept = 1.0
+        if last_at_us[p] != NOT_YET:
+            half_life_days = steadied(params[t, HALF_LIFE], params[t, GROWTH], active_days[p])
+            kept = retention(as_of_us - last_at_us[p], half_life_days)
+        z, own = bias, bias
+        for k in range(weights.size):
+            z += weights[k] * logit_of(probabilities[k, p])
+            own += weights[k] * math.log(scores[k, p] / (1.0 - scores[k, p]))
+        reached = calibrated(z, knots_x, knots_y) + unaided
+        last = probability_at(logit_of((probability_at(reached) - guess) / room))
+        value = forgotten(last, params[t, PRIOR], kept)
+        parts[p, START] += bias
+        parts[p, CALIBRATION] += reached - z
+        parts[p, LIMIT] += z - own + logit_of(last) - reached
+        parts[p, FORGETTING] += logit_of(value) - logit_of(last)
+        out[0, p] = value
+        out[1, p], out[2, p] = interval(value, evidence[p] * kept, params, t, INTERVAL)
+
+
+def blended(
+    mix: Mixture,
+    readings: Mapping[str, Scores],
+    probabilities: Mapping[str, Floats],
+    parts: Mapping[str, Sequence[str]],
+    slot_topic: Int32s,
+    params: Floats,
+    last_at_us: Int64s,
+    evidence: Floats,
+    active_days: Floats,
+    as_of_us: int,
+) -> Scores:
+    """Return the blend's scores of P slots.
+
+    Args:
+        readings: By member, as of the student's last event: nothing is forgotten in them since.
+        probabilities: float64[P] by member: the probability of a right answer that its score stands for.
+        parts: By member, the names of its parts, log-odds of its score.
+        params: float64[T, len(PARAMETERS)] by topic code.
+        last_at_us: int64[P]. Time of the last evidence on the slot.
+        evidence: float64[P]. How many observations on the slot weigh anything.
+        active_days: float64[P]. Days with activity on the slot.
+
+    Parts are NaN where those of a member are.
+
+    Law: the parts add up to the log-odds of the score as exactly as those of the members do.
+
+    Raises:
+        BadInput: a member has not been read.
+    """
+    slots = slot_topic.size
+    read = [_of_member(name, readings) for name in mix.members]
+    out, total = np.empty((3, slots)), np.zeros((slots, len(PARTS)), order="F")
+    for name, weight, reading in zip(mix.members, mix.weights, read, strict=True):
+        for column, part in enumerate(parts[name]):
+            total[:, PARTS.index(part) if part in PARTS else OTHER] += weight * reading.parts[:, column]
+    scores = np.array([reading.score for reading in read]).reshape(len(read), slots)
+    expected = np.array([_of_member(name, probabilities) for name in mix.members]).reshape(len(read), slots)
+    _read(scores, expected, mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided, slot_topic, params,
+          last_at_us, evidence, active_days, as_of_us, out, total)  # fmt: skip
+    return Scores(out[0], out[1], out[2], total)
+
+
+def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
+    """See Derived.read."""
+    mix = mixture(parameters.shared)
+    params = parameters.topics.take(inputs.topics, parameters.default)
+    evidence, active_days = (inputs.counters[:, column].astype(np.float64) for column in (EVIDENCE, ACTIVE_DAYS))
+    guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
+    probabilities = {name: probability_of(inputs, name, guess, slip) for name in mix.members if name in inputs.readings}
+    return blended(
+        mix, inputs.readings, probabilities, inputs.parts, inputs.slot_topic, params, inputs.last_at_us, evidence,
+        active_days, as_of_us,
+    )  # fmt: skip
+
+
+def check(model: Model) -> None:
+    """Raise BadInput where a parameter is out of bounds, guess + slip ≥ 1, or the mixture breaks a law."""
+    check_bounds(NAME, PARAMETERS, model.params)
+    bad = np.flatnonzero(model.params[:, GUESS] + model.params[:, SLIP] >= 1.0)
+    if bad.size:
+        raise BadInput(f"blend: guess + slip of topic row {int(bad[0])} is not below 1; lower one of them")
+    mixture(model.shared)
+
+
+def _of_member(name: str, given: Mapping[str, T]) -> T:
+    if name not in given:
+        raise BadInput(f"the blend has a member {name!r} that says nothing here; there are: {', '.join(sorted(given))}")
+    return given[name]
+
+
+DERIVED = Derived(NAME, VERSION, "log_odds", PARTS, read)

@@ -1,0 +1,1 @@
+"""Boosted trees (score source `ml`)."""

@@ -1,0 +1,270 @@
+"""What the monotone ml knows of a student-topic: counts of the own answers, and what other scorers make of them.
+
+Each feature either cannot move when the outcome of an answer changes (counts, days, hints; numbers of topics and items)
+or moves one way: `sign` says which, and the trees are held to it, so a better answer never lowers a score (law 6). Left
+out on purpose: a teacher's feedback, the trend, and of the answer that is predicted its own time and hints.
+
+All of it is made of facts (mastery.features.counters), so a stored record knows it as well as a fold does. `trace`
+follows the facts through a batch, for training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mastery.arrays import Floats, Floats32, Int8s, Int32s, Int64s
+from mastery.features.batch import DAY_US, Batch
+from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
+from mastery.features.counters import (
+    ACTIVE_DAYS,
+    ANSWERS,
+    ASSIGNMENT_PPM,
+    ASSIGNMENTS,
+    HELP_REQUESTS,
+    HINTS,
+    LAST_AT_US,
+    NEVER,
+    PRACTICE_ATTEMPTS,
+    PRACTICE_RIGHT_PPM,
+    RECENT,
+    RECENT_ANSWERS,
+    RECENT_BITS,
+    RIGHT,
+    VIDEO_PPM,
+    VIDEOS,
+    initial_facts,
+)
+from mastery.kernels import kernel
+
+MEMBERS = ("bkt", "elo", "irt", "linear_rnn")
+"""Scorers whose logits are features, those that a model set holds of them."""
+
+RISES, FALLS, FREE = 1, -1, 0
+"""What a feature does to a score: never lower it, never raise it, or either."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column: its name, what a better answer may do through it, and the part of the explanation it belongs to."""
+
+    name: str
+    sign: int
+    part: str
+    doc: str
+
+
+ANSWERED = "answers"
+"""Stands for `answers_right` where a contribution raises the score and `answers_wrong` where it lowers it."""
+
+FEATURES = (
+    Feature("topic_base", FREE, "start", "log-odds of a right answer on the topic, over all students"),
+    Feature("item_base", FREE, "start", "the same of the item; of the topic for its mean item"),
+    Feature("answers", FREE, "learning", "answers on the topic"),
+    Feature("right", RISES, ANSWERED, "of them right"),
+    Feature("wrong", FALLS, ANSWERED, "of them not right"),
+    Feature("share_right", RISES, ANSWERED, "(right + 1) / (answers + 2)"),
+    Feature("recent", RISES, ANSWERED, "the last 8 answers, right +1 and wrong −1, each worth 0.8 of the next"),
+    Feature("last", RISES, ANSWERED, "the last answer, +1 or −1; 0 before any"),
+    Feature("run_right", RISES, ANSWERED, "right answers since the last wrong one, up to 8"),
+    Feature("run_wrong", FALLS, ANSWERED, "wrong answers since the last right one, up to 8"),
+    Feature("practice_attempts", FREE, "practice", "practice answers"),
+    Feature("practice_share", RISES, "practice", "(right + 1) / (practice answers + 2)"),
+    Feature("assignments", FREE, "assignments", "graded assignments"),
+    Feature("assignment_share", RISES, "assignments", "(sum of scores + 1) / (assignments + 2)"),
+    Feature("videos", FREE, "video", "videos started"),
+    Feature("video_share", RISES, "video", "(videos watched + 1) / (videos + 2)"),
+    Feature("hints", FREE, "hints", "hints for each answer and practice answer"),
+    Feature("help_requests", FREE, "hints", "questions to the tutor"),
+    Feature("active_days", FREE, "learning", "days with activity on the topic"),
+    Feature("idle_days", FREE, "recency", "days since the last activity on the topic; 0 where a score is read"),
+    Feature("other_answers", FREE, "other_topics", "answers on other topics"),
+    Feature("other_share", RISES, "other_topics", "(right + 1) / (answers + 2) on other topics"),
+    *(Feature(f"{name}_logit", RISES, ANSWERED, f"log-odds of a right answer, as {name} sees it") for name in MEMBERS),
+)
+N_FEATURES = len(FEATURES)
+FIRST_MEMBER = N_FEATURES - len(MEMBERS)
+
+FADE = 0.8
+FARTHEST = 13.8
+"""Logits of members stay within ± this."""
+
+
+@kernel
+def _row(
+    counters: Int64s,
+    p: int,
+    all_answers: int,
+    all_right: int,
+    topic_base: float,
+    item_base: float,
+    idle_days: float,
+    probabilities: Floats,
+    at: int,
+    out: Floats32,
+    i: int,
+) -> None:
+    """Write out[i]: what is known of slot p; probabilities[k, at] is member k's probability of a right answer, NaN
+    for none."""
+    answers, right = counters[p, ANSWERS], counters[p, RIGHT]
+    known, bits = counters[p, RECENT_ANSWERS], counters[p, RECENT_BITS]
+    recent, worth, run_right, run_wrong = 0.0, 1.0, 0, 0
+    for k in range(known):
+        bit = (bits >> k) & 1
+        recent += worth * (2.0 * bit - 1.0)
+        worth *= FADE
+        if bit and run_right == k:
+            run_right += 1
+        if not bit and run_wrong == k:
+            run_wrong += 1
+    practised, assignments, videos = counters[p, PRACTICE_ATTEMPTS], counters[p, ASSIGNMENTS], counters[p, VIDEOS]
+    others, others_right = all_answers - answers, all_right - right
+    out[i, 0], out[i, 1] = topic_base, item_base
+    out[i, 2], out[i, 3], out[i, 4] = answers, right, answers - right
+    out[i, 5] = (right + 1.0) / (answers + 2.0)
+    out[i, 6] = recent
+    out[i, 7] = 2.0 * (bits & 1) - 1.0 if known else 0.0
+    out[i, 8], out[i, 9] = run_right, run_wrong
+    out[i, 10], out[i, 11] = practised, (counters[p, PRACTICE_RIGHT_PPM] / 1e6 + 1.0) / (practised + 2.0)
+    out[i, 12], out[i, 13] = assignments, (counters[p, ASSIGNMENT_PPM] / 1e6 + 1.0) / (assignments + 2.0)
+    out[i, 14], out[i, 15] = videos, (counters[p, VIDEO_PPM] / 1e6 + 1.0) / (videos + 2.0)
+    out[i, 16] = counters[p, HINTS] / max(1.0, float(answers + practised))
+    out[i, 17], out[i, 18], out[i, 19] = counters[p, HELP_REQUESTS], counters[p, ACTIVE_DAYS], idle_days
+    out[i, 20], out[i, 21] = others, (others_right + 1.0) / (others + 2.0)
+    for k in range(probabilities.shape[0]):
+        probability = probabilities[k, at]
+        logit = 0.0
+        if probability <= 0.0:
+            logit = -FARTHEST
+        elif probability >= 1.0:
+            logit = FARTHEST
+        elif not math.isnan(probability):
+            logit = min(FARTHEST, max(-FARTHEST, math.log(probability / (1.0 - probability))))
+        out[i, FIRST_MEMBER + k] = logit
+
+
+@kernel
+def _slots(
+    slot_student: Int32s,
+    slot_topic: Int32s,
+    counters: Int64s,
+    base: Floats,
+    probabilities: Floats,
+    all_answers: Int64s,
+    all_right: Int64s,
+    out: Floats32,
+) -> None:
+    for p in range(slot_topic.size):
+        all_answers[slot_student[p]] += counters[p, ANSWERS]
+        all_right[slot_student[p]] += counters[p, RIGHT]
+    for p in range(slot_topic.size):
+        s, mean = slot_student[p], base[slot_topic[p]]
+        _row(counters, p, all_answers[s], all_right[s], mean, mean, 0.0, probabilities, p, out, p)
+
+
+def slot_features(
+    slot_student: Int32s, slot_topic: Int32s, counters: Int64s, base: Floats, probabilities: Floats
+) -> Floats32:
+    """Return float32[P, N_FEATURES]: every slot at its topic's mean item, as of the last evidence.
+
+    base: float64[T], the topics' log-odds; probabilities: float64[len(MEMBERS), P], NaN for members that are not there.
+    """
+    out = np.empty((slot_topic.size, N_FEATURES), np.float32)
+    students = int(slot_student.max(initial=-1)) + 1
+    totals = np.zeros(students, np.int64), np.zeros(students, np.int64)
+    _slots(slot_student, slot_topic, counters, base, probabilities, *totals, out)
+    return out
+
+
+@kernel
+def _trace(
+    student_ptr: Int64s,
+    slot: Int32s,
+    slot_topic: Int32s,
+    at_us: Int64s,
+    kind: Int8s,
+    attempts: Int64s,
+    success_ppm: Int64s,
+    hints: Int64s,
+    row: Int64s,
+    topic_base: Floats,
+    item_base: Floats,
+    probabilities: Floats,
+    place: Int64s,
+    counters: Int64s,
+    out: Floats32,
+) -> None:
+    for s in range(student_ptr.size - 1):
+        all_answers, all_right = 0, 0
+        for i in range(student_ptr[s], student_ptr[s + 1]):
+            if i == student_ptr[s] or row[i] != row[i - 1]:
+                j = i
+                while j < student_ptr[s + 1] and row[j] == row[i]:
+                    if place[j] >= 0:
+                        p = slot[j]
+                        last = counters[p, LAST_AT_US]
+                        idle = 0.0 if last == NEVER else (at_us[j] - last) / DAY_US
+                        _row(counters, p, all_answers, all_right, topic_base[j], item_base[j], idle, probabilities, j,
+                             out, place[j])  # fmt: skip
+                    j += 1
+            what, p = kind[i], slot[i]
+            if what == FEEDBACK:
+                continue
+            last = counters[p, LAST_AT_US]
+            if last == NEVER or at_us[i] // DAY_US > last // DAY_US:
+                counters[p, ACTIVE_DAYS] += 1
+            counters[p, LAST_AT_US] = at_us[i]
+            if what == QUIZ:
+                right = 1 if success_ppm[i] >= 1_000_000 else 0
+                all_answers += 1
+                all_right += right
+                counters[p, ANSWERS] += 1
+                counters[p, RIGHT] += right
+                counters[p, RECENT_ANSWERS] = min(RECENT, counters[p, RECENT_ANSWERS] + 1)
+                counters[p, RECENT_BITS] = ((counters[p, RECENT_BITS] << 1) | right) & ((1 << RECENT) - 1)
+                counters[p, HINTS] += max(0, hints[i])
+            elif what == PRACTICE:
+                counters[p, PRACTICE_ATTEMPTS] += attempts[i]
+                counters[p, PRACTICE_RIGHT_PPM] += success_ppm[i]
+                counters[p, HINTS] += max(0, hints[i])
+            elif what == ASSIGNMENT:
+                counters[p, ASSIGNMENTS] += 1
+                counters[p, ASSIGNMENT_PPM] += success_ppm[i]
+            elif what == VIDEO:
+                counters[p, VIDEOS] += 1
+                counters[p, VIDEO_PPM] += success_ppm[i]
+            elif what == TUTOR:
+                counters[p, HELP_REQUESTS] += attempts[i]
+
+
+def pre_answer_features(
+    batch: Batch, rows: Int64s, topic_base: Floats, item_base: Floats, probabilities: Mapping[str, Floats]
+) -> tuple[Floats32, Int64s]:
+    """Return what was known before the event of each of some rows, and the facts after the last event.
+
+    KeyedRows of one event are asked before any of them counts.
+
+    Args:
+        batch: Whose rows.
+        rows: int64[m]. KeyedRows of the batch.
+        topic_base, item_base: float64[n]. Of each row's topic and item.
+        probabilities: By member, float64[n]: its probability of a right answer on the row's item, predicted.
+
+    Returns:
+        features: float32[m, N_FEATURES].
+        counters: int64[P, len(COUNTERS)]. The columns that features are made of are as `fold_facts` leaves them.
+    """
+    n = batch.slot.size
+    place = np.full(n, -1, np.int64)
+    place[rows] = np.arange(rows.size)
+    said = np.full((len(MEMBERS), n), np.nan)
+    for k, name in enumerate(MEMBERS):
+        if name in probabilities:
+            said[k] = probabilities[name]
+    counters, out = initial_facts(batch.slot_topic.size), np.empty((rows.size, N_FEATURES), np.float32)
+    _trace(batch.student_ptr, batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.attempts, batch.success_ppm,
+           batch.hints, batch.row, topic_base, item_base, said, place, counters, out)  # fmt: skip
+    return out, counters

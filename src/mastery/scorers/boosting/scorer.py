@@ -1,0 +1,206 @@
+"""ml, the monotone form: boosted trees over counts of a student's answers and what the other scorers make of them.
+
+Chen & Guestrin (2016), XGBoost: a scalable tree boosting system, KDD, with monotone constraints; fitted by
+mastery.scorers.boosting.fit and read here without the library (mastery.scorers.boosting.trees).
+
+    m     = base + Σ trees(features)                      log-odds of a right answer
+    p     = σ(m)                                          at one item, or at the topic's mean item
+    last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
+    score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
+
+Every feature that a better answer moves, it moves the way that the trees are held to (ml_features), so scores keep laws
+6 and 7 as far as the scorers they read keep them. What each step does: docs/scorers/ml.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from mastery.arrays import Floats, Int32s, Int64s
+from mastery.errors import BadInput
+from mastery.features.batch import Batch
+from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
+from mastery.kernels import inlined_kernel, kernel
+from mastery.scorers.base import Model, Parameter, Scores, check_bounds
+from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
+from mastery.scorers.boosting.trees import trees_of
+from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, forget, probability_of
+from mastery.scorers.interval import growth_parameter, interval, interval_parameters
+from mastery.scorers.interval_numbers import FITTED
+from mastery.scorers.parameters import Parameters
+
+NAME, VERSION = "ml", 2
+
+PARAMETERS = (
+    Parameter("base", 0.0, -10.0, 10.0, "log-odds of a right answer on the topic, over all students"),
+    Parameter("guess", 0.20, 0.0, 0.999, "probability of a right answer without any mastery"),
+    Parameter("slip", 0.10, 0.0, 0.999, "probability of a wrong answer with full mastery"),
+    Parameter("half_life_days", 120.0, 0.1, 36_500.0, "days after which half of the gain over the prior is forgotten"),
+    growth_parameter(),
+    Parameter("prior", 0.50, 1e-6, 1.0 - 1e-6, "score of a student nobody has seen: nothing is forgotten below it"),
+    *interval_parameters(*FITTED["ml"]),
+)
+BASE, GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(7)
+ITEM_PARAMETERS = (Parameter("base", 0.0, -10.0, 10.0, "log-odds of a right answer on the item, over all students"),)
+
+PARTS = (
+    "start",
+    "answers_right",
+    "answers_wrong",
+    "practice",
+    "assignments",
+    "learning",
+    "other_topics",
+    "video",
+    "hints",
+    "recency",
+    "limit",
+    "forgetting",
+)
+START, ANSWERS_RIGHT, ANSWERS_WRONG, OTHER, LIMIT, FORGETTING = (
+    PARTS.index(name) for name in ("start", "answers_right", "answers_wrong", "other_topics", "limit", "forgetting")
+)
+
+PART_OF = np.array([-1 if feature.part == ANSWERED else PARTS.index(feature.part) for feature in FEATURES], np.int64)
+"""By feature: the part its contribution is booked under, −1 where its sign decides."""
+
+FARTHEST = 13.8
+"""Scores stay within ± this in log-odds, so that parts add up to them."""
+
+
+@inlined_kernel
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + e^−x), x kept within ± `FARTHEST`."""
+    return 1.0 / (1.0 + math.exp(-min(FARTHEST, max(-FARTHEST, x))))
+
+
+@inlined_kernel
+def mastery(margin: float, guess: float, slip: float) -> float:
+    """Return the score that a probability of σ(margin) at the mean item stands for."""
+    known = (sigmoid(margin) - guess) / (1.0 - slip - guess)
+    least = sigmoid(-FARTHEST)
+    return min(1.0 - least, max(least, known))
+
+
+@kernel
+def _last(margins: Floats, evidence: Floats, slot_topic: Int32s, params: Floats, out: Floats, limit: Floats) -> None:
+    for p in range(slot_topic.size):
+        t = slot_topic[p]
+        out[0, p] = mastery(margins[p], params[t, GUESS], params[t, SLIP])
+        out[1, p], out[2, p] = interval(out[0, p], evidence[p], params, t, INTERVAL)
+        limit[p] = math.log(out[0, p] / (1.0 - out[0, p])) - margins[p]
+
+
+@kernel
+def _booked(contributions: Floats, counters: Int64s, part_of: Int64s, parts: Floats) -> None:
+    """Add contributions float64[P, F] to the parts they belong to.
+
+    What answers owe is booked by its sign; where the student has no such answer on the topic, it comes from others.
+    """
+    for p in range(contributions.shape[0]):
+        right, wrong = counters[p, RIGHT] > 0, counters[p, ANSWERS] > counters[p, RIGHT]
+        for f in range(contributions.shape[1]):
+            owed, part = contributions[p, f], part_of[f]
+            if part < 0:
+                if owed >= 0.0:
+                    part = ANSWERS_RIGHT if right else OTHER
+                else:
+                    part = ANSWERS_WRONG if wrong else OTHER
+            parts[p, part] += owed
+
+
+def member_probabilities(inputs: Inputs, members: Int64s, params: Floats) -> Floats:
+    """Return float64[len(MEMBERS), P]: what each member expects at the mean item; NaN where it is not asked.
+
+    Raises:
+        BadInput: a member that the trees were fitted with gives no scores.
+    """
+    probabilities = np.full((len(MEMBERS), inputs.slot_topic.size), np.nan)
+    guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
+    for k in np.flatnonzero(members):
+        if MEMBERS[k] not in inputs.readings:
+            raise BadInput(
+                f"ml was fitted with the scores of {MEMBERS[k]}, which this model set does not hold; "
+                f"fit ml again, or add {MEMBERS[k]} to the set"
+            )
+        probabilities[k] = probability_of(inputs, MEMBERS[k], guess, slip)
+    return probabilities
+
+
+def last_reading(inputs: Inputs, parameters: Parameters, params: Floats) -> Scores:
+    """Return the scores at last activity; params: float64[T, K] of the inputs' topics."""
+    shared, slots = parameters.shared, inputs.slot_topic.size
+    probabilities = member_probabilities(inputs, shared["members"], params)
+    base = np.ascontiguousarray(params[:, BASE])
+    features = slot_features(inputs.slot_student, inputs.slot_topic, inputs.counters, base, probabilities)
+    trees, start = trees_of(shared), float(shared["start"][0])
+    evidence = inputs.counters[:, EVIDENCE].astype(np.float64)
+    out, limit = np.empty((3, slots)), np.empty(slots)
+    _last(start + trees.margins(features), evidence, inputs.slot_topic, params, out, limit)
+    if not inputs.explain:
+        return Scores(out[0], out[1], out[2], np.broadcast_to(np.nan, (slots, len(PARTS))))
+    parts = np.zeros((slots, len(PARTS)))
+    contributions, expected = trees.contributions(features)
+    parts[:, START] = start + expected
+    _booked(contributions, inputs.counters, PART_OF, parts)
+    parts[:, LIMIT] += limit
+    return Scores(out[0], out[1], out[2], parts)
+
+
+def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
+    """See Derived.read. Law: the parts add up to the log-odds of the score to 1e-9."""
+    params = parameters.topics.take(inputs.topics, parameters.default)
+    last = inputs.readings[NAME] if NAME in inputs.readings else last_reading(inputs, parameters, params)
+    if as_of_us == BEFORE_ALL_US:
+        return last
+    out = forget(last.score, inputs, params, Columns(HALF_LIFE, GROWTH, PRIOR, INTERVAL), as_of_us)
+    if not inputs.explain:
+        return Scores(out[0], out[1], out[2], last.parts)
+    parts = last.parts.copy()
+    parts[:, FORGETTING] = np.log(out[0] / (1.0 - out[0])) - np.log(last.score / (1.0 - last.score))
+    return Scores(out[0], out[1], out[2], parts)
+
+
+def predict(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Floats]) -> Floats:
+    """Return float64[n]: before each row's event, the probability of a right answer on its item; NaN without weight.
+
+    `probabilities` holds what each member that the trees were fitted with predicts of the same rows.
+    """
+    model, shared = parameters.model(batch.topics, batch.items), parameters.shared
+    wanted = [MEMBERS[k] for k in np.flatnonzero(shared["members"])]
+    missing = [name for name in wanted if name not in probabilities]
+    if missing:
+        raise BadInput(
+            f"ml was fitted with what {missing[0]} predicts; it is not among {', '.join(sorted(probabilities))}"
+        )
+    rows = np.flatnonzero(batch.weight > 0.0)
+    topic_base, item_base = bases(batch, model)
+    features, _ = pre_answer_features(
+        batch, rows, topic_base, item_base, {name: probabilities[name] for name in wanted}
+    )
+    out = np.full(batch.slot.size, np.nan)
+    out[rows] = 1.0 / (1.0 + np.exp(-(float(shared["start"][0]) + trees_of(shared).margins(features))))
+    return out
+
+
+def bases(batch: Batch, model: Model) -> tuple[Floats, Floats]:
+    """Return float64[n] each: the log-odds of each row's topic, and of its item (the topic's where it is unknown)."""
+    topic = model.params[batch.slot_topic[batch.slot], BASE]
+    if model.items.shape[0] == 0:
+        return topic, topic
+    own = model.items[np.maximum(batch.item, 0), 0]
+    return topic, np.where((batch.item < 0) | np.isnan(own), topic, own)
+
+
+def check(model: Model) -> None:
+    """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
+    check_bounds(NAME, PARAMETERS, model.params)
+    bad = np.flatnonzero(model.params[:, GUESS] + model.params[:, SLIP] >= 1.0)
+    if bad.size:
+        raise BadInput(f"ml: guess + slip of topic row {int(bad[0])} is not below 1; lower one of them")
+
+
+DERIVED = Derived(NAME, VERSION, "log_odds", PARTS, read)

@@ -1,0 +1,1 @@
+"""A linear recurrent model."""

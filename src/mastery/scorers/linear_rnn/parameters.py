@@ -1,0 +1,109 @@
+"""What linear_rnn's training found, as parameters of topics and items.
+
+An item that nobody answered has none: the mean item of its topic stands for it, and is what scores are read at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+
+from mastery.arrays import Floats, Floats32
+from mastery.features.batch import Batch
+from mastery.scorers.base import Parameter, defaults, place_of, width
+from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers.linear_rnn import scorer as model
+from mastery.scorers.linear_rnn.train import Answers
+from mastery.scorers.parameters import KeyedRows, Parameters
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Tables of one start. KeyedRows of bias and readers: items, then topic × place. Of writers: two (wrong, right) by
+    item, then by topic × place × time."""
+
+    bias: Floats32
+    readers: Floats32
+    writers: Floats32
+
+
+def parameters_of(
+    batch: Batch,
+    answers: Answers,
+    places: int,
+    starts: list[Trained],
+    half_life: float,
+    monotone: bool,
+    from_bkt: Parameters | None,
+) -> Parameters:
+    """Return the tables of all starts as parameters of topics and items.
+
+    Args:
+        answers: Those that the tables were trained on.
+        places: So many of a run's places are told apart; the last of them stands for all later ones.
+        half_life: In days.
+        from_bkt: Guess and slip by topic.
+    """
+    scorer = model.SCORER if monotone else model.FREE
+    items, topics = len(batch.items), len(batch.topics)
+    topic_of, item = answers.read // places, answers.item
+    there = np.flatnonzero(np.bincount(topic_of, minlength=topics))
+    met = np.flatnonzero(np.bincount(item[item >= 0], minlength=items)) if items else np.zeros(0, np.int64)
+
+    bias: Floats = np.stack([start.bias[:, 0] for start in starts]).astype(np.float64).mean(axis=0)
+    readers = _side_by_side([start.readers for start in starts]) / len(starts)
+    writers = _side_by_side([start.writers for start in starts]).reshape(-1, 2, model.CHANNELS)
+    wrong, gain = writers[:, 0], writers[:, 1] - writers[:, 0]
+    own = np.column_stack([bias[:items], readers[:items], wrong[:items], gain[:items]])[met]
+    own = _within(own, scorer.item_parameters)
+
+    rows = np.tile(defaults(scorer, 1)[0], (topics, 1))
+    at = partial(place_of, scorer.parameters)
+    rows[:, at("half_life_days")] = half_life
+    later = np.minimum(np.arange(model.PLACES), places - 1)
+    for name, of_items in (("bias", bias), ("weights", readers), ("wrong", wrong), ("gain", gain)):
+        by_place = of_items[items:].reshape(topics, places, -1)
+        rows[:, at(name)] = by_place[:, later].reshape(topics, -1)
+    if met.size:
+        place = np.full(items, -1)
+        place[met] = np.arange(met.size)
+        with_item = item >= 0
+        counts = sparse.csr_matrix(
+            (np.ones(int(with_item.sum())), (topic_of[with_item], place[item[with_item]])), shape=(topics, met.size)
+        )
+        mean = (counts @ own) / np.maximum(1.0, np.asarray(counts.sum(axis=1)))
+        for name, source in (("item_bias", "bias"), ("item_weights", "weights"), ("item_wrong", "wrong"),
+                             ("item_gain", "gain")):  # fmt: skip
+            rows[:, at(name)] = mean[:, place_of(scorer.item_parameters, source)]
+    keys = [batch.topics[int(t)] for t in there]
+    if from_bkt is not None:
+        known = from_bkt.topics.take(batch.topics, from_bkt.default)
+        rows[:, at("guess")] = known[:, [bkt.SCORER.column("guess")]]
+        rows[:, at("slip")] = known[:, [bkt.SCORER.column("slip")]]
+    rows = _within(rows, scorer.parameters)
+    default = defaults(scorer, 1)[0]
+    if there.size:
+        answered = np.bincount(topic_of, minlength=topics).astype(np.float64)
+        default = np.asarray(answered @ rows / answered.sum())
+    if from_bkt is not None:
+        for name in ("guess", "slip"):
+            default[at(name)] = from_bkt.default[bkt.SCORER.column(name)]
+    default = _within(default[None, :], scorer.parameters)[0]
+    return Parameters(default, KeyedRows(keys, rows[there]), KeyedRows([batch.items[int(i)] for i in met], own))
+
+
+def _side_by_side(tables: list[Floats32]) -> Floats:
+    """Return float64[N, CHANNELS]: within each λ the channels of one start after those of another."""
+    n = tables[0].shape[0]
+    groups = [table.reshape(n, len(model.FADING), 1, model.GROUP) for table in tables]
+    return np.concatenate(groups, axis=2).reshape(n, model.CHANNELS).astype(np.float64)
+
+
+def _within(rows: Floats, parameters: tuple[Parameter, ...]) -> Floats:
+    low = np.concatenate([np.full(p.size, p.low) for p in parameters])
+    high = np.concatenate([np.full(p.size, p.high) for p in parameters])
+    assert rows.shape[1] == width(parameters)
+    return np.clip(rows, low, high)

@@ -1,0 +1,372 @@
+"""Another set becomes active: all at once, or not at all; and back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mastery.errors import Conflict, NotFound
+from mastery.pipelines.models.activations import ACTIVATE, active_choice, choices, choose, standing_choice
+from mastery.pipelines.models.active import current_model_set, shadow_model_set
+from mastery.pipelines.models.compare import compare, published_version
+from mastery.pipelines.models.listing import list_versions
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.models.store import load_model_set, store_model_set
+from mastery.pipelines.queries.reader import Reader
+from mastery.pipelines.scoring.activate import activate, rollback, set_shadow
+from mastery.pipelines.scoring.recompute import recompute
+from mastery.scorers import SCORERS
+from mastery.scorers.blend.scorer import PARAMETERS, Mixture
+from mastery.scorers.model_set import ModelSet, version_of
+from mastery.scorers.parameters import Parameters, no_rows
+from mastery.tables import ACTIVATIONS, GOLD, HISTORY, SHADOW
+from school import NOW_US, SAMPLE, Deployment, student
+
+ROOT = Path(__file__).parents[2]
+RULES = load_rules("classic").params
+SOME = [student(number) for number in (3, 7, 14)]
+
+
+def eager(base: ModelSet, learn: float = 0.3) -> ModelSet:
+    """The same set, but bkt thinks that one learns faster."""
+    bkt = base.scorers["bkt"]
+    row = bkt.default.copy()
+    row[SCORERS["bkt"].column("p_learn")] = learn
+    scorers = dict(base.scorers) | {"bkt": replace(bkt, default=row)}
+    return ModelSet(version_of("fit", scorers), scorers)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared") / "school"
+    deployment = Deployment.at(folder)
+    deployment.ingest(SAMPLE)
+    deployment.recompute()
+    deployment.state.close()
+    return folder
+
+
+@pytest.fixture
+def school(prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return Deployment.at(tmp_path)
+
+
+def stored(school: Deployment, learn: float = 0.3) -> str:
+    model_set = eager(current_model_set(school.lake, RULES), learn)
+    store_model_set(school.lake, model_set, NOW_US)
+    return model_set.version
+
+
+def publisher(school: Deployment, **options):
+    return partial(
+        recompute,
+        school.lake,
+        as_of_us=school.newest_us(),
+        now_us=NOW_US,
+        min_evidence=3,
+        workers=1,
+        state=school.state,
+        **options,
+    )
+
+
+def documents(school: Deployment):
+    return [
+        school.reader.student(who, tenant="default", as_of_us=school.newest_us(), source="bkt").model_dump_json()
+        for who in SOME
+    ]
+
+
+def test_a_activation_changes_every_score_at_once_and_a_rollback_brings_them_back(school):
+    before, default = documents(school), school.reader.metadata().model_set.version
+    version = stored(school)
+    assert documents(school) == before, "a set that is only stored changes nothing"
+    activate(school.lake, RULES, version, NOW_US, publisher(school))
+    after = documents(school)
+    assert all(version in one for one in after) and after != before
+    assert set(school.lake.scan(GOLD)["model_version"].to_pylist()) == {version}
+    assert school.state.active_model_version() == version
+    rollback(school.lake, RULES, NOW_US, publisher(school))
+    assert documents(school) == before
+    assert set(school.lake.scan(GOLD)["model_version"].to_pylist()) == {default}
+
+
+def test_records_of_the_new_set_are_there_before_the_switch_and_those_of_the_old_one_stay(school):
+    default, version = school.reader.metadata().model_set.version, stored(school)
+    seeded = school.state.count(default)
+    at_switch = []
+
+    def publish(model_set, *, shadow, switch):
+        def look():
+            at_switch.append((active_choice(school.lake).active, school.state.count(version)))
+            switch()
+
+        return publisher(school)(model_set, shadow=shadow, switch=look)
+
+    activate(school.lake, RULES, version, NOW_US, publish)
+    assert at_switch == [(None, seeded)]
+    assert seeded == school.state.count(default) > 0
+
+
+def test_a_rollback_folds_whoever_has_new_events_again(school, tmp_path):
+    version = stored(school)
+    activate(school.lake, RULES, version, NOW_US, publisher(school))
+    file = tmp_path / "late.csv"
+    file.write_text(
+        "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
+        "S000003,Q-late,frac-add,1,10,1,2026-04-11T17:00:00Z\n"
+    )
+    school.ingest(file)
+    choose(
+        school.lake, "rollback", None, NOW_US, active_choice(school.lake)
+    )  # the switch alone: nothing is published yet
+    (topic,) = school.reader.student(SOME[0], tenant="default", as_of_us=NOW_US, topics=["frac-add"]).topics
+    other = Deployment.at(tmp_path / "other")
+    other.ingest(SAMPLE)
+    other.ingest(file)
+    (expected,) = other.reader.student(SOME[0], tenant="default", as_of_us=NOW_US, topics=["frac-add"]).topics
+    assert topic == expected
+
+
+KILLED = """
+import os, sys
+from functools import partial
+from pathlib import Path
+from mastery.pipelines.scoring.activate import activate
+from mastery.pipelines.scoring.recompute import recompute
+from school import NOW_US, Deployment
+from mastery.pipelines.models.rules import load_rules
+
+school = Deployment.at(Path(sys.argv[1]))
+version, when = sys.argv[2:]
+run = partial(recompute, school.lake, as_of_us=school.newest_us(), now_us=NOW_US, min_evidence=3, workers=1,
+              state=school.state, progress=(lambda _: os._exit(9)) if when == "folding" else None)
+
+def publish(model_set, *, shadow, switch):
+    return run(model_set, shadow=shadow, switch=(lambda: os._exit(9)) if when == "published" else switch)
+
+activate(school.lake, load_rules("classic").params, version, NOW_US, publish)
+"""
+
+
+def killed(school: Deployment, folder: Path, version: str, when: str) -> None:
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder), version, when],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 9, done.stderr
+
+
+@pytest.mark.parametrize("when", ["folding", "published"])
+def test_a_activation_that_is_killed_leaves_the_old_set_in_force_and_can_be_run_again(school, tmp_path, when):
+    before, version = documents(school), stored(school)
+    killed(school, tmp_path, version, when)
+    again = Deployment.at(tmp_path)
+    assert active_choice(again.lake).active is None
+    assert documents(again) == before
+    weakest = again.reader.weakest(tenant="default", source="bkt", limit=3)
+    assert all(row.reason for row in weakest)
+    if when == "published":  # its scores are out, and each document is of one set all the same
+        assert again.reader.class_scores(tenant="default").model_version == version
+    activate(again.lake, RULES, version, NOW_US, publisher(again))
+    whole = Deployment.at(tmp_path / "whole")
+    whole.ingest(SAMPLE)
+    whole.recompute()
+    activate(whole.lake, RULES, stored(whole), NOW_US, publisher(whole))
+    assert documents(again) == documents(whole)
+    assert scores(again) == scores(whole)
+
+
+def scores(school: Deployment):
+    columns = ["student_id", "topic_id", "score_source", "mastery_score", "model_version"]
+    return sorted(tuple(row.values()) for row in school.lake.scan(GOLD, columns).to_pylist())
+
+
+def test_a_recompute_after_a_killed_activation_publishes_the_set_in_force(school, tmp_path):
+    expected, version = scores(school), stored(school)
+    killed(school, tmp_path, version, "published")
+    again = Deployment.at(tmp_path)
+    assert published_version(again.lake, GOLD) == version
+    again.recompute()
+    assert scores(again) == expected
+
+
+def test_who_reads_while_a_activation_runs_sees_the_old_or_the_new_document_never_a_mixture(school):
+    version, before = stored(school), documents(school)
+    old = school.reader.class_scores(tenant="default", source="bkt").model_dump_json()
+    seen, classes, failures = set(), set(), []
+    stop = threading.Event()
+
+    def read():
+        try:
+            while not stop.is_set():
+                seen.update(documents(school))
+                classes.add(school.reader.class_scores(tenant="default", source="bkt").model_dump_json())
+        except Exception as error:  # noqa: BLE001 - whatever a reader meets is a failure of the test
+            failures.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        activate(school.lake, RULES, version, NOW_US, publisher(school))
+        rollback(school.lake, RULES, NOW_US, publisher(school))
+        activate(school.lake, RULES, version, NOW_US, publisher(school))
+    finally:
+        stop.set()
+        reader.join()
+    assert not failures
+    after = documents(school)
+    new = school.reader.class_scores(tenant="default", source="bkt").model_dump_json()
+    assert seen <= {*before, *after}
+    assert classes <= {old, new}
+
+
+def test_an_open_reader_notices_a_activation_of_another_process(school, tmp_path):
+    version = stored(school)
+    assert school.reader.metadata().model_set.version != version
+    other = Deployment.at(tmp_path)
+    activate(other.lake, RULES, version, NOW_US, publisher(other))
+    assert school.reader.metadata().model_set.version == version
+
+
+def test_rollbacks_go_back_one_activation_after_the_other(school):
+    one, two = stored(school, 0.2), stored(school, 0.4)
+    for version in (one, two):
+        activate(school.lake, RULES, version, NOW_US, publisher(school))
+    for expected in (one, None):
+        rollback(school.lake, RULES, NOW_US, publisher(school))
+        assert active_choice(school.lake).active == expected
+    with pytest.raises(Conflict, match="nothing was before it"):
+        rollback(school.lake, RULES, NOW_US, publisher(school))
+    assert [(one.number, one.action) for one in choices(school.lake)] == [
+        (1, "activate"), (2, "activate"), (3, "rollback"), (4, "rollback"),
+    ]  # fmt: skip
+
+
+def test_two_who_switch_at_once_do_not_undo_each_other(school):
+    seen = active_choice(school.lake)
+    choose(school.lake, ACTIVATE, "fit-a", NOW_US, seen)
+    with pytest.raises(Conflict, match="now fit-a"):
+        choose(school.lake, ACTIVATE, "fit-b", NOW_US, seen)
+    assert standing_choice(choices(school.lake)).active == "fit-a"
+
+
+def test_what_cannot_be_activated_is_refused_before_anything_is_folded(school):
+    version, before = stored(school), school.lake.version(GOLD)
+    with pytest.raises(NotFound, match=f"did you mean '{version}'"):
+        activate(school.lake, RULES, version[:-1] + "z", NOW_US, publisher(school))
+    with pytest.raises(Conflict, match="active already"):
+        activate(school.lake, RULES, "default", NOW_US, publisher(school))
+    assert school.lake.version(GOLD) == before
+    assert school.lake.version(ACTIVATIONS) == -1
+
+
+def test_course_metadata_changes_the_default_set_and_not_a_activated_one(school, tmp_path):
+    file = tmp_path / "topics.csv"
+    file.write_text("topic_id,title,difficulty_estimate\nfrac-add,Adding fractions,0.9\nnew,New,0.2\n")
+    default, version = school.reader.metadata().model_set.version, stored(school)
+    activate(school.lake, RULES, version, NOW_US, publisher(school))
+    school.ingest(file)
+    assert school.reader.metadata().model_set.version == version
+    activate(school.lake, RULES, "default", NOW_US, publisher(school))
+    assert school.reader.metadata().model_set.version not in (default, version)
+
+
+def test_once_a_set_with_a_blend_is_in_force_people_see_the_blend_and_its_history_begins(school):
+    reader = Reader(school.lake, school.state, RULES, min_evidence=3, default_scorer=None)
+
+    def shown():
+        student_s = reader.student(SOME[0], tenant="default", as_of_us=NOW_US).score_source
+        return student_s, reader.class_scores(tenant="default").score_source
+
+    def points():
+        rows = school.lake.scan(HISTORY, ["score_source", "student_id", "topic_id", "mastery_score"]).to_pylist()
+        return sorted(tuple(row.values()) for row in rows if row["score_source"] == "blend")
+
+    base = current_model_set(school.lake, RULES)
+    half = Mixture(("bkt", "elo"), np.array([0.5, 0.5]), 0.0, np.array([-9.0, 9.0]), np.array([-9.0, 9.0]))
+    row = np.array([parameter.default for parameter in PARAMETERS])
+    blend = Parameters(row, no_rows(row.size), no_rows(0), half.shared())
+    scorers = dict(base.scorers) | {"blend": blend}
+    version = version_of("fit", scorers)
+    store_model_set(school.lake, ModelSet(version, scorers), NOW_US)
+    assert shown() == ("rule_based", "rule_based") and points() == []
+    activate(school.lake, RULES, version, NOW_US, publisher(school))
+    first = points()
+    assert shown() == ("blend", "blend") and len(first) == 586
+    assert all(row.reason for row in reader.weakest(tenant="default", limit=3))
+    publisher(school)(load_model_set(school.lake, version), shadow=None, switch=None)
+    assert points() == first, "the same day twice is one point"
+    rollback(school.lake, RULES, NOW_US, publisher(school))
+    assert shown() == ("rule_based", "rule_based")
+    assert points() == first, "what was published stays, whatever is active"
+
+
+def test_a_shadow_is_folded_beside_and_seen_by_nobody(school):
+    gold, history, before = scores(school), school.lake.scan(HISTORY).num_rows, documents(school)
+    version = stored(school)
+    set_shadow(school.lake, RULES, version, NOW_US)
+    report = publisher(school)(school.reader.metadata().model_set, shadow=shadow_model_set(school.lake), switch=None)
+    assert report.shadow == version
+    assert (scores(school), school.lake.scan(HISTORY).num_rows, documents(school)) == (gold, history, before)
+    shadow = school.lake.scan(SHADOW)
+    assert set(shadow["model_version"].to_pylist()) == {version}
+    beside = sorted(
+        tuple(row.values()) for row in shadow.select([*GOLD.key, "mastery_score", "model_version"]).to_pylist()
+    )
+    set_shadow(school.lake, RULES, None, NOW_US)
+    activate(school.lake, RULES, version, NOW_US, publisher(school))
+    assert scores(school) == beside, "the scores that the activation then brings"
+    assert school.lake.count(SHADOW) == 0, "a shadow that has ended is cleared away"
+
+
+def test_compare_tells_how_the_scores_of_a_shadow_differ(school):
+    version = stored(school)
+    default = current_model_set(school.lake, RULES)
+    new = eager(default)
+    found = compare(school.lake, default, new, {})
+    assert "is not" in found.notes[0] and found.scorers["bkt"].scores is None
+    set_shadow(school.lake, RULES, version, NOW_US)
+    publisher(school)(default, shadow=shadow_model_set(school.lake), switch=None)
+    found = compare(school.lake, default, new, {})
+    assert [found.scorers[name].same_parameters for name in ("rule_based", "bkt", "elo")] == [True, False, True]
+    key = list(GOLD.key)
+    old_rows, new_rows = (
+        {tuple(row[k] for k in key): row for row in school.lake.scan(table).to_pylist()} for table in (GOLD, SHADOW)
+    )
+    for name in default.scorers:
+        mine = [at for at in old_rows if at[2] == name]
+        shift = [new_rows[at]["mastery_score"] - old_rows[at]["mastery_score"] for at in mine]
+        scores = found.scorers[name].scores
+        assert scores.student_topics == len(mine)
+        assert scores.mean_difference == pytest.approx(sum(map(abs, shift)) / len(mine))
+        assert scores.mean_shift == pytest.approx(sum(shift) / len(mine))
+        assert scores.largest_difference == max(map(abs, shift))
+        moved = sum(new_rows[at]["band"] != old_rows[at]["band"] for at in mine)
+        assert scores.band_changes == pytest.approx(moved / len(mine))
+    assert found.scorers["bkt"].scores.mean_shift > 0.01
+    assert found.scorers["elo"].scores.mean_difference == 0.0
+
+
+def test_the_list_says_which_set_is_in_force_in_shadow_and_published(school):
+    one, two = stored(school, 0.2), stored(school, 0.4)
+    activate(school.lake, RULES, one, NOW_US, publisher(school))
+    set_shadow(school.lake, RULES, two, NOW_US)
+    told = {found.version: found for found in list_versions(school.lake, RULES)}
+    assert [v for v, found in told.items() if found.active] == [one]
+    assert [v for v, found in told.items() if found.shadow] == [two]
+    assert [v for v, found in told.items() if found.published] == [one]
+    assert [found.is_default for found in told.values()] == [True, False, False]
