@@ -17,7 +17,8 @@ from mastery.features.subset import take_students
 from mastery.pipelines.evaluation.audit import Audit, audit_rows
 from mastery.pipelines.evaluation.evaluate import evaluate, named
 from mastery.pipelines.evaluation.predictors import Predicted, fitted, unfitted, wanted_scorers, with_needs
-from mastery.pipelines.evaluation.report import as_json, markdown, write_report
+from mastery.pipelines.evaluation.report import as_json, markdown
+from mastery.pipelines.evaluation.report_files import write_report
 from mastery.pipelines.ingest.answer_files import log_of, read_log
 from mastery.pipelines.models.rules import load_rules
 from mastery.simulation import SchoolPlan, simulate

@@ -101,7 +101,7 @@ def evaluate(
     if rows is not None and audit is not None:
         rows.write(audit)
     from mastery.pipelines.evaluation.report import as_json as document
-    from mastery.pipelines.evaluation.report import write_report
+    from mastery.pipelines.evaluation.report_files import write_report
 
     written, missing = ([], None) if out is None else write_report(found, out)
     if as_json:

@@ -1,16 +1,13 @@
-"""An evaluation for machines (JSON) and for people (Markdown), and as files."""
+"""An evaluation for machines (JSON) and for people (Markdown)."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mastery.errors import BadInput
 from mastery.evaluation.reliability import reliability
 from mastery.evaluation.summary import Group, Summary
 from mastery.pipelines.evaluation.evaluate import Evaluation
@@ -98,32 +95,6 @@ def markdown(evaluation: Evaluation) -> str:
     if evaluation.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in evaluation.notes)]
     return "\n".join(lines) + "\n"
-
-
-def write_report(evaluation: Evaluation, out: Path) -> tuple[list[Path], str | None]:
-    """Write evaluation.json, evaluation.md and reliability.png into a folder; return the files, and what to tell.
-
-    Without matplotlib there is no picture, and the sentence says so.
-
-    Raises:
-        BadInput: `out` is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out} is a file; expected a folder to write the evaluation to")
-    out.mkdir(parents=True, exist_ok=True)
-    text, page, picture = out / "evaluation.json", out / "evaluation.md", out / "reliability.png"
-    text.write_text(json.dumps(as_json(evaluation), indent=1) + "\n", "utf-8")
-    said = markdown(evaluation)
-    try:
-        from mastery.pipelines.evaluation.charts import draw_reliability
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "matplotlib":
-            raise
-        page.write_text(said, "utf-8")
-        return [text, page], "no picture is drawn: matplotlib is missing; install student-mastery-engine[charts]"
-    draw_reliability(evaluation, picture)
-    page.write_text(f"{said}\n![Reliability of each scorer]({picture.name})\n", "utf-8")
-    return [text, page, picture], None
 
 
 def pooled(evaluation: Evaluation, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
