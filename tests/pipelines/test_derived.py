@@ -134,7 +134,7 @@ def recomputed(events: list[Event], day: int, earlier: pa.Table = NO_HISTORY) ->
     """Return all of history as the recompute at the end of that day publishes it."""
     folded = folded_at(events, (START + day + 1) * DAY - 1)
     found = pa.concat_tables(
-        [history_rows(folded), derived_history_rows(folded, earlier)], activate_options="permissive"
+        [history_rows(folded), derived_history_rows(folded, earlier)], promote_options="permissive"
     )
     return found.cast(pa.schema([field for field in HISTORY.schema if field.name != "bucket"]))
 

@@ -153,7 +153,7 @@ def derived_history_rows(folded: Folded, earlier: pa.Table) -> pa.Table:
             "model_version": _name(folded.model_version, take.size),
         }
         tables.append(_table(columns, HISTORY.schema))
-    return pa.concat_tables([_encoded(kept.filter(pa.array(stays))), *tables], activate_options="permissive")
+    return pa.concat_tables([_encoded(kept.filter(pa.array(stays))), *tables], promote_options="permissive")
 
 
 def _encoded(history: pa.Table) -> pa.Table:
