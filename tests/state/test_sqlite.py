@@ -5,8 +5,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,30 @@ def test_an_erased_students_bytes_are_gone_from_the_file(tmp_path: Path, block: 
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
     assert student.encode() not in path.read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_many_threads_share_two_connections(tmp_path: Path, block: Block) -> None:
+    path = tmp_path / "state.db"
+    student = seed(f"sqlite:{path}", block)
+    store = connect(f"sqlite:{path}")
+    together = threading.Barrier(40)
+
+    def ask() -> int:
+        together.wait()
+        record = store.get(student, "v1")
+        assert record is not None
+        store.mark_stale(["somebody else"])
+        together.wait()
+        return record.version
+
+    with ThreadPoolExecutor(40) as pool:
+        jobs = [pool.submit(ask) for _ in range(40)]
+        assert {job.result() for job in jobs} == {1}
+        links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    # each connection holds the file, its log and the log's index
+    assert 0 < sum(link.startswith(str(path)) for link in links) <= 2 * 3
+    store.close()
 
 
 def test_a_file_that_is_not_a_state_store_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ Two tables: `heads` (who, which model set, version, stale; small) and `bodies` (
 marking thousands of students stale does not rewrite their bytes. Pages of 32 KiB hold several records
 each: with 4 KiB every record spills into overflow pages and seeding takes twice as long. WAL lets
 readers read while one writes; a commit survives the end of the process at any moment.
+
+Two connections a store, one that reads and one that writes, whatever the number of threads: one a thread
+cost an API three file descriptors for each of its forty.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,9 +54,12 @@ CREATE TABLE metadata (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 WATERMARK, ACTIVE = "watermark", "active_model_version"
 
+METADATA = "SELECT value FROM metadata WHERE name = ?"
+VERSION = "SELECT h.version FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? WHERE h.student_id = ?"
+
 
 class SqliteStore:
-    """A connection for each thread, and the statements of `StateStore`."""
+    """A connection that reads, one that writes, and the statements of `StateStore`. Threads take turns at each."""
 
     def __init__(self, path: str) -> None:
         """Open the file, made if it is not there.
@@ -63,9 +69,9 @@ class SqliteStore:
             Conflict: The file is not a state store of this version.
         """
         self._path = path
-        self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
         self._turn = threading.Lock()
         if Path(path).is_dir():
             raise BadInput(f"state store {path!r} is a folder; give the path of a file in it")
@@ -86,47 +92,46 @@ class SqliteStore:
         return self.get_many([student_id], model_version).get(student_id)
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> dict[str, Record]:
-        rows = self._db().execute(
+        rows = self._read(
             "SELECT h.student_id, h.version, b.body FROM json_each(?) AS wanted "
             "JOIN heads h ON h.student_id = wanted.value JOIN model_sets m ON m.id = h.model_set AND m.name = ? "
             "JOIN bodies b ON b.id = h.id WHERE NOT h.stale",
-            (_json(student_ids), model_version),
+            _json(student_ids),
+            model_version,
         )
         return {student_id: decode(body, version) for student_id, version, body in rows}
 
     def version(self, student_id: str, model_version: str) -> int:
-        if not self._one("SELECT count(*) FROM model_sets WHERE name = ?", model_version):
+        if not self._count("SELECT count(*) FROM model_sets WHERE name = ?", model_version):
             with self._writing() as db:
                 self._model_set(db, model_version)
-        return self._version(self._db(), student_id, model_version)
+        return _version(self._read(VERSION, model_version, student_id))
 
     def students(self, tenant: str) -> list[str]:
-        rows = self._db().execute(
-            "SELECT DISTINCT student_id FROM heads WHERE tenant = ? ORDER BY student_id", (tenant,)
-        )
+        rows = self._read("SELECT DISTINCT student_id FROM heads WHERE tenant = ? ORDER BY student_id", tenant)
         return [student_id for (student_id,) in rows]
 
     def count(self, model_version: str | None = None) -> int:
         if model_version is None:
-            return self._one("SELECT count(*) FROM bodies")
-        return self._one(
+            return self._count("SELECT count(*) FROM bodies")
+        return self._count(
             "SELECT count(*) FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? "
             "WHERE h.tenant IS NOT NULL",
             model_version,
         )
 
     def watermark(self) -> int | None:
-        return self._metadata(self._db(), WATERMARK)
+        return _value(self._read(METADATA, WATERMARK))
 
     def active_model_version(self) -> str | None:
-        return self._metadata(self._db(), ACTIVE)
+        return _value(self._read(METADATA, ACTIVE))
 
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
         body = encode(record)
         with self._writing() as db:
-            found = self._version(db, record.student_id, record.model_version)
+            found = _version(db.execute(VERSION, (record.model_version, record.student_id)).fetchall())
             if found != expected_version:
                 raise Overtaken(record.student_id, expected_version, found)
             model_set = self._model_set(db, record.model_version)
@@ -143,11 +148,11 @@ class SqliteStore:
         ids = encoded.student_ids
         view, places = encoded.buffer.data, encoded.ptr.tolist()
         with self._writing() as db:
-            watermark = self._metadata(db, WATERMARK)
+            watermark = _value(db.execute(METADATA, (WATERMARK,)).fetchall())
             if folded_at is not None and watermark is not None and folded_at < watermark:
                 self._set_metadata(db, WATERMARK, folded_at)
             model_set = self._model_set(db, encoded.model_version)
-            last = self._one("SELECT coalesce(max(id), 0) FROM heads", db=db)
+            last = _one(db, "SELECT coalesce(max(id), 0) FROM heads")
             known = {}
             if last:
                 known = dict(
@@ -175,7 +180,7 @@ class SqliteStore:
 
     def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
         with self._writing() as db:
-            if self._metadata(db, WATERMARK) != after:
+            if _value(db.execute(METADATA, (WATERMARK,)).fetchall()) != after:
                 return False
             self._mark(db, student_ids)
             self._set_metadata(db, WATERMARK, version)
@@ -188,7 +193,7 @@ class SqliteStore:
 
     def drop_model_version(self, model_version: str) -> int:
         with self._writing() as db:
-            if self._metadata(db, ACTIVE) == model_version:
+            if _value(db.execute(METADATA, (ACTIVE,)).fetchall()) == model_version:
                 raise Conflict(f"model set {model_version!r} is active; activate another one before dropping it")
             heads = "SELECT h.id FROM heads h JOIN model_sets m ON m.id = h.model_set WHERE m.name = ?"
             gone = db.execute(f"DELETE FROM bodies WHERE id IN ({heads})", (model_version,)).rowcount
@@ -202,45 +207,54 @@ class SqliteStore:
             return db.execute("DELETE FROM heads WHERE student_id = ?", (student_id,)).rowcount > 0
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._lock:
-            for db in self._all:
-                db.close()
-            self._all.clear()
-            self._local = threading.local()
+        """Close both connections."""
+        with self._turn, self._reading:
+            for db in (self._reader, self._writer):
+                if db is not None:
+                    db.close()
+            self._reader = self._writer = None
 
     # Within
 
-    def _db(self) -> sqlite3.Connection:
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None:
-            db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            with self._lock:
-                self._all.append(db)
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA secure_delete = ON")  # an erased student's bytes do not stay in free pages
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            self._local.db = db
+        except BaseException:
+            db.close()  # where file descriptors are short it holds one
+            raise
         return db
+
+    def _read(self, statement: str, *values: Any) -> list[Any]:
+        """Return all rows of a query, so that the connection is free for the next thread."""
+        with self._reading:
+            if self._reader is None:
+                self._reader = self._connect()
+            return self._reader.execute(statement, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock from the first read on, and commit; nothing is written when the body raises."""
-        db = self._db()
         with self._turn:  # threads wait for each other here; SQLite's own waiting, for processes, is by sleeping
+            if self._writer is None:
+                self._writer = self._connect()
+            db = self._writer
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # SQLite itself has undone it where the disk was full
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
 
     def _make_tables(self, db: sqlite3.Connection) -> None:
-        application, layout = (self._one(f"PRAGMA {name}", db=db) for name in ("application_id", "user_version"))
-        if self._one("SELECT count(*) FROM sqlite_master", db=db) == 0:
+        application, layout = (_one(db, f"PRAGMA {name}") for name in ("application_id", "user_version"))
+        if _one(db, "SELECT count(*) FROM sqlite_master") == 0:
             for statement in TABLES.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -253,21 +267,12 @@ class SqliteStore:
                 "move it away and run `mastery recompute`, which makes a new one from the lake"
             )
 
-    def _one(self, statement: str, *values: Any, db: sqlite3.Connection | None = None) -> Any:
-        with closing((db or self._db()).execute(statement, values)) as rows:
-            return rows.fetchone()[0]
-
-    def _version(self, db: sqlite3.Connection, student_id: str, model_version: str) -> int:
-        row = db.execute(
-            "SELECT h.version FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? "
-            "WHERE h.student_id = ?",
-            (model_version, student_id),
-        ).fetchone()
-        return 0 if row is None else int(row[0])
+    def _count(self, statement: str, *values: Any) -> int:
+        return int(self._read(statement, *values)[0][0])
 
     def _model_set(self, db: sqlite3.Connection, model_version: str) -> int:
         db.execute("INSERT INTO model_sets (name) VALUES (?) ON CONFLICT DO NOTHING", (model_version,))
-        return int(self._one("SELECT id FROM model_sets WHERE name = ?", model_version, db=db))
+        return int(_one(db, "SELECT id FROM model_sets WHERE name = ?", model_version))
 
     def _mark(self, db: sqlite3.Connection, student_ids: Iterable[str]) -> int:
         """Count up each student's version in every model set, also where there is no record yet.
@@ -284,12 +289,21 @@ class SqliteStore:
         )
         return len(ids)
 
-    def _metadata(self, db: sqlite3.Connection, name: str) -> Any:
-        row = db.execute("SELECT value FROM metadata WHERE name = ?", (name,)).fetchone()
-        return None if row is None else row[0]
-
     def _set_metadata(self, db: sqlite3.Connection, name: str, value: int | str) -> None:
         db.execute("INSERT OR REPLACE INTO metadata (name, value) VALUES (?, ?)", (name, value))
+
+
+def _one(db: sqlite3.Connection, statement: str, *values: Any) -> Any:
+    with closing(db.execute(statement, values)) as rows:
+        return rows.fetchone()[0]
+
+
+def _value(rows: Sequence[Any]) -> Any:
+    return rows[0][0] if rows else None
+
+
+def _version(rows: Sequence[Any]) -> int:
+    return int(rows[0][0]) if rows else 0
 
 
 def _json(student_ids: Iterable[str]) -> str:
