@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mastery.apps.cli import build
-from mastery.apps.engine import Engine
+from mastery.engine import Engine
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.settings import load_settings
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from mastery.apps.engine import Engine
+from mastery.engine import Engine
 from mastery.errors import BadInput, NotFound
 from mastery.insight.words import ago
 from mastery.pipelines.models.store import load_model_set

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mastery.apps.api.app import create_app
-from mastery.apps.engine import Engine, now_us
+from mastery.engine import Engine, now_us
 from mastery.errors import BadInput, NotFound
 from mastery.settings import load_settings
 

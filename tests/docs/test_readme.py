@@ -13,8 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mastery.apps.cli import build
-from mastery.apps.engine import Engine
 from mastery.directory.pseudonyms import KEY_BYTES, Pseudonyms
+from mastery.engine import Engine
 from mastery.scorers.model_set import UNFITTED
 from mastery.settings import load_settings
 

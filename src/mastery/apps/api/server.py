@@ -5,7 +5,7 @@ from __future__ import annotations
 import uvicorn
 
 from mastery.apps.api.app import create_app
-from mastery.apps.engine import Engine, now_us
+from mastery.engine import Engine, now_us
 from mastery.settings import Settings
 
 

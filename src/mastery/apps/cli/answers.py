@@ -19,7 +19,7 @@ def answers(
     as_json: AsJson = False,
 ) -> None:
     """Show which of a student's past answers, on whichever topic, make what linear_rnn says of a topic."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
     document = engine.past_answers(student, topic, as_of=as_of, tenant=tenant)

@@ -25,7 +25,7 @@ def class_report(
     as_json: AsJson = False,
 ) -> None:
     """Show every topic over the class, and the weakest student-topics with reasons, as last published."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
     document, weak = engine.class_report(weakest=weakest, scorer=scorer, tenant=tenant)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def compact(context: typer.Context, as_json: AsJson = False) -> None:
     """Merge the lake's files, so that one student is read in milliseconds again. Changes no data."""
-    from mastery.apps.engine import Engine
     from mastery.apps.progress import progress
+    from mastery.engine import Engine
     from mastery.tables import TABLES
 
     engine = Engine.connect(settings(context), create=False)

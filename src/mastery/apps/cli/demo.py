@@ -13,7 +13,7 @@ from mastery.apps.cli.context import Chosen
 from mastery.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
 HOME, SAMPLE = Path(".demo"), Path("data/sample")
 TOPICS_SHOWN = 8
@@ -26,7 +26,7 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="Folder of source tables; data/sample when left out.")] = None,
 ) -> None:
     """Show the whole way once: ingest a small school, compute its scores, and see who needs help and why."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
     from mastery.settings import load_settings
 
     chosen = context.obj.home if isinstance(context.obj, Chosen) else None
@@ -49,9 +49,8 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
     from mastery.apps.cli.ingest import show_counts, show_reasons
     from mastery.apps.cli.recompute import run, show_report
     from mastery.apps.cli.show import show_student
-    from mastery.apps.engine import now_us
+    from mastery.engine import now_us
     from mastery.instants import instant
-    from mastery.pipelines.ingest.ingest import ingest as read_in
 
     out = console()
 
@@ -60,33 +59,23 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
         out.print()
 
     step("1. Read what students did", f"ingest {source}")
-    now = instant(now_us())
-    settings = engine.settings
-    counts = read_in(
-        [source],
-        lake=engine.lake,
-        pseudonyms=engine.pseudonyms,
-        tenant=settings.tenant,
-        now=now,
-        timezone=settings.timezone,
-    )
+    now = now_us()
+    counts = engine.ingest(source, now_us=now)
     show_counts(counts)
-    show_reasons(engine.rejected_at(now), counts.rejected)
+    show_reasons(engine.rejected_at(instant(now)), counts.rejected)
 
     step("2. Compute every score", "recompute --as-of latest")
     show_report(run(engine, "latest"))
 
     step("3. The class", "class-report")
-    document, weak = engine.class_report(weakest=8, scorer=None, tenant=None)
+    document, weak = engine.class_report(weakest=8)
     show_class(document, weak)
     if not weak:
         return
 
     student = weak[0].student_id
     step("4. The student who needs help first", f"show {student} --as-of latest")
-    show_student(
-        engine.student(student, topics=None, as_of="latest", scorer=None, tenant=None), in_full=False, most=TOPICS_SHOWN
-    )
+    show_student(engine.student(student, as_of="latest"), in_full=False, most=TOPICS_SHOWN)
 
     out.print(Text("\nNext", "bold"))
     for what, typed in (

@@ -137,7 +137,7 @@ def _measured(
     if file is not None:
         log = read_log(file, clock, how.name)
     else:
-        from mastery.apps.engine import Engine
+        from mastery.engine import Engine
 
         opened = Engine.connect(settings(context), create=False).lake
         (log, note), chapters = lake_log(opened), chapters_of(opened)

@@ -20,10 +20,10 @@ def export(
 ) -> None:
     """Write a table of the lake as CSV, Parquet or JSON; scores with their explanation and top factors."""
     from mastery.apps.cli.console import number, say
-    from mastery.apps.engine import Engine
     from mastery.apps.export import Format, table_named
     from mastery.apps.export import export as write
     from mastery.apps.progress import progress
+    from mastery.engine import Engine
 
     chosen = table_named(table)
     engine = Engine.connect(settings(context), create=False)

@@ -34,8 +34,8 @@ def fit(
     """Find parameters in the lake's events and store them as a new version. Scores stay as they are until it is
     activated.
     """
-    from mastery.apps.engine import Engine, now_us
     from mastery.apps.progress import progress
+    from mastery.engine import Engine, now_us
 
     engine = Engine.connect(settings(context), create=False)
     with progress("Fitting") as report:

@@ -19,7 +19,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Show a student's score on a topic at the end of each day with activity, as last published."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
     document = engine.history(student, topic, scorer=scorer, tenant=tenant)

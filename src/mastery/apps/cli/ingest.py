@@ -40,37 +40,32 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read files of what students did into the lake; say what was accepted, known before, or rejected."""
-    from mastery.apps.engine import Engine, now_us
     from mastery.apps.progress import progress
+    from mastery.engine import Engine, now_us
     from mastery.instants import instant
-    from mastery.pipelines.ingest.ingest import ingest as read_in
 
-    chosen = settings(context)
     columns_map, column_units = pairs(renamed, "--map"), pairs(units, "--unit")
-    engine = Engine.connect(chosen)
-    now = instant(now_us())
+    engine, now = Engine.connect(settings(context)), now_us()
     with progress("Reading files") as report:
 
         def read(name: str, done: int, size: int) -> None:
             report.update(done=done, total=size, title=name)
 
-        counts = read_in(
+        counts = engine.ingest(
             files,
-            lake=engine.lake,
-            pseudonyms=engine.pseudonyms,
-            tenant=chosen.tenant if tenant is None else tenant,
-            now=now,
             table=table,
-            columns_map=columns_map,
+            columns=columns_map,
             units=column_units,
-            timezone=chosen.timezone if timezone is None else timezone,
+            timezone=timezone,
+            tenant=tenant,
+            now_us=now,
             progress=read,
         )
     if as_json:
         typer.echo(json.dumps(counts.as_dict(), ensure_ascii=False))
         return
     show_counts(counts)
-    show_reasons(engine.rejected_at(now), counts.rejected)
+    show_reasons(engine.rejected_at(instant(now)), counts.rejected)
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:

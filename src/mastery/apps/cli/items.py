@@ -22,7 +22,7 @@ def items(
     as_json: AsJson = False,
 ) -> None:
     """Show how likely one student answers each item of a topic rightly now: for choosing items, not a score."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
     document = engine.item_probabilities(student, topic, items=item or None, as_of=as_of, tenant=tenant)

@@ -11,7 +11,7 @@ from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson, AsOf
 
 if TYPE_CHECKING:
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
     from mastery.pipelines.models.compare import Comparison
     from mastery.pipelines.models.listing import VersionDocument
     from mastery.pipelines.scoring.recompute import RecomputeReport
@@ -30,7 +30,7 @@ models = typer.Typer(
 
 
 def _engine(context: typer.Context) -> Engine:
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
     return Engine.connect(settings(context), create=False)
 
@@ -40,7 +40,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List every model set, and which one is active, in shadow and published."""
     from mastery.apps.cli.console import console, number, plain_table
 
-    every = _engine(context).models.all_of_them()
+    every = _engine(context).models.versions()
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in every], indent=2))
         return
@@ -101,8 +101,8 @@ def activate(
     context: typer.Context, version: Version, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False
 ) -> None:
     """Fold everybody into a model set, publish its scores, and switch to it; until then the old one is active."""
-    from mastery.apps.engine import now_us
     from mastery.apps.progress import progress
+    from mastery.engine import now_us
     from mastery.tables import EVENTS
 
     engine = _engine(context)
@@ -114,8 +114,8 @@ def activate(
 @models.command()
 def rollback(context: typer.Context, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False) -> None:
     """Switch back to the model set before, at once; then publish its scores."""
-    from mastery.apps.engine import now_us
     from mastery.apps.progress import progress
+    from mastery.engine import now_us
     from mastery.tables import EVENTS
 
     engine = _engine(context)
@@ -131,7 +131,7 @@ def shadow(
     as_json: AsJson = False,
 ) -> None:
     """Let a model set run beside the active one from the next recompute on, seen by nobody; `off` ends it."""
-    from mastery.apps.engine import now_us
+    from mastery.engine import now_us
 
     now = _engine(context).models.shadow(None if version == "off" else version, now_us())
     if as_json:

@@ -13,7 +13,7 @@ from mastery.apps.cli.options import AsJson, AsOf
 from mastery.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
 ENGINES = ("local",)
@@ -29,7 +29,7 @@ def recompute(
     as_json: AsJson = False,
 ) -> None:
     """Compute every score again from the lake: ledger, features, scores with reasons, history."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
     from mastery.insight.freshness import staleness_note
 
     if engine not in ENGINES:

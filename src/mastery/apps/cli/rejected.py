@@ -18,7 +18,7 @@ def rejected(
     as_json: AsJson = False,
 ) -> None:
     """List rows that were read and not accepted: file, line, column, value and reason."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
     chosen = settings(context)
     engine = Engine.connect(chosen, create=False)

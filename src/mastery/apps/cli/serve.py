@@ -56,7 +56,7 @@ def _say_what_is_there(chosen: Settings) -> None:
     """Make the lake, and say so when there is nothing in it: the dashboard would only show how to begin."""
     from mastery.apps.cli.console import say
     from mastery.apps.cli.demo import HOME, MARK
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
     from mastery.tables import EVENTS, GOLD
 
     engine = Engine.connect(chosen)

@@ -30,7 +30,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show how well one student masters each topic, how sure that is, and why; the lowest score first."""
-    from mastery.apps.engine import Engine
+    from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
     document = engine.student(student, topics=topic, as_of=as_of, scorer=scorer, tenant=tenant)

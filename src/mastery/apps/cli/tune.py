@@ -23,8 +23,8 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Search weights and half-life of the rule-based score that predict answers best, on your own data."""
-    from mastery.apps.engine import Engine, now_us
     from mastery.apps.progress import progress
+    from mastery.engine import Engine, now_us
     from mastery.pipelines.models.tune import tune as search
     from mastery.scorers.rule_based.rules import to_yaml
 

@@ -1,0 +1,220 @@
+"""The engine of one deployment: what a notebook, a command and the API call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from propcache import cached_property
+
+from mastery.engine import clock
+from mastery.engine.deployment import Deployment
+from mastery.engine.models import Models
+from mastery.instants import instant, microseconds
+from mastery.lake import Lake
+from mastery.settings import Settings, load_settings
+from mastery.tables import EVENTS, REJECTED
+
+if TYPE_CHECKING:
+    from mastery.pipelines.ingest.ingest import Progress
+    from mastery.pipelines.ingest.report import IngestReport
+    from mastery.pipelines.queries.schemas import (
+        AnswersDocument,
+        ClassDocument,
+        ClassRow,
+        HistoryDocument,
+        ItemProbabilitiesDocument,
+        StudentDocument,
+    )
+    from mastery.pipelines.scoring.recompute import RecomputeReport
+
+
+class Engine(Deployment):
+    """One deployment, connected.
+
+    Where a method takes a moment (`as_of`), it is `now`, `latest` (the newest event), a date (the end of that UTC day)
+    or a time in ISO 8601. Where it takes a tenant, None is the one of the settings; where it takes a scorer, None is
+    the default one. Students are named by the source's own id or by their pseudonym.
+    """
+
+    @staticmethod
+    def connect(settings: Settings, *, create: bool = True) -> Engine:
+        """Return the engine of these settings.
+
+        Raises:
+            NotFound: There is no lake yet and `create` is false.
+        """
+        lake = Lake.open(
+            settings.lake, buckets=settings.buckets, storage_options=settings.storage_options or None, create=create
+        )
+        return Engine(settings, lake)
+
+    @staticmethod
+    def open(home: str | Path | None = None, *, create: bool = True) -> Engine:
+        """Return the engine of a home, with the settings that the command line would use there.
+
+        Args:
+            home: The folder that holds lake, state and keys; None: as the environment or `mastery.yaml` says.
+            create: Whether to make a lake where there is none.
+
+        Raises:
+            NotFound: There is no lake yet and `create` is false.
+        """
+        return Engine.connect(load_settings(home=None if home is None else Path(home)).settings, create=create)
+
+    @cached_property
+    def models(self) -> Models:
+        """Its model sets: fit, list, compare, activate."""
+        return Models(self)
+
+    def ingest(
+        self,
+        source: Any,
+        *,
+        table: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        timezone: str | None = None,
+        tenant: str | None = None,
+        now_us: int | None = None,
+        progress: Progress | None = None,
+    ) -> IngestReport:
+        """Read rows into the lake and return what became of them: accepted, duplicates, rejected.
+
+        Args:
+            source: Files and folders (one path or a sequence of them), or a frame of pandas, polars, pyarrow or
+                DuckDB.
+            table: The source table that all of it is, such as `quiz_attempts`; None to tell from the columns.
+            columns: The source's name of a column → ours, where they differ.
+            units: Column → unit, where it is not in its default one; see docs/events.md.
+            timezone: IANA name of the zone of time stamps that name none.
+            now_us: When the rows are received; the time of the call when left out.
+            progress: Called with a file's name, the bytes of it that are done, and its size.
+
+        Raises:
+            BadInput: It cannot be read, lacks a column, or has no usable value in one.
+        """
+        from mastery.pipelines.ingest.frame_files import as_files
+        from mastery.pipelines.ingest.ingest import ingest
+
+        with as_files(source, table) as files:
+            return ingest(
+                files,
+                lake=self.lake,
+                pseudonyms=self.pseudonyms,
+                tenant=self.tenant_named(tenant),
+                now=instant(clock.now_us() if now_us is None else now_us),
+                table=table,
+                columns_map=columns,
+                units=units,
+                timezone=self.settings.timezone if timezone is None else timezone,
+                progress=progress,
+            )
+
+    def recompute(
+        self, as_of: str = "now", *, workers: int | None = None, progress: Callable[[int], None] | None = None
+    ) -> RecomputeReport:
+        """Fold every student from the lake and publish; `progress` hears the number of events of each bucket."""
+        from mastery.pipelines.models.active import shadow_model_set
+
+        publish = self.publisher(as_of, clock.now_us(), workers=workers, progress=progress)
+        return publish(self.reader.metadata().model_set, shadow=shadow_model_set(self.lake), switch=None)
+
+    def student(
+        self,
+        student_id: str,
+        *,
+        topics: Sequence[str] | None = None,
+        as_of: str = "now",
+        scorer: str | None = None,
+        tenant: str | None = None,
+    ) -> StudentDocument:
+        """Return one student's scores with their reasons, of all topics where none are named."""
+        scope = self.tenant_named(tenant)
+        return self.reader.student(
+            self.pseudonym(scope, student_id),
+            tenant=scope,
+            as_of_us=self.moment_us(as_of, clock.now_us()),
+            source=scorer,
+            topics=topics,
+        )
+
+    def history(
+        self, student_id: str, topic_id: str, *, scorer: str | None = None, tenant: str | None = None
+    ) -> HistoryDocument:
+        """Return one student's score on a topic at the end of each active day, as last published."""
+        scope = self.tenant_named(tenant)
+        return self.reader.history(self.pseudonym(scope, student_id), topic_id, tenant=scope, source=scorer)
+
+    def past_answers(
+        self, student_id: str, topic_id: str, *, as_of: str = "now", tenant: str | None = None
+    ) -> AnswersDocument:
+        """Return which of a student's past answers make linear_rnn's score of a topic, and by how much."""
+        scope = self.tenant_named(tenant)
+        return self.reader.past_answers(
+            self.pseudonym(scope, student_id),
+            topic_id,
+            tenant=scope,
+            as_of_us=self.moment_us(as_of, clock.now_us()),
+        )
+
+    def item_probabilities(
+        self,
+        student_id: str,
+        topic_id: str,
+        *,
+        items: Sequence[str] | None = None,
+        as_of: str = "now",
+        tenant: str | None = None,
+    ) -> ItemProbabilitiesDocument:
+        """Return one student's probability of a right answer to items of a topic."""
+        scope = self.tenant_named(tenant)
+        return self.reader.item_probabilities(
+            self.pseudonym(scope, student_id),
+            topic_id,
+            tenant=scope,
+            as_of_us=self.moment_us(as_of, clock.now_us()),
+            items=items,
+        )
+
+    def class_scores(self, *, scorer: str | None = None, tenant: str | None = None) -> ClassDocument:
+        """Return a class as last published."""
+        return self.reader.class_scores(tenant=self.tenant_named(tenant), source=scorer)
+
+    def class_report(
+        self, *, weakest: int, scorer: str | None = None, tenant: str | None = None
+    ) -> tuple[ClassDocument, list[ClassRow]]:
+        """Return a class as last published, and its weakest student-topics with reasons."""
+        scope = self.tenant_named(tenant)
+        return self.class_scores(scorer=scorer, tenant=scope), self.reader.weakest(
+            tenant=scope, source=scorer, limit=weakest
+        )
+
+    def rejected(self, tenant: str, limit: int) -> tuple[list[dict[str, Any]], int]:
+        """Return rejected rows of a tenant, the newest first and of one reading by file and line, and how many there
+        are in all; `limit` 0 returns all.
+        """
+        import pyarrow.compute as pc
+
+        shown = ("source_table", "source", "line", "column", "value", "reason", "code", "received_at")
+        rows = self.lake.scan(REJECTED, ["tenant", *shown])
+        rows = rows.filter(pc.equal(rows["tenant"], tenant)).select(list(shown))
+        rows = rows.sort_by([("received_at", "descending"), ("source", "ascending"), ("line", "ascending")])
+        return rows.slice(0, limit if limit else None).to_pylist(), rows.num_rows
+
+    def rejected_at(self, received_at: datetime) -> list[dict[str, Any]]:
+        """Return table, column and reason of the rows that one reading rejected for the first time."""
+        import pyarrow.compute as pc
+
+        rows = self.lake.scan(REJECTED, ["source_table", "column", "reason", "received_at"])
+        same = pc.equal(rows["received_at"].cast("int64"), microseconds(received_at))
+        return rows.filter(same).drop_columns(["received_at"]).to_pylist()
+
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """Return what to try, by name, to know that the stores can be read."""
+        return {"lake": lambda: self.lake.version(EVENTS), "state": self._count_records}
+
+    def _count_records(self) -> int:
+        return self.state.count()  # opened when it is tried, not when the checks are listed

@@ -1,0 +1,123 @@
+"""Model sets of one deployment: fit, list, compare, activate. What `mastery fit` and `mastery models` call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mastery import __version__
+from mastery.engine import clock
+from mastery.engine.deployment import Deployment
+from mastery.errors import Conflict
+
+if TYPE_CHECKING:
+    from mastery.pipelines.models.activations import ActiveChoice
+    from mastery.pipelines.models.compare import Comparison
+    from mastery.pipelines.models.fit import Progress, Stored
+    from mastery.pipelines.models.listing import VersionDetail, VersionDocument
+    from mastery.pipelines.scoring.recompute import RecomputeReport
+
+Bar = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Models:
+    """The model sets of one deployment. `now_us` is the time of the call where none is given."""
+
+    deployment: Deployment
+
+    def fit(
+        self,
+        scorer: str = "all",
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        seed: int = 0,
+        most_events: int | None = None,
+        now_us: int | None = None,
+        progress: Progress | None = None,
+    ) -> Stored:
+        """Fit one scorer, or `all` of them, to the lake's events and store the new version.
+
+        Args:
+            since, until: Moments as `Engine.student` takes them; all events where left out.
+            most_events: Buckets of students are read until there are this many events; 2 million when left out.
+            progress: Called with what has been done, the steps done and the steps in all.
+        """
+        from mastery.pipelines.models.active import current_model_set
+        from mastery.pipelines.models.fit import ENOUGH_EVENTS, fit
+
+        deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
+        try:
+            base = deployment.reader.metadata().model_set
+        except Conflict:  # this engine cannot use the active set: a fit is the way out
+            base = current_model_set(deployment.lake, deployment.rules.params)
+        return fit(
+            deployment.lake,
+            base,
+            deployment.rules.params,
+            now_us=at,
+            code_version=__version__,
+            scorers=None if scorer == "all" else [scorer],
+            since_us=None if since is None else deployment.moment_us(since, at),
+            until_us=None if until is None else deployment.moment_us(until, at),
+            seed=seed,
+            threads=deployment.settings.workers,
+            most_events=ENOUGH_EVENTS if most_events is None else most_events,
+            progress=progress,
+        )
+
+    def versions(self) -> list[VersionDocument]:
+        """Return every model set: the default one of today, then the oldest first."""
+        from mastery.pipelines.models.listing import list_versions
+
+        return list_versions(self.deployment.lake, self.deployment.rules.params)
+
+    def show(self, version: str) -> VersionDetail:
+        """Return what is known of one."""
+        from mastery.pipelines.models.listing import show_version
+
+        return show_version(self.deployment.lake, self.deployment.rules.params, version)
+
+    def compare(self, old: str, new: str) -> Comparison:
+        """Return how two differ."""
+        from mastery.pipelines.models.active import named_model_set
+        from mastery.pipelines.models.card import cards
+        from mastery.pipelines.models.compare import compare
+
+        lake, rules = self.deployment.lake, self.deployment.rules.params
+        return compare(lake, named_model_set(lake, rules, old), named_model_set(lake, rules, new), cards(lake))
+
+    def activate(
+        self,
+        version: str,
+        as_of: str = "now",
+        *,
+        now_us: int | None = None,
+        workers: int | None = None,
+        progress: Bar | None = None,
+    ) -> RecomputeReport:
+        """Fold every student into a set, publish, and switch to it. `progress` hears the events of each bucket."""
+        from mastery.pipelines.scoring.activate import activate
+
+        deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
+        publish = deployment.publisher(as_of, at, workers=workers, progress=progress)
+        return activate(deployment.lake, deployment.rules.params, version, at, publish)
+
+    def rollback(
+        self, as_of: str = "now", *, now_us: int | None = None, workers: int | None = None, progress: Bar | None = None
+    ) -> RecomputeReport:
+        """Switch back to the previous set, at once, and publish."""
+        from mastery.pipelines.scoring.activate import rollback
+
+        deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
+        publish = deployment.publisher(as_of, at, workers=workers, progress=progress)
+        return rollback(deployment.lake, deployment.rules.params, at, publish)
+
+    def shadow(self, version: str | None, now_us: int | None = None) -> ActiveChoice:
+        """Let a set run in shadow from the next recompute on; None: none."""
+        from mastery.pipelines.scoring.activate import set_shadow
+
+        at = clock.now_us() if now_us is None else now_us
+        return set_shadow(self.deployment.lake, self.deployment.rules.params, version, at)

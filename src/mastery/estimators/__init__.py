@@ -1,0 +1,1 @@
+"""Scorers as estimators: settings in the constructor, `fit`, `predict`, one answer at a time. See docs/python.md."""

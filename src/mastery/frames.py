@@ -1,0 +1,121 @@
+"""Frames of other libraries at the door: pandas, polars, pyarrow and DuckDB relations in, their own kind back out.
+
+narwhals tells the libraries apart and imports none of them; nothing of ours depends on pandas, polars or DuckDB here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from mastery.arrays import Floats
+from mastery.errors import BadInput
+
+EXPECTED = "a frame of pandas, polars or pyarrow, a DuckDB relation, or the path of a file"
+
+
+def is_frame(source: object) -> bool:
+    """Tell whether it is a frame that `read_frame` takes."""
+    import narwhals as nw
+
+    return isinstance(nw.from_native(source, pass_through=True), nw.DataFrame | nw.LazyFrame)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as it came in, and its rows as an Arrow table.
+
+    Attributes:
+        native: The frame itself; a lazy one computed once, so that its rows have one order.
+        table: The same columns, row by row. An index of pandas is no column.
+        kind: pandas, polars, pyarrow or duckdb: what frames made for the same caller should be.
+        lazy: Whether it came as a lazy frame of polars.
+    """
+
+    native: Any
+    table: pa.Table
+    kind: str
+    lazy: bool = False
+
+    def with_column(self, name: str, values: Floats) -> Any:
+        """Return the frame in its own kind with one more column, the last; NaN becomes null.
+
+        Rows, their order and the other columns stay as they are.
+
+        Raises:
+            BadInput: It has a column of that name.
+        """
+        import narwhals as nw
+
+        if name in self.table.column_names:
+            raise BadInput(f"the frame has a column {name!r} already; rename it, or drop it before")
+        column = pa.array(values, pa.float64(), from_pandas=True)
+        if self.kind in ("pyarrow", "duckdb"):
+            return frame_of(self.native.append_column(name, column), self.kind)
+        known = nw.from_native(self.native, eager_only=True)
+        # pandas keeps its index: a series of another index is put in by position.
+        series = nw.new_series(name, column.to_numpy(zero_copy_only=False), nw.Float64, backend=known.implementation)
+        found = known.with_columns(series)
+        if self.kind == "polars":  # where a missing number is null, not NaN
+            found = found.with_columns(nw.when(~nw.col(name).is_nan()).then(nw.col(name)).alias(name))
+        return found.lazy().to_native() if self.lazy else found.to_native()
+
+
+def read_frame(source: Any) -> Frame:
+    """Return a frame with its rows as an Arrow table.
+
+    Raises:
+        BadInput: It is no frame, or a column holds what Arrow has no type for.
+    """
+    import narwhals as nw
+
+    if isinstance(source, pa.Table):
+        return Frame(source, source, "pyarrow")
+    try:
+        known = nw.from_native(source)
+    except TypeError:
+        given = type(source)
+        raise BadInput(f"{given.__module__}.{given.__qualname__} cannot be read; expected {EXPECTED}") from None
+    try:
+        if isinstance(known, nw.LazyFrame):
+            kind = "duckdb" if known.implementation.is_duckdb() else "polars"
+            eager = known.collect("pyarrow" if kind == "duckdb" else "polars")
+            return Frame(eager.to_native(), _plain(eager.to_arrow()), kind, lazy=kind == "polars")
+        table = _plain(known.to_arrow())
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise BadInput(f"the frame cannot be read ({said}); give each column one type: texts, numbers, times") from None
+    return Frame(known.to_native(), table, str(known.implementation.to_native_namespace().__name__))
+
+
+def frame_of(table: pa.Table, kind: str) -> Any:
+    """Return an Arrow table as a frame of a kind: pandas, polars, pyarrow or duckdb.
+
+    Raises:
+        BadInput: The kind is unknown, or its library is not installed.
+    """
+    if kind == "pyarrow":
+        return table
+    if kind not in ("pandas", "polars", "duckdb"):
+        raise BadInput(f"unknown kind of frame {kind!r}; expected pandas, polars, pyarrow or duckdb")
+    try:
+        __import__(kind)
+    except ImportError:
+        raise BadInput(f"{kind} is not installed; install it, or ask for frames of pyarrow") from None
+    library = sys.modules[kind]
+    if kind == "pandas":
+        return table.to_pandas()
+    return library.from_arrow(table)
+
+
+def frame_of_columns(columns: Mapping[str, Any], kind: str) -> Any:
+    """Return columns (arrays or lists, all of one length) as a frame of a kind; see `frame_of`."""
+    return frame_of(pa.table({name: pa.array(values) for name, values in columns.items()}), kind)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    return table.replace_schema_metadata(None)
