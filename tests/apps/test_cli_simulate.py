@@ -70,7 +70,7 @@ def terminal(program: str, tmp_path: Path) -> str:
 WORK = """
 import threading
 from mastery.apps.progress import progress
-with progress("Reading rows", total=4, quiet_s={quiet_s}) as report:
+with progress("Reading rows", total=4, {options}) as report:
     report.advance(2)
     threading.Event().wait({work_s})
     report.advance(1)
@@ -79,17 +79,29 @@ with progress("Reading rows", total=4, quiet_s={quiet_s}) as report:
 
 
 def test_long_work_on_a_terminal_shows_a_bar(tmp_path):
-    shown = terminal(WORK.format(quiet_s=0.0, work_s=0.5), tmp_path)
+    shown = terminal(WORK.format(options="quiet_s=0.0", work_s=0.5), tmp_path)
     assert "Reading rows" in shown
     assert "3/4" in shown
 
 
 def test_short_work_on_a_terminal_shows_nothing(tmp_path):
-    assert "Reading rows" not in terminal(WORK.format(quiet_s=30.0, work_s=0.01), tmp_path)
+    assert "Reading rows" not in terminal(WORK.format(options="quiet_s=30.0", work_s=0.01), tmp_path)
 
 
-def test_long_work_in_a_pipe_shows_nothing(tmp_path):
-    program = WORK.format(quiet_s=0.0, work_s=0.3)
+def piped(program: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(SRC)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_long_work_in_a_pipe_writes_a_line_now_and_then_to_standard_error():
+    done = piped(WORK.format(options="line_s=0.2", work_s=0.5))
+    assert (done.returncode, done.stdout) == (0, "")
+    lines = done.stderr.splitlines()
+    assert 3 <= len(lines) <= 5
+    assert lines[0] == "Reading rows: 2 of 4, 0 s so far"
+    assert lines[-1] == "Reading rows: 3 of 4, 1 s so far"
+
+
+def test_short_work_in_a_pipe_writes_nothing():
+    done = piped(WORK.format(options="", work_s=0.01))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,17 +1,23 @@
-"""A table of the lake as one file that other programs read: CSV, Parquet or JSON.
+"""A table of the lake as one file, or on standard output, for other programs: CSV, Parquet or JSON.
 
-DuckDB writes it from a stream of buckets, so that memory holds one bucket and not the table.
+DuckDB turns a bucket at a time into the columns that people read, and each batch is written before the next bucket is
+read, so that memory holds one bucket and not the table. DuckDB writes nothing itself: COPY to /dev/stdout truncates the
+file that a shell appends to, and a reader that goes away (`| head`) killed the process inside of a DuckDB thread.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, Protocol
 
 import duckdb
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 
 from mastery.errors import BadInput, did_you_mean
 from mastery.lake import Lake
@@ -24,13 +30,15 @@ FORMATS: tuple[Format, ...] = ("csv", "parquet", "json")
 NAMES = TABLES | {"student_mastery": GOLD, "student_mastery_history": HISTORY}
 """Tables by every name they go by."""
 
-TOP_FACTORS = 3
+EXPLANATION, TOP_FACTORS = "explanation", 3
 
-_OPTIONS = {
-    "csv": "FORMAT csv, HEADER",
-    "parquet": "FORMAT parquet, COMPRESSION zstd",
-    "json": "FORMAT json, ARRAY true",
-}
+ROW = "row"
+"""The one column of a JSON export: the whole row as text."""
+
+BATCH_ROWS = 65_536
+"""Rows that are written together: a row group of Parquet. One for each of 64 small buckets made the file three times as
+large."""
+
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -48,9 +56,9 @@ def export(
     format: Format,  # noqa: A002 - the name of the command's option
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Write the whole table and return its rows. The file appears under its name when it is whole.
+    """Write the whole table and return its number of rows. A file appears under its name when it is whole.
 
-    Columns are those of the table without `bucket`. Gold's explanation keeps the parts that its scorer has, and
+    Columns are those of the table without `bucket`. Gold's explanation keeps the contributions that its scorer has, and
     `top_factors` names the three that move the score most: lists and structs in Parquet, JSON otherwise. Instants
     are ISO 8601 in UTC in CSV and JSON.
 
@@ -59,10 +67,11 @@ def export(
         table: Which one.
         out: The file; None for standard output.
         format: `csv`, `parquet` or `json`: an array with one row on each line.
-        progress: Told (rows read, rows in all).
+        progress: Called with (rows read, rows in all).
 
     Raises:
         BadInput: Parquet to standard output, an unknown format, or a folder that is not there.
+        BrokenPipeError: Whoever read standard output has gone.
     """
     if format not in FORMATS:
         raise BadInput(f"unknown format {format!r}{did_you_mean(format, list(FORMATS))}; known: {', '.join(FORMATS)}")
@@ -70,68 +79,164 @@ def export(
         raise BadInput("Parquet cannot be written to a pipe; name a file with --out")
     if out is not None and not out.parent.is_dir():
         raise BadInput(f"{out}: there is no folder {out.parent}; make it first")
-    target = Path("/dev/stdout") if out is None else out.with_name(f".{out.name}.{os.getpid()}")
+    written = 0
+    with _sink(out) as sink, duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        shaped = _shaped(connection, table, format, pa.Table.from_batches([], _schema(table)))
+        with _WRITERS[format](sink, shaped.schema) as writer:
+            for rows in _buckets(lake, table, progress):
+                writer.write(_shaped(connection, table, format, rows))
+                written += rows.num_rows
+    return written
+
+
+@contextmanager
+def _sink(out: Path | None) -> Iterator[BinaryIO]:
+    """Yield standard output, or a file beside `out` that takes its place once it is whole."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with duckdb.connect() as connection:
-            connection.execute("SET preserve_insertion_order = true; SET TimeZone = 'UTC'")
-            rows = pa.RecordBatchReader.from_batches(_schema(table), _batches(lake, table, progress))
-            connection.register("rows", rows)
-            into = str(target).replace("'", "''")
-            select = f"SELECT {_columns(table, format)} FROM rows"
-            written = connection.execute(
-                f"COPY ({select}) TO '{into}' ({_OPTIONS[format]}, USE_TMP_FILE false)"
-            ).fetchone()
-        if out is not None:
-            target.replace(out)
+        with unfinished.open("wb") as file:
+            yield file
+        unfinished.replace(out)
     finally:
-        if out is not None:
-            target.unlink(missing_ok=True)
-    return 0 if written is None else int(written[0])
+        unfinished.unlink(missing_ok=True)
+
+
+def _write(sink: BinaryIO, data: bytes | pa.Buffer) -> None:
+    """Write all of it: where PYTHONUNBUFFERED is set, one call may write less."""
+    left = memoryview(data)
+    while left:
+        left = left[sink.write(left) :]
+
+
+class _Writer(Protocol):
+    """Takes the rows of one export in turn."""
+
+    def write(self, rows: pa.Table, /) -> None: ...
+
+
+class _Csv:
+    """Writes texts in quotes, numbers without, nulls as nothing between the commas."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+
+    def write(self, rows: pa.Table) -> None:
+        # Into memory first: pyarrow reports an error of the sink as one of its own kind, without its errno.
+        text = pa.BufferOutputStream()
+        pyarrow.csv.write_csv(rows, text, pyarrow.csv.WriteOptions(include_header=False))
+        _write(self._sink, text.getvalue())
+
+
+class _Json:
+    """Writes the rows of an array, the comma between two of them at the end of the first one's line."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink, self._between = sink, b""
+
+    def write(self, rows: pa.Table) -> None:
+        lines = [row.encode() for row in rows[ROW].to_pylist()]
+        if lines:
+            _write(self._sink, self._between + b",\n".join(lines))
+            self._between = b",\n"
+
+
+@contextmanager
+def _csv(sink: BinaryIO, schema: pa.Schema) -> Iterator[_Writer]:
+    _write(sink, (",".join(schema.names) + "\n").encode())
+    yield _Csv(sink)
+
+
+@contextmanager
+def _json(sink: BinaryIO, _schema: pa.Schema) -> Iterator[_Writer]:
+    _write(sink, b"[\n")
+    yield _Json(sink)
+    _write(sink, b"\n]\n")
+
+
+def _parquet(sink: BinaryIO, schema: pa.Schema) -> AbstractContextManager[_Writer]:
+    writer: AbstractContextManager[_Writer] = pyarrow.parquet.ParquetWriter(sink, schema, compression="zstd")
+    return writer
+
+
+_WRITERS: dict[Format, Callable[[BinaryIO, pa.Schema], AbstractContextManager[_Writer]]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "json": _json,
+}
 
 
 def _schema(table: Table) -> pa.Schema:
     return pa.schema([field for field in table.schema if field.name != BUCKET])
 
 
-def _batches(lake: Lake, table: Table, progress: Callable[[int, int], None] | None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows, a bucket at a time."""
+def _buckets(lake: Lake, table: Table, progress: Callable[[int, int], None] | None) -> Iterator[pa.Table]:
+    """Yield the rows by whole buckets, at least `BATCH_ROWS` at a time but for the last."""
     schema, snapshot = _schema(table), lake.snapshot(table)
-    done = 0
+    done, waiting = 0, pa.Table.from_batches([], schema)
     for bucket in sorted(snapshot.by_bucket, key=lambda bucket: -1 if bucket is None else bucket):
         rows = lake.scan(table) if bucket is None else lake.read_bucket(table, bucket, schema.names, at=snapshot)
-        yield from rows.select(schema.names).cast(schema).to_batches()
+        waiting = pa.concat_tables([waiting, rows.select(schema.names).cast(schema)])
         done += rows.num_rows
+        if waiting.num_rows >= BATCH_ROWS or done == snapshot.rows:
+            yield waiting
+            waiting = waiting.slice(waiting.num_rows)
         if progress is not None:
             progress(done, snapshot.rows)
 
 
-def _columns(table: Table, format: Format) -> str:  # noqa: A002
-    return ", ".join(_expression(field, format) for field in _schema(table))
+def _shaped(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    format: Format,  # noqa: A002
+    rows: pa.Table,
+) -> pa.Table:
+    """Return the rows in the columns that are written."""
+    columns: dict[str, str] = {}
+    for field in _schema(table):
+        columns[field.name] = _expression(field, format)
+        if field.name == EXPLANATION:
+            columns["top_factors"] = _top_factors(format)
+    if format == "json":
+        select = (
+            "to_json({" + ", ".join(f"'{name}': {value}" for name, value in columns.items()) + f"}})::VARCHAR AS {ROW}"
+        )
+    else:
+        select = ", ".join(f'{value} AS "{name}"' for name, value in columns.items())
+    connection.register("rows", rows)
+    try:
+        return connection.execute(f"SELECT {select} FROM rows").to_arrow_table()
+    finally:
+        connection.unregister("rows")
 
 
 def _expression(field: pa.Field, format: Format) -> str:  # noqa: A002
+    """Return SQL of a column as it is written."""
     name = f'"{field.name}"'
+    if format == "parquet":
+        return name
+    text = "::VARCHAR" if format == "csv" else ""
     if pa.types.is_struct(field.type):
-        if format == "parquet":
-            return f"{name}, {_top(name)} AS top_factors"
-        text = "::VARCHAR" if format == "csv" else ""
-        # Patching (RFC 7396) leaves the nulls out: parts that this scorer does not have.
-        return (
-            f"json_merge_patch('{{}}'::JSON, to_json({name})){text} AS {name}, "
-            f"to_json({_top(name)}){text} AS top_factors"
-        )
-    if pa.types.is_list(field.type) and format == "csv":
-        return f"to_json({name})::VARCHAR AS {name}"
-    if pa.types.is_timestamp(field.type) and format != "parquet":
-        return f"strftime({name}::TIMESTAMP, '{_INSTANT}') AS {name}"
+        # Patching (RFC 7396) leaves the nulls out: contributions that this scorer does not have.
+        return f"json_merge_patch('{{}}'::JSON, to_json({name})){text}"
+    if pa.types.is_list(field.type):
+        return f"to_json({name}){text}"
+    if pa.types.is_timestamp(field.type):
+        return f"strftime({name}::TIMESTAMP, '{_INSTANT}')"
     return name
 
 
-def _top(name: str) -> str:
-    """Return SQL of the parts that move the score most, the largest first."""
+def _top_factors(format: Format) -> str:  # noqa: A002
+    """Return SQL of the contributions that move the score most, the largest first."""
     parts = ", ".join(
-        f"{{'size': -abs({name}.\"{part}\"), 'name': '{part}', 'contribution': {name}.\"{part}\"}}" for part in PARTS
+        f"{{'size': -abs({EXPLANATION}.\"{part}\"), 'name': '{part}', 'contribution': {EXPLANATION}.\"{part}\"}}"
+        for part in PARTS
     )
     there = f"list_filter([{parts}], lambda part: part.contribution <> 0)"
     ranked = f"list_slice(list_sort({there}), 1, {TOP_FACTORS})"
-    return f"list_transform({ranked}, lambda part: {{'name': part.name, 'contribution': part.contribution}})"
+    top = f"list_transform({ranked}, lambda part: {{'name': part.name, 'contribution': part.contribution}})"
+    return {"csv": f"to_json({top})::VARCHAR", "json": f"to_json({top})", "parquet": top}[format]

@@ -1,21 +1,26 @@
-"""A progress bar for work that turns out to be long, and nothing at all for the rest.
+"""How far work has come, for work that turns out to be long, and nothing at all for the rest.
 
-A bar comes up after two seconds, on standard error, only where both outputs are terminals: a log file
-or a pipe never sees one.
+On standard error: a bar after two seconds where both outputs are terminals, otherwise (a log file, a pipe) a plain line
+every ten seconds.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock, Timer
+from contextlib import AbstractContextManager, contextmanager
+from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 QUIET_S = 2.0
+"""A bar comes up after this long."""
+
+LINE_S = 10.0
+"""Between two lines where there is no terminal."""
 
 
 class Report(Protocol):
@@ -28,14 +33,46 @@ class Report(Protocol):
         """Say how much is done in all, how much there is, or what is going on now."""
 
 
-class Silent:
-    """Takes every report and shows nothing."""
+class Lines:
+    """A line every `every_s` seconds: what, how much of how much, and for how long."""
+
+    def __init__(self, title: str, total: float | None, every_s: float) -> None:
+        self._title, self._done, self._total = title, 0.0, total
+        self._every_s = every_s
+        self._began = time.monotonic()
+        self._lock, self._ended = Lock(), Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def advance(self, done: float = 1) -> None:
-        """Show nothing."""
+        """Say that this much more is done."""
+        with self._lock:
+            self._done += done
 
     def update(self, *, done: float | None = None, total: float | None = None, title: str | None = None) -> None:
-        """Show nothing."""
+        """Say how much is done in all, how much there is, or what is going on now."""
+        with self._lock:
+            self._done = self._done if done is None else done
+            self._total = self._total if total is None else total
+            self._title = self._title if title is None else title
+
+    def end(self) -> None:
+        """Write no more lines."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            try:
+                sys.stderr.write(f"{self._line()}\n")
+                sys.stderr.flush()
+            except OSError:  # whoever read them has gone; the work goes on
+                return
+
+    def _line(self) -> str:
+        with self._lock:
+            much = "" if self._total is None else f" {self._done:,.0f} of {self._total:,.0f},"
+            return f"{self._title}:{much} {time.monotonic() - self._began:.0f} s so far"
 
 
 class Bar:
@@ -91,15 +128,21 @@ class Bar:
             self._progress.stop()
 
 
-@contextmanager
-def progress(title: str, total: float | None = None, *, quiet_s: float = QUIET_S) -> Iterator[Report]:
-    """Yield what work reports to. A bar comes up after ``quiet_s`` seconds and goes when the work ends.
+def progress(
+    title: str, total: float | None = None, *, quiet_s: float = QUIET_S, line_s: float = LINE_S
+) -> AbstractContextManager[Report]:
+    """Return a context that yields what work reports to.
 
-    Without a ``total`` the bar only moves; `update(total=…)` may name it later.
+    A bar comes up after `quiet_s` seconds and goes when the work ends; without a terminal a line is written every
+    `line_s` seconds. Without a `total` the bar only moves; `update(total=…)` may name it later.
     """
-    if not (sys.stderr.isatty() and sys.stdout.isatty()):
-        yield Silent()
-        return
+    if sys.stderr.isatty() and sys.stdout.isatty():
+        return _bar(title, total, quiet_s)
+    return _lines(title, total, line_s)
+
+
+@contextmanager
+def _bar(title: str, total: float | None, quiet_s: float) -> Iterator[Report]:
     bar = Bar(title, total)
     timer = Timer(quiet_s, bar.show)
     timer.daemon = True
@@ -109,3 +152,12 @@ def progress(title: str, total: float | None = None, *, quiet_s: float = QUIET_S
     finally:
         timer.cancel()
         bar.end()
+
+
+@contextmanager
+def _lines(title: str, total: float | None, line_s: float) -> Iterator[Report]:
+    lines = Lines(title, total, line_s)
+    try:
+        yield lines
+    finally:
+        lines.end()

@@ -10,9 +10,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from mastery.apps.cli.answers import answers
 from mastery.apps.cli.class_report import class_report
@@ -66,6 +67,7 @@ def build() -> typer.Typer:
     """Return the whole command line: the global options and one command for each line of `COMMANDS`."""
     app = typer.Typer(
         name="mastery",
+        cls=Commands,
         help="What students do comes in, how well each masters each topic comes out, with the reasons.",
         no_args_is_help=True,
         rich_markup_mode="rich",
@@ -110,6 +112,25 @@ class WithoutPandas:
             raise ModuleNotFoundError("pandas is left out of the command line: it is slow to load", name=name)
 
 
+INTERRUPTED, NOBODY_READS = 130, 141
+"""Exit codes: what a shell says of a program that SIGINT or SIGPIPE has ended."""
+
+
+class Commands(TyperGroup):
+    """All commands. They end as other programs do when somebody presses Ctrl-C or the reader of a pipe goes away."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # typer's own class of contexts is private
+        """Run the command."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # while a reader that has gone is still an error that can be caught
+        except KeyboardInterrupt:
+            _end_interrupted()
+        except BrokenPipeError:
+            _end_unread()
+        return result
+
+
 def main() -> None:
     """Run the command line. Ends the process with 0, or with the exit code of the error."""
     sys.meta_path.insert(0, WithoutPandas())
@@ -118,10 +139,23 @@ def main() -> None:
     except MasteryError as error:
         _tell(error)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _end_interrupted()
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough. What is still buffered must not complain on the way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _end_unread()
+
+
+def _end_interrupted() -> NoReturn:
+    """End after Ctrl-C: by now the bar is gone, files that were begun are removed and no commit is half made."""
+    sys.stderr.write("\ninterrupted\n" if sys.stderr.isatty() else "interrupted\n")
+    sys.exit(INTERRUPTED)
+
+
+def _end_unread() -> NoReturn:
+    """End quietly: the reader (`| head`) has seen enough, and what is still buffered must not complain on its way."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    sys.exit(NOBODY_READS)
 
 
 def _tell(error: MasteryError) -> None:

@@ -41,9 +41,16 @@ def console(*, error: bool = False) -> Console:
 
     from rich.console import Console
 
+    class PipedConsole(Console):
+        """Leaves it to `main` to end the process when nobody reads any more; rich would exit with 1."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            raise BrokenPipeError
+
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
-    return Console(stderr=error, width=width, highlight=False)
+    return PipedConsole(stderr=error, width=width, highlight=False)
 
 
 def say(message: str) -> None:
