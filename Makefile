@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_HOME ?= .demo
 
-.PHONY: help demo setup test check format bench bench-accuracy bench-peers serve lock clean base
+.PHONY: help demo setup test test-fast soak check format bench bench-accuracy bench-peers serve lock clean base
 
 help: ## List the targets
 	@echo "Student Mastery Score Engine"; echo
@@ -27,8 +27,24 @@ setup: ## Make the .venv with every extra (API, dashboard, tests, tools)
 base:
 	@scripts/setup base
 
-test: setup ## Run all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+# Two processes at most: each holds compiled kernels and, in some tests, a data set of its own. A file stays in one
+# process, so what its tests share is made once.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 2 ? n : 2)))
+PARALLEL = -n $(WORKERS) --dist loadfile
+# The cheapest way to trace, which Python has from 3.12 on.
+TRACER = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
+
+test: setup ## Run all tests, and print their coverage (TEST_TIME)
+	@echo "All tests: TEST_TIME on two cores, more the first time, when kernels are compiled. make test-fast takes less than two."
+	@COVERAGE_CORE=$(TRACER) $(BIN)/python -m pytest -m "not soak" $(PARALLEL) --cov --cov-report= $(PYTEST_ARGS) \
+		&& $(BIN)/python scripts/coverage_by_folder.py
+
+test-fast: setup ## Run the quick tests (less than two minutes)
+	@echo "The quick tests: less than two minutes on two cores, more the first time, when kernels are compiled."
+	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m "not slow and not soak" $(PARALLEL) $(PYTEST_ARGS)
+
+soak: setup ## Run what shows only after many repetitions: kills, crashes, random histories (an evening)
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 check: setup ## Lint, types, layers
 	$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """How hypothesis runs: HYPOTHESIS_PROFILE names one of these profiles.
 
 `dev` (the default) looks at new examples each time and remembers those that failed. `ci` looks at the
-same examples each time, so a change is judged by what it changed. `long` is for a night.
+same examples each time, so a change is judged by what it changed. `quick` is for `make test-fast`, `long` for a night.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 
 settings.register_profile("dev", max_examples=50, **COMMON)
+settings.register_profile("quick", max_examples=15, **COMMON)
 settings.register_profile("ci", max_examples=100, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=5_000, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

@@ -16,12 +16,12 @@ BARS = {"blend_unconstrained": "blend", "linear_rnn": "rnn"}
 
 
 def bar_of(row: Row, scorer: str) -> float | None:
-    """Return the AUC asked of a scorer; None where none is."""
+    """Return the AUC required of a scorer; None if it has no bar."""
     return float(getattr(row, BARS[scorer])) if scorer in BARS else None
 
 
 def calibrated(line: AccuracyLine) -> bool | None:
-    """Return whether a blend's ECE is at most what is asked; None of other scorers."""
+    """Return whether a blend's ECE meets its bar; None for other scorers."""
     if line.scorer != "blend_unconstrained" or line.ece is None or line.ece_perfect_95 is None:
         return None
     return line.ece <= max(ASKED_ECE, line.ece_perfect_95)
@@ -38,7 +38,7 @@ def show(console: Console, lines: Sequence[AccuracyLine]) -> None:
         )
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("scorer", "AUC", "95 %", "asked", "log loss", "ECE", "perfect"):
+    for title in ("scorer", "AUC", "95 %", "bar", "log loss", "ECE", "perfect"):
         table.add_column(title, justify="left" if title == "scorer" else "right", no_wrap=True)
     for line in lines:
         bar, well = bar_of(ROWS[line.data], line.scorer), calibrated(line)
@@ -59,10 +59,10 @@ def show(console: Console, lines: Sequence[AccuracyLine]) -> None:
 
 
 def markdown(lines: Mapping[tuple[str, str], AccuracyLine]) -> str:
-    """Return the tables of docs/evaluation.md: what is asked and reached, and every scorer's AUC."""
+    """Return the tables of docs/evaluation.md: bars and results, and every scorer's AUC."""
     data = [name for name in ROWS if any(name == of for of, _ in lines)]
-    heads = ("data, split", "tests", "answers", "published", "pyBKT 1.4.3", "`blend_unconstrained` (95 %)", "asked")
-    heads += ("`linear_rnn`", "asked", "ECE", "if perfect", "s", "MiB")
+    heads = ("data, split", "tests", "answers", "published", "pyBKT 1.4.3", "`blend_unconstrained` (95 %)", "bar")
+    heads += ("`linear_rnn`", "bar", "ECE", "if perfect", "s", "MiB")
     parts = [f"| {' | '.join(heads)} |", "|---|---:|---:|---|---|---|---|---:|---|---:|---|---:|---:|"]
     parts += [f"| {' | '.join(_row(ROWS[name], lines))} |" for name in data]
     scorers = list(dict.fromkeys(scorer for _, scorer in lines))
@@ -86,9 +86,9 @@ def _row(row: Row, lines: Mapping[tuple[str, str], AccuracyLine]) -> list[str]:
         row.published,
         row.pybkt,
         "–" if blend is None else f"{number(blend.auc)} ({number(blend.auc_low, 3)}–{number(blend.auc_high, 3)})",
-        _asked(row.blend, blend),
+        _bar(row.blend, blend),
         "–" if rnn is None else number(rnn.auc),
-        _asked(row.rnn, rnn),
+        _bar(row.rnn, rnn),
         "–" if blend is None else number(blend.ece) + (" **(missed)**" if well is False else ""),
         "–" if blend is None else f"{number(blend.ece_perfect)}, {number(blend.ece_perfect_95)}",
         f"{any_line.seconds:,.0f}",
@@ -96,7 +96,7 @@ def _row(row: Row, lines: Mapping[tuple[str, str], AccuracyLine]) -> list[str]:
     ]
 
 
-def _asked(bar: float, line: AccuracyLine | None) -> str:
+def _bar(bar: float, line: AccuracyLine | None) -> str:
     missed = line is not None and (line.auc is None or line.auc < bar)
     return f"≥ {bar:g}" + (" **(missed)**" if missed else "")
 

@@ -68,7 +68,7 @@ def engine(demo):
 
 
 def test_the_excerpt_is_what_show_prints(demo, run):
-    excerpt = block("", "An answer").splitlines()
+    excerpt = block("", "Example: one student, one topic").splitlines()
     typed = excerpt[0].removeprefix("$ .venv/bin/mastery --home .demo ").split()
     printed = [line.rstrip() for line in run("--home", str(demo[0]), *typed).splitlines()]
     at = 0
@@ -79,7 +79,7 @@ def test_the_excerpt_is_what_show_prints(demo, run):
 
 
 def test_the_numbers_of_the_demo_are_what_it_prints(demo):
-    told = " ".join(README.split("\n## Two commands\n")[1].split("\n## ")[0].split())
+    told = " ".join(README.split("\n## Quick start\n")[1].split("\n## ")[0].split())
     found = re.search(r"reads ([\d,]+) rows \(([\d,]+) accepted, ([\d,]+) duplicates, ([\d,]+) rejected", told)
     of_scores = re.search(r"of (\d+) students on (\d+) topics", told)
     every_row = next(line.split() for line in demo[1].splitlines() if line.startswith("all "))
