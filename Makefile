@@ -34,8 +34,8 @@ PARALLEL = -n $(WORKERS) --dist loadfile
 # The cheapest way to trace, which Python has from 3.12 on.
 TRACER = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-test: setup ## Run all tests, and print their coverage (TEST_TIME)
-	@echo "All tests: TEST_TIME on two cores, more the first time, when kernels are compiled. make test-fast takes less than two."
+test: setup ## Run all tests, and print their coverage
+	@echo "All tests: about 20 minutes on two cores, more the first time, when kernels are compiled. Less than two: make test-fast"
 	@COVERAGE_CORE=$(TRACER) $(BIN)/python -m pytest -m "not soak" $(PARALLEL) --cov --cov-report= $(PYTEST_ARGS) \
 		&& $(BIN)/python scripts/coverage_by_folder.py
 

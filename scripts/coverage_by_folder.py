@@ -16,13 +16,14 @@ SOURCE = Path("src/mastery").resolve()
 
 
 def folder_of(file: Path) -> str:
-    """The first folder below the package, two of them for pipelines, scorers and apps; the package itself for a module."""
+    """Return the folder of a file below the package: two levels for pipelines, scorers and apps, else one."""
     inside = file.relative_to(SOURCE).parts[:-1]
     depth = 2 if inside[:1] in (("pipelines",), ("scorers",), ("apps",)) else 1
     return "/".join(inside[:depth]) or "."
 
 
 def main() -> None:
+    """Print the table."""
     data = Coverage()
     data.load()
     lines: dict[str, list[int]] = defaultdict(lambda: [0, 0])

@@ -17,7 +17,8 @@ def measure(
     from mastery.pipelines.evaluation.evaluate import evaluate
     from mastery.pipelines.evaluation.predictors import FITTED, fitted, wanted_scorers
     from mastery.pipelines.evaluation.predictors import unfitted as by_default
-    from mastery.pipelines.evaluation.report import as_json, write_report
+    from mastery.pipelines.evaluation.report import as_json
+    from mastery.pipelines.evaluation.report_files import write_report
     from mastery.pipelines.ingest.answer_files import read_log
     from mastery.pipelines.models.rules import load_rules
     from mastery.scorers.model_set import UNFITTED

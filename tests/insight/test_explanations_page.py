@@ -38,5 +38,5 @@ def test_each_part_names_the_scorers_that_have_it(part):
     assert (set(scorers) if said == "all" else set(said.split(", "))) == having
 
 
-def test_the_cap_is_the_one_in_force():
+def test_the_cap_on_the_page_is_the_one_used():
     assert f"w = min(evidence of topic, {EVIDENCE_CAP})" in PAGE
