@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mastery.apps.api.examples import DOCUMENTS
+from mastery.apps.api.examples import CLASS, DOCUMENTS
 
 
 def test_a_student_is_read_under_their_own_id_and_under_their_pseudonym_alike(client, reader):
@@ -62,18 +62,15 @@ def test_probabilities_by_item_are_asked_for_all_items_or_for_some(client, reade
     assert reader.asked == [asked, asked | {"topic_id": "a", "items": None}]
 
 
-def test_a_class_comes_in_pages_that_say_how_many_there_are(client):
-    page = client.get("/mastery?offset=10&limit=5").json()
-    assert page["students"] == [f"s_{n:032x}" for n in range(10, 15)]
-    assert (page["students_total"], page["offset"]) == (30, 10)
-    assert page["scores"] == []
-    assert client.get("/mastery?offset=29&limit=5").json()["students"] == [f"s_{29:032x}"]
-
-
-def test_a_page_has_the_scores_of_its_students_and_no_others(client, reader):
-    whole = client.get("/mastery").json()
-    assert len(whole["students"]) == 30
-    assert {row["student_id"] for row in whole["scores"]}.isdisjoint(whole["students"])
+def test_a_page_of_a_class_is_read_and_not_cut_here(client, reader):
+    assert client.get("/mastery?offset=10&limit=5&order=bucket&topic_id=a&scorer=bkt").json() == CLASS
+    assert client.get("/mastery?student_id=S000001").status_code == 200
+    left_out = {"topics": None, "offset": 0, "limit": 100, "student_id": None, "order": "lowest_mean", "source": None}
+    assert reader.asked == [
+        left_out | {"tenant": "default", "source": "bkt", "topics": ["a"], "offset": 10, "limit": 5, "order": "bucket"},
+        left_out | {"tenant": "default", "student_id": reader.known},
+    ]
+    assert client.get("/mastery?order=alphabet").status_code == 422
 
 
 def test_alive_asks_nobody_and_ready_asks_every_store(client, checks):

@@ -9,9 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from mastery.apps.dashboard.cards import short
+from mastery.engine import Engine
+from mastery.pipelines.ingest.ingest import ingest
+from mastery.settings import load_settings
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [
@@ -26,6 +32,7 @@ ARGUMENTS = [
 MAIN = "from mastery.apps.cli import main; main()"
 CHARTS = "[data-testid=stVegaLiteChart] svg"
 WAIT_MS = 60_000
+MANY = 97
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,7 +44,7 @@ pytestmark = [
 ]
 
 
-def start(home: Path, cwd: Path, *options: str) -> tuple[subprocess.Popen[str], list[str]]:
+def start(home: Path, cwd: Path, *options: str, **variables: str) -> tuple[subprocess.Popen[str], list[str]]:
     """Start `mastery serve` on free ports and return it with the URLs it printed."""
     with socket.socket() as one, socket.socket() as other:
         ports = []
@@ -55,7 +62,8 @@ def start(home: Path, cwd: Path, *options: str) -> tuple[subprocess.Popen[str], 
             "MASTERY_DASHBOARD__PORT": str(ports[1]),
             "MASTERY_LOG_LEVEL": "warning",
             "PYTHONUNBUFFERED": "1",
-        },
+        }
+        | variables,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -67,6 +75,43 @@ def end(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def search(page, student_id: str) -> None:
+    page.get_by_label("or by the school's own id").fill(student_id)
+    page.get_by_label("or by the school's own id").press("Enter")
+
+
+def marked(page):
+    """The student whose name is in bold beside the heatmap."""
+    return page.locator(CHARTS).first.locator("text[font-weight=bold]")
+
+
+def shown(home: Path, student_id: str) -> str:
+    """What the page calls a student."""
+    return short(
+        Engine.connect(load_settings(home=home, environ={}).settings).pseudonyms.student("default", student_id)
+    )
+
+
+@pytest.fixture(scope="module")
+def large_home(tmp_path_factory):
+    """A home of MANY students on two topics; the higher a student's number, the more of their answers are right."""
+    folder = tmp_path_factory.mktemp("large") / "home"
+    file = folder.parent / "quiz_attempts.csv"
+    rows = ["student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp"]
+    for number in range(MANY):
+        for n in range(10):
+            right = int(n < number * 10 // MANY or number == MANY - 1)
+            rows.append(f"P{number:03d},q{n},topic-{n % 2},{right},20,1,2026-05-01T10:{n:02d}:00Z")
+    file.write_text("\n".join(rows) + "\n")
+    engine = Engine.connect(load_settings(home=folder, environ={}).settings)
+    ingest(
+        [file], lake=engine.lake, pseudonyms=engine.pseudonyms, tenant="default", now=datetime(2026, 5, 2, tzinfo=UTC)
+    )
+    engine.recompute("latest", workers=1)
+    engine.close()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -98,22 +143,22 @@ def test_a_teacher_sees_the_class_a_student_with_reasons_and_their_history(home,
         page.goto(dashboard)
         expect(page.get_by_text("Student mastery")).to_be_visible()
         expect(page.get_by_text("default · as of 11 April 2026")).to_be_visible()
-        expect(page.get_by_text("students need help somewhere")).to_be_visible()
+        expect(page.get_by_text("students need help on a topic")).to_be_visible()
         expect(page.get_by_text("Too little evidence (no number)")).to_be_visible()
         expect(page.get_by_text(re.compile(r"\d+ topics, lowest score first"))).to_be_visible()
         expect(page.locator(".m-why").first).to_contain_text(re.compile("answers? right|graded"))
         page.locator(CHARTS).nth(1).wait_for()
 
-        # By the school's own id: another student, and no id of the school's in what comes back.
-        page.get_by_label("or by the school's own id").fill("S000010")
-        page.get_by_label("or by the school's own id").press("Enter")
+        # By the school's own id: another student, who is shown, named and marked alike.
+        search(page, "S000010")
         expect(page.get_by_text("18 topics, lowest score first")).to_be_visible()
+        expect(page.get_by_role("combobox", name="Student")).to_have_value(shown(home, "S000010"))
+        expect(marked(page)).to_have_text(shown(home, "S000010"))
 
-        page.get_by_label("or by the school's own id").fill("nobody")
-        page.get_by_label("or by the school's own id").press("Enter")
+        search(page, "nobody")
         expect(page.get_by_text("Nothing is known under this name")).to_be_visible()
-        page.get_by_label("or by the school's own id").fill("")
-        page.get_by_label("or by the school's own id").press("Enter")
+        expect(marked(page)).to_have_text(shown(home, "S000010"))
+        search(page, "")
         expect(page.get_by_text("Nothing is known under this name")).to_be_hidden()
 
         # A click on a cell shows its student and their history on its topic.
@@ -122,6 +167,8 @@ def test_a_teacher_sees_the_class_a_student_with_reasons_and_their_history(home,
         cell.click()
         expect(page.get_by_role("combobox", name="Student")).to_have_value(student)
         expect(page.get_by_role("combobox", name="Score over time")).to_have_value("Equivalent fractions")
+        expect(page.get_by_label("or by the school's own id")).to_have_value("")
+        expect(marked(page)).to_have_text(student)
         expect(page.locator(CHARTS).nth(1).locator("[aria-label*='Graded answers so far']").first).to_be_visible()
 
         if os.environ.get("SCREENSHOT"):
@@ -130,6 +177,70 @@ def test_a_teacher_sees_the_class_a_student_with_reasons_and_their_history(home,
             page.screenshot(path=os.environ["SCREENSHOT"])
         assert {url.split("/")[2] for url in asked if url.startswith("http")} == {dashboard.removeprefix("http://")}
     finally:
+        end(process)
+
+
+def test_every_scorer_of_the_menu_shows_the_class_and_the_menu_starts_on_the_setting(home, tmp_path, page):
+    from playwright.sync_api import expect
+
+    process, (_, dashboard) = start(home, tmp_path, MASTERY_SCORER="bkt")
+    try:
+        page.goto(dashboard)
+        menu = page.get_by_role("combobox", name="Scorer")
+        expect(menu).to_have_value("Knowledge tracing (BKT)", timeout=WAIT_MS)
+        menu.click()
+        options = page.get_by_role("option").all_text_contents()
+        assert options == ["Rules", "Knowledge tracing (BKT)", "Elo"]  # no model set has been fitted
+        page.keyboard.press("Escape")
+        tiles = page.locator(".m-tile", has_text="student-topics need help")
+        numbers = set()
+        for option in options:
+            menu.click()
+            page.get_by_role("option", name=option).click()
+            expect(menu).to_have_value(option, timeout=WAIT_MS)
+            expect(page.get_by_text(re.compile(r"\d+ topics, lowest score first"))).to_be_visible(timeout=WAIT_MS)
+            page.locator(CHARTS).nth(1).wait_for()
+            page.wait_for_timeout(1_000)
+            expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
+            numbers.add(tiles.text_content())
+        assert len(numbers) == len(options)  # each its own scores
+    finally:
+        end(process)
+
+
+def test_a_class_of_more_than_a_page_is_counted_whole_and_a_student_is_found_on_any_page(large_home, tmp_path, page):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=WAIT_MS)
+    process, (_, dashboard) = start(large_home, tmp_path)
+    try:
+        page.goto(dashboard)
+        expect(page.locator(".m-tile").first).to_have_text(f"{MANY}students")
+        expect(page.get_by_text("Page of 2, 60 students each, lowest means first")).to_be_visible()
+        search(page, f"P{MANY - 1:03d}")  # who has answered best is the last of the last page
+        expect(page.get_by_role("spinbutton")).to_have_value("2")
+        expect(page.get_by_role("combobox", name="Student")).to_have_value(shown(large_home, f"P{MANY - 1:03d}"))
+        expect(marked(page)).to_have_text(shown(large_home, f"P{MANY - 1:03d}"))
+        expect(page.locator(".m-tile").first).to_have_text(f"{MANY}students")
+    finally:
+        end(process)
+
+
+def test_on_a_phone_the_numbers_of_the_class_can_be_read_by_scrolling(home, tmp_path, browser):
+    from playwright.sync_api import expect
+
+    process, (_, dashboard) = start(home, tmp_path)
+    phone = browser.new_page(viewport={"width": 390, "height": 844})
+    try:
+        phone.goto(dashboard)
+        chart = phone.locator(CHARTS).first
+        chart.wait_for(timeout=WAIT_MS)
+        expect(phone.get_by_text(re.compile(r"\d+ topics, lowest score first"))).to_be_visible(timeout=WAIT_MS)
+        phone.wait_for_timeout(2_000)
+        assert chart.bounding_box()["width"] > 25 * 20  # a cell for each of 25 topics, wide enough for two digits
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390  # the chart scrolls, the page does not
+    finally:
+        phone.close()
         end(process)
 
 
@@ -149,7 +260,6 @@ def test_an_api_that_is_down_is_said_and_tried_again(home, tmp_path, page):
     from playwright.sync_api import expect
 
     from mastery.apps.dashboard.server import command
-    from mastery.settings import load_settings
 
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

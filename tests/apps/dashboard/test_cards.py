@@ -69,10 +69,11 @@ def test_a_score_is_rounded_down_so_that_it_never_leaves_its_band():
     assert {share: cards.hundredths(share) for share in shares} == shares
 
 
-def test_the_numbers_of_a_class_count_what_is_shown():
-    shown = cards.class_tiles(CLASS)
-    assert "<b>30</b>" in shown
-    assert "<b>1 of 1</b>" in shown
+def test_the_numbers_of_a_class_count_all_of_it_and_not_the_page_that_is_shown():
+    shown = cards.class_tiles(CLASS | {"students": [], "scores": []})
+    assert '<b>30</b><span class="m-faint">students<' in shown
+    assert '<b>1</b><span class="m-faint">topic<' in shown
+    assert "<b>5 of 27</b>" in shown
 
 
 def test_charts_are_whole_vega_documents():

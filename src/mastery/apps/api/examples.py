@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mastery.apps.api.paging import ClassPage
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
+    ClassDocument,
     HistoryDocument,
     ItemProbabilitiesDocument,
     StudentDocument,
@@ -169,11 +169,28 @@ CLASS: dict[str, Any] = {
     "tenant": "default",
     "as_of": "2026-04-11T15:02:11Z",
     "score_source": "rule_based",
+    "scorers": ["rule_based", "bkt", "elo"],
     "model_version": _MODEL,
-    "students": [_STUDENT],
-    "students_total": 30,
+    "totals": {
+        "students": 30,
+        "topics": 1,
+        "student_topics": 29,
+        "bands": {"not_enough_evidence": 2, "needs_help": 5, "developing": 11, "proficient": 8, "mastered": 3},
+        "students_in_need": 5,
+    },
     "offset": 0,
-    "topics": [{**_TOPIC, "mean": 0.52, "students": 27, "evidence_count": 402, "needs_help": 5}],
+    "next_offset": 1,
+    "students": [_STUDENT],
+    "topics": [
+        {
+            **_TOPIC,
+            "mean": 0.52,
+            "students": 27,
+            "evidence_count": 402,
+            "needs_help": 5,
+            "bands": {"not_enough_evidence": 2, "needs_help": 5, "developing": 11, "proficient": 8, "mastered": 3},
+        }
+    ],
     "scores": [
         {
             "student_id": _STUDENT,
@@ -194,7 +211,7 @@ DOCUMENTS = (
     (HISTORY, HistoryDocument),
     (ANSWERS, AnswersDocument),
     (ITEMS, ItemProbabilitiesDocument),
-    (CLASS, ClassPage),
+    (CLASS, ClassDocument),
 )
 """Each example with the document that it is one of."""
 

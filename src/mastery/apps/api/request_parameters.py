@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.engine.as_of import as_of_us, fixed
 from mastery.errors import BadInput, did_you_mean
+from mastery.pipelines.queries.class_view import Order
 from mastery.pipelines.queries.reader import Reader
 from mastery.tables import SCORE_SOURCES
 
@@ -100,8 +101,18 @@ class AskedOfClass(Asked):
     """What `GET /mastery` takes."""
 
     topic_id: list[str] | None = Field(None, description="Only these topics; may be given more than once.")
-    limit: int = Field(100, ge=1, le=MOST_STUDENTS, description="So many students, lowest mean score first,")
-    offset: int = Field(0, ge=0, le=2**31, description="after so many.")
+    order: Order = Field(
+        "lowest_mean",
+        description="How students are listed: by their mean score, the lowest first; or by bucket, as they lie in the "
+        "lake, which is the faster order for reading everybody page by page.",
+    )
+    limit: int = Field(100, ge=1, le=MOST_STUDENTS, description="Students on a page.")
+    offset: int = Field(0, ge=0, le=2**31, description="Students to pass over before the page begins.")
+    student_id: str | None = Field(
+        None,
+        min_length=1,
+        description="The page that this student is on, instead of an offset; the source's own id, or the pseudonym.",
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT, example
-from mastery.apps.api.paging import ClassPage, page
 from mastery.apps.api.problems import documented
 from mastery.apps.api.request_parameters import (
     Asked,
@@ -21,6 +20,7 @@ from mastery.apps.api.request_parameters import (
 )
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
+    ClassDocument,
     HistoryDocument,
     ItemProbabilitiesDocument,
     StudentDocument,
@@ -30,10 +30,17 @@ router = APIRouter(prefix="/mastery", tags=["mastery"])
 
 
 @router.get("", responses=example(CLASS) | documented(404, 422), summary="A class")
-def read_class(desk: AtDesk, asked: Annotated[AskedOfClass, Query()]) -> ClassPage:
-    """Return every student and topic of a tenant as last published, the students who need most first."""
-    whole = desk.reader.class_scores(tenant=desk.tenant_of(asked), source=asked.scorer, topics=asked.topic_id)
-    return page(whole, asked.offset, asked.limit)
+def read_class(desk: AtDesk, asked: Annotated[AskedOfClass, Query()]) -> ClassDocument:
+    """Return a class as last published: the numbers of all of it and a page of students, the lowest mean first."""
+    return desk.reader.class_scores(
+        tenant=desk.tenant_of(asked),
+        source=asked.scorer,
+        topics=asked.topic_id,
+        offset=asked.offset,
+        limit=asked.limit,
+        order=asked.order,
+        student_id=None if asked.student_id is None else desk.student(asked.student_id, asked),
+    )
 
 
 @router.get("/{student_id}", responses=example(STUDENT) | documented(404, 422), summary="One student")

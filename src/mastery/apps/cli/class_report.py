@@ -43,13 +43,13 @@ def show_class(document: ClassDocument, weak: list[ClassRow]) -> None:
     from mastery.apps.cli.console import console, number, printable
 
     out = console()
-    when = "never published" if document.as_of is None else f"as of {document.as_of:%-d %B %Y %H:%M} UTC"
+    when = f"as of {document.as_of:%-d %B %Y %H:%M} UTC"
     out.print(
         Text(f"Class {printable(document.tenant)}: {number(len(document.students))} students, ", "bold").append(
             f"{number(len(document.topics))} topics"
         )
     )
-    out.print(Text(f"{when} · {document.score_source} · model {document.model_version or '–'}\n", "bright_black"))
+    out.print(Text(f"{when} · {document.score_source} · model {document.model_version}\n", "bright_black"))
     _topics(out, document)
     show_weakest(out, document, weak)
     for note in document.notes:

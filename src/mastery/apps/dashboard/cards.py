@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
@@ -59,15 +58,15 @@ def tiles(numbers: Iterable[tuple[str, str]]) -> str:
 
 
 def class_tiles(document: Document) -> str:
-    """Return the numbers of a class."""
-    bands = Counter(row["band"] for row in document["scores"])
-    in_need = len({row["student_id"] for row in document["scores"] if row["band"] == "needs_help"})
-    judged = sum(bands.values()) - bands[NO_BAND]
+    """Return the numbers of a whole class, whichever page of it is shown."""
+    totals = document["totals"]
+    bands = totals["bands"]
+    judged = totals["student_topics"] - bands[NO_BAND]
     return tiles(
         [
-            (f"{document['students_total']:,}", "students"),
-            (f"{len(document['topics']):,}", "topics"),
-            (f"{in_need:,}", "students need help somewhere"),
+            (f"{totals['students']:,}", "student" if totals["students"] == 1 else "students"),
+            (f"{totals['topics']:,}", "topic" if totals["topics"] == 1 else "topics"),
+            (f"{totals['students_in_need']:,}", "students need help on a topic"),
             (f"{bands['needs_help']:,} of {judged:,}", "student-topics need help"),
             (f"{bands[NO_BAND]:,}", "rest on too little evidence"),
         ]

@@ -18,6 +18,10 @@ CELL = "cell"
 ROW_HEIGHT, LABELS_HEIGHT = 20, 125
 """Pixels. Streamlit fits a chart with its labels into the height it is given."""
 
+CELL_WIDTH, LABELS_WIDTH = 20, 165
+"""Pixels: the least width of a cell in which its number can be read, and what names of students and the last slanting
+name of a topic take beside the cells."""
+
 HATCH = "M-1,1L1,-1M-1,0L0,-1M0,1L1,0"
 """Diagonal lines, for a cell that has too little evidence: the eye tells it from an empty one and from a colour."""
 
@@ -105,6 +109,11 @@ def heatmap(document: Document, student: str, topic: str | None) -> alt.LayerCha
         .properties(height=LABELS_HEIGHT + max(3, len(students)) * ROW_HEIGHT)
     )
     return _styled(chart)
+
+
+def least_width(document: Document) -> int:
+    """Return the pixels below which the numbers in the cells of a class would run into each other."""
+    return LABELS_WIDTH + CELL_WIDTH * len(document["topics"])
 
 
 def history_chart(document: Document, topic: Document, as_of: str) -> alt.LayerChart:

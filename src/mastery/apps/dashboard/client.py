@@ -1,4 +1,4 @@
-"""What the dashboard asks the API for. Documents come back as the JSON they are."""
+"""What the dashboard requests of the API. Documents come back as the JSON they are."""
 
 from __future__ import annotations
 
@@ -36,21 +36,29 @@ class Refused(MasteryError):
 
 
 class Client:
-    """Asks one API. Safe for threads."""
+    """Requests documents of one API. Safe for threads."""
 
     def __init__(self, url: str, timeout_s: float = 30.0) -> None:
         self.url = url.rstrip("/")
         # no proxy of the environment: the API is on this machine, and what it says is nobody else's
         self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
 
-    def class_page(self, scorer: str, offset: int = 0) -> Document:
-        """Return a page of the class: students, topics and scores."""
-        return self._get("/mastery", {"scorer": scorer, "offset": offset, "limit": PAGE})
+    def class_page(self, scorer: str | None, offset: int = 0, student_id: str | None = None) -> Document:
+        """Return a page of the class: its numbers, students, topics and scores.
 
-    def student(self, student_id: str, scorer: str, as_of: str | None) -> Document:
+        Args:
+            scorer: None for the one that the API shows when nobody chooses.
+            student_id: The page that this student is on, instead of `offset`.
+        """
+        chosen = {} if scorer is None else {"scorer": scorer}
+        where: dict[str, str | int] = {"offset": offset} if student_id is None else {"student_id": student_id}
+        return self._get("/mastery", {**chosen, **where, "limit": PAGE})
+
+    def student(self, student_id: str, scorer: str | None, as_of: str | None) -> Document:
         """Return one student's topics with their reasons; as of now without `as_of`."""
-        moment = {} if as_of is None else {"as_of": as_of}
-        return self._get(f"/mastery/{quote(student_id, safe='')}", {"scorer": scorer, **moment})
+        parameters = {"scorer": scorer, "as_of": as_of}
+        path = f"/mastery/{quote(student_id, safe='')}"
+        return self._get(path, {name: value for name, value in parameters.items() if value is not None})
 
     def history(self, student_id: str, topic_id: str, scorer: str) -> Document:
         """Return one student's history on a topic."""

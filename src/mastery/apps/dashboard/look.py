@@ -53,6 +53,9 @@ SCORERS = {
 }
 """Names of scorers for people; others are shown as they are called."""
 
+HEATMAP = "heatmap"
+"""Key of the container of the class's chart."""
+
 STYLE = f"""
 <style>
   .block-container {{ padding: 1.4rem 2rem 2rem; max-width: 1700px; }}
@@ -80,5 +83,15 @@ STYLE = f"""
   .m-why {{ font-size: .86rem; line-height: 1.3rem; color: {INK}; }}
   .m-tag {{ font-size: .74rem; border: 1px solid {LINE}; border-radius: 9px; padding: 0 .45rem; margin-right: .3rem;
             color: {FAINT}; white-space: nowrap; }}
+  .st-key-{HEATMAP} {{ overflow-x: auto; }}
+  @media (max-width: 640px) {{
+    .block-container {{ padding: 1rem .8rem; }}
+    .m-tile {{ flex: 1 1 auto; }}
+  }}
 </style>
 """
+
+
+def at_least(width_px: int) -> str:
+    """Return a style that keeps the heatmap this wide: on a narrow screen it is scrolled, not squeezed."""
+    return f'<style>.st-key-{HEATMAP} [data-testid="stElementContainer"] {{ min-width: {width_px}px; }}</style>'

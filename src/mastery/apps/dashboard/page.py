@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from mastery.apps.dashboard import cards, charts
 from mastery.apps.dashboard.client import PAGE, ApiDown, Client, Refused
-from mastery.apps.dashboard.look import SCORERS, STYLE
+from mastery.apps.dashboard.look import HEATMAP, SCORERS, STYLE, at_least
 
 Document = dict[str, Any]
 
@@ -41,35 +41,80 @@ def main() -> None:
     st.html(STYLE)
     client = _client(_api_url())
     title, numbers, choice = st.columns([1.15, 3.1, 1], vertical_alignment="center")
-    with choice:
-        scorer = st.selectbox("Scorer", list(SCORERS), format_func=SCORERS.__getitem__, key="scorer")
     try:
-        _show(client, scorer, title, numbers)
+        _show(client, title, numbers, choice)
     except ApiDown as error:
         st.error(f"**{error.title}.** {error}", icon="🔌")
         st.button("Try again")
     except Refused as error:
         st.error(f"**{error.title}.** {error}", icon="⚠️")
+        st.button("Try again")
 
 
-def _show(client: Client, scorer: str, title: DeltaGenerator, numbers: DeltaGenerator) -> None:
-    offset = PAGE * (int(st.session_state.get("page", 1)) - 1)
+def _show(client: Client, title: DeltaGenerator, numbers: DeltaGenerator, choice: DeltaGenerator) -> None:
     try:
-        document = _class(client, scorer, offset)
+        document = _class_page(client)
     except Refused as error:
         if error.status != NOT_FOUND:
             raise
         title.html(_title(""))
         st.info(NO_DATA, icon="🌱")
         return
-    as_of = f"as of {cards.day(document['as_of'])}" if document["as_of"] else ""
-    title.html(_title(f"{document['tenant']} · {as_of}"))
+    title.html(_title(f"{document['tenant']} · as of {cards.day(document['as_of'])}"))
     numbers.html(cards.class_tiles(document))
+    with choice:
+        _scorer_menu(document)
     left, right = st.columns([1.3, 1], gap="large")
     with right:
-        _student_column(client, document, scorer)
+        _student_column(client, document)
     with left:  # after the right: what is chosen there is marked here
         _class_column(document)
+
+
+def _class_page(client: Client) -> Document:
+    """Return the page of the class that is looked at: the one of a student who was just looked for, else by number."""
+    scorer = st.session_state.get("scorer")  # None at first: what the API shows when nobody chooses
+    follow = st.session_state.pop("follow", None)
+    try:
+        if follow is not None:
+            return _turned_to(_class(client, scorer, 0, follow))
+    except Refused as error:
+        if error.status != NOT_FOUND:  # a student with events, but none when scores were published
+            raise
+    try:
+        return _class(client, scorer, PAGE * (int(st.session_state.get("page", 1)) - 1), None)
+    except Refused:
+        if scorer is None:
+            raise
+    # What was chosen is published no longer: another model set has become active meanwhile.
+    del st.session_state["scorer"]
+    return _turned_to(_class(client, None, 0, None))
+
+
+def _turned_to(document: Document) -> Document:
+    """Turn to the page of the class that a document holds."""
+    st.session_state["page"] = document["offset"] // PAGE + 1
+    return document
+
+
+def _scorer_menu(document: Document) -> None:
+    """Offer the scorers whose scores are published; at first the one that the API shows by itself is chosen."""
+    if st.session_state.get("scorer") not in document["scorers"]:
+        st.session_state["scorer"] = document["score_source"]
+    st.selectbox(
+        "Scorer",
+        document["scorers"],
+        format_func=lambda name: SCORERS.get(name, name),
+        key="scorer",
+        on_change=_follow_student,
+        help="Those whose scores are published. Others follow once a fitted model set is active: "
+        "`mastery fit`, then `mastery models activate`.",
+    )
+
+
+def _follow_student() -> None:
+    """Turn to the page of the student who is shown: under another scorer they stand at another place."""
+    st.session_state["follow"] = st.session_state.get("student")
 
 
 def _title(subtitle: str) -> str:
@@ -79,12 +124,22 @@ def _title(subtitle: str) -> str:
 def _class_column(document: Document) -> None:
     st.html(cards.legend())
     chart = charts.heatmap(document, st.session_state["student"], st.session_state.get("topic"))
-    st.altair_chart(chart, theme=None, on_select=_take_click, key="class", width="stretch")
-    if document["students_total"] > PAGE:
-        pages = -(-document["students_total"] // PAGE)
-        st.number_input(f"Page of {pages}, {PAGE} students each, lowest means first", 1, pages, key="page")
+    st.html(at_least(charts.least_width(document)))
+    with st.container(key=HEATMAP):
+        st.altair_chart(chart, theme=None, on_select=_take_click, key="class", width="stretch")
+    if document["totals"]["students"] > PAGE:
+        pages = -(-document["totals"]["students"] // PAGE)
+        st.number_input(
+            f"Page of {pages}, {PAGE} students each, lowest means first", 1, pages, key="page", on_change=_turn_page
+        )
     for note in document["notes"]:
         st.caption(note)
+
+
+def _turn_page() -> None:
+    """Show the first student of the page that was turned to."""
+    st.session_state.pop("student", None)
+    _forget_search()
 
 
 def _take_click() -> None:
@@ -93,19 +148,49 @@ def _take_click() -> None:
     if cells:
         st.session_state["student"] = cells[0]["student_id"]
         st.session_state["topic"] = cells[0]["topic_id"]
-        st.session_state["typed"] = ""
+        _forget_search()
 
 
-def _student_column(client: Client, document: Document, scorer: str) -> None:
-    if st.session_state.get("student") not in document["students"]:
-        st.session_state["student"] = document["students"][0]
+def _forget_search() -> None:
+    """Empty the search box, so that it never names another student than the one that is shown."""
+    st.session_state["typed"] = ""
+    st.session_state.pop("search_failed", None)
+
+
+def _search(client: Client) -> None:
+    """Make the student whose id was typed the one that is shown, on the page of the class that they are on."""
+    typed = st.session_state["typed"].strip()
+    st.session_state.pop("search_failed", None)
+    if not typed:
+        return
+    try:
+        found = client.student(typed, st.session_state.get("scorer"), None)["student_id"]
+    except (Refused, ApiDown) as error:
+        st.session_state["search_failed"] = f"**{error.title}.** {error}"
+        return
+    st.session_state["student"] = st.session_state["follow"] = found
+
+
+def _student_column(client: Client, document: Document) -> None:
+    students = document["students"]
+    chosen = st.session_state.get("student")
+    if chosen is None:
+        st.session_state["student"] = chosen = students[0]
     pick, find = st.columns(2, vertical_alignment="bottom")
     with pick:
-        st.selectbox("Student", document["students"], format_func=cards.short, key="student")
+        shown = students if chosen in students else [chosen, *students]
+        st.selectbox("Student", shown, format_func=cards.short, key="student", on_change=_forget_search)
     with find:
-        typed = st.text_input("or by the school's own id", key="typed", placeholder="S000001").strip()
+        st.text_input(
+            "or by the school's own id", key="typed", placeholder="S000001", on_change=_search, args=(client,)
+        )
+    if "search_failed" in st.session_state:
+        st.warning(st.session_state["search_failed"], icon="🔎")
+    if st.session_state["student"] not in students:
+        st.caption("This student is not on the page of the class that is shown.")
+    scorer = document["score_source"]
     try:
-        student = _student(client, typed or st.session_state["student"], scorer, document["as_of"])
+        student = _student(client, st.session_state["student"], scorer, document["as_of"])
     except Refused as error:
         st.warning(f"**{error.title}.** {error}", icon="🔎")
         return
@@ -158,8 +243,8 @@ def _client(url: str) -> Client:
 
 
 @st.cache_data(ttl=FRESH_S, show_spinner=False)
-def _class(_client: Client, scorer: str, offset: int) -> Document:
-    return _client.class_page(scorer, offset)
+def _class(_client: Client, scorer: str | None, offset: int, student_id: str | None) -> Document:
+    return _client.class_page(scorer, offset, student_id)
 
 
 @st.cache_data(ttl=FRESH_S, show_spinner=False)

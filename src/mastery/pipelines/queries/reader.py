@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,14 @@ from mastery.instants import instant
 from mastery.lake import Lake
 from mastery.pipelines.models.active import active_model_set
 from mastery.pipelines.models.store import load_model_set
-from mastery.pipelines.queries import class_view
+from mastery.pipelines.queries.class_view import (
+    ClassIndex,
+    Order,
+    class_document,
+    class_index,
+    place_of,
+    weakest_rows,
+)
 from mastery.pipelines.queries.item_probabilities import item_probabilities, items_of
 from mastery.pipelines.queries.past_answers import past_answers
 from mastery.pipelines.queries.schemas import (
@@ -37,6 +45,9 @@ from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
 from mastery.scorers.model_set import ModelSet
 from mastery.state import Overtaken, StateStore
 from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, ITEMS, SCORE_SOURCES, TOPICS
+
+INDICES_KEPT = 8
+"""Indices of classes kept in memory, some forty bytes a student each: a few scorers of one published version."""
 
 BEST, ALWAYS = "blend", "rule_based"
 """Whose score people are shown when nobody has said: the blend, once a model set with one is active."""
@@ -77,6 +88,8 @@ class Reader:
         self._metadata: Metadata | None = None
         self._published_set: ModelSet | None = None
         self._lock = threading.Lock()
+        self._indices: OrderedDict[tuple[object, ...], ClassIndex] = OrderedDict()
+        self._indexing = threading.Lock()
 
     def student(
         self,
@@ -190,22 +203,47 @@ class Reader:
         )
 
     def class_scores(
-        self, *, tenant: str, source: str | None = None, topics: Sequence[str] | None = None
+        self,
+        *,
+        tenant: str,
+        source: str | None = None,
+        topics: Sequence[str] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+        student_id: str | None = None,
+        order: Order = "lowest_mean",
     ) -> ClassDocument:
-        """Return every student and topic of a tenant as last published."""
-        places = self.metadata().places.get(tenant, {})
-        source, scores = self._published(source, tenant)
-        return class_view.class_scores(scores, places, source, tenant, topics)
+        """Return a class as last published: its numbers, and `limit` of its students after the first `offset`.
+
+        Only the scores of these students are read. The numbers and the order of students cost one pass over gold for
+        each published version and scorer; they are kept.
+
+        Args:
+            topics: Only these topics: means and order are of them alone.
+            limit: None for all students.
+            student_id: The page that this student is on, instead of `offset`.
+            order: `bucket` where a program walks through everybody: a page of it costs the same however large the
+                tenant is.
+
+        Raises:
+            NotFound: nothing is published for this tenant, or on one of the topics; or no such student in the class.
+        """
+        index = self._index(source, tenant, None if topics is None else frozenset(topics), order)
+        if student_id is not None:
+            place = place_of(index, student_id)
+            offset = 0 if limit is None else place - place % limit
+        return class_document(self._lake, index, self.metadata().places.get(tenant, {}), offset, limit)
 
     def weakest(self, *, tenant: str, source: str | None = None, limit: int = 10) -> list[ClassRow]:
         """Return the weakest student-topics with enough evidence as last published, each with its reasons."""
         metadata = self.metadata()
-        source, scores = self._published(source, tenant)
-        model_set = self._set_of(class_view.model_version(scores), metadata.model_set)
-        as_of_us = class_view.as_of_us(scores)
+        index = self._index(source, tenant)
+        model_set = self._set_of(index.model_version, metadata.model_set)
         rows = []
-        for row in class_view.weakest_rows(scores, limit, self._min_evidence):
-            student = self._student(metadata, model_set, row.student_id, tenant, as_of_us, source, [row.topic_id])
+        for row in weakest_rows(self._lake, index, limit, self._min_evidence):
+            student = self._student(
+                metadata, model_set, row.student_id, tenant, index.as_of_us, index.source, [row.topic_id]
+            )
             factors = student.topics[0].explanation.factors
             rows.append(row.model_copy(update={"reason": "; ".join(factor.text for factor in factors)}))
         return rows
@@ -242,18 +280,43 @@ class Reader:
             )
         raise BadInput(f"unknown scorer {source!r}{did_you_mean(source, known)}; known: {', '.join(known)}")
 
-    def _published(self, source: str | None, tenant: str) -> tuple[str, pa.Table]:
-        """Return whose scores, and the scores of a tenant as last published.
+    def _index(
+        self,
+        source: str | None,
+        tenant: str,
+        topics: frozenset[str] | None = None,
+        order: Order = "lowest_mean",
+    ) -> ClassIndex:
+        """Return the index of a class as last published.
 
         After a switch, and before the next set is published, the best scorer may not be there yet.
         """
         chosen = self._source(source, self.metadata().model_set)
         try:
-            return chosen, class_view.published(self._lake, chosen, tenant)
+            return self._index_of(chosen, tenant, topics, order)
         except NotFound:
             if source is not None or self._default is not None or chosen == ALWAYS:
                 raise
-        return ALWAYS, class_view.published(self._lake, ALWAYS, tenant)
+        return self._index_of(ALWAYS, tenant, topics, order)
+
+    def _index_of(self, source: str, tenant: str, topics: frozenset[str] | None, order: Order) -> ClassIndex:
+        snapshot = self._lake.snapshot(GOLD)
+        key = (snapshot.version, tenant, source, topics, order)
+        with self._lock:
+            known = self._indices.get(key)
+            if known is not None:
+                self._indices.move_to_end(key)
+                return known
+        with self._indexing:  # a whole class that opens the page at once: one makes it, the others wait for it
+            with self._lock:
+                known = self._indices.get(key)
+            if known is None:
+                known = class_index(self._lake, snapshot, source, tenant, topics, order)
+                with self._lock:
+                    self._indices[key] = known
+                    while len(self._indices) > INDICES_KEPT:
+                        self._indices.popitem(last=False)
+        return known
 
     def _set_of(self, version: str, active: ModelSet) -> ModelSet:
         """Return the model set of published scores, so that their reasons are theirs; the active one where it is gone.

@@ -213,16 +213,35 @@ class TopicSummary(BaseModel):
     students: int = Field(description="Students with enough evidence.")
     evidence_count: int
     needs_help: int = Field(description="Of them, how many are in the band needs_help.")
+    bands: dict[str, int] = Field(description="How many students are in each band, zeros too.")
+
+
+class ClassTotals(BaseModel):
+    """The numbers of a whole class, whatever part of it is listed."""
+
+    students: int
+    topics: int
+    student_topics: int = Field(description="Pairs of a student and a topic with a score.")
+    bands: dict[str, int] = Field(description="How many student-topics are in each band, zeros too.")
+    students_in_need: int = Field(description="Students in the band needs_help on at least one topic.")
 
 
 class ClassDocument(BaseModel):
-    """Every student and topic of a tenant, as last published."""
+    """A class as last published: the numbers of all of it, and some of its students with their scores."""
 
     tenant: str
-    as_of: datetime | None
+    as_of: datetime
     score_source: str
-    model_version: str | None
-    students: list[str] = Field(description="Pseudonyms, lowest mean score first.")
-    topics: list[TopicSummary] = Field(description="Lowest mean first; topics without enough evidence last.")
-    scores: list[ClassRow]
+    scorers: list[str] = Field(description="Whose scores are published; each may be requested as `scorer`.")
+    model_version: str
+    totals: ClassTotals
+    offset: int = Field(ge=0, description="Students that come before those listed.")
+    next_offset: int | None = Field(description="The offset of the next page; null on the last one.")
+    students: list[str] = Field(
+        description="Pseudonyms, lowest mean score first; those without enough evidence on any topic last."
+    )
+    topics: list[TopicSummary] = Field(
+        description="Over the whole class. Lowest mean first; topics without enough evidence last."
+    )
+    scores: list[ClassRow] = Field(description="Those of the students listed.")
     notes: list[str]
