@@ -1,5 +1,11 @@
 """The errors a caller can do something about. Nothing here imports anything of ours."""
 
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MasteryError(Exception):
     """What went wrong, with the value; where; what was expected; what to do.
@@ -37,6 +43,75 @@ class Conflict(MasteryError):
     exit_code = 4
     status = 409
     title = "The store is in use or holds something else"
+
+
+class Unwritable(MasteryError):
+    """A disk that is full, or a place that may not be written to."""
+
+    exit_code = 5
+    status = 507
+    title = "The store cannot be written to"
+
+
+FULL, FORBIDDEN = "full", "forbidden"
+
+NUMBERS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EFBIG: FULL,
+    errno.EROFS: FORBIDDEN,
+    errno.EACCES: FORBIDDEN,
+    errno.EPERM: FORBIDDEN,
+}
+
+TEXTS = {
+    "no space left on device": FULL,
+    "disk quota exceeded": FULL,
+    "file too large": FULL,
+    "database or disk is full": FULL,
+    "read-only file system": FORBIDDEN,
+    "permission denied": FORBIDDEN,
+    "attempt to write a readonly database": FORBIDDEN,
+}
+"""What delta-rs, SQLite and DuckDB say, whose errors have no number of the operating system."""
+
+
+def unwritable(error: BaseException, what: str, where: object) -> Unwritable | None:
+    """Return the error of a full disk or a forbidden place in one sentence; None for an error of another kind."""
+    cause = NUMBERS.get(error.errno) if isinstance(error, OSError) and error.errno is not None else None
+    if cause is None:
+        said = str(error).lower()
+        cause = next((kind for text, kind in TEXTS.items() if text in said), None)
+    if cause == FULL:
+        return Unwritable(
+            f"no space left to write {what} in {where}; what had been committed before is kept: free some space "
+            "there, and run the same command again"
+        )
+    if cause == FORBIDDEN:
+        return Unwritable(
+            f"not allowed to write {what} in {where} (read-only, or not yours): "
+            "make it writable for the user who runs this, or use another home"
+        )
+    return None
+
+
+@contextmanager
+def writing(what: str, where: object) -> Iterator[None]:
+    """Turn an error of a full disk or a forbidden place into `Unwritable`; others pass.
+
+    Args:
+        what: What is being written, such as "table 'events'".
+        where: The folder or file.
+    """
+    try:
+        yield
+    except MasteryError:
+        raise
+    except Exception as error:
+        known = unwritable(error, what, where)
+        if known is None:
+            raise
+        raise known from error
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

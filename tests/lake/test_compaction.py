@@ -55,7 +55,7 @@ def test_compaction_loses_and_doubles_nothing(lake: Lake, events: Events) -> Non
     before = lake.scan(EVENTS, IDS).sort_by("event_id_hi")
     done = lake.compact()
     assert (done.buckets, done.files_before, done.rows, done.skipped) == (2, 6, 1200, 0)
-    assert [len(lake.bucket_files(EVENTS, bucket)) for bucket in range(2)] == [1, 1]
+    assert [len(lake.snapshot(EVENTS).bucket(bucket)) for bucket in range(2)] == [1, 1]
     assert lake.scan(EVENTS, IDS).sort_by("event_id_hi").equals(before)
     assert lake.count(EVENTS) == 1200
 
@@ -63,7 +63,7 @@ def test_compaction_loses_and_doubles_nothing(lake: Lake, events: Events) -> Non
 def test_a_compacted_file_is_sorted_in_small_row_groups_with_bounds(lake: Lake, events: Events) -> None:
     lake.append(EVENTS, events(2 * SORTED_ROW_GROUP_ROWS, students=1))
     lake.compact()
-    (path,) = lake.bucket_files(EVENTS, 0) + lake.bucket_files(EVENTS, 1)
+    (path,) = (file.path for file in lake.snapshot(EVENTS).files)
     file = pq.ParquetFile(f"{lake.root}/events/{path}")
     assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [SORTED_ROW_GROUP_ROWS] * 2
     rows = file.read()

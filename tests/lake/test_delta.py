@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -116,26 +117,61 @@ def test_one_student_is_read_from_fresh_and_compacted_files_alike(lake: Lake, ev
     assert lake.read_student(EVENTS, student, ["bucket", "kind"]).column_names == ["bucket", "kind"]
 
 
-def test_replacing_a_bucket_leaves_the_others_alone(lake: Lake, events: Events) -> None:
-    lake.append(EVENTS, events(200, students=40))
-    before = [lake.read_bucket(EVENTS, bucket) for bucket in range(4)]
-    lake.replace_bucket(EVENTS, 2, before[2].slice(0, 3))
-    assert lake.read_bucket(EVENTS, 2).num_rows == 3
-    assert all(lake.read_bucket(EVENTS, b).equals(before[b]) for b in (0, 1, 3))
-    lake.replace_bucket(EVENTS, 2, before[2].slice(0, 0))
-    assert lake.read_bucket(EVENTS, 2).num_rows == 0
-
-
-def test_rows_appended_after_a_bucket_was_read_survive_its_replacement(lake: Lake, events: Events) -> None:
+def test_rows_appended_after_a_bucket_was_read_survive_the_swap_of_its_files(lake: Lake, events: Events) -> None:
     lake.append(EVENTS, events(100, seed=1, students=1))
     bucket = int(buckets(lake.scan(EVENTS, ["student_id"])["student_id"], 4)[0])
-    read = lake.bucket_files(EVENTS, bucket)
+    read = [file.path for file in lake.snapshot(EVENTS).bucket(bucket)]
     rows = lake.read_files(EVENTS, read)
     lake.append(EVENTS, events(7, seed=2, students=1))
-    lake.replace_bucket(EVENTS, bucket, rows.slice(0, 60), read=read)
+    lake.commit(EVENTS, [lake.write_file(EVENTS, rows.slice(0, 60), bucket)], remove_files=read)
     assert lake.count(EVENTS) == 67
     with pytest.raises(Conflict, match="another writer has rewritten"):
-        lake.replace_bucket(EVENTS, bucket, rows, read=read)
+        lake.commit(EVENTS, [], remove_files=read)
+
+
+def test_rows_that_two_add_at_once_unless_they_are_there_come_in_once_and_the_second_file_is_gone(
+    tmp_path: Path, events: Events
+) -> None:
+    one, two = (Lake.open(str(tmp_path / "lake"), buckets=1) for _ in range(2))
+    looked = []
+
+    def there() -> bool:
+        looked.append(two.count(EVENTS))
+        if len(looked) == 1:  # the other one comes in between the look and the commit
+            assert one.append_unless(EVENTS, lambda: one.count(EVENTS) > 0, events(5), "five")
+        return looked[-1] > 0
+
+    assert not two.append_unless(EVENTS, there, events(5), "five")
+    assert looked == [0, 5]
+    assert one.count(EVENTS) == two.count(EVENTS) == 5
+    assert len(list((tmp_path / "lake" / "events").glob("bucket=*/*.parquet"))) == 1
+
+
+@pytest.mark.parametrize("left", [[], ["00000000000000000000.json#1"]])
+def test_a_log_without_a_commit_is_no_table_and_two_at_once_make_one(
+    tmp_path: Path, events: Events, left: list[str]
+) -> None:
+    for name in ("events", "gold"):
+        folder = tmp_path / "lake" / name / "_delta_log"
+        folder.mkdir(parents=True)
+        for file in left:
+            (folder / file).write_text("{")
+    with pytest.raises(NotFound):
+        Lake.open(str(tmp_path / "lake"), create=False)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: Lake.open(str(tmp_path / "lake"), buckets=2), range(2))
+        list(pool.map(lambda lake: lake.append(EVENTS, events(5)), (one, two)))
+    assert one.count(EVENTS) == two.count(EVENTS) == 10
+    assert one.scan(GOLD).num_rows == 0
+
+
+def test_a_log_that_lost_its_first_commits_is_not_taken_for_an_empty_one(tmp_path: Path, events: Events) -> None:
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+    for seed in range(3):
+        lake.append(EVENTS, events(5, seed=seed))
+    (tmp_path / "lake" / "events" / "_delta_log" / f"{0:020d}.json").unlink()
+    with pytest.raises(Conflict):
+        Lake.open(str(tmp_path / "lake"), buckets=2)
 
 
 def test_a_small_table_is_replaced_whole(lake: Lake) -> None:

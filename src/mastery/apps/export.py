@@ -176,7 +176,7 @@ def _schema(table: Table) -> pa.Schema:
 
 def _buckets(lake: Lake, table: Table, progress: Callable[[int, int], None] | None) -> Iterator[pa.Table]:
     """Yield the rows by whole buckets, at least `BATCH_ROWS` at a time but for the last."""
-    schema, snapshot = _schema(table), lake.snapshot(table)
+    schema, snapshot = _schema(table), lake.shown(table)
     done, waiting = 0, pa.Table.from_batches([], schema)
     for bucket in sorted(snapshot.by_bucket, key=lambda bucket: -1 if bucket is None else bucket):
         rows = lake.scan(table) if bucket is None else lake.read_bucket(table, bucket, schema.names, at=snapshot)

@@ -70,7 +70,7 @@ def publish(
 
     version = handle.commit("append", plan)
     for bucket in lost:
-        handle.place.delete(merged[bucket].path)
+        handle.place.discard(merged[bucket].path)
     kept = [old for bucket, old in work.items() if bucket not in lost]
     return Compaction(
         version=version,

@@ -7,9 +7,9 @@ exist for readers, and `vacuum` clears it away.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -17,17 +17,17 @@ from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.events.identity import buckets as bucket_of
-from mastery.lake import compaction, files, log
+from mastery.lake import compaction, files, log, publication
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, Change, Handle, Mode
 from mastery.lake.location import TableLocation, locate
 from mastery.lake.snapshot import Snapshot
 from mastery.lake.student import STUDENT, StudentReader
-from mastery.tables import EVENTS, Table
+from mastery.tables import ACTIVATIONS, EVENTS, Table
 
 BUCKET = "bucket"
 
-LOCK = "_one_writer.lock"
+ONE_WRITER, ONE_PUBLISHER = "_one_writer.lock", "_one_publisher.lock"
 
 WRITERS = 2
 """Threads that encode the files of one append; encoding runs outside Python's lock."""
@@ -96,13 +96,16 @@ class Lake:
         """Return how many rows the table has, from the log alone."""
         return self.snapshot(table).rows
 
-    def newest(self, table: Table, column: str) -> int | None:
+    def newest(self, table: Table, column: str, at: Snapshot | None = None) -> int | None:
         """Return the latest instant of a time column, microseconds since 1970, from the log alone; None for no rows."""
-        return self._handle(table).newest(column)
+        return self._handle(table).newest(column, self.snapshot(table) if at is None else at)
 
-    def bucket_files(self, table: Table, bucket: int) -> list[str]:
-        """Return the paths of one bucket's files, relative to the table's folder."""
-        return [file.path for file in self.snapshot(table).bucket(bucket)]
+    def shown(self, table: Table) -> Snapshot:
+        """Return the files of a published table that people see: the newest version, or the last one before it where
+        the switch to another model set that the newest was published for has not been made. See
+        `mastery.lake.publication`.
+        """
+        return publication.shown(self._handle(table), self._handle(ACTIVATIONS))
 
     def files_added(self, table: Table, after: int, until: int) -> list[str] | None:
         """Return the files that brought new rows after version `after`; see `mastery.lake.log`."""
@@ -131,11 +134,13 @@ class Lake:
         """Return the rows of some files, as `read_bucket` returns those of a bucket."""
         return files.read(self._handle(table).place, table, paths, columns)
 
-    def read_student(self, table: Table, student_id: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_student(
+        self, table: Table, student_id: str, columns: Sequence[str] | None = None, at: Snapshot | None = None
+    ) -> pa.Table:
         """Return one student's rows in no promised order, as `read_bucket` does; none for a stranger."""
         bucket = int(bucket_of(pa.array([student_id]), self.buckets)[0])
         handle = self._handle(table)
-        paths = [file.path for file in handle.snapshot().bucket(bucket)]
+        paths = [file.path for file in (handle.snapshot() if at is None else at).bucket(bucket)]
         return self._named(bucket, columns, self._reader.read(handle.place, table, paths, student_id, columns))
 
     # Writing
@@ -145,7 +150,14 @@ class Lake:
 
         Two ingests at once would each find an event new. A folder has a lock; on an object store run one at a time.
         """
-        return self._place.alone(LOCK)
+        return self._place.alone(ONE_WRITER)
+
+    def one_publisher(self) -> AbstractContextManager[None]:
+        """Return a context in which no other process is in the same one: for committing what belongs together.
+
+        Held while tables are committed and the choice of a model set is made, not while scores are computed.
+        """
+        return self._place.alone(ONE_PUBLISHER)
 
     def write_file(self, table: Table, rows: pa.Table, bucket: int | None) -> AddAction:
         """Write one file and return what `commit` needs to add it. Any thread or process may call this."""
@@ -159,8 +171,8 @@ class Lake:
         adds: Sequence[AddAction],
         *,
         mode: Mode = "append",
-        remove_bucket: int | None = None,
         remove_files: Sequence[str] = (),
+        switch: int | None = None,
     ) -> int:
         """Make one Delta commit of files already written and return its version.
 
@@ -168,45 +180,76 @@ class Lake:
             table: The table.
             adds: What `write_file` returned.
             mode: `append`, or `overwrite`: everything that is there now goes.
-            remove_bucket: With append, take away all files that this bucket has now.
             remove_files: With append, take away exactly these, by path.
+            switch: Of a published table: people see it from the switch with this number on; see
+                `mastery.lake.publication`. Of ACTIVATIONS: this commit is that switch. None: from now on.
 
         Raises:
             Conflict: One of `remove_files` is gone: another writer rewrote it. Read again and repeat.
+            Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
+        numbers = publication.numbers(self._handle(table), self._handle(ACTIVATIONS), switch)
 
         def plan(now: Snapshot) -> Change:
             live = {file.path: file for file in now.files}
             gone = [path for path in remove_files if path not in live]
             if gone:
                 raise Conflict(f"table {table.name!r}: another writer has rewritten {gone[0]}; read it again")
-            swapped = () if remove_bucket is None else now.bucket(remove_bucket)
-            return Change(adds, [*swapped, *(live[path] for path in remove_files)])
+            return Change(adds, [live[path] for path in remove_files], numbers=numbers)
 
         return self._handle(table).commit(mode, plan)
 
-    def append(self, table: Table, rows: pa.Table) -> int:
+    def append(self, table: Table, rows: pa.Table, *, switch: int | None = None) -> int:
         """Add rows in one commit, cut by the bucket of their student, and return its version."""
-        return self.commit(table, self._write_cut(table, rows))
+        adds = self._write_cut(table, rows)
+        with self.discarding(table, adds):
+            return self.commit(table, adds, switch=switch)
 
     def replace(self, table: Table, rows: pa.Table) -> int:
         """Make the table hold exactly these rows, in one commit, and return its version."""
-        return self.commit(table, self._write_cut(table, rows), mode="overwrite")
+        adds = self._write_cut(table, rows)
+        with self.discarding(table, adds):
+            return self.commit(table, adds, mode="overwrite")
 
-    def replace_bucket(self, table: Table, bucket: int, rows: pa.Table, read: Sequence[str] | None = None) -> int:
-        """Swap a bucket's files for one with these rows, in one commit, and return its version.
+    def append_unless(self, table: Table, there: Callable[[], bool], rows: pa.Table, name: str) -> bool:
+        """Add rows unless they are there; see `commit_unless`."""
+        return self.commit_unless(table, there, self._write_cut(table, rows), name)
 
-        Args:
-            table: A table cut by bucket.
-            bucket: The bucket.
-            rows: What it holds from now on.
-            read: The files that the rows were made from (`bucket_files`, `read_files`). What others have
-                appended since then stays. Without it everything the bucket has when we commit goes.
+    def commit_unless(self, table: Table, there: Callable[[], bool], adds: Sequence[AddAction], name: str) -> bool:
+        """Commit files already written unless their rows are there; tell whether they were added now.
+
+        Of two who do it at once under one `name` the later is refused by Delta and looks again, so the rows come in
+        once. Files that are not needed are deleted.
         """
-        adds = [self.write_file(table, rows, bucket)] if rows.num_rows else []
-        if read is None:
-            return self.commit(table, adds, remove_bucket=bucket)
-        return self.commit(table, adds, remove_files=read)
+        added = False
+
+        def plan(_now: Snapshot) -> Change:
+            nonlocal added
+            added = not there()
+            return Change(adds, numbers={name: 1}) if added else Change(())
+
+        with self.discarding(table, adds):
+            self._handle(table).commit("append", plan)
+        if not added:
+            self.discard(table, adds)
+        return added
+
+    def discard(self, table: Table, adds: Sequence[AddAction]) -> None:
+        """Delete files that were written and that no commit names."""
+        handle = self._handle(table)
+        live = {file.path for file in handle.snapshot().files}
+        for add in adds:
+            if add.path not in live:
+                handle.place.discard(add.path)
+
+    @contextmanager
+    def discarding(self, table: Table, adds: Sequence[AddAction]) -> Iterator[None]:
+        """Delete files that were written when the body fails, but for those that a commit names by then."""
+        try:
+            yield
+        except BaseException:
+            self.discard(table, adds)
+            raise
 
     def compact(
         self, table: Table = EVENTS, *, min_fresh_files: int = 1, progress: Callable[[int, int], None] | None = None
@@ -221,17 +264,20 @@ class Lake:
         handle = self._handle(table)
         before = handle.snapshot()
         work = {bucket: old for bucket, old in before.by_bucket.items() if compaction.needed(old, min_fresh_files)}
+        written: list[AddAction] = []
+
+        def merge(bucket: int | None) -> AddAction:
+            written.append(compaction.merge(handle.place, table, bucket, work[bucket], self._width))
+            return written[-1]
+
         merged: dict[int | None, AddAction] = {}
-        with ThreadPoolExecutor(WRITERS) as pool:
-            jobs = {
-                bucket: pool.submit(compaction.merge, handle.place, table, bucket, old, self._width)
-                for bucket, old in work.items()
-            }
-            for bucket, job in jobs.items():
-                merged[bucket] = job.result()
-                if progress is not None:
-                    progress(len(merged), len(work))
-        return compaction.publish(handle, work, merged)
+        with self.discarding(table, written):
+            with ThreadPoolExecutor(WRITERS) as pool:
+                for bucket, add in zip(work, pool.map(merge, work), strict=True):
+                    merged[bucket] = add
+                    if progress is not None:
+                        progress(len(merged), len(work))
+            return compaction.publish(handle, work, merged)
 
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
         """Delete files that no version of the last `retain_hours` names and return their paths.
@@ -266,6 +312,7 @@ class Lake:
                 pool.submit(self.write_file, table, body.slice(ends[b] - counts[b], counts[b]), int(b))
                 for b in np.flatnonzero(counts)
             ]
+        with self.discarding(table, [job.result() for job in jobs if job.exception() is None]):
             return [job.result() for job in jobs]
 
     def _named(self, bucket: int, columns: Sequence[str] | None, rows: pa.Table) -> pa.Table:

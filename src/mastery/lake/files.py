@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from mastery.errors import BadInput
+from mastery.errors import BadInput, writing
 from mastery.lake.layout import ROW_GROUP_ROWS, SORTED_ROW_GROUP_ROWS, Layout, layout, sort_columns
 from mastery.lake.location import TableLocation
 from mastery.tables import Table
@@ -39,6 +39,8 @@ def write(
 ) -> AddAction:
     """Write one file and return the action that adds it to the table; nothing is committed.
 
+    A file that cannot be written whole is taken away again.
+
     Args:
         place: Folder of the table.
         table: Its definition.
@@ -47,6 +49,9 @@ def write(
         bucket: The partition; None for a table without.
         width: Digits of the bucket in the folder's name.
         in_order: The rows are in `sort_columns` order: small row groups, and the file says so.
+
+    Raises:
+        Unwritable: The disk is full, or may not be written to.
     """
     plan = layout(table)
     body = conform(table, rows)
@@ -60,12 +65,17 @@ def write(
             plan.schema, [(column, "ascending") for column in sort_columns(table)]
         )
     footer: list[pq.FileMetaData] = []
-    place.make_folder(path)
-    with pq.ParquetWriter(
-        place.path(path), body.schema, filesystem=place.filesystem, metadata_collector=footer, **options
-    ) as writer:
-        for start in range(0, body.num_rows, step):
-            writer.write_table(with_used_values(body.slice(start, step)), row_group_size=step)
+    with writing(f"table {table.name!r}", place.uri):
+        place.make_folder(path)
+        try:
+            with pq.ParquetWriter(
+                place.path(path), body.schema, filesystem=place.filesystem, metadata_collector=footer, **options
+            ) as writer:
+                for start in range(0, body.num_rows, step):
+                    writer.write_table(with_used_values(body.slice(start, step)), row_group_size=step)
+        except BaseException:
+            place.discard(path)
+            raise
     return AddAction(
         path=path,
         size=place.size(path),

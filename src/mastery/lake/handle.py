@@ -4,6 +4,9 @@ Appends never meet. Commits that take files away (overwrite, replace, compact) c
 transaction, `REWRITE`, so that of two at once one is refused and tried again on what the other left:
 delta-rs does not compare the removals of two appending commits, and without it two compactions of
 one bucket doubled its rows (tests/lake/test_processes.py).
+
+A log without a commit is what a kill or a full disk leaves while a table is being made. It counts as no table, and
+the next writer makes it: Delta's first commit is put only where there is none, so of two at once one makes it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
@@ -20,7 +24,7 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
-from mastery.errors import Conflict
+from mastery.errors import Conflict, unwritable
 from mastery.lake import log
 from mastery.lake.files import FRESH, SORTED
 from mastery.lake.location import TableLocation
@@ -50,11 +54,13 @@ class Change:
         adds: Files already written.
         removes: Live files. With mode `overwrite` the table finds them itself.
         data_change: False where rows only move.
+        numbers: Application transaction → number that the table has under it from this commit on.
     """
 
     adds: Sequence[AddAction]
     removes: Sequence[File] = ()
     data_change: bool = True
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 class OtherColumns(Conflict):
@@ -72,7 +78,12 @@ class Handle:
         self._delta: DeltaTable | None = None
         self._snapshot = NOTHING
         self._newest: dict[str, int | None] = {}  # of `_snapshot`; asked for with every page shown
+        self._earlier: DeltaTable | None = None
         self._lock = threading.RLock()
+
+    def held(self) -> AbstractContextManager[object]:
+        """Return a context in which no other thread moves this handle to another version."""
+        return self._lock
 
     def buckets(self) -> int | None:
         """Return the number of buckets that the table says, None where it says none or is not there."""
@@ -97,15 +108,41 @@ class Handle:
                 self._newest.clear()
             return self._snapshot
 
-    def newest(self, column: str) -> int | None:
+    def number(self, transaction: str) -> int | None:
+        """Return the number that the newest version has under an application transaction; None for none."""
+        with self._lock:
+            self.snapshot()
+            return None if self._delta is None else self._delta.transaction_version(transaction)
+
+    def at(self, version: int) -> Snapshot:
+        """Return the files of an earlier version; none for -1. The last one that was asked for stays in memory.
+
+        Raises:
+            Conflict: The log no longer goes back that far.
+        """
+        with self._lock:
+            if version < 0:
+                return NOTHING
+            if self._earlier is None or self._earlier.version() != version:
+                try:
+                    self._earlier = DeltaTable(self.place.uri, version=version, storage_options=self._options)
+                except (DeltaError, OSError) as error:
+                    raise Conflict(
+                        f"table {self.table.name!r} in {self.place.uri}: version {version} cannot be read any more "
+                        f"({_first_line(error)}); run 'mastery recompute', which makes the table again"
+                    ) from error
+            return take(self.table, self._earlier)
+
+    def newest(self, column: str, at: Snapshot) -> int | None:
         """Return the latest instant of a time column in microseconds, from the log alone; None for no rows."""
         with self._lock:
-            if not self.snapshot().rows or self._delta is None:
+            if not at.rows:
                 return None
+            if at.version != self._snapshot.version:
+                self.at(at.version)
+                return _latest(self._earlier, column)
             if column not in self._newest:
-                actions = pa.table(self._delta.get_add_actions(flatten=True))
-                latest = pc.max(actions.column(f"max.{column}").cast(pa.timestamp("us", tz="UTC")))
-                self._newest[column] = None if not latest.is_valid else int(latest.cast(pa.int64()).as_py())
+                self._newest[column] = _latest(self._delta, column)
             return self._newest[column]
 
     def create(self) -> None:
@@ -114,19 +151,10 @@ class Handle:
             if self.snapshot().version >= 0:
                 return
             try:
-                DeltaTable.create(
-                    self.place.uri,
-                    self.table.schema,
-                    mode="error",
-                    partition_by=list(self.table.partition_by),
-                    description=self.table.doc,
-                    configuration={BUCKETS: str(self._buckets)},
-                    storage_options=self._options,
-                    raise_if_key_not_exists=False,
-                )
-            except DeltaError:
+                self._make("error")
+            except (DeltaError, OSError) as error:
                 if self.snapshot().version < 0:
-                    raise
+                    raise self._unwritable(error) from error
 
     def renew(self) -> None:
         """Make a published table of another version again, empty, with the columns of this one. Others stay."""
@@ -136,16 +164,10 @@ class Handle:
             try:
                 self.snapshot()
             except OtherColumns:
-                DeltaTable.create(
-                    self.place.uri,
-                    self.table.schema,
-                    mode="overwrite",
-                    partition_by=list(self.table.partition_by),
-                    description=self.table.doc,
-                    configuration={BUCKETS: str(self._buckets)},
-                    storage_options=self._options,
-                    raise_if_key_not_exists=False,
-                )
+                try:
+                    self._make("overwrite")
+                except (DeltaError, OSError) as error:
+                    raise self._unwritable(error) from error
 
     def commit(self, mode: Mode, plan: Callable[[Snapshot], Change]) -> int:
         """Commit what `plan` says about the newest version and return the version made.
@@ -155,6 +177,7 @@ class Handle:
 
         Raises:
             Conflict: Others were faster every time.
+            Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
         self.create()
         with self._lock:
@@ -165,8 +188,13 @@ class Handle:
                     return before.version
                 try:
                     self._try(mode, change, before)
-                except CommitFailedError:
+                except CommitFailedError as error:
+                    if unwritable(error, "", "") is not None:
+                        raise self._unwritable(error) from error
                     continue
+                except (DeltaError, OSError) as error:
+                    if not self._landed(change, before):  # what follows a commit, a checkpoint, may fail alone
+                        raise self._unwritable(error) from error
                 after = self.snapshot()
                 if after.version == before.version + 1:
                     return after.version
@@ -198,31 +226,58 @@ class Handle:
             for file in change.removes
         ]
         rewrites = bool(removes) or mode == "overwrite"
-        transactions = [Transaction(REWRITE, before.version + 1)] if rewrites else None
+        transactions = [Transaction(REWRITE, before.version + 1)] if rewrites else []
+        transactions += [Transaction(name, number) for name, number in change.numbers.items()]
         self._delta.create_write_transaction(
             [*change.adds, *removes],
             mode,
             self._delta.schema(),
             list(self.table.partition_by),
-            commit_properties=CommitProperties(app_transactions=transactions),
+            commit_properties=CommitProperties(app_transactions=transactions or None),
         )
 
+    def _make(self, mode: Literal["error", "overwrite"]) -> None:
+        DeltaTable.create(
+            self.place.uri,
+            self.table.schema,
+            mode=mode,
+            partition_by=list(self.table.partition_by),
+            description=self.table.doc,
+            configuration={BUCKETS: str(self._buckets)},
+            storage_options=self._options,
+            raise_if_key_not_exists=False,
+        )
+
+    def _landed(self, change: Change, before: Snapshot) -> bool:
+        """Tell whether a commit that came back with an error is in the log all the same."""
+        after = self.snapshot()
+        live = {file.path for file in after.files}
+        gone = live.isdisjoint(file.path for file in change.removes)
+        return after.version > before.version and gone and live.issuperset(add.path for add in change.adds)
+
+    def _unwritable(self, error: Exception) -> Exception:
+        return unwritable(error, f"table {self.table.name!r}", self.place.uri) or error
+
     def _open(self) -> DeltaTable | None:
-        try:
-            delta = DeltaTable(self.place.uri, storage_options=self._options)
-        except TableNotFoundError:
-            # Files of ours may lie here already: they are written before the first commit.
-            strange = [name for name in self.place.names() if not name.startswith(OURS)]
-            if strange:
+        for looked_before in (False, True):
+            try:
+                delta = DeltaTable(self.place.uri, storage_options=self._options)
+                self._check(delta)
+                return delta
+            except TableNotFoundError:
+                # Files of ours may lie here already: they are written before the first commit.
+                strange = [name for name in self.place.names() if not name.startswith(OURS)]
+                if not strange or (strange == [log.FOLDER] and log.holds_no_commit(self.place)):
+                    return None
+                if strange == [log.FOLDER] and not looked_before:
+                    continue  # somebody has made it between the two looks
                 raise Conflict(
                     f"{self.place.uri} is not a Delta table but holds {strange[0]!r}; "
                     "move that away, or give the lake another folder"
                 ) from None
-            return None
-        except DeltaError as error:
-            raise Conflict(f"{self.place.uri} cannot be read as a Delta table: {error}") from error
-        self._check(delta)
-        return delta
+            except DeltaError as error:
+                raise Conflict(f"{self.place.uri} cannot be read as a Delta table: {_first_line(error)}") from error
+        return None
 
     def _check(self, delta: DeltaTable) -> None:
         """Raise Conflict unless the table has our columns, types and partitions."""
@@ -242,3 +297,17 @@ class Handle:
                 f"table {self.table.name!r} in {self.place.uri} is cut by {delta.metadata().partition_columns}, "
                 f"expected {list(self.table.partition_by)}; another program made it: use another home"
             )
+
+
+def _latest(delta: DeltaTable | None, column: str) -> int | None:
+    """Return the greatest value of a time column in microseconds, from the statistics of the files."""
+    if delta is None:
+        return None
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    latest = pc.max(actions.column(f"max.{column}").cast(pa.timestamp("us", tz="UTC")))
+    return None if not latest.is_valid else int(latest.cast(pa.int64()).as_py())
+
+
+def _first_line(error: Exception) -> str:
+    """Return what delta-rs says without the chain of causes that follows it."""
+    return str(error).strip().partition("\n")[0]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from mastery.errors import BadInput
+from mastery.errors import BadInput, writing
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,16 @@ class TableLocation:
             return
         import fcntl
 
-        with Path(self.path(relative)).open("ab") as file:
+        with writing("a lock", self.root):
+            file = Path(self.path(relative)).open("ab")  # noqa: SIM115 - closed below, when the body has run
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also when the process is killed
             yield
 
-    def delete(self, relative: str) -> None:
-        self.filesystem.delete_file(self.path(relative))
+    def discard(self, relative: str) -> None:
+        """Delete one file, if it is there: one that no commit names."""
+        with suppress(FileNotFoundError):
+            self.filesystem.delete_file(self.path(relative))
 
 
 def locate(root: str, storage_options: Mapping[str, str] | None = None) -> TableLocation:

@@ -7,6 +7,18 @@ from urllib.parse import unquote
 
 from mastery.lake.location import TableLocation
 
+FOLDER = "_delta_log"
+
+
+def holds_no_commit(place: TableLocation) -> bool:
+    """Tell whether there is a log and nothing was ever committed to it.
+
+    That is what a kill or a full disk leaves while a table is being made: a folder with nothing in it, or with a
+    first commit that was never given its name. A log with any commit or checkpoint in it is another matter.
+    """
+    names = place.child(FOLDER).names()
+    return not any(name.endswith((".json", ".parquet")) or name == "_last_checkpoint" for name in names)
+
 
 def may_have_moved(place: TableLocation, version: int) -> bool:
     """Tell whether there may be a commit after this version; two looks at a folder, 0.02 ms against 0.8.
@@ -57,4 +69,4 @@ def commit_naming(place: TableLocation, paths: set[str], after: int, until: int)
 
 
 def _name(version: int) -> str:
-    return f"_delta_log/{version:020d}.json"
+    return f"{FOLDER}/{version:020d}.json"

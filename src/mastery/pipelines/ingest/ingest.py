@@ -2,8 +2,8 @@
 
 1. Open every file and check its columns; nothing is written when one cannot be used.
 2. Read, parse, pseudonymise and identify, a block at a time, in threads.
-3. Every `LANDING_ROWS` events, and at the end: find what the lake has already, write the rest, commit.
-4. Keep what was rejected.
+3. Every `LANDING_ROWS` events, and at the end: find what the lake has already, keep what lost, commit the rest.
+4. Keep the rows that could not be used.
 
 A crash between any two writes is repaired by reading the files again: what is there is a duplicate.
 """
@@ -116,7 +116,6 @@ class _Run:
         self.waiting: list[tuple[int, Prepared]] = []
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[list[pa.Table]] = [[] for _ in planned]
-        self.conflicts: list[pa.Table] = []
         self.known_topics = self._topics()
 
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
@@ -177,8 +176,8 @@ class _Run:
             self.counts[:, :2] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
         self._land_events()
         refused = [number_repeats(pa.concat_tables(parts)) for parts in self.rejected if parts]
-        if refused or self.conflicts:
-            keep_rejected(self.lake, self.tenant, pa.concat_tables([*refused, *self.conflicts]).combine_chunks())
+        if refused:
+            keep_rejected(self.lake, self.tenant, pa.concat_tables(refused).combine_chunks())
 
     def notes(self) -> list[str]:
         """Return what a person should know, each sentence with the file it is about."""
@@ -201,8 +200,6 @@ class _Run:
         if self.waiting:
             landed = land(self.lake, self.waiting, self.tables, self.tenant, self.now)
             self.counts += landed.counts
-            if landed.conflicts.num_rows:
-                self.conflicts.append(landed.conflicts)
         self.waiting = []
 
     def _reading(self, number: int) -> ParseOptions:

@@ -1,4 +1,9 @@
-"""Put prepared events into the lake: the new ones once, contradictions settled, one commit per landing."""
+"""Put prepared events into the lake: the new ones once, contradictions settled.
+
+Order of the writes, so that a kill between any two loses nothing: the files of all buckets; then what lost against
+another body of its id, to `rejected`; then one commit with the new events; then one for each bucket where a row that
+the lake had makes place for another. Running it again finds what was committed as known and does the rest.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +18,23 @@ import numpy.typing as npt
 import pyarrow as pa
 from deltalake.transaction import AddAction
 
+from mastery.errors import Conflict
 from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
 from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, Verdicts, judge
 from mastery.pipelines.ingest.prepare import Prepared
-from mastery.pipelines.ingest.rejects import conflict_rows
-from mastery.tables import EVENTS, REJECTED
+from mastery.pipelines.ingest.rejects import conflict_rows, keep_rejected
+from mastery.tables import EVENTS
 
 WORKERS = 2
-"""Buckets landed at a time. ParseOptions, judging and writing all run outside of Python's lock."""
+"""Buckets landed at a time. Reading, judging and writing all run outside of Python's lock."""
 
 SMALL_DICTIONARY = 512
 """Dictionaries up to this size are left as they are when a bucket takes its part of a chunk."""
+
+ATTEMPTS = 20
+"""How often a bucket is judged again because a compaction has merged the files that it was judged on."""
 
 Int64s = npt.NDArray[np.int64]
 
@@ -36,21 +45,34 @@ class Landed:
 
     Attributes:
         counts: int64[files, 3]. New, the same as a known one, in conflict.
-        conflicts: Columns of REJECTED: the losers.
     """
 
     counts: Int64s
-    conflicts: pa.Table
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket of a landing: its counts, its losers, and the file that was written for it."""
+    """One bucket of a landing: its counts, its losers (columns of REJECTED), the file that was written for it, and the
+    files that this one replaces; None where it comes beside them.
+    """
 
+    bucket: int
     counts: Int64s
     conflicts: pa.Table | None
     add: AddAction | None
-    instead: tuple[int, list[str]] | None
+    instead: list[str] | None
+
+
+@dataclass(frozen=True)
+class _Landing:
+    """What all buckets of a landing share: see `land`. `written`: the files written so far."""
+
+    lake: Lake
+    pieces: Sequence[tuple[int, Prepared]]
+    tables: Sequence[str]
+    tenant: str
+    now: datetime
+    written: list[AddAction]
 
 
 def land(
@@ -67,20 +89,41 @@ def land(
     """
     at = lake.snapshot(EVENTS)
     pieces = _one_dictionary(pieces)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        parts = list(
-            pool.map(lambda bucket: _land_bucket(lake, at, pieces, tables, bucket, tenant, now), range(lake.buckets))
-        )
-    appended = [part.add for part in parts if part.add is not None and part.instead is None]
-    if appended:
-        lake.commit(EVENTS, appended)
-    for part in parts:
-        if part.instead is not None and part.add is not None:
-            lake.commit(EVENTS, [part.add], remove_files=part.instead[1])
-    conflicts = [part.conflicts for part in parts if part.conflicts is not None]
-    return Landed(
-        np.sum([part.counts for part in parts], axis=0),
-        pa.concat_tables(conflicts) if conflicts else REJECTED.schema.empty_table(),
+    written: list[AddAction] = []
+    landing = _Landing(lake, pieces, tables, tenant, now, written)
+    with lake.discarding(EVENTS, written):
+        with ThreadPoolExecutor(WORKERS) as pool:
+            parts = list(pool.map(lambda bucket: _land_bucket(landing, at, bucket), range(lake.buckets)))
+        losers = [part.conflicts for part in parts if part.conflicts is not None]
+        if losers:
+            keep_rejected(lake, tenant, pa.concat_tables(losers).combine_chunks())
+        appended = [part.add for part in parts if part.add is not None and part.instead is None]
+        if appended:
+            lake.commit(EVENTS, appended)
+        for part in parts:
+            if part.instead is not None:
+                _replace(landing, part)
+    return Landed(np.sum([part.counts for part in parts], axis=0))
+
+
+def _replace(landing: _Landing, part: _Part) -> None:
+    """Commit the file that a bucket gets instead of those it had.
+
+    A compaction may have merged those meanwhile. It changes no rows, and no other ingest runs beside this one, so the
+    bucket is judged again on what lies there now and comes out the same.
+    """
+    for _ in range(ATTEMPTS):
+        if part.add is None or part.instead is None:
+            return
+        try:
+            landing.lake.commit(EVENTS, [part.add], remove_files=part.instead)
+            return
+        except Conflict:
+            landing.lake.discard(EVENTS, [part.add])
+            part = _land_bucket(landing, landing.lake.snapshot(EVENTS), part.bucket)
+    raise Conflict(
+        f"bucket {part.bucket} of events was rewritten by others {ATTEMPTS} times in a row; "
+        "let no 'mastery compact' run in a loop beside an ingest, and run this again: what is there is known"
     )
 
 
@@ -100,20 +143,14 @@ def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, 
     )
 
 
-def _land_bucket(
-    lake: Lake,
-    at: Snapshot,
-    pieces: Sequence[tuple[int, Prepared]],
-    tables: Sequence[str],
-    bucket: int,
-    tenant: str,
-    now: datetime,
-) -> _Part:
+def _land_bucket(landing: _Landing, at: Snapshot, bucket: int) -> _Part:
+    """Judge the rows of one bucket against the lake as of `at`, and write its file; nothing is committed."""
+    lake, pieces, tables = landing.lake, landing.pieces, landing.tables
     mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in pieces]
     mine = [(file, p, start, stop) for file, p, start, stop in mine if stop > start]
     counts = np.zeros((len(tables), 3), np.int64)
     if not mine:
-        return _Part(counts, None, None, None)
+        return _Part(bucket, counts, None, None, None)
 
     def column(name: str) -> Int64s:
         return np.concatenate([p.rows[name].to_numpy()[start:stop] for _, p, start, stop in mine])
@@ -124,22 +161,24 @@ def _land_bucket(
         counts[:, place] = np.bincount(file_of[np.isin(verdicts.verdict, kinds)], minlength=len(tables))
     conflicted = bool((verdicts.verdict >= LOST).any())
     if not conflicted and len(verdicts.kept) == 0:
-        return _Part(counts, None, None, None)
+        return _Part(bucket, counts, None, None, None)
     if len(verdicts.kept) == len(verdicts.verdict):
         rows = _gathered(mine, None)
     else:
         rows = _gathered(mine, verdicts.kept)
     whole = lake.read_bucket(EVENTS, bucket, at=at) if conflicted and at.bucket(bucket) else None
-    conflicts = _losers(mine, verdicts, whole, file_of, tables, tenant, now) if conflicted else None
+    conflicts = _losers(mine, verdicts, whole, file_of, landing) if conflicted else None
     instead = None
     if whole is not None and len(verdicts.replaced):
         stays = np.ones(whole.num_rows, np.bool_)
         stays[verdicts.replaced] = False
         kept = whole.filter(pa.array(stays))
         rows = pa.concat_tables([_plain(kept), _plain(rows)])
-        instead = bucket, [file.path for file in at.bucket(bucket)]
+        instead = [file.path for file in at.bucket(bucket)]
     add = lake.write_file(EVENTS, rows, bucket) if rows.num_rows else None
-    return _Part(counts, conflicts, add, instead)
+    if add is not None:
+        landing.written.append(add)
+    return _Part(bucket, counts, conflicts, add, instead)
 
 
 Mine = list[tuple[int, Prepared, int, int]]
@@ -169,21 +208,14 @@ def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
     return _compacted(pa.concat_tables(parts).combine_chunks())
 
 
-def _losers(
-    mine: Mine,
-    verdicts: Verdicts,
-    whole: pa.Table | None,
-    file_of: Int64s,
-    tables: Sequence[str],
-    tenant: str,
-    now: datetime,
-) -> pa.Table:
+def _losers(mine: Mine, verdicts: Verdicts, whole: pa.Table | None, file_of: Int64s, landing: _Landing) -> pa.Table:
     """Return the rows of REJECTED for what lost: rows that came in, or rows the lake had."""
+    tenant, now = landing.tenant, landing.now
     loser = verdicts.loser[verdicts.verdict >= LOST]
     incoming, known = np.unique(loser[loser >= 0]), np.unique(-2 - loser[loser < 0])
     lines = np.concatenate([p.lines[start:stop] for _, p, start, stop in mine])
     came = _plain(_gathered(mine, incoming))
-    parts = [conflict_rows(came, pa.array(lines[incoming]), _named(tables, file_of[incoming]), tenant, now)]
+    parts = [conflict_rows(came, pa.array(lines[incoming]), _named(landing.tables, file_of[incoming]), tenant, now)]
     if whole is not None and len(known):
         had = _plain(whole.take(pa.array(known)))
         none = pa.nulls(len(known), pa.int64())

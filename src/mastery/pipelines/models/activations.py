@@ -53,8 +53,8 @@ def choices(lake: Lake) -> list[Choice]:
     return sorted((Choice(**row) for row in rows), key=lambda one: (one.number, one.at))
 
 
-def standing_choice(made: Sequence[Choice]) -> ActiveChoice:
-    """Return what choices come to: a activation is laid on those before it, a rollback takes the topmost away."""
+def choice_after(made: Sequence[Choice]) -> ActiveChoice:
+    """Return what choices come to: an activation is laid on those before it, a rollback takes the topmost away."""
     stack: list[str | None] = [None]
     shadow = None
     for one in made:
@@ -69,7 +69,7 @@ def standing_choice(made: Sequence[Choice]) -> ActiveChoice:
 
 def active_choice(lake: Lake) -> ActiveChoice:
     """Return which set is active, and which in shadow."""
-    return standing_choice(choices(lake))
+    return choice_after(choices(lake))
 
 
 def choose(lake: Lake, action: str, version: str | None, now_us: int, expected: ActiveChoice) -> ActiveChoice:
@@ -78,14 +78,35 @@ def choose(lake: Lake, action: str, version: str | None, now_us: int, expected: 
     Raises:
         Conflict: somebody else has chosen since `expected` was read.
     """
-    with lake.one_writer():
-        now = active_choice(lake)
-        if now.last != expected.last:
+    with lake.one_publisher():
+        Switch(lake, action, version, now_us, expected).make()
+    return active_choice(lake)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A choice that is made as soon as what it needs is published. Check and make it within `lake.one_publisher`."""
+
+    lake: Lake
+    action: str
+    version: str | None
+    now_us: int
+    expected: ActiveChoice
+
+    def check(self) -> None:
+        """Raise Conflict when somebody else has chosen since `expected` was read."""
+        now = active_choice(self.lake)
+        if now.last != self.expected.last:
             raise Conflict(
                 f"somebody else has changed which model set is active (now {now.active or DEFAULT}); "
                 "look at 'mastery models list', and do it again if it is still what you want"
             )
-        previous = now.shadow if action == SHADOWED else now.active
-        row = Choice(now.last + 1, instant(now_us), action, version, previous)
-        lake.append(ACTIVATIONS, pa.Table.from_pylist([vars(row)], schema=ACTIVATIONS.schema))
-    return active_choice(lake)
+
+    def make(self, number: int | None = None) -> None:
+        """Append the choice: the one commit that switches. `number`: of the tables that are shown with it."""
+        self.check()
+        now = self.expected
+        previous = now.shadow if self.action == SHADOWED else now.active
+        row = Choice(now.last + 1, instant(self.now_us), self.action, self.version, previous)
+        rows = pa.Table.from_pylist([vars(row)], schema=ACTIVATIONS.schema)
+        self.lake.append(ACTIVATIONS, rows, switch=number)

@@ -79,14 +79,19 @@ class ModelCard(BaseModel):
 
 
 def write_card(lake: Lake, card: ModelCard) -> None:
-    """Append a card."""
+    """Append a card, unless the version has one."""
     row = {
         "model_version": card.version,
         "parent": card.parent,
         "created_at": card.created_at,
         "card": card.model_dump_json(),
     }
-    lake.append(MODEL_CARDS, pa.Table.from_pylist([row], schema=MODEL_CARDS.schema))
+    lake.append_unless(
+        MODEL_CARDS,
+        lambda: card.version in cards(lake),
+        pa.Table.from_pylist([row], schema=MODEL_CARDS.schema),
+        f"mastery.card.{card.version}",
+    )
 
 
 def cards(lake: Lake) -> dict[str, ModelCard]:

@@ -82,7 +82,7 @@ def compare(lake: Lake, old: ModelSet, new: ModelSet, cards: dict[str, ModelCard
 
 def published_version(lake: Lake, table: Table) -> str | None:
     """Return the model set whose scores a table holds; None for an empty one."""
-    for file in lake.snapshot(table).files:
+    for file in lake.shown(table).files:
         if file.rows:
             return str(lake.read_files(table, [file.path], ["model_version"])["model_version"][0].as_py())
     return None
@@ -90,7 +90,7 @@ def published_version(lake: Lake, table: Table) -> str | None:
 
 def differences(lake: Lake, old: Table, new: Table) -> dict[str, ScoreDifference]:
     """Return by scorer how the scores of one table differ from those of another, bucket by bucket."""
-    at = {table.name: lake.snapshot(table) for table in (old, new)}
+    at = {table.name: lake.shown(table) for table in (old, new)}
     sums: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = {}
     for bucket in sorted({file.bucket for file in at[old.name].files if file.bucket is not None}):
         pairs = _scores(lake, old, bucket, at[old.name]).join(

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake.transaction import AddAction
 from propcache import cached_property
 
 from mastery.arrays import Floats
@@ -103,18 +104,31 @@ class LazyRows(KeyedRows):
 def store_model_set(lake: Lake, model_set: ModelSet, now_us: int) -> bool:
     """Write the set unless its version is there already; tell whether it was written.
 
+    Each table gets the rows of a version in one commit, and none where it has them: whoever was killed between the
+    two, or is one of two at once, may do it again.
+
     Raises:
         BadInput: a shared array holds objects, which have no bytes of their own.
+        Unwritable: the disk is full, or may not be written to.
     """
-    if model_set.version in versions(lake):
+    version = model_set.version
+    if version in versions(lake):
         return False
     arrays, items = array_rows(model_set)
-    files = [lake.write_file(MODEL_ARRAYS, _stamped(rows, model_set, now_us), None) for rows in arrays + items]
-    stamp = {"model_version": model_set.version, "created_at": instant(now_us)}
+    stamp = {"model_version": version, "created_at": instant(now_us)}
     readable = [row | stamp for row in _readable_rows(model_set)]
-    lake.append(MODEL_PARAMS, pa.Table.from_pylist(readable, schema=MODEL_PARAMS.schema))
-    lake.commit(MODEL_ARRAYS, files)  # last: a version is there when its arrays are
-    return True
+    name = f"mastery.model_set.{version}"
+    lake.append_unless(
+        MODEL_PARAMS,
+        lambda: version in lake.scan(MODEL_PARAMS, ["model_version"])["model_version"].unique().to_pylist(),
+        pa.Table.from_pylist(readable, schema=MODEL_PARAMS.schema),
+        name,
+    )
+    files: list[AddAction] = []
+    with lake.discarding(MODEL_ARRAYS, files):
+        files.extend(lake.write_file(MODEL_ARRAYS, _stamped(rows, model_set, now_us), None) for rows in arrays + items)
+    # last: a version is there when its arrays are
+    return lake.commit_unless(MODEL_ARRAYS, lambda: version in versions(lake), files, name)
 
 
 def load_model_set(lake: Lake, version: str) -> ModelSet:

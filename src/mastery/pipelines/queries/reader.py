@@ -180,7 +180,7 @@ class Reader:
             NotFound: nothing has been published of this student and topic.
         """
         source = self._source(source, self.metadata().model_set)
-        rows = self._lake.read_student(HISTORY, student_id).to_pylist()
+        rows = self._lake.read_student(HISTORY, student_id, at=self._lake.shown(HISTORY)).to_pylist()
         mine = [row for row in rows if row["topic_id"] == topic_id and row["tenant"] == tenant]
         if not mine:
             known = sorted({row["topic_id"] for row in rows})
@@ -254,7 +254,7 @@ class Reader:
 
     def last_as_of_us(self) -> int | None:
         """Return the moment of what is published; None before the first recompute."""
-        return self._lake.newest(GOLD, "as_of")
+        return self._lake.newest(GOLD, "as_of", self._lake.shown(GOLD))
 
     def metadata(self) -> Metadata:
         """Return topics and model set, read again only when their tables have changed."""
@@ -300,7 +300,7 @@ class Reader:
         return self._index_of(ALWAYS, tenant, topics, order)
 
     def _index_of(self, source: str, tenant: str, topics: frozenset[str] | None, order: Order) -> ClassIndex:
-        snapshot = self._lake.snapshot(GOLD)
+        snapshot = self._lake.shown(GOLD)
         key = (snapshot.version, tenant, source, topics, order)
         with self._lock:
             known = self._indices.get(key)

@@ -1,17 +1,17 @@
 """Another model set becomes active: everybody is folded into it, everything is published, then all is switched.
 
-    activate    fold everybody into the new set: records beside those of the old one, files nobody reads yet
-               commit the published tables
-               append to ACTIVATIONS: from here on readers answer from the new set
+    activate   fold everybody into the new set: records beside those of the old one, files nobody reads yet
+               commit the published tables; people still see the versions before
+               append to ACTIVATIONS: from here on everything is of the new set, scores of one student and reports alike
     rollback   append to ACTIVATIONS: the records of the set before are still there; then publish again
 
-Until the row is in ACTIVATIONS the old set is active, and a activation that was broken off is begun again from the
-start. Nobody is notified of scores that differ because the model does.
+Until the row is in ACTIVATIONS the old set is active, and an activation that was broken off is begun again from the
+start. How readers know which version of a table they are shown: `mastery.lake.publication`. Nobody is notified of
+scores that differ because the model does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from mastery.arrays import Floats
@@ -23,6 +23,7 @@ from mastery.pipelines.models.activations import (
     ROLLBACK,
     SHADOWED,
     ActiveChoice,
+    Switch,
     active_choice,
     choose,
 )
@@ -35,13 +36,11 @@ from mastery.scorers.model_set import ModelSet
 class Publish(Protocol):
     """Folds everybody into a set and publishes; see `mastery.pipelines.scoring.recompute.recompute`."""
 
-    def __call__(
-        self, model_set: ModelSet, *, shadow: ModelSet | None, switch: Callable[[], object] | None
-    ) -> RecomputeReport: ...
+    def __call__(self, model_set: ModelSet, *, shadow: ModelSet | None, switch: Switch | None) -> RecomputeReport: ...
 
 
 def activate(lake: Lake, rules: Floats, version: str, now_us: int, publish: Publish) -> RecomputeReport:
-    """Bring a stored set active; `default` stands for the default set of today and all days to come.
+    """Activate a stored set; `default` stands for the default set of today and all days to come.
 
     Raises:
         NotFound: no set has this version.
@@ -52,9 +51,7 @@ def activate(lake: Lake, rules: Floats, version: str, now_us: int, publish: Publ
     if wanted == before.active:
         raise Conflict(f"{version} is active already; 'mastery recompute' publishes its scores again")
     model_set = named_model_set(lake, rules, wanted)
-    return publish(
-        model_set, shadow=shadow_model_set(lake), switch=lambda: choose(lake, ACTIVATE, wanted, now_us, before)
-    )
+    return publish(model_set, shadow=shadow_model_set(lake), switch=Switch(lake, ACTIVATE, wanted, now_us, before))
 
 
 def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> RecomputeReport:
@@ -80,7 +77,7 @@ def set_shadow(lake: Lake, rules: Floats, version: str | None, now_us: int) -> A
         Conflict: this engine cannot use it, or somebody else has switched.
     """
     before = active_choice(lake)
-    if version == DEFAULT:  # the one of today: a shadow is to stand still
+    if version == DEFAULT:  # the one of today: a shadow does not follow the metadata
         model_set = named_model_set(lake, rules, None)
         store_model_set(lake, model_set, now_us)
         version = model_set.version

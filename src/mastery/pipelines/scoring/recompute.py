@@ -7,9 +7,11 @@ processes were no faster.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.transaction import AddAction
 
+from mastery.errors import Conflict
 from mastery.features.columns import READ
 from mastery.lake import Lake
+from mastery.pipelines.models.activations import Switch, active_choice
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import Folded, fold_events
@@ -48,7 +52,7 @@ class RecomputeReport:
     Attributes:
         events: Events read that count at `as_of_us` or before.
         events_later: Events after it, left out.
-        student_topics, days: KeyedRows of features, and of the ledger.
+        student_topics, days: Rows of features, and of the ledger.
         shadow: Version that was folded beside it; None for none.
         newest_event_us: Time of the newest event in the lake; None when it is empty.
     """
@@ -76,7 +80,7 @@ def recompute(
     state: StateStore | None = None,
     active_days: int = 30,
     shadow: ModelSet | None = None,
-    switch: Callable[[], object] | None = None,
+    switch: Switch | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RecomputeReport:
     """Fold every student of the lake and publish what comes out, as of `as_of_us`.
@@ -84,8 +88,12 @@ def recompute(
     Readers see the tables as they were until each one's commit. With a `state`, students with an event within
     `active_days` before `as_of_us` get their record at once, the others when they are first asked for; unless there
     are events after `as_of_us`: a record holds all of a student's events. A `shadow` is folded too; its scores go into
-    SHADOW and nowhere else. `switch` is called as soon as everything is published. `progress` is called with the
-    events of each finished bucket.
+    SHADOW and nowhere else. With a `switch` people see nothing of it before the switch is made, which is as soon as
+    everything is published. `progress` is called with the events of each finished bucket.
+
+    Raises:
+        Conflict: Another set became active meanwhile; nothing was published.
+        Unwritable: The disk is full, or may not be written to; what was written and not committed is gone again.
     """
     if shadow is not None and shadow.version == model_set.version:
         shadow = None  # it has become active
@@ -106,13 +114,15 @@ def recompute(
                 return
             run.fold_bucket(bucket, progress)
 
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for job in as_completed([pool.submit(work) for _ in range(workers)]):
-                job.result()
-        finally:
-            stop.set()
-    run.publish(switch)
+    with run.discarding():
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for job in as_completed([pool.submit(work) for _ in range(workers)]):
+                    job.result()
+            finally:
+                stop.set()
+        run.publish(switch)
+    run.clear_away()
     return run.report
 
 
@@ -138,7 +148,8 @@ class _Run:
         self.snapshot = lake.snapshot(EVENTS)
         # Scorers that fold nothing have the history that was published: none without them, and before any activation.
         derived = any(name in DERIVED for name in model_set.scorers) or lake.version(ACTIVATIONS) >= 0
-        self._history = lake.snapshot(HISTORY) if derived else None
+        self._history = lake.shown(HISTORY) if derived else None
+        self._active = active_choice(lake).active
         self.report = RecomputeReport(model_set.version, as_of_us, shadow=None if shadow is None else shadow.version)
         known = lake.scan(TOPICS, ["tenant", "topic_id"])
         self._known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
@@ -158,13 +169,32 @@ class _Run:
             if progress is not None:
                 progress(events.num_rows)
 
-    def publish(self, switch: Callable[[], object] | None) -> None:
-        """Commit what was written."""
+    def publish(self, switch: Switch | None) -> None:
+        """Commit what was written, and make the switch that it is for."""
         store_model_set(self._lake, self._model_set, self._now_us)  # before the scores that name it
-        for table in self._tables:  # one right after the other: readers may come in between
-            self._lake.commit(table, self._added[table.name], mode="overwrite")
-        if switch is not None:
-            switch()
+        number = None if switch is None else secrets.randbelow(1 << 62) + 1  # of this one and of no other
+        with self._lake.one_publisher():
+            if switch is not None:
+                switch.check()
+            elif active_choice(self._lake).active != self._active:
+                raise Conflict(
+                    "another model set became active while this recompute ran; nothing was published: run it again"
+                )
+            for table in self._tables:  # one right after the other: readers may come in between
+                self._lake.commit(table, self._added[table.name], mode="overwrite", switch=number)
+            if switch is not None:
+                switch.make(number)
+
+    @contextmanager
+    def discarding(self) -> Iterator[None]:
+        """Delete the files that were written and not committed when the body fails."""
+        with ExitStack() as stack:
+            for table in self._tables:
+                stack.enter_context(self._lake.discarding(table, self._added[table.name]))
+            yield
+
+    def clear_away(self) -> None:
+        """Delete the files of earlier publications that nobody reads any more."""
         for table in self._tables:
             self._lake.vacuum(table, retain_hours=RETAIN_HOURS)
         if self._state is not None:

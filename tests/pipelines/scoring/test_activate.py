@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mastery.errors import Conflict, NotFound
-from mastery.pipelines.models.activations import ACTIVATE, active_choice, choices, choose, standing_choice
+from mastery.pipelines.models.activations import ACTIVATE, Switch, active_choice, choice_after, choices, choose
 from mastery.pipelines.models.active import current_model_set, shadow_model_set
 from mastery.pipelines.models.compare import compare, published_version
 from mastery.pipelines.models.listing import list_versions
@@ -31,7 +31,7 @@ from mastery.scorers.parameters import Parameters, no_rows
 from mastery.tables import ACTIVATIONS, GOLD, HISTORY, SHADOW
 from school import NOW_US, SAMPLE, Deployment, student
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RULES = load_rules("classic").params
 SOME = [student(number) for number in (3, 7, 14)]
 
@@ -87,7 +87,7 @@ def documents(school: Deployment):
     ]
 
 
-def test_a_activation_changes_every_score_at_once_and_a_rollback_brings_them_back(school):
+def test_an_activation_changes_every_score_at_once_and_a_rollback_brings_them_back(school):
     before, default = documents(school), school.reader.metadata().model_set.version
     version = stored(school)
     assert documents(school) == before, "a set that is only stored changes nothing"
@@ -106,12 +106,13 @@ def test_records_of_the_new_set_are_there_before_the_switch_and_those_of_the_old
     seeded = school.state.count(default)
     at_switch = []
 
-    def publish(model_set, *, shadow, switch):
-        def look():
+    class Looking(Switch):
+        def make(self, number=None):
             at_switch.append((active_choice(school.lake).active, school.state.count(version)))
-            switch()
+            super().make(number)
 
-        return publisher(school)(model_set, shadow=shadow, switch=look)
+    def publish(model_set, *, shadow, switch):
+        return publisher(school)(model_set, shadow=shadow, switch=Looking(**vars(switch)))
 
     activate(school.lake, RULES, version, NOW_US, publish)
     assert at_switch == [(None, seeded)]
@@ -142,10 +143,15 @@ KILLED = """
 import os, sys
 from functools import partial
 from pathlib import Path
+from mastery.pipelines.models.activations import Switch
+from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.activate import activate
 from mastery.pipelines.scoring.recompute import recompute
 from school import NOW_US, Deployment
-from mastery.pipelines.models.rules import load_rules
+
+class Killing(Switch):
+    def make(self, number=None):
+        os._exit(9)
 
 school = Deployment.at(Path(sys.argv[1]))
 version, when = sys.argv[2:]
@@ -153,7 +159,7 @@ run = partial(recompute, school.lake, as_of_us=school.newest_us(), now_us=NOW_US
               state=school.state, progress=(lambda _: os._exit(9)) if when == "folding" else None)
 
 def publish(model_set, *, shadow, switch):
-    return run(model_set, shadow=shadow, switch=(lambda: os._exit(9)) if when == "published" else switch)
+    return run(model_set, shadow=shadow, switch=Killing(**vars(switch)) if when == "published" else switch)
 
 activate(school.lake, load_rules("classic").params, version, NOW_US, publish)
 """
@@ -171,16 +177,17 @@ def killed(school: Deployment, folder: Path, version: str, when: str) -> None:
 
 
 @pytest.mark.parametrize("when", ["folding", "published"])
-def test_a_activation_that_is_killed_leaves_the_old_set_in_force_and_can_be_run_again(school, tmp_path, when):
+def test_an_activation_that_is_killed_leaves_the_old_set_active_and_can_be_run_again(school, tmp_path, when):
     before, version = documents(school), stored(school)
+    default = school.reader.metadata().model_set.version
     killed(school, tmp_path, version, when)
     again = Deployment.at(tmp_path)
     assert active_choice(again.lake).active is None
     assert documents(again) == before
     weakest = again.reader.weakest(tenant="default", source="bkt", limit=3)
     assert all(row.reason for row in weakest)
-    if when == "published":  # its scores are out, and each document is of one set all the same
-        assert again.reader.class_scores(tenant="default").model_version == version
+    assert again.reader.class_scores(tenant="default").model_version == default
+    assert again.reader.last_as_of_us() == again.newest_us()
     activate(again.lake, RULES, version, NOW_US, publisher(again))
     whole = Deployment.at(tmp_path / "whole")
     whole.ingest(SAMPLE)
@@ -195,16 +202,19 @@ def scores(school: Deployment):
     return sorted(tuple(row.values()) for row in school.lake.scan(GOLD, columns).to_pylist())
 
 
-def test_a_recompute_after_a_killed_activation_publishes_the_set_in_force(school, tmp_path):
+def test_a_recompute_after_a_killed_activation_publishes_the_active_set(school, tmp_path):
     expected, version = scores(school), stored(school)
+    default = school.reader.metadata().model_set.version
     killed(school, tmp_path, version, "published")
     again = Deployment.at(tmp_path)
-    assert published_version(again.lake, GOLD) == version
+    assert set(again.lake.scan(GOLD)["model_version"].to_pylist()) == {version}, "what nobody is shown"
+    assert published_version(again.lake, GOLD) == default
     again.recompute()
+    assert published_version(again.lake, GOLD) == default
     assert scores(again) == expected
 
 
-def test_who_reads_while_a_activation_runs_sees_the_old_or_the_new_document_never_a_mixture(school):
+def test_who_reads_while_an_activation_runs_sees_the_old_or_the_new_document_never_a_mixture(school):
     version, before = stored(school), documents(school)
     old = school.reader.class_scores(tenant="default", source="bkt").model_dump_json()
     seen, classes, failures = set(), set(), []
@@ -234,7 +244,7 @@ def test_who_reads_while_a_activation_runs_sees_the_old_or_the_new_document_neve
     assert classes <= {old, new}
 
 
-def test_an_open_reader_notices_a_activation_of_another_process(school, tmp_path):
+def test_an_open_reader_notices_an_activation_of_another_process(school, tmp_path):
     version = stored(school)
     assert school.reader.metadata().model_set.version != version
     other = Deployment.at(tmp_path)
@@ -256,12 +266,35 @@ def test_rollbacks_go_back_one_activation_after_the_other(school):
     ]  # fmt: skip
 
 
+def test_a_recompute_that_another_activation_overtakes_publishes_nothing_of_the_set_before(school):
+    version = stored(school)
+    other = publisher(school, progress=None)
+    state = {"switched": False}
+
+    def switch_meanwhile(_events):
+        if not state["switched"]:
+            state["switched"] = True
+            activate(school.lake, RULES, version, NOW_US, other)
+
+    with pytest.raises(Conflict, match="run it again"):
+        publisher(school, progress=switch_meanwhile)(school.reader.metadata().model_set, shadow=None, switch=None)
+    assert published_version(school.lake, GOLD) == version == active_choice(school.lake).active
+    named = {file.path for file in school.lake.snapshot(GOLD).files}
+    there = {str(path.relative_to(Path(school.lake.root) / "gold")) for path in files_of(school, "gold")}
+    before = {str(path) for path in named}
+    assert before <= there and len(there) <= 2 * len(before), "its files, which no commit names, are gone"
+
+
+def files_of(school: Deployment, table: str) -> list[Path]:
+    return list((Path(school.lake.root) / table).glob("bucket=*/*.parquet"))
+
+
 def test_two_who_switch_at_once_do_not_undo_each_other(school):
     seen = active_choice(school.lake)
     choose(school.lake, ACTIVATE, "fit-a", NOW_US, seen)
     with pytest.raises(Conflict, match="now fit-a"):
         choose(school.lake, ACTIVATE, "fit-b", NOW_US, seen)
-    assert standing_choice(choices(school.lake)).active == "fit-a"
+    assert choice_after(choices(school.lake)).active == "fit-a"
 
 
 def test_what_cannot_be_activated_is_refused_before_anything_is_folded(school):
@@ -274,7 +307,7 @@ def test_what_cannot_be_activated_is_refused_before_anything_is_folded(school):
     assert school.lake.version(ACTIVATIONS) == -1
 
 
-def test_course_metadata_changes_the_default_set_and_not_a_activated_one(school, tmp_path):
+def test_course_metadata_changes_the_default_set_and_not_an_activated_one(school, tmp_path):
     file = tmp_path / "topics.csv"
     file.write_text("topic_id,title,difficulty_estimate\nfrac-add,Adding fractions,0.9\nnew,New,0.2\n")
     default, version = school.reader.metadata().model_set.version, stored(school)
@@ -285,7 +318,7 @@ def test_course_metadata_changes_the_default_set_and_not_a_activated_one(school,
     assert school.reader.metadata().model_set.version not in (default, version)
 
 
-def test_once_a_set_with_a_blend_is_in_force_people_see_the_blend_and_its_history_begins(school):
+def test_once_a_set_with_a_blend_is_active_people_see_the_blend_and_its_history_begins(school):
     reader = Reader(school.lake, school.state, RULES, min_evidence=3, default_scorer=None)
 
     def shown():
@@ -361,7 +394,7 @@ def test_compare_tells_how_the_scores_of_a_shadow_differ(school):
     assert found.scorers["elo"].scores.mean_difference == 0.0
 
 
-def test_the_list_says_which_set_is_in_force_in_shadow_and_published(school):
+def test_the_list_says_which_set_is_active_in_shadow_and_published(school):
     one, two = stored(school, 0.2), stored(school, 0.4)
     activate(school.lake, RULES, one, NOW_US, publisher(school))
     set_shadow(school.lake, RULES, two, NOW_US)

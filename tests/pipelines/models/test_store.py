@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import replace
 
@@ -204,3 +205,26 @@ def test_an_array_of_objects_is_refused_and_nothing_is_written(lake):
 
 def test_before_any_activation_the_default_set_is_in_force(lake):
     assert active_model_set(lake, RULES).version == current_model_set(lake, RULES).version
+
+
+def test_of_a_version_that_was_broken_off_between_its_tables_the_rest_is_written_and_nothing_twice(lake, tmp_path):
+    stored = current_model_set(lake, RULES)
+    whole = Lake.open(str(tmp_path / "whole"), buckets=2)
+    store_model_set(whole, stored, NOW_US)
+    store_model_set(lake, stored, NOW_US)
+    shutil.rmtree(tmp_path / "lake" / "model_arrays")  # as a kill between the two commits leaves it
+    again = Lake.open(str(tmp_path / "lake"))
+    assert versions(again) == {}
+    assert store_model_set(again, stored, NOW_US)
+    assert again.scan(MODEL_PARAMS).to_pylist() == whole.scan(MODEL_PARAMS).to_pylist()
+    assert_same(stored, load_model_set(again, stored.version))
+    assert not store_model_set(again, stored, NOW_US)
+
+
+def test_readable_rows_that_are_there_without_the_rest_are_not_added_again(lake, tmp_path):
+    stored = current_model_set(lake, RULES)
+    whole = Lake.open(str(tmp_path / "whole"), buckets=2)
+    store_model_set(whole, stored, NOW_US)
+    lake.append(MODEL_PARAMS, whole.scan(MODEL_PARAMS))
+    assert store_model_set(lake, stored, NOW_US)
+    assert lake.count(MODEL_PARAMS) == whole.count(MODEL_PARAMS)
