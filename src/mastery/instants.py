@@ -12,6 +12,11 @@ def instant(at_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at_us)
 
 
+def moment(at_us: int) -> str:
+    """Return an instant as messages write it, to the second: `2026-04-11 17:12:00 UTC`."""
+    return f"{instant(at_us):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def microseconds(at: datetime) -> int:
     """Return the instant of an aware datetime."""
     return (at - _EPOCH) // timedelta(microseconds=1)

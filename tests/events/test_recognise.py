@@ -65,3 +65,12 @@ def test_a_quiz_file_that_names_its_students_otherwise_is_refused_and_never_take
     with pytest.raises(BadInput, match="student_id"):
         recognise(["pupil", "question_id", "topic_id", "is_correct"])
     assert recognise(["question_id", "topic_id", "difficulty"]) == "items"
+
+
+def test_a_column_of_names_is_not_taken_for_a_misspelt_id():
+    columns = ["Student", "question_id", "topic_id", "is_correct", "timestamp", "time_spent_sec", "attempt_number"]
+    with pytest.raises(BadInput, match="'student_id'") as caught:
+        check_columns(SOURCES["quiz_attempts"], columns)
+    assert "did you mean" not in str(caught.value)
+    with pytest.raises(BadInput, match="did you mean 'Student ID'"):
+        check_columns(SOURCES["quiz_attempts"], ["Student ID", *columns])

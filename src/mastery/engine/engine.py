@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ItemProbabilitiesDocument,
         StudentDocument,
     )
+    from mastery.pipelines.queries.tenants import TenantCounts
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
 
@@ -191,6 +192,35 @@ class Engine(Deployment):
         return self.class_scores(scorer=scorer, tenant=scope), self.reader.weakest(
             tenant=scope, source=scorer, limit=weakest
         )
+
+    def tenants(self) -> list[TenantCounts]:
+        """Return the tenants in the lake by name, with what it holds of each."""
+        from mastery.pipelines.queries.tenants import tenants
+
+        return tenants(self.lake)
+
+    def topic_id(self, text: str, tenant: str | None = None) -> str:
+        """Return the id of the topic that a text names: by id, capitals aside, or by its title. Where no metadata know
+        it, the text itself.
+
+        Raises:
+            BadInput: Two topics have this title.
+        """
+        from mastery.pipelines.queries.names import id_named
+
+        places = self.reader.metadata().places.get(self.tenant_named(tenant), {})
+        return id_named(text, places, {topic: place.title for topic, place in places.items()})
+
+    def item_id(self, text: str, tenant: str | None = None) -> str:
+        """Return the id of the item that a text names, capitals aside. Where no metadata know it, the text itself.
+
+        Raises:
+            BadInput: Two ids differ from it in capitals alone.
+        """
+        from mastery.pipelines.queries.item_probabilities import items_of
+        from mastery.pipelines.queries.names import id_named
+
+        return id_named(text, items_of(self.lake, self.tenant_named(tenant)))
 
     def rejected(self, tenant: str, limit: int) -> tuple[list[dict[str, Any]], int]:
         """Return rejected rows of a tenant, the newest first and of one reading by file and line, and how many there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mastery.errors import BadInput, did_you_mean
@@ -79,7 +80,16 @@ def missing(source: Source, columns: Sequence[str]) -> str:
     """Return in words which needed columns are not there, with the kinds of value and a likely misspelling."""
     asked = [name for name in dict.fromkeys((*source.needed(), *sorted(source.marks))) if name not in set(columns)]
     spare = [name for name in columns if name not in {column.name for column in source.columns}]
-    words = [f"{name!r} ({source.column(name).doc}){did_you_mean(name, spare)}" for name in asked]
+    words = [f"{name!r} ({source.column(name).doc}){did_you_mean(name, _likely(name, spare))}" for name in asked]
     return (
         f"{'column' if len(words) == 1 else 'columns'} {', '.join(words)} {'is' if len(words) == 1 else 'are'} missing"
     )
+
+
+def _likely(name: str, spare: Sequence[str]) -> list[str]:
+    """Return which columns may hold what column `name` should. For an id, those that speak of an id or a number: a
+    gradebook's column "Student" holds names of people, which tell no two of the same name apart.
+    """
+    if not name.endswith("_id"):
+        return list(spare)
+    return [other for other in spare if re.search(r"(id|ids|key|code|no|nr|num|number|uuid)$", other.casefold())]

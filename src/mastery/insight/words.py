@@ -19,8 +19,8 @@ _NEAR = 0.005
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return the number with its noun: "1 answer", "3 answers"."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+    """Return the number with its noun: "1 answer", "3,000 answers"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def percent(share: float) -> str:

@@ -33,6 +33,7 @@ from mastery.apps.cli.rejected import rejected
 from mastery.apps.cli.serve import serve
 from mastery.apps.cli.show import show
 from mastery.apps.cli.simulate import simulate
+from mastery.apps.cli.tenants import tenants
 from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
 from mastery.errors import MasteryError
@@ -43,6 +44,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, ingest),
     (WORK, recompute),
     (WORK, rejected),
+    (WORK, tenants),
     (WORK, export),
     (WORK, compact),
     (WORK, simulate),

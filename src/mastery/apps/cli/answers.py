@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant
+from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant, Topic
 
 
 def answers(
     context: typer.Context,
     student: Student,
-    topic: Annotated[str, typer.Argument(help="Topic id.", metavar="TOPIC")],
+    topic: Topic,
     as_of: AsOf = "now",
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which of a student's past answers, on whichever topic, make what linear_rnn says of a topic."""
+    from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
-    document = engine.past_answers(student, topic, as_of=as_of, tenant=tenant)
+    with naming_what_there_is(engine, tenant, student):
+        document = engine.past_answers(student, engine.topic_id(topic, tenant), as_of=as_of, tenant=tenant)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

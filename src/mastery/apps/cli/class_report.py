@@ -25,10 +25,12 @@ def class_report(
     as_json: AsJson = False,
 ) -> None:
     """Show every topic over the class, and the weakest student-topics with reasons, as last published."""
+    from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
-    document, weak = engine.class_report(weakest=weakest, scorer=scorer, tenant=tenant)
+    with naming_what_there_is(engine, tenant):
+        document, weak = engine.class_report(weakest=weakest, scorer=scorer, tenant=tenant)
     if as_json:
         rows = [row.model_dump(mode="json") for row in weak]
         typer.echo(json.dumps(document.model_dump(mode="json") | {"weakest": rows}, indent=2, ensure_ascii=False))

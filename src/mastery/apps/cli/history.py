@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson, Scorer, Student, Tenant
+from mastery.apps.cli.options import AsJson, Scorer, Student, Tenant, Topic
 
 
 def history(
     context: typer.Context,
     student: Student,
-    topic: Annotated[str, typer.Argument(help="Topic id.", metavar="TOPIC")],
+    topic: Topic,
     scorer: Scorer = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a student's score on a topic at the end of each day with activity, as last published."""
+    from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
-    document = engine.history(student, topic, scorer=scorer, tenant=tenant)
+    with naming_what_there_is(engine, tenant, student):
+        document = engine.history(student, engine.topic_id(topic, tenant), scorer=scorer, tenant=tenant)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

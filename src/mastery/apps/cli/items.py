@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant
+from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant, Topic
 
 
 def items(
     context: typer.Context,
     student: Student,
-    topic: Annotated[str, typer.Argument(help="Topic id.", metavar="TOPIC")],
+    topic: Topic,
     item: Annotated[
         list[str] | None, typer.Option(help="Only this item; may be given more than once.", metavar="ITEM")
     ] = None,
@@ -22,10 +22,18 @@ def items(
     as_json: AsJson = False,
 ) -> None:
     """Show how likely one student answers each item of a topic rightly now: for choosing items, not a score."""
+    from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
-    document = engine.item_probabilities(student, topic, items=item or None, as_of=as_of, tenant=tenant)
+    with naming_what_there_is(engine, tenant, student):
+        document = engine.item_probabilities(
+            student,
+            engine.topic_id(topic, tenant),
+            items=[engine.item_id(one, tenant) for one in item] if item else None,
+            as_of=as_of,
+            tenant=tenant,
+        )
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

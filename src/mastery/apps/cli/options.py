@@ -25,4 +25,6 @@ AsOf = Annotated[
     ),
 ]
 
+Topic = Annotated[str, typer.Argument(help="Topic: its id, or its title.", metavar="TOPIC")]
+
 Student = Annotated[str, typer.Argument(help="Student: the source's own id, or the pseudonym s_….", metavar="STUDENT")]

@@ -20,9 +20,8 @@ def rejected(
     """List rows that were read and not accepted: file, line, column, value and reason."""
     from mastery.engine import Engine
 
-    chosen = settings(context)
-    engine = Engine.connect(chosen, create=False)
-    rows, total = engine.rejected(chosen.tenant if tenant is None else tenant, limit)
+    engine = Engine.connect(settings(context), create=False)
+    rows, total = engine.rejected(engine.tenant_named(tenant), limit)
     if as_json:
         typer.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
         return
@@ -30,10 +29,16 @@ def rejected(
     from rich.text import Text
 
     from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.unknown import others
 
     out = console()
     if not rows:
-        out.print("No row was rejected.")
+        scope = engine.tenant_named(tenant)
+        every = engine.tenants()
+        if any(one.tenant == scope for one in every):
+            out.print(Text(f"No row of tenant {scope!r} was rejected."))
+        else:
+            out.print(Text(f"There are no rows of tenant {scope!r}; {others(every)}"), soft_wrap=True)
         return
     table = plain_table("file", "line", "column", "value", "reason", right=("line",))
     for row in rows:

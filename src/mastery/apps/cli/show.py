@@ -30,10 +30,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show how well one student masters each topic, how sure that is, and why; the lowest score first."""
+    from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 
     engine = Engine.connect(settings(context), create=False)
-    document = engine.student(student, topics=topic, as_of=as_of, scorer=scorer, tenant=tenant)
+    with naming_what_there_is(engine, tenant, student):
+        topics = None if topic is None else [engine.topic_id(one, tenant) for one in topic]
+        document = engine.student(student, topics=topics, as_of=as_of, scorer=scorer, tenant=tenant)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

@@ -13,7 +13,7 @@ from mastery.errors import BadInput, NotFound, did_you_mean
 from mastery.features.columns import QUIZ, EventColumns, event_columns
 from mastery.features.next_answers import next_answers
 from mastery.insight.rollups import CurriculumPath
-from mastery.instants import instant
+from mastery.instants import instant, moment
 from mastery.lake import Lake
 from mastery.pipelines.queries.schemas import ItemChanceDocument, ItemProbabilitiesDocument
 from mastery.scorers.model_set import ModelSet
@@ -61,7 +61,7 @@ def item_probabilities(
     columns = event_columns(events, as_of_us)
     if not columns.students:
         raise NotFound(
-            f"no event of student {student_id!r} of tenant {tenant!r} by {instant(as_of_us)}; "
+            f"no event of student {student_id!r} of tenant {tenant!r} by {moment(as_of_us)}; "
             "check the id and the tenant, or ingest their events"
         )
     if columns.tenants[0] != tenant:

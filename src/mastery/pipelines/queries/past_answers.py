@@ -11,7 +11,7 @@ from mastery.features.batch import DAY_US, make_batch
 from mastery.features.columns import event_columns
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import ago, counted
-from mastery.instants import instant
+from mastery.instants import instant, moment
 from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
 from mastery.scorers.linear_rnn.past import Influence, decompose, influences
 from mastery.scorers.model_set import ModelSet
@@ -49,7 +49,7 @@ def past_answers(
     if topic_id not in topics:
         known = sorted({*topics} - {UNASSIGNED})
         raise NotFound(
-            f"no event of this student on topic {topic_id!r} by {instant(as_of_us)}{did_you_mean(topic_id, known)}"
+            f"no event of this student on topic {topic_id!r} by {moment(as_of_us)}{did_you_mean(topic_id, known)}"
         )
     slot = topics.index(topic_id)
     model = model_set.models(batch.topics, batch.items)[NAME]

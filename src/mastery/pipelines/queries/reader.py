@@ -14,7 +14,7 @@ from mastery.arrays import Floats
 from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
 from mastery.insight.rollups import CurriculumPath
-from mastery.instants import instant
+from mastery.instants import moment
 from mastery.lake import Lake
 from mastery.pipelines.models.active import active_model_set
 from mastery.pipelines.models.store import load_model_set
@@ -343,7 +343,7 @@ class Reader:
         folded = fold_events(events, model_set, as_of_us, history=False)
         if not folded.batch.students:
             raise NotFound(
-                f"no event of student {student_id!r} of tenant {tenant!r} by {instant(as_of_us)}; "
+                f"no event of student {student_id!r} of tenant {tenant!r} by {moment(as_of_us)}; "
                 "check the id and the tenant, or ingest their events"
             )
         if _newest(events) <= as_of_us:

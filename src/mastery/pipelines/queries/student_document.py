@@ -17,7 +17,7 @@ from mastery.insight.reasons import explain
 from mastery.insight.retention import retention_of
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
-from mastery.instants import instant
+from mastery.instants import instant, moment
 from mastery.pipelines.queries.schemas import (
     ExplanationDocument,
     FactorDocument,
@@ -90,7 +90,7 @@ def student_document(
         for topic in wanted:
             if topic not in known:
                 raise NotFound(
-                    f"no event of this student on topic {topic!r} by {instant(as_of_us)}"
+                    f"no event of this student on topic {topic!r} by {moment(as_of_us)}"
                     f"{did_you_mean(topic, sorted(known))}; leave the topic out to see all {len(known)}"
                 )
         documents = [one for one in documents if one.topic_id in wanted]

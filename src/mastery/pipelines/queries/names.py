@@ -1,0 +1,30 @@
+"""Ids by what people call things: an id in other capitals, or a topic's title."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from mastery.errors import BadInput
+
+
+def id_named(text: str, known: Iterable[str], titles: Mapping[str, str | None] | None = None) -> str:
+    """Return the id that a text names: itself where it is known, else the one that differs from it in capitals alone,
+    else the one with this title. A text that names none is returned as it is.
+
+    Args:
+        text: What was typed.
+        known: Ids.
+        titles: Title by id.
+
+    Raises:
+        BadInput: it names two, and none exactly.
+    """
+    ids = set(known) | set(titles or {})
+    if text in ids:
+        return text
+    wanted = text.casefold()
+    found = {one for one in ids if one.casefold() == wanted}
+    found = found or {one for one, title in (titles or {}).items() if title is not None and title.casefold() == wanted}
+    if len(found) > 1:
+        raise BadInput(f"{text!r} names {' and '.join(map(repr, sorted(found)))}; give the one that you mean")
+    return found.pop() if found else text
