@@ -1,11 +1,11 @@
-"""Find the half widths of 90 % intervals on simulated schools, and check them on other ones.
+"""Find the half-widths of 90 % intervals on simulated schools, and check them on others.
 
     python scripts/intervals.py --write      find, write src/mastery/scorers/interval_numbers.py, check
     python scripts/intervals.py              check what is shipped
 
-Every school is learnt from by some students and read, at the ends of three weeks, for others. Schools differ in their
-seed (other courses, items, students), topics per student, activity and length; those that numbers are checked on have
-had no part in them. With default parameters, and with everything fitted.
+In every school some students are used for fitting and others are scored, at the ends of three weeks. Schools differ in their
+seed (other courses, items, students), topics per student, activity and length; those used for checking are not used for
+finding. Both are done with default parameters and with everything fitted.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from mastery.simulation import SchoolPlan
 LEARNT_FROM = 200
 READ = 400
 PARTS = 2
-"""Of the students who are learnt from, for cross-fitting: five parts take twice the time."""
+"""Slices of the training students, for cross-fitting: five take twice the time."""
 MIN_EVIDENCE = 3
 
 
 def school(seed: int, **other: object) -> SchoolPlan:
-    """Return a school of thirteen weeks, or of what is said otherwise."""
+    """Return a school of thirteen weeks unless `days` says otherwise."""
     return SchoolPlan(**{"students": LEARNT_FROM + READ, "days": 91, "seed": seed, **other})
 
 

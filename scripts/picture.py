@@ -1,4 +1,4 @@
-"""Render docs/images/class-heatmap.png: the class of data/sample, read in, scored and published like any other.
+"""Render docs/images/class-heatmap.png: the class of data/sample, ingested, scored and published like any other.
 
     python scripts/picture.py [--out FILE]
 
