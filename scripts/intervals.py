@@ -3,9 +3,9 @@
     python scripts/intervals.py --write      find, write src/mastery/scorers/interval_numbers.py, check
     python scripts/intervals.py              check what is shipped
 
-In every school some students are used for fitting and others are scored, at the ends of three weeks. Schools differ in their
-seed (other courses, items, students), topics per student, activity and length; those used for checking are not used for
-finding. Both are done with default parameters and with everything fitted.
+In every school some students are used for fitting and others are scored, at the ends of three weeks. Schools differ in
+their seed (other courses, items, students), topics per student, activity and length; those used for checking are not
+used for finding. Both are done with default parameters and with everything fitted.
 """
 
 from __future__ import annotations
