@@ -24,7 +24,7 @@ from mastery.state.encoding import decode, encode
 from mastery.state.record import Record, RecordBlock
 from mastery.state.store import EncodedBlock, Overtaken, encode_block
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the tables below, kept in SQLite's `user_version`."""
 
 APPLICATION = 0x4D415354

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -14,6 +14,10 @@ from mastery.lake import Lake
 from mastery.tables import ACTIVATIONS
 
 ACTIVATE, ROLLBACK, SHADOWED = "activate", "rollback", "shadow"
+
+PROMOTE = "promote"
+PROMOTIONS = replace(ACTIVATIONS, name="promotions", doc="What ACTIVATIONS was called before version 0.1.0. Only read.")
+"""Choices made then stay: their numbers come before those of ACTIVATIONS, which such a home gets with its next one."""
 
 DEFAULT = "default"
 """What people call the set that is active before any activation: today's default parameters."""
@@ -48,9 +52,10 @@ class ActiveChoice:
 
 
 def choices(lake: Lake) -> list[Choice]:
-    """Return every choice ever made, the first one first."""
-    rows = lake.scan(ACTIVATIONS).to_pylist()
-    return sorted((Choice(**row) for row in rows), key=lambda one: (one.number, one.at))
+    """Return every choice ever made, the first one first, those of an earlier version of the engine too."""
+    rows = [*lake.scan(PROMOTIONS).to_pylist(), *lake.scan(ACTIVATIONS).to_pylist()]
+    made = [Choice(**row | {"action": ACTIVATE if row["action"] == PROMOTE else row["action"]}) for row in rows]
+    return sorted(made, key=lambda one: (one.number, one.at))
 
 
 def choice_after(made: Sequence[Choice]) -> ActiveChoice:

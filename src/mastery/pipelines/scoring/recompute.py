@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 from mastery.errors import Conflict
 from mastery.features.columns import READ
 from mastery.lake import Lake
-from mastery.pipelines.models.activations import Switch, active_choice
+from mastery.pipelines.models.activations import Switch, active_choice, choices
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import Folded, fold_events
@@ -32,7 +32,6 @@ from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore, encode_block
 from mastery.tables import (
-    ACTIVATIONS,
     EVENTS,
     FEATURES,
     GOLD,
@@ -147,7 +146,7 @@ class _Run:
         self.lock = threading.Lock()
         self.snapshot = lake.snapshot(EVENTS)
         # Scorers that fold nothing have the history that was published: none without them, and before any activation.
-        derived = any(name in DERIVED for name in model_set.scorers) or lake.version(ACTIVATIONS) >= 0
+        derived = any(name in DERIVED for name in model_set.scorers) or bool(choices(lake))
         self._history = lake.shown(HISTORY) if derived else None
         self._active = active_choice(lake).active
         self.report = RecomputeReport(model_set.version, as_of_us, shadow=None if shadow is None else shadow.version)
