@@ -181,7 +181,7 @@ def monotone_item(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
 
 
 def model(scorer: Scorer, batch: Batch, seed: int | None) -> Model:
-    """Return parameters that hang on the names of topics and items only, so that every batch agrees on them."""
+    """Return parameters that depend on the names of topics and items only, so that every batch agrees on them."""
     params = defaults(scorer, len(batch.topics))
     items = np.full((len(batch.items), width(scorer.item_parameters)), np.nan)
     if seed is not None:

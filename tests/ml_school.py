@@ -1,4 +1,4 @@
-"""A small school whose answers hang on ability, and what is fitted on it: for tests of scorers that read others."""
+"""A small school whose answers depend on ability, and what is fitted on it: for tests of scorers that read others."""
 
 from __future__ import annotations
 

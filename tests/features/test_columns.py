@@ -62,7 +62,7 @@ def test_names_belong_to_their_tenant(events):
             assert columns.items[columns.item[i]] == (event.tenant, event.item)
 
 
-def test_a_student_without_an_event_in_force_is_not_among_the_students():
+def test_a_student_without_an_event_that_counts_is_not_among_the_students():
     events = [Event(START), Event(START + DAY, student="s_b0", tenant="b", number=1)]
     for read in (table(events), encoded(table(events))):
         columns = event_columns(read, START)

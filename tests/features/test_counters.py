@@ -80,7 +80,7 @@ def test_recent_rows_are_each_students_last_events_newest_last(events):
         assert [events[row].number for row in rows[ptr[s] : ptr[s + 1]]] == mine[-KEPT:]
 
 
-def test_no_more_than_so_many_last_events_are_remembered():
+def test_no_more_last_events_are_remembered_than_the_limit():
     events = [Event(START + k, number=k, topics=("t0", "t1"), kind="assignment") for k in range(KEPT + 10)]
     _, rows = recent_rows(make_batch(event_columns(table(events))))
     assert rows.tolist() == list(range(10, KEPT + 10))

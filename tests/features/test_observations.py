@@ -53,7 +53,7 @@ def test_shares_and_probabilities_lie_between_0_and_1_and_no_weight_is_below_0(e
         assert ((values >= 0.0) & (values <= most)).all()
 
 
-def test_the_page_says_the_numbers_in_force():
+def test_the_page_gives_the_numbers_of_the_code():
     page = DOCS.read_text("utf-8")
     assert f"version {OBSERVATION_VERSION}" in page
     assert re.search(rf"never less than {LEAST_RETRY_WEIGHT}", page)

@@ -122,7 +122,7 @@ class MemoryStore:
 def make_block(
     students: int, model_version: str = "v1", seed: int = 0, slots: int = 3, days: int = 4, recent: int = 2
 ) -> RecordBlock:
-    """Return random records of students `s_0…`, each with up to so many slots, days and recent events."""
+    """Return random records of students `s_0…`, each with at most that many slots, days and recent events."""
     random = np.random.default_rng(seed)
 
     def pointers(most: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from scipy.optimize import isotonic_regression, minimize
 from mastery.arrays import Bools, Floats, Int64s
 
 FOLDS = 5
-"""Cross-validation by student: so many parts, each calibrated by the others."""
+"""Cross-validation by student: the number of CV folds, each calibrated by the others."""
 
 ENOUGH_STUDENTS = 2 * FOLDS
 """With fewer students nothing can be said about how well a map carries over, and predictions stay as they are."""

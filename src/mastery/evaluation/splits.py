@@ -103,7 +103,7 @@ def parse_split(text: str) -> Split:
 
 
 def folds_of(log: Log, split: Split, folds: int | None, seed: int) -> tuple[list[str], Iterator[Fold]]:
-    """Return the names of the folds, and the folds one by one. `folds`: how many, or the first so many of a column.
+    """Return the names of the folds, and the folds one by one. `folds`: their number, or that of values of a column.
 
     Raises:
         BadInput: the log cannot be split like this.

@@ -11,7 +11,7 @@ from mastery.arrays import Bools, Floats
 from mastery.evaluation.next_week import correlation
 
 PROMISED = 0.9
-"""Share of intervals that are to hold the truth."""
+"""Share of intervals that should contain the truth."""
 
 
 @dataclass(frozen=True)

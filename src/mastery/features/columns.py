@@ -52,7 +52,7 @@ class EventColumns:
         students: Pseudonyms, ascending; codes in `student`.
         tenants: Tenant of each student, aligned with `students`.
         topics: (tenant, topic_id) of each topic code, ascending: the topics of one event are folded in this
-            order, so it must not hang on who else is in the batch.
+            order, so it must not depend on who else is in the batch.
         items: (tenant, item_id) of each item code.
         row: int64[n]. Row of the event table the values were taken from.
         topics_of_event: int32[n]. Over how many topics the event is split.

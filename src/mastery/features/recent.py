@@ -9,7 +9,7 @@ from mastery.features.batch import Batch
 from mastery.kernels import kernel
 
 KEPT = 32
-"""So many of a student's last events are known by id without a look at the lake."""
+"""The number of a student's last events that are known by id, without a look at the lake."""
 
 
 def recent_rows(batch: Batch) -> tuple[Int64s, Int64s]:

@@ -44,7 +44,7 @@ def take_rows(batch: Batch, keep: Bools) -> Batch:
             rewinds=batch.rewinds[rows],
         )
     )
-    # What a row is worth hangs on what a batch no longer holds (which try it was, over how many topics it was split).
+    # What a row is worth depends on what a batch no longer holds (which try it was, over how many topics it was split).
     made = replace(made, y=batch.y[rows], weight=batch.weight[rows], opportunity=batch.opportunity[rows])
     by_slot = np.argsort(made.slot, kind="stable")
     values = {f.name: getattr(made, f.name)[by_slot] for f in fields(BySlot) if f.name != "ptr"}

@@ -42,7 +42,7 @@ SPACED_GAP_DAYS = 3
 """Coming back after at least this many days makes a day's practice spaced."""
 
 RECENCY_HALF_LIFE_DAYS = 14.0
-"""After so many days without activity, `recency` has halved."""
+"""Days without activity after which `recency` has halved."""
 
 LEAST_TREND_DAYS = 3
 """A trend through fewer days with answers would be noise; it is null."""

@@ -268,7 +268,7 @@ CLAUSES: dict[str, Callable[[ActivitySummary, bool], Clause]] = {
 
 
 def failed_so_far(name: str, seen: ActivitySummary) -> bool:
-    """Return whether a part adds nothing because everything it counts went wrong, and not for want of data."""
+    """Return whether a part adds nothing because everything it counts went wrong, and not because there are no data."""
     if name == "accuracy":
         graded = seen.answers + seen.assignments
         return graded > 0 and not seen.right and not seen.assignment_share > 0.0

@@ -27,7 +27,7 @@ class Retention:
 
     Attributes:
         rest: What is left of it in the end.
-        half_life_days: After so many days half of what can be forgotten is forgotten; infinite where nothing fades.
+        half_life_days: Days after which half of what can be forgotten is forgotten; infinite where nothing fades.
         now: The score now.
     """
 
@@ -36,7 +36,7 @@ class Retention:
     now: float
 
     def score_in(self, days: float) -> float:
-        """Return the score in so many days."""
+        """Return the score after a number of days."""
         if math.isinf(self.half_life_days):
             return self.now
         return self.rest + (self.now - self.rest) * 2.0 ** (-days / self.half_life_days)

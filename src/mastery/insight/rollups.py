@@ -149,11 +149,11 @@ def weighted_mean(values: Sequence[float], weights: Sequence[int]) -> float:
 
 
 def unplaced_note(scores: Sequence[TopicScore], places: Mapping[str, CurriculumPath]) -> str | None:
-    """Return a sentence on the topics that roll up into nothing for want of metadata; None when there are none."""
+    """Return a sentence on topics that roll up into nothing, having no metadata; None when there are none."""
     unplaced = sum(1 for score in scores if score.topic_id not in places or not units_of(places[score.topic_id]))
     if not unplaced:
         return None
     return (
         f"{counted(unplaced, 'topic')} of {len(scores)} {'is' if unplaced == 1 else 'are'} in no chapter, subject or "
-        "course, for want of metadata; ingest a `topics` table that names them."
+        "course, because it is not in the metadata; ingest a `topics` table that names them."
     )

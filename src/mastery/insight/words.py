@@ -71,7 +71,7 @@ def ago(days: int | None) -> str:
 
 
 def decimal(number: float, places: int) -> str:
-    """Return a number with at most so many decimals, and no zeros behind them."""
+    """Return a number with at most that many decimals, and no zeros behind them."""
     text = f"{number:.{places}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

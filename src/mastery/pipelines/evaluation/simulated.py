@@ -43,7 +43,7 @@ SIZES = (100, 300, 1_000)
 
 @dataclass(frozen=True)
 class Learnt:
-    """What came of learning from so many students.
+    """What came of a fit on a number of students.
 
     Attributes:
         answers: Rows with weight that were learnt from.

@@ -23,7 +23,7 @@ Format = Literal["csv", "parquet", "ndjson"]
 Progress = Callable[[int, int], None]
 
 FORMATS = ("csv", "parquet", "ndjson")
-STUDENTS_PER_CHUNK = 2_000  # a part of what the files are: rows are in order of time within so many students
+STUDENTS_PER_CHUNK = 2_000  # part of what the files are: rows are in order of time within a chunk
 # In a folder of its own, so that every file beside school.json can be ingested.
 TRUE_MASTERY, TRUE_STUDENTS = "truth/mastery", "truth/students"
 ABOUT = "school.json"
