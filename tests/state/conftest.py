@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mastery.errors import Conflict
 from mastery.state import (
     RECORD_LEDGER,
     STORES,
@@ -31,29 +30,24 @@ class MemoryStore:
         self.bodies: dict[tuple[str, str], bytes] = {}
         self.versions: dict[tuple[str, str], int] = {}
         self.stale: set[tuple[str, str]] = set()
-        self.models: set[str] = set()
+        self.floors: dict[str, int] = {}
+        self.floor = 0
         self.mark: int | None = None
-        self.active: str | None = None
 
     def _write(self, student_id: str, model_version: str, body: bytes) -> int:
         key = (student_id, model_version)
-        self.models.add(model_version)
+        self.versions[key] = self.version(student_id, model_version) + 1
         self.bodies[key] = body
         self.stale.discard(key)
-        self.versions[key] = self.versions.get(key, 0) + 1
         return self.versions[key]
 
     def get(self, student_id: str, model_version: str) -> Record | None:
         key = (student_id, model_version)
         return decode(self.bodies[key], self.versions[key]) if key in self.bodies.keys() - self.stale else None
 
-    def get_many(self, student_ids: Iterable[str], model_version: str) -> dict[str, Record]:
-        found = {student_id: self.get(student_id, model_version) for student_id in student_ids}
-        return {student_id: record for student_id, record in found.items() if record is not None}
-
     def version(self, student_id: str, model_version: str) -> int:
-        self.models.add(model_version)
-        return self.versions.get((student_id, model_version), 0)
+        floor = self.floors.setdefault(model_version, self.floor)
+        return self.versions.get((student_id, model_version), floor)
 
     def put(self, record: Record, expected_version: int) -> int:
         found = self.version(record.student_id, record.model_version)
@@ -70,44 +64,33 @@ class MemoryStore:
             self._write(student_id, encoded.model_version, body)
         return len(encoded.student_ids)
 
-    def mark_stale(self, student_ids: Iterable[str]) -> int:
-        ids = set(student_ids)
-        for key in [(student_id, model) for student_id in ids for model in self.models]:
-            self.versions[key] = self.versions.get(key, 0) + 1
-            self.stale.add(key)
-        return len(ids)
-
     def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
         if self.mark != after:
             return False
-        self.mark_stale(student_ids)
+        for key in [(student_id, model) for student_id in set(student_ids) for model in self.floors]:
+            self.versions[key] = self.version(*key) + 1
+            self.stale.add(key)
         self.mark = version
         return True
 
     def watermark(self) -> int | None:
         return self.mark
 
-    def students(self, tenant: str) -> list[str]:
-        return sorted({student for (student, _), body in self.bodies.items() if decode(body).tenant == tenant})
-
     def count(self, model_version: str | None = None) -> int:
         return sum(1 for _, model in self.bodies if model_version in (None, model))
 
-    def active_model_version(self) -> str | None:
-        return self.active
+    def model_versions(self) -> list[str]:
+        return list(self.floors)
 
-    def activate(self, model_version: str) -> None:
-        self.models.add(model_version)
-        self.active = model_version
-
-    def drop_model_version(self, model_version: str) -> int:
-        if model_version == self.active:
-            raise Conflict("active")
-        gone = [key for key in self.bodies if key[1] == model_version]
-        self.bodies = {key: body for key, body in self.bodies.items() if key not in gone}
-        self.versions = {key: version for key, version in self.versions.items() if key[1] != model_version}
-        self.models.discard(model_version)
-        return len(gone)
+    def drop_model_versions(self, model_versions: Iterable[str]) -> int:
+        gone = set(model_versions)
+        dropped = sum(1 for _, model in self.bodies if model in gone)
+        self.floor = max([self.floor, *(n for (_, model), n in self.versions.items() if model in gone)]) + 1
+        self.bodies = {key: body for key, body in self.bodies.items() if key[1] not in gone}
+        self.versions = {key: version for key, version in self.versions.items() if key[1] not in gone}
+        self.stale = {key for key in self.stale if key[1] not in gone}
+        self.floors = {model: floor for model, floor in self.floors.items() if model not in gone}
+        return dropped
 
     def erase(self, student_id: str) -> bool:
         known = any(key[0] == student_id for key in self.versions)

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mastery.errors import Conflict
-from mastery.state import Overtaken, Record, RecordBlock, StateStore, decode, encode, encode_block, encode_many, seed
+from mastery.state import Overtaken, Record, RecordBlock, StateStore, decode, encode, encode_block, encode_many
 
 Block = Callable[..., RecordBlock]
 
@@ -15,6 +14,12 @@ Block = Callable[..., RecordBlock]
 def records(block: RecordBlock) -> list[Record]:
     buffer, ptr = encode_many(block)
     return [decode(buffer[ptr[s] : ptr[s + 1]].tobytes()) for s in range(len(ptr) - 1)]
+
+
+def mark(store: StateStore, *student_ids: str) -> None:
+    """Note new events of some students."""
+    watermark = store.watermark()
+    assert store.note_events(1 if watermark is None else watermark + 1, student_ids, after=watermark)
 
 
 def test_a_record_comes_back_as_it_was_put_with_its_new_version(store: StateStore, block: Block) -> None:
@@ -29,7 +34,6 @@ def test_a_record_comes_back_as_it_was_put_with_its_new_version(store: StateStor
 def test_a_stranger_has_no_record_and_version_0(store: StateStore) -> None:
     assert store.get("s_nobody", "v1") is None
     assert store.version("s_nobody", "v1") == 0
-    assert store.get_many(["s_nobody"], "v1") == {}
     assert not store.erase("s_nobody")
 
 
@@ -49,8 +53,8 @@ def test_what_is_seeded_is_what_was_encoded(store: StateStore, block: Block) -> 
     seeded = block(40)
     assert store.put_many(seeded) == 40
     expected = {record.student_id: encode(record) for record in records(seeded)}
-    found = store.get_many(expected, "v1")
-    assert {student_id: encode(record) for student_id, record in found.items()} == expected
+    found = {student_id: store.get(student_id, "v1") for student_id in expected}
+    assert {student_id: None if record is None else encode(record) for student_id, record in found.items()} == expected
     assert store.count() == store.count("v1") == 40
 
 
@@ -69,9 +73,9 @@ def test_seeding_replaces_what_is_there_and_counts_its_version_up(store: StateSt
 def test_a_stale_record_is_treated_as_absent_until_it_is_put_again(store: StateStore, block: Block) -> None:
     store.put_many(block(3))
     first, second, _ = records(block(3))
-    assert store.mark_stale([first.student_id, first.student_id]) == 1
+    mark(store, first.student_id, first.student_id)
     assert store.get(first.student_id, "v1") is None
-    assert list(store.get_many([first.student_id, second.student_id], "v1")) == [second.student_id]
+    assert store.get(second.student_id, "v1") is not None
     assert store.count() == 3
     version = store.version(first.student_id, "v1")
     assert store.put(first, version) == version + 1
@@ -83,33 +87,64 @@ def test_a_fold_that_began_before_newer_events_were_noted_is_refused(
     store: StateStore, block: Block, known: bool
 ) -> None:
     (record,) = records(block(1))
-    store.activate("v1")
     if known:
         store.put(record, 0)
     expected = store.version(record.student_id, "v1")
-    store.mark_stale([record.student_id])
+    mark(store, record.student_id)
     with pytest.raises(Overtaken):
         store.put(record, expected)
     assert store.get(record.student_id, "v1") is None
-    assert store.students(record.tenant) == ([record.student_id] if known else [])
+    assert store.count() == int(known)
 
 
-def test_model_sets_live_side_by_side_and_are_switched_at_once(store: StateStore, block: Block) -> None:
-    assert store.active_model_version() is None
+def test_model_sets_live_side_by_side_and_are_dropped_alone(store: StateStore, block: Block) -> None:
+    assert store.model_versions() == []
     store.put_many(block(3, "v1"))
     store.put_many(block(2, "v2", seed=5))
-    store.activate("v1")
+    assert store.model_versions() == ["v1", "v2"]
     assert (store.count("v1"), store.count("v2"), store.count()) == (3, 2, 5)
-    student = f"s_{0:032x}"
-    store.mark_stale([student])
-    assert store.get(student, "v1") is store.get(student, "v2") is None
-    with pytest.raises(Conflict, match="active"):
-        store.drop_model_version("v1")
-    store.activate("v2")
-    assert store.active_model_version() == "v2"
-    assert store.drop_model_version("v1") == 3
-    assert store.drop_model_version("never") == 0
+    one, two = (f"s_{number:032x}" for number in range(2))
+    mark(store, one)
+    assert store.get(one, "v1") is store.get(one, "v2") is None
+    kept = store.get(two, "v2")
+    assert store.drop_model_versions(["v1", "never"]) == 3
+    assert store.model_versions() == ["v2"]
     assert (store.count("v1"), store.count()) == (0, 2)
+    assert store.get(two, "v1") is None
+    again = store.get(two, "v2")
+    assert kept is not None and again is not None and encode(kept) == encode(again)
+    assert store.drop_model_versions([]) == 0
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_fold_that_began_before_its_model_set_was_dropped_is_refused(
+    store: StateStore, block: Block, known: bool
+) -> None:
+    (record,) = records(block(1))
+    if known:
+        store.put(record, 0)
+    before = store.version(record.student_id, "v1")
+    store.drop_model_versions(["v1"])
+    mark(store, record.student_id)  # nothing of it reaches a set that is not there
+    with pytest.raises(Overtaken):
+        store.put(record, before)
+    again = store.version(record.student_id, "v1")
+    with pytest.raises(Overtaken):
+        store.put(record, before)
+    assert store.get(record.student_id, "v1") is None
+    assert store.put(record, again) == again + 1
+    mark(store, record.student_id)
+    assert store.get(record.student_id, "v1") is None
+
+
+def test_seeding_a_set_that_was_dropped_starts_it_again(store: StateStore, block: Block) -> None:
+    store.put_many(block(3))
+    store.drop_model_versions(["v1"])
+    store.put_many(block(2))
+    assert store.count() == 2
+    (first, _) = records(block(2))
+    back = store.get(first.student_id, "v1")
+    assert back is not None and back.version == store.version(first.student_id, "v1") > 1
 
 
 def test_the_watermark_moves_only_from_where_its_mover_has_seen_it(store: StateStore, block: Block) -> None:
@@ -147,12 +182,6 @@ def test_seeding_from_an_older_view_of_the_lake_lowers_the_watermark_to_it(store
     assert store.watermark() == 4
 
 
-def test_blocks_seeded_one_after_the_other_are_all_there(store: StateStore, block: Block) -> None:
-    assert seed(store, (block(3, model) for model in ("v1", "v2", "v3"))) == 9
-    assert [store.count(model) for model in ("v1", "v2", "v3")] == [3, 3, 3]
-    assert seed(store, []) == 0
-
-
 def test_erasing_a_student_leaves_every_other_record_bit_equal(store: StateStore, block: Block) -> None:
     store.put_many(block(5))
     store.put_many(block(5, "v2"))
@@ -165,12 +194,6 @@ def test_erasing_a_student_leaves_every_other_record_bit_equal(store: StateStore
         assert back is not None
         assert encode(back) == encode(record)
     assert store.count() == 8
-
-
-def test_students_are_listed_by_institution(store: StateStore, block: Block) -> None:
-    store.put_many(block(5))
-    assert store.students("north") == [f"s_{s:032x}" for s in (1, 3)]
-    assert store.students("south") == []
 
 
 def test_threads_may_share_a_store(store: StateStore, block: Block) -> None:

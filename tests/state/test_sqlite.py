@@ -119,7 +119,7 @@ def test_many_threads_share_two_connections(tmp_path: Path, block: Block) -> Non
         together.wait()
         record = store.get(student, "v1")
         assert record is not None
-        store.mark_stale(["somebody else"])
+        store.drop_model_versions([])
         together.wait()
         return record.version
 
@@ -147,8 +147,45 @@ def test_a_file_that_is_not_a_state_store_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "newer.db") as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(Conflict, match="layout 99, this version knows 1"):
+    with pytest.raises(Conflict, match="layout 99, this version knows 2"):
         connect(f"sqlite:{tmp_path / 'newer.db'}")
+
+
+def test_a_dropped_model_set_gives_its_space_back(tmp_path: Path, block: Block) -> None:
+    path = tmp_path / "state.db"
+    store = connect(f"sqlite:{path}")
+    store.put_many(block(2_000, "v1", slots=9, days=60))
+    store.put_many(block(100, "v2"))
+    store.close()  # the log goes into the file
+    before = path.stat().st_size
+    store = connect(f"sqlite:{path}")
+    assert store.drop_model_versions(["v1"]) == 2_000
+    store.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA freelist_count").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM bodies").fetchone() == (100,)
+    db.close()
+    assert path.stat().st_size < before / 5
+
+
+def test_a_drop_that_was_killed_before_its_end_is_ended_by_the_next(tmp_path: Path, block: Block) -> None:
+    path = tmp_path / "state.db"
+    store = connect(f"sqlite:{path}")
+    store.put_many(block(50, "v1"))
+    store.put_many(block(5, "v2"))
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE model_sets SET name = NULL WHERE name = 'v1'")  # the first of the transactions
+    db.close()
+    store = connect(f"sqlite:{path}")
+    assert (store.model_versions(), store.count()) == (["v2"], 5)
+    store.put_many(block(3, "v1"))  # used again meanwhile
+    assert store.drop_model_versions([]) == 0
+    assert (store.count("v1"), store.count("v2")) == (3, 5)
+    store.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT (SELECT count(*) FROM bodies), (SELECT count(*) FROM heads)").fetchone() == (8, 8)
+    db.close()
 
 
 def test_an_unknown_store_is_refused_with_the_known_ones(tmp_path: Path) -> None:

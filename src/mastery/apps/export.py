@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from mastery.errors import BadInput, did_you_mean
+from mastery.errors import BadInput, did_you_mean, writing
 from mastery.lake import Lake
 from mastery.lake.delta import BUCKET
 from mastery.tables import GOLD, HISTORY, PARTS, TABLES, Table
@@ -72,6 +72,7 @@ def export(
     Raises:
         BadInput: Parquet to standard output, an unknown format, or a folder that is not there.
         BrokenPipeError: Whoever read standard output has gone.
+        Unwritable: The disk is full, or the folder may not be written to; nothing of the file is left.
     """
     if format not in FORMATS:
         raise BadInput(f"unknown format {format!r}{did_you_mean(format, list(FORMATS))}; known: {', '.join(FORMATS)}")
@@ -80,7 +81,8 @@ def export(
     if out is not None and not out.parent.is_dir():
         raise BadInput(f"{out}: there is no folder {out.parent}; make it first")
     written = 0
-    with _sink(out) as sink, duckdb.connect() as connection:
+    into = "standard output" if out is None else out.absolute().parent
+    with writing(f"the export of {table.name}", into), _sink(out) as sink, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         shaped = _shaped(connection, table, format, pa.Table.from_batches([], _schema(table)))
         with _WRITERS[format](sink, shaped.schema) as writer:

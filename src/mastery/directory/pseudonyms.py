@@ -13,13 +13,14 @@ import secrets
 import stat
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import SecretStr
 
-from mastery.errors import BadInput
+from mastery.errors import BadInput, writing
 
 KEY_BYTES = 32
 
@@ -37,21 +38,27 @@ def load_or_create_key(path: Path, configured: SecretStr | None) -> bytes:
     """
     if configured is not None:
         return _decode(configured.get_secret_value(), "the configured pseudonym key")
+    with writing("the pseudonym key", path.parent):
+        _create_key(path)
+    return _read(path)
+
+
+def _create_key(path: Path) -> None:
+    """Make a new key under `path` unless there is one; nothing is left of a key that could not be written whole."""
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     key = secrets.token_bytes(KEY_BYTES)
     # a whole file is linked into place, so that of two first users both read one and the same key
     written = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    if not path.exists():
+    try:
         handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(key.hex() + "\n")
-        try:
+        with suppress(FileExistsError):
             os.link(written, path)
-        except FileExistsError:
-            pass
-        finally:
-            written.unlink()
-    return _read(path)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

@@ -16,7 +16,7 @@ from mastery.state.record import (
     RecordBlock,
 )
 from mastery.state.sqlite import SqliteStore
-from mastery.state.store import EncodedBlock, Overtaken, StateStore, encode_block, seed
+from mastery.state.store import EncodedBlock, Overtaken, StateStore, encode_block
 
 __all__ = [
     "LEDGER_DAYS",
@@ -35,7 +35,6 @@ __all__ = [
     "encode",
     "encode_block",
     "encode_many",
-    "seed",
     "tail",
 ]
 

@@ -5,13 +5,18 @@ marking thousands of students stale does not rewrite their bytes. Pages of 32 Ki
 each: with 4 KiB every record spills into overflow pages and seeding takes twice as long. WAL lets
 readers read while one writes; a commit survives the end of the process at any moment.
 
+Records of a model set that nobody needs any more go at once for all readers, and their bytes a few thousand at a time:
+the set loses its name first, and whatever has no name is deleted whenever records are next dropped.
+
 Two connections a store, one that reads and one that writes, whatever the number of threads: one a thread
 cost an API three file descriptors for each of its forty.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +24,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from mastery.errors import BadInput, Conflict
+from mastery.errors import BadInput, Conflict, Unwritable, writing
 from mastery.state.encoding import decode, encode
 from mastery.state.record import Record, RecordBlock
 from mastery.state.store import EncodedBlock, Overtaken, encode_block
@@ -34,11 +39,16 @@ PAGE_BYTES = 32_768
 CHECKPOINT_PAGES = 4_096
 """The write-ahead log is copied into the file each 128 MiB: each 4 MiB cost a third of the speed of seeding."""
 
+STUDENT_RECORDS = "student records"
+
 BUSY_S = 30.0
 """How long a writer waits for another; a seeding transaction takes 0.1 s."""
 
+DROPPED_AT_ONCE = 4_000
+"""Records deleted in one transaction: some 30 MB, for deleted bytes are overwritten, and so go through the log."""
+
 TABLES = """
-CREATE TABLE model_sets (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE model_sets (id INTEGER PRIMARY KEY, name TEXT UNIQUE, floor INTEGER NOT NULL);
 CREATE TABLE heads (
     id INTEGER PRIMARY KEY,
     student_id TEXT NOT NULL,
@@ -52,10 +62,17 @@ CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE metadata (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
 
-WATERMARK, ACTIVE = "watermark", "active_model_version"
+WATERMARK = "watermark"
+
+FLOOR = "floor"
+"""No record that was dropped had a version above this one. Model sets that are used from then on count from there, so
+that a writer who read a version before the drop, and knows nothing of marks since, is refused."""
 
 METADATA = "SELECT value FROM metadata WHERE name = ?"
-VERSION = "SELECT h.version FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? WHERE h.student_id = ?"
+VERSION = (
+    "SELECT coalesce((SELECT h.version FROM heads h WHERE h.student_id = ?2 AND h.model_set = m.id), m.floor) "
+    "FROM model_sets m WHERE m.name = ?1"
+)
 
 
 class SqliteStore:
@@ -65,8 +82,9 @@ class SqliteStore:
         """Open the file, made if it is not there.
 
         Raises:
-            BadInput: The path is a folder, or its folder cannot be made.
+            BadInput: The path is a folder.
             Conflict: The file is not a state store of this version.
+            Unwritable: The disk is full, or may not be written to.
         """
         self._path = path
         self._reader: sqlite3.Connection | None = None
@@ -75,10 +93,15 @@ class SqliteStore:
         self._turn = threading.Lock()
         if Path(path).is_dir():
             raise BadInput(f"state store {path!r} is a folder; give the path of a file in it")
-        Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(path).absolute().parent
+        with writing(STUDENT_RECORDS, folder):
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             with self._writing() as db:
                 self._make_tables(db)
+        except Unwritable:
+            self.close()
+            raise
         except sqlite3.DatabaseError as error:
             self.close()
             raise Conflict(f"state store {path!r} cannot be used: {error}; move it away and recompute") from error
@@ -89,56 +112,46 @@ class SqliteStore:
     # Reading
 
     def get(self, student_id: str, model_version: str) -> Record | None:
-        return self.get_many([student_id], model_version).get(student_id)
-
-    def get_many(self, student_ids: Iterable[str], model_version: str) -> dict[str, Record]:
         rows = self._read(
-            "SELECT h.student_id, h.version, b.body FROM json_each(?) AS wanted "
-            "JOIN heads h ON h.student_id = wanted.value JOIN model_sets m ON m.id = h.model_set AND m.name = ? "
-            "JOIN bodies b ON b.id = h.id WHERE NOT h.stale",
-            _json(student_ids),
+            "SELECT h.version, b.body FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? "
+            "JOIN bodies b ON b.id = h.id WHERE h.student_id = ? AND NOT h.stale",
             model_version,
+            student_id,
         )
-        return {student_id: decode(body, version) for student_id, version, body in rows}
+        return decode(rows[0][1], rows[0][0]) if rows else None
 
     def version(self, student_id: str, model_version: str) -> int:
         if not self._count("SELECT count(*) FROM model_sets WHERE name = ?", model_version):
             with self._writing() as db:
                 self._model_set(db, model_version)
-        return _version(self._read(VERSION, model_version, student_id))
-
-    def students(self, tenant: str) -> list[str]:
-        rows = self._read("SELECT DISTINCT student_id FROM heads WHERE tenant = ? ORDER BY student_id", tenant)
-        return [student_id for (student_id,) in rows]
+        return int(self._read(VERSION, model_version, student_id)[0][0])
 
     def count(self, model_version: str | None = None) -> int:
-        if model_version is None:
-            return self._count("SELECT count(*) FROM bodies")
         return self._count(
-            "SELECT count(*) FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? "
-            "WHERE h.tenant IS NOT NULL",
+            "SELECT count(*) FROM heads h JOIN model_sets m ON m.id = h.model_set "
+            "WHERE m.name = coalesce(?, m.name) AND h.tenant IS NOT NULL",
             model_version,
         )
 
+    def model_versions(self) -> list[str]:
+        return [name for (name,) in self._read("SELECT name FROM model_sets WHERE name IS NOT NULL ORDER BY id")]
+
     def watermark(self) -> int | None:
         return _value(self._read(METADATA, WATERMARK))
-
-    def active_model_version(self) -> str | None:
-        return _value(self._read(METADATA, ACTIVE))
 
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
         body = encode(record)
         with self._writing() as db:
-            found = _version(db.execute(VERSION, (record.model_version, record.student_id)).fetchall())
+            model_set, _ = self._model_set(db, record.model_version)
+            found = _one(db, VERSION, record.model_version, record.student_id)
             if found != expected_version:
                 raise Overtaken(record.student_id, expected_version, found)
-            model_set = self._model_set(db, record.model_version)
             (head,) = db.execute(
-                "INSERT INTO heads (student_id, model_set, tenant, version, stale) VALUES (?, ?, ?, 1, 0) "
+                "INSERT INTO heads (student_id, model_set, tenant, version, stale) VALUES (?, ?, ?, ?, 0) "
                 "ON CONFLICT DO UPDATE SET version = version + 1, stale = 0, tenant = excluded.tenant RETURNING id",
-                (record.student_id, model_set, record.tenant),
+                (record.student_id, model_set, record.tenant, expected_version + 1),
             ).fetchone()
             db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (head, body))
         return expected_version + 1
@@ -151,7 +164,7 @@ class SqliteStore:
             watermark = _value(db.execute(METADATA, (WATERMARK,)).fetchall())
             if folded_at is not None and watermark is not None and folded_at < watermark:
                 self._set_metadata(db, WATERMARK, folded_at)
-            model_set = self._model_set(db, encoded.model_version)
+            model_set, floor = self._model_set(db, encoded.model_version)
             last = _one(db, "SELECT coalesce(max(id), 0) FROM heads")
             known = {}
             if last:
@@ -164,19 +177,15 @@ class SqliteStore:
                 )
             heads = [known.get(student_id, last + place) for place, student_id in enumerate(ids, start=1)]
             db.executemany(
-                "INSERT INTO heads (id, student_id, model_set, tenant, version, stale) VALUES (?, ?, ?, ?, 1, 0) "
+                "INSERT INTO heads (id, student_id, model_set, tenant, version, stale) VALUES (?, ?, ?, ?, ?, 0) "
                 "ON CONFLICT DO UPDATE SET version = version + 1, stale = 0, tenant = excluded.tenant",
-                zip(heads, ids, [model_set] * len(ids), encoded.tenants, strict=True),
+                zip(heads, ids, [model_set] * len(ids), encoded.tenants, [floor + 1] * len(ids), strict=True),
             )
             db.executemany(
                 "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)",
                 ((head, view[places[s] : places[s + 1]]) for s, head in enumerate(heads)),
             )
         return len(ids)
-
-    def mark_stale(self, student_ids: Iterable[str]) -> int:
-        with self._writing() as db:
-            return self._mark(db, student_ids)
 
     def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
         with self._writing() as db:
@@ -186,20 +195,19 @@ class SqliteStore:
             self._set_metadata(db, WATERMARK, version)
         return True
 
-    def activate(self, model_version: str) -> None:
+    def drop_model_versions(self, model_versions: Iterable[str]) -> int:
+        names = list(model_versions)
         with self._writing() as db:
-            self._model_set(db, model_version)
-            self._set_metadata(db, ACTIVE, model_version)
-
-    def drop_model_version(self, model_version: str) -> int:
-        with self._writing() as db:
-            if _value(db.execute(METADATA, (ACTIVE,)).fetchall()) == model_version:
-                raise Conflict(f"model set {model_version!r} is active; activate another one before dropping it")
-            heads = "SELECT h.id FROM heads h JOIN model_sets m ON m.id = h.model_set WHERE m.name = ?"
-            gone = db.execute(f"DELETE FROM bodies WHERE id IN ({heads})", (model_version,)).rowcount
-            db.execute(f"DELETE FROM heads WHERE id IN ({heads})", (model_version,))
-            db.execute("DELETE FROM model_sets WHERE name = ?", (model_version,))
-        return gone
+            sets = "SELECT id FROM model_sets WHERE name IN (SELECT value FROM json_each(?))"
+            dropped = _one(
+                db, f"SELECT count(*) FROM heads WHERE tenant IS NOT NULL AND model_set IN ({sets})", _json(names)
+            )
+            floors = f"SELECT max(version) FROM heads WHERE model_set IN ({sets})"
+            floor = max(_one(db, floors, _json(names)) or 0, _value(db.execute(METADATA, (FLOOR,)).fetchall()) or 0)
+            self._set_metadata(db, FLOOR, floor + 1)
+            db.execute(f"UPDATE model_sets SET name = NULL WHERE id IN ({sets})", (_json(names),))
+        self._delete_what_has_no_name()
+        return int(dropped)
 
     def erase(self, student_id: str) -> bool:
         with self._writing() as db:
@@ -220,6 +228,7 @@ class SqliteStore:
         db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # what is dropped can be given back to the disk
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA secure_delete = ON")  # an erased student's bytes do not stay in free pages
@@ -241,16 +250,48 @@ class SqliteStore:
         """Hold the write lock from the first read on, and commit; nothing is written when the body raises."""
         with self._turn:  # threads wait for each other here; SQLite's own waiting, for processes, is by sleeping
             if self._writer is None:
-                self._writer = self._connect()
+                with self._naming_full_disks():
+                    self._writer = self._connect()
             db = self._writer
-            db.execute("BEGIN IMMEDIATE")
+            with self._naming_full_disks():
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:  # SQLite itself has undone it where the disk was full
+                        db.execute("ROLLBACK")
+                    raise
+
+    @contextmanager
+    def _naming_full_disks(self) -> Iterator[None]:
+        """Turn what SQLite says of a full or forbidden disk into `Unwritable`."""
+        with writing(STUDENT_RECORDS, self._path):
             try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:  # SQLite itself has undone it where the disk was full
-                    db.execute("ROLLBACK")
+                yield
+            except sqlite3.OperationalError as error:
+                folder = Path(self._path).absolute().parent
+                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN and not os.access(folder, os.W_OK):
+                    raise PermissionError(errno.EACCES, str(error)) from error
                 raise
+
+    def _delete_what_has_no_name(self) -> None:
+        """Delete the records of dropped model sets, a few at a time, and give their pages back to the disk."""
+        unnamed = "SELECT id FROM model_sets WHERE name IS NULL"
+        last: int | None = 0
+        while last is not None:
+            with self._writing() as db:
+                heads = f"SELECT id FROM heads WHERE id > ? AND model_set IN ({unnamed}) ORDER BY id LIMIT ?"
+                ids = [head for (head,) in db.execute(heads, (last, DROPPED_AT_ONCE))]
+                for table in ("bodies", "heads"):
+                    db.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+                last = ids[-1] if ids else None
+        with self._writing() as db:
+            db.execute("DELETE FROM model_sets WHERE name IS NULL AND id NOT IN (SELECT model_set FROM heads)")
+        with self._turn, self._naming_full_disks():
+            assert self._writer is not None
+            self._writer.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _make_tables(self, db: sqlite3.Connection) -> None:
         application, layout = (_one(db, f"PRAGMA {name}") for name in ("application_id", "user_version"))
@@ -270,24 +311,29 @@ class SqliteStore:
     def _count(self, statement: str, *values: Any) -> int:
         return int(self._read(statement, *values)[0][0])
 
-    def _model_set(self, db: sqlite3.Connection, model_version: str) -> int:
-        db.execute("INSERT INTO model_sets (name) VALUES (?) ON CONFLICT DO NOTHING", (model_version,))
-        return int(_one(db, "SELECT id FROM model_sets WHERE name = ?", model_version))
+    def _model_set(self, db: sqlite3.Connection, model_version: str) -> tuple[int, int]:
+        """Return id and floor of a model set; from now on marks reach it."""
+        db.execute(
+            "INSERT INTO model_sets (name, floor) VALUES (?, coalesce((SELECT value FROM metadata WHERE name = ?), 0)) "
+            "ON CONFLICT DO NOTHING",
+            (model_version, FLOOR),
+        )
+        number, floor = db.execute("SELECT id, floor FROM model_sets WHERE name = ?", (model_version,)).fetchone()
+        return number, floor
 
-    def _mark(self, db: sqlite3.Connection, student_ids: Iterable[str]) -> int:
+    def _mark(self, db: sqlite3.Connection, student_ids: Iterable[str]) -> None:
         """Count up each student's version in every model set, also where there is no record yet.
 
         A fold of a stranger that began before the mark would otherwise put a record without the new
         events. Such a head has no tenant and no body.
         """
-        ids = sorted(set(student_ids))
         db.execute(
             "INSERT INTO heads (student_id, model_set, version, stale) "
-            "SELECT marked.value, m.id, 1, 1 FROM json_each(?) AS marked CROSS JOIN model_sets m WHERE true "
+            "SELECT marked.value, m.id, m.floor + 1, 1 FROM json_each(?) AS marked CROSS JOIN model_sets m "
+            "WHERE m.name IS NOT NULL "
             "ON CONFLICT DO UPDATE SET version = version + 1, stale = 1",
-            (_json(ids),),
+            (_json(sorted(set(student_ids))),),
         )
-        return len(ids)
 
     def _set_metadata(self, db: sqlite3.Connection, name: str, value: int | str) -> None:
         db.execute("INSERT OR REPLACE INTO metadata (name, value) VALUES (?, ?)", (name, value))
@@ -300,10 +346,6 @@ def _one(db: sqlite3.Connection, statement: str, *values: Any) -> Any:
 
 def _value(rows: Sequence[Any]) -> Any:
     return rows[0][0] if rows else None
-
-
-def _version(rows: Sequence[Any]) -> int:
-    return int(rows[0][0]) if rows else 0
 
 
 def _json(student_ids: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,21 +51,6 @@ def encode_block(block: RecordBlock) -> EncodedBlock:
     return EncodedBlock(block.model_version, ids, tenants, *encode_many(block))
 
 
-def seed(store: StateStore, blocks: Iterable[RecordBlock], folded_at: int | None = None) -> int:
-    """Put block after block, encoding the next while the last is being written; return how many records."""
-    written = 0
-    with ThreadPoolExecutor(1) as pool:
-        waiting: Future[EncodedBlock] | None = None
-        for block in blocks:
-            encoding = pool.submit(encode_block, block)
-            if waiting is not None:
-                written += store.put_many(waiting.result(), folded_at)
-            waiting = encoding
-        if waiting is not None:
-            written += store.put_many(waiting.result(), folded_at)
-    return written
-
-
 class StateStore(Protocol):
     """One record per student and model set.
 
@@ -83,14 +67,10 @@ class StateStore(Protocol):
         """Return the record; None for a stranger and while it is stale."""
         ...
 
-    def get_many(self, student_ids: Iterable[str], model_version: str) -> dict[str, Record]:
-        """Return the records there are, none stale, by student."""
-        ...
-
     def version(self, student_id: str, model_version: str) -> int:
-        """Return how often the record was written or marked; 0 for a stranger. Also while it is stale.
+        """Return the number that each write and each mark of the record raises by one, also while it is stale.
 
-        From now on marks reach the model set, though it has no record yet.
+        A stranger has one too. From now on marks reach the model set, though it has no record yet.
         """
         ...
 
@@ -111,12 +91,8 @@ class StateStore(Protocol):
         """
         ...
 
-    def mark_stale(self, student_ids: Iterable[str]) -> int:
-        """Make the students' records of all model sets stale; return how many students were named."""
-        ...
-
     def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
-        """Mark the students stale and move the watermark to `version`, in one transaction.
+        """Make the students' records of all model sets stale and move the watermark to `version`, in one transaction.
 
         Does nothing and returns False unless the watermark is `after` (None: never told): commits lie between that
         nobody has noted, and `catch_up` is to be called. Nothing else raises a watermark, so none is above an event
@@ -128,24 +104,19 @@ class StateStore(Protocol):
         """Return the version of the lake's events up to which students have been marked; None: never."""
         ...
 
-    def students(self, tenant: str) -> list[str]:
-        """Return the students of an institution that have a record, stale or not, ascending."""
-        ...
-
     def count(self, model_version: str | None = None) -> int:
         """Return how many records there are, stale ones included, of one model set or of all."""
         ...
 
-    def active_model_version(self) -> str | None:
-        """Return the model set whose scores are shown; None before the first `activate`."""
+    def model_versions(self) -> list[str]:
+        """Return the model sets that have records or have been asked for."""
         ...
 
-    def activate(self, model_version: str) -> None:
-        """Switch to another model set, at once."""
-        ...
+    def drop_model_versions(self, model_versions: Iterable[str]) -> int:
+        """Delete all records of some model sets and give their space back; return how many.
 
-    def drop_model_version(self, model_version: str) -> int:
-        """Delete all records of a model set that is not active; return how many."""
+        A writer who read a version of one of them before is refused afterwards, whatever the set is used for since.
+        """
         ...
 
     def erase(self, student_id: str) -> bool:

@@ -95,7 +95,6 @@ def test_an_activation_changes_every_score_at_once_and_a_rollback_brings_them_ba
     after = documents(school)
     assert all(version in one for one in after) and after != before
     assert set(school.lake.scan(GOLD)["model_version"].to_pylist()) == {version}
-    assert school.state.active_model_version() == version
     rollback(school.lake, RULES, NOW_US, publisher(school))
     assert documents(school) == before
     assert set(school.lake.scan(GOLD)["model_version"].to_pylist()) == {default}
@@ -287,6 +286,29 @@ def test_a_recompute_that_another_activation_overtakes_publishes_nothing_of_the_
 
 def files_of(school: Deployment, table: str) -> list[Path]:
     return list((Path(school.lake.root) / table).glob("bucket=*/*.parquet"))
+
+
+def test_records_of_sets_that_are_neither_active_nor_gone_back_to_are_dropped(school):
+    default = school.reader.metadata().model_set.version
+    one, two = stored(school, 0.2), stored(school, 0.4)
+    activate(school.lake, RULES, one, NOW_US, publisher(school))
+    assert {default, one} == {version for version in (default, one, two) if school.state.count(version)}
+    activate(school.lake, RULES, two, NOW_US, publisher(school))
+    assert {one, two} == {version for version in (default, one, two) if school.state.count(version)}
+    before = documents(school)
+    rollback(school.lake, RULES, NOW_US, publisher(school))
+    assert [version for version in (default, one, two) if school.state.count(version)] == [one]
+    activate(school.lake, RULES, two, NOW_US, publisher(school))
+    assert documents(school) == before
+
+
+def test_a_default_set_that_metadata_have_replaced_keeps_no_records(school, tmp_path):
+    before = school.reader.metadata().model_set.version
+    file = tmp_path / "topics.csv"
+    file.write_text("topic_id,title,difficulty_estimate\nnew,New,0.2\n")
+    school.ingest(file)
+    school.recompute()
+    assert school.state.count(before) == 0 < school.state.count(school.reader.metadata().model_set.version)
 
 
 def test_two_who_switch_at_once_do_not_undo_each_other(school):

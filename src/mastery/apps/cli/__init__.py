@@ -36,7 +36,7 @@ from mastery.apps.cli.simulate import simulate
 from mastery.apps.cli.tenants import tenants
 from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
-from mastery.errors import MasteryError
+from mastery.errors import MasteryError, unwritable
 
 SET_UP, WORK, MODELS, PEOPLE = "Set up", "Move data", "Fit and choose models", "See scores"
 
@@ -145,6 +145,12 @@ def main() -> None:
         _end_interrupted()
     except BrokenPipeError:
         _end_unread()
+    except OSError as error:  # of a full disk where no store was asked: a report, a key, standard output
+        known = unwritable(error, error.filename or "the output", "the place it goes to")
+        if known is None:
+            raise
+        _tell(known)
+        sys.exit(known.exit_code)
 
 
 def _end_interrupted() -> NoReturn:

@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 from mastery.errors import Conflict
 from mastery.features.columns import READ
 from mastery.lake import Lake
-from mastery.pipelines.models.activations import Switch, active_choice, choices
+from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice, choices
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import Folded, fold_events
@@ -193,11 +193,20 @@ class _Run:
             yield
 
     def clear_away(self) -> None:
-        """Delete the files of earlier publications that nobody reads any more."""
+        """Delete the files of earlier publications that nobody reads any more, and the records of model sets that are
+        neither active nor what a rollback goes back to.
+        """
         for table in self._tables:
             self._lake.vacuum(table, retain_hours=RETAIN_HOURS)
         if self._state is not None:
-            self._state.activate(self._model_set.version)
+            now = active_choice(self._lake)
+            wanted = {self._model_set.version, now.active, now.shadow, *now.before[:1]}
+            back_to_default = now.before[:1] == (None,)  # which has another version each time metadata change
+            self._state.drop_model_versions(
+                version
+                for version in self._state.model_versions()
+                if version not in wanted and not (back_to_default and version.startswith(f"{DEFAULT}-"))
+            )
 
     def _fold(self, bucket: int, events: pa.Table, earlier: pa.Table | None) -> None:
         folded = fold_events(events, self._model_set, self._as_of_us)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip as gz
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import IO, Literal, Protocol, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mastery.errors import BadInput, did_you_mean
+from mastery.errors import BadInput, did_you_mean, writing
 from mastery.simulation import SchoolPlan, course, simulate
 from mastery.simulation.delivery import Delivery, deliver, in_order, spoiled
 from mastery.simulation.rows import KINDS
@@ -58,7 +58,7 @@ class Written:
 
     @property
     def events(self) -> int:
-        """KeyedRows of the source tables, second copies and broken ones among them."""
+        """Rows of the source tables, second copies and broken ones among them."""
         return sum(self.counts[name].rows for name in KINDS)
 
 
@@ -75,8 +75,12 @@ def write_school(
 
     The files are the source tables, topics and items; truth/mastery (with plan.truth) and
     truth/students, what nobody can see; and school.json, the plan and the counts. Equal plans give
-    equal bytes. No file appears under its name before all of them are whole. `progress` hears
+    equal bytes. No file appears under its name before all of them are whole. `progress` is called with
     (students done, students in all).
+
+    Raises:
+        BadInput: An unknown format, or files that are there and may not be replaced.
+        Unwritable: The disk is full, or the folder may not be written to; no file is left unfinished.
     """
     if format not in FORMATS:
         raise BadInput(f"unknown format {format!r}; known: {', '.join(FORMATS)}{did_you_mean(format, list(FORMATS))}")
@@ -85,22 +89,30 @@ def write_school(
     ending = f".{format}.gz" if gzip else f".{format}"
     tables = [*KINDS, "topics", "items", *([TRUE_MASTERY] if plan.truth else []), TRUE_STUDENTS]
     files = {name: out / f"{name}{ending}" for name in tables}
-    _make_room(out, [*files.values(), out / ABOUT], overwrite)
-    parts = {name: path.with_name(f".{path.name}.part") for name, path in files.items()}
+    parts = {name: path.with_name(f".{path.name}.part") for name, path in [*files.items(), (ABOUT, out / ABOUT)]}
     counts = dict.fromkeys(tables, Counts())
-    try:
+    with writing("the simulated school", out), _removed_unless_whole(parts.values()):
+        _make_room(out, [*files.values(), out / ABOUT], overwrite)
         with ExitStack() as stack:
-            sinks = {name: stack.enter_context(_sink(path, format, gzip)) for name, path in parts.items()}
+            sinks = {name: stack.enter_context(_sink(parts[name], format, gzip)) for name in tables}
             for name, delivery in _deliveries(plan, format == "parquet", progress):
                 sinks[name].write(delivery)
                 counts[name] = counts[name].plus(delivery)
-        for name, path in parts.items():
-            path.replace(files[name])
-    finally:
-        for path in parts.values():
-            path.unlink(missing_ok=True)
-    (out / ABOUT).write_text(_about(plan, counts), encoding="utf-8")
+        parts[ABOUT].write_text(_about(plan, counts), encoding="utf-8")
+        for name, path in files.items():
+            parts[name].replace(path)
+        parts[ABOUT].replace(out / ABOUT)  # last: who finds it finds all the others
     return Written(files, counts)
+
+
+@contextmanager
+def _removed_unless_whole(parts: Iterable[Path]) -> Iterator[None]:
+    """Remove what lies under these unfinished names when the body has ended, well or not."""
+    try:
+        yield
+    finally:
+        for path in parts:
+            path.unlink(missing_ok=True)
 
 
 def _deliveries(plan: SchoolPlan, typed: bool, progress: Progress | None) -> Iterator[tuple[str, Delivery]]:
