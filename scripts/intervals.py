@@ -1,6 +1,6 @@
 """Find the half-widths of 90 % intervals on simulated schools, and check them on others.
 
-    python scripts/intervals.py --write      find, write src/mastery/scorers/interval_numbers.py, check
+    python scripts/intervals.py --write      find, write interval_numbers.py in the room of each scorer, check
     python scripts/intervals.py              check what is shipped
 
 In every school some students are used for fitting and others are scored, at the ends of three weeks. Schools differ in
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +27,14 @@ from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.fitting.fit_all import fit_all
-from mastery.fitting.intervals import COLUMNS, PROBE, evidence_of, fit_intervals, fitted_intervals, with_numbers
+from mastery.fitting.intervals import PROBE, evidence_of, fit_intervals, fitted_intervals, with_numbers
 from mastery.insight.bands import BANDS, band_codes
 from mastery.pipelines.evaluation.simulated import truth_of
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.simulation.events import simulated_events
-from mastery.scorers import interval_numbers
-from mastery.scorers.interval import LEAST
-from mastery.scorers.interval_numbers import FITTED, UNFITTED, Numbers
+from mastery.scorers import SPECS, with_scores
+from mastery.scorers.interval import LEAST, Numbers
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.scorers.parameters import Parameters
 from mastery.simulation import SchoolPlan
@@ -117,7 +117,7 @@ def parameters_of(plan: SchoolPlan, fitted: bool) -> Mapping[str, Parameters]:
         return default_model_set(rules, {}, {}).scorers
     batch = make_batch(event_columns(simulated_events(plan, READ, READ + LEARNT_FROM)[0]))
     found = fit_all(batch, rules=rules, seed=0, threads=1, parts=PARTS).scorers
-    return fitted_intervals({name: mine for name, mine in found.items() if name in COLUMNS})
+    return fitted_intervals({name: mine for name, mine in found.items() if name in with_scores()})
 
 
 def find(fitted: bool) -> dict[str, Numbers]:
@@ -159,25 +159,27 @@ def table(found: Mapping[str, Mapping[str, tuple[float, int]]], title: str) -> s
     return "\n".join([*lines, ""])
 
 
-def source(unfitted: Mapping[str, Numbers], fitted: Mapping[str, Numbers]) -> str:
-    """Return the text of mastery/scorers/interval_numbers.py."""
+def source(name: str, unfitted: Numbers | None, fitted: Numbers) -> str:
+    """Return the text of a room's interval_numbers.py."""
 
-    def block(name: str, numbers: Mapping[str, Numbers], doc: str) -> str:
-        rows = []
-        for scorer, found in numbers.items():
-            sides = [", ".join(f"{max(width, LEAST):.4g}" for width in side) for side in found[:2]]
-            rows.append(
-                f'    "{scorer}": (({sides[0]}), ({sides[1]}), {", ".join(f"{one:.4g}" for one in found[2:])}),'
-            )
-        return f"{name}: dict[str, Numbers] = {{\n" + "\n".join(rows) + f'\n}}\n"""{doc}"""\n'
+    def block(word: str, numbers: Numbers, doc: str) -> str:
+        below, above = (", ".join(f"{max(width, LEAST):.4g}" for width in side) for side in numbers[:2])
+        rest = "".join(f"    {field}={getattr(numbers, field):.4g},\n" for field in Numbers._fields[2:])
+        return f'{word} = Numbers(\n    below=({below}),\n    above=({above}),\n{rest})\n"""{doc}"""\n'
 
-    head = Path(interval_numbers.__file__).read_text("utf-8").split("UNFITTED:")[0]
-    return (
-        head
-        + block("UNFITTED", unfitted, "With default parameters.")
-        + "\n"
-        + block("FITTED", fitted, "With fitted parameters.")
+    head = (
+        f'"""Half widths of the intervals of {name} from simulated schools. '
+        'Written by `scripts/intervals.py --write`."""\n'
+        "\nfrom __future__ import annotations\n\nfrom mastery.scorers.interval import Numbers\n"
     )
+    blocks = [] if unfitted is None else [block("UNFITTED", unfitted, "With default parameters.")]
+    return "\n".join([head, *blocks, block("FITTED", fitted, "With fitted parameters.")])
+
+
+def home_of(name: str) -> Path:
+    """Return where the numbers of a scorer are kept: in its room."""
+    package = SPECS[name].fit.partition(":")[0].rpartition(".")[0]
+    return Path(import_module(f"{package}.interval_numbers").__file__)
 
 
 def main() -> None:
@@ -188,9 +190,12 @@ def main() -> None:
     given = parser.parse_args()
     kinds = [False, True] if given.only is None else [given.only == "fitted"]
     if given.write:
-        unfitted = find(False) if False in kinds else UNFITTED
-        fitted = find(True) if True in kinds else FITTED
-        Path(interval_numbers.__file__).write_text(source(unfitted, fitted), "utf-8")
+        unfitted, fitted = (find(kind) if kind in kinds else {} for kind in (False, True))
+        for name in with_scores():
+            shipped = SPECS[name].intervals
+            if shipped is not None:
+                text = source(name, unfitted.get(name, shipped.unfitted), fitted.get(name, shipped.fitted))
+                home_of(name).write_text(text, "utf-8")
         print("written; run it again without --write to check", file=sys.stderr)
         return
     for fitted_too in kinds:

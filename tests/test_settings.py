@@ -156,13 +156,6 @@ def test_a_file_in_home_cannot_move_home(folder):
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        (
-            {"MASTERY_SCORER": "btk"},
-            (
-                "scorer: 'btk' is not a scorer (known: rule_based, bkt, elo, irt, linear_rnn, ml, blend); "
-                "did you mean 'bkt'?"
-            ),
-        ),
         ({"MASTERY_BUCKETS": "0"}, "buckets: '0' cannot be used: input should be greater than or equal to 1"),
         ({"MASTERY_WORKERS": "two"}, "workers: 'two' cannot be used: input should be a valid integer"),
         ({"MASTERY_API__HOST": "0.0.0.0"}, "api.host: '0.0.0.0' is not an address of this machine alone"),

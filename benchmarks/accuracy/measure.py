@@ -15,16 +15,17 @@ def measure(
     """Return the document of an evaluation; reports go to `out` where it is given."""
     from mastery.evaluation.splits import parse_split
     from mastery.pipelines.evaluation.evaluate import evaluate
-    from mastery.pipelines.evaluation.predictors import FITTED, fitted, wanted_scorers
+    from mastery.pipelines.evaluation.predictors import fitted, wanted_scorers
     from mastery.pipelines.evaluation.predictors import unfitted as by_default
     from mastery.pipelines.evaluation.report import as_json
     from mastery.pipelines.evaluation.report_files import write_report
     from mastery.pipelines.ingest.answer_files import read_log
     from mastery.pipelines.models.rules import load_rules
-    from mastery.scorers.model_set import UNFITTED
+    from mastery.scorers import SPECS
+    from mastery.scorers import unfitted as with_defaults
 
     rules = load_rules("classic").params
-    names = wanted_scorers(scorers, UNFITTED if unfitted else FITTED)
+    names = wanted_scorers(scorers, with_defaults() if unfitted else list(SPECS))
     how = parse_split(split)
     with watch:
         log = read_log(Path(path), "answer" if clock == "answer" else "start", how.name)

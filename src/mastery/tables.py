@@ -20,8 +20,6 @@ UNASSIGNED = "unassigned"
 
 WINDOW_DAYS = (7, 30, 90)
 
-SCORE_SOURCES = ("rule_based", "bkt", "elo", "irt", "linear_rnn", "ml", "blend")
-
 
 @dataclass(frozen=True)
 class Table:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from mastery.apps.cli import build
 from mastery.directory.pseudonyms import KEY_BYTES, Pseudonyms
 from mastery.engine import Engine
-from mastery.scorers.model_set import UNFITTED
+from mastery.scorers import unfitted
 from mastery.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -108,7 +108,7 @@ def test_the_intervals_hold_the_truth_about_nine_times_in_ten(engine):
     with (ROOT / "data" / "sample" / "truth" / "mastery.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):  # in order of time: the last one stands
             truth[Pseudonyms(KEY).student("default", row["student_id"]), row["topic_id"]] = float(row["true_mastery"])
-    for scorer in UNFITTED:
+    for scorer in unfitted():
         rows = engine.class_report(weakest=0, scorer=scorer, tenant=None)[0].scores
         held = [
             row.lower <= truth[row.student_id, row.topic_id] <= row.upper

@@ -12,8 +12,8 @@ from histories import DAY, Event, histories, model, seeds, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.features.next_answers import next_answers
+from mastery.scorers import folding
 from mastery.scorers.base import predict, start
-from mastery.scorers.predictions import FOLDING
 
 ITEMS = ("i0", "nobody knows it", None)
 
@@ -34,7 +34,7 @@ def test_what_is_said_of_the_next_answer_is_what_is_said_once_it_has_been_given(
         answer = replace(mine[0], at_us=at_us, kind="quiz", topics=(topic,), item=item, number=9_999, attempts=1)
         given = replace(answer, share_ppm=1_000_000, attempt_number=None, hints=None, rewinds=None, duration_ms=None)
         later = make_batch(event_columns(table([*mine, given])))
-        for scorer in FOLDING.values():
+        for scorer in folding().values():
             said, expected = (
                 predict(scorer, parameters, one, start(scorer, parameters, one))
                 for one in (batch, later)

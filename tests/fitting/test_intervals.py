@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from mastery.features.counters import EVIDENCE
 from mastery.fitting.intervals import (
-    COLUMNS,
     PROBE,
     evidence_of,
     fit_intervals,
@@ -24,9 +23,9 @@ from mastery.pipelines.evaluation.simulated import truth_of
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.simulation.events import simulated_events
+from mastery.scorers import SPECS, unfitted, with_scores
 from mastery.scorers.base import Scores, place_of
 from mastery.scorers.interval import KNOTS, interval
-from mastery.scorers.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.simulation import SchoolPlan
 
@@ -62,7 +61,7 @@ def readings():
     }
 
 
-@pytest.mark.parametrize("name", UNFITTED)
+@pytest.mark.parametrize("name", unfitted())
 def test_nine_in_ten_intervals_hold_the_truth_of_a_school_they_were_not_found_on(readings, name):
     reading, _, true, _ = readings[name]
     held = (true >= reading.lower) & (true <= reading.upper)
@@ -70,7 +69,7 @@ def test_nine_in_ten_intervals_hold_the_truth_of_a_school_they_were_not_found_on
     assert 0.88 <= held.mean() <= 0.92
 
 
-@pytest.mark.parametrize("name", UNFITTED)
+@pytest.mark.parametrize("name", unfitted())
 def test_in_each_band_too_but_for_what_so_few_students_cannot_tell(readings, name):
     reading, band, true, student = readings[name]
     held = (true >= reading.lower) & (true <= reading.upper)
@@ -84,7 +83,7 @@ def test_in_each_band_too_but_for_what_so_few_students_cannot_tell(readings, nam
         assert abs(held[mine].mean() - 0.9) <= 2.0 * error + SCHOOLS_DIFFER, (word, held[mine].mean(), error)
 
 
-@pytest.mark.parametrize("name", UNFITTED)
+@pytest.mark.parametrize("name", unfitted())
 def test_most_intervals_say_something(readings, name):
     reading, band, _, _ = readings[name]
     assert (reading.upper - reading.lower)[band > 0].mean() < 0.75
@@ -136,15 +135,16 @@ def test_fitted_sets_carry_the_shipped_half_widths_and_nothing_else_is_touched()
     before = dict(default_model_set(load_rules("classic").params, {("a", "t"): 0.7}, {}).scorers)
     after = fitted_intervals(before)
     for name, mine in after.items():
-        start = place_of(COLUMNS[name], "below_1").start
-        numbers = [*FITTED[name][0], *FITTED[name][1], *FITTED[name][2:]]
+        start = place_of(SPECS[name].parameters, "below_1").start
+        shipped = SPECS[name].intervals
+        numbers = [*shipped.fitted.below, *shipped.fitted.above, *shipped.fitted[2:]]
         assert mine.default[start : start + 13].tolist() == numbers
         assert np.all(mine.topics.values[:, start : start + 13] == numbers)
-        back = with_numbers(name, mine, UNFITTED[name])
+        back = with_numbers(name, mine, shipped.unfitted)
         assert back.digest() == before[name].digest()
     assert ModelSet("x", after).models([("a", "t")], [])["elo"].params[0, 0] != 0.0
 
 
 def test_every_scorer_with_scores_has_half_widths():
-    assert set(FITTED) == set(COLUMNS)
-    assert set(UNFITTED) <= set(FITTED)
+    for name in with_scores():
+        assert (SPECS[name].intervals.unfitted is not None) == SPECS[name].works_unfitted

@@ -108,7 +108,9 @@ def test_the_scorer_says_what_the_training_says(monotone, places):
     found = fit(batch, given={}, seed=3, monotone=monotone, chosen=(0.1, 2, 120.0, places)).parameters
     found.topics.values[:, linear_rnn.HALF_LIFE] = 36_500.0
     told = predicted(
-        found, replace(batch, at_us=np.zeros_like(batch.at_us)), linear_rnn.SCORER if monotone else linear_rnn.FREE
+        found,
+        replace(batch, at_us=np.zeros_like(batch.at_us)),
+        linear_rnn.SCORER if monotone else linear_rnn.UNCONSTRAINED,
     )
     np.testing.assert_allclose(told[batch.weight > 0.0], trained, atol=1e-5)
 
@@ -120,7 +122,7 @@ def test_the_monotone_form_keeps_its_bounds_and_the_free_one_uses_its_freedom():
         for is_monotone in (True, False)
     )
     linear_rnn.SCORER.check(monotone.model(batch.topics, batch.items))
-    linear_rnn.FREE.check(free.model(batch.topics, batch.items))
+    linear_rnn.UNCONSTRAINED.check(free.model(batch.topics, batch.items))
     assert free.topics.values[:, linear_rnn.U : linear_rnn.ITEM_U].min() < 0.0
     assert monotone.topics.values[:, linear_rnn.U : linear_rnn.ITEM_U].min() >= 0.0
 
@@ -218,7 +220,7 @@ def test_odd_logs_give_finite_parameters_within_their_bounds(columns, monotone):
     batch = log(**columns)
     found = fit(batch, given={}, monotone=monotone)
     assert np.isfinite(found.parameters.default).all()
-    probability = predicted(found.parameters, batch, linear_rnn.SCORER if monotone else linear_rnn.FREE)
+    probability = predicted(found.parameters, batch, linear_rnn.SCORER if monotone else linear_rnn.UNCONSTRAINED)
     assert np.all((probability > 0.0) & (probability < 1.0))
     if batch.y.size > 1000:
         assert np.mean(np.abs(probability - batch.y)) < 0.1

@@ -15,8 +15,7 @@ from mastery.features.next_answers import next_answers
 from mastery.features.subset import rows_of_students, take_students
 from mastery.fitting.cross_fitting import cross_fit, deal, labelled, own_names
 from mastery.fitting.fit_all import FittedAll, fit_all
-from mastery.fitting.training_order import BLENDS, FOLDING, LATE
-from mastery.scorers import SCORERS
+from mastery.scorers import SCORERS, SPECS, needs, of_stage
 from mastery.scorers.base import defaults
 from mastery.scorers.blend.scorer import mixture
 from mastery.scorers.elo.fit import fit as fit_elo
@@ -24,11 +23,13 @@ from mastery.scorers.fits import Fit, held_out
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.scorers.predictions import predict_all
+from mastery.scorers.spec import Stage
 
 pytestmark = pytest.mark.slow
 
 RULES = defaults(SCORERS["rule_based"], 1)[0]
-EVERYBODY = (*FOLDING, *LATE, *BLENDS)
+LEARNING = tuple(of_stage(Stage.ANSWERS, Stage.PROBABILITIES))
+BLENDS = tuple(of_stage(Stage.BLEND))
 
 
 def answers(students: int, each: int, seed: int, name: str = "s") -> Batch:
@@ -63,12 +64,12 @@ def fitted(batch) -> FittedAll:
 def test_everything_is_fitted_measured_and_can_be_asked_about_new_students(fitted):
     new = answers(10, 20, seed=2, name="n")
     said = fitted.predict(new)
-    assert set(said) == {*EVERYBODY, "rule_based"}
-    assert set(fitted.scorers) == {*EVERYBODY, "rule_based"}
+    assert set(said) == set(SPECS)
+    assert set(fitted.scorers) == set(SPECS)
     for name, probabilities in said.items():
         assert np.all((probabilities > 0.0) & (probabilities < 1.0)), name
         assert 0.5 < fitted.worth()[name]["auc"] < 0.9, name
-    assert set(fitted.held_out.probabilities) == {*EVERYBODY, "rule_based"}
+    assert set(fitted.held_out.probabilities) == set(SPECS)
     assert fitted.held_out.y.size == 60 * 25
 
 
@@ -90,14 +91,15 @@ def test_the_next_answer_is_predicted_as_it_is_once_it_has_been_given(fitted):
 
 def test_a_blend_is_no_worse_than_its_best_member_by_much(fitted):
     loss = {name: measured["logloss"] for name, measured in fitted.worth().items()}
-    for blend, members in BLENDS.items():
-        assert loss[blend] <= min(loss[name] for name in members if name in loss) + 0.005
+    for blend in BLENDS:
+        assert loss[blend] <= min(loss[name] for name in needs(blend)) + 0.005
 
 
 def test_the_monotone_blend_listens_to_monotone_members_only(fitted):
     members = set(mixture(fitted.scorers["blend"].shared).members)
-    assert members <= set(BLENDS["blend"])
-    assert not any(name.endswith("_free") for name in members)
+    assert members <= set(needs("blend"))
+    assert all(SPECS[name].monotone for name in members)
+    assert set(needs("blend_unconstrained")) > set(needs("blend"))
 
 
 def test_nothing_that_is_said_of_a_row_has_seen_its_answer_or_a_later_one(fitted):
@@ -166,7 +168,7 @@ def test_what_is_not_fitted_keeps_what_the_base_holds(batch, fitted):
     base = ModelSet("before", fitted.scorers)
     found = fit_all(batch, rules=RULES, seed=5, scorers=["blend"], base=base)
     assert set(found.measures) == {"blend"}
-    for name in (*FOLDING, *LATE):
+    for name in LEARNING:
         assert found.scorers[name].digest() == fitted.scorers[name].digest()
 
 

@@ -15,7 +15,7 @@ from mastery.pipelines.queries.reader import Reader
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import snapshot_of
-from mastery.scorers.model_set import UNFITTED
+from mastery.scorers import unfitted
 from mastery.tables import EVENTS, GOLD
 from school import KEY, NOW_US, SAMPLE, Deployment, student
 
@@ -46,7 +46,7 @@ def test_a_record_gives_the_answer_that_a_fold_gives(school):
         folded = fold_events(events, model_set, as_of_us, history=False)
         alone, stored = snapshot_of(folded), snapshot_from(record_of(events, folded), model_set)
         assert list(alone.topics) == list(stored.topics)
-        for name in UNFITTED:
+        for name in unfitted():
             one, other = alone.readings(as_of_us)[name], stored.readings(as_of_us)[name]
             np.testing.assert_array_equal(one.score, other.score)
             np.testing.assert_array_equal(one.parts, other.parts)
@@ -145,7 +145,7 @@ def test_history_is_in_order_and_of_one_scorer(school):
 def test_the_class_is_what_was_published(school):
     document = school.reader.class_scores(tenant="default")
     assert len(document.students) == 30
-    assert len(document.scores) == school.lake.count(GOLD) // len(UNFITTED)
+    assert len(document.scores) == school.lake.count(GOLD) // len(unfitted())
     means = [topic.mean for topic in document.topics if topic.mean is not None]
     assert means == sorted(means)
     with pytest.raises(NotFound, match="nothing is published"):
@@ -202,7 +202,7 @@ def test_on_the_day_that_is_told_the_score_falls_under_the_target(school):
     as_of_us = school.newest_us() + 3 * DAY_US
     told = 0
     for number in range(1, 31):
-        for source in UNFITTED:
+        for source in unfitted():
             document = school.reader.student(student(number), tenant="default", as_of_us=as_of_us, source=source)
             for topic in document.topics:
                 fading, day = topic.retention, topic.retention.falls_below_at

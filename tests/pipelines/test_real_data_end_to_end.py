@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from mastery.scorers.model_set import UNFITTED
+from mastery.scorers import unfitted
 from mastery.tables import EVENTS, GOLD, HISTORY, LEDGER, UNASSIGNED
 from school import KEY, RESEARCH, Deployment
 
@@ -43,9 +43,9 @@ def test_a_research_log_end_to_end(name, tmp_path):
     known = source.filter(pc.is_valid(source["topic_id"]))
     pairs = known.group_by(["student_id", "topic_id"]).aggregate([([], "count_all")])
     assert result.student_topics == pairs.num_rows
-    assert deployment.lake.count(GOLD) == pairs.num_rows * len(UNFITTED)
+    assert deployment.lake.count(GOLD) == pairs.num_rows * len(unfitted())
     topics = ledger.filter(pc.not_equal(ledger["topic_id"], UNASSIGNED))
-    assert deployment.lake.count(HISTORY) == topics.num_rows * len(UNFITTED)
+    assert deployment.lake.count(HISTORY) == topics.num_rows * len(unfitted())
 
     best = pairs.sort_by([("count_all", "descending")]).slice(0, 1).to_pylist()[0]
     who = KEY.student("default", best["student_id"])
@@ -60,7 +60,7 @@ def test_scores_of_real_students_spread(tmp_path):
     deployment.ingest(log("assist2009_lpp"), table="responses")
     deployment.recompute(workers=2)
     gold = deployment.lake.scan(GOLD, ["score_source", "mastery_score", "evidence_count"])
-    for source in UNFITTED:
+    for source in unfitted():
         mine = gold.filter(pc.and_(pc.equal(gold["score_source"], source), pc.greater_equal(gold["evidence_count"], 3)))
         spread = pc.stddev(mine["mastery_score"]).as_py()
         assert 0.05 < spread < 0.5, f"{source} scores of real students neither all alike nor all at the ends"

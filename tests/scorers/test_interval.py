@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults, place_of
-from mastery.scorers.interval import KNOTS, LEAST, SCANT, forgotten, interval, interval_parameters, retention, steadied
+from mastery.scorers.interval import (
+    KNOTS,
+    LEAST,
+    SCANT,
+    Numbers,
+    forgotten,
+    interval,
+    interval_parameters,
+    retention,
+    steadied,
+)
 
 DAY = 86_400e6
 
@@ -67,7 +77,7 @@ def test_study_never_shortens_a_half_life_and_makes_none_longer_than_a_year(half
 @pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
 def test_every_scorer_says_its_half_widths_and_is_read_with_them(scorer):
     at = place_of(scorer.parameters, "below_1").start
-    names = [parameter.name for parameter in interval_parameters((0.1,) * 5, (0.1,) * 5, 1.0, 1.0, 1.0)]
+    names = [parameter.name for parameter in interval_parameters(Numbers((0.1,) * 5, (0.1,) * 5, 1.0, 1.0, 1.0))]
     assert [p.name for p in scorer.parameters if p.name in names] == names
     params = defaults(scorer, 1)
     params[0, at : at + len(names)] = [*(0.01,) * 10, 1.0, 1.0, 1.0]

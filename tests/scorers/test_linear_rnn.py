@@ -13,7 +13,7 @@ from mastery.scorers import SCORERS
 from mastery.scorers.base import Model, defaults, fold, place_of, predict, read, start
 from mastery.scorers.linear_rnn import scorer as linear_rnn
 from mastery.scorers.linear_rnn.past import decompose, influences
-from mastery.scorers.linear_rnn.scorer import CHANNELS, FADING, FREE, GROUP, PARTS, SCORER, SEEDS
+from mastery.scorers.linear_rnn.scorer import CHANNELS, FADING, GROUP, PARTS, SCORER, SEEDS, UNCONSTRAINED
 
 SIX_TENTHS = FADING.index(0.6) * SEEDS * GROUP
 """A channel that fades by .6."""
@@ -190,7 +190,7 @@ def test_vectors_below_zero_break_law_6_and_are_refused_but_in_the_free_form(nam
     model = Model(params, np.zeros((0, 1 + 3 * CHANNELS)))
     with pytest.raises(BadInput, match=f"'{name}'"):
         SCORER.check(model)
-    FREE.check(model)
+    UNCONSTRAINED.check(model)
 
 
 def test_items_are_checked_too_and_unknown_ones_are_not():
@@ -210,5 +210,5 @@ def test_guess_and_slip_must_leave_room():
 
 
 def test_the_free_form_is_no_scorer_of_scores():
-    assert FREE.name not in SCORERS
-    assert FREE.student_state == SCORER.student_state
+    assert UNCONSTRAINED.name not in SCORERS
+    assert UNCONSTRAINED.student_state == SCORER.student_state

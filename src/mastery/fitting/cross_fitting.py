@@ -50,7 +50,7 @@ def labelled(batch: Batch) -> Bools:
     return (batch.kind == QUIZ) & (batch.weight > 0.0) & ((batch.y == 0.0) | (batch.y == 1.0))
 
 
-def fit_chain(
+def fit_in_order(
     batch: Batch,
     fits: Mapping[str, FitScorer],
     given: Mapping[str, Parameters],
@@ -97,7 +97,7 @@ def cross_fit(
         told: Called after the fits on everybody and after those without each part.
     """
     mine = {name: scorers[name] for name in fits}
-    everybody = fit_chain(batch, fits, given, seed=seed, threads=threads)
+    everybody = fit_in_order(batch, fits, given, seed=seed, threads=threads)
     told(", ".join(fits))
     parts = int(part.max(initial=0)) + 1
     if parts == 1:
@@ -106,7 +106,7 @@ def cross_fit(
     def without(which: int) -> dict[str, Floats]:
         left_out = part == which
         there = take_students(batch, ~left_out)
-        found = fit_chain(there, fits, given, seed=seed, threads=1, like=everybody)
+        found = fit_in_order(there, fits, given, seed=seed, threads=1, like=everybody)
         parameters = {name: fit.parameters for name, fit in found.items()}
         return predict_folding(mine, parameters, take_students(batch, left_out))
 

@@ -1,15 +1,14 @@
 """All scorers fitted together: each learns from those before it, and the blend weighs what all of them say.
 
-    bkt → elo → irt → linear_rnn, monotone and unconstrained      cross-fitted by student: 5 parts, and once on
-    everybody rule_based                                          keeps its weights, learns what its index stands for
-    ml, monotone and unconstrained                                 learn from the cross-fitted probabilities; for some
-                                                        parts of the students fitted without them, then once on
-                                                        everybody
-    blend, monotone and unconstrained                              weights and calibration on students no member has
-    seen
+    bkt → elo → irt → linear_rnn     cross-fitted by student: in 5 folds of the students, and once on everybody
+    ml                               learns from the cross-fitted probabilities: without some folds of the students,
+                                     then once on everybody
+    rule_based                       keeps its weights, learns what its index stands for
+    blend                            weights and calibration on students that no member has learnt from
 
-The monotone blend is for scores that people see. The unconstrained one, with members that are exempt from law 6 by
-name, is for the probability of a right answer alone. What is found on everybody is what a model set holds.
+linear_rnn, ml and blend are fitted in a monotone and an unconstrained form. The monotone forms are for scores that
+people see; the unconstrained ones, exempt from law 6, are for the probability of a right answer alone. What is found
+on everybody is what a model set holds. Who is fitted when stands in each scorer's `ScorerSpec`.
 """
 
 from __future__ import annotations
@@ -27,30 +26,27 @@ from mastery.evaluation.measures import measures
 from mastery.evaluation.reliability import ece
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
-from mastery.fitting import FITS
 from mastery.fitting.cross_fitting import FitScorer, cross_fit, deal, labelled, own_names
-from mastery.fitting.forgetting import FADING, fit_forgetting, with_forgetting
+from mastery.fitting.forgetting import fading, fit_forgetting, with_forgetting
 from mastery.fitting.intervals import fitted_intervals
-from mastery.fitting.training_order import BLENDS, FOLDING, LATE, cross_fit_late
-from mastery.scorers.blend.fit import Stacked, cross_fitted, fit_blend, scale_of
+from mastery.fitting.training_order import cross_fit_to_probabilities, predict_from
+from mastery.scorers import SPECS, folding, needs, of_stage
+from mastery.scorers.blend.fit import Stacked, cross_fitted, scale_of
 from mastery.scorers.fits import Fit
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import Parameters, Scoped
 from mastery.scorers.predictions import predict_all, predict_folding
-from mastery.scorers.rule_based.fit import fit_rules
 from mastery.scorers.scale import on_one_scale
+from mastery.scorers.spec import Stage
 
 PARTS = 5
 """Students are dealt into so many parts for cross-fitting."""
 
+LEARN_FROM_OTHERS = (Stage.PROBABILITIES, Stage.BLEND)
+
 ENOUGH_STACKED = 100_000
 """ml is fitted without one part of the students after the other until so many answers are predicted, or all are: enough
 for half a dozen weights and a calibration, and ml takes most of the time."""
-
-RULES = "rule_based"
-
-UNFORGOTTEN = "linear_rnn_unconstrained"
-"""Whose probabilities forget nothing between answers: from them, how fast scores fade is found."""
 
 ALONE = "one student alone: what is measured is measured on answers that were learnt from"
 
@@ -66,7 +62,7 @@ class FittedAll:
         scorers: Parameters by name, those the base held included; `linear_rnn_unconstrained`, `ml_unconstrained`,
         `blend_unconstrained` too. notes, measures: As in `Fit`, by name.
         held_out: Answers, and what every scorer said of each without having learnt from its student; none where nobody
-            asked for them.
+            wanted them.
     """
 
     scorers: Mapping[str, Parameters]
@@ -121,11 +117,15 @@ def fit_all(
     if not answers.any():
         raise BadInput("there are no quiz answers to learn from; ingest some, or take a longer span of time")
     batch = own_names(batch, seed)
-    learning = [name for name in wanted if name in LATE or name in BLENDS or name == UNFORGOTTEN]
+    learning = [name for name in wanted if SPECS[name].stage in LEARN_FROM_OTHERS or SPECS[name].forgets_nothing]
     held_out = held_out or bool(learning)
     part = deal(batch.students, max(1, min(parts if held_out else 1, len(batch.students))), seed)
     left_out = _left_out(batch, answers, part)
-    fold, late = [name for name in FOLDING if name in wanted], [name for name in LATE if name in wanted]
+    fold, late, by_rules, blends = (
+        [name for name in of_stage(stage) if name in wanted]
+        for stage in (Stage.ANSWERS, Stage.PROBABILITIES, Stage.RULES, Stage.BLEND)
+    )
+    foldable = {name: scorer for name, scorer in folding().items() if SPECS[name].stage == Stage.ANSWERS}
     steps = (1 + (int(part.max()) + 1 if left_out else 0)) * bool(fold) + len(late) * (1 + len(left_out)) + 1
     done = count(1)
 
@@ -134,35 +134,39 @@ def fit_all(
             progress(what, next(done), steps)
 
     found: dict[str, Parameters] = {} if base is None else dict(base.scorers)
-    kept = {name: scorer for name, scorer in FOLDING.items() if name in found and name not in fold}
+    kept = {name: scorer for name, scorer in foldable.items() if name in found and name not in fold}
     probabilities = predict_folding(kept, found, batch)
     fits: dict[str, Fit] = {}
     if fold:
         fits, said = cross_fit(
-            batch, part, _fits(fold, chapters), FOLDING, {name: found[name] for name in kept},
+            batch, part, _fits(fold, {"chapters": chapters}), foldable, {name: found[name] for name in kept},
             seed=seed, threads=threads, told=told,
         )  # fmt: skip
         probabilities |= said
         found |= {name: fit.parameters for name, fit in fits.items()}
-    for name in LATE:
+    for name in of_stage(Stage.PROBABILITIES):
         if name in found and name not in late:
-            probabilities[name] = LATE[name].predict(batch, found[name], probabilities, threads)
+            probabilities[name] = predict_from(name, batch, found[name], probabilities, threads)
     if late:
-        more, said = cross_fit_late(
+        more, said = cross_fit_to_probabilities(
             batch, part, left_out, late, probabilities, found, clock=clock, seed=seed, threads=threads, told=told
         )
         probabilities, fits = probabilities | said, fits | more
         found |= {name: fit.parameters for name, fit in more.items()}
-    if RULES in wanted:
-        fits[RULES], probabilities[RULES] = fit_rules(batch, answers, part, rules, found)
+    for name in by_rules:
+        fits[name], probabilities[name] = SPECS[name].load_fit()(batch, answers, part, rules, found)
     stacked = _stacked(batch, answers if held_out else np.zeros_like(answers), probabilities)
-    blends, said = _blends(batch, answers, stacked, [name for name in BLENDS if name in wanted], found)
-    stacked, fits = stacked.adding(said), fits | blends
+    blended, said = _blends(batch, answers, stacked, blends, found)
+    stacked, fits = stacked.adding(said), fits | blended
     told("blend")
-    if UNFORGOTTEN in probabilities:
-        forgetting = fit_forgetting(batch, answers, probabilities[UNFORGOTTEN])
+    for source in [name for name in probabilities if SPECS[name].forgets_nothing]:
+        forgetting = fit_forgetting(batch, answers, probabilities[source])
         if forgetting is not None:
-            fits |= {name: with_forgetting(fits[name], FADING[name], forgetting) for name in FADING if name in fits}
+            fits |= {
+                name: with_forgetting(fits[name], columns, forgetting)
+                for name, columns in fading().items()
+                if name in fits
+            }
     alone = () if len(batch.students) > 1 else (ALONE,)
     return FittedAll(
         fitted_intervals(on_one_scale(found | {name: fit.parameters for name, fit in fits.items()})),
@@ -172,14 +176,16 @@ def fit_all(
     )
 
 
-def _fits(names: Sequence[str], chapters: Mapping[Scoped, str] | None) -> dict[str, FitScorer]:
-    """Return the fits of these scorers; what metadata say of chapters goes to elo."""
-    fits = {name: FITS[name] for name in names}
-    return fits if "elo" not in fits else fits | {"elo": partial(fits["elo"], chapters=chapters)}
+def _fits(names: Sequence[str], known: Mapping[str, object]) -> dict[str, FitScorer]:
+    """Return the fits of these scorers, each with what it takes of what is known besides the answers."""
+    return {
+        name: partial(SPECS[name].load_fit(), **{word: known[word] for word in SPECS[name].fit_arguments})
+        for name in names
+    }
 
 
 def _wanted(scorers: Sequence[str] | None) -> list[str]:
-    known = [*FOLDING, *LATE, *BLENDS, RULES]
+    known = list(of_stage(*Stage))
     for name in scorers or ():
         if name not in known:
             raise BadInput(f"nothing fits a scorer {name!r}; there are: {', '.join(known)}{did_you_mean(name, known)}")
@@ -214,9 +220,9 @@ def _blends(
     scale = scale_of(batch, answers, found)
     fits, said = {}, {}
     for name in names:
-        mine = stacked.of([member for member in BLENDS[name] if member in stacked.probabilities])
+        mine = stacked.of([member for member in needs(name) if member in stacked.probabilities])
         if not mine.probabilities:
-            raise BadInput(f"{name} has nothing to weigh; fit one of {', '.join(BLENDS[name])} with it, or before it")
-        fits[name] = fit_blend(mine, scale, name)
+            raise BadInput(f"{name} has nothing to weigh; fit one of {', '.join(needs(name))} with it, or before it")
+        fits[name] = SPECS[name].load_fit()(mine, scale, name)
         said[name] = cross_fitted(mine)
     return fits, said

@@ -18,7 +18,6 @@ each pair weighed by how likely it makes the answers (the posterior mean), and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,12 +25,11 @@ from scipy.optimize import minimize
 
 from mastery.arrays import Bools, Floats
 from mastery.features.batch import DAY_US, Batch
+from mastery.scorers import SPECS
 from mastery.scorers.base import Parameter, place_of
-from mastery.scorers.blend import scorer as blend
 from mastery.scorers.blend.scorer import FARTHEST
-from mastery.scorers.boosting import scorer as ml
 from mastery.scorers.fits import Fit
-from mastery.scorers.interval import LONGEST_DAYS
+from mastery.scorers.interval import LONGEST_DAYS, growth_parameter
 from mastery.scorers.parameters import KeyedRows
 
 HALF_LIVES_DAYS = np.array([10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 480.0, 1_000.0])
@@ -54,9 +52,6 @@ ENOUGH_FIRST = 5.0
 """A topic's first answers count as so many of all topics' besides."""
 
 LEAST_PROBABILITY = 1e-6
-
-FADING: Mapping[str, tuple[Parameter, ...]] = {ml.NAME: ml.PARAMETERS, blend.NAME: blend.PARAMETERS}
-"""Scorers that fade by what is found here, with their parameters; those that fold fade by what their own fits found."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +126,16 @@ def fit_forgetting(batch: Batch, answers: Bools, at_last_activity: Floats) -> Fo
     return Forgetting(float(np.exp(share @ log_days)), float(np.exp(share @ log_growth)), after)
 
 
+def fading() -> dict[str, tuple[Parameter, ...]]:
+    """Return the scorers that fade by what is found here, with their parameters: those whose half-life may grow.
+
+    Those that fold fade by what their own fits find.
+    """
+    return {name: spec.parameters for name, spec in SPECS.items() if spec.has(growth_parameter().name)}
+
+
 def with_forgetting(fit: Fit, columns: tuple[Parameter, ...], found: Forgetting) -> Fit:
-    """Return a fit with this half-life and growth on every topic; columns: one of `FADING`."""
+    """Return a fit with this half-life and growth on every topic; columns: one of `fading`."""
     numbers = {"half_life_days": found.half_life_days, "half_life_growth": found.growth}
     mine = fit.parameters
     default, rows = mine.default.copy(), mine.topics.values.copy()

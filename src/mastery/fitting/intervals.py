@@ -15,12 +15,9 @@ import numpy as np
 
 from mastery.arrays import Bools, Floats, Int64s
 from mastery.kernels import kernel
-from mastery.scorers import SCORERS
+from mastery.scorers import SPECS
 from mastery.scorers.base import Scores, place_of
-from mastery.scorers.blend import scorer as blend
-from mastery.scorers.boosting import scorer as ml
-from mastery.scorers.interval import KNOTS, LEAST, SCANT
-from mastery.scorers.interval_numbers import FITTED, Numbers
+from mastery.scorers.interval import KNOTS, LEAST, SCANT, Numbers
 from mastery.scorers.parameters import KeyedRows, Parameters
 
 HELD = 0.9
@@ -40,28 +37,22 @@ MOST_STEPS = 60
 ENOUGH = 1e-4
 ROUNDS = 3
 
-COLUMNS = {name: scorer.parameters for name, scorer in SCORERS.items()} | {
-    ml.NAME: ml.PARAMETERS,
-    blend.NAME: blend.PARAMETERS,
-}
-"""By scorer with scores that people see: what its parameters are."""
-
-PROBE: Numbers = (1e-4,) * len(KNOTS), (1e-4,) * len(KNOTS), 1e3, 1e3, 1.0
+PROBE = Numbers((1e-4,) * len(KNOTS), (1e-4,) * len(KNOTS), 1e3, 1e3, 1.0)
 """Numbers that let an interval tell the evidence behind it."""
 
 
 def evidence_of(reading: Scores) -> Floats:
     """Return float64[P]: the evidence behind intervals that were read with `PROBE`, 0 where it is scant."""
     width = np.maximum(reading.upper - reading.score, reading.score - reading.lower)  # one end may be 0 or 1
-    left = 1.0 - (width / PROBE[0][0] - 1.0) / (PROBE[2] - 1.0)
-    evidence: Floats = PROBE[4] * (1.0 / np.clip(left, 1e-4, 1.0) ** 2 - 1.0)
+    left = 1.0 - (width / PROBE.below[0] - 1.0) / (PROBE.below_rich - 1.0)
+    evidence: Floats = PROBE.answers_half * (1.0 / np.clip(left, 1e-4, 1.0) ** 2 - 1.0)
     return np.where(evidence < SCANT, 0.0, evidence)
 
 
 def with_numbers(name: str, parameters: Parameters, numbers: Numbers) -> Parameters:
     """Return the parameters of one scorer with these half widths for every topic."""
-    start = place_of(COLUMNS[name], "below_1").start
-    values = np.array([*numbers[0], *numbers[1], *numbers[2:]])
+    start = place_of(SPECS[name].parameters, "below_1").start
+    values = np.array([*numbers.below, *numbers.above, *numbers[2:]])
     default, topics = parameters.default.copy(), parameters.topics.values.copy()
     default[start : start + values.size] = values
     topics[:, start : start + values.size] = values
@@ -70,7 +61,10 @@ def with_numbers(name: str, parameters: Parameters, numbers: Numbers) -> Paramet
 
 def fitted_intervals(scorers: Mapping[str, Parameters]) -> dict[str, Parameters]:
     """Return the parameters with the half widths that are shipped for fitted scorers, where there are any."""
-    return {name: with_numbers(name, mine, FITTED[name]) if name in FITTED else mine for name, mine in scorers.items()}
+    shipped = {name: spec.intervals.fitted for name, spec in SPECS.items() if spec.intervals is not None}
+    return {
+        name: with_numbers(name, mine, shipped[name]) if name in shipped else mine for name, mine in scorers.items()
+    }
 
 
 def fit_intervals(score: Floats, evidence: Floats, truth: Floats, held: float = HELD) -> Numbers:
@@ -108,7 +102,7 @@ def fit_intervals(score: Floats, evidence: Floats, truth: Floats, held: float = 
         level = np.clip(held + _around(piece, share, missed), held, half)
         found[mine] = _side(piece, share, sides[mine], target[mine], level)[0]
     below_widths, above_widths = (tuple(np.maximum(side, LEAST).tolist()) for side in found)
-    return below_widths, above_widths, max(RICH[down], LEAST), max(RICH[up], LEAST), answers_half
+    return Numbers(below_widths, above_widths, max(RICH[down], LEAST), max(RICH[up], LEAST), answers_half)
 
 
 def _line(piece: Int64s, share: Floats, widths: Floats) -> Floats:

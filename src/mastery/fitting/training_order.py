@@ -1,10 +1,9 @@
-"""Who is fitted, in which order, and who listens to whom."""
+"""Scorers that learn from what others predict: fitted after them, on predictions by fits that left the student out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,73 +11,37 @@ from mastery.arrays import Floats, Int64s
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.subset import rows_of_students, take_students
-from mastery.fitting import FITS
-from mastery.scorers import predictions
-from mastery.scorers.base import Scorer
-from mastery.scorers.boosting import fit as fitting_ml
-from mastery.scorers.boosting import fit_unconstrained as fitting_ml_free
+from mastery.scorers import SPECS
 from mastery.scorers.fits import Fit
 from mastery.scorers.parameters import Parameters
-from mastery.scorers.predictions import logits
-
-FOLDING: dict[str, Scorer] = {name: predictions.FOLDING[name] for name in FITS}
-"""Scorers that fold and are fitted to answers, in order."""
-
-MONOTONE = ("bkt", "elo", "irt", "linear_rnn", "ml")
-"""Members of the monotone blend."""
-
-BLENDS = {"blend": MONOTONE, "blend_unconstrained": (*MONOTONE, "linear_rnn_unconstrained", "ml_unconstrained")}
-"""Members of each blend, those that there are."""
 
 
-@dataclass(frozen=True)
-class Late:
-    """A scorer that learns from what others say of each row.
-
-    Attributes:
-        fit: (batch, probabilities, given, clock, seed, threads) → Fit.
-        predict: (batch, parameters, probabilities, threads) → float64[n].
-    """
-
-    fit: Callable[[Batch, Mapping[str, Floats], Mapping[str, Parameters], Clock, int, int], Fit]
-    predict: Callable[[Batch, Parameters, Mapping[str, Floats], int], Floats]
-
-
-def _fit_monotone(
+def fit_to_probabilities(
+    name: str,
     batch: Batch,
     probabilities: Mapping[str, Floats],
     given: Mapping[str, Parameters],
-    _: Clock,
-    seed: int,
-    threads: int,
-) -> Fit:
-    known = {name: parameters for name, parameters in given.items() if name in FOLDING}
-    said = {name: values for name, values in probabilities.items() if name in MONOTONE}
-    return fitting_ml.fit(batch, given=known, seed=seed, threads=threads, predicted=said)
-
-
-def _fit_unconstrained(
-    batch: Batch,
-    probabilities: Mapping[str, Floats],
-    _: Mapping[str, Parameters],
+    *,
     clock: Clock,
     seed: int,
     threads: int,
 ) -> Fit:
-    read = tuple(name for name in FOLDING if name in probabilities)
-    return fitting_ml_free.fit_unconstrained(
-        batch, logits(probabilities, read), clock=clock, seed=seed, threads=threads
-    )
+    """Return one scorer of Stage.PROBABILITIES fitted to what the scorers that it needs predict of each row."""
+    spec = SPECS[name]
+    read = {other: probabilities[other] for other in spec.needs if other in probabilities}
+    fit: Fit = spec.load_fit()(batch, read, given=given, clock=clock, seed=seed, threads=threads)
+    return fit
 
 
-LATE: dict[str, Late] = {
-    "ml": Late(_fit_monotone, predictions.LATE["ml"]),
-    "ml_unconstrained": Late(_fit_unconstrained, predictions.LATE["ml_unconstrained"]),
-}
-"""Scorers that learn from the probabilities of those that fold, in order."""
+def predict_from(
+    name: str, batch: Batch, parameters: Parameters, probabilities: Mapping[str, Floats], threads: int = 1
+) -> Floats:
+    """Return float64[n]: what one scorer predicts of each row from the predictions of others."""
+    predicted: Floats = SPECS[name].load_predict()(batch, parameters, probabilities, threads)
+    return predicted
 
 
-def cross_fit_late(
+def cross_fit_to_probabilities(
     batch: Batch,
     part: Int64s,
     left_out: Sequence[int],
@@ -96,6 +59,7 @@ def cross_fit_late(
     NaN on rows of parts that are not in `left_out`; where none is, rows are predicted by the fits on everybody.
 
     Args:
+        names: Scorers of Stage.PROBABILITIES.
         probabilities: float64[n] by scorer, each predicted by what has not seen the row's student.
     """
     out = {name: np.full(batch.row.size, np.nan) for name in names}
@@ -107,14 +71,16 @@ def cross_fit_late(
         there = part != which
         rows = rows_of_students(batch, there)
         seen = batch if which < 0 else take_students(batch, there)
-        said = {other: values[rows] for other, values in probabilities.items()}
-        fit = LATE[name].fit(seen, said, given, clock, seed, max(1, threads // side_by_side))
+        predicted = {other: values[rows] for other, values in probabilities.items()}
+        fit = fit_to_probabilities(
+            name, seen, predicted, given, clock=clock, seed=seed, threads=max(1, threads // side_by_side)
+        )
         if which >= 0:
-            asked = {other: values[~rows] for other, values in probabilities.items()}
-            out[name][~rows] = LATE[name].predict(take_students(batch, ~there), fit.parameters, asked, 1)
+            of_others = {other: values[~rows] for other, values in probabilities.items()}
+            out[name][~rows] = predict_from(name, take_students(batch, ~there), fit.parameters, of_others)
             return name, None
         if not left_out:
-            out[name][:] = LATE[name].predict(batch, fit.parameters, probabilities, 1)
+            out[name][:] = predict_from(name, batch, fit.parameters, probabilities)
         return name, fit
 
     everybody = {}

@@ -1,4 +1,8 @@
-"""Every scorer, by name. Adding one: a module like bkt.py, and a line here; the laws then hold it to account."""
+"""Every scorer, by name. Adding one: a room of its own beside these, and its spec in the list below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 from mastery.scorers.base import Scorer
 from mastery.scorers.bkt import scorer as bkt
@@ -9,10 +13,80 @@ from mastery.scorers.elo import scorer as elo
 from mastery.scorers.irt import scorer as irt
 from mastery.scorers.linear_rnn import scorer as linear_rnn
 from mastery.scorers.rule_based import scorer as rule_based
+from mastery.scorers.spec import ScorerSpec, Stage
 
-SCORERS: dict[str, Scorer] = {
-    scorer.name: scorer for scorer in (rule_based.SCORER, bkt.SCORER, elo.SCORER, irt.SCORER, linear_rnn.SCORER)
-}
+SPECS: dict[str, ScorerSpec] = {}
+"""All that a model set may hold: first those with scores, each after the ones that it reads."""
 
-DERIVED: dict[str, Derived] = {scorer.name: scorer for scorer in (ml.DERIVED, blend.DERIVED)}
-"""Scorers that fold nothing and read the others, each after those it reads."""
+SCORERS: dict[str, Scorer] = {}
+"""Those with scores that fold."""
+
+DERIVED: dict[str, Derived] = {}
+"""Those with scores that fold nothing and read the others."""
+
+
+def register(spec: ScorerSpec) -> None:
+    """Make a scorer known to everything that folds, fits, evaluates, publishes and shows."""
+    SPECS[spec.name] = spec
+    if spec.has_scores and spec.scorer is not None:
+        SCORERS[spec.name] = spec.scorer
+    if spec.has_scores and spec.derived is not None:
+        DERIVED[spec.name] = spec.derived
+
+
+for _spec in (
+    rule_based.SPEC,
+    bkt.SPEC,
+    elo.SPEC,
+    irt.SPEC,
+    linear_rnn.SPEC,
+    ml.SPEC,
+    blend.SPEC,
+    linear_rnn.UNCONSTRAINED_SPEC,
+    ml.UNCONSTRAINED_SPEC,
+    blend.UNCONSTRAINED_SPEC,
+):
+    register(_spec)
+
+
+def with_scores() -> tuple[str, ...]:
+    """Return the scorers whose scores people may be shown: the values of `score_source`."""
+    return tuple(name for name, spec in SPECS.items() if spec.has_scores)
+
+
+def unfitted() -> tuple[str, ...]:
+    """Return the scorers that say something with default parameters."""
+    return tuple(name for name, spec in SPECS.items() if spec.works_unfitted)
+
+
+def of_stage(*stages: Stage) -> dict[str, ScorerSpec]:
+    """Return the scorers that are fitted at these stages, in the order in which they are fitted."""
+    mine = [spec for spec in SPECS.values() if spec.stage in stages]
+    return {spec.name: spec for spec in sorted(mine, key=lambda spec: spec.stage)}
+
+
+def folding() -> dict[str, Scorer]:
+    """Return all that fold, also those whose scores nobody is shown."""
+    return {name: spec.scorer for name, spec in SPECS.items() if spec.scorer is not None}
+
+
+def needs(name: str) -> tuple[str, ...]:
+    """Return the scorers that have to be fitted before one can be.
+
+    A blend weighs every other scorer that learns from answers; a monotone blend every one that is monotone itself.
+    """
+    spec = SPECS[name]
+    if spec.stage != Stage.BLEND:
+        return spec.needs
+    learning = of_stage(Stage.ANSWERS, Stage.PROBABILITIES).values()
+    return tuple(other.name for other in learning if other.monotone or not spec.monotone)
+
+
+def shown_by_default(names: Iterable[str]) -> str:
+    """Return whose score is shown where nobody has chosen: the best of these. `unfitted()` has one."""
+    return max((name for name in names if SPECS[name].has_scores), key=lambda name: SPECS[name].shown_rank)
+
+
+def telling_items(names: Iterable[str]) -> str:
+    """Return whose probability of a right answer to a given item is told: the best of these."""
+    return max((name for name in names if name in SPECS), key=lambda name: SPECS[name].item_rank)

@@ -88,7 +88,7 @@ class Scores:
     parts: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scorer:
     """One model of mastery.
 

@@ -18,7 +18,7 @@ from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER
 from mastery.kernels import kernel
-from mastery.scorers.base import Model, Scorer, Scores, States
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, States
 from mastery.scorers.bkt.odds import GUESS, SLIP
 from mastery.scorers.interval import forgotten, interval, retention, steadied
 from mastery.scorers.parameters import Parameters, Scoped
@@ -57,13 +57,14 @@ class Inputs:
         return np.ascontiguousarray(self.counters[:, LAST_AT_US])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Derived:
     """One model of mastery that keeps no state.
 
     Attributes:
         version: Raised when the meaning of a score changes.
         scale, parts: As in `Scorer`.
+        parameters: What the numbers of a topic are, in order.
         read: (inputs, parameters, as_of_us) → Scores, at a time that is not before the last event of anybody, or at
             `BEFORE_ALL_US`: then nothing is forgotten.
     """
@@ -71,6 +72,7 @@ class Derived:
     name: str
     version: int
     scale: Literal["log_odds", "index"]
+    parameters: tuple[Parameter, ...]
     parts: tuple[str, ...]
     read: Callable[[Inputs, Parameters, int], Scores]
 

@@ -13,7 +13,7 @@ are.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from mastery.arrays import Floats
 from mastery.kernels import inlined_kernel, kernel
@@ -41,20 +41,30 @@ def growth_parameter() -> Parameter:
     return Parameter("half_life_growth", 1.0, 1.0, 3.0, "times that for each further day of study on the topic")
 
 
-def interval_parameters(
-    below: Sequence[float], above: Sequence[float], below_rich: float, above_rich: float, answers_half: float
-) -> tuple[Parameter, ...]:
-    """Return the parameters of a scorer's interval with these defaults: half widths at `KNOTS` and what they become."""
-    sides = (("below", below), ("above", above))
+class Numbers(NamedTuple):
+    """What an interval is made of: half widths at `KNOTS`, and what endless evidence makes of them."""
+
+    below: tuple[float, ...]
+    above: tuple[float, ...]
+    below_rich: float
+    above_rich: float
+    answers_half: float
+
+
+def interval_parameters(numbers: Numbers) -> tuple[Parameter, ...]:
+    """Return the parameters of a scorer's interval, with these defaults."""
+    sides = (("below", numbers.below), ("above", numbers.above))
     return (
         *(
             Parameter(f"{side}_{k + 1}", widths[k], LEAST, 10.0, f"how far {side} a score of {at:g} the truth may lie")
             for side, widths in sides
             for k, at in enumerate(KNOTS)
         ),
-        Parameter("below_rich", below_rich, LEAST, 100.0, "times that with endless evidence"),
-        Parameter("above_rich", above_rich, LEAST, 100.0, "times that with endless evidence"),
-        Parameter("answers_half", answers_half, 0.01, 1_000.0, "evidence, in answers, that sets how soon it is much"),
+        Parameter("below_rich", numbers.below_rich, LEAST, 100.0, "times that with endless evidence"),
+        Parameter("above_rich", numbers.above_rich, LEAST, 100.0, "times that with endless evidence"),
+        Parameter(
+            "answers_half", numbers.answers_half, 0.01, 1_000.0, "evidence, in answers, that sets how soon it is much"
+        ),
     )
 
 

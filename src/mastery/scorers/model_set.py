@@ -15,12 +15,10 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.observations import OBSERVATION_VERSION
-from mastery.scorers import DERIVED, SCORERS
+from mastery.scorers import DERIVED, SCORERS, unfitted
 from mastery.scorers.base import Model, defaults, width
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped, no_rows
-
-UNFITTED = ("rule_based", "bkt", "elo")
-"""Scorers that say something with default parameters; the others know nothing before they have been fitted."""
+from mastery.scorers.rule_based import scorer as rule_based
 
 LOGITS_PER_DIFFICULTY = 4.0
 """A difficulty estimate from 0 to 1 is spread over −2 to 2 logits: the easiest item is answered right by 88 % of
@@ -64,8 +62,8 @@ def default_model_set(
     Raises:
         BadInput: a parameter is out of bounds.
     """
-    default = {name: defaults(SCORERS[name], 1)[0] for name in UNFITTED}
-    default["rule_based"] = np.asarray(rules, dtype=np.float64)
+    default = {name: defaults(SCORERS[name], 1)[0] for name in unfitted()}
+    default[rule_based.SCORER.name] = np.asarray(rules, dtype=np.float64)
     for name, row in default.items():
         SCORERS[name].check(Model(row[None, :], np.zeros((0, width(SCORERS[name].item_parameters)))))
     by_topic: dict[Scoped, list[float]] = {}
@@ -79,8 +77,9 @@ def default_model_set(
     for name, row in default.items():
         scorer = SCORERS[name]
         topics, own = no_rows(row.size), no_rows(width(scorer.item_parameters))
-        if name == "elo":
+        if any(parameter.name == "difficulty" for parameter in scorer.parameters):
             topics = _with(row, scorer.column("difficulty"), topic_difficulty)
+        if [parameter.name for parameter in scorer.item_parameters] == ["difficulty"]:
             own = KeyedRows(tuple(item_difficulty), np.array([*item_difficulty.values()]).reshape(-1, 1))
         scorers[name] = Parameters(row, topics, own)
     return ModelSet(version_of("default", scorers), scorers)

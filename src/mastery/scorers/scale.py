@@ -15,20 +15,13 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.batch import Batch
-from mastery.scorers import SCORERS
+from mastery.scorers import SPECS
 from mastery.scorers.base import Parameter, defaults, place_of
 from mastery.scorers.bkt import scorer as bkt
-from mastery.scorers.blend import scorer as blend
-from mastery.scorers.boosting import scorer as ml
 from mastery.scorers.parameters import KeyedRows, Parameters
 
 MOST = {"guess": 0.20, "slip": 0.10}
 """The usual ones, which are also those of scorers that nobody has fitted."""
-
-SHARING: Mapping[str, tuple[Parameter, ...]] = {
-    name: SCORERS[name].parameters for name in ("elo", "irt", "linear_rnn")
-} | {ml.NAME: ml.PARAMETERS, blend.NAME: blend.PARAMETERS}
-"""bkt is not among them: its score is the probability of knowing, and its guess and slip are those of its chain."""
 
 
 def shared_scale(batch: Batch, given: Mapping[str, Parameters]) -> tuple[Floats, Floats]:
@@ -53,7 +46,12 @@ def _at_most(params: Floats) -> tuple[Floats, Floats]:
 
 def on_one_scale(scorers: Mapping[str, Parameters]) -> dict[str, Parameters]:
     """Return the parameters with guess and slip at most `MOST`; probabilities of a right answer stay what they were."""
-    return {name: _on_scale(mine, SHARING[name]) if name in SHARING else mine for name, mine in scorers.items()}
+    return {
+        name: _on_scale(mine, spec.parameters)
+        if (spec := SPECS.get(name)) is not None and spec.on_shared_scale
+        else mine
+        for name, mine in scorers.items()
+    }
 
 
 def _on_scale(mine: Parameters, columns: tuple[Parameter, ...]) -> Parameters:

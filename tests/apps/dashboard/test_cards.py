@@ -9,7 +9,6 @@ import pytest
 from mastery.apps.api.examples import CLASS, HISTORY, STUDENT
 from mastery.apps.dashboard import cards, charts, look
 from mastery.insight import bands
-from mastery.tables import SCORE_SOURCES
 
 TOPIC = STUDENT["topics"][0]
 
@@ -26,9 +25,8 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_the_dashboard_knows_every_band_every_scorer_and_the_thresholds():
+def test_the_dashboard_knows_every_band_and_the_thresholds():
     assert set(look.BANDS) == set(bands.BANDS)
-    assert set(look.SCORERS) == set(SCORE_SOURCES)
     assert look.THRESHOLDS == bands.THRESHOLDS
 
 

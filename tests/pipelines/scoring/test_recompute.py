@@ -17,8 +17,7 @@ from mastery.features.columns import READ
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.publish import gold_rows, history_rows
 from mastery.pipelines.scoring.recompute import parts, recompute
-from mastery.scorers import SCORERS
-from mastery.scorers.model_set import UNFITTED
+from mastery.scorers import SCORERS, unfitted
 from mastery.tables import EVENTS, FEATURES, GOLD, HISTORY, LEDGER, LEDGER_COUNTS, MODEL_PARAMS, UNASSIGNED
 from school import NOW_US, SAMPLE, Deployment
 
@@ -51,7 +50,7 @@ def test_every_student_topic_has_one_gold_row_per_scorer(school):
     keys = Counter(zip(*(gold[name].to_pylist() for name in GOLD.key), strict=True))
     assert set(keys.values()) == {1}
     pairs = {key[:2] for key in keys}
-    assert len(keys) == len(pairs) * len(UNFITTED)
+    assert len(keys) == len(pairs) * len(unfitted())
     features = rows(school, FEATURES)
     assert pairs == set(zip(features["student_id"].to_pylist(), features["topic_id"].to_pylist(), strict=True))
 
@@ -88,7 +87,7 @@ def test_the_ledger_counts_every_event_once(school):
 def test_history_has_a_point_for_each_day_with_activity_and_ends_at_the_gold_score(school):
     history, ledger, gold = rows(school, HISTORY), rows(school, LEDGER), rows(school, GOLD)
     days = Counter(zip(*(ledger[name].to_pylist() for name in ("student_id", "topic_id", "day")), strict=True))
-    for source in UNFITTED:
+    for source in unfitted():
         mine = history.filter(pc.equal(history["score_source"], source))
         assert days == Counter(zip(*(mine[n].to_pylist() for n in ("student_id", "topic_id", "day")), strict=True))
     as_of = gold["as_of"][0].as_py()

@@ -169,7 +169,11 @@ CLASS: dict[str, Any] = {
     "tenant": "default",
     "as_of": "2026-04-11T15:02:11Z",
     "score_source": "rule_based",
-    "scorers": ["rule_based", "bkt", "elo"],
+    "scorers": [
+        {"name": "rule_based", "label": "Rules"},
+        {"name": "bkt", "label": "Knowledge tracing (BKT)"},
+        {"name": "elo", "label": "Elo"},
+    ],
     "model_version": _MODEL,
     "totals": {
         "students": 30,

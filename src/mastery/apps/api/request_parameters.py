@@ -17,7 +17,7 @@ from mastery.engine.as_of import as_of_us, fixed
 from mastery.errors import BadInput, did_you_mean
 from mastery.pipelines.queries.class_view import Order
 from mastery.pipelines.queries.reader import Reader
-from mastery.tables import SCORE_SOURCES
+from mastery.scorers import with_scores
 
 MOST_STUDENTS = 2_000
 """No page of a class is longer: with 300 topics it is 600,000 scores."""
@@ -29,8 +29,8 @@ def _moment(text: str) -> str:
 
 
 def _scorer(name: str) -> str:
-    if name not in SCORE_SOURCES:
-        known = list(SCORE_SOURCES)
+    known = list(with_scores())
+    if name not in known:
         raise ValueError(f"unknown scorer {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
     return name
 
@@ -49,7 +49,7 @@ Moment = Annotated[
         }
     ),
 ]
-ScorerName = Annotated[str, AfterValidator(_scorer), WithJsonSchema({"type": "string", "enum": list(SCORE_SOURCES)})]
+ScorerName = Annotated[str, AfterValidator(_scorer), WithJsonSchema({"type": "string", "enum": list(with_scores())})]
 StudentId = Annotated[
     str, Path(description="The source's own id, or the pseudonym `s_…`.", examples=["S000001"], min_length=1)
 ]

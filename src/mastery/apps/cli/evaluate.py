@@ -81,12 +81,13 @@ def evaluate(
         raise BadInput("give one thing to evaluate on: a FILE, --lake or --simulated")
     if clock not in CLOCKS:
         raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
-    from mastery.pipelines.evaluation.predictors import FITTED, wanted_scorers
+    from mastery.pipelines.evaluation.predictors import wanted_scorers
     from mastery.pipelines.models.rules import load_rules
-    from mastery.scorers.model_set import UNFITTED
+    from mastery.scorers import SPECS
+    from mastery.scorers import unfitted as with_defaults
 
     chosen = settings(context)
-    names = wanted_scorers(scorers, UNFITTED if unfitted else FITTED)
+    names = wanted_scorers(scorers, with_defaults() if unfitted else list(SPECS))
     rules = load_rules(chosen.rules).params
     threads = chosen.workers if threads is None else threads
     if simulated:

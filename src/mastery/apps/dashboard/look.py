@@ -42,17 +42,6 @@ THEME = {
 }
 """Streamlit's own colours."""
 
-SCORERS = {
-    "rule_based": "Rules",
-    "bkt": "Knowledge tracing (BKT)",
-    "elo": "Elo",
-    "irt": "Item response (IRT)",
-    "linear_rnn": "Recurrent model",
-    "ml": "Boosted trees (ML)",
-    "blend": "All together (blend)",
-}
-"""Names of scorers for people; others are shown as they are called."""
-
 HEATMAP = "heatmap"
 """Key of the container of the class's chart."""
 

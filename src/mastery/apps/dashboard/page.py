@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from mastery.apps.dashboard import cards, charts
 from mastery.apps.dashboard.client import PAGE, ApiDown, Client, Refused
-from mastery.apps.dashboard.look import HEATMAP, SCORERS, STYLE, at_least
+from mastery.apps.dashboard.look import HEATMAP, STYLE, at_least
 
 Document = dict[str, Any]
 
@@ -99,12 +99,13 @@ def _turned_to(document: Document) -> Document:
 
 def _scorer_menu(document: Document) -> None:
     """Offer the scorers whose scores are published; at first the one that the API shows by itself is chosen."""
-    if st.session_state.get("scorer") not in document["scorers"]:
+    labels = {one["name"]: one["label"] for one in document["scorers"]}
+    if st.session_state.get("scorer") not in labels:
         st.session_state["scorer"] = document["score_source"]
     st.selectbox(
         "Scorer",
-        document["scorers"],
-        format_func=lambda name: SCORERS.get(name, name),
+        list(labels),
+        format_func=labels.__getitem__,
         key="scorer",
         on_change=_follow_student,
         help="Those whose scores are published. Others follow once a fitted model set is active: "

@@ -11,39 +11,11 @@ from mastery.arrays import Floats
 from mastery.errors import BadInput, did_you_mean
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
-from mastery.scorers import SCORERS
+from mastery.scorers import SCORERS, SPECS, needs
 from mastery.scorers.base import fold, start
 from mastery.scorers.model_set import default_model_set
 from mastery.scorers.parameters import Parameters, Scoped
 from mastery.scorers.predictions import predict_all
-
-FITTED = (
-    "rule_based",
-    "bkt",
-    "elo",
-    "irt",
-    "linear_rnn",
-    "ml",
-    "blend",
-    "linear_rnn_unconstrained",
-    "ml_unconstrained",
-    "blend_unconstrained",
-)
-"""What is predicted once scorers have been fitted: those of the scores that people see, then the unconstrained
-forms."""
-
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    "rule_based": ("bkt",),
-    "irt": ("bkt",),
-    "elo": ("bkt",),
-    "linear_rnn": ("bkt",),
-    "linear_rnn_unconstrained": ("bkt",),
-    "ml": ("bkt", "elo", "irt", "linear_rnn"),
-    "ml_unconstrained": ("bkt", "elo", "irt", "linear_rnn", "linear_rnn_unconstrained"),
-    "blend": ("bkt", "elo", "irt", "linear_rnn", "ml"),
-    "blend_unconstrained": ("bkt", "elo", "irt", "linear_rnn", "linear_rnn_unconstrained", "ml", "ml_unconstrained"),
-}
-"""What has to be fitted before a scorer can be: guess and slip are bkt's, and ml and blend read what the others say."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +83,11 @@ def fitted(
 
 
 def with_needs(scorers: Sequence[str] | None) -> list[str] | None:
-    """Return these scorers and all that they read, in the order in which they are fitted; None for all."""
+    """Return these scorers and all that have to be fitted before them; None for all."""
     if scorers is None:
         return None
-    read = {*scorers, *(need for name in scorers for need in NEEDS.get(name, ()))}
-    return [name for name in FITTED if name in read]
+    wanted = {*scorers, *(need for name in scorers for need in needs(name))}
+    return [name for name in SPECS if name in wanted]
 
 
 def wanted_scorers(text: str | None, known: Sequence[str]) -> list[str] | None:

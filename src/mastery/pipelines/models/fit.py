@@ -33,9 +33,11 @@ from mastery.pipelines.models.card import (
 )
 from mastery.pipelines.models.chapters import chapters_of
 from mastery.pipelines.models.store import store_model_set
+from mastery.scorers import SPECS, of_stage
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters
-from mastery.tables import EVENTS, SCORE_SOURCES, UTC
+from mastery.scorers.spec import Stage
+from mastery.tables import EVENTS, UTC
 
 ENOUGH_EVENTS = 2_000_000
 """Buckets are read until this many events are there. A bucket holds the students whose pseudonym has one hash: some of
@@ -224,7 +226,7 @@ def _data(
 def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
     """Return the new set: what was found, and what the base holds of the others, in the order of the registry."""
     both = dict(base.scorers) | dict(found)
-    order = [*(name for name in SCORE_SOURCES if name in both), *(name for name in both if name not in SCORE_SOURCES)]
+    order = [*(name for name in SPECS if name in both), *(name for name in both if name not in SPECS)]
     scorers = {name: both[name] for name in order}
     return ModelSet(version_of("fit", scorers), scorers)
 
@@ -275,7 +277,7 @@ def _notes(model_set: ModelSet, found: Found, data: DataDocument) -> list[str]:
     kept = [name for name in model_set.scorers if name not in found.measures]
     if kept:
         notes.append(f"not fitted, so as in the set before: {', '.join(kept)}")
-    late = [name for name in kept if name in ("ml", "ml_unconstrained", "blend", "blend_unconstrained")]
+    late = [name for name in kept if name in of_stage(Stage.PROBABILITIES, Stage.BLEND)]
     if late and len(kept) < len(model_set.scorers):
         notes.append(
             f"{', '.join(late)} rest on what the scorers before them said when those were fitted; "

@@ -25,8 +25,9 @@ from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import counted
 from mastery.instants import instant
 from mastery.lake import Lake, Snapshot
-from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, ClassTotals, TopicSummary
-from mastery.tables import GOLD, SCORE_SOURCES
+from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, ClassTotals, PublishedScorer, TopicSummary
+from mastery.scorers import SPECS, with_scores
+from mastery.tables import GOLD
 
 NOBODY, HELP = BANDS[0], BANDS[1]
 
@@ -121,7 +122,7 @@ def class_index(
         tenant,
         source,
         topic_ids,
-        tuple(name for name in SCORE_SOURCES if name in scorers),
+        tuple(name for name in with_scores() if name in scorers),
         as_of_us,
         model_version,
         students,
@@ -160,7 +161,7 @@ def class_document(
         tenant=index.tenant,
         as_of=instant(index.as_of_us),
         score_source=index.source,
-        scorers=list(index.scorers),
+        scorers=[PublishedScorer(name=name, label=SPECS[name].label) for name in index.scorers],
         model_version=index.model_version,
         totals=ClassTotals(
             students=len(index.students),

@@ -16,12 +16,9 @@ from mastery.insight.rollups import CurriculumPath
 from mastery.instants import instant, moment
 from mastery.lake import Lake
 from mastery.pipelines.queries.schemas import ItemChanceDocument, ItemProbabilitiesDocument
+from mastery.scorers import telling_items
 from mastery.scorers.model_set import ModelSet
 from mastery.tables import ITEMS, UNASSIGNED
-
-SAYING = ("blend_unconstrained", "blend", "elo")
-"""Who says it: the first of these that the model set has. The unconstrained blend is for this alone; it gives no
-scores."""
 
 ROWS_AT_ONCE = 200_000
 """Each item takes a copy of the student's past; so many rows are predicted together."""
@@ -66,7 +63,7 @@ def item_probabilities(
         )
     if columns.tenants[0] != tenant:
         raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
-    source = next(name for name in SAYING if name in model_set.scorers)
+    source = telling_items(model_set.scorers)
     known = {topic for of, topic in model_set.scorers[source].topics.keys if of == tenant}
     known |= {topic for _, topic in columns.topics} | set(places) | {topic for topic in items.values() if topic}
     known -= {UNASSIGNED}

@@ -42,15 +42,13 @@ from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
+from mastery.scorers import shown_by_default, unfitted, with_scores
 from mastery.scorers.model_set import ModelSet
 from mastery.state import Overtaken, StateStore
-from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, ITEMS, SCORE_SOURCES, TOPICS
+from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, ITEMS, TOPICS
 
 INDICES_KEPT = 8
 """Indices of classes kept in memory, some forty bytes a student each: a few scorers of one published version."""
-
-BEST, ALWAYS = "blend", "rule_based"
-"""Whose score people are shown when nobody has said: the blend, once a model set with one is active."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,11 @@ class Reader:
         default_scorer: str | None,
         target: float = 0.6,
     ) -> None:
+        if default_scorer is not None and default_scorer not in with_scores():
+            raise BadInput(
+                f"the setting scorer: {default_scorer!r} is not a scorer (known: {', '.join(with_scores())})"
+                f"{did_you_mean(default_scorer, list(with_scores()))}; 'mastery config' says where it is set"
+            )
         self._lake = lake
         self._state = state
         self._rules = rules
@@ -266,14 +269,14 @@ class Reader:
 
     def _source(self, source: str | None, model_set: ModelSet) -> str:
         """Return whose score is shown: who was asked for, else the one of the settings, else the best there is."""
-        known = [name for name in model_set.scorers if name in SCORE_SOURCES]
+        known = [name for name in model_set.scorers if name in with_scores()]
         if source is None:
             source = self._default
         if source is None:
-            return BEST if BEST in known else ALWAYS
+            return shown_by_default(known)
         if source in known:
             return source
-        if source in SCORE_SOURCES:
+        if source in with_scores():
             raise BadInput(
                 f"scorer {source!r} has no scores under model set {model_set.version!r}, which knows "
                 f"{', '.join(known)}; run 'mastery fit', and 'mastery models activate' with the version it makes"
@@ -295,9 +298,10 @@ class Reader:
         try:
             return self._index_of(chosen, tenant, topics, order)
         except NotFound:
-            if source is not None or self._default is not None or chosen == ALWAYS:
+            before_any_fit = shown_by_default(unfitted())
+            if source is not None or self._default is not None or chosen == before_any_fit:
                 raise
-        return self._index_of(ALWAYS, tenant, topics, order)
+        return self._index_of(before_any_fit, tenant, topics, order)
 
     def _index_of(self, source: str, tenant: str, topics: frozenset[str] | None, order: Order) -> ClassIndex:
         snapshot = self._lake.shown(GOLD)

@@ -226,13 +226,20 @@ class ClassTotals(BaseModel):
     students_in_need: int = Field(description="Students in the band needs_help on at least one topic.")
 
 
+class PublishedScorer(BaseModel):
+    """A scorer whose scores are published."""
+
+    name: str = Field(description="What `scorer` and `score_source` call it.")
+    label: str = Field(description="What people call it.")
+
+
 class ClassDocument(BaseModel):
     """A class as last published: the numbers of all of it, and some of its students with their scores."""
 
     tenant: str
     as_of: datetime
     score_source: str
-    scorers: list[str] = Field(description="Whose scores are published; each may be requested as `scorer`.")
+    scorers: list[PublishedScorer] = Field(description="Whose scores are published; each may be requested by its name.")
     model_version: str
     totals: ClassTotals
     offset: int = Field(ge=0, description="Students that come before those listed.")

@@ -34,6 +34,7 @@ from mastery.features.batch import Batch
 from mastery.features.columns import KINDS
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
 from mastery.scorers.bkt.fold import fold_answer, fold_in_order, fold_slots, needs_no_order, read_states
+from mastery.scorers.bkt.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.bkt.odds import (
     FORGET,
     FORGOT,
@@ -52,7 +53,7 @@ from mastery.scorers.bkt.odds import (
     STUDENT_STATE,
 )
 from mastery.scorers.interval import interval_parameters
-from mastery.scorers.interval_numbers import UNFITTED
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 PARAMETERS = (
     Parameter("p_init", 0.30, 0.001, 0.999, "probability that a topic is known before any event"),
@@ -71,7 +72,7 @@ PARAMETERS = (
     Parameter("pull", 0.0, 0.0, 12.0, "log-odds at the start for each unit of excess"),
     Parameter("pull_learning", 0.0, 0.0, 12.0, "log-odds of every probability to learn for each unit of excess"),
     Parameter("pull_answers", 5.0, 1.0, 100.0, "answers that halve the excess of having none"),
-    *interval_parameters(*UNFITTED["bkt"]),
+    *interval_parameters(UNFITTED),
 )
 ITEM_PARAMETERS = (
     Parameter("guess", 0.20, 0.001, 0.999, "probability of a right answer on the item without knowing its topic"),
@@ -205,6 +206,28 @@ assert LEARN + KINDS.index("feedback") == FORGET
 assert [parameter.name for parameter in PARAMETERS].index("below_1") == INTERVAL
 
 SCORER = Scorer(
-    "bkt", 2, "log_odds", STATE, STUDENT_STATE, PARAMETERS, ITEM_PARAMETERS, PARTS,
-    start_slots, start_students, fold_rows, predict_rows, read_slots, check,
-)  # fmt: skip
+    name="bkt",
+    version=2,
+    scale="log_odds",
+    slot_state=STATE,
+    student_state=STUDENT_STATE,
+    parameters=PARAMETERS,
+    item_parameters=ITEM_PARAMETERS,
+    parts=PARTS,
+    start_slots=start_slots,
+    start_students=start_students,
+    fold_rows=fold_rows,
+    predict_rows=predict_rows,
+    read_slots=read_slots,
+    check=check,
+)
+
+SPEC = ScorerSpec(
+    name=SCORER.name,
+    label="Knowledge tracing (BKT)",
+    stage=Stage.ANSWERS,
+    fit="mastery.scorers.bkt.fit:fit",
+    scorer=SCORER,
+    works_unfitted=True,
+    intervals=Intervals(UNFITTED, FITTED),
+)

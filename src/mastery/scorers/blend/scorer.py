@@ -26,13 +26,15 @@ import numpy as np
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
+from mastery.features.batch import Batch
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scores, check_bounds
+from mastery.scorers.blend.interval_numbers import FITTED
 from mastery.scorers.derived import Derived, Inputs, probability_of
 from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
-from mastery.scorers.interval_numbers import FITTED
 from mastery.scorers.parameters import Parameters
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 NAME, VERSION = "blend", 2
 
@@ -44,7 +46,7 @@ PARAMETERS = (
     Parameter("half_life_days", 120.0, 0.1, 36_500.0, "days after which half of the gain over the prior is forgotten"),
     growth_parameter(),
     Parameter("prior", 0.50, 0.001, 0.999, "score of a student nobody has seen: nothing is forgotten below it"),
-    *interval_parameters(*FITTED["blend"]),
+    *interval_parameters(FITTED),
 )
 GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(6)
 
@@ -197,6 +199,18 @@ def predict(mix: Mixture, probabilities: Mapping[str, Floats]) -> Floats:
     return out
 
 
+def predict_rows(_: Batch, parameters: Parameters, probabilities: Mapping[str, Floats], __: int) -> Floats:
+    """See ScorerSpec.predict."""
+    return predict(mixture(parameters.shared), probabilities)
+
+
+def logits(probabilities: Mapping[str, Floats], names: Sequence[str]) -> dict[str, Floats]:
+    """Return the log-odds, within ± `FARTHEST`, of some of the probabilities."""
+    least = 1.0 / (1.0 + np.exp(FARTHEST))
+    clipped = {name: np.clip(probabilities[name], least, 1.0 - least) for name in names}
+    return {name: np.log(p / (1.0 - p)) for name, p in clipped.items()}
+
+
 @kernel
 def _read(
     scores: Floats,
@@ -308,4 +322,34 @@ def _of_member(name: str, given: Mapping[str, T]) -> T:
     return given[name]
 
 
-DERIVED = Derived(NAME, VERSION, "log_odds", PARTS, read)
+DERIVED = Derived(
+    name=NAME,
+    version=VERSION,
+    scale="log_odds",
+    parameters=PARAMETERS,
+    parts=PARTS,
+    read=read,
+)
+
+SPEC = ScorerSpec(
+    name=NAME,
+    label="All together (blend)",
+    stage=Stage.BLEND,
+    fit="mastery.scorers.blend.fit:fit_blend",
+    derived=DERIVED,
+    predict="mastery.scorers.blend.scorer:predict_rows",
+    intervals=Intervals(None, FITTED),
+    on_shared_scale=True,
+    shown_rank=2,
+    item_rank=2,
+)
+
+UNCONSTRAINED_SPEC = ScorerSpec(
+    name="blend_unconstrained",
+    label="All together, unconstrained",
+    stage=Stage.BLEND,
+    fit="mastery.scorers.blend.fit:fit_blend",
+    predict="mastery.scorers.blend.scorer:predict_rows",
+    monotone=False,
+    item_rank=3,
+)

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mastery.arrays import Floats
+from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.counters import initial_facts
 from mastery.scorers import SCORERS
@@ -109,6 +110,19 @@ def fit(
     finished = _finished(parameters, trees, base, members, batch, given)
     measures |= {"trees": float(count), "nodes": float(trees.feature.size)}
     return Fit(finished, tuple(notes), measures)
+
+
+def fit_to_probabilities(
+    batch: Batch,
+    probabilities: Mapping[str, Floats],
+    *,
+    given: Mapping[str, Parameters],
+    clock: Clock,
+    seed: int,
+    threads: int,
+) -> Fit:
+    """See Stage.PROBABILITIES. The form that people see is made of no time of day, so the clock says nothing to it."""
+    return fit(batch, given=given, seed=seed, threads=threads, predicted=probabilities)
 
 
 def _scale(batch: Batch, given: Mapping[str, Parameters], sums: Bases) -> Parameters:

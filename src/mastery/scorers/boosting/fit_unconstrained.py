@@ -16,6 +16,7 @@ from mastery.arrays import Bools, Floats, Floats32, Int32s
 from mastery.events.murmur import murmur
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
+from mastery.scorers.blend.scorer import logits
 from mastery.scorers.boosting.answer_features import labelled
 from mastery.scorers.boosting.encodings import learn_encodings
 from mastery.scorers.boosting.unconstrained import CLOCKS, column_names, empty_matrix, encoded, pack, write_known
@@ -68,6 +69,21 @@ def settings(rows: int, base_score: float, seed: int, threads: int) -> dict[str,
         "seed": seed,
         "nthread": threads,
     }
+
+
+def fit_to_probabilities(
+    batch: Batch,
+    probabilities: Mapping[str, Floats],
+    *,
+    given: Mapping[str, Parameters],
+    clock: Clock,
+    seed: int,
+    threads: int,
+) -> Fit:
+    """See Stage.PROBABILITIES. It takes nothing of the parameters of others."""
+    return fit_unconstrained(
+        batch, logits(probabilities, tuple(probabilities)), clock=clock, seed=seed, threads=threads
+    )
 
 
 def fit_unconstrained(

@@ -26,11 +26,12 @@ from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scores, check_bounds
 from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
+from mastery.scorers.boosting.interval_numbers import FITTED
 from mastery.scorers.boosting.trees import trees_of
 from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, forget, probability_of
 from mastery.scorers.interval import growth_parameter, interval, interval_parameters
-from mastery.scorers.interval_numbers import FITTED
 from mastery.scorers.parameters import Parameters
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 NAME, VERSION = "ml", 2
 
@@ -41,7 +42,7 @@ PARAMETERS = (
     Parameter("half_life_days", 120.0, 0.1, 36_500.0, "days after which half of the gain over the prior is forgotten"),
     growth_parameter(),
     Parameter("prior", 0.50, 1e-6, 1.0 - 1e-6, "score of a student nobody has seen: nothing is forgotten below it"),
-    *interval_parameters(*FITTED["ml"]),
+    *interval_parameters(FITTED),
 )
 BASE, GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(7)
 ITEM_PARAMETERS = (Parameter("base", 0.0, -10.0, 10.0, "log-odds of a right answer on the item, over all students"),)
@@ -186,6 +187,11 @@ def predict(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Fl
     return out
 
 
+def predict_rows(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Floats], _: int) -> Floats:
+    """See ScorerSpec.predict."""
+    return predict(batch, parameters, probabilities)
+
+
 def bases(batch: Batch, model: Model) -> tuple[Floats, Floats]:
     """Return float64[n] each: the log-odds of each row's topic, and of its item (the topic's where it is unknown)."""
     topic = model.params[batch.slot_topic[batch.slot], BASE]
@@ -203,4 +209,33 @@ def check(model: Model) -> None:
         raise BadInput(f"ml: guess + slip of topic row {int(bad[0])} is not below 1; lower one of them")
 
 
-DERIVED = Derived(NAME, VERSION, "log_odds", PARTS, read)
+DERIVED = Derived(
+    name=NAME,
+    version=VERSION,
+    scale="log_odds",
+    parameters=PARAMETERS,
+    parts=PARTS,
+    read=read,
+)
+
+SPEC = ScorerSpec(
+    name=NAME,
+    label="Boosted trees (ML)",
+    stage=Stage.PROBABILITIES,
+    fit="mastery.scorers.boosting.fit:fit_to_probabilities",
+    needs=MEMBERS,
+    derived=DERIVED,
+    predict="mastery.scorers.boosting.scorer:predict_rows",
+    intervals=Intervals(None, FITTED),
+    on_shared_scale=True,
+)
+
+UNCONSTRAINED_SPEC = ScorerSpec(
+    name="ml_unconstrained",
+    label="Boosted trees, unconstrained",
+    stage=Stage.PROBABILITIES,
+    fit="mastery.scorers.boosting.fit_unconstrained:fit_to_probabilities",
+    needs=(*MEMBERS, "linear_rnn_unconstrained"),
+    predict="mastery.scorers.boosting.unconstrained:predict_rows",
+    monotone=False,
+)

@@ -22,6 +22,7 @@ from mastery.arrays import Floats, Floats32
 from mastery.errors import BadInput
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
+from mastery.scorers.blend.scorer import logits
 from mastery.scorers.boosting.answer_features import FEATURES, answer_features
 from mastery.scorers.boosting.encodings import encode
 from mastery.scorers.boosting.encodings import names as encoding_names
@@ -84,6 +85,12 @@ def pack(names: tuple[str, ...]) -> npt.NDArray[np.uint8]:
 def unpack(packed: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     """Return the names that were packed."""
     return tuple(packed.tobytes().decode().split("\x1f")) if packed.size else ()
+
+
+def predict_rows(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Floats], threads: int) -> Floats:
+    """See ScorerSpec.predict."""
+    extra = logits(probabilities, unpack(parameters.shared["extra"]))
+    return predict_unconstrained(batch, parameters, extra, threads=threads)
 
 
 def trees_of(shared: Mapping[str, npt.NDArray[Any]], threads: int = 1) -> Booster | None:

@@ -29,8 +29,9 @@ from mastery.errors import BadInput
 from mastery.features.batch import DAY_US, Batch
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
+from mastery.scorers.elo.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.interval import LN2_PER_DAY_US, forgotten, interval, interval_parameters, kept_at, retention
-from mastery.scorers.interval_numbers import UNFITTED
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 STATE = ("offset", "evidence", "last_at_us", "from_right", "from_wrong", "from_practice", "from_assignments", "chapter")
 OFFSET, EVIDENCE, LAST, RIGHT, WRONG, PRACTISED, ASSIGNED, CHAPTER_VALUE = range(len(STATE))
@@ -53,7 +54,7 @@ PARAMETERS = (
     Parameter("chapter_share", 0.0, 0.0, 0.4, "how much of each step goes to the chapter; the same for all topics"),
     Parameter("lower", 0.20, 0.0, 0.45, "probability of a right answer that no ability is too low for"),
     Parameter("upper", 0.90, 0.55, 1.0, "probability of a right answer that no ability exceeds"),
-    *interval_parameters(*UNFITTED["elo"]),
+    *interval_parameters(UNFITTED),
 )
 ITEM_PARAMETERS = (Parameter("difficulty", 0.0, -10.0, 10.0, "difficulty of the item, in logits"),)
 
@@ -293,6 +294,32 @@ def check(model: Model) -> None:
 
 
 SCORER = Scorer(
-    "elo", 2, "log_odds", STATE, STUDENT_STATE, PARAMETERS, ITEM_PARAMETERS, PARTS,
-    start_slots, start_students, fold_rows, predict_rows, read_slots, check,
-)  # fmt: skip
+    name="elo",
+    version=2,
+    scale="log_odds",
+    slot_state=STATE,
+    student_state=STUDENT_STATE,
+    parameters=PARAMETERS,
+    item_parameters=ITEM_PARAMETERS,
+    parts=PARTS,
+    start_slots=start_slots,
+    start_students=start_students,
+    fold_rows=fold_rows,
+    predict_rows=predict_rows,
+    read_slots=read_slots,
+    check=check,
+)
+
+SPEC = ScorerSpec(
+    name=SCORER.name,
+    label="Elo",
+    stage=Stage.ANSWERS,
+    fit="mastery.scorers.elo.fit:fit",
+    needs=("bkt",),
+    fit_arguments=("chapters",),
+    scorer=SCORER,
+    works_unfitted=True,
+    intervals=Intervals(UNFITTED, FITTED),
+    on_shared_scale=True,
+    item_rank=1,
+)

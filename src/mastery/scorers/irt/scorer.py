@@ -33,8 +33,9 @@ from mastery.features.batch import DAY_US, Batch
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
-from mastery.scorers.interval_numbers import FITTED
 from mastery.scorers.irt.grid import NODES, SEEN, learn, moments, node_values, tables_of, weigh
+from mastery.scorers.irt.interval_numbers import FITTED
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 LAST, RIGHT, WRONG, PRACTISED, ASSIGNED = range(5)  # SEEN and what follows: what has been seen of the topic, by node
 STATE = (
@@ -53,7 +54,7 @@ PARAMETERS = (
     Parameter("drift", 0.08, 0.02, 0.24, "share of what is known of a topic that moves to each neighbour per answer"),
     Parameter("lower", 0.0, 0.0, 0.45, "probability of a right answer that no ability is too low for"),
     Parameter("upper", 1.0, 0.55, 1.0, "probability of a right answer that no ability exceeds"),
-    *interval_parameters(*FITTED["irt"]),
+    *interval_parameters(FITTED),
 )
 SLOPE, DIFFICULTY, GUESS, SLIP, HALF_LIFE, SPREAD, DRIFT, LOWER, UPPER, INTERVAL = range(10)
 ITEM_PARAMETERS = PARAMETERS[:2]
@@ -251,6 +252,29 @@ def check(model: Model) -> None:
 
 
 SCORER = Scorer(
-    "irt", 1, "log_odds", STATE, STUDENT_STATE, PARAMETERS, ITEM_PARAMETERS, PARTS,
-    start_slots, start_students, fold_rows, predict_rows, read_slots, check,
-)  # fmt: skip
+    name="irt",
+    version=1,
+    scale="log_odds",
+    slot_state=STATE,
+    student_state=STUDENT_STATE,
+    parameters=PARAMETERS,
+    item_parameters=ITEM_PARAMETERS,
+    parts=PARTS,
+    start_slots=start_slots,
+    start_students=start_students,
+    fold_rows=fold_rows,
+    predict_rows=predict_rows,
+    read_slots=read_slots,
+    check=check,
+)
+
+SPEC = ScorerSpec(
+    name=SCORER.name,
+    label="Item response (IRT)",
+    stage=Stage.ANSWERS,
+    fit="mastery.scorers.irt.fit:fit",
+    needs=("bkt",),
+    scorer=SCORER,
+    intervals=Intervals(None, FITTED),
+    on_shared_scale=True,
+)

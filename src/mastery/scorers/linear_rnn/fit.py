@@ -69,12 +69,12 @@ def fit(
 
     Args:
         given: Guess and slip by topic are taken from `bkt` where it is there.
-        monotone: With u ≥ 0 and g ≥ 0, for scores; without, for mastery.scorers.linear_rnn.scorer.FREE.
+        monotone: With u ≥ 0 and g ≥ 0, for scores; without, for mastery.scorers.linear_rnn.scorer.UNCONSTRAINED.
         chosen: (penalty of items, epochs, half-life in days, places in a run); searched for where None.
     """
     notes: list[str] = []
     measures: dict[str, float | str] = {}
-    scorer = model.SCORER if monotone else model.FREE
+    scorer = model.SCORER if monotone else model.UNCONSTRAINED
     defaults_row = defaults(scorer, 1)[0]
     half_life = float(defaults_row[model.HALF_LIFE]) if monotone else HALF_LIVES_DAYS[-1]
     if chosen is None:

@@ -47,7 +47,7 @@ def parameters_of(
         half_life: In days.
         from_bkt: Guess and slip by topic.
     """
-    scorer = model.SCORER if monotone else model.FREE
+    scorer = model.SCORER if monotone else model.UNCONSTRAINED
     items, topics = len(batch.items), len(batch.topics)
     topic_of, item = answers.read // places, answers.item
     there = np.flatnonzero(np.bincount(topic_of, minlength=topics))

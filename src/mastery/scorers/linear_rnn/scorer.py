@@ -10,8 +10,8 @@ a nonlinearity between answers the logit is a plain sum over the past, so its ex
 
 Each channel of h has one λ of `FADING`; r is 1, but 1 / √(1 + answers) for those with λ = 1. Law 6 holds by
 construction: u ≥ 0 and g ≥ 0. The mean item of a topic stands for items nobody knows, and is what scores are read at;
-answers that name no item have no item's part. `FREE` is the same without the bounds: for the probability of a right
-answer alone, exempt from law 6 by name. Fitted by mastery.scorers.linear_rnn.fit; parameters:
+answers that name no item have no item's part. `UNCONSTRAINED` is the same without the bounds: for the probability of
+a right answer alone, exempt from law 6 by name. Fitted by mastery.scorers.linear_rnn.fit; parameters:
 docs/scorers/linear_rnn.md.
 """
 
@@ -28,7 +28,8 @@ from mastery.features.batch import DAY_US, Batch
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, place_of
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
-from mastery.scorers.interval_numbers import FITTED
+from mastery.scorers.linear_rnn.interval_numbers import FITTED
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 FADING = (0.0, 0.6, 0.85, 0.96, 1.0)
 """λ: what is left of an answer after the next one. The last group forgets nothing and is read as h / √(1 + answers)."""
@@ -78,7 +79,7 @@ def _parameters(least_weight: float, least_gain: float) -> tuple[tuple[Parameter
         vector("item_wrong", wrong, "mean item"),
         vector("item_gain", gain, "mean item"),
         # Last: cached kernels hold the columns of the others, and are not made again when another file changes.
-        *interval_parameters(*FITTED["linear_rnn"]),
+        *interval_parameters(FITTED),
     )
     items = (
         Parameter("bias", 0.0, -20.0, 20.0, "what the item adds to the log-odds of a right answer"),
@@ -90,7 +91,7 @@ def _parameters(least_weight: float, least_gain: float) -> tuple[tuple[Parameter
 
 
 PARAMETERS, ITEM_PARAMETERS = _parameters(0.0, 0.0)
-FREE_PARAMETERS, FREE_ITEM_PARAMETERS = _parameters(-WIDEST, -2.0 * WIDEST)
+UNCONSTRAINED_PARAMETERS, UNCONSTRAINED_ITEM_PARAMETERS = _parameters(-WIDEST, -2.0 * WIDEST)
 
 GUESS, SLIP, HALF_LIFE, BIAS = range(4)
 ITEM_BIAS, U, ITEM_U, WRONG, GAIN, ITEM_WRONG, ITEM_GAIN = (
@@ -461,21 +462,55 @@ def check(model: Model) -> None:
     _check("linear_rnn", PARAMETERS, ITEM_PARAMETERS, model)
 
 
-def check_free(model: Model) -> None:
+def check_unconstrained(model: Model) -> None:
     """Raise BadInput where a parameter is out of the unconstrained form's bounds, or guess + slip ≥ 1."""
-    _check("linear_rnn_unconstrained", FREE_PARAMETERS, FREE_ITEM_PARAMETERS, model)
+    _check("linear_rnn_unconstrained", UNCONSTRAINED_PARAMETERS, UNCONSTRAINED_ITEM_PARAMETERS, model)
 
 
 SCORER = Scorer(
-    "linear_rnn", 2, "log_odds", STATE, STUDENT_STATE, PARAMETERS, ITEM_PARAMETERS, PARTS,
-    start_slots, start_students, fold_rows, predict_rows, read_slots, check,
-)  # fmt: skip
+    name="linear_rnn",
+    version=2,
+    scale="log_odds",
+    slot_state=STATE,
+    student_state=STUDENT_STATE,
+    parameters=PARAMETERS,
+    item_parameters=ITEM_PARAMETERS,
+    parts=PARTS,
+    start_slots=start_slots,
+    start_students=start_students,
+    fold_rows=fold_rows,
+    predict_rows=predict_rows,
+    read_slots=read_slots,
+    check=check,
+)
 
-FREE = replace(
+UNCONSTRAINED = replace(
     SCORER,
     name="linear_rnn_unconstrained",
-    parameters=FREE_PARAMETERS,
-    item_parameters=FREE_ITEM_PARAMETERS,
-    check=check_free,
+    parameters=UNCONSTRAINED_PARAMETERS,
+    item_parameters=UNCONSTRAINED_ITEM_PARAMETERS,
+    check=check_unconstrained,
 )
-"""For the probability of a right answer alone; not in the registry, and never a score that people see."""
+"""For the probability of a right answer alone; exempt from law 6, and so never a score that people see."""
+
+SPEC = ScorerSpec(
+    name=SCORER.name,
+    label="Recurrent model",
+    stage=Stage.ANSWERS,
+    fit="mastery.scorers.linear_rnn.fit:fit",
+    needs=("bkt",),
+    scorer=SCORER,
+    intervals=Intervals(None, FITTED),
+    on_shared_scale=True,
+)
+
+UNCONSTRAINED_SPEC = ScorerSpec(
+    name=UNCONSTRAINED.name,
+    label="Recurrent model, unconstrained",
+    stage=Stage.ANSWERS,
+    fit="mastery.scorers.linear_rnn.fit:fit_unconstrained",
+    needs=("bkt",),
+    scorer=UNCONSTRAINED,
+    monotone=False,
+    forgets_nothing=True,
+)

@@ -22,7 +22,8 @@ from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
-from mastery.scorers.interval_numbers import UNFITTED
+from mastery.scorers.rule_based.interval_numbers import FITTED, UNFITTED
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 RATIOS = ("accuracy", "practice_success", "spaced_practice", "revisit", "video", "hints")
 """Factors that are a ratio of two sums; `recency` is the seventh factor, and is made of time alone."""
@@ -71,7 +72,7 @@ PARAMETERS = (
     ),
     Parameter("guess", 0.0, 0.0, 0.5, "share of right answers to expect at a score of 0"),
     Parameter("slip", 0.0, 0.0, 0.49, "share of wrong answers to expect at a score of 1"),
-    *interval_parameters(*UNFITTED["rule_based"]),
+    *interval_parameters(UNFITTED),
 )
 HALF_LIFE, FORGET, RECENCY_HALF_LIFE, SPACED_GAP, FIRST_FACTOR = range(5)
 _WEIGHT, _PRIOR, _FULL_AT, _PRIOR_WEIGHT = range(4)  # of factor f: FIRST_FACTOR + 4 f + these
@@ -370,6 +371,30 @@ def check(model: Model) -> None:
 
 
 SCORER = Scorer(
-    "rule_based", 2, "index", STATE, (), PARAMETERS, (), PARTS,
-    start_slots, start_students, fold_rows, predict_rows, read_slots, check,
-)  # fmt: skip
+    name="rule_based",
+    version=2,
+    scale="index",
+    slot_state=STATE,
+    student_state=(),
+    parameters=PARAMETERS,
+    item_parameters=(),
+    parts=PARTS,
+    start_slots=start_slots,
+    start_students=start_students,
+    fold_rows=fold_rows,
+    predict_rows=predict_rows,
+    read_slots=read_slots,
+    check=check,
+)
+
+SPEC = ScorerSpec(
+    name=SCORER.name,
+    label="Rules",
+    stage=Stage.RULES,
+    fit="mastery.scorers.rule_based.fit:fit_rules",
+    needs=("bkt",),
+    scorer=SCORER,
+    works_unfitted=True,
+    intervals=Intervals(UNFITTED, FITTED),
+    shown_rank=1,
+)

@@ -1,0 +1,14 @@
+"""Half widths of the intervals of blend from simulated schools. Written by `scripts/intervals.py --write`."""
+
+from __future__ import annotations
+
+from mastery.scorers.interval import Numbers
+
+FITTED = Numbers(
+    below=(0.01156, 0.2572, 0.416, 0.09299, 0.01959),
+    above=(0.04003, 0.2011, 0.1958, 0.08274, 1e-06),
+    below_rich=0.6,
+    above_rich=1.5,
+    answers_half=5,
+)
+"""With fitted parameters."""

@@ -1,0 +1,121 @@
+"""What a scorer's room says of it to everybody else: one `ScorerSpec` for each name that a model set may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from mastery.scorers.base import Parameter, Scorer
+from mastery.scorers.derived import Derived
+from mastery.scorers.interval import Numbers
+
+
+class Stage(IntEnum):
+    """When a scorer is fitted, and with which arguments. Stages come in this order, and scorers of one stage in the
+    order of the registry: each is given what was found of those before it.
+
+    Attributes:
+        ANSWERS: fit(batch, *, given, seed, threads, chosen) → Fit. Cross-fitted by student: its predictions of the
+            training answers come from fits without the student.
+        PROBABILITIES: fit(batch, probabilities, *, given, clock, seed, threads) → Fit. Learns from what the scorers it
+            needs predict of each row; cross-fitted by student too.
+        RULES: fit(batch, answers, part, rules, given) → (Fit, float64[n] predicted). People wrote its parameters.
+        BLEND: fit(stacked, scale, name) → Fit. Weighs the predictions of all others on held-out students.
+    """
+
+    ANSWERS = 0
+    PROBABILITIES = 1
+    RULES = 2
+    BLEND = 3
+
+
+class Intervals(NamedTuple):
+    """Half widths of 90 % intervals as shipped: with default parameters (None where it has none), and fitted."""
+
+    unfitted: Numbers | None
+    fitted: Numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerSpec:
+    """One scorer, as the others know it.
+
+    Attributes:
+        name: What data, settings and commands call it.
+        label: What people call it.
+        stage: When and how it is fitted.
+        fit: "module:function". Loaded when something is fitted: fits bring optimisers with them that no reader needs.
+        needs: Scorers that have to be fitted first, because the fit takes their parameters or predictions. Left out for
+            a blend: it needs all that it may weigh, see `mastery.scorers.needs`.
+        fit_arguments: What else the fit takes, of what a caller may know: "chapters".
+        scorer: What folds and reads, for a scorer with a state of its own.
+        derived: What reads the others, for a scorer without.
+        predict: "module:function", (batch, parameters, probabilities, threads) → float64[n]: what it predicts of each
+            row from the predictions of others. Of a scorer that folds, `scorer` predicts, and this is left out.
+        monotone: Whether a right answer never lowers a score (law 6). One that is not monotone predicts answers, and
+            nobody is shown a score of it.
+        works_unfitted: Whether it says something with default parameters.
+        intervals: Half widths that are shipped; None leaves those that its parameters have.
+        on_shared_scale: Whether its guess and slip are those of the scale that scorers share, and move with it; see
+            `mastery.scorers.scale`.
+        forgets_nothing: Whether its predictions leave out what is forgotten between answers: from them is found how
+            fast the scores of others fade; see `mastery.fitting.forgetting`.
+        shown_rank: Where nobody has chosen, the score of the highest rank in the model set is shown.
+        item_rank: Likewise, whose probability of a right answer to a given item is told.
+    """
+
+    name: str
+    label: str
+    stage: Stage
+    fit: str
+    needs: tuple[str, ...] = ()
+    fit_arguments: tuple[str, ...] = ()
+    scorer: Scorer | None = None
+    derived: Derived | None = None
+    predict: str | None = None
+    monotone: bool = True
+    works_unfitted: bool = False
+    intervals: Intervals | None = None
+    on_shared_scale: bool = False
+    forgets_nothing: bool = False
+    shown_rank: int = 0
+    item_rank: int = 0
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether people may be shown its scores."""
+        return self.monotone and (self.scorer is not None or self.derived is not None)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What its parameters of a topic are, in order; none for one whose parameters are arrays of other shapes."""
+        if self.scorer is not None:
+            return self.scorer.parameters
+        return () if self.derived is None else self.derived.parameters
+
+    def has(self, parameter: str) -> bool:
+        """Whether topics have a parameter of this name."""
+        return any(one.name == parameter for one in self.parameters)
+
+    def load_fit(self) -> Callable[..., Any]:
+        """Return what fits it; see `Stage`."""
+        return _load(self.fit)
+
+    def load_predict(self) -> Callable[..., Any]:
+        """Return what predicts from the predictions of others; see `predict`.
+
+        Raises:
+            TypeError: it folds, and predicts by that.
+        """
+        if self.predict is None:
+            raise TypeError(f"{self.name} predicts by its own fold, not from the predictions of others")
+        return _load(self.predict)
+
+
+def _load(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
