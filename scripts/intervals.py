@@ -41,8 +41,8 @@ from mastery.simulation import SchoolPlan
 
 LEARNT_FROM = 200
 READ = 400
-PARTS = 2
-"""Slices of the training students, for cross-fitting: five take twice the time."""
+CV_FOLDS = 2
+"""Of the training students, for cross-fitting: five take twice the time."""
 MIN_EVIDENCE = 3
 
 
@@ -89,10 +89,10 @@ def readings(plan: SchoolPlan, parameters: Mapping[str, Parameters]) -> dict[str
         told = truth.filter(pc.equal(truth["day"], pa.scalar(end - timedelta(days=1), pa.date32())))
         probes = {name: with_numbers(name, mine, PROBE) for name, mine in parameters.items()}
         probed = fold_events(events, ModelSet("probe", probes), as_of_us, history=False)
-        true, probe = truth_of(probed.batch, told), probed.readings()
+        true, probe = truth_of(probed.batch, told), probed.scores()
         asked = probed.counters[:, ANSWERS]
         share = np.where(asked > 0, probed.counters[:, RIGHT] / np.maximum(asked, 1), np.nan)
-        shown = fold_events(events, ModelSet("shown", parameters), as_of_us, history=False).readings()
+        shown = fold_events(events, ModelSet("shown", parameters), as_of_us, history=False).scores()
         for name, got in shown.items():
             rows = {
                 "score": got.score,
@@ -116,7 +116,7 @@ def parameters_of(plan: SchoolPlan, fitted: bool) -> Mapping[str, Parameters]:
     if not fitted:
         return default_model_set(rules, {}, {}).scorers
     batch = make_batch(event_columns(simulated_events(plan, READ, READ + LEARNT_FROM)[0]))
-    found = fit_all(batch, rules=rules, seed=0, threads=1, parts=PARTS).scorers
+    found = fit_all(batch, rules=rules, seed=0, threads=1, cv_folds=CV_FOLDS).scorers
     return fitted_intervals({name: mine for name, mine in found.items() if name in with_scores()})
 
 

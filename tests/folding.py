@@ -83,7 +83,7 @@ def fold_all(scorer: Scorer, events: pa.Table, seed: int | None, as_of_us: int, 
 def _stored(scorer, parameters, batch, states: States, as_of_us, history, counters, feedback, gaps, ledger) -> Stored:
     slots, days = places(batch), cells(batch)
     reading = read(scorer, parameters, batch, states, as_of_us)
-    numbers = np.column_stack([reading.score, reading.lower, reading.upper, reading.parts])
+    numbers = np.column_stack([reading.score, reading.lower, reading.upper, reading.contributions])
     topics: dict[str, list[str]] = {student: [] for student in batch.students}
     for student, topic in slots:
         topics[student].append(topic)

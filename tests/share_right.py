@@ -89,7 +89,7 @@ def read_slots(slot_state, student_state, slot_student, slot_topic, params, as_o
         prior, of = params[t, PRIOR], slot_state[p, ANSWERS] + params[t, PRIOR_ANSWERS]
         right, wrong = slot_state[p, RIGHT], slot_state[p, ANSWERS] - slot_state[p, RIGHT]
         found.score[p], found.lower[p], found.upper[p] = score, lower, upper
-        found.parts[p] = prior, right * (1.0 - prior) / of, -wrong * prior / of, score - last
+        found.contributions[p] = prior, right * (1.0 - prior) / of, -wrong * prior / of, score - last
     return found
 
 
@@ -113,7 +113,7 @@ SCORER = Scorer(
     student_state=(),
     parameters=PARAMETERS,
     item_parameters=(),
-    parts=NAMES,
+    contributions=NAMES,
     start_slots=start_slots,
     start_students=start_students,
     fold_rows=fold_rows,

@@ -42,16 +42,16 @@ def measure(watch: Stopwatch, students: int, threads: int, rounds: int) -> dict[
     some = _folded(plan, 0, min(students, EXPLAINED), model_set)
     few = _folded(plan, 0, max(1, round(FEW / (_slots(some) / min(students, EXPLAINED)))), model_set)
     for explain in (False, True):
-        few.derived_readings(explain)  # loads the kernels
+        few.derived_scores(explain)  # loads the kernels
 
     def score(folded: Folded) -> None:
-        replace(folded).derived_readings()  # a copy, because each keeps what it has come to
+        replace(folded).derived_scores()  # a copy, because each keeps what it has come to
 
     with ThreadPoolExecutor(threads) as pool:
         scored = _rate(watch, lambda: list(pool.map(score, everybody)), sum(map(_slots, everybody)), rounds)
     alone = _rate(watch, lambda: [score(one) for one in everybody], sum(map(_slots, everybody)), rounds)
-    explained = _rate(watch, lambda: some.derived_readings(explain=True), _slots(some), rounds)
-    few_explained = _rate(watch, lambda: few.derived_readings(explain=True), _slots(few), 10 * rounds)
+    explained = _rate(watch, lambda: some.derived_scores(explain=True), _slots(some), rounds)
+    few_explained = _rate(watch, lambda: few.derived_scores(explain=True), _slots(few), 10 * rounds)
     trees = trees_of(model_set.scorers[ml.NAME].shared)
     return {
         "rate": scored,

@@ -228,7 +228,7 @@ COUNTERS = (
 )
 """Integers kept per student-topic for words and tags; see mastery.features.counters."""
 
-PARTS = (
+CONTRIBUTIONS = (
     "start",
     "answers_right",
     "answers_wrong",
@@ -267,7 +267,7 @@ GOLD = Table(
             pa.field("model_version", pa.string()),
             pa.field("as_of", UTC),
             pa.field("last_activity_at", UTC),
-            pa.field("explanation", pa.struct([pa.field(name, pa.float64()) for name in PARTS])),
+            pa.field("explanation", pa.struct([pa.field(name, pa.float64()) for name in CONTRIBUTIONS])),
             pa.field("override_score", pa.float64()),
             pa.field("override_at", UTC),
             pa.field("last_updated", UTC),
@@ -275,7 +275,7 @@ GOLD = Table(
     ),
     key=("student_id", "topic_id", "score_source"),
     partition_by=("bucket",),
-    doc="student_mastery: one scorer's score of one student-topic, with its parts.",
+    doc="student_mastery: one scorer's score of one student-topic, with its contributions.",
     published=True,
 )
 

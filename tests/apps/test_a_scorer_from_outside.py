@@ -72,7 +72,7 @@ def test_it_is_folded_and_its_parts_add_up_to_its_score(events):
     fold(scorer, model, batch, states, 2**62)
     scores = read(scorer, model, batch, states, 2**61)
     assert np.all((scores.lower <= scores.score) & (scores.score <= scores.upper))
-    np.testing.assert_allclose(scores.parts.sum(axis=1), scores.score, atol=1e-9)
+    np.testing.assert_allclose(scores.contributions.sum(axis=1), scores.score, atol=1e-9)
 
 
 def test_it_is_fitted_with_all_others_and_the_blends_weigh_it():

@@ -57,7 +57,7 @@ def test_past_answers_add_up_to_what_the_score_stands_for(mastery, remembering):
     )
     guess, slip = params.params[0, [SCORER.column("guess"), SCORER.column("slip")]]
     p = 1.0 / (1.0 + math.exp(-document["log_odds"]))
-    parts = shown["explanation"]["parts"]
+    parts = shown["explanation"]["contributions"]
     at_last_activity = 1.0 / (1.0 + math.exp(parts["forgetting"] - sum(parts.values())))
     assert at_last_activity == pytest.approx((p - guess) / (1.0 - slip - guess), abs=1e-6)
 

@@ -58,7 +58,7 @@ def test_one_topic_is_shown_with_every_factor_and_their_sum(mastery):
     topic = json.loads(mastery("show", "S000014", "--topic", "ratio-scale", *LATEST, "--json").stdout)["topics"]
     assert [one["topic_id"] for one in topic] == ["ratio-scale"]
     done = mastery("show", "S000014", "--topic", "ratio-scale", *LATEST)
-    total = sum(topic[0]["explanation"]["parts"].values())
+    total = sum(topic[0]["explanation"]["contributions"].values())
     assert f"together {total:+.3f}" in " ".join(done.stdout.split())
     assert "all scorers: rule_based" in done.stdout
 

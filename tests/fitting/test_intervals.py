@@ -57,7 +57,7 @@ def readings():
     assert np.isfinite(true).all()
     return {
         name: (reading, band_codes(reading.score, count, 3), true, folded.batch.slot_student)
-        for name, reading in folded.readings().items()
+        for name, reading in folded.scores().items()
     }
 
 

@@ -11,13 +11,13 @@ from mastery.features.counters import RECENT
 from mastery.insight.activity_summary import ActivitySummary, activity_from
 from mastery.insight.clauses import CLAUSES, failed_so_far
 from mastery.insight.words import decimal, percent
-from mastery.tables import PARTS
+from mastery.tables import CONTRIBUTIONS
 
 RAISES, LOWERS = True, False
 
 
 def test_every_part_of_every_scorer_has_a_clause():
-    assert set(CLAUSES) == set(PARTS)
+    assert set(CLAUSES) == set(CONTRIBUTIONS)
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,14 @@ def seens(draw):
     )
 
 
-@given(seens(), st.sampled_from(PARTS), st.booleans())
+@given(seens(), st.sampled_from(CONTRIBUTIONS), st.booleans())
 def test_every_number_in_a_clause_is_among_its_values(seen, part, raises):
     text, value = CLAUSES[part](seen, raises)
     numbers = {decimal(number, 1) for number in value.values()} | {percent(v).split()[-2] for v in value.values()}
     assert set(re.findall(r"\d+(?:\.\d+)?", text)) <= numbers
 
 
-@given(seens(), st.sampled_from(PARTS), st.booleans())
+@given(seens(), st.sampled_from(CONTRIBUTIONS), st.booleans())
 def test_a_clause_has_no_gaps_and_no_wrong_plural(seen, part, raises):
     text, value = CLAUSES[part](seen, raises)
     assert text

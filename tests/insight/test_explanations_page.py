@@ -10,7 +10,7 @@ from mastery.insight.bands import BANDS
 from mastery.insight.rollups import EVIDENCE_CAP
 from mastery.insight.tags import STRENGTHS, WEAKNESSES
 from mastery.scorers import DERIVED, SCORERS
-from mastery.tables import PARTS
+from mastery.tables import CONTRIBUTIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanations.md").read_text("utf-8")
 
@@ -23,17 +23,17 @@ def rows(section):
 
 
 @pytest.mark.parametrize(
-    ("section", "names"), [("Factors", PARTS), ("Bands", BANDS), ("Tags", [*WEAKNESSES, *STRENGTHS])]
+    ("section", "names"), [("Factors", CONTRIBUTIONS), ("Bands", BANDS), ("Tags", [*WEAKNESSES, *STRENGTHS])]
 )
 def test_every_part_band_and_tag_has_its_row_and_nothing_else_has(section, names):
     assert sorted(rows(section)) == sorted(names)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", CONTRIBUTIONS)
 def test_each_part_names_the_scorers_that_have_it(part):
     said = rows("Factors")[part][0]
-    scorers = {name: scorer.parts for name, scorer in SCORERS.items()}
-    scorers |= {name: scorer.parts for name, scorer in DERIVED.items()}
+    scorers = {name: scorer.contributions for name, scorer in SCORERS.items()}
+    scorers |= {name: scorer.contributions for name, scorer in DERIVED.items()}
     having = {name for name, parts in scorers.items() if part in parts}
     assert (set(scorers) if said == "all" else set(said.split(", "))) == having
 

@@ -12,11 +12,11 @@ from mastery.errors import BadInput
 from mastery.features.counters import NEVER
 from mastery.insight.reasons import CONSTANT, MOST_FACTORS, explain
 from mastery.scorers import DERIVED, SCORERS
-from mastery.tables import COUNTERS, PARTS
+from mastery.tables import CONTRIBUTIONS, COUNTERS
 
-RULES = SCORERS["rule_based"].parts
-BKT = SCORERS["bkt"].parts
-BLEND = DERIVED["blend"].parts
+RULES = SCORERS["rule_based"].contributions
+BKT = SCORERS["bkt"].contributions
+BLEND = DERIVED["blend"].contributions
 
 
 def parts_of(names, **parts):
@@ -38,7 +38,7 @@ def test_the_three_largest_parts_come_first_with_their_numbers(counters, as_of_u
     assert why.summary == (
         "It rests on: 3 of the last 8 answers right, came back to the topic on 4 of 5 days, watched 90 % of the videos."
     )
-    assert why.parts == dict(zip(RULES, parts.tolist(), strict=True))
+    assert why.contributions == dict(zip(RULES, parts.tolist(), strict=True))
     assert why.enough_evidence
 
 
@@ -121,7 +121,7 @@ part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
 
 
 @given(
-    parts=hnp.arrays(np.float64, len(PARTS), elements=part_values),
+    parts=hnp.arrays(np.float64, len(CONTRIBUTIONS), elements=part_values),
     fact=hnp.arrays(
         np.int64, len(COUNTERS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)
     ),
@@ -129,13 +129,13 @@ part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
     least=st.integers(1, 5),
 )
 def test_any_parts_and_any_facts_are_explained_by_the_largest(as_of_us, parts, fact, scale, least):
-    why = explain(PARTS, parts, scale, fact, as_of_us, least)
+    why = explain(CONTRIBUTIONS, parts, scale, fact, as_of_us, least)
     told = {factor.name for factor in why.factors}
     sizes = [abs(factor.contribution) for factor in why.factors]
     assert len(told) == len(sizes) <= MOST_FACTORS
     assert sizes == sorted(sizes, reverse=True)
-    given = {name: part for name, part in zip(PARTS, parts, strict=True) if not math.isnan(part)}
-    assert why.parts == given
+    given = {name: part for name, part in zip(CONTRIBUTIONS, parts, strict=True) if not math.isnan(part)}
+    assert why.contributions == given
     left_out = [abs(part) for name, part in given.items() if name not in told | CONSTANT]
     if told and not told <= CONSTANT:
         assert not told & CONSTANT

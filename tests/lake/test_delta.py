@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.events.identity import buckets
 from mastery.lake import Lake
-from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, LEDGER, PARTS, TABLES, TOPICS, Table
+from mastery.tables import CONTRIBUTIONS, EVENTS, GOLD, HISTORY, ITEMS, LEDGER, TABLES, TOPICS, Table
 
 Events = Callable[..., pa.Table]
 
@@ -97,7 +97,7 @@ def test_every_table_takes_a_row_of_nulls_and_gives_it_back(lake: Lake, table: T
 
 
 def test_a_struct_of_parts_survives(lake: Lake) -> None:
-    parts = pa.StructArray.from_arrays([pa.array([0.5, None])] * len(PARTS), list(PARTS))
+    parts = pa.StructArray.from_arrays([pa.array([0.5, None])] * len(CONTRIBUTIONS), list(CONTRIBUTIONS))
     columns = {field.name: pa.nulls(2, field.type) for field in GOLD.schema if field.name != "bucket"}
     rows = pa.table({**columns, "student_id": pa.array(["s_1", "s_1"]), "explanation": parts})
     lake.append(GOLD, rows)

@@ -47,9 +47,9 @@ def test_a_record_gives_the_answer_that_a_fold_gives(school):
         alone, stored = snapshot_of(folded), snapshot_from(record_of(events, folded), model_set)
         assert list(alone.topics) == list(stored.topics)
         for name in unfitted():
-            one, other = alone.readings(as_of_us)[name], stored.readings(as_of_us)[name]
+            one, other = alone.scores(as_of_us)[name], stored.scores(as_of_us)[name]
             np.testing.assert_array_equal(one.score, other.score)
-            np.testing.assert_array_equal(one.parts, other.parts)
+            np.testing.assert_array_equal(one.contributions, other.contributions)
         np.testing.assert_array_equal(alone.windows(as_of_us).rates, stored.windows(as_of_us).rates)
 
 
@@ -113,7 +113,7 @@ def test_waiting_never_raises_a_score_and_is_a_named_part(school):
     scores = {topic.topic_id: topic for topic in now.topics}
     for topic in later.topics:
         assert topic.mastery_score <= scores[topic.topic_id].mastery_score
-    assert any(topic.explanation.parts["forgetting"] < -0.01 for topic in later.topics)
+    assert any(topic.explanation.contributions["forgetting"] < -0.01 for topic in later.topics)
 
 
 def test_old_news_is_said(school):

@@ -78,8 +78,8 @@ def test_parts_after_one_right_answer_by_hand():
     parameters = model(bkt.SCORER, batch, None)
     states = start(bkt.SCORER, parameters, batch)
     fold(bkt.SCORER, parameters, batch, states, START)
-    parts = read(bkt.SCORER, parameters, batch, states, START + 120 * DAY).parts[0]
-    booked = dict(zip(bkt.PARTS, parts, strict=True))
+    parts = read(bkt.SCORER, parameters, batch, states, START + 120 * DAY).contributions[0]
+    booked = dict(zip(bkt.CONTRIBUTIONS, parts, strict=True))
     assert booked.pop("start") == pytest.approx(math.log(0.3 / 0.7))
     assert booked.pop("answers_right") == pytest.approx(math.log(0.9 / 0.2))
     assert booked.pop("learning") == pytest.approx(
@@ -98,9 +98,9 @@ def test_learning_never_counts_against_and_forgetting_never_in_favour(events, se
     states = start(bkt.SCORER, parameters, batch)
     as_of = max(event.at_us for event in events) + DAY
     fold(bkt.SCORER, parameters, batch, states, as_of)
-    parts = read(bkt.SCORER, parameters, batch, states, as_of).parts
-    assert np.all(parts[:, bkt.PARTS.index("learning")] >= -1e-9)
-    assert np.all(parts[:, bkt.PARTS.index("forgetting")] <= 1e-9)
+    parts = read(bkt.SCORER, parameters, batch, states, as_of).contributions
+    assert np.all(parts[:, bkt.CONTRIBUTIONS.index("learning")] >= -1e-9)
+    assert np.all(parts[:, bkt.CONTRIBUTIONS.index("forgetting")] <= 1e-9)
 
 
 def test_after_one_half_life_half_is_left():
@@ -242,7 +242,9 @@ def test_a_good_start_elsewhere_raises_the_start_and_shows_as_other_topics():
     parameters = Model(params, np.zeros((0, 2)))
     states = start(bkt.SCORER, parameters, batch)
     fold(bkt.SCORER, parameters, batch, states, START + HOUR, history=False)
-    parts = read(bkt.SCORER, parameters, batch, states, START + HOUR).parts[:, bkt.PARTS.index("other_topics")]
+    parts = read(bkt.SCORER, parameters, batch, states, START + HOUR).contributions[
+        :, bkt.CONTRIBUTIONS.index("other_topics")
+    ]
     # One right answer where 0.65 are right: 4 · 0.35 / (1 + 5).
     np.testing.assert_allclose(parts, [0.0, 4.0 * 0.35 / 6.0], atol=1e-12)
 

@@ -19,12 +19,12 @@ from mastery.features.counters import NEVER, fold_facts, initial_facts
 from mastery.scorers import SCORERS
 from mastery.scorers.base import Model, Scores, fold, start
 from mastery.scorers.blend.scorer import (
+    CONTRIBUTIONS,
     DERIVED,
     GROWTH,
     GUESS,
     HALF_LIFE,
     PARAMETERS,
-    PARTS,
     PRIOR,
     SLIP,
     Mixture,
@@ -110,7 +110,7 @@ def test_one_member_alone_with_weight_1_is_read_as_it_is():
     score = np.array([1e-5, 0.1, 0.5, 0.9])
     found = read_at(mix, {"a": score}, params())
     np.testing.assert_allclose(found.score, score, rtol=1e-9)
-    named = dict(zip(PARTS, found.parts[2], strict=True))
+    named = dict(zip(CONTRIBUTIONS, found.contributions[2], strict=True))
     assert named["calibration"] == pytest.approx(0.0, abs=1e-12)
     assert named["limit"] == pytest.approx(0.0, abs=1e-12)
 
@@ -119,7 +119,9 @@ def test_one_member_alone_with_weight_1_is_read_as_it_is():
 def test_laws_4_and_5_scores_lie_in_their_interval_and_parts_add_up(mix, row, a, b, days):
     found = read_at(mix, {"a": np.array([a]), "b": np.array([b])}, row, days * DAY)
     assert 0.0 <= found.lower[0] <= found.score[0] <= found.upper[0] <= 1.0
-    np.testing.assert_allclose(found.parts.sum(axis=1), np.log(found.score / (1.0 - found.score)), rtol=0, atol=2e-9)
+    np.testing.assert_allclose(
+        found.contributions.sum(axis=1), np.log(found.score / (1.0 - found.score)), rtol=0, atol=2e-9
+    )
 
 
 @given(mix=mixtures, row=rows, a=open_share, b=open_share, higher=open_share, days=st.sampled_from((0, 1, 100, 4000)))
@@ -145,7 +147,7 @@ def test_a_slot_alone_reads_the_same_bits_as_among_others(mix, row, a, seed):
     for p in range(len(a)):
         alone = read_at(mix, {"a": np.array(a[p : p + 1]), "b": b[p : p + 1]}, row, 5 * DAY)
         assert alone.score[0] == together.score[p]
-        assert alone.parts.tobytes() == together.parts[p].tobytes()
+        assert alone.contributions.tobytes() == together.contributions[p].tobytes()
 
 
 @given(mix=mixtures, z=st.floats(-13.0, 13.0))
@@ -164,7 +166,7 @@ def test_parts_of_members_come_together_under_their_names():
         np.zeros(1, np.int64), np.ones(1), np.ones(1), 0,
     )  # fmt: skip
     a, b = (math.log(s[0] / (1.0 - s[0])) for s in scores.values())
-    named = dict(zip(PARTS, found.parts[0], strict=True))
+    named = dict(zip(CONTRIBUTIONS, found.contributions[0], strict=True))
     assert named["start"] == pytest.approx(0.25 + 0.5 * 0.3 * a + 2.0 * 0.3 * b)
     assert named["answers_right"] == pytest.approx(0.5 * 0.7 * a)
     assert named["other_topics"] == pytest.approx(2.0 * 0.7 * b)
@@ -258,7 +260,7 @@ def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list
     inputs = Inputs(
         batch.slot_student, batch.slot_topic, batch.topics, counters, models,
         at_last_activity(scorers, models, states, batch.slot_student, batch.slot_topic),
-        {name: scorer.parts for name, scorer in scorers.items()},
+        {name: scorer.contributions for name, scorer in scorers.items()},
     )  # fmt: skip
     mix = Mixture(("bkt", "elo"), np.array([0.6, 0.7]), -0.1, np.array([-2.0, 0.0, 2.0]), np.array([-1.5, 0.1, 2.2]))
     return places(batch), DERIVED.read(
@@ -269,7 +271,9 @@ def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list
 @given(events=histories(), seed=seeds, wait=st.sampled_from(GAPS))
 def test_parts_add_up_from_events_to_reading(events, seed, wait):
     _, found = read_all(events, seed, max(event.at_us for event in events) + wait)
-    np.testing.assert_allclose(found.parts.sum(axis=1), np.log(found.score / (1.0 - found.score)), rtol=0, atol=2e-9)
+    np.testing.assert_allclose(
+        found.contributions.sum(axis=1), np.log(found.score / (1.0 - found.score)), rtol=0, atol=2e-9
+    )
     assert np.all((found.lower <= found.score) & (found.score <= found.upper))
 
 
@@ -293,4 +297,4 @@ def test_the_page_holds_the_parameters_in_force_and_every_part():
     page = PAGE.read_text("utf-8")
     table = "\n".join(f"| `{p.name}` | {p.default:g} | {p.low:g} | {p.high:g} | {p.doc} |" for p in PARAMETERS)
     assert table in page
-    assert [part for part in PARTS if f"`{part}`" not in page] == []
+    assert [part for part in CONTRIBUTIONS if f"`{part}`" not in page] == []

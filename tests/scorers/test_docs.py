@@ -33,7 +33,7 @@ def test_a_scorer_has_a_page_with_its_parameters_in_force(scorer):
 @every_scorer
 def test_a_page_names_every_part_of_the_explanation(scorer):
     page = (PAGES / f"{scorer.name}.md").read_text("utf-8")
-    assert [part for part in scorer.parts if f"`{part}`" not in page] == []
+    assert [part for part in scorer.contributions if f"`{part}`" not in page] == []
 
 
 def test_the_overview_names_every_scorer():

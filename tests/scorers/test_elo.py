@@ -34,13 +34,13 @@ def test_two_answers_by_hand():
     assert states.student[0, elo.ABILITY] == pytest.approx(0.36 - 0.4 * 1.182483, abs=1e-6)
     assert states.slot[0, elo.OFFSET] == pytest.approx(0.54 - 0.6 * 1.182483, abs=1e-6)
     assert reading.score[0] == pytest.approx(1 / (1 + math.exp(0.282483)), abs=1e-6)
-    assert reading.parts[0] == pytest.approx([0, 0.9, -1.182483, 0, 0, 0, 0, 0], abs=1e-6)
+    assert reading.contributions[0] == pytest.approx([0, 0.9, -1.182483, 0, 0, 0, 0, 0], abs=1e-6)
 
 
 def test_answers_on_another_topic_move_this_one_by_their_share():
     _, reading = folded([Event(START), Event(START, kind="video", topics=("t1",), number=1)])
     assert reading.score[1] == pytest.approx(1 / (1 + math.exp(-0.36)))
-    assert reading.parts[1, elo.PARTS.index("other_topics")] == pytest.approx(0.36)
+    assert reading.contributions[1, elo.CONTRIBUTIONS.index("other_topics")] == pytest.approx(0.36)
 
 
 def test_a_hard_item_answered_right_says_more_than_an_easy_one():
@@ -91,8 +91,8 @@ def test_an_answer_moves_its_neighbours_in_the_chapter_more_than_other_topics():
     assert states.slot[:, elo.CHAPTER_VALUE] == pytest.approx([0.18, 0.18, 0.0])
     assert states.slot[0, elo.OFFSET] == pytest.approx(0.36)
     assert reading.score == pytest.approx([1 / (1 + math.exp(-x)) for x in (0.9, 0.54, 0.36)])
-    assert reading.parts[1:, elo.PARTS.index("other_topics")] == pytest.approx([0.54, 0.36])
-    assert reading.parts[0, elo.PARTS.index("other_topics")] == pytest.approx(0.0, abs=1e-15)
+    assert reading.contributions[1:, elo.CONTRIBUTIONS.index("other_topics")] == pytest.approx([0.54, 0.36])
+    assert reading.contributions[0, elo.CONTRIBUTIONS.index("other_topics")] == pytest.approx(0.0, abs=1e-15)
 
 
 def test_a_chapter_folded_in_two_batches_is_the_chapter_folded_in_one():
@@ -159,4 +159,4 @@ def test_the_scale_takes_out_its_guess_and_slip_whatever_answers_are_predicted_w
     _, reading = in_chapters([Event(START)], {"t0": -1}, lower=0.0, upper=1.0, guess=0.25, slip=0.05)
     probability = 1 / (1 + math.exp(-2 * 0.5))
     assert reading.score[0] == pytest.approx((probability - 0.25) / 0.7)
-    assert reading.parts[0].sum() == pytest.approx(math.log(reading.score[0] / (1 - reading.score[0])))
+    assert reading.contributions[0].sum() == pytest.approx(math.log(reading.score[0] / (1 - reading.score[0])))

@@ -74,8 +74,8 @@ def test_a_right_answer_moves_other_topics_less_than_its_own():
     _, reading = folded([Event(START), video])
     _, untouched = folded([video])
     assert reading.score[0] > reading.score[1] > untouched.score[0]
-    assert reading.parts[1, irt.PARTS.index("other_topics")] > 0
-    assert reading.parts[0, irt.PARTS.index("other_topics")] == pytest.approx(0.0, abs=1e-12)
+    assert reading.contributions[1, irt.CONTRIBUTIONS.index("other_topics")] > 0
+    assert reading.contributions[0, irt.CONTRIBUTIONS.index("other_topics")] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_the_less_topics_differ_the_more_one_says_about_another():

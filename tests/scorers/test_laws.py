@@ -102,7 +102,7 @@ def test_laws_4_and_5_scores_lie_in_their_interval_and_parts_add_up(scorer, even
     for score, lower, upper in ((reading.score, reading.lower, reading.upper), history):
         assert np.all((lower >= 0.0) & (lower <= score) & (score <= upper) & (upper <= 1.0))
     on_scale = reading.score if scorer.scale == "index" else np.log(reading.score / (1.0 - reading.score))
-    np.testing.assert_allclose(reading.parts.sum(axis=1), on_scale, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(reading.contributions.sum(axis=1), on_scale, rtol=0, atol=1e-9)
 
 
 @every_scorer

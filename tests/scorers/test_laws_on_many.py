@@ -125,7 +125,7 @@ def check_many(scorer: Scorer, seed: int, students: int, events: int) -> None:
         assert np.all(reading.score <= sooner + 1e-15), "law 7"
         sooner = reading.score
         on_scale = sooner if scorer.scale == "index" else np.log(sooner / (1.0 - sooner))
-        np.testing.assert_allclose(reading.parts.sum(axis=1), on_scale, rtol=0, atol=1e-9, err_msg="law 5")
+        np.testing.assert_allclose(reading.contributions.sum(axis=1), on_scale, rtol=0, atol=1e-9, err_msg="law 5")
 
 
 @every_scorer

@@ -13,7 +13,7 @@ from mastery.scorers import SCORERS
 from mastery.scorers.base import Model, defaults, fold, place_of, predict, read, start
 from mastery.scorers.linear_rnn import scorer as linear_rnn
 from mastery.scorers.linear_rnn.past import decompose, influences
-from mastery.scorers.linear_rnn.scorer import CHANNELS, FADING, GROUP, PARTS, SCORER, SEEDS, UNCONSTRAINED
+from mastery.scorers.linear_rnn.scorer import CHANNELS, CONTRIBUTIONS, FADING, GROUP, SCORER, SEEDS, UNCONSTRAINED
 
 SIX_TENTHS = FADING.index(0.6) * SEEDS * GROUP
 """A channel that fades by .6."""
@@ -59,7 +59,7 @@ def test_right_right_wrong_by_hand():
     assert predict(SCORER, model, batch, states) == pytest.approx([0.5, sigmoid(1.0), sigmoid(1.6)], abs=1e-5)
     reading = read(SCORER, model, batch, states, START)
     assert reading.score[0] == pytest.approx(sigmoid(0.6 * 1.6 - 1.0))
-    assert reading.parts[0] == pytest.approx([0.0, -0.04, 0.0, 0.0])
+    assert reading.contributions[0] == pytest.approx([0.0, -0.04, 0.0, 0.0])
 
 
 def test_channels_that_forget_nothing_are_read_by_the_root_of_the_count():
@@ -150,14 +150,14 @@ def test_past_answers_add_up_to_the_log_odds_exactly():
     states = start(SCORER, model, batch)
     fold(SCORER, model, batch, states, int(batch.at_us.max()))
     reading = read(SCORER, model, batch, states, 0)
-    past = PARTS.index("past_answers")
+    past = CONTRIBUTIONS.index("past_answers")
     for slot in range(batch.slot_topic.size):
         found = decompose(batch, model, slot)
         params = model.params[batch.slot_topic[slot]]
         assert found.start == params[SCORER.column("bias")] + params[SCORER.column("item_bias")]
-        assert found.contributions.sum() == pytest.approx(reading.parts[slot, past], abs=1e-9)
+        assert found.contributions.sum() == pytest.approx(reading.contributions[slot, past], abs=1e-9)
         grouped = influences(batch, model, slot)
-        assert sum(one.contribution for one in grouped) == pytest.approx(reading.parts[slot, past], abs=1e-9)
+        assert sum(one.contribution for one in grouped) == pytest.approx(reading.contributions[slot, past], abs=1e-9)
         assert sum(one.answers for one in grouped) == found.rows.size
 
 

@@ -31,7 +31,7 @@ from mastery.scorers.boosting.features import (
     pre_answer_features,
     slot_features,
 )
-from mastery.tables import PARTS
+from mastery.tables import CONTRIBUTIONS
 from ml_school import fitted, model_set, school
 
 every_derived = pytest.mark.parametrize("name", DERIVED)
@@ -59,10 +59,10 @@ def test_what_the_trees_were_fitted_with_says_something():
 @every_derived
 @given(events=histories(), wait=st.sampled_from(GAPS))
 def test_laws_4_and_5_scores_lie_in_their_interval_and_parts_add_up(name, events, wait):
-    reading = read_at(events, end_of(events) + wait).readings(explain=True)[name]
+    reading = read_at(events, end_of(events) + wait).scores(explain=True)[name]
     assert np.all((reading.lower >= 0.0) & (reading.lower <= reading.score))
     assert np.all((reading.score <= reading.upper) & (reading.upper <= 1.0))
-    np.testing.assert_allclose(reading.parts.sum(axis=1), log_odds(reading.score), rtol=0, atol=1e-8)
+    np.testing.assert_allclose(reading.contributions.sum(axis=1), log_odds(reading.score), rtol=0, atol=1e-8)
 
 
 @every_derived
@@ -79,14 +79,14 @@ def test_law_6_a_better_answer_never_lowers_the_score_of_its_topic(name, events,
             before.batch.students[s] == better.student and before.batch.topics[t][1] in better.topics
             for s, t in zip(before.batch.slot_student, before.batch.slot_topic, strict=True)
         ]
-        scores, scores_raised = before.readings()[name].score[mine], after.readings()[name].score[mine]
+        scores, scores_raised = before.scores()[name].score[mine], after.scores()[name].score[mine]
         assert np.all(scores_raised >= scores - ROUNDING)
 
 
 @every_derived
 @given(events=histories(), wait=st.sampled_from(GAPS), longer=st.sampled_from(GAPS))
 def test_law_7_idle_time_never_raises_a_score(name, events, wait, longer):
-    sooner, later = (read_at(events, end_of(events) + wait + more).readings()[name].score for more in (0, longer))
+    sooner, later = (read_at(events, end_of(events) + wait + more).scores()[name].score for more in (0, longer))
     assert np.all(later <= sooner + 1e-15)
 
 
@@ -98,10 +98,15 @@ def test_a_student_has_the_scores_that_they_have_alone(name, events, data):
     both = [read_at(some, as_of) for some in (events, [e for e in events if e.student == student])]
     found = []
     for folded in both:
-        reading = folded.readings(explain=True)[name]
+        reading = folded.scores(explain=True)[name]
         found.append(
             {
-                folded.batch.topics[t]: (reading.score[p], reading.lower[p], reading.upper[p], *reading.parts[p])
+                folded.batch.topics[t]: (
+                    reading.score[p],
+                    reading.lower[p],
+                    reading.upper[p],
+                    *reading.contributions[p],
+                )
                 for p, (s, t) in enumerate(zip(folded.batch.slot_student, folded.batch.slot_topic, strict=True))
                 if folded.batch.students[s] == student
             }
@@ -205,14 +210,14 @@ def test_a_member_that_is_not_there_is_named():
 
 
 def test_answers_are_booked_by_what_they_were():
-    reading = read_at([Event(share_ppm=1_000_000, number=1)], Event().at_us).readings(explain=True)["ml"]
-    parts = dict(zip(ml.PARTS, reading.parts[0], strict=True))
+    reading = read_at([Event(share_ppm=1_000_000, number=1)], Event().at_us).scores(explain=True)["ml"]
+    parts = dict(zip(ml.CONTRIBUTIONS, reading.contributions[0], strict=True))
     assert parts["answers_right"] > 0.0 and parts["answers_wrong"] == 0.0
 
 
 def test_parts_are_known_names_and_features_belong_to_them():
-    assert set(ml.PARTS) <= set(PARTS)
-    assert all(0 <= part < len(ml.PARTS) or part == -1 for part in ml.PART_OF)
+    assert set(ml.CONTRIBUTIONS) <= set(CONTRIBUTIONS)
+    assert all(0 <= part < len(ml.CONTRIBUTIONS) or part == -1 for part in ml.CONTRIBUTION_OF)
 
 
 def test_guess_and_slip_of_1_together_are_refused():
@@ -235,6 +240,6 @@ def test_the_page_says_the_parameters_the_features_and_the_parts_in_force():
         assert f"| `{p.name}` | {p.default:g} | {p.low:g} | {p.high:g} | {p.doc} |" in page
     for feature in FEATURES:
         way = {RISES: "↑", FALLS: "↓", FREE: "·"}[feature.sign]
-        part = "by its sign" if feature.part == ANSWERED else feature.part
+        part = "by its sign" if feature.booked_as == ANSWERED else feature.booked_as
         assert f"| `{feature.name}` | {way} | {part} | {feature.doc} |" in page
-    assert [part for part in ml.PARTS if f"`{part}`" not in page] == []
+    assert [part for part in ml.CONTRIBUTIONS if f"`{part}`" not in page] == []

@@ -25,7 +25,7 @@ def parts(events: list[Event], as_of_us: int, **changed: float) -> dict[str, flo
     fold(SCORER, model, batch, states, as_of_us)
     reading = read(SCORER, model, batch, states, as_of_us)
     probability = predict(SCORER, model, batch, start(SCORER, model, batch))
-    of_parts = dict(zip(SCORER.parts, reading.parts[0], strict=True))
+    of_parts = dict(zip(SCORER.contributions, reading.contributions[0], strict=True))
     return of_parts | {"score": reading.score[0], "probability_of_last": probability[-1]}
 
 

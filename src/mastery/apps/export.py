@@ -22,7 +22,7 @@ import pyarrow.parquet
 from mastery.errors import BadInput, did_you_mean, writing
 from mastery.lake import Lake
 from mastery.lake.delta import BUCKET
-from mastery.tables import GOLD, HISTORY, PARTS, TABLES, Table
+from mastery.tables import CONTRIBUTIONS, GOLD, HISTORY, TABLES, Table
 
 Format = Literal["csv", "parquet", "json"]
 FORMATS: tuple[Format, ...] = ("csv", "parquet", "json")
@@ -234,11 +234,11 @@ def _expression(field: pa.Field, format: Format) -> str:  # noqa: A002
 
 def _top_factors(format: Format) -> str:  # noqa: A002
     """Return SQL of the contributions that move the score most, the largest first."""
-    parts = ", ".join(
-        f"{{'size': -abs({EXPLANATION}.\"{part}\"), 'name': '{part}', 'contribution': {EXPLANATION}.\"{part}\"}}"
-        for part in PARTS
+    every = ", ".join(
+        f"{{'size': -abs({EXPLANATION}.\"{name}\"), 'name': '{name}', 'contribution': {EXPLANATION}.\"{name}\"}}"
+        for name in CONTRIBUTIONS
     )
-    there = f"list_filter([{parts}], lambda part: part.contribution <> 0)"
+    there = f"list_filter([{every}], lambda one: one.contribution <> 0)"
     ranked = f"list_slice(list_sort({there}), 1, {TOP_FACTORS})"
-    top = f"list_transform({ranked}, lambda part: {{'name': part.name, 'contribution': part.contribution}})"
+    top = f"list_transform({ranked}, lambda one: {{'name': one.name, 'contribution': one.contribution}})"
     return {"csv": f"to_json({top})::VARCHAR", "json": f"to_json({top})", "parquet": top}[format]

@@ -84,13 +84,13 @@ def fit_calibration(logit: Floats, y: Floats, student: Int64s) -> Calibration:
     students = int(code.max(initial=-1)) + 1
     if students < ENOUGH_STUDENTS or y.min() == y.max():
         return IDENTITY
-    part = code % FOLDS
+    cv_fold = code % FOLDS
     total = {"identity": _loss(logit, y).sum()}
     for name, fit in CANDIDATES.items():
         total[name] = 0.0
         for k in range(FOLDS):
-            found = fit(_cells(logit, y, part != k))
-            total[name] += _loss(apply(found, logit[part == k]), y[part == k]).sum()
+            found = fit(_cells(logit, y, cv_fold != k))
+            total[name] += _loss(apply(found, logit[cv_fold == k]), y[cv_fold == k]).sum()
     best = min(total, key=lambda name: (total[name], name != "identity"))
     chosen = IDENTITY if best == "identity" else CANDIDATES[best](_cells(logit, y, np.ones(y.size, np.bool_)))
     loss = tuple((name, float(value / y.size)) for name, value in total.items())

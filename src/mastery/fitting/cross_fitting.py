@@ -1,7 +1,7 @@
 """Cross-fitting by student: what scorers say of answers of students they have not learnt from.
 
 A scorer that is fitted on the answers it is then asked about says too much of them; what is stacked on it would trust
-it too much. So the students are dealt into parts, and each part is predicted with what was fitted on all the others.
+it too much. So the students are dealt into folds, and each fold is predicted with what was fitted on all the others.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ FitScorer = Callable[..., Fit]
 """(batch, *, given, seed, threads) → Fit."""
 
 
-def deal(students: Sequence[str], parts: int, seed: int) -> Int64s:
-    """Return int64[S]: the part of each student, dealt out in the order of a hash of seed and name.
+def deal(students: Sequence[str], cv_folds: int, seed: int) -> Int64s:
+    """Return int64[S]: the fold of each student, dealt out in the order of a hash of seed and name.
 
     Another hash than that of `held_out`, by which fits choose their settings.
     """
-    part = np.zeros(len(students), np.int64)
-    part[np.argsort(_hash(students, seed), kind="stable")] = np.arange(len(students)) % parts
-    return part
+    cv_fold = np.zeros(len(students), np.int64)
+    cv_fold[np.argsort(_hash(students, seed), kind="stable")] = np.arange(len(students)) % cv_folds
+    return cv_fold
 
 
 def own_names(batch: Batch, seed: int) -> Batch:
@@ -79,7 +79,7 @@ def _settings_of(fit: Fit) -> dict[str, object]:
 
 def cross_fit(
     batch: Batch,
-    part: Int64s,
+    cv_fold: Int64s,
     fits: Mapping[str, FitScorer],
     scorers: Mapping[str, Scorer],
     given: Mapping[str, Parameters],
@@ -88,23 +88,23 @@ def cross_fit(
     threads: int,
     told: Callable[[str], None],
 ) -> tuple[dict[str, Fit], dict[str, Floats]]:
-    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's part of the students).
+    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's fold of the students).
 
-    With one part alone nobody can be left out: then rows are predicted by the fits on everybody.
+    With one fold alone nobody can be left out: then rows are predicted by the fits on everybody.
 
     Args:
-        part: int64[S], from 0.
-        told: Called after the fits on everybody and after those without each part.
+        cv_fold: int64[S], from 0.
+        told: Called after the fits on everybody and after those without each fold.
     """
     mine = {name: scorers[name] for name in fits}
     everybody = fit_in_order(batch, fits, given, seed=seed, threads=threads)
     told(", ".join(fits))
-    parts = int(part.max(initial=0)) + 1
-    if parts == 1:
+    cv_folds = int(cv_fold.max(initial=0)) + 1
+    if cv_folds == 1:
         return everybody, predict_folding(mine, {name: fit.parameters for name, fit in everybody.items()}, batch)
 
     def without(which: int) -> dict[str, Floats]:
-        left_out = part == which
+        left_out = cv_fold == which
         there = take_students(batch, ~left_out)
         found = fit_in_order(there, fits, given, seed=seed, threads=1, like=everybody)
         parameters = {name: fit.parameters for name, fit in found.items()}
@@ -112,8 +112,8 @@ def cross_fit(
 
     out = {name: np.full(batch.row.size, np.nan) for name in fits}
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        for which, said in enumerate(pool.map(without, range(parts))):
-            rows = rows_of_students(batch, part == which)
+        for which, said in enumerate(pool.map(without, range(cv_folds))):
+            rows = rows_of_students(batch, cv_fold == which)
             for name, probabilities in said.items():
                 out[name][rows] = probabilities
             told(", ".join(fits))

@@ -39,13 +39,13 @@ from mastery.scorers.predictions import predict_all, predict_folding
 from mastery.scorers.scale import on_one_scale
 from mastery.scorers.spec import Stage
 
-PARTS = 5
-"""Students are dealt into so many parts for cross-fitting."""
+CV_FOLDS = 5
+"""Students are dealt into this many folds for cross-fitting."""
 
 LEARN_FROM_OTHERS = (Stage.PROBABILITIES, Stage.BLEND)
 
 ENOUGH_STACKED = 100_000
-"""ml is fitted without one part of the students after the other until so many answers are predicted, or all are: enough
+"""ml is fitted without one fold of the students after the other until so many answers are predicted, or all are: enough
 for half a dozen weights and a calibration, and ml takes most of the time."""
 
 ALONE = "one student alone: what is measured is measured on answers that were learnt from"
@@ -90,7 +90,7 @@ def fit_all(
     scorers: Sequence[str] | None = None,
     base: ModelSet | None = None,
     clock: Clock = "answer",
-    parts: int = PARTS,
+    cv_folds: int = CV_FOLDS,
     held_out: bool = True,
     chapters: Mapping[Scoped, str] | None = None,
     progress: Progress | None = None,
@@ -103,7 +103,8 @@ def fit_all(
             none of these students.
         clock: When the batch's time stamps were taken.
         held_out: Whether to say what scorers are worth on students left out. Without, and where none of them learns
-            from the probabilities of others, they are fitted once instead of `parts` + 1 times, to the same parameters.
+            from the probabilities of others, they are fitted once instead of `cv_folds` + 1 times, to the same
+            parameters.
         chapters: Chapter by topic, as course metadata say; elo estimates them where None.
         progress: Called with what has been done, how many steps that makes, and how many there are.
 
@@ -119,14 +120,14 @@ def fit_all(
     batch = own_names(batch, seed)
     learning = [name for name in wanted if SPECS[name].stage in LEARN_FROM_OTHERS or SPECS[name].forgets_nothing]
     held_out = held_out or bool(learning)
-    part = deal(batch.students, max(1, min(parts if held_out else 1, len(batch.students))), seed)
-    left_out = _left_out(batch, answers, part)
+    cv_fold = deal(batch.students, max(1, min(cv_folds if held_out else 1, len(batch.students))), seed)
+    left_out = _left_out(batch, answers, cv_fold)
     fold, late, by_rules, blends = (
         [name for name in of_stage(stage) if name in wanted]
         for stage in (Stage.ANSWERS, Stage.PROBABILITIES, Stage.RULES, Stage.BLEND)
     )
     foldable = {name: scorer for name, scorer in folding().items() if SPECS[name].stage == Stage.ANSWERS}
-    steps = (1 + (int(part.max()) + 1 if left_out else 0)) * bool(fold) + len(late) * (1 + len(left_out)) + 1
+    steps = (1 + (int(cv_fold.max()) + 1 if left_out else 0)) * bool(fold) + len(late) * (1 + len(left_out)) + 1
     done = count(1)
 
     def told(what: str) -> None:
@@ -139,7 +140,7 @@ def fit_all(
     fits: dict[str, Fit] = {}
     if fold:
         fits, said = cross_fit(
-            batch, part, _fits(fold, {"chapters": chapters}), foldable, {name: found[name] for name in kept},
+            batch, cv_fold, _fits(fold, {"chapters": chapters}), foldable, {name: found[name] for name in kept},
             seed=seed, threads=threads, told=told,
         )  # fmt: skip
         probabilities |= said
@@ -149,12 +150,12 @@ def fit_all(
             probabilities[name] = predict_from(name, batch, found[name], probabilities, threads)
     if late:
         more, said = cross_fit_to_probabilities(
-            batch, part, left_out, late, probabilities, found, clock=clock, seed=seed, threads=threads, told=told
+            batch, cv_fold, left_out, late, probabilities, found, clock=clock, seed=seed, threads=threads, told=told
         )
         probabilities, fits = probabilities | said, fits | more
         found |= {name: fit.parameters for name, fit in more.items()}
     for name in by_rules:
-        fits[name], probabilities[name] = SPECS[name].load_fit()(batch, answers, part, rules, found)
+        fits[name], probabilities[name] = SPECS[name].load_fit()(batch, answers, cv_fold, rules, found)
     stacked = _stacked(batch, answers if held_out else np.zeros_like(answers), probabilities)
     blended, said = _blends(batch, answers, stacked, blends, found)
     stacked, fits = stacked.adding(said), fits | blended
@@ -192,11 +193,11 @@ def _wanted(scorers: Sequence[str] | None) -> list[str]:
     return [name for name in known if scorers is None or name in scorers]
 
 
-def _left_out(batch: Batch, answers: Bools, part: Int64s) -> list[int]:
-    """Return the parts of the students that ml is fitted without, one after the other; none where there is one part."""
-    parts = int(part.max()) + 1
-    predicted = np.cumsum(np.bincount(np.repeat(part, np.diff(batch.student_ptr))[answers], minlength=parts))
-    return [k for k in range(parts) if k == 0 or predicted[k - 1] < ENOUGH_STACKED] if parts > 1 else []
+def _left_out(batch: Batch, answers: Bools, cv_fold: Int64s) -> list[int]:
+    """Return the folds of the students that ml is fitted without, one after the other; none where there is one fold."""
+    cv_folds = int(cv_fold.max()) + 1
+    predicted = np.cumsum(np.bincount(np.repeat(cv_fold, np.diff(batch.student_ptr))[answers], minlength=cv_folds))
+    return [k for k in range(cv_folds) if k == 0 or predicted[k - 1] < ENOUGH_STACKED] if cv_folds > 1 else []
 
 
 def _stacked(batch: Batch, answers: Bools, probabilities: Mapping[str, Floats]) -> Stacked:

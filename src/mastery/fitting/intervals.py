@@ -41,9 +41,9 @@ PROBE = Numbers((1e-4,) * len(KNOTS), (1e-4,) * len(KNOTS), 1e3, 1e3, 1.0)
 """Numbers that let an interval tell the evidence behind it."""
 
 
-def evidence_of(reading: Scores) -> Floats:
+def evidence_of(scores: Scores) -> Floats:
     """Return float64[P]: the evidence behind intervals that were read with `PROBE`, 0 where it is scant."""
-    width = np.maximum(reading.upper - reading.score, reading.score - reading.lower)  # one end may be 0 or 1
+    width = np.maximum(scores.upper - scores.score, scores.score - scores.lower)  # one end may be 0 or 1
     left = 1.0 - (width / PROBE.below[0] - 1.0) / (PROBE.below_rich - 1.0)
     evidence: Floats = PROBE.answers_half * (1.0 / np.clip(left, 1e-4, 1.0) ** 2 - 1.0)
     return np.where(evidence < SCANT, 0.0, evidence)

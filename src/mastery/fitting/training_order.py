@@ -43,7 +43,7 @@ def predict_from(
 
 def cross_fit_to_probabilities(
     batch: Batch,
-    part: Int64s,
+    cv_fold: Int64s,
     left_out: Sequence[int],
     names: Sequence[str],
     probabilities: Mapping[str, Floats],
@@ -54,9 +54,9 @@ def cross_fit_to_probabilities(
     threads: int,
     told: Callable[[str], None],
 ) -> tuple[dict[str, Fit], dict[str, Floats]]:
-    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's part of the students).
+    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's fold of the students).
 
-    NaN on rows of parts that are not in `left_out`; where none is, rows are predicted by the fits on everybody.
+    NaN on rows of folds that are not in `left_out`; where none is, rows are predicted by the fits on everybody.
 
     Args:
         names: Scorers of Stage.PROBABILITIES.
@@ -68,7 +68,7 @@ def cross_fit_to_probabilities(
 
     def one(job: tuple[str, int]) -> tuple[str, Fit | None]:
         name, which = job
-        there = part != which
+        there = cv_fold != which
         rows = rows_of_students(batch, there)
         seen = batch if which < 0 else take_students(batch, there)
         predicted = {other: values[rows] for other, values in probabilities.items()}

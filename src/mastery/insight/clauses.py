@@ -1,8 +1,8 @@
-"""One clause for each part of a score: what was seen that made it.
+"""One clause for each contribution of a score: what was seen that made it.
 
-A clause agrees with the sign of its part: what raises a score is never worded as a failing, nor the reverse, and
-where the count itself would say the opposite, another count of the same thing is told. Each comes with the numbers
-it names. A part that has no data behind it (its prior only) says so.
+A clause agrees with the sign of its contribution: what raises a score is never worded as a failing, nor the reverse,
+and where the count itself would say the opposite, another count of the same thing is told. Each comes with the numbers
+it names. A contribution that has no data behind it (its prior only) says so.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _other_topics(_seen: ActivitySummary, raises: bool) -> Clause:
 
 
 def _past_answers(seen: ActivitySummary, raises: bool) -> Clause:
-    """Tell the answers on this topic where they agree with the sign; the part holds those on all topics."""
+    """Tell the answers on this topic where they agree with the sign; the contribution holds those on all topics."""
     if not seen.answers:
         return _other_topics(seen, raises)
     if seen.right if raises else seen.wrong:
@@ -264,11 +264,12 @@ CLAUSES: dict[str, Callable[[ActivitySummary, bool], Clause]] = {
     "limit": _limit,
     "forgetting": _forgetting,
 }
-"""By part name, as in mastery.tables.PARTS: (seen, whether the part raises the score) → clause and its numbers."""
+"""By name of a contribution (mastery.tables.CONTRIBUTIONS): (seen, whether it raises the score) → clause and its
+numbers."""
 
 
 def failed_so_far(name: str, seen: ActivitySummary) -> bool:
-    """Return whether a part adds nothing because everything it counts went wrong, and not because there are no data."""
+    """Return whether a contribution adds nothing because everything that it counts went wrong, not for lack of data."""
     if name == "accuracy":
         graded = seen.answers + seen.assignments
         return graded > 0 and not seen.right and not seen.assignment_share > 0.0

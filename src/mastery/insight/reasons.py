@@ -1,4 +1,4 @@
-"""Why a score is what it is: its biggest parts as data and in words.
+"""Why a score is what it is: its biggest contributions as data and in words.
 
 The words are about the topic, never about who: no name and no id comes in, so none can come out.
 """
@@ -35,10 +35,10 @@ ALL_TOGETHER = {"raises": "answers on all topics together speak for mastery",
 
 @dataclass(frozen=True)
 class Factor:
-    """One part of a score.
+    """One contribution of a score.
 
     Attributes:
-        name: As in mastery.tables.PARTS.
+        name: As in mastery.tables.CONTRIBUTIONS.
         contribution: On the scorer's scale: log-odds, or points of the score.
         value: The plain numbers behind it, as they are named in `text`; shares are in [0, 1].
         text: One clause, lower case, no full stop: "3 of the last 8 answers right".
@@ -65,19 +65,19 @@ class Explanation:
         factors: At most three, the largest by |contribution| first; a factor that adds nothing although there are
             answers (all wrong) comes last, if there is room.
         summary: One sentence; with too little evidence it says just that.
-        parts: Every part that was given, by name, in the scorer's order. They add up to the score on its scale.
+        contributions: All that were given, by name, in the scorer's order. They add up to the score on its scale.
         enough_evidence: Whether the score rests on at least as many graded answers as asked for.
     """
 
     factors: tuple[Factor, ...]
     summary: str
-    parts: dict[str, float]
+    contributions: dict[str, float]
     enough_evidence: bool
 
 
 def explain(
-    part_names: Sequence[str],
-    parts: npt.NDArray[np.float64],
+    names: Sequence[str],
+    contributions: npt.NDArray[np.float64],
     scale: Scale,
     counters: Int64s,
     as_of_us: int,
@@ -85,18 +85,18 @@ def explain(
 ) -> Explanation:
     """Return the explanation of one score.
 
-    parts float64[K] are one scorer's, aligned with `part_names` (NaN: not used); counters int64[F] those of the same
+    contributions float64[K] are one scorer's, aligned with `names` (NaN: not used); counters int64[F] those of the same
     student-topic (mastery.features.counters).
 
     Raises:
-        BadInput: a part that has no words yet.
+        BadInput: a contribution that has no words yet.
     """
     seen = activity_from(counters, as_of_us)
-    given = {name: float(part) for name, part in zip(part_names, parts, strict=True) if math.isfinite(part)}
+    given = {name: float(one) for name, one in zip(names, contributions, strict=True) if math.isfinite(one)}
     told = [name for name in given if name not in CONSTANT and (given[name] != 0.0 or failed_so_far(name, seen))]
     if not told:
         told = [name for name in given if name in CONSTANT and given[name] != 0.0]
-    told.sort(key=lambda name: -abs(given[name]))  # stable: equal parts stay in the scorer's order
+    told.sort(key=lambda name: -abs(given[name]))  # stable: equal contributions stay in the scorer's order
     every = _said_once([_factor(name, given[name], seen) for name in told])
     factors = every[:MOST_FACTORS]
     enough = seen.evidence >= min_evidence
@@ -123,7 +123,7 @@ def _said_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:
 def _factor(name: str, contribution: float, seen: ActivitySummary) -> Factor:
     if name not in CLAUSES:
         raise BadInput(
-            f"no words for the part {name!r} of a score{did_you_mean(name, list(CLAUSES))}; "
+            f"no words for the contribution {name!r} of a score{did_you_mean(name, list(CLAUSES))}; "
             "add a clause for it in mastery/insight/clauses.py"
         )
     text, value = CLAUSES[name](seen, contribution > 0.0)

@@ -85,7 +85,7 @@ class _Work:
     """All that a rule may look at."""
 
     seen: ActivitySummary
-    parts: Mapping[str, float]
+    contributions: Mapping[str, float]
     habits: Habits
     forgotten: float
     trend: float | None
@@ -111,7 +111,7 @@ def habits(counters: Int64s) -> Habits:
 
 def tags(
     counters: Int64s,
-    parts: Mapping[str, float],
+    contributions: Mapping[str, float],
     *,
     forgotten: float,
     student_mean_time_ms: float | None,
@@ -124,13 +124,13 @@ def tags(
 
     Args:
         counters: int64[F] of the student-topic.
-        parts: Of the score that is shown, by name.
+        contributions: Of the score that is shown, by name.
         forgotten: Its points lost since the last activity: the score then, less the score now.
         trend: The feature rolling_mastery_trend, per week; None or NaN where there is none.
         student_mean_time_ms, practises, asks_for_hints: The student's `habits`, over all topics.
     """
     usual = Habits(student_mean_time_ms, practises, asks_for_hints)
-    work = _Work(activity_from(counters, as_of_us), parts, usual, forgotten, trend)
+    work = _Work(activity_from(counters, as_of_us), contributions, usual, forgotten, trend)
     return Tags(tuple(_holding(STRENGTHS, work)), tuple(_holding(WEAKNESSES, work)))
 
 
@@ -165,7 +165,8 @@ def _forgetting(work: _Work) -> Said | None:
     idle_days = work.seen.idle_days
     if not work.forgotten >= FORGOTTEN or idle_days is None:
         return None
-    if not work.parts.get("forgetting", 0.0) < 0.0:  # a tag must not say what the score's own parts do not
+    # A tag must not say what the score's own contributions do not.
+    if not work.contributions.get("forgetting", 0.0) < 0.0:
         return None
     return f"the score has faded by {work.forgotten:.2f} (last worked on {ago(idle_days)})", {
         "forgotten": work.forgotten,

@@ -3,7 +3,7 @@
     start     the state of a student-topic (and of a student) before any event
     fold      observations, in time order, into states; emits the score at the end of each active day
     predict  folds too, and says before each answer how likely it is to be right
-    read      a score, its 90 % interval and its parts from a state, at any time at or after the last event
+    read      a score, its 90 % interval and its contributions from a state, at any time at or after the last event
 
 A scorer holds no data. States and parameters are rows of named float64 columns.
 """
@@ -79,13 +79,13 @@ class Scores:
 
     Attributes:
         score, lower, upper: float64[P]. 0 ≤ lower ≤ score ≤ upper ≤ 1; the interval is to hold 90 %.
-        parts: float64[P, len(Scorer.parts)]. They add up to the score on the scorer's scale.
+        contributions: float64[P, len(Scorer.contributions)]. They add up to the score on the scorer's scale.
     """
 
     score: Floats
     lower: Floats
     upper: Floats
-    parts: Floats
+    contributions: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +94,11 @@ class Scorer:
 
     Attributes:
         version: Raised when the meaning of a state or a score changes.
-        scale: What the parts add up to: the score's log-odds, or the score itself.
+        scale: What the contributions add up to: the score's log-odds, or the score itself.
         slot_state, student_state: Names of the state columns.
         parameters: What `Model.params` holds, in order.
         item_parameters: What `Model.items` holds, in order.
-        parts: Names from mastery.tables.PARTS, in the order of `Scores.parts`.
+        contributions: Names from mastery.tables.CONTRIBUTIONS, in the order of `Scores.contributions`.
         start_slots: (params, slot_topic) → float64[P, len(slot_state)].
         start_students: (params, students) → float64[S, len(student_state)].
         fold_rows: (batch, model, slot_state, student_state, history, as_of_us): both states and
@@ -118,7 +118,7 @@ class Scorer:
     student_state: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     item_parameters: tuple[Parameter, ...]
-    parts: tuple[str, ...]
+    contributions: tuple[str, ...]
     start_slots: Callable[[Floats, Int32s], Floats]
     start_students: Callable[[Floats, int], Floats]
     fold_rows: Callable[[Batch, Model, Floats, Floats, Floats, int], None]

@@ -24,7 +24,7 @@ from mastery.scorers.interval import forgotten, interval, retention, steadied
 from mastery.scorers.parameters import Parameters, Scoped
 
 BEFORE_ALL_US = int(NEVER)
-"""A reading as of this time forgets nothing: no time has passed since the last evidence."""
+"""A score as of this time forgets nothing: no time has passed since the last evidence."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Inputs:
         topics: (tenant, topic_id) by topic code.
         counters: int64[P, len(COUNTERS)]. See mastery.features.counters.
         models: By scorer that folds: its parameters for these topics.
-        readings: By scorer: scores at last activity. Those of a derived scorer are there for the ones that come after
+        scores: By scorer: scores at last activity. Those of a derived scorer are there for the ones that come after
             it, and for itself when it is read at a later time.
-        parts: By scorer: the names of the columns of `Scores.parts`.
-        explain: Whether parts are asked for. Where they are not, those of derived scorers are NaN.
+        contribution_names: By scorer: the names of the columns of `Scores.contributions`.
+        explain: Whether contributions are asked for. Where they are not, those of derived scorers are NaN.
     """
 
     slot_student: Int32s
@@ -47,8 +47,8 @@ class Inputs:
     topics: Sequence[Scoped]
     counters: Int64s
     models: Mapping[str, Model]
-    readings: Mapping[str, Scores]
-    parts: Mapping[str, tuple[str, ...]]
+    scores: Mapping[str, Scores]
+    contribution_names: Mapping[str, tuple[str, ...]]
     explain: bool = True
 
     @property
@@ -63,7 +63,7 @@ class Derived:
 
     Attributes:
         version: Raised when the meaning of a score changes.
-        scale, parts: As in `Scorer`.
+        scale, contributions: As in `Scorer`.
         parameters: What the numbers of a topic are, in order.
         read: (inputs, parameters, as_of_us) → Scores, at a time that is not before the last event of anybody, or at
             `BEFORE_ALL_US`: then nothing is forgotten.
@@ -73,7 +73,7 @@ class Derived:
     version: int
     scale: Literal["log_odds", "index"]
     parameters: tuple[Parameter, ...]
-    parts: tuple[str, ...]
+    contributions: tuple[str, ...]
     read: Callable[[Inputs, Parameters, int], Scores]
 
 
@@ -84,7 +84,7 @@ def at_last_activity(
     slot_student: Int32s,
     slot_topic: Int32s,
 ) -> dict[str, Scores]:
-    """Return the reading of every scorer that folds, with nothing forgotten since the last evidence."""
+    """Return the scores of every scorer that folds, with nothing forgotten since the last evidence."""
     return {
         name: scorers[name].read_slots(
             states[name].slot, states[name].student, slot_student, slot_topic, model.params, BEFORE_ALL_US
@@ -94,12 +94,14 @@ def at_last_activity(
 
 
 def with_derived(derived: Mapping[str, Derived], parameters: Mapping[str, Parameters], inputs: Inputs) -> Inputs:
-    """Return the inputs with the readings at last activity of the derived scorers that have parameters."""
+    """Return the inputs with the scores at last activity of the derived scorers that have parameters."""
     for name, scorer in derived.items():
         if name in parameters:
             last = _read(scorer, inputs, parameters[name], BEFORE_ALL_US)
             inputs = replace(
-                inputs, readings={**inputs.readings, name: last}, parts={**inputs.parts, name: scorer.parts}
+                inputs,
+                scores={**inputs.scores, name: last},
+                contribution_names={**inputs.contribution_names, name: scorer.contributions},
             )
     return inputs
 
@@ -107,7 +109,7 @@ def with_derived(derived: Mapping[str, Derived], parameters: Mapping[str, Parame
 def read_derived(
     derived: Mapping[str, Derived], parameters: Mapping[str, Parameters], inputs: Inputs, as_of_us: int
 ) -> dict[str, Scores]:
-    """Return the readings at `as_of_us` of the derived scorers that have parameters; `inputs` are `with_derived`."""
+    """Return the scores at `as_of_us` of the derived scorers that have parameters; `inputs` are `with_derived`."""
     return {
         name: _read(scorer, inputs, parameters[name], as_of_us)
         for name, scorer in derived.items()
@@ -117,7 +119,7 @@ def read_derived(
 
 def _read(scorer: Derived, inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     if not inputs.slot_topic.size:  # all events of everybody were withdrawn
-        return Scores(np.empty(0), np.empty(0), np.empty(0), np.empty((0, len(scorer.parts))))
+        return Scores(np.empty(0), np.empty(0), np.empty(0), np.empty((0, len(scorer.contributions))))
     return scorer.read(inputs, parameters, as_of_us)
 
 
@@ -129,12 +131,12 @@ def probability_of(inputs: Inputs, member: str, guess: Floats, slip: Floats) -> 
     Raises:
         BadInput: the member has not been read.
     """
-    if member not in inputs.readings:
-        raise BadInput(f"no scores of {member}; there are: {', '.join(sorted(inputs.readings))}")
+    if member not in inputs.scores:
+        raise BadInput(f"no scores of {member}; there are: {', '.join(sorted(inputs.scores))}")
     if member == "bkt" and member in inputs.models:
         params = inputs.models[member].params[inputs.slot_topic]
         guess, slip = params[:, GUESS], params[:, SLIP]
-    probability: Floats = guess + (1.0 - guess - slip) * inputs.readings[member].score
+    probability: Floats = guess + (1.0 - guess - slip) * inputs.scores[member].score
     return probability
 
 

@@ -41,12 +41,12 @@ def some_students(batch: Batch, answers: int) -> Batch:
     return batch if one_in <= 1 else take_students(batch, held_out([f"some {s}" for s in batch.students], one_in))
 
 
-def held_out(students: Sequence[str], one_in: int, part: int = 0) -> Bools:
-    """Return bool[S]: which students are of part `part` out of `one_in`, by a hash of their names.
+def held_out(students: Sequence[str], one_in: int, cv_fold: int = 0) -> Bools:
+    """Return bool[S]: which students are in fold `cv_fold` out of `one_in`, by a hash of their names.
 
     The same ones each time, whoever else is there: choices are made with students that nothing was learnt from. The
-    hash says how many parts there are: else part 0 of 5 would be parts 0 and 5 of 10, and who had left it out to test
+    hash says how many folds there are: else fold 0 of 5 would be folds 0 and 5 of 10, and who had left it out to test
     on would find nobody to choose with.
     """
     names = pa.array([f"{one_in}\x1f{name}" for name in students], pa.string())
-    return np.asarray(buckets(names, one_in)) == part
+    return np.asarray(buckets(names, one_in)) == cv_fold

@@ -22,7 +22,7 @@ class Stage(IntEnum):
             training answers come from fits without the student.
         PROBABILITIES: fit(batch, probabilities, *, given, clock, seed, threads) → Fit. Learns from what the scorers it
             needs predict of each row; cross-fitted by student too.
-        RULES: fit(batch, answers, part, rules, given) → (Fit, float64[n] predicted). People wrote its parameters.
+        RULES: fit(batch, answers, cv_fold, rules, given) → (Fit, float64[n] predicted). People wrote its parameters.
         BLEND: fit(stacked, scale, name) → Fit. Weighs the predictions of all others on held-out students.
     """
 

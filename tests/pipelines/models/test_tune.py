@@ -40,11 +40,11 @@ def test_tuning_reads_every_bucket_and_improves_on_the_held_out(tmp_path):
     lake = Lake.open(str(tmp_path), buckets=4)
     lake.append(EVENTS, school(60, 25))
     tuned = tune(lake, load_rules("classic"))
-    assert sum(part.answers for part in tuned.parts) == 60 * 25
-    assert tuned.parts[1].after < tuned.parts[1].before
-    assert tune(lake, load_rules("classic")).parts == tuned.parts
+    assert sum(part.answers for part in tuned.slices) == 60 * 25
+    assert tuned.slices[1].after < tuned.slices[1].before
+    assert tune(lake, load_rules("classic")).slices == tuned.slices
     earlier = tune(lake, load_rules("classic"), as_of_us=START + 20 * DAY)
-    assert sum(part.answers for part in earlier.parts) == 60 * 21
+    assert sum(part.answers for part in earlier.slices) == 60 * 21
 
 
 def test_an_empty_lake_says_that_there_is_too_little(tmp_path):

@@ -42,7 +42,7 @@ def test_a_record_a_student_and_a_batch_give_the_same_bits(events, wait):
     as_of_us = max(event.at_us for event in events) + wait
     rows = with_hashes(events)
     batch = fold_events(rows, model_set(), as_of_us, history=False)
-    together = batch.readings(explain=True)
+    together = batch.scores(explain=True)
     for s, student in enumerate(batch.batch.students):
         mine = slice(int(batch.batch.slot_ptr[s]), int(batch.batch.slot_ptr[s + 1]))
         own = rows.filter(pc.equal(rows["student_id"], student))
@@ -50,9 +50,9 @@ def test_a_record_a_student_and_a_batch_give_the_same_bits(events, wait):
         record = record_of(own, alone)
         assert is_current(record, model_set())
         ways = {
-            "of the batch": snapshot_of(batch, s).readings(as_of_us),
-            "alone": snapshot_of(alone).readings(as_of_us),
-            "record": snapshot_from(record, model_set()).readings(as_of_us),
+            "of the batch": snapshot_of(batch, s).scores(as_of_us),
+            "alone": snapshot_of(alone).scores(as_of_us),
+            "record": snapshot_from(record, model_set()).scores(as_of_us),
         }
         for way, readings in ways.items():
             assert list(readings) == list(together), way
@@ -60,19 +60,19 @@ def test_a_record_a_student_and_a_batch_give_the_same_bits(events, wait):
                 one, other = readings[name], together[name]
                 for what in ("score", "lower", "upper"):
                     np.testing.assert_array_equal(getattr(one, what), getattr(other, what)[mine], err_msg=way)
-                np.testing.assert_array_equal(one.parts, other.parts[mine], err_msg=way)
+                np.testing.assert_array_equal(one.contributions, other.contributions[mine], err_msg=way)
 
 
 def test_a_set_without_them_gives_none():
     folded = fold_events(table([Event()]), shipped(), Event().at_us)
-    assert not set(folded.readings()) & set(DERIVED)
-    assert not set(snapshot_of(folded).readings(Event().at_us)) & set(DERIVED)
+    assert not set(folded.scores()) & set(DERIVED)
+    assert not set(snapshot_of(folded).scores(Event().at_us)) & set(DERIVED)
     assert derived_history_rows(folded, NO_HISTORY).num_rows == 0
 
 
 def test_students_whose_events_were_all_withdrawn_cost_nothing():
     folded = folded_at([Event(share_ppm=None)], Event().at_us)
-    assert all(reading.score.size == 0 for reading in folded.readings().values())
+    assert all(reading.score.size == 0 for reading in folded.scores().values())
     assert gold_rows(folded, 3, 0).num_rows == 0
 
 
@@ -81,7 +81,7 @@ def test_gold_holds_their_scores_and_leaves_the_explanation_to_who_reads():
     folded = folded_at(events, Event().at_us + DAY)
     gold = gold_rows(folded, 3, 0).to_pylist()
     assert [row["score_source"] for row in gold] == ["rule_based", "bkt", "elo", "ml", "blend"]
-    readings = folded.readings()
+    readings = folded.scores()
     for row in gold:
         assert row["mastery_score"] == readings[row["score_source"]].score[0]
         assert (row["explanation"] is None) == (row["score_source"] in DERIVED)
@@ -94,17 +94,17 @@ def test_a_topic_document_explains_a_derived_score(source):
     snapshot = snapshot_of(folded_at(events, events[-1].at_us))
     for wait in (0, 400 * DAY):
         as_of_us = events[-1].at_us + wait
-        readings = snapshot.readings(as_of_us)
+        readings = snapshot.scores(as_of_us)
         fading = fadings(snapshot, readings, source, as_of_us, 0.6)[0]
         one = topic_document(
             snapshot, 0, readings, source, None, float("nan"), habits(snapshot.counters), as_of_us, 3, fading
         )
         score = one.mastery_score
-        assert sum(one.explanation.parts.values()) == pytest.approx(np.log(score / (1.0 - score)), abs=1e-8)
+        assert sum(one.explanation.contributions.values()) == pytest.approx(np.log(score / (1.0 - score)), abs=1e-8)
         assert one.explanation.scale == "log_odds"
         assert one.explanation.factors and one.explanation.summary
         assert set(one.scores) == {"rule_based", "bkt", "elo", "ml", "blend"}
-        assert (one.explanation.parts["forgetting"] < -0.01) == (wait > 0)
+        assert (one.explanation.contributions["forgetting"] < -0.01) == (wait > 0)
 
 
 def on_day(day: int, topic: str = "t0", student: str = "s_a0", right: int = 1) -> Event:

@@ -69,7 +69,7 @@ def test_the_parts_in_gold_add_up_to_the_score_on_the_scorers_scale(school):
         expected = math.log(score / (1 - score)) if SCORERS[row["score_source"]].scale == "log_odds" else score
         assert total == pytest.approx(expected, abs=1e-9)
         given = {name for name, part in row["explanation"].items() if part is not None}
-        assert given == set(SCORERS[row["score_source"]].parts)
+        assert given == set(SCORERS[row["score_source"]].contributions)
 
 
 def test_the_ledger_counts_every_event_once(school):

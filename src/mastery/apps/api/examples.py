@@ -61,7 +61,7 @@ STUDENT: dict[str, Any] = {
                         "text": "2 of 5 practice questions right",
                     },
                 ],
-                "parts": {"accuracy": 0.21, "practice_success": 0.08, "forgetting": -0.05},
+                "contributions": {"accuracy": 0.21, "practice_success": 0.08, "forgetting": -0.05},
             },
             "retention": {
                 "retained": 0.83,

@@ -158,10 +158,10 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     scale = "log-odds" if topic.explanation.scale == "log_odds" else "points of the score"
     table = plain_table("factor", scale, "what was seen", right=(scale,))
     texts = {factor.name: factor.text for factor in topic.explanation.factors}
-    for part, value in sorted(topic.explanation.parts.items(), key=lambda one: -abs(one[1])):
-        table.add_row(part.replace("_", " "), f"{round(value, 3) + 0.0:+.3f}", Text(printable(texts.get(part, ""))))
+    for word, value in sorted(topic.explanation.contributions.items(), key=lambda one: -abs(one[1])):
+        table.add_row(word.replace("_", " "), f"{round(value, 3) + 0.0:+.3f}", Text(printable(texts.get(word, ""))))
     table.add_section()
-    table.add_row("together", f"{sum(topic.explanation.parts.values()):+.3f}", "")
+    table.add_row("together", f"{sum(topic.explanation.contributions.values()):+.3f}", "")
     out.print(table)
     if topic.band != UNSURE:
         out.print(Text("  retention: ", "bold").append(keeps(topic), "not bold"))

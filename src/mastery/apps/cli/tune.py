@@ -42,11 +42,11 @@ def tune(
     if out is not None:
         out.write_text(text, "utf-8")
     if as_json:
-        parts = {one.name: {"answers": one.answers, "before": one.before, "after": one.after} for one in tuned.parts}
-        typer.echo(json.dumps({"brier": parts, "rules": text, "out": None if out is None else str(out)}))
+        slices = {one.name: {"answers": one.answers, "before": one.before, "after": one.after} for one in tuned.slices}
+        typer.echo(json.dumps({"brier": slices, "rules": text, "out": None if out is None else str(out)}))
         return
     typer.echo(f"{'students':<12} {'answers':>10}  Brier score before → after (lower is better)")
-    for one in tuned.parts:
+    for one in tuned.slices:
         typer.echo(f"{one.name:<12} {one.answers:>10,}  {one.before:.4f} → {one.after:.4f}")
     typer.echo()
     if out is None:

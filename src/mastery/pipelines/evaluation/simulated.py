@@ -141,12 +141,12 @@ def recoveries(
     answers = folded.counters[:, ANSWERS]
     share = np.where(answers > 0, folded.counters[:, RIGHT] / np.maximum(answers, 1), np.nan)
     found = {}
-    for name, reading in folded.readings().items():
+    for name, scores in folded.scores().items():
         if scorers is not None and name not in scorers:
             continue
-        band = band_codes(reading.score, folded.counters[:, EVIDENCE], min_evidence)
+        band = band_codes(scores.score, folded.counters[:, EVIDENCE], min_evidence)
         groups = {word: band == code for code, word in enumerate(BANDS)}
-        found[name] = recovery(reading.score, reading.lower, reading.upper, true, share, groups)
+        found[name] = recovery(scores.score, scores.lower, scores.upper, true, share, groups)
     return found
 
 

@@ -22,9 +22,11 @@ class ExplanationDocument(BaseModel):
     """Why a score is what it is."""
 
     summary: str
-    scale: str = Field(description="What the parts add up to: log_odds of the score, or index: the score itself.")
-    factors: list[FactorDocument] = Field(description="The three parts that move the score most.")
-    parts: dict[str, float] = Field(description="Every part; they add up to the score on the scale.")
+    scale: str = Field(
+        description="What the contributions add up to: log_odds of the score, or index: the score itself."
+    )
+    factors: list[FactorDocument] = Field(description="The three contributions that move the score most.")
+    contributions: dict[str, float] = Field(description="Every contribution; they add up to the score on the scale.")
 
 
 class TagDocument(BaseModel):

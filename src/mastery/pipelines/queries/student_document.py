@@ -37,7 +37,7 @@ from mastery.tables import LATEST_FEATURES, UNASSIGNED
 TREND = LATEST_FEATURES.index("rolling_mastery_trend")
 
 LOOK_AHEAD_DAYS = 20
-"""Between the three readings that tell how a score fades: far enough apart to keep digits, near enough to lose some."""
+"""Between the three scores that tell how a score fades: far enough apart to keep digits, near enough to lose some."""
 
 
 def student_document(
@@ -61,15 +61,15 @@ def student_document(
     Raises:
         NotFound: no event on a topic that is wanted.
     """
-    readings = snapshot.readings(as_of_us)
+    scores = snapshot.scores(as_of_us)
     trend = snapshot.windows(as_of_us).latest[TREND]
     ways = habits(snapshot.counters)
-    fading = fadings(snapshot, readings, source, as_of_us, target)
+    fading = fadings(snapshot, scores, source, as_of_us, target)
     documents = [
         topic_document(
             snapshot,
             p,
-            readings,
+            scores,
             source,
             places.get(topic),
             float(trend[p]),
@@ -81,10 +81,10 @@ def student_document(
         for p, topic in enumerate(snapshot.topics)
         if topic != UNASSIGNED
     ]
-    scores = [
+    of_topics = [
         TopicScore(one.topic_id, one.mastery_score, one.lower, one.upper, one.evidence_count) for one in documents
     ]
-    rollups = rollup(scores, places, min_evidence)
+    rollups = rollup(of_topics, places, min_evidence)
     if wanted is not None:
         known = {one.topic_id for one in documents}
         for topic in wanted:
@@ -94,7 +94,7 @@ def student_document(
                     f"{did_you_mean(topic, sorted(known))}; leave the topic out to see all {len(known)}"
                 )
         documents = [one for one in documents if one.topic_id in wanted]
-    notes = (staleness_note(snapshot.last_event_us, as_of_us), unplaced_note(scores, places))
+    notes = (staleness_note(snapshot.last_event_us, as_of_us), unplaced_note(of_topics, places))
     return StudentDocument(
         student_id=snapshot.student_id,
         tenant=snapshot.tenant,
@@ -122,13 +122,13 @@ def student_document(
 
 
 def fadings(
-    snapshot: StudentSnapshot, readings: Mapping[str, Scores], source: str, as_of_us: int, target: float
+    snapshot: StudentSnapshot, scores: Mapping[str, Scores], source: str, as_of_us: int, target: float
 ) -> list[RetentionDocument]:
     """Return for each slot what is retained of the score of `source`, and when it falls under the target."""
     step_us = LOOK_AHEAD_DAYS * DAY_US
-    now = readings[source].score
-    later, later_still = (snapshot.readings(as_of_us + k * step_us)[source].score for k in (1, 2))
-    then = snapshot.last_readings[source].score
+    now = scores[source].score
+    later, later_still = (snapshot.scores(as_of_us + k * step_us)[source].score for k in (1, 2))
+    then = snapshot.last_scores[source].score
     found = []
     for p, score in enumerate(now):
         fading = retention_of(float(score), float(later[p]), float(later_still[p]), float(LOOK_AHEAD_DAYS))
@@ -147,7 +147,7 @@ def fadings(
 def topic_document(
     snapshot: StudentSnapshot,
     p: int,
-    readings: Mapping[str, Scores],
+    scores: Mapping[str, Scores],
     source: str,
     place: CurriculumPath | None,
     trend: float,
@@ -162,14 +162,14 @@ def topic_document(
     `fading` is one of `fadings`.
     """
     topic = snapshot.topics[p]
-    counters, reading = snapshot.counters[p], readings[source]
+    counters, shown = snapshot.counters[p], scores[source]
     scorer = SCORERS[source] if source in SCORERS else DERIVED[source]
     evidence = int(counters[EVIDENCE])
-    explanation = explain(scorer.parts, reading.parts[p], scorer.scale, counters, as_of_us, min_evidence)
+    explanation = explain(scorer.contributions, shown.contributions[p], scorer.scale, counters, as_of_us, min_evidence)
     marks = tags(
         counters,
-        explanation.parts,
-        forgotten=float(snapshot.last_readings[source].score[p] - reading.score[p]),
+        explanation.contributions,
+        forgotten=float(snapshot.last_scores[source].score[p] - shown.score[p]),
         student_mean_time_ms=ways.mean_time_ms,
         trend=None if np.isnan(trend) else trend,
         as_of_us=as_of_us,
@@ -183,10 +183,10 @@ def topic_document(
         chapter=None if place is None else place.chapter,
         subject=None if place is None else place.subject,
         course=None if place is None else place.course,
-        mastery_score=float(reading.score[p]),
-        lower=float(reading.lower[p]),
-        upper=float(reading.upper[p]),
-        band=band_of(float(reading.score[p]), evidence, min_evidence),
+        mastery_score=float(shown.score[p]),
+        lower=float(shown.lower[p]),
+        upper=float(shown.upper[p]),
+        band=band_of(float(shown.score[p]), evidence, min_evidence),
         score_source=source,
         evidence_count=evidence,
         last_activity_at=None if counters[LAST_AT_US] == NEVER else instant(int(counters[LAST_AT_US])),
@@ -197,7 +197,7 @@ def topic_document(
                 FactorDocument(name=f.name, contribution=f.contribution, value=dict(f.value), text=f.text)
                 for f in explanation.factors
             ],
-            parts=dict(explanation.parts),
+            contributions=dict(explanation.contributions),
         ),
         retention=fading,
         strengths=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.strengths],
@@ -210,6 +210,6 @@ def topic_document(
                 upper=float(one.upper[p]),
                 band=band_of(float(one.score[p]), evidence, min_evidence),
             )
-            for name, one in readings.items()
+            for name, one in scores.items()
         },
     )

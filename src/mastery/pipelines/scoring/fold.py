@@ -52,20 +52,20 @@ class Folded:
     feedback: Floats
     derived: Mapping[str, Parameters] = field(default_factory=dict)
 
-    def readings(self, explain: bool = False) -> dict[str, Scores]:
+    def scores(self, explain: bool = False) -> dict[str, Scores]:
         """Return every scorer's scores at `as_of_us`.
 
-        Unless asked to `explain`, parts of derived scorers are NaN: exact contributions of trees cost
+        Unless asked to `explain`, contributions of derived scorers are NaN: exact contributions of trees cost
         fifty times what their scores do.
         """
         found = {
             name: read(SCORERS[name], model, self.batch, self.states[name], self.as_of_us)
             for name, model in self.models.items()
         }
-        return found | self.derived_readings(explain)
+        return found | self.derived_scores(explain)
 
-    def derived_readings(self, explain: bool = False) -> dict[str, Scores]:
-        """Return the scores at `as_of_us` of the scorers that fold nothing; see `readings`."""
+    def derived_scores(self, explain: bool = False) -> dict[str, Scores]:
+        """Return the scores at `as_of_us` of the scorers that fold nothing; see `scores`."""
         return self._read_derived(explain=True) if explain else self._derived_scores
 
     @cached_property
@@ -83,8 +83,8 @@ class Folded:
             topics=batch.topics,
             counters=self.counters,
             models=self.models,
-            readings=at_last_activity(SCORERS, self.models, self.states, batch.slot_student, batch.slot_topic),
-            parts={name: SCORERS[name].parts for name in self.models},
+            scores=at_last_activity(SCORERS, self.models, self.states, batch.slot_student, batch.slot_topic),
+            contribution_names={name: SCORERS[name].contributions for name in self.models},
             explain=explain,
         )
         return read_derived(DERIVED, self.derived, with_derived(DERIVED, self.derived, inputs), self.as_of_us)

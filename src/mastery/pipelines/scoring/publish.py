@@ -18,7 +18,7 @@ from mastery.insight.bands import BANDS, band_codes
 from mastery.pipelines.scoring.fold import Folded
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Scores
-from mastery.tables import FEATURES, GOLD, HISTORY, LEDGER, LEDGER_COUNTS, PARTS, UNASSIGNED, UTC
+from mastery.tables import CONTRIBUTIONS, FEATURES, GOLD, HISTORY, LEDGER, LEDGER_COUNTS, UNASSIGNED, UTC
 
 RowIndex = npt.NDArray[np.int64] | None
 """Which slots or cells to take; None for all."""
@@ -72,17 +72,17 @@ def gold_rows(folded: Folded, min_evidence: int, now_us: int) -> pa.Table:
         "last_updated": _constant(now_us, slots.size),
     }
     tables = []
-    readings = folded.readings()
-    for code, (name, reading) in enumerate(readings.items()):
-        score = _of(reading.score, take)
+    by_scorer = folded.scores()
+    for code, (name, scores) in enumerate(by_scorer.items()):
+        score = _of(scores.score, take)
         columns = {
             **shared,
-            "score_source": _coded(np.full(slots.size, code, np.int8), list(readings)),
+            "score_source": _coded(np.full(slots.size, code, np.int8), list(by_scorer)),
             "mastery_score": pa.array(score),
-            "lower": pa.array(_of(reading.lower, take)),
-            "upper": pa.array(_of(reading.upper, take)),
+            "lower": pa.array(_of(scores.lower, take)),
+            "upper": pa.array(_of(scores.upper, take)),
             "band": _coded(band_codes(score, evidence, min_evidence), list(BANDS)),
-            "explanation": _explanation(name, reading, take),
+            "explanation": _explanation(name, scores, take),
         }
         tables.append(_table(columns, GOLD.schema))
     return pa.concat_tables(tables)
@@ -134,7 +134,7 @@ def derived_history_rows(folded: Folded, earlier: pa.Table) -> pa.Table:
     last_day = folded.counters[:, LAST_AT_US] // DAY_US
     assigned = _all_or(_assigned(folded, None), last_day.size)
     tables, stays = [], np.ones(kept.num_rows, bool)
-    for name, reading in folded.derived_readings().items():
+    for name, scores in folded.derived_scores().items():
         mine = pc.equal(kept["score_source"], name).to_numpy()
         published = np.full(last_day.size, NEVER)
         np.maximum.at(published, slot[mine], days[mine])
@@ -146,9 +146,9 @@ def derived_history_rows(folded: Folded, earlier: pa.Table) -> pa.Table:
             **_keys(folded, take),
             "score_source": _name(name, take.size),
             "day": pa.array(np.full(take.size, today, np.int32)).cast(pa.date32()),
-            "mastery_score": pa.array(reading.score[take]),
-            "lower": pa.array(reading.lower[take]),
-            "upper": pa.array(reading.upper[take]),
+            "mastery_score": pa.array(scores.score[take]),
+            "lower": pa.array(scores.lower[take]),
+            "upper": pa.array(scores.upper[take]),
             "evidence_count": pa.array(folded.counters[take, EVIDENCE].astype(np.int32)),
             "model_version": _name(folded.model_version, take.size),
         }
@@ -186,13 +186,14 @@ def _slots_of(folded: Folded, rows: pa.Table) -> npt.NDArray[np.int64]:
     return np.where(mine[found] == wanted, found, -1)
 
 
-def _explanation(name: str, reading: Scores, take: RowIndex) -> pa.Array:
-    n = reading.score.size if take is None else take.size
+def _explanation(name: str, scores: Scores, take: RowIndex) -> pa.Array:
+    n = scores.score.size if take is None else take.size
     if name in DERIVED:
         return pa.nulls(n, GOLD.schema.field("explanation").type)
-    own = {part: pa.array(_of(reading.parts[:, k], take)) for k, part in enumerate(SCORERS[name].parts)}
-    fields = [own.get(part, pa.nulls(n, pa.float64())) for part in PARTS]
-    return pa.StructArray.from_arrays(fields, names=list(PARTS))
+    names = SCORERS[name].contributions
+    own = {one: pa.array(_of(scores.contributions[:, k], take)) for k, one in enumerate(names)}
+    fields = [own.get(one, pa.nulls(n, pa.float64())) for one in CONTRIBUTIONS]
+    return pa.StructArray.from_arrays(fields, names=list(CONTRIBUTIONS))
 
 
 def _keys(folded: Folded, slots: npt.NDArray[np.integer]) -> dict[str, pa.Array]:

@@ -75,7 +75,7 @@ class StudentSnapshot:
 
     @cached_property
     def _inputs(self) -> Inputs:
-        """What derived scorers read; their own readings at last activity too, so that trees are asked once."""
+        """What derived scorers read; their own scores at last activity too, so that trees are asked once."""
         alone = np.zeros(len(self.topics), np.int32)
         topics = [(self.tenant, "")] * (int(self.slot_topic.max(initial=-1)) + 1)
         for code, topic in zip(self.slot_topic, self.topics, strict=True):
@@ -86,18 +86,18 @@ class StudentSnapshot:
             topics=topics,
             counters=self.counters,
             models=self.models,
-            readings=at_last_activity(SCORERS, self.models, self.states, alone, self.slot_topic),
-            parts={name: SCORERS[name].parts for name in self.models},
+            scores=at_last_activity(SCORERS, self.models, self.states, alone, self.slot_topic),
+            contribution_names={name: SCORERS[name].contributions for name in self.models},
         )
         return with_derived(DERIVED, self.derived, inputs)
 
     @property
-    def last_readings(self) -> Mapping[str, Scores]:
+    def last_scores(self) -> Mapping[str, Scores]:
         """Every scorer's scores as of each topic's last evidence: nothing is forgotten since."""
-        return self._inputs.readings
+        return self._inputs.scores
 
-    def readings(self, as_of_us: int) -> dict[str, Scores]:
-        """Return every scorer's scores, with their parts, at a time that is not before the last event."""
+    def scores(self, as_of_us: int) -> dict[str, Scores]:
+        """Return every scorer's scores, with their contributions, at a time that is not before the last event."""
         alone = np.zeros(len(self.topics), np.int32)
         found = {
             name: SCORERS[name].read_slots(

@@ -276,22 +276,29 @@ def read_states(
     scores: Floats,
     lower: Floats,
     upper: Floats,
-    parts: Floats,
+    contributions: Floats,
 ) -> None:
-    """Write every slot's score, interval and parts; see mastery.scorers.bkt.scorer.read_slots."""
+    """Write every slot's score, interval and contributions; see mastery.scorers.bkt.scorer.read_slots."""
     for p in range(state.shape[0]):
         t = slot_topic[p]
         kept = retention(as_of_us - state[p, LAST], params[t, HALF_LIFE])
         scores[p], lower[p], upper[p] = score(state[p, ODDS], state[p, WEIGHT], kept, params, t)
-        parts[p, 0] = math.log(params[t, INIT] / (1.0 - params[t, INIT]))
-        parts[p, 1], parts[p, 2] = state[p, RIGHT], state[p, WRONG]
-        parts[p, 3], parts[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
-        parts[p, 6] = state[p, OTHERS]
-        parts[p, 7] = state[p, LOG_LIMITED]
+        contributions[p, 0] = math.log(params[t, INIT] / (1.0 - params[t, INIT]))
+        contributions[p, 1], contributions[p, 2] = state[p, RIGHT], state[p, WRONG]
+        contributions[p, 3], contributions[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
+        contributions[p, 6] = state[p, OTHERS]
+        contributions[p, 7] = state[p, LOG_LIMITED]
         forgot = state[p, LOG_FORGOT] + math.log(state[p, FORGOT])
-        parts[p, 8] = forgot + math.log(forget(state[p, ODDS], kept))
+        contributions[p, 8] = forgot + math.log(forget(state[p, ODDS], kept))
         # What is in the odds and was put there by nothing else. Kept apart it would cost the fold a fifth more.
         booked = (
-            parts[p, 0] + parts[p, 1] + parts[p, 2] + parts[p, 3] + parts[p, 4] + parts[p, 6] + parts[p, 7] + forgot
+            contributions[p, 0]
+            + contributions[p, 1]
+            + contributions[p, 2]
+            + contributions[p, 3]
+            + contributions[p, 4]
+            + contributions[p, 6]
+            + contributions[p, 7]
+            + forgot
         )
-        parts[p, 5] = math.log(state[p, ODDS]) - booked
+        contributions[p, 5] = math.log(state[p, ODDS]) - booked

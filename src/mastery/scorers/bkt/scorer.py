@@ -5,7 +5,8 @@ forgetting as in Khajah, Lindsey & Mozer (2016), How deep is knowledge tracing?,
 events a known topic becomes unknown with probability 1 − λ(Δt), λ(Δt) = 2^(−Δt / half-life): a proper hidden Markov
 model.
 
-Everything runs on the odds o = P(known) / P(unknown), where the three steps are cheap and their logs are the parts:
+Everything runs on the odds o = P(known) / P(unknown), where the three steps are cheap and their logs are what is
+booked:
 
     forget   o ← λ o / (1 + (1 − λ) o)
     answer   o ← o · ((1 − slip) / guess)^(w y) · (slip / (1 − guess))^(w (1 − y))
@@ -79,7 +80,7 @@ ITEM_PARAMETERS = (
     Parameter("slip", 0.10, 0.001, 0.999, "probability of a wrong answer on the item in spite of knowing its topic"),
 )
 
-PARTS = (
+CONTRIBUTIONS = (
     "start", "answers_right", "answers_wrong", "practice", "assignments", "learning", "other_topics", "limit",
     "forgetting",
 )  # fmt: skip
@@ -175,9 +176,11 @@ def read_slots(
 ) -> Scores:
     """See Scorer.read_slots. The score is P(known) itself."""
     n = slot_topic.size
-    reading = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(PARTS)), order="F"))
-    read_states(slot_state, slot_topic, params, as_of_us, reading.score, reading.lower, reading.upper, reading.parts)
-    return reading
+    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
+    read_states(
+        slot_state, slot_topic, params, as_of_us, scores.score, scores.lower, scores.upper, scores.contributions
+    )
+    return scores
 
 
 def check(model: Model) -> None:
@@ -213,7 +216,7 @@ SCORER = Scorer(
     student_state=STUDENT_STATE,
     parameters=PARAMETERS,
     item_parameters=ITEM_PARAMETERS,
-    parts=PARTS,
+    contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
     fold_rows=fold_rows,

@@ -33,8 +33,8 @@ ENOUGH = 1e-9
 ENOUGH_FIRST = 20.0
 """A topic's own share of right first answers counts half against everybody's when it has so many."""
 
-PARTS = 5
-"""What a blend is worth is measured on one part of the students after the other, with weights from the others."""
+CV_FOLDS = 5
+"""What a blend is worth is measured on one fold of the students after the other, with weights from the others."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,12 @@ def logits_of(stacked: Stacked, members: tuple[str, ...]) -> Floats:
 
 
 def cross_fitted(stacked: Stacked) -> Floats:
-    """Return float64[n]: what a blend says of each answer that was fitted without its part of the students."""
+    """Return float64[n]: what a blend says of each answer that was fitted without its fold of the students."""
     _, code = np.unique(stacked.student, return_inverse=True)
-    part = code % PARTS
+    cv_fold = code % CV_FOLDS
     out = np.empty(stacked.y.size)
-    for mine in np.unique(part):
-        there = part == mine
+    for mine in np.unique(cv_fold):
+        there = cv_fold == mine
         mix, _ = fit_mixture(stacked.take(~there))
         out[there] = predict(mix, stacked.take(there).probabilities)
     return out

@@ -53,7 +53,7 @@ GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(6)
 WEIGHT_OF = "weight of "
 """The weight of a member stands in `shared` under this and its name."""
 
-PARTS = (
+CONTRIBUTIONS = (
     "start",
     "answers_right",
     "answers_wrong",
@@ -71,7 +71,7 @@ PARTS = (
 )
 """Parts of members come together under their names; a name that is not among these counts as `other_topics`."""
 START, OTHER, CALIBRATION, LIMIT, FORGETTING = (
-    PARTS.index(name) for name in ("start", "other_topics", "calibration", "limit", "forgetting")
+    CONTRIBUTIONS.index(name) for name in ("start", "other_topics", "calibration", "limit", "forgetting")
 )
 
 NOT_YET = int(NEVER)
@@ -79,7 +79,7 @@ NOT_YET = int(NEVER)
 
 FARTHEST = 13.8
 """Logits stay within ± this: a member that is sure of itself could not be outvoted by any other, and the log-odds of a
-score at 1 − 1e-14 differ from the sum of its parts."""
+score at 1 − 1e-14 differ from the sum of its contributions."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _read(
     active_days: Floats,
     as_of_us: int,
     out: Floats,
-    parts: Floats,
+    contributions: Floats,
 ) -> None:
     for p in range(slot_topic.size):
         t = slot_topic[p]
@@ -243,19 +243,19 @@ def _read(
         reached = calibrated(z, knots_x, knots_y) + unaided
         last = probability_at(logit_of((probability_at(reached) - guess) / room))
         value = forgotten(last, params[t, PRIOR], kept)
-        parts[p, START] += bias
-        parts[p, CALIBRATION] += reached - z
-        parts[p, LIMIT] += z - own + logit_of(last) - reached
-        parts[p, FORGETTING] += logit_of(value) - logit_of(last)
+        contributions[p, START] += bias
+        contributions[p, CALIBRATION] += reached - z
+        contributions[p, LIMIT] += z - own + logit_of(last) - reached
+        contributions[p, FORGETTING] += logit_of(value) - logit_of(last)
         out[0, p] = value
         out[1, p], out[2, p] = interval(value, evidence[p] * kept, params, t, INTERVAL)
 
 
 def blended(
     mix: Mixture,
-    readings: Mapping[str, Scores],
+    scores: Mapping[str, Scores],
     probabilities: Mapping[str, Floats],
-    parts: Mapping[str, Sequence[str]],
+    contribution_names: Mapping[str, Sequence[str]],
     slot_topic: Int32s,
     params: Floats,
     last_at_us: Int64s,
@@ -266,9 +266,9 @@ def blended(
     """Return the blend's scores of P slots.
 
     Args:
-        readings: By member, as of the student's last event: nothing is forgotten in them since.
+        scores: By member, as of the student's last event: nothing is forgotten in them since.
         probabilities: float64[P] by member: the probability of a right answer that its score stands for.
-        parts: By member, the names of its parts, log-odds of its score.
+        contribution_names: By member, the names of its contributions, log-odds of its score.
         params: float64[T, len(PARAMETERS)] by topic code.
         last_at_us: int64[P]. Time of the last evidence on the slot.
         evidence: float64[P]. How many observations on the slot weigh anything.
@@ -276,20 +276,22 @@ def blended(
 
     Parts are NaN where those of a member are.
 
-    Law: the parts add up to the log-odds of the score as exactly as those of the members do.
+    Law: the contributions add up to the log-odds of the score as exactly as those of the members do.
 
     Raises:
         BadInput: a member has not been read.
     """
     slots = slot_topic.size
-    read = [_of_member(name, readings) for name in mix.members]
-    out, total = np.empty((3, slots)), np.zeros((slots, len(PARTS)), order="F")
-    for name, weight, reading in zip(mix.members, mix.weights, read, strict=True):
-        for column, part in enumerate(parts[name]):
-            total[:, PARTS.index(part) if part in PARTS else OTHER] += weight * reading.parts[:, column]
-    scores = np.array([reading.score for reading in read]).reshape(len(read), slots)
+    read = [_of_member(name, scores) for name in mix.members]
+    out, total = np.empty((3, slots)), np.zeros((slots, len(CONTRIBUTIONS)), order="F")
+    for name, weight, one in zip(mix.members, mix.weights, read, strict=True):
+        for column, contribution in enumerate(contribution_names[name]):
+            total[:, CONTRIBUTIONS.index(contribution) if contribution in CONTRIBUTIONS else OTHER] += (
+                weight * one.contributions[:, column]
+            )
+    last = np.array([one.score for one in read]).reshape(len(read), slots)
     expected = np.array([_of_member(name, probabilities) for name in mix.members]).reshape(len(read), slots)
-    _read(scores, expected, mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided, slot_topic, params,
+    _read(last, expected, mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided, slot_topic, params,
           last_at_us, evidence, active_days, as_of_us, out, total)  # fmt: skip
     return Scores(out[0], out[1], out[2], total)
 
@@ -300,10 +302,10 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     params = parameters.topics.take(inputs.topics, parameters.default)
     evidence, active_days = (inputs.counters[:, column].astype(np.float64) for column in (EVIDENCE, ACTIVE_DAYS))
     guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
-    probabilities = {name: probability_of(inputs, name, guess, slip) for name in mix.members if name in inputs.readings}
+    probabilities = {name: probability_of(inputs, name, guess, slip) for name in mix.members if name in inputs.scores}
     return blended(
-        mix, inputs.readings, probabilities, inputs.parts, inputs.slot_topic, params, inputs.last_at_us, evidence,
-        active_days, as_of_us,
+        mix, inputs.scores, probabilities, inputs.contribution_names, inputs.slot_topic, params, inputs.last_at_us,
+        evidence, active_days, as_of_us,
     )  # fmt: skip
 
 
@@ -327,7 +329,7 @@ DERIVED = Derived(
     version=VERSION,
     scale="log_odds",
     parameters=PARAMETERS,
-    parts=PARTS,
+    contributions=CONTRIBUTIONS,
     read=read,
 )
 

@@ -53,7 +53,7 @@ class Feature:
 
     name: str
     sign: int
-    part: str
+    booked_as: str
     doc: str
 
 

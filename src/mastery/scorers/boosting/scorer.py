@@ -47,7 +47,7 @@ PARAMETERS = (
 BASE, GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(7)
 ITEM_PARAMETERS = (Parameter("base", 0.0, -10.0, 10.0, "log-odds of a right answer on the item, over all students"),)
 
-PARTS = (
+CONTRIBUTIONS = (
     "start",
     "answers_right",
     "answers_wrong",
@@ -62,14 +62,17 @@ PARTS = (
     "forgetting",
 )
 START, ANSWERS_RIGHT, ANSWERS_WRONG, OTHER, LIMIT, FORGETTING = (
-    PARTS.index(name) for name in ("start", "answers_right", "answers_wrong", "other_topics", "limit", "forgetting")
+    CONTRIBUTIONS.index(name)
+    for name in ("start", "answers_right", "answers_wrong", "other_topics", "limit", "forgetting")
 )
 
-PART_OF = np.array([-1 if feature.part == ANSWERED else PARTS.index(feature.part) for feature in FEATURES], np.int64)
-"""By feature: the part its contribution is booked under, −1 where its sign decides."""
+CONTRIBUTION_OF = np.array(
+    [-1 if feature.booked_as == ANSWERED else CONTRIBUTIONS.index(feature.booked_as) for feature in FEATURES], np.int64
+)
+"""By feature: the contribution of a score that it is booked under, −1 where its sign decides."""
 
 FARTHEST = 13.8
-"""Scores stay within ± this in log-odds, so that parts add up to them."""
+"""Scores stay within ± this in log-odds, so that contributions add up to them."""
 
 
 @inlined_kernel
@@ -96,21 +99,21 @@ def _last(margins: Floats, evidence: Floats, slot_topic: Int32s, params: Floats,
 
 
 @kernel
-def _booked(contributions: Floats, counters: Int64s, part_of: Int64s, parts: Floats) -> None:
-    """Add contributions float64[P, F] to the parts they belong to.
+def _booked(by_feature: Floats, counters: Int64s, booked_as: Int64s, contributions: Floats) -> None:
+    """Add by_feature float64[P, F], what each feature contributes, to the contributions of the score.
 
     What answers owe is booked by its sign; where the student has no such answer on the topic, it comes from others.
     """
-    for p in range(contributions.shape[0]):
+    for p in range(by_feature.shape[0]):
         right, wrong = counters[p, RIGHT] > 0, counters[p, ANSWERS] > counters[p, RIGHT]
-        for f in range(contributions.shape[1]):
-            owed, part = contributions[p, f], part_of[f]
-            if part < 0:
+        for f in range(by_feature.shape[1]):
+            owed, contribution = by_feature[p, f], booked_as[f]
+            if contribution < 0:
                 if owed >= 0.0:
-                    part = ANSWERS_RIGHT if right else OTHER
+                    contribution = ANSWERS_RIGHT if right else OTHER
                 else:
-                    part = ANSWERS_WRONG if wrong else OTHER
-            parts[p, part] += owed
+                    contribution = ANSWERS_WRONG if wrong else OTHER
+            contributions[p, contribution] += owed
 
 
 def member_probabilities(inputs: Inputs, members: Int64s, params: Floats) -> Floats:
@@ -122,7 +125,7 @@ def member_probabilities(inputs: Inputs, members: Int64s, params: Floats) -> Flo
     probabilities = np.full((len(MEMBERS), inputs.slot_topic.size), np.nan)
     guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
     for k in np.flatnonzero(members):
-        if MEMBERS[k] not in inputs.readings:
+        if MEMBERS[k] not in inputs.scores:
             raise BadInput(
                 f"ml was fitted with the scores of {MEMBERS[k]}, which this model set does not hold; "
                 f"fit ml again, or add {MEMBERS[k]} to the set"
@@ -131,7 +134,7 @@ def member_probabilities(inputs: Inputs, members: Int64s, params: Floats) -> Flo
     return probabilities
 
 
-def last_reading(inputs: Inputs, parameters: Parameters, params: Floats) -> Scores:
+def scores_at_last_activity(inputs: Inputs, parameters: Parameters, params: Floats) -> Scores:
     """Return the scores at last activity; params: float64[T, K] of the inputs' topics."""
     shared, slots = parameters.shared, inputs.slot_topic.size
     probabilities = member_probabilities(inputs, shared["members"], params)
@@ -142,27 +145,27 @@ def last_reading(inputs: Inputs, parameters: Parameters, params: Floats) -> Scor
     out, limit = np.empty((3, slots)), np.empty(slots)
     _last(start + trees.margins(features), evidence, inputs.slot_topic, params, out, limit)
     if not inputs.explain:
-        return Scores(out[0], out[1], out[2], np.broadcast_to(np.nan, (slots, len(PARTS))))
-    parts = np.zeros((slots, len(PARTS)))
-    contributions, expected = trees.contributions(features)
-    parts[:, START] = start + expected
-    _booked(contributions, inputs.counters, PART_OF, parts)
-    parts[:, LIMIT] += limit
-    return Scores(out[0], out[1], out[2], parts)
+        return Scores(out[0], out[1], out[2], np.broadcast_to(np.nan, (slots, len(CONTRIBUTIONS))))
+    contributions = np.zeros((slots, len(CONTRIBUTIONS)))
+    by_feature, expected = trees.contributions(features)
+    contributions[:, START] = start + expected
+    _booked(by_feature, inputs.counters, CONTRIBUTION_OF, contributions)
+    contributions[:, LIMIT] += limit
+    return Scores(out[0], out[1], out[2], contributions)
 
 
 def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
-    """See Derived.read. Law: the parts add up to the log-odds of the score to 1e-9."""
+    """See Derived.read. Law: the contributions add up to the log-odds of the score to 1e-9."""
     params = parameters.topics.take(inputs.topics, parameters.default)
-    last = inputs.readings[NAME] if NAME in inputs.readings else last_reading(inputs, parameters, params)
+    last = inputs.scores[NAME] if NAME in inputs.scores else scores_at_last_activity(inputs, parameters, params)
     if as_of_us == BEFORE_ALL_US:
         return last
     out = forget(last.score, inputs, params, Columns(HALF_LIFE, GROWTH, PRIOR, INTERVAL), as_of_us)
     if not inputs.explain:
-        return Scores(out[0], out[1], out[2], last.parts)
-    parts = last.parts.copy()
-    parts[:, FORGETTING] = np.log(out[0] / (1.0 - out[0])) - np.log(last.score / (1.0 - last.score))
-    return Scores(out[0], out[1], out[2], parts)
+        return Scores(out[0], out[1], out[2], last.contributions)
+    contributions = last.contributions.copy()
+    contributions[:, FORGETTING] = np.log(out[0] / (1.0 - out[0])) - np.log(last.score / (1.0 - last.score))
+    return Scores(out[0], out[1], out[2], contributions)
 
 
 def predict(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Floats]) -> Floats:
@@ -214,7 +217,7 @@ DERIVED = Derived(
     version=VERSION,
     scale="log_odds",
     parameters=PARAMETERS,
-    parts=PARTS,
+    contributions=CONTRIBUTIONS,
     read=read,
 )
 

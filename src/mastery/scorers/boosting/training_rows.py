@@ -18,8 +18,8 @@ from mastery.scorers.boosting.features import pre_answer_features
 from mastery.scorers.fits import held_out
 from mastery.scorers.parameters import Parameters
 
-PARTS = 5
-"""Bases of items are found in so many parts of the students, each for the others: a row's own answer is in none."""
+CV_FOLDS = 5
+"""Bases of items are found in this many folds of the students, each for the others: a row's own answer is in none."""
 
 SHRINKAGE = 10.0
 """Bases stand on this many answers of their parent (item → topic → all) before their own."""
@@ -57,49 +57,49 @@ class Labelled:
         return Labelled(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
 
-def own_part(students: Sequence[str], one_in: int, part: int) -> Bools:
+def own_fold(students: Sequence[str], one_in: int, cv_fold: int) -> Bools:
     """Return bool[S]: `held_out`, by another hash: whoever calls a fit may have left out students by that one."""
-    return held_out([f"ml {name}" for name in students], one_in, part)
+    return held_out([f"ml {name}" for name in students], one_in, cv_fold)
 
 
-def held_out_parts(batch: Batch) -> Int32s:
-    """Return int32[S]: which of `PARTS` parts each student is in, by a hash of the name."""
-    part = np.zeros(len(batch.students), np.int32)
-    for k in range(PARTS):
-        part[own_part(batch.students, PARTS, k)] = k
-    return part
+def held_out_folds(batch: Batch) -> Int32s:
+    """Return int32[S]: which of `CV_FOLDS` folds each student is in, by a hash of the name."""
+    cv_fold = np.zeros(len(batch.students), np.int32)
+    for k in range(CV_FOLDS):
+        cv_fold[own_fold(batch.students, CV_FOLDS, k)] = k
+    return cv_fold
 
 
 @dataclass(frozen=True)
 class Bases:
-    """Log-odds of a right answer by topic and item: by part of the students (of all the others), and over all.
+    """Log-odds of a right answer by topic and item: by fold of the students (of all the others), and over all.
 
     Attributes:
-        topic, item: float64[PARTS + 1, T] and [PARTS + 1, I]; the last row is over all students.
+        topic, item: float64[CV_FOLDS + 1, T] and [CV_FOLDS + 1, I]; the last row is over all students.
         seen: int64[I]. Answers of each item.
-        part: int32[S].
+        cv_fold: int32[S].
     """
 
     topic: Floats
     item: Floats
     seen: Int64s
-    part: Int32s
+    cv_fold: Int32s
 
     @staticmethod
-    def of(batch: Batch, part: Int32s) -> Bases:
+    def of(batch: Batch, cv_fold: Int32s) -> Bases:
         quiz = (batch.kind == QUIZ) & (batch.weight > 0.0)
         owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[quiz]
         topic, item, y = batch.slot_topic[batch.slot[quiz]], batch.item[quiz], batch.y[quiz]
         topics, items = len(batch.topics), len(batch.items)
         # In whole millionths: sums that hang on no order.
         ppm = np.rint(y * 1e6)
-        of_topic = np.zeros((2, PARTS + 1, topics))
-        of_item = np.zeros((2, PARTS + 1, items))
+        of_topic = np.zeros((2, CV_FOLDS + 1, topics))
+        of_item = np.zeros((2, CV_FOLDS + 1, items))
         known = item >= 0
         home = np.zeros(items, np.int64)
         home[item[known]] = topic[known]
-        for k in range(PARTS + 1):
-            mine = part[owner] != k
+        for k in range(CV_FOLDS + 1):
+            mine = cv_fold[owner] != k
             of_topic[0, k] = np.bincount(topic[mine], minlength=topics)
             of_topic[1, k] = np.bincount(topic[mine], ppm[mine], topics) / 1e6
             mine &= known
@@ -108,15 +108,15 @@ class Bases:
         overall = (of_topic[1].sum(axis=1) + 0.5) / (of_topic[0].sum(axis=1) + 1.0)
         share = (of_topic[1] + SHRINKAGE * overall[:, None]) / (of_topic[0] + SHRINKAGE)
         own = (of_item[1] + SHRINKAGE * share[:, home]) / (of_item[0] + SHRINKAGE)
-        return Bases(_logit(share), _logit(own), of_item[0, PARTS].astype(np.int64), part)
+        return Bases(_logit(share), _logit(own), of_item[0, CV_FOLDS].astype(np.int64), cv_fold)
 
     def rows(self, batch: Batch) -> tuple[Floats, Floats]:
-        """Return float64[n] each: of the row's topic and item, from the parts its student is not in."""
-        part = np.repeat(self.part, np.diff(batch.student_ptr))
-        topic = self.topic[part, batch.slot_topic[batch.slot]]
+        """Return float64[n] each: of the row's topic and item, from the folds its student is not in."""
+        cv_fold = np.repeat(self.cv_fold, np.diff(batch.student_ptr))
+        topic = self.topic[cv_fold, batch.slot_topic[batch.slot]]
         if self.item.shape[1] == 0:
             return topic, topic
-        return topic, np.where(batch.item < 0, topic, self.item[part, np.maximum(batch.item, 0)])
+        return topic, np.where(batch.item < 0, topic, self.item[cv_fold, np.maximum(batch.item, 0)])
 
 
 def _logit(share: Floats) -> Floats:

@@ -61,14 +61,23 @@ ITEM_PARAMETERS = (Parameter("difficulty", 0.0, -10.0, 10.0, "difficulty of the 
 DIFFICULTY, GUESS, SLIP, HALF_LIFE, VARIANCE_ABILITY, VARIANCE_OFFSET, UNCERTAIN = range(7)
 MEMORY_ABILITY, MEMORY_OFFSET, SHARE, CHAPTER, CHAPTER_SHARE, LOWER, UPPER, INTERVAL = range(7, 15)
 
-PARTS = ("start", "answers_right", "answers_wrong", "practice", "assignments", "other_topics", "limit", "forgetting")
+CONTRIBUTIONS = (
+    "start",
+    "answers_right",
+    "answers_wrong",
+    "practice",
+    "assignments",
+    "other_topics",
+    "limit",
+    "forgetting",
+)
 
 INFORMATION = 0.18
 """What one answer tells, on average, in 1 / logits²: p (1 − p) between 0.25 and what is left far from the middle."""
 
 FARTHEST = 13.8
 """Logits are read within ± this: with guessing, wrong answers never stop pulling, and σ must stay off 0 and 1. At 30
-the log-odds of a score, 1 − 9e-14, were off by 1e-3 from the sum of its parts; here by 1e-10."""
+the log-odds of a score, 1 − 9e-14, were off by 1e-3 from the sum of its contributions; here by 1e-10."""
 
 BOOK_UP = np.array([RIGHT, PRACTISED, ASSIGNED, RIGHT, RIGHT, RIGHT])
 BOOK_DOWN = np.array([WRONG, PRACTISED, ASSIGNED, WRONG, WRONG, WRONG])
@@ -220,7 +229,7 @@ def _fold(
 @kernel
 def _read(
     state: Floats, students: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int,
-    scores: Floats, lower: Floats, upper: Floats, parts: Floats,
+    scores: Floats, lower: Floats, upper: Floats, contributions: Floats,
 ) -> None:  # fmt: skip
     for p in range(state.shape[0]):
         s, t = slot_student[p], slot_topic[p]
@@ -229,13 +238,13 @@ def _read(
         scores[p], lower[p], upper[p] = score(logit, state[p, EVIDENCE], t, params, elapsed)
         last = mastery(logit, t, params)
         own = state[p, RIGHT] + state[p, WRONG] + state[p, PRACTISED] + state[p, ASSIGNED]
-        parts[p, 0] = -params[t, DIFFICULTY]
-        parts[p, 1], parts[p, 2] = state[p, RIGHT], state[p, WRONG]
-        parts[p, 3], parts[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
+        contributions[p, 0] = -params[t, DIFFICULTY]
+        contributions[p, 1], contributions[p, 2] = state[p, RIGHT], state[p, WRONG]
+        contributions[p, 3], contributions[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
         # Ability and chapter less what this topic's own steps put there; all of a topic never answered on.
-        parts[p, 5] = students[s, ABILITY] + state[p, CHAPTER_VALUE] + state[p, OFFSET] - own
-        parts[p, 6] = math.log(last / (1.0 - last)) - logit
-        parts[p, 7] = math.log(scores[p] / (1.0 - scores[p])) - math.log(last / (1.0 - last))
+        contributions[p, 5] = students[s, ABILITY] + state[p, CHAPTER_VALUE] + state[p, OFFSET] - own
+        contributions[p, 6] = math.log(last / (1.0 - last)) - logit
+        contributions[p, 7] = math.log(scores[p] / (1.0 - scores[p])) - math.log(last / (1.0 - last))
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -275,10 +284,10 @@ def read_slots(
 ) -> Scores:
     """See Scorer.read_slots. The score is σ(ability + offset − mean difficulty), then forgetting."""
     n = slot_topic.size
-    reading = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(PARTS)), order="F"))
+    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
     _read(slot_state, student_state, slot_student, slot_topic, params, as_of_us,
-          reading.score, reading.lower, reading.upper, reading.parts)  # fmt: skip
-    return reading
+          scores.score, scores.lower, scores.upper, scores.contributions)  # fmt: skip
+    return scores
 
 
 def check(model: Model) -> None:
@@ -301,7 +310,7 @@ SCORER = Scorer(
     student_state=STUDENT_STATE,
     parameters=PARAMETERS,
     item_parameters=ITEM_PARAMETERS,
-    parts=PARTS,
+    contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
     fold_rows=fold_rows,

@@ -9,7 +9,7 @@ import numpy as np
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.kernels import kernel
 from mastery.scorers.irt.em import log_probabilities
-from mastery.scorers.irt.work import PARTS, Work
+from mastery.scorers.irt.work import SPANS, Work
 
 
 @kernel
@@ -81,11 +81,11 @@ def standard_errors(
     full = (wrong + right) * rise**2 / np.maximum(probability * (1.0 - probability), 1e-12)
     moments = wrong * pull[0::2] ** 2 + right * pull[1::2] ** 2
     left = full - moments
-    outer = np.zeros((PARTS, intercept.size, 3))
+    outer = np.zeros((SPANS, intercept.size, 3))
     table = log_probabilities(slope, intercept, a.guess, a.slip, theta)
 
-    def run(part: int, first: int, last: int) -> None:
-        _gather(first, last, a.student_ptr, a.item, a.y, a.weight, table, work.log_prior, pull, theta, outer[part])
+    def run(k: int, first: int, last: int) -> None:
+        _gather(first, last, a.student_ptr, a.item, a.y, a.weight, table, work.log_prior, pull, theta, outer[k])
 
     work.each(run)
     products = outer.sum(axis=0)

@@ -59,13 +59,13 @@ PARAMETERS = (
 SLOPE, DIFFICULTY, GUESS, SLIP, HALF_LIFE, SPREAD, DRIFT, LOWER, UPPER, INTERVAL = range(10)
 ITEM_PARAMETERS = PARAMETERS[:2]
 
-PARTS = ("start", "answers_right", "answers_wrong", "practice", "assignments", "other_topics", "forgetting")
+CONTRIBUTIONS = ("start", "answers_right", "answers_wrong", "practice", "assignments", "other_topics", "forgetting")
 
 INFORMATION = 0.18
 """What one answer tells, on average, in 1 / variance, as in elo: the evidence of an interval is counted in answers."""
 
 LEAST_SCORE = 1e-6
-"""Scores are read within this of 0 and 1: their log-odds are the parts."""
+"""Scores are read within this of 0 and 1: their log-odds are the contributions."""
 
 BOOK_UP = np.array([RIGHT, PRACTISED, ASSIGNED, RIGHT, RIGHT, RIGHT])
 BOOK_DOWN = np.array([WRONG, PRACTISED, ASSIGNED, WRONG, WRONG, WRONG])
@@ -179,7 +179,7 @@ def _fold(
 @kernel
 def _read(
     state: Floats, students: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int,
-    scores: Floats, lower: Floats, upper: Floats, parts: Floats,
+    scores: Floats, lower: Floats, upper: Floats, contributions: Floats,
 ) -> None:  # fmt: skip
     _, kernel, kernels = tables_of(params, np.empty((0, 2)), SPREAD)
     others, weights = np.empty(NODES), np.empty(NODES)
@@ -188,12 +188,14 @@ def _read(
         mean, sd = weigh(students, slot_student[p], state, p, kernels, kernel[t], others, weights)
         scores[p], lower[p], upper[p] = score(mean, sd, params, t, as_of_us - state[p, LAST])
         last = log_odds(mastery(mean, params, t))
-        parts[p, 0] = log_odds(mastery(0.0, params, t))
-        parts[p, 1], parts[p, 2] = state[p, RIGHT], state[p, WRONG]
-        parts[p, 3], parts[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
+        contributions[p, 0] = log_odds(mastery(0.0, params, t))
+        contributions[p, 1], contributions[p, 2] = state[p, RIGHT], state[p, WRONG]
+        contributions[p, 3], contributions[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
         # What no answer of this topic did was done by those on others, through the ability.
-        parts[p, 5] = last - (parts[p, 0] + parts[p, 1] + parts[p, 2] + parts[p, 3] + parts[p, 4])
-        parts[p, 6] = log_odds(scores[p]) - last
+        contributions[p, 5] = last - (
+            contributions[p, 0] + contributions[p, 1] + contributions[p, 2] + contributions[p, 3] + contributions[p, 4]
+        )
+        contributions[p, 6] = log_odds(scores[p]) - last
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -234,10 +236,10 @@ def read_slots(
 ) -> Scores:
     """See Scorer.read_slots. The score is the topic's mean item at the mean of what is known of the topic."""
     n = slot_topic.size
-    reading = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(PARTS)), order="F"))
+    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
     _read(slot_state, student_state, slot_student, slot_topic, params, as_of_us,
-          reading.score, reading.lower, reading.upper, reading.parts)  # fmt: skip
-    return reading
+          scores.score, scores.lower, scores.upper, scores.contributions)  # fmt: skip
+    return scores
 
 
 def check(model: Model) -> None:
@@ -259,7 +261,7 @@ SCORER = Scorer(
     student_state=STUDENT_STATE,
     parameters=PARAMETERS,
     item_parameters=ITEM_PARAMETERS,
-    parts=PARTS,
+    contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
     fold_rows=fold_rows,

@@ -1,4 +1,4 @@
-"""Answers of many students to many items, and threads to go over them part by part."""
+"""Answers of many students to many items, and threads to go over them span by span."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.scorers.irt.em import expect, log_probabilities
 
-PARTS = 4
-"""Students are cut into so many parts, whatever the threads: sums then come in one order."""
+SPANS = 4
+"""Students are cut into this many spans, whatever the threads: sums then come in one order."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,18 @@ class Answers:
 
 
 class Work:
-    """The answers cut into parts, and threads to go over them."""
+    """The answers cut into spans, and threads to go over them."""
 
     def __init__(self, answers: Answers, theta: Floats, probabilities: Floats, pool: ThreadPoolExecutor | None) -> None:
-        ends = np.searchsorted(answers.student_ptr, np.linspace(0, answers.item.size, PARTS + 1)[1:-1])
+        ends = np.searchsorted(answers.student_ptr, np.linspace(0, answers.item.size, SPANS + 1)[1:-1])
         bounds = [0, *ends.tolist(), answers.student_ptr.size - 1]
         self.spans = list(pairwise(bounds))
         self.answers, self.theta, self.log_prior, self.pool = answers, theta, np.log(probabilities), pool
-        self.counts = np.zeros((PARTS, 2 * answers.group.size, theta.size))
+        self.counts = np.zeros((SPANS, 2 * answers.group.size, theta.size))
 
     def each(self, run: Callable[[int, int, int], float | None]) -> list[float | None]:
-        """Call `run(part, first student, last student)` for every part; return what it returns, in order."""
-        jobs = [(part, *span) for part, span in enumerate(self.spans)]
+        """Call `run(k, first student, last student)` for every span; return what it returns, in order."""
+        jobs = [(k, *span) for k, span in enumerate(self.spans)]
         if self.pool is None:
             return [run(*job) for job in jobs]
         return list(self.pool.map(lambda job: run(*job), jobs))
@@ -62,12 +62,12 @@ class Work:
             self.counts[:] = 0.0
         none = np.empty((0, self.theta.size))
 
-        def run(part: int, first: int, last: int) -> float:
-            into = self.counts[part] if count else none
+        def run(k: int, first: int, last: int) -> float:
+            into = self.counts[k] if count else none
             return float(expect(first, last, a.student_ptr, a.item, a.y, a.weight, table, self.log_prior, into))
 
         found = self.each(run)
         if count:
-            for part in range(1, PARTS):
-                self.counts[0] += self.counts[part]
+            for k in range(1, SPANS):
+                self.counts[0] += self.counts[k]
         return float(sum(one for one in found if one is not None))

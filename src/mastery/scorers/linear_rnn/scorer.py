@@ -103,7 +103,7 @@ OWN_BIAS, OWN_U, OWN_WRONG, OWN_GAIN = (
     place_of(ITEM_PARAMETERS, name).start for name in ("bias", "weights", "wrong", "gain")
 )
 
-PARTS = ("start", "past_answers", "limit", "forgetting")
+CONTRIBUTIONS = ("start", "past_answers", "limit", "forgetting")
 
 FARTHEST = 13.8
 """Logits are read within ± this: σ must stay off 0 and 1."""
@@ -364,7 +364,7 @@ def _read(
     scores: Floats,
     lower: Floats,
     upper: Floats,
-    parts: Floats,
+    contributions: Floats,
 ) -> None:
     for p in range(state.shape[0]):
         t = slot_topic[p]
@@ -375,10 +375,10 @@ def _read(
         last = mastery(start + past, params[t, GUESS], params[t, SLIP])
         prior = mastery(start, params[t, GUESS], params[t, SLIP])
         last_logit = math.log(last / (1.0 - last))
-        parts[p, 0] = math.log(prior / (1.0 - prior))
-        parts[p, 1] = past
-        parts[p, 2] = last_logit - parts[p, 0] - past
-        parts[p, 3] = math.log(scores[p] / (1.0 - scores[p])) - last_logit
+        contributions[p, 0] = math.log(prior / (1.0 - prior))
+        contributions[p, 1] = past
+        contributions[p, 2] = last_logit - contributions[p, 0] - past
+        contributions[p, 3] = math.log(scores[p] / (1.0 - scores[p])) - last_logit
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -439,10 +439,10 @@ def read_slots(
     h is read as it stood after the student's last event.
     """
     n = slot_topic.size
-    reading = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(PARTS)), order="F"))
+    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
     _read(slot_state, student_state, slot_student, slot_topic, params, mean_weights(params), as_of_us,
-          reading.score, reading.lower, reading.upper, reading.parts)  # fmt: skip
-    return reading
+          scores.score, scores.lower, scores.upper, scores.contributions)  # fmt: skip
+    return scores
 
 
 def _check(name: str, parameters: tuple[Parameter, ...], item_parameters: tuple[Parameter, ...], model: Model) -> None:
@@ -475,7 +475,7 @@ SCORER = Scorer(
     student_state=STUDENT_STATE,
     parameters=PARAMETERS,
     item_parameters=ITEM_PARAMETERS,
-    parts=PARTS,
+    contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
     fold_rows=fold_rows,

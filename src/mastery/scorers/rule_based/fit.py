@@ -23,13 +23,13 @@ from mastery.scorers.scale import new_topics_scale, shared_scale
 
 
 def fit_rules(
-    batch: Batch, answers: Bools, part: Int64s, rules: Floats, given: Mapping[str, Parameters]
+    batch: Batch, answers: Bools, cv_fold: Int64s, rules: Floats, given: Mapping[str, Parameters]
 ) -> tuple[Fit, Floats]:
     """Return rule_based on the scale of the other scorers, and what it says before rows of students left out.
 
     Args:
         answers: bool[n]. Answers that are right or wrong.
-        part: int64[S]. The part of each student: each is predicted by a map that the others made. float64[n] is said.
+        cv_fold: int64[S]. The fold of each student: each is predicted by a map that the others made.
         rules: float64[K]. Parameters as the YAML says; weights, priors and half-lives are kept.
         given: Guess and slip of the scale are taken from bkt.
     """
@@ -46,8 +46,8 @@ def fit_rules(
         return found, _on_scale(topics, found, guess, slip)
 
     said = index.copy()
-    for which in range(int(part.max(initial=0)) + 1):
-        mine = rows_of_students(batch, part == which)
+    for which in range(int(cv_fold.max(initial=0)) + 1):
+        mine = rows_of_students(batch, cv_fold == which)
         without = mapped(unaided & ~mine)
         if without is not None:
             said[mine] = _said(batch, without[1])[mine]

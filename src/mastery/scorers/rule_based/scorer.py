@@ -79,7 +79,7 @@ _WEIGHT, _PRIOR, _FULL_AT, _PRIOR_WEIGHT = range(4)  # of factor f: FIRST_FACTOR
 SCORE_AT = FIRST_FACTOR + 4 * len(FACTORS)
 GUESS, SLIP, INTERVAL = range(SCORE_AT + len(INDEXES), SCORE_AT + len(INDEXES) + 3)
 
-PARTS = (*FACTORS, "limit", "calibration", "forgetting")
+CONTRIBUTIONS = (*FACTORS, "limit", "calibration", "forgetting")
 LIMIT, CALIBRATION, FORGETTING = range(len(FACTORS), len(FACTORS) + 3)
 
 
@@ -164,26 +164,26 @@ def _stands_for(params: Floats, t: int, index: float) -> float:
 
 @inlined_kernel
 def _score(
-    state: Floats, p: int, params: Floats, t: int, at: int, parts: Floats, place: int
+    state: Floats, p: int, params: Floats, t: int, at: int, contributions: Floats, place: int
 ) -> tuple[float, float, float]:
-    """Return (score, lower, upper) of one state at a time, and write its parts into row `place`."""
+    """Return (score, lower, upper) of one state at a time, and write its contributions into row `place`."""
     total, prior = 0.0, 0.0
     for f in range(len(RATIOS)):
-        parts[place, f] = _part(params, t, f, state[p, 2 * f], state[p, 2 * f + 1])
-        total += parts[place, f]
+        contributions[place, f] = _part(params, t, f, state[p, 2 * f], state[p, 2 * f + 1])
+        total += contributions[place, f]
         prior += _part(params, t, f, 0.0, 0.0)
     elapsed = at - state[p, LAST]
     fresh = 0.0 if np.isnan(elapsed) else retention(elapsed, params[t, RECENCY_HALF_LIFE])
-    parts[place, RECENCY] = _part(params, t, RECENCY, fresh, 1.0 if fresh > 0.0 else 0.0)
-    total += parts[place, RECENCY]
+    contributions[place, RECENCY] = _part(params, t, RECENCY, fresh, 1.0 if fresh > 0.0 else 0.0)
+    total += contributions[place, RECENCY]
     prior += _part(params, t, RECENCY, 0.0, 0.0)
     index = min(1.0, max(0.0, total))
     last, rest = _stands_for(params, t, index), _stands_for(params, t, min(1.0, max(0.0, prior)))
     kept = retention(elapsed, params[t, FORGET])
     score = forgotten(last, rest, kept)
-    parts[place, LIMIT] = index - total
-    parts[place, CALIBRATION] = last - index
-    parts[place, FORGETTING] = score - last
+    contributions[place, LIMIT] = index - total
+    contributions[place, CALIBRATION] = last - index
+    contributions[place, FORGETTING] = score - last
     lower, upper = interval(score, state[p, WEIGHT] * kept, params, t, INTERVAL)
     return score, lower, upper
 
@@ -207,7 +207,7 @@ def _fold(
     history: Floats,
     as_of_us: int,
 ) -> None:
-    parts = np.empty((1, len(PARTS)))
+    contributions = np.empty((1, len(CONTRIBUTIONS)))
     for d in range(day.size):
         for i in range(day_ptr[d], day_ptr[d + 1]):
             if kind[i] != FEEDBACK:
@@ -217,7 +217,7 @@ def _fold(
             at = min((day[d] + 1) * DAY_US, as_of_us)
             for c in range(cell_ptr[d], cell_ptr[d + 1]):
                 p = cell_slot[c]
-                score, lower, upper = _score(state, p, params, slot_topic[p], at, parts, 0)
+                score, lower, upper = _score(state, p, params, slot_topic[p], at, contributions, 0)
                 history[0, c], history[1, c], history[2, c] = score, lower, upper
 
 
@@ -235,14 +235,14 @@ def _predict(
     state: Floats,
     probability: Floats,
 ) -> None:
-    parts = np.empty((1, len(PARTS)))
+    contributions = np.empty((1, len(CONTRIBUTIONS)))
     for i in range(slot.size):
         if kind[i] == FEEDBACK:
             continue
         p = slot[i]
         t = slot_topic[p]
         if weight[i] > 0.0:
-            score = _score(state, p, params, t, at_us[i], parts, 0)[0]
+            score = _score(state, p, params, t, at_us[i], contributions, 0)[0]
             probability[i] = params[t, GUESS] + (1.0 - params[t, SLIP] - params[t, GUESS]) * score
         _step(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
 
@@ -256,10 +256,10 @@ def _read(
     score: Floats,
     lower: Floats,
     upper: Floats,
-    parts: Floats,
+    contributions: Floats,
 ) -> None:
     for p in range(state.shape[0]):
-        score[p], lower[p], upper[p] = _score(state, p, params, slot_topic[p], as_of_us, parts, p)
+        score[p], lower[p], upper[p] = _score(state, p, params, slot_topic[p], as_of_us, contributions, p)
 
 
 @kernel
@@ -350,9 +350,9 @@ def read_slots(
 ) -> Scores:
     """See Scorer.read_slots. Before a fit it is an index between 0 and 1, not on the scale of the other scorers."""
     n = slot_topic.size
-    reading = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(PARTS)), order="F"))
-    _read(slot_state, slot_topic, params, as_of_us, reading.score, reading.lower, reading.upper, reading.parts)
-    return reading
+    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
+    _read(slot_state, slot_topic, params, as_of_us, scores.score, scores.lower, scores.upper, scores.contributions)
+    return scores
 
 
 def check(model: Model) -> None:
@@ -378,7 +378,7 @@ SCORER = Scorer(
     student_state=(),
     parameters=PARAMETERS,
     item_parameters=(),
-    parts=PARTS,
+    contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
     fold_rows=fold_rows,

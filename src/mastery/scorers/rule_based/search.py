@@ -34,12 +34,12 @@ COARSE_ANSWERS = 30_000
 """The grid is walked on so many answers, evenly taken: a thousandth of Brier score is told apart by 10,000."""
 
 LEAST_ANSWERS = 200
-"""Fewer answers of either part would tune to noise."""
+"""Fewer answers of either slice would tune to noise."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """Brier scores of one part of the students; lower is better, 0.25 is a coin, 0 is certain and right."""
+class Slice:
+    """Brier scores of one slice of the students; lower is better, 0.25 is a coin, 0 is certain and right."""
 
     name: str
     answers: int
@@ -52,7 +52,7 @@ class Tuned:
     """The best rules found, and what they do to the students searched on and to those held out."""
 
     rules: ScoringRules
-    parts: tuple[Part, Part]
+    slices: tuple[Slice, Slice]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def search(
     A factor that never varies in these answers gets weight 0: nothing can be said of it.
 
     Raises:
-        BadInput: too few answers in either part.
+        BadInput: too few answers in either slice.
     """
     tried = sorted({float(base.params[HALF_LIFE]), *half_lives})
     best: tuple[float, float, Floats] | None = None
@@ -105,8 +105,8 @@ def search(
     tuned = base.params.copy()
     tuned[HALF_LIFE], tuned[WEIGHTS] = best[1], best[2]
     before, after = _collect(batches, held_out, base.params), _collect(batches, held_out, tuned)
-    parts = [
-        Part(
+    slices = [
+        Slice(
             name,
             int(np.count_nonzero(mine)),
             before.take(mine).brier(base.params[WEIGHTS].copy()),
@@ -114,7 +114,7 @@ def search(
         )
         for name, mine in (("search", ~before.held_out), ("held out", before.held_out))
     ]
-    return Tuned(ScoringRules(f"{base.name}-tuned", base.version + 1, tuned), (parts[0], parts[1]))
+    return Tuned(ScoringRules(f"{base.name}-tuned", base.version + 1, tuned), (slices[0], slices[1]))
 
 
 def _collect(batches: Sequence[Batch], held_out: Sequence[Bools], params: Floats) -> _Answers:
