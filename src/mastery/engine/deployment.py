@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from propcache import cached_property
 
 from mastery.engine.as_of import as_of_us
-from mastery.engine.numba_start import start_numba
 from mastery.errors import BadInput, Conflict
 from mastery.lake import Lake
 from mastery.settings import Settings
@@ -61,7 +60,6 @@ class Deployment:
     @cached_property
     def reader(self) -> Reader:
         """Answers questions about scores."""
-        start_numba()
         from mastery.pipelines.queries.reader import Reader
 
         return Reader(

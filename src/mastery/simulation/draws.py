@@ -2,7 +2,6 @@
 
 Steele, Lea & Flood (2014), Fast splittable pseudorandom number generators, OOPSLA. A stream depends on
 the seed and the student's number alone, so a student is the same whoever is simulated beside.
-numba does not see a change in another file: after one here, remove life.py's cache (`__pycache__/life*.nb*`).
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ logistic(skill): the probability to know the topic's mean item. An opportunity a
 gain · readiness · (1 − mastery), where readiness falls with the weakest prerequisite; between
 opportunities skill falls by halves towards where it began, and each further day of study makes the
 half-life longer (Settles & Meeder 2016). docs/simulation.md has the numbers.
-
-numba does not see a change in another file: after one here, remove life.py's cache (`__pycache__/life*.nb*`).
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ and the rest inside its function, so that `mastery show` does not wait for what 
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -101,19 +103,6 @@ def _options(
     context.obj = Chosen(home)
 
 
-class WithoutPandas:
-    """Says that there is no pandas.
-
-    pyarrow imports pandas, where somebody has it installed, only to see whether what it is given comes from there:
-    half a second of `mastery show`, for nothing. No command uses it.
-    """
-
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
-        """Refuse pandas and know nothing of any other module."""
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas is left out of the command line: it is slow to load", name=name)
-
-
 INTERRUPTED, NOBODY_READS = 130, 141
 """Exit codes: what a shell says of a program that SIGINT or SIGPIPE has ended."""
 
@@ -135,7 +124,7 @@ class Commands(TyperGroup):
 
 def main() -> None:
     """Run the command line. Ends the process with 0, or with the exit code of the error."""
-    sys.meta_path.insert(0, WithoutPandas())
+    _start_quickly()
     try:
         build()(prog_name="mastery")
     except MasteryError as error:
@@ -151,6 +140,32 @@ def main() -> None:
             raise
         _tell(known)
         sys.exit(known.exit_code)
+
+
+def _start_quickly() -> None:
+    """Set what the start-up of libraries depends on: most of the time of a short command goes into imports.
+
+    The garbage collector looks through all objects after each 700 new ones, and while modules are loaded nothing is
+    garbage. pyarrow imports pandas, where it is installed, to see whether what it is given comes from there, and
+    pydantic searches the metadata of all installed packages for plugins; no command needs either.
+    """
+    gc.set_threshold(50_000, 20, 50)
+    atexit.register(gc.freeze)
+    sys.meta_path.insert(0, WithoutPandas())
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+class WithoutPandas:
+    """Says that there is no pandas.
+
+    pyarrow has no setting for it, and None in `sys.modules`, Python's own mark for a module that must not be imported,
+    is taken for pandas itself by modules made with Cython.
+    """
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        """Refuse pandas and know nothing of any other module."""
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is left out of the command line: it is slow to load", name=name)
 
 
 def _end_interrupted() -> NoReturn:
