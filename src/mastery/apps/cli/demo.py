@@ -84,9 +84,10 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
         ("what was not accepted", "rejected"),
         ("scores for other programs", "export student_mastery --format csv"),
         ("API and dashboard (`make setup` first)", "serve"),
-        ("your own data", "--help"),
     ):
         out.print(Text(f"  {what:<40}").append(f"{command} {typed}", "cyan"), soft_wrap=True)
+    own = "your own files, into a home of their own"
+    out.print(Text(f"  {own:<40}").append(f"{_typed()} ingest --help", "cyan"), soft_wrap=True)
 
 
 def _typed() -> str:
