@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ def measure(
     """Return the document of an evaluation; reports go to `out` where it is given."""
     from mastery.evaluation.splits import parse_split
     from mastery.pipelines.evaluation.evaluate import evaluate
+    from mastery.pipelines.evaluation.logs import answers_log
     from mastery.pipelines.evaluation.predictors import fitted, wanted_scorers
     from mastery.pipelines.evaluation.predictors import unfitted as by_default
     from mastery.pipelines.evaluation.report import as_json
     from mastery.pipelines.evaluation.report_files import write_report
-    from mastery.pipelines.ingest.answer_files import read_log
+    from mastery.pipelines.ingest.answers import read_answers
     from mastery.pipelines.models.rules import load_rules
     from mastery.scorers import SPECS
     from mastery.scorers import unfitted as with_defaults
@@ -28,7 +30,8 @@ def measure(
     names = wanted_scorers(scorers, with_defaults() if unfitted else list(SPECS))
     how = parse_split(split)
     with watch:
-        log = read_log(Path(path), "answer" if clock == "answer" else "start", how.name)
+        answers = read_answers(Path(path), now=datetime.now(UTC), keep=[how.name] if how.name else [])
+        log = answers_log(answers, "answer" if clock == "answer" else "start")
         predictor = (
             by_default(rules)
             if unfitted

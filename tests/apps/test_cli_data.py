@@ -10,7 +10,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from mastery.apps.cli.ingest import ingest
 from mastery.errors import BadInput, NotFound
+from mastery.events.registry import SOURCES
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
@@ -201,3 +203,12 @@ def test_an_export_that_cannot_be_written_leaves_no_file(mastery, tmp_path):
     assert "name a file" in str(mastery("export", "gold", "--format", "parquet").exception)
     assert "no folder" in str(mastery("export", "gold", "--format", "csv", "--out", tmp_path / "a" / "b").exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_of_ingest_names_every_table_and_the_columns_it_needs():
+    said = " ".join(ingest.__doc__.split())
+    for source in SOURCES.values():
+        (line,) = [line for line in ingest.__doc__.splitlines() if line.split()[:1] == [source.name]]
+        for column in source.needed():
+            assert column in line or column in ("student_id", "timestamp"), source.name
+    assert "What happened to a student has student_id, timestamp and:" in said

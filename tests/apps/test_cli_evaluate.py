@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from mastery.errors import BadInput, NotFound
+from school import SAMPLE
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """A log of 40 students; half of their probabilities hang on who they are."""
+    """A log of 40 students; half of their probabilities depend on who they are."""
     rng = np.random.default_rng(2)
     who = np.repeat(np.arange(40), 25)
     right = rng.random(who.size) < rng.beta(1, 1, 40)[who]
@@ -85,6 +86,8 @@ def test_simulated_students_are_told_beside_the_truth(mastery, tmp_path):
     ("arguments", "said"),
     [
         ((), "give one thing to evaluate on"),
+        (("--lake", "--as", "quiz_attempts"), "say how files are read; give a FILE"),
+        (("--simulated", "--strict"), "say how files are read; give a FILE"),
         (("--lake", "--simulated"), "give one thing to evaluate on"),
         (("--simulated", "--audit", "rows.parquet"), "give a FILE or --lake"),
         (("--simulated", "--students", "many"), "--students is 'many'"),
@@ -100,6 +103,29 @@ def test_what_cannot_be_used_says_why(mastery, arguments, said):
     assert isinstance(error, BadInput)
     with pytest.raises(BadInput, match=said):
         raise error
+
+
+def test_the_sample_is_evaluated_as_it_is_and_says_what_was_left_out(mastery):
+    done = mastery("evaluate", SAMPLE / "quiz_attempts.csv", "--unfitted", "--scorers", "elo", "--json")
+    found = json.loads(done.stdout)
+    assert found["log"]["answers"] == 4_121
+    assert found["scorers"]["elo"]["auc"] > 0.55
+    (rejected,) = [note for note in found["notes"] if "were rejected" in note]
+    assert "28 rows were rejected and are not counted, of 4,186 read" in rejected
+    refused = mastery("evaluate", SAMPLE / "quiz_attempts.csv", "--unfitted", "--strict").exception
+    assert isinstance(refused, BadInput)
+    assert "28 of 4,186 rows cannot be used" in str(refused)
+
+
+def test_other_names_units_and_zones_are_declared_as_for_an_ingest(mastery, tmp_path):
+    path = tmp_path / "answers.csv"
+    rows = [f"p{k % 8},{int(k % 3 > 0)},2026-03-{1 + k // 8:02d} 10:00" for k in range(80)]
+    path.write_text("pupil,ok,at\n" + "\n".join(rows))
+    columns = ("--map", "pupil=student_id", "--map", "ok=is_correct", "--map", "at=timestamp")
+    done = mastery("evaluate", path, *columns, "--unfitted", "--scorers", "elo", "--split", "time", "--json")
+    assert json.loads(done.stdout)["log"]["answers"] == 80
+    refused = mastery("evaluate", path, *columns, "--as", "practice_sessions", "--unfitted").exception
+    assert "for practice_sessions, columns 'topic_id'" in str(refused)
 
 
 def test_a_file_that_is_not_there_is_not_found(mastery, tmp_path):

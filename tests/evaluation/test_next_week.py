@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from answers import answer_batch
 from mastery.evaluation.next_week import correlation, next_week
-from mastery.features.answer_log import answer_batch
 
 MONDAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -14,7 +14,7 @@ def test_the_week_begins_the_day_after_and_lasts_seven_days_on_the_same_topic():
     days = [0, 0, 1, 7, 8, 3]
     batch = answer_batch(pa.table({
         "student_id": ["a"] * 6, "topic_id": ["t"] * 5 + ["u"], "is_correct": [1, 0, 1, 0, 1, 0],
-        "timestamp": [MONDAY + timedelta(days=day) for day in days],
+        "timestamp": [MONDAY + timedelta(days=day, hours=hour) for hour, day in enumerate(days)],
     }))  # fmt: skip
     share, answers = next_week(batch, np.arange(6), np.ones(batch.cell_slot.size, bool))
     found = {

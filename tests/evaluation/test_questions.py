@@ -2,8 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from answers import answer_batch
 from mastery.evaluation.questions import questions
-from mastery.features.answer_log import answer_batch
 
 
 def batch_of(**columns):

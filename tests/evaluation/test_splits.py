@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answers import answer_batch
 from mastery.errors import BadInput
 from mastery.evaluation.splits import Log, Split, folds_of, parse_split
-from mastery.features.answer_log import answer_batch
+from mastery.features.take_rows import take_rows
 from mastery.scorers.fits import held_out
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -142,7 +143,7 @@ def test_a_log_without_time_or_columns_or_a_second_student_or_answers_cannot_be_
         (Split("time"), one, "no time stamps"),
         (Split("student"), one, "one student"),
         (Split("column", "x"), Log(one.batch), "no columns to split by"),
-        (Split("student"), log_of(student_id=["a"], is_correct=pa.nulls(1, pa.int8())), "no answers"),
+        (Split("student"), Log(take_rows(one.batch, np.zeros(2, bool))), "no answers"),
     ]:
         with pytest.raises(BadInput, match=said):
             folds_of(whole, split, None, 0)

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mastery.errors import BadInput
-from mastery.features.answer_log import NO_TOPIC, answer_batch
+from answers import answer_batch
+from mastery.features.answer_log import NO_TOPIC
 
 
 def test_rows_are_ordered_by_student_and_order_and_keep_their_names():
@@ -34,9 +34,26 @@ def test_the_time_an_answer_took_is_the_gap_on_the_side_the_clock_says(clock, ex
     assert answer_batch(log, clock).duration_ms.tolist() == expected
 
 
-def test_rows_without_an_outcome_are_left_out_and_other_outcomes_refused():
-    assert answer_batch(pa.table({"student_id": ["a", "a"], "is_correct": [None, 1]})).y.tolist() == [1.0]
-    with pytest.raises(BadInput, match=r"is_correct of row 2 of the log is 2; expected 0 or 1"):
-        answer_batch(pa.table({"student_id": ["a", "a"], "is_correct": [1, 2]}))
-    with pytest.raises(BadInput, match="0 columns 'is_correct'; expected one"):
-        answer_batch(pa.table({"student_id": ["a"]}))
+def test_rows_of_an_interaction_are_those_of_one_student_and_no_interaction_is_shared_by_none():
+    columns = {"student_id": ["a", "b", "a", "a"], "topic_id": ["t1", "t1", "t2", "t3"], "is_correct": [1, 0, 1, 0]}
+    log = pa.table(columns | {"order": [0, 0, 1, 2], "interaction_id": [7, 7, None, None]})
+    assert answer_batch(log).row.tolist() == [0, 2, 3, 1]
+
+
+def test_a_gap_of_more_than_half_an_hour_is_a_break_and_a_longer_answer_has_no_duration():
+    log = pa.table(
+        {"student_id": ["a"] * 2, "is_correct": [1, 1], "order": [0, 1], "time_spent_sec": [1_800.0, 1_801.0]}
+    )
+    assert answer_batch(log).duration_ms.tolist() == [1_800_000, -1]
+    times = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (9, 10)]
+    assert (
+        answer_batch(pa.table({"student_id": ["a"] * 2, "is_correct": [1, 1], "timestamp": times})).duration_ms.max()
+        == -1
+    )
+
+
+def test_answers_of_one_moment_without_an_order_follow_each_other_as_the_rows_do():
+    moment = [datetime(2026, 1, 1, tzinfo=UTC)] * 20
+    log = pa.table({"student_id": ["a"] * 20, "question_id": [f"q{k}" for k in range(20)], "timestamp": moment,
+                    "is_correct": [k % 2 for k in range(20)]})  # fmt: skip
+    assert answer_batch(log).row.tolist() == list(range(20))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mastery.features.answer_log import answer_batch
+from answers import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.take_rows import take_rows
 from mastery.scorers.base import Model, defaults, predict, start

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from scipy.optimize import minimize
 
-from mastery.features.answer_log import answer_batch
+from answers import answer_batch
 from mastery.fitting.cross_fitting import labelled
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults

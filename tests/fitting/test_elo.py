@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mastery.features.answer_log import answer_batch
+from answers import answer_batch
 from mastery.features.batch import Batch
 from mastery.scorers.base import defaults, fold, predict, read, start
 from mastery.scorers.bkt import scorer as bkt

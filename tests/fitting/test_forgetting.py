@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mastery.features.answer_log import answer_batch
+from answers import answer_batch
 from mastery.features.batch import Batch
 from mastery.fitting.forgetting import fit_forgetting
 

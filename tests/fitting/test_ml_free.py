@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from answers import answer_batch
 from mastery.errors import BadInput
-from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.scorers.boosting.fit_unconstrained import fit_unconstrained, student_parts

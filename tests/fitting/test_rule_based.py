@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from answers import answer_batch
 from mastery.evaluation.measures import measures
-from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.fitting.cross_fitting import deal, labelled

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from answers import answer_batch
 from histories import DAY, START, Event, table
 from mastery.errors import BadInput
-from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
 from mastery.features.next_answers import next_answers

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from answers import answer_batch
 from histories import histories, table
-from mastery.features.answer_log import answer_batch
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers.boosting.encodings import ENCODINGS, encode, learn_encodings, names

@@ -18,11 +18,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mastery.arrays import Bools, Int64s
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.identity import buckets
+from mastery.events.values import read_text
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.features.take_rows import take_rows
@@ -50,10 +50,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Log:
-    """Answers, and the table that they came from where there is one.
+    """Answers, and the columns of the file that they came from.
 
     Attributes:
-        table: `batch.row` is a row of it; None for events of a lake, which have no columns of their own.
+        table: `batch.row` is a row of it; None where no column was kept, as for the events of a lake.
     """
 
     batch: Batch
@@ -160,7 +160,8 @@ def _by_column(log: Log, split: Split, folds: int | None) -> tuple[list[str], It
             f"the log has {names.count(split.name)} columns {split.name!r}; expected one. It has: {', '.join(names)}"
             f"{did_you_mean(split.name, names)}"
         )
-    values = _texts(log.table[split.name])[log.batch.row]
+    texts = read_text(log.table[split.name].combine_chunks()).values.cast(pa.string())
+    values: npt.NDArray[np.object_] = np.array(texts.to_pylist(), dtype=object)[log.batch.row]
     known = sorted({value for value in values.tolist() if value is not None}, key=_numbers_first)
     if split.value is not None:
         if split.value not in known:
@@ -189,14 +190,6 @@ def _numbers_first(text: str) -> tuple[int, float, str]:
         return 0, float(text), text
     except ValueError:
         return 1, 0.0, text
-
-
-def _texts(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    """Return object[n]: texts, None for null; a whole number has no point however it is stored."""
-    if pa.types.is_floating(column.type) and pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
-        column = column.cast(pa.int64())
-    found: npt.NDArray[np.object_] = np.array(column.cast(pa.string()).to_pylist(), dtype=object)
-    return found
 
 
 def _of_rows(log: Log, title: str, counted: Bools) -> Fold:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.events.columns import MOST, SHARES, STUDENT, TIME_SPENT, TIMESTAMP, Column, own_ids
 from mastery.events.rows import ParsedRows
-from mastery.events.source import MOST, SHARES, STUDENT, TIME_SPENT, TIMESTAMP, Column, Source, own_ids
+from mastery.events.source import Source
 from mastery.events.values import mask
 from mastery.tables import STRINGS
 

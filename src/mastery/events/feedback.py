@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from mastery.events.columns import STUDENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.rows import ParsedRows
-from mastery.events.source import STUDENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+from mastery.events.source import Source
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from mastery.events.columns import Column
 from mastery.events.rows import ParsedRows
-from mastery.events.source import Column, Source
+from mastery.events.source import Source
 from mastery.tables import ITEMS, TOPICS
 
 SHOWN = 5

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.errors import BadInput, did_you_mean
+from mastery.events.columns import INTERACTION
 from mastery.events.identity import OWN_ID, REPLACES
 from mastery.events.moments import EPOCH_UNITS
 from mastery.events.rows import ParsedRows
@@ -24,7 +25,7 @@ EARLIEST_US = 631_152_000_000_000
 """1990-01-01T00:00:00Z. What is earlier is a clock that was never set, or another unit."""
 
 AHEAD = timedelta(minutes=5)
-"""Clocks may be so far ahead of ours."""
+"""How far ahead of ours another clock may be."""
 
 MADE_LATER = ("bucket", "event_id_hi", "event_id_lo", "body_hash", "replaces_hi", "replaces_lo")
 """Columns of EVENTS that need pseudonyms first; see `mastery.events.identity.identify`."""
@@ -41,6 +42,7 @@ FIELDS = pa.schema(
         ],
         pa.field(OWN_ID, pa.string()),
         pa.field(REPLACES, pa.string()),
+        pa.field(INTERACTION.name, pa.string()),
     ]
 )
 """The columns of parsed events, student and teacher ids still the institution's own."""
@@ -107,23 +109,22 @@ def parse(
         known_topics: Topics of the metadata; None when not to be compared.
         origin: Name of the file or stream, for the column `source`.
     """
-    rows = ParsedRows(source, raw, units, timezone)
+    rows = ParsedRows(source.columns, source.outcome, raw, units, timezone)
     made = source.shape(rows)
     if source.metadata:
         table = _metadata(source, rows, made, tenant)
     else:
-        _check_outcome(rows)
+        _check_outcome(source, rows)
         made.setdefault("occurred_at", rows["timestamp"])
         _check_times(rows, made["occurred_at"], now)
-        table = _events(rows, made, tenant, now, origin)
+        table = _events(source, rows, made, tenant, now, origin)
     refused = rows.refused()
     if refused.any():
         table = table.filter(pa.array(~refused))
-    return Parsed(table, np.flatnonzero(~refused), rows.refusals(), _tally(rows, table, known_topics))
+    return Parsed(table, np.flatnonzero(~refused), rows.refusals(), _tally(source, rows, table, known_topics))
 
 
-def _check_outcome(rows: ParsedRows) -> None:
-    source = rows.source
+def _check_outcome(source: Source, rows: ParsedRows) -> None:
     assert source.outcome is not None
     replaces = rows["replaces"]
     without = mask(rows[source.outcome].is_null())
@@ -132,7 +133,7 @@ def _check_outcome(rows: ParsedRows) -> None:
         rows.unusable[source.outcome] += int((without & ~rows.refused()).sum())
         rows.refuse(without, source.outcome, "no_outcome", "is empty, so the row says nothing of how it went")
     if replaces.null_count < rows.n:
-        itself = mask(pc.equal(_own_id(rows).cast(pa.string()), replaces.cast(pa.string())))
+        itself = mask(pc.equal(_own_id(source, rows).cast(pa.string()), replaces.cast(pa.string())))
         rows.refuse(itself, "replaces", "replaces_itself", "is the row's own id; a correction needs an id of its own")
 
 
@@ -149,8 +150,8 @@ def _check_times(rows: ParsedRows, occurred_at: pa.Array, now: datetime) -> None
         rows.refuse(us < EARLIEST_US, "timestamp", "too_old", "is before 1990: a clock never set, or another unit")
 
 
-def _own_id(rows: ParsedRows) -> pa.Array:
-    return pc.coalesce(*[rows[name].cast(pa.string()) for name in rows.source.own_id])
+def _own_id(source: Source, rows: ParsedRows) -> pa.Array:
+    return pc.coalesce(*[rows[name].cast(pa.string()) for name in source.own_id])
 
 
 def _constant(n: int, value: str | None) -> pa.Array:
@@ -167,19 +168,23 @@ def _assigned(topics: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(codes, pa.concat_arrays([topics.dictionary, pa.array([UNASSIGNED])]))
 
 
-def _events(rows: ParsedRows, made: dict[str, pa.Array], tenant: str, now: datetime, origin: str | None) -> pa.Table:
+def _events(
+    source: Source, rows: ParsedRows, made: dict[str, pa.Array], tenant: str, now: datetime, origin: str | None
+) -> pa.Table:
     received_us = pa.scalar(now, UTC).cast(pa.int64()).as_py()
     sequence = pc.coalesce(rows["sequence"], rows["order"], made.get("attempt_number", pa.scalar(0, pa.int64())))
     columns = {
         "tenant": _constant(rows.n, tenant),
         "student_id": rows["student_id"],
-        "kind": _constant(rows.n, rows.source.kind),
+        "kind": _constant(rows.n, source.kind),
         "sequence": pc.fill_null(sequence, 0),
         "source": _constant(rows.n, origin),
         "received_at": pa.array(np.full(rows.n, received_us)).cast(UTC),
-        OWN_ID: _own_id(rows),
+        OWN_ID: _own_id(source, rows),
         REPLACES: rows["replaces"].cast(pa.string()),
     } | made
+    if any(column.name == INTERACTION.name for column in source.columns):
+        columns[INTERACTION.name] = rows[INTERACTION.name].cast(pa.string())
     topics = made["topic_id"] if "topic_id" in made else rows["topic_id"]
     columns["topic_id"] = _assigned(topics)
     return pa.table(
@@ -197,9 +202,9 @@ def _metadata(source: Source, rows: ParsedRows, made: dict[str, pa.Array], tenan
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def _tally(rows: ParsedRows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
+def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
     unusable = {name: count for name, count in rows.unusable.items() if count}
-    if rows.source.metadata:
+    if source.metadata:
         return Tally(rows.n, unusable, highest=rows.highest)
     counts: dict[str, int] = {}
     topics = table["topic_id"]
@@ -210,5 +215,5 @@ def _tally(rows: ParsedRows, table: pa.Table, known_topics: frozenset[str] | Non
                 counts[name] = counts.get(name, 0) + events
     unassigned = counts.pop(UNASSIGNED, 0)
     unknown = {} if known_topics is None else {t: events for t, events in counts.items() if t not in known_topics}
-    untimed = int(rows["timestamp"].null_count) if rows.source.either else 0
+    untimed = int(rows["timestamp"].null_count) if source.either else 0
     return Tally(rows.n, unusable, unknown, unassigned, untimed, rows.highest)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.events.columns import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.rows import ParsedRows
-from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+from mastery.events.source import Source
 from mastery.events.values import mask
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from mastery.events.columns import HINTS, INTERACTION, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.rows import ParsedRows
-from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+from mastery.events.source import Source
 
 ATTEMPT_NUMBER = Column("attempt_number", "whole", "which try at this question it is, from 1", low=0, high=MOST)
 
@@ -35,6 +36,7 @@ QUIZ = Source(
         TIME_SPENT,
         ATTEMPT_NUMBER,
         HINTS,
+        INTERACTION,
         *own_ids("attempt_id", "event_id"),
     ),
     shape=shape,

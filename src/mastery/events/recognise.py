@@ -1,4 +1,4 @@
-"""Which source table a file is, told from its columns."""
+"""Recognise which source table a file is from its columns."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 
 from mastery.errors import BadInput, did_you_mean
+from mastery.events.columns import STUDENT
 from mastery.events.registry import SOURCES
-from mastery.events.source import STUDENT, Source
+from mastery.events.responses import RESPONSES
+from mastery.events.source import Source
 
 HAPPENED = frozenset({STUDENT.name, "timestamp", "is_correct", "score", "score_pct"})
 """Columns of things that happened to somebody. Metadata has none of them."""
@@ -28,25 +30,20 @@ def marks(source: Source) -> frozenset[str]:
 def recognise(columns: Sequence[str]) -> str:
     """Return the name of the source table with these columns.
 
-    Of two tables that both fit, the one that asks for more wins: every research log has the columns of
+    Of two tables that both fit, the one that needs more columns wins: every research log has the columns of
     quiz attempts too.
 
     Raises:
-        BadInput: None fits, or two fit and neither asks for more than the other. The message has no file
-            name; callers add it.
+        BadInput: None fits, or two fit and neither needs more than the other. The message has no file name;
+            callers add it.
     """
     have = frozenset(columns)
-    # Answers name questions and topics too: a file about students, or of moments, is never metadata. Without this a
-    # quiz file that calls its students "pupil" was taken for items, and its answers were lost without a word.
-    dated = bool(have & HAPPENED)
-    possible = {name: source for name, source in SOURCES.items() if not (source.metadata and dated)}
-    fits = {name: marks(source) for name, source in possible.items() if marks(source) <= have}
-    best = [name for name, asked in fits.items() if not any(asked < other for other in fits.values())]
+    possible, best = _fitting(have)
     if len(best) == 1:
         return best[0]
     if best:
         raise BadInput(
-            f"the columns fit {' and '.join(sorted(best))} alike; say which it is with --as, "
+            f"the columns fit {' and '.join(sorted(best))} alike; name the right one with --as, "
             f"for example --as {sorted(best)[0]}"
         )
     near = max(possible.values(), key=lambda source: len(marks(source) & have) / len(marks(source)))
@@ -56,31 +53,61 @@ def recognise(columns: Sequence[str]) -> str:
             f"{', '.join(SOURCES)}. If the columns have other names, rename them with --map THEIRS=OURS"
         )
     raise BadInput(
-        f"the columns fit no source table; the nearest is {near.name}, of which {missing(near, columns)}. "
+        f"the columns fit no source table; the nearest is {near.name}, of which "
+        f"{_missing(near, [*near.needed(), *sorted(near.marks)], columns)}. "
         "Name the table with --as, or rename columns with --map THEIRS=OURS"
     )
 
 
-def check_columns(source: Source, columns: Sequence[str]) -> None:
-    """Raise BadInput when a file with these columns cannot be this table. The message has no file name."""
+def answers_table(columns: Sequence[str]) -> str:
+    """Return the name of the source table with these columns, where answers of students are expected.
+
+    What fits no table is a research log (`responses`) as soon as it has students and outcomes.
+
+    Raises:
+        BadInput: It has neither, or fits two tables alike. The message has no file name.
+    """
+    _, best = _fitting(frozenset(columns))
+    if best:
+        return recognise(columns)
+    check_columns(RESPONSES, columns, placed=False)
+    return RESPONSES.name
+
+
+def _fitting(have: frozenset[str]) -> tuple[dict[str, Source], list[str]]:
+    """Return the source tables that these columns may be, and of those that fit the ones that need most columns."""
+    # Answers name questions and topics too: a file about students, or of moments, is never metadata. Without this a
+    # quiz file that calls its students "pupil" was taken for items, and its answers were lost without a word.
+    dated = bool(have & HAPPENED)
+    possible = {name: source for name, source in SOURCES.items() if not (source.metadata and dated)}
+    fits = {name: marks(source) for name, source in possible.items() if marks(source) <= have}
+    return possible, [name for name, needed in fits.items() if not any(needed < other for other in fits.values())]
+
+
+def check_columns(source: Source, columns: Sequence[str], *, placed: bool = True) -> None:
+    """Raise BadInput when a file with these columns cannot be this table. The message has no file name.
+
+    Args:
+        placed: Its rows must have a place in time, or in an order; else the order of the rows will do.
+    """
     have = set(columns)
     if not set(source.needed()) <= have:
         raise BadInput(
-            f"for {source.name}, {missing(source, columns)}; it has {', '.join(columns) or 'no columns'}. "
-            "If they have other names, rename them with --map THEIRS=OURS"
+            f"for {source.name}, {_missing(source, source.needed(), columns)}; "
+            f"it has {', '.join(columns) or 'no columns'}. If they have other names, rename them with --map THEIRS=OURS"
         )
-    if source.either and not have & set(source.either):
+    if placed and source.either and not have & set(source.either):
         raise BadInput(
             f"for {source.name}, one of the columns {' and '.join(source.either)} is needed; "
             f"it has {', '.join(columns)}"
         )
 
 
-def missing(source: Source, columns: Sequence[str]) -> str:
-    """Return in words which needed columns are not there, with the kinds of value and a likely misspelling."""
-    asked = [name for name in dict.fromkeys((*source.needed(), *sorted(source.marks))) if name not in set(columns)]
+def _missing(source: Source, expected: Sequence[str], columns: Sequence[str]) -> str:
+    """Return in words which expected columns are not there, with the kinds of value and a likely misspelling."""
+    absent = [name for name in dict.fromkeys(expected) if name not in set(columns)]
     spare = [name for name in columns if name not in {column.name for column in source.columns}]
-    words = [f"{name!r} ({source.column(name).doc}){did_you_mean(name, _likely(name, spare))}" for name in asked]
+    words = [f"{name!r} ({source.column(name).doc}){did_you_mean(name, _likely(name, spare))}" for name in absent]
     return (
         f"{'column' if len(words) == 1 else 'columns'} {', '.join(words)} {'is' if len(words) == 1 else 'are'} missing"
     )

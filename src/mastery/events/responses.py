@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.events.columns import HINTS, INTERACTION, MOST, STUDENT, TIME_SPENT, Column, own_ids
 from mastery.events.rows import ParsedRows
-from mastery.events.source import HINTS, MOST, STUDENT, TIME_SPENT, Column, Source, own_ids
+from mastery.events.source import Source
 from mastery.events.values import mask
 from mastery.tables import UTC
 
@@ -59,6 +60,7 @@ RESPONSES = Source(
         TIME_SPENT,
         Column("attempts_count", "whole", "which try at this item it is", low=0, high=MOST),
         HINTS,
+        INTERACTION,
         *own_ids("event_id"),
     ),
     shape=shape,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.events.columns import Column
 from mastery.events.lists import read_ids
 from mastery.events.moments import EPOCH_UNITS, read_moment
-from mastery.events.source import Column, Source
 from mastery.events.values import (
     CODES,
     Mask,
@@ -40,7 +40,7 @@ TYPES: dict[str, pa.DataType] = {
 }
 
 SHOWN_LETTERS = 200
-"""So much of a refused value is kept."""
+"""Characters of a refused value that are kept."""
 
 REFUSED = pa.schema(
     [
@@ -62,14 +62,30 @@ class ParsedRows:
         highest: Column that may be counted in several units → its highest value, as written.
     """
 
-    def __init__(self, source: Source, raw: pa.Table, units: Mapping[str, str], timezone: str | None) -> None:
-        self.source, self.n = source, raw.num_rows
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        outcome: str | None,
+        raw: pa.Table,
+        units: Mapping[str, str],
+        timezone: str | None,
+    ) -> None:
+        """Read `columns` of `raw` in this order; a value that cannot be used refuses its row.
+
+        Args:
+            outcome: The column that says how it went. It may be null where a row withdraws an event.
+            units: Column → declared unit.
+            timezone: Zone of clocks that name none; None is UTC.
+        """
+        self.n = raw.num_rows
+        self._outcome = outcome
+        self._private = frozenset(column.name for column in columns if column.private)
         self.unusable: dict[str, int] = {}
         self.highest: dict[str, float] = {}
         self._raw, self._units, self._timezone = raw, units, timezone
         self._fault: npt.NDArray[np.int16] = np.full(self.n, -1, np.int16)
         self._faults: list[tuple[str, Problem]] = []
-        self._columns = {column.name: self._read(column) for column in source.columns}
+        self._columns = {column.name: self._read(column) for column in columns}
 
     def __getitem__(self, name: str) -> Any:
         """Return one column in the Arrow type of its kind, null where it has no usable value."""
@@ -90,7 +106,7 @@ class ParsedRows:
         value = pa.nulls(len(at), pa.string())
         for number, (column, _) in enumerate(self._faults):
             here = fault == number
-            if here.any() and column in self._raw.column_names and not self.source.column(column).private:
+            if here.any() and column in self._raw.column_names and column not in self._private:
                 value = pc.if_else(pa.array(here), self._shown(column, at), value)
         return pa.table(
             [
@@ -140,7 +156,7 @@ class ParsedRows:
             if problem.wrong_type:
                 wrong |= problem.where
         values = self._bounded(column, read.values)
-        if column.name == self.source.outcome:
+        if column.name == self._outcome:
             self.unusable[column.name] = int(wrong.sum())  # an empty one may be a withdrawal
         elif column.needs == "value":
             # a value that is there but out of bounds is of the right type

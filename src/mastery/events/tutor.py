@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from mastery.events.columns import MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.practice import counted
 from mastery.events.rows import ParsedRows
-from mastery.events.source import MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, Source, own_ids
+from mastery.events.source import Source
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:

@@ -1,23 +1,22 @@
-"""A log of answers as a batch: one tidy table, for fitting and evaluating without a lake.
+"""Answers as a batch to learn from and to evaluate on: events of a file or a frame, without a lake.
 
-Columns: student_id, is_correct; and where there are any question_id, topic_id, timestamp, order, time_spent_sec,
-attempts_count, hints_used, interaction_id. KeyedRows of one (student, interaction_id) are one event on several topics.
+It differs from the batch of a lake's events in what a log without time stamps, topics or durations needs: see
+`answer_batch`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mastery.arrays import Floats, Int32s, Int64s
-from mastery.errors import BadInput
+from mastery.events.columns import INTERACTION
 from mastery.features.batch import Batch, make_batch
-from mastery.features.columns import ABSENT, QUIZ, EventColumns
-from mastery.tables import MILLION
+from mastery.features.columns import ABSENT, QUIZ, EventColumns, event_columns
+from mastery.tables import UNASSIGNED
 
 Clock = Literal["start", "answer"]
 """When a row's time stamp was taken: when the question was shown, or when the answer was given."""
@@ -25,120 +24,91 @@ Clock = Literal["start", "answer"]
 NO_TOPIC = "no_topic"
 """The topic of answers that name none: all of them are one topic."""
 
-LONGEST_ANSWER_S = 1_800.0
-"""A longer gap between two rows is a break, not the time that an answer took."""
-
-NEEDED = ("student_id", "is_correct")
+LONGEST_ANSWER_MS = 1_800_000
+"""A longer gap between two answers is a break, and no time that an answer took."""
 
 
-def answer_batch(log: pa.Table, clock: Clock = "start", tenant: str = "default") -> Batch:
-    """Return the batch of a log's answers. Rows without an outcome are left out.
+def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True) -> Batch:
+    """Return the batch of these events; its `row` is a row of `events`.
 
-    Without time stamps no time passes between a student's rows. Without time_spent_sec, the time an answer took is the
-    gap to the student's next row (clock `start`) or from the one before (clock `answer`), up to half an hour.
+    Events that name no topic are on `NO_TOPIC`, and are scored. Rows of one student that share an interaction are one
+    answer on several topics: they take the place, and the row, of the first of them. At one moment and sequence,
+    answers follow each other as the rows do. Where no answer has a duration, it is the gap to the student's next event
+    (clock `start`) or from the one before (clock `answer`); beyond half an hour it is unknown.
 
-    Raises:
-        BadInput: a column is missing or given twice, or an outcome is not 0 or 1.
+    Args:
+        events: The columns `mastery.features.columns.READ` of EVENTS, and INTERACTION.
+        timed: Whether moments mean something. If not, no time passes between a student's events.
     """
-    for name in NEEDED:
-        if log.column_names.count(name) != 1:
-            raise BadInput(
-                f"the log has {log.column_names.count(name)} columns {name!r}; expected one. "
-                f"It has: {', '.join(log.column_names)}"
-            )
-    log = log.filter(pc.is_valid(log["is_correct"]))
-    y = log["is_correct"].cast(pa.float64()).to_numpy()
-    odd = np.flatnonzero((y != 0.0) & (y != 1.0))
-    if odd.size:
-        raise BadInput(f"is_correct of row {int(odd[0]) + 1} of the log is {y[odd[0]]:g}; expected 0 or 1")
-    n = log.num_rows
-    students, student = _codes(log, "student_id", "")
-    topics, topic = _codes(log, "topic_id", NO_TOPIC)
-    items, item = _codes(log, "question_id", None)
-    sequence = _integers(log, "order", np.arange(n))
-    at_us = _integers(log, "timestamp", np.zeros(n, np.int64))
-    event = np.arange(n, dtype=np.int64)
-    if _given(log, "interaction_id"):
-        # KeyedRows of one interaction are one event: they take the place, and the number, of its first row.
-        _, code = _codes(log, "interaction_id", "")
-        pair = student.astype(np.int64) * (int(code.max(initial=0)) + 1) + code
-        first = np.lexsort((sequence, at_us, pair))
-        start = np.flatnonzero(np.concatenate([[True], np.diff(pair[first]) != 0])) if n else np.zeros(0, np.int64)
-        lead = np.empty(n, np.int64)
-        lead[first] = np.repeat(first[start], np.diff(np.append(start, n)))
-        event, sequence, at_us = event[lead], sequence[lead], at_us[lead]
+    columns = event_columns(events)
+    lead = first_of_interaction(events)[columns.row]
+    at_us = events["occurred_at"].cast(pa.int64()).to_numpy()[lead] if timed else np.zeros(lead.size, np.int64)
+    sequence = events["sequence"].to_numpy()[lead]
+    topics, topic = _with_topics(columns)
+    items, item = _ascending_items(columns)
     return make_batch(
-        EventColumns(
-            students=students,
-            tenants=[tenant] * len(students),
-            topics=[(tenant, name) for name in topics],
-            items=[(tenant, name) for name in items],
-            row=event,
-            student=student,
+        replace(
+            columns,
+            topics=topics,
             topic=topic,
+            items=items,
             item=item,
-            kind=np.full(n, QUIZ, np.int8),
-            topics_of_event=np.ones(n, np.int32),
+            row=lead,
             at_us=at_us,
             sequence=sequence,
-            id_hi=event,
-            id_lo=np.zeros(n, np.int64),
-            attempts=np.ones(n, np.int64),
-            success_ppm=(y * MILLION).astype(np.int64),
-            duration_ms=_duration_ms(log, student, at_us, sequence, clock),
-            attempt_number=_integers(log, "attempts_count", np.full(n, ABSENT)),
-            hints=_integers(log, "hints_used", np.full(n, ABSENT)),
-            rewinds=np.full(n, ABSENT, np.int64),
+            id_hi=lead,
+            id_lo=np.zeros(lead.size, np.int64),
+            duration_ms=_duration_ms(columns, at_us, sequence, clock if timed else None),
         )
     )
 
 
-def _given(log: pa.Table, name: str) -> bool:
-    return name in log.column_names and log[name].null_count < log.num_rows
+def first_of_interaction(events: pa.Table) -> Int64s:
+    """Return int64[n]: for each row the first row, in time, of its student's interaction; itself without one."""
+    rows = np.arange(events.num_rows, dtype=np.int64)
+    interaction = events[INTERACTION.name]
+    if interaction.null_count == events.num_rows:
+        return rows
+    given = np.flatnonzero(interaction.is_valid().to_numpy())
+    both = events.take(pa.array(given))
+    student, shared = (_codes(both[name]) for name in ("student_id", INTERACTION.name))
+    pair = student * (int(shared.max()) + 1) + shared
+    order = np.lexsort((both["sequence"].to_numpy(), both["occurred_at"].cast(pa.int64()).to_numpy(), pair))
+    start = np.flatnonzero(np.concatenate([[True], np.diff(pair[order]) != 0]))
+    rows[given[order]] = given[np.repeat(order[start], np.diff(np.append(start, order.size)))]
+    return rows
 
 
-def _codes(log: pa.Table, name: str, null: str | None) -> tuple[list[str], Int32s]:
-    """Return names, ascending, and int32 codes; a null is the name `null`, or `ABSENT` where that is None."""
-    if not _given(log, name):
-        return (
-            ([], np.full(log.num_rows, ABSENT, np.int32))
-            if null is None
-            else ([null], np.zeros(log.num_rows, np.int32))
-        )
-    column = log[name].cast(pa.string())
-    column = column if null is None else pc.fill_null(column, null)
-    array = pa.chunked_array(column).combine_chunks().dictionary_encode()
-    names = array.dictionary.to_pylist()
-    order = sorted(range(len(names)), key=names.__getitem__)
-    rank = np.empty(len(names), np.int32)
-    rank[order] = np.arange(len(names), dtype=np.int32)
-    codes = array.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False)
-    return [names[i] for i in order], np.where(codes < 0, np.int32(ABSENT), rank[np.maximum(codes, 0)]).astype(np.int32)
+def _codes(column: pa.ChunkedArray) -> Int64s:
+    codes = column.combine_chunks().dictionary_encode().indices
+    return np.asarray(codes.to_numpy(zero_copy_only=False), np.int64)
 
 
-def _integers(log: pa.Table, name: str, otherwise: npt.NDArray[np.int64]) -> Int64s:
-    if not _given(log, name):
-        return otherwise.astype(np.int64)
-    column = log[name]
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", tz=column.type.tz)).cast(pa.int64())
-    numbers = column.cast(pa.float64()).to_numpy() if pa.types.is_floating(column.type) else column.to_numpy()
-    absent = np.isnan(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.size, bool)
-    return np.where(absent, otherwise, np.where(absent, 0, numbers)).astype(np.int64)
+def _with_topics(columns: EventColumns) -> tuple[list[tuple[str, str]], Int32s]:
+    """Return topics, ascending, and codes; those that are unassigned are on `NO_TOPIC`."""
+    named = [(tenant, NO_TOPIC if name == UNASSIGNED else name) for tenant, name in columns.topics]
+    topics = sorted(set(named))
+    place = {one: code for code, one in enumerate(topics)}
+    return topics, np.array([place[one] for one in named], np.int32)[columns.topic]
 
 
-def _duration_ms(log: pa.Table, student: Int32s, at_us: Int64s, sequence: Int64s, clock: Clock) -> Int64s:
-    n = student.size
-    if _given(log, "time_spent_sec"):
-        seconds: Floats = log["time_spent_sec"].cast(pa.float64()).to_numpy()
-    elif _given(log, "timestamp"):
-        order = np.lexsort((sequence, at_us, student))
-        gap = np.full(n, np.nan)
-        same = student[order[1:]] == student[order[:-1]]
-        between = np.where(same, (at_us[order[1:]] - at_us[order[:-1]]) / 1e6, np.nan)
+def _ascending_items(columns: EventColumns) -> tuple[list[tuple[str, str]], Int32s]:
+    """Return items, ascending, and codes, so that neither depends on the order of the rows."""
+    items = sorted(columns.items)
+    place = {one: code for code, one in enumerate(items)}
+    codes = np.array([*(place[one] for one in columns.items), ABSENT], np.int32)
+    return items, codes[columns.item]  # ABSENT is −1, the place after the last
+
+
+def _duration_ms(columns: EventColumns, at_us: Int64s, sequence: Int64s, clock: Clock | None) -> Int64s:
+    """Return int64[n]: how long each event took, `ABSENT` where that is unknown."""
+    quiz = columns.kind == QUIZ
+    took = columns.duration_ms
+    if clock is not None and not np.any(took[quiz] != ABSENT):
+        order = np.lexsort((sequence, at_us, columns.student))
+        gap = np.full(took.size, np.nan)
+        same = columns.student[order[1:]] == columns.student[order[:-1]]
+        between: Floats = np.where(same, (at_us[order[1:]] - at_us[order[:-1]]) / 1e6, np.nan)
         gap[order[:-1] if clock == "start" else order[1:]] = between
-        seconds = gap
-    else:
-        return np.full(n, ABSENT, np.int64)
-    usable = (seconds >= 0.0) & (seconds <= LONGEST_ANSWER_S)
-    return np.where(usable, np.where(usable, seconds, 0.0) * 1_000.0, ABSENT).astype(np.int64)
+        took = np.where(quiz, np.where(np.isnan(gap), ABSENT, gap * 1_000.0), took).astype(np.int64)
+    return np.where(quiz & (took > LONGEST_ANSWER_MS), ABSENT, took)

@@ -11,27 +11,33 @@ import typer
 
 from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson
+from mastery.apps.cli.reading import As, Renamed, Timezone, Units, pairs
 from mastery.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
     from mastery.arrays import Floats
+    from mastery.evaluation.splits import Log, Split
     from mastery.features.answer_log import Clock
     from mastery.pipelines.evaluation.audit import Audit
     from mastery.pipelines.evaluation.evaluate import Evaluation
     from mastery.pipelines.evaluation.simulated import Learnt
     from mastery.pipelines.evaluation.simulated_report import Table
+    from mastery.scorers.parameters import Scoped
+    from mastery.settings import Settings
 
 CLOCKS = ("start", "answer")
 
-File = Annotated[
-    Path | None,
-    typer.Argument(help="Log of answers: Parquet, CSV or NDJSON; .gz too.", metavar="FILE", show_default=False),
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Files or folders of answers: CSV, Parquet, NDJSON; .gz too.", metavar="FILE", show_default=False
+    ),
 ]
 
 
 def evaluate(
     context: typer.Context,
-    file: File = None,
+    files: Files = None,
     lake: Annotated[bool, typer.Option("--lake", help="Evaluate on the events of the lake.")] = False,
     simulated: Annotated[
         bool, typer.Option("--simulated", help="Compare scores and parameters with the truth of simulated students.")
@@ -45,7 +51,7 @@ def evaluate(
     ] = "student",
     folds: Annotated[
         int | None,
-        typer.Option(help="So many tests in turn; left out: one student in five, or every value of the column."),
+        typer.Option(help="Number of tests in turn; left out: one student in five, or every value of the column."),
     ] = None,
     scorers: Annotated[
         str | None, typer.Option(help="Names with commas between them; all when left out.", metavar="NAMES")
@@ -74,11 +80,20 @@ def evaluate(
             metavar="FILE",
         ),
     ] = None,
+    table: As = None,
+    renamed: Renamed = None,
+    units: Units = None,
+    timezone: Timezone = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse files with rows that cannot be used, instead of leaving them out.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well scorers predict answers that they have not seen: fit on some, test on others."""
-    if (file is not None) + lake + simulated != 1:
-        raise BadInput("give one thing to evaluate on: a FILE, --lake or --simulated")
+    if bool(files) + lake + simulated != 1:
+        raise BadInput("give one thing to evaluate on: FILEs, --lake or --simulated")
+    if not files and (table or renamed or units or timezone or strict):
+        raise BadInput("--as, --map, --unit, --timezone and --strict say how files are read; give a FILE")
     if clock not in CLOCKS:
         raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
     from mastery.pipelines.evaluation.predictors import wanted_scorers
@@ -95,10 +110,18 @@ def evaluate(
             raise BadInput("--audit is about answers that were predicted; give a FILE or --lake")
         _show_simulated(_simulated(rules, names, unfitted, students, seed, threads), out, as_json)
         return
+    from mastery.evaluation.splits import parse_split
     from mastery.pipelines.evaluation.audit import Audit
 
     rows = None if audit is None else Audit()
-    found = _measured(context, file, split, folds, names, cast("Clock", clock), unfitted, rules, seed, threads, rows)
+    how, when = parse_split(split), cast("Clock", clock)
+    if files:
+        log, notes = _read(files, how, when, chosen, table, renamed, units, timezone, strict)
+        chapters = None
+    else:
+        log, notes, chapters = _read_lake(chosen)
+    found = _measured(log, how, folds, names, when, unfitted, rules, seed, threads, chapters, rows)
+    found = replace(found, notes=(*found.notes, *notes))
     if rows is not None and audit is not None:
         rows.write(audit)
     from mastery.pipelines.evaluation.report import as_json as document
@@ -112,10 +135,56 @@ def evaluate(
     _tell_written(written, missing)
 
 
+def _read(
+    files: list[Path],
+    split: Split,
+    clock: Clock,
+    chosen: Settings,
+    table: str | None,
+    renamed: list[str] | None,
+    units: list[str] | None,
+    timezone: str | None,
+    strict: bool,
+) -> tuple[Log, list[str]]:
+    """Return the answers in files, with the column to split by, and notes on their rows."""
+    from mastery.apps.progress import progress
+    from mastery.engine import now_us
+    from mastery.instants import instant
+    from mastery.pipelines.evaluation.logs import answers_log
+    from mastery.pipelines.ingest.answers import read_answers
+
+    with progress("Reading files") as report:
+
+        def read(name: str, done: int, size: int) -> None:
+            report.update(done=done, total=size, title=name)
+
+        answers = read_answers(
+            files,
+            now=instant(now_us()),
+            table=table,
+            columns=pairs(renamed, "--map"),
+            units=pairs(units, "--unit"),
+            timezone=chosen.timezone if timezone is None else timezone,
+            keep=[split.name] if split.name else [],
+            strict=strict,
+            progress=read,
+        )
+    return answers_log(answers, clock), answers.notes()
+
+
+def _read_lake(chosen: Settings) -> tuple[Log, list[str], dict[Scoped, str] | None]:
+    from mastery.engine import Engine
+    from mastery.pipelines.evaluation.logs import lake_log
+    from mastery.pipelines.models.chapters import chapters_of
+
+    lake = Engine.connect(chosen, create=False).lake
+    log, note = lake_log(lake)
+    return log, [] if note is None else [note], chapters_of(lake)
+
+
 def _measured(
-    context: typer.Context,
-    file: Path | None,
-    split: str,
+    log: Log,
+    split: Split,
     folds: int | None,
     names: list[str] | None,
     clock: Clock,
@@ -123,25 +192,14 @@ def _measured(
     rules: Floats,
     seed: int,
     threads: int,
+    chapters: dict[Scoped, str] | None,
     audit: Audit | None,
 ) -> Evaluation:
     from mastery.apps.progress import progress
-    from mastery.evaluation.splits import parse_split
     from mastery.pipelines.evaluation.evaluate import evaluate as measure
-    from mastery.pipelines.evaluation.lake_answers import lake_log
     from mastery.pipelines.evaluation.predictors import fitted
     from mastery.pipelines.evaluation.predictors import unfitted as by_default
-    from mastery.pipelines.ingest.answer_files import read_log
-    from mastery.pipelines.models.chapters import chapters_of
 
-    how, note, chapters = parse_split(split), None, None
-    if file is not None:
-        log = read_log(file, clock, how.name)
-    else:
-        from mastery.engine import Engine
-
-        opened = Engine.connect(settings(context), create=False).lake
-        (log, note), chapters = lake_log(opened), chapters_of(opened)
     with progress("Evaluating") as report:
 
         def told(title: str, done: int, total: int) -> None:
@@ -150,11 +208,10 @@ def _measured(
         predictor = by_default(rules) if unfitted else fitted(
             rules, scorers=names, clock=clock, seed=seed, threads=threads, chapters=chapters, progress=told
         )  # fmt: skip
-        found = measure(
-            log, how, predictor, folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
+        return measure(
+            log, split, predictor, folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
             hear=None if audit is None else audit.hear,
         )  # fmt: skip
-    return found if note is None else replace(found, notes=(*found.notes, note))
 
 
 def show_evaluation(found: Evaluation) -> None:

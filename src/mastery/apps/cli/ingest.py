@@ -10,7 +10,7 @@ import typer
 
 from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson, Tenant
-from mastery.errors import BadInput
+from mastery.apps.cli.reading import As, Renamed, Timezone, Units, pairs
 
 if TYPE_CHECKING:
     from mastery.pipelines.ingest.report import IngestReport
@@ -23,23 +23,38 @@ def ingest(
     files: Annotated[
         list[Path], typer.Argument(help="Files or folders: CSV, Parquet, NDJSON; .gz too.", metavar="FILE...")
     ],
-    table: Annotated[
-        str | None, typer.Option("--as", help="Source table that the files are; told from the columns when left out.")
-    ] = None,
-    renamed: Annotated[
-        list[str] | None, typer.Option("--map", help="A column's name in the file, and ours.", metavar="THEIRS=OURS")
-    ] = None,
-    units: Annotated[
-        list[str] | None,
-        typer.Option("--unit", help="Unit of a column, such as watch_pct=fraction.", metavar="COLUMN=UNIT"),
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone of time stamps that name none, such as Europe/Berlin.", metavar="ZONE")
-    ] = None,
+    table: As = None,
+    renamed: Renamed = None,
+    units: Units = None,
+    timezone: Timezone = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read files of what students did into the lake; say what was accepted, known before, or rejected."""
+    """Read files of what students did into the lake; say what was accepted, known before, or rejected.
+
+    The table is recognised from its columns. What happened to a student has student_id, timestamp and:
+
+    \b
+    quiz_attempts         question_id, topic_id, is_correct
+    assignments           assignment_id, topic_ids, score_pct
+    video_events          video_id, topic_id, watch_pct
+    practice_sessions     topic_id, attempts, correct_count
+    chatbot_interactions  topic_id, queries, resolved_count
+    teacher_feedback      teacher_id, topic_id, score
+    responses             is_correct (a research log; order may replace timestamp)
+
+    What describes a course:
+
+    \b
+    topics                topic_id (title, chapter, prerequisites, …)
+    items                 question_id, topic_id
+
+    Every other column, unit and form of value: docs/events.md. For example:
+
+    \b
+    mastery ingest quiz.csv videos.parquet
+    mastery ingest answers.csv --as quiz_attempts --map pupil=student_id
+    """
     from mastery.apps.progress import progress
     from mastery.engine import Engine, now_us
     from mastery.instants import instant
@@ -66,23 +81,6 @@ def ingest(
         return
     show_counts(counts)
     show_reasons(engine.rejected_at(instant(now)), counts.rejected)
-
-
-def pairs(given: list[str] | None, option: str) -> dict[str, str]:
-    """Return `a=b` texts as a → b.
-
-    Raises:
-        BadInput: One has no `=`, nothing on one of its sides, or names its left side again.
-    """
-    found: dict[str, str] = {}
-    for text in given or []:
-        left, equals, right = (part.strip() for part in text.partition("="))
-        if not (left and equals and right):
-            raise BadInput(f"{option} {text!r}: expected NAME=NAME")
-        if left in found:
-            raise BadInput(f"{option}: {left!r} is given twice; give it once")
-        found[left] = right
-    return found
 
 
 def show_counts(counts: IngestReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import indent
 from typing import Any
 
 import typer
@@ -33,8 +34,14 @@ def _section(name: str, command: typer.core.TyperCommand, group: typer.Context) 
     table = ["| argument or option | what it does |", "|---|---|"]
     table += [f"| `{_cell(left)}` | {_cell(right)} |" for left, right in rows if not left.startswith("--help")]
     path = f"{group.command_path} {name}"
-    body = [f"### {path}", f"    {path} {usage}", str(command.help)]
+    body = [f"### {path}", f"    {path} {usage}", _prose(str(command.help))]
     return "\n\n".join([*body, "\n".join(table)] if len(table) > 2 else body)
+
+
+def _prose(text: str) -> str:
+    """Return help as Markdown: what is marked to keep its lines becomes a code block."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(indent(one.removeprefix("\b\n"), "    ") if one.startswith("\b") else one for one in paragraphs)
 
 
 def _cell(text: str) -> str:

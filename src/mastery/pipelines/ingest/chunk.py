@@ -16,7 +16,7 @@ BROKEN = pa.schema(
         pa.field("text", pa.binary()),
     ]
 )
-"""A line that is no row: where, why, and its bytes, which are only ever hashed: they may hold an id."""
+"""A line that is not a row: where, why, and its bytes. They may contain an id, so they are only ever hashed."""
 
 NOTHING_BROKEN: pa.Table = BROKEN.empty_table()
 
@@ -26,7 +26,7 @@ class Chunk:
     """Rows that follow each other in a file.
 
     Attributes:
-        raw: The columns asked for that the file has, as they are; texts for CSV and NDJSON.
+        raw: The requested columns that the file has, unchanged; texts for CSV and NDJSON.
         lines: int64[n]. Physical line of each row, from 1; for Parquet the number of the row.
         broken: Columns `BROKEN`.
     """
@@ -34,6 +34,11 @@ class Chunk:
     raw: pa.Table
     lines: npt.NDArray[np.int64]
     broken: pa.Table
+
+    @property
+    def read(self) -> int:
+        """How many rows were read, broken lines included."""
+        return int(self.raw.num_rows + self.broken.num_rows)
 
 
 def broken_lines(lines: list[int], reasons: list[tuple[str, str]], texts: list[bytes]) -> pa.Table:

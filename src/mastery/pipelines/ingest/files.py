@@ -27,10 +27,10 @@ BLOCK_BYTES = 24 << 20
 """Text is read in pieces of this size: about 400,000 answers."""
 
 BATCH_ROWS = 524_288
-"""KeyedRows of a Parquet file that are taken at a time."""
+"""Rows of a Parquet file, or of a table in memory, that are taken at a time."""
 
 HEAD_BYTES = 1 << 20
-"""The first record of a text file must be within so many bytes."""
+"""The first record of a text file must end within this many bytes."""
 
 FORMATS = {
     ".csv": "csv",
@@ -78,6 +78,11 @@ class Input:
     def name(self) -> str:
         return self.path.name
 
+    @property
+    def place(self) -> str:
+        """Where a message says that something is wrong."""
+        return str(self.path)
+
     def blocks(self, wanted: Mapping[str, bool]) -> Iterator[Block]:
         """Return the file's blocks in order.
 
@@ -92,10 +97,51 @@ class Input:
                 yield from _text_blocks(self, wanted)
 
 
+@dataclass(frozen=True)
+class TableInput:
+    """An Arrow table in memory, read like a file. Its lines are its rows, from 1."""
+
+    table: pa.Table
+
+    format = "table"
+    name = "table"
+    place = "the table"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.table.column_names)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the table, as `Block.done` counts them."""
+        return int(self.table.nbytes)
+
+    def blocks(self, wanted: Mapping[str, bool]) -> Iterator[Block]:
+        """Return the table's blocks in order; see `Input.blocks`."""
+        table = self.table.select([name for name in self.columns if name in wanted])
+        n = table.num_rows
+        for first in range(0, n, BATCH_ROWS):
+            last = min(first + BATCH_ROWS, n)
+            chunk = Chunk(table.slice(first, last - first), np.arange(first + 1, last + 1), NOTHING_BROKEN)
+            yield Block(lambda chunk=chunk: chunk, self.size * last // n)  # type: ignore[misc]
+
+
 def format_of(path: Path) -> str | None:
     """Return the format that a file's name tells, or None."""
     name = path.name.lower()
     return next((found for ending, found in FORMATS.items() if name.endswith(ending)), None)
+
+
+def open_table(table: pa.Table) -> TableInput:
+    """Return a table with named columns, or raise one error that says why it cannot be read."""
+    _check_names("the table", tuple(table.column_names))
+    return TableInput(table)
+
+
+def _check_names(place: str, columns: tuple[str, ...]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise BadInput(f"{place}: column {twice[0]!r} is there twice; expected each name once")
 
 
 def open_input(path: Path) -> Input:
@@ -114,9 +160,7 @@ def open_input(path: Path) -> Input:
         else:
             head = _head(path)
             columns = csv_rows.header(head, path)[0] if found == "csv" else json_rows.columns(head, path)
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise BadInput(f"{path}: column {twice[0]!r} is there twice; expected each name once")
+    _check_names(str(path), columns)
     return Input(path, found, columns, size)
 
 

@@ -10,45 +10,35 @@ A crash between any two writes is repaired by reading the files again: what is t
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.errors import BadInput
 from mastery.events.parse import check_units
 from mastery.events.tally import Tally
-from mastery.events.values import ID_LETTERS
 from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
-from mastery.pipelines.ingest.inputs import Planned, plan
+from mastery.pipelines.ingest.inputs import Planned, check_options, plan
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
+from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import keep_rejected, number_repeats
 from mastery.pipelines.ingest.report import FileReport, IngestReport
 from mastery.pipelines.ingest.write_events import land
 from mastery.tables import TABLES, TOPICS
 
 LANDING_ROWS = 4_000_000
-"""So many events are held before they are written: about 600 MB."""
-
-READERS = 2
-"""Blocks prepared at a time."""
-
-AHEAD = 3
-"""Blocks that are read or waiting while the oldest is awaited."""
+"""Events that are held in memory before they are written: about 600 MB."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes of it that are done, and its size."""
 
 
 def ingest(
-    files: Sequence[str | Path],
+    files: Sequence[str | Path | pa.Table],
     *,
     lake: Lake,
     pseudonyms: Pseudonyms,
@@ -63,7 +53,7 @@ def ingest(
     """Read the files into the lake and return what became of their rows.
 
     Args:
-        files: Files and folders of CSV, Parquet and NDJSON.
+        files: Files and folders of CSV, Parquet and NDJSON; Arrow tables.
         lake: Where the events go.
         pseudonyms: Under which students and teachers are known there.
         tenant: The institution; scopes all ids.
@@ -77,7 +67,7 @@ def ingest(
     Raises:
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
     """
-    _check_options(tenant, now, timezone)
+    check_options(tenant, now, timezone)
     planned, notes = plan(files, table, columns_map or {})
     check_units([one.source for one in planned], units or {})
     with lake.one_writer():
@@ -121,21 +111,8 @@ class _Run:
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
         """Yield the blocks of one file, prepared, in order, with the bytes done."""
         how = self._reading(number)
-        waiting: deque[tuple[Future[Prepared], int]] = deque()
-        with ThreadPoolExecutor(READERS) as pool:
-            try:
-                for block in self.planned[number].input.blocks(how.wanted()):
-                    job = pool.submit(prepare, block, how, self.pseudonyms, self.lake.buckets)
-                    waiting.append((job, block.done))
-                    if len(waiting) > AHEAD:
-                        first, done = waiting.popleft()
-                        yield first.result(), done
-                while waiting:
-                    first, done = waiting.popleft()
-                    yield first.result(), done
-            finally:
-                for job, _ in waiting:
-                    job.cancel()
+        blocks = self.planned[number].input.blocks(how.wanted())
+        yield from in_order(blocks, lambda block: prepare(block, how, self.pseudonyms, self.lake.buckets))
 
     def check_beginnings(self) -> None:
         """Look into every file first, when an early one may be landed before a late one is read."""
@@ -148,7 +125,7 @@ class _Run:
             first = next(blocks, None)
             if first is not None and next(blocks, None) is None:
                 ready = prepare(first, how, self.pseudonyms, self.lake.buckets)
-                self._check_usable(number, ready.tally)
+                self.planned[number].check_usable(ready.tally)
 
     def take(self, number: int, ready: Prepared) -> None:
         """Hold a block's rows, and land what is held when it is much."""
@@ -165,7 +142,7 @@ class _Run:
             self._land_events()
 
     def end_file(self, number: int) -> None:
-        self._check_usable(number, self.tallies[number])
+        self.planned[number].check_usable(self.tallies[number])
         if self.planned[number].source.metadata:
             self.known_topics |= self._topics_read()
 
@@ -192,7 +169,7 @@ class _Run:
 
     def reports(self) -> tuple[FileReport, ...]:
         return tuple(
-            FileReport(str(one.input.path), one.source.name, int(read), *(int(count) for count in counts))
+            FileReport(one.input.place, one.source.name, int(read), *(int(count) for count in counts))
             for one, read, counts in zip(self.planned, self.n_read, self.counts, strict=True)
         )
 
@@ -221,41 +198,3 @@ class _Run:
     def _topics_read(self) -> frozenset[str]:
         tables = [rows for number, rows in self.metadata if self.planned[number].source.kind == TOPICS.name]
         return frozenset(name for rows in tables for name in rows["topic_id"].to_pylist())
-
-    def _check_usable(self, number: int, tally: Tally) -> None:
-        one = self.planned[number]
-        names = tally.unusable_throughout()
-        if not names:
-            return
-        column = one.source.column(names[0])
-        theirs = next(theirs for theirs, ours in one.renamed.items() if ours == column.name)
-        raise BadInput(
-            f"{one.input.path}: column {theirs!r} holds no usable value in any of {tally.rows} rows; expected "
-            f"{EXPECTED[column.kind]} ({column.doc}). If it is another column, rename them with --map THEIRS=OURS"
-        )
-
-
-EXPECTED = {
-    "id": "an id, as text",
-    "text": "a text",
-    "number": "a number",
-    "whole": "a whole number",
-    "truth": "true or false (or yes, no, 1, 0)",
-    "moment": "a time stamp in ISO 8601, or seconds or milliseconds since 1970",
-    "ids": "a list of ids: a|b|c or a JSON list",
-}
-"""What a column of each kind should hold, in words."""
-
-
-def _check_options(tenant: str, now: datetime, timezone: str | None) -> None:
-    if not tenant.strip() or len(tenant) > ID_LETTERS or not tenant.isprintable():
-        raise BadInput(f"tenant {tenant!r}: expected a name of 1 to {ID_LETTERS} printable characters")
-    if now.tzinfo is None:
-        raise BadInput(f"now={now.isoformat()} has no zone; give the instant in UTC")
-    if timezone is not None:
-        try:
-            ZoneInfo(timezone)
-        except (KeyError, ValueError, OSError):
-            raise BadInput(
-                f"unknown time zone {timezone!r}; expected an IANA name such as Europe/Berlin or UTC"
-            ) from None

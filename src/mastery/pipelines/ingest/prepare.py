@@ -1,4 +1,4 @@
-"""One block of a file, all the way to events that are ready for their buckets. Runs in any thread."""
+"""One block of a file, parsed, and made into events that are ready for their buckets. Runs in any thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.identity import buckets, identify
-from mastery.events.parse import parse
+from mastery.events.parse import Parsed, parse
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.pipelines.ingest.chunk import Chunk
@@ -24,13 +24,13 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ParseOptions:
-    """How the rows of one file are to be understood.
+    """How the rows of one file are read.
 
     Attributes:
         renamed: Column of the file → our name, for those that are read.
         units: Column → declared unit.
-        timezone: Where clocks without a zone stand; None is UTC.
-        known_topics: Topics of the tenant's metadata.
+        timezone: Zone of clocks that name none; None is UTC.
+        known_topics: Topics of the tenant's metadata; None when not to be compared.
     """
 
     source: Source
@@ -40,7 +40,7 @@ class ParseOptions:
     units: Mapping[str, str]
     timezone: str | None
     now: datetime
-    known_topics: frozenset[str]
+    known_topics: frozenset[str] | None
 
     def wanted(self) -> dict[str, bool]:
         """Return the file's columns to read → whether their values repeat."""
@@ -72,10 +72,13 @@ class Prepared:
     tally: Tally
 
 
-def understand(chunk: Chunk, how: ParseOptions, pseudonyms: Pseudonyms) -> Prepared:
-    """Return the rows of a chunk parsed, students still by the institution's own ids."""
-    raw = chunk.raw.rename_columns([how.renamed[name] for name in chunk.raw.column_names])
-    chunk = Chunk(raw, chunk.lines, chunk.broken)
+def understand(chunk: Chunk, how: ParseOptions) -> tuple[Chunk, Parsed]:
+    """Return the chunk with the columns of its source table alone, under our names, and what its rows are.
+
+    Students and teachers still have the institution's own ids.
+    """
+    theirs = [name for name in chunk.raw.column_names if name in how.renamed]
+    raw = chunk.raw.select(theirs).rename_columns([how.renamed[name] for name in theirs])
     parsed = parse(
         how.source,
         raw,
@@ -86,17 +89,17 @@ def understand(chunk: Chunk, how: ParseOptions, pseudonyms: Pseudonyms) -> Prepa
         known_topics=how.known_topics,
         origin=how.origin,
     )
-    rejected = rejected_rows(chunk, parsed.rejected, how.source, pseudonyms, how.tenant, how.origin, how.now)
-    read = raw.num_rows + chunk.broken.num_rows
-    return Prepared(parsed.rows, np.zeros(0, np.int64), chunk.lines[parsed.places], rejected, read, parsed.tally)
+    return Chunk(raw, chunk.lines, chunk.broken), parsed
 
 
 def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: int) -> Prepared:
     """Return the rows of a block; events under pseudonyms, with ids, ordered by bucket."""
-    ready = understand(block.read(), how, pseudonyms)
+    chunk, parsed = understand(block.read(), how)
+    rejected = rejected_rows(chunk, parsed.rejected, how.source, pseudonyms, how.tenant, how.origin, how.now)
+    lines, read = chunk.lines[parsed.places], chunk.read
     if how.source.metadata:
-        return ready
-    events = ready.rows
+        return Prepared(parsed.rows, np.zeros(0, np.int64), lines, rejected, read, parsed.tally)
+    events = parsed.rows
     for name, scope in (("student_id", pseudonyms.students), ("teacher_id", pseudonyms.teachers)):
         place = events.column_names.index(name)
         events = events.set_column(place, name, scope(how.tenant, events[name]))
@@ -104,18 +107,11 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     bucket = buckets(events["student_id"], n_buckets)
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
-    return Prepared(
-        _ordered(events, pa.array(order)),
-        offsets,
-        ready.lines[order],
-        ready.rejected,
-        ready.read,
-        ready.tally,
-    )
+    return Prepared(_ordered(events, pa.array(order)), offsets, lines[order], rejected, read, parsed.tally)
 
 
 def _ordered(events: pa.Table, order: pa.Array) -> pa.Table:
-    """Return the rows in this order. Columns that say the same in each row, a third of the work, stay as they are."""
+    """Return the rows in this order. Columns with one value in all rows, a third of the work, stay as they are."""
     columns = []
     for name in events.column_names:
         column = events[name]

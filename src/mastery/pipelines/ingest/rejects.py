@@ -1,4 +1,4 @@
-"""KeyedRows of `rejected`: kept with place, column, value and reason, under a key made from their content."""
+"""Rows of `rejected`: kept with place, column, value and reason, under a key made from their content."""
 
 from __future__ import annotations
 
@@ -28,6 +28,25 @@ SHOWN_OF_A_CONFLICT = ("occurred_at", "attempts", "success_ppm", "duration_ms", 
 HASH = "content_hash"
 
 
+def refusals(chunk: Chunk, refused: pa.Table) -> pa.Table:
+    """Return line, column, value, reason and code of a chunk's refused rows and then of its broken lines.
+
+    Args:
+        refused: Columns `mastery.events.rows.REFUSED`.
+    """
+    broken = chunk.broken
+    none = pa.nulls(broken.num_rows, pa.string())
+    return pa.table(
+        {
+            "line": np.concatenate([chunk.lines[refused["row"].to_numpy()], broken["line"].to_numpy()]),
+            "column": pa.chunked_array([*refused["column"].chunks, none]),
+            "value": pa.chunked_array([*refused["value"].chunks, none]),
+            "reason": pa.chunked_array([*refused["reason"].chunks, *broken["reason"].chunks], pa.string()),
+            "code": pa.chunked_array([*refused["code"].chunks, *broken["code"].chunks], pa.string()),
+        }
+    )
+
+
 def rejected_rows(
     chunk: Chunk, refused: pa.Table, source: Source, pseudonyms: Pseudonyms, tenant: str, origin: str, now: datetime
 ) -> pa.Table:
@@ -46,20 +65,10 @@ def rejected_rows(
         if column.private:
             values = pseudonyms.students(tenant, values)
         content.text(values)
-    broken = chunk.broken
     hashes = np.concatenate(
-        [content.finish()[0], np.array(pseudonyms.fingerprints(broken["text"].to_pylist()), np.int64)]
+        [content.finish()[0], np.array(pseudonyms.fingerprints(chunk.broken["text"].to_pylist()), np.int64)]
     )
-    both = pa.table(
-        {
-            "line": np.concatenate([chunk.lines[at], broken["line"].to_numpy()]),
-            "column": pa.chunked_array([*refused["column"].chunks, pa.nulls(broken.num_rows, pa.string())]),
-            "value": pa.chunked_array([*refused["value"].chunks, pa.nulls(broken.num_rows, pa.string())]),
-            "reason": pa.chunked_array([*refused["reason"].chunks, *broken["reason"].chunks], pa.string()),
-            "code": pa.chunked_array([*refused["code"].chunks, *broken["code"].chunks], pa.string()),
-            HASH: hashes,
-        }
-    )
+    both = refusals(chunk, refused).append_column(HASH, pa.array(hashes))
     return _completed(both, tenant, source.name, origin, now).sort_by("line")
 
 

@@ -18,7 +18,7 @@ from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 NORMAL = ("assist2009_lpp", "algebra2006_sample", "moodle_delfi22", "csedm2019_itap")
 SLOW = (

@@ -61,22 +61,22 @@ def test_a_file_that_is_not_there(refuse):
         (
             "two.csv",
             b"student_id,topic_id,attempts,correct_count,queries,resolved_count,timestamp\n",
-            r"two\.csv: the columns fit chatbot_interactions and practice_sessions alike; say which it is with --as",
+            r"two\.csv: the columns fit chatbot_interactions and practice_sessions alike; name the right one with --as",
         ),
         (
             "type.csv",
             QUIZ.replace(b"2024-01-01", b"soon"),
-            r"type\.csv: column 'timestamp' holds no usable value in any of 2 rows; expected a time stamp in ISO 8601",
+            r"type\.csv: column 'timestamp' has no usable value in any of 2 rows; expected a time stamp in ISO 8601",
         ),
         (
             "void.csv",
             QUIZ.replace(b"S1", b"").replace(b"S2", b""),
-            r"void\.csv: column 'student_id' holds no usable value in any of 2 rows; expected an id",
+            r"void\.csv: column 'student_id' has no usable value in any of 2 rows; expected an id",
         ),
         (
             "truth.csv",
             QUIZ.replace(b",1,", b",perhaps,"),
-            r"truth\.csv: column 'is_correct' holds no usable value.*expected true or false",
+            r"truth\.csv: column 'is_correct' has no usable value.*expected true or false",
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
     file = tmp_path / "lists.parquet"
     columns = {name: ["1", "1"] for name in ("student_id", "question_id", "topic_id", "is_correct")}
     pq.write_table(pa.table(columns | {"timestamp": [[1], [2]]}), file)
-    refuse("lists.parquet", None, r"lists\.parquet: column 'timestamp' holds no usable value", files=[file])
+    refuse("lists.parquet", None, r"lists\.parquet: column 'timestamp' has no usable value", files=[file])
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_one_bad_row_alone_is_a_bad_row_and_not_a_bad_file(tmp_path):
 
 def test_a_late_file_is_looked_into_before_an_early_one_is_written(refuse, monkeypatch):
     monkeypatch.setattr("mastery.pipelines.ingest.ingest.LANDING_ROWS", 1)
-    refuse("zz.csv", QUIZ.replace(b"2024-01-01", b"soon"), r"zz\.csv: column 'timestamp' holds no usable value")
+    refuse("zz.csv", QUIZ.replace(b"2024-01-01", b"soon"), r"zz\.csv: column 'timestamp' has no usable value")

@@ -27,7 +27,7 @@ from mastery.simulation.chunk import SCHEMAS
 from mastery.simulation.defects import ACCEPTED, DEFECTS
 from mastery.simulation.rows import KINDS
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+SAMPLE = Path(__file__).parents[3] / "data" / "sample"
 PLAN = SchoolPlan(students=60, days=40, seed=5, topics=24)
 TROUBLED = replace(PLAN, late_share=0.05, duplicate_share=0.03, malformed_share=0.04)
 

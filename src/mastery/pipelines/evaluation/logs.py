@@ -1,4 +1,4 @@
-"""The events of a lake as one log, to evaluate on: bucket by bucket, for a bucket is a fair sample of students."""
+"""The answers that an evaluation is made on: those of files, or those of a lake."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ import pyarrow as pa
 
 from mastery.errors import BadInput
 from mastery.evaluation.splits import Log
+from mastery.features.answer_log import Clock
 from mastery.features.batch import make_batch
 from mastery.features.columns import READ, event_columns
 from mastery.lake import Lake
+from mastery.pipelines.ingest.answers import Answers
 from mastery.tables import EVENTS
 
 ENOUGH_EVENTS = 2_000_000
 """Buckets are read until this many events are there."""
 
 
+def answers_log(answers: Answers, clock: Clock) -> Log:
+    """Return answers that were read from files or a table, with the columns that were kept of their rows."""
+    table = answers.table
+    return Log(answers.batch(clock), table.take(pa.array(answers.rows)) if table.num_columns else None)
+
+
 def lake_log(lake: Lake, *, as_of_us: int | None = None, enough: int = ENOUGH_EVENTS) -> tuple[Log, str | None]:
     """Return the events up to `as_of_us` (all of them for None), and a sentence where some buckets were left out.
+
+    Whole buckets are read one after another, for a bucket is a fair sample of the students.
 
     Raises:
         BadInput: the lake holds none.

@@ -11,15 +11,17 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from mastery.errors import BadInput, NotFound
+from answers import NOW, log_of
+from mastery.errors import BadInput
 from mastery.evaluation.splits import Split, folds_of, parse_split
 from mastery.features.subset import take_students
 from mastery.pipelines.evaluation.audit import Audit, audit_rows
 from mastery.pipelines.evaluation.evaluate import evaluate, named
+from mastery.pipelines.evaluation.logs import answers_log
 from mastery.pipelines.evaluation.predictors import Predicted, fitted, unfitted, wanted_scorers, with_needs
 from mastery.pipelines.evaluation.report import as_json, markdown
 from mastery.pipelines.evaluation.report_files import write_report
-from mastery.pipelines.ingest.answer_files import log_of, read_log
+from mastery.pipelines.ingest.answers import read_answers
 from mastery.pipelines.models.rules import load_rules
 from mastery.simulation import SchoolPlan, simulate
 from school import RESEARCH
@@ -175,34 +177,10 @@ def test_every_kind_of_file_gives_the_same_answers(school, tmp_path, form):
     else:
         with pa.output_stream(path, compression="gzip" if form.endswith("gz") else None) as stream:
             pacsv.write_csv(plain, stream)
-    one, two = read_log(path, "answer").batch, log_of(plain, "answer").batch
+    one, two = read_answers(path, now=NOW).batch("answer"), log_of(plain, "answer").batch
     assert (one.students, one.topics, one.items) == (two.students, two.topics, two.items)
     for name in ("y", "weight", "at_us", "duration_ms", "item", "slot"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
-
-
-def test_files_that_cannot_be_used_say_why(tmp_path):
-    with pytest.raises(NotFound, match="no such file"):
-        read_log(tmp_path / "none.csv", "start")
-    for text, said in [
-        ("student_id,right\na,1\n", "no column is_correct; it has: student_id, right"),
-        ("student_id,is_correct\n,1\na,0\n", "row 1 of the log has no student_id; 1 rows in all"),
-        ("student_id,is_correct\na,maybe\n", "is_correct of the log is string; expected a number"),
-        ("student_id,is_correct,timestamp\na,1,noon\n", "timestamp of the log is string; expected a time"),
-        ("student_id,is_correct,timestamp\na,1,12\n", "timestamp of the log is int64"),
-        ("student_id,is_correct,is_correct\na,1,1\n", "there twice"),
-    ]:
-        path = tmp_path / "log.csv"
-        path.write_text(text)
-        with pytest.raises(BadInput, match=said):
-            read_log(path, "start")
-    path.write_text("student_id,is_correct\na,1\n")
-    with pytest.raises(BadInput, match="no column 'fold' to split by"):
-        read_log(path, "start", "fold")
-    twice = pa.Table.from_arrays([pa.array(["a"]), pa.array([1]), pa.array(["t"]), pa.array(["u"])],
-                                 names=["student_id", "is_correct", "topic_id", "topic_id"])  # fmt: skip
-    with pytest.raises(BadInput, match="2 columns 'topic_id'"):
-        log_of(twice, "start")
 
 
 def test_names_of_scorers_and_what_they_need():
@@ -272,7 +250,8 @@ def test_kt_audit_finds_nothing_wrong(split):
 @pytest.mark.slow
 @pytest.mark.skipif(not STATICS.exists(), reason="needs the research log statics2011")
 def test_kt_audit_finds_nothing_wrong_with_what_fitted_scorers_predict_of_a_real_log():
-    log, split = read_log(STATICS, "start", "lpp_split"), parse_split("column:lpp_split=test")
+    log = answers_log(read_answers(STATICS, now=NOW, keep=["lpp_split"]), "start")
+    split = parse_split("column:lpp_split=test")
     names = ["bkt", "elo", "irt", "linear_rnn"]
     report = audited(log, split, fitted(RULES, scorers=names, clock="start", seed=0, threads=2), "linear_rnn")
     assert report.verdict == "pass", [finding for finding in report.findings if finding.severity != "info"]

@@ -1,0 +1,344 @@
+"""The answers in files or in a table, for those who learn from them without a lake.
+
+The same parser and the same decisions as `mastery ingest`: what a row means, what is refused and why, what counts
+twice. Ids stay the caller's own, and every event knows the row it came from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from mastery.arrays import Floats, Int64s
+from mastery.errors import BadInput, did_you_mean
+from mastery.events.columns import INTERACTION
+from mastery.events.identity import identify
+from mastery.events.parse import check_units
+from mastery.events.tally import Tally
+from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
+from mastery.features.batch import Batch
+from mastery.pipelines.ingest.chunk import Chunk
+from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, judge
+from mastery.pipelines.ingest.files import Block
+from mastery.pipelines.ingest.inputs import Planned, check_options, plan
+from mastery.pipelines.ingest.prepare import ParseOptions, understand
+from mastery.pipelines.ingest.read_ahead import in_order
+from mastery.pipelines.ingest.rejects import conflict_rows, refusals
+from mastery.pipelines.ingest.report import FileReport, IngestReport
+from mastery.tables import EVENTS, REJECTED
+
+REJECTED_COLUMNS = ("source_table", "source", "line", "column", "value", "reason", "code")
+"""What is said of a rejected row: columns of REJECTED."""
+
+REJECTED_FIELDS = pa.schema([REJECTED.schema.field(name) for name in REJECTED_COLUMNS])
+
+EVENT_COLUMNS = pa.schema(
+    [*(field for field in EVENTS.schema if field.name != "bucket"), pa.field(INTERACTION.name, pa.string())]
+)
+"""The columns of events that were read without a lake."""
+
+REASONS_SHOWN = 5
+
+Given: TypeAlias = str | Path | pa.Table
+"""A file, a folder or an Arrow table."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What students did, as it was read: N rows, E events.
+
+    Attributes:
+        events: E rows in the source's order: the columns of EVENTS without `bucket`, and INTERACTION. Ids are the
+            caller's own.
+        rows: int64[E]. The row each event came from, from 0; of several files the rows of all, one after another.
+            Lines that are no row at all are not counted.
+        event_of_row: int64[N]. The event each row is, a duplicate that of the row it repeats; −1 for a rejected one.
+        table: N rows. The columns of the source that were asked for, unchanged.
+        rejected: What cannot be used: `REJECTED_COLUMNS`; rows that contradict another one come last.
+        report: Rows read, accepted, duplicates and rejected of each file, and notes on them.
+        timed: Whether the source has time stamps. If not, only the order of `occurred_at` means something.
+    """
+
+    events: pa.Table
+    rows: Int64s
+    event_of_row: Int64s
+    table: pa.Table
+    rejected: pa.Table
+    report: IngestReport
+    timed: bool
+
+    def batch(self, clock: Clock = "start") -> Batch:
+        """Return the batch that scorers learn from; its `row` is an event. See mastery.features.answer_log."""
+        return answer_batch(self.events, clock, timed=self.timed)
+
+    def by_row(self, batch: Batch, values: Floats) -> Floats:
+        """Return float64[N], one value for each row of the source, NaN where a row is nothing that is scored.
+
+        Args:
+            batch: As `batch` made it.
+            values: float64 by row of the batch. An answer on several topics has their mean.
+        """
+        n = self.events.num_rows
+        count = np.bincount(batch.row, minlength=n)
+        total = np.bincount(batch.row, values, minlength=n)
+        of_answer = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        of_event = of_answer[first_of_interaction(self.events)]
+        return np.where(self.event_of_row >= 0, of_event[self.event_of_row], np.nan)
+
+    def reasons(self) -> list[tuple[str, int]]:
+        """Return why rows were rejected, in words, and how many for each reason; most frequent first."""
+        told = Counter(
+            f"{reason} ({table})" if column is None else f"{column} {reason} ({table})"
+            for table, column, reason in zip(
+                *(self.rejected[name].to_pylist() for name in ("source_table", "column", "reason")), strict=True
+            )
+        )
+        return told.most_common()
+
+    def notes(self) -> list[str]:
+        """Return what somebody who learns from these answers should know, in whole sentences."""
+        notes = list(self.report.notes)
+        read, rejected, repeats = self.report.read, self.report.rejected, self.report.duplicates
+        if rejected:
+            why = self.reasons()
+            listed = "; ".join(f"{count:,} × {reason}" for reason, count in why[:REASONS_SHOWN])
+            other = len(why) - REASONS_SHOWN
+            more = "" if other <= 0 else f"; and {other} other reason{'' if other == 1 else 's'}"
+            are = "row was rejected and is" if rejected == 1 else "rows were rejected and are"
+            notes.append(f"{rejected:,} {are} not counted, of {read:,} read: {listed}{more}")
+        if repeats:
+            once = "repeats another one and is" if repeats == 1 else "repeat another one and are"
+            notes.append(f"{repeats:,} of {read:,} rows {once} counted once")
+        return notes
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One block of file `number`: its events, which of its rows they came from, and what was rejected.
+
+    Attributes:
+        rows, read: Its rows, and the same with the lines that are no row.
+        lines: The physical line of each event.
+        kept: Columns of the source as they are.
+    """
+
+    number: int
+    rows: int
+    events: pa.Table
+    places: Int64s
+    lines: Int64s
+    rejected: pa.Table
+    kept: pa.Table
+    read: int
+    tally: Tally
+
+
+def read_answers(
+    source: Given | Sequence[Given],
+    *,
+    now: datetime,
+    table: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    timezone: str | None = None,
+    tenant: str = "default",
+    keep: Iterable[str] | None = (),
+    strict: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Answers:
+    """Return the events in files, folders or Arrow tables.
+
+    Unlike an ingest it takes a log of students and outcomes alone (`responses`): without time stamps and without an
+    order, rows are in the order they are read.
+
+    Args:
+        now: When they are received, with a zone: what is later is rejected as of the future.
+        table: The source table that they all are; None to recognise it from the columns.
+        columns: Name of a column in the source → our name.
+        units: Column → unit, where it is not in its default one; see docs/events.md.
+        timezone: IANA name of the zone of clocks that name none; None is UTC.
+        tenant: The institution; scopes all ids.
+        keep: Columns to keep in `Answers.table`, by their name in the source; None for all.
+        strict: Refuse the source when any row is rejected.
+        progress: Told a file's name, the bytes of it that are done, and its size.
+
+    Raises:
+        NotFound: there is no such file.
+        BadInput: a file cannot be read, lacks a column, or has no usable row; or an option is wrong.
+    """
+    check_options(tenant, now, timezone)
+    given: list[Any] = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    planned, notes = plan(given, table, columns or {}, answers=True)
+    check_units([one.source for one in planned], units or {})
+    kept = None if keep is None else tuple(keep)
+    _check_kept(planned, kept)
+    pieces: list[_Piece] = []
+    for number, one in enumerate(planned):
+        how = ParseOptions(
+            one.source, one.input.name, one.renamed, tenant, dict(units or {}), timezone, now, known_topics=None
+        )
+        mine: list[_Piece] = []
+        for piece, done in _pieces(number, one, how, kept):
+            mine.append(piece)
+            if progress is not None:
+                progress(one.input.name, done, one.input.size)
+        tally = sum((piece.tally for piece in mine), Tally())
+        one.check_usable(tally)
+        notes += _notes(one, tally, units or {})
+        pieces += mine
+    answers = _joined(planned, pieces, notes, tenant, now)
+    if answers.events.num_rows == 0:
+        raise BadInput(
+            f"{', '.join(one.input.place for one in planned)}: none of {answers.report.read:,} rows can be used"
+            f"{_first(planned, answers.rejected)}"
+        )
+    if strict and answers.report.rejected:
+        raise BadInput(
+            f"{answers.report.rejected:,} of {answers.report.read:,} rows cannot be used"
+            f"{_first(planned, answers.rejected)}. Correct them, or leave them out without --strict"
+        )
+    return answers
+
+
+def _check_kept(planned: list[Planned], kept: tuple[str, ...] | None) -> None:
+    have = list(dict.fromkeys(name for one in planned for name in one.input.columns))
+    for name in kept or ():
+        if name not in have:
+            raise BadInput(
+                f"{', '.join(one.input.place for one in planned)}: no column {name!r}; there are {', '.join(have)}"
+                f"{did_you_mean(name, have)}"
+            )
+
+
+def _notes(one: Planned, tally: Tally, units: Mapping[str, str]) -> list[str]:
+    if not tally.rows:
+        return [f"{one.input.name}: has no rows"]
+    # Without a topic an answer is still learnt from; and that nothing has a time is said by those to whom it matters.
+    tally = replace(tally, unassigned=0, untimed=tally.untimed if _timed(tally) else 0)
+    return [f"{one.input.name}: {note}" for note in tally.notes(one.source, units)]
+
+
+def _timed(tally: Tally) -> bool:
+    return tally.untimed < tally.rows
+
+
+def _pieces(number: int, one: Planned, how: ParseOptions, kept: tuple[str, ...] | None) -> Iterator[tuple[_Piece, int]]:
+    have = one.input.columns
+    extra = [name for name in have if kept is None or name in kept]
+    wanted = dict.fromkeys(extra, False) | how.wanted()
+    ours = {one.renamed[name] for name in have if name in one.renamed}
+    placed = not one.source.either or bool(ours & set(one.source.either))
+    yield from in_order(one.input.blocks(wanted), partial(_piece, number=number, how=how, extra=extra, placed=placed))
+
+
+def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], placed: bool) -> _Piece:
+    """Return a block's events. Without a place of their own (`placed`) rows are in the order of their lines."""
+    chunk = block.read()
+    kept = chunk.raw.select(extra)
+    if not placed:
+        raw = chunk.raw.drop_columns(["order"]) if "order" in chunk.raw.column_names else chunk.raw
+        chunk = Chunk(raw.append_column("order", pa.array(chunk.lines)), chunk.lines, chunk.broken)
+        how = replace(how, renamed={**how.renamed, "order": "order"})
+    chunk, parsed = understand(chunk, how)
+    events = identify(parsed.rows).append_column(INTERACTION.name, parsed.rows[INTERACTION.name])
+    rejected = refusals(chunk, parsed.rejected).sort_by("line")
+    named = {"source_table": how.source.name, "source": how.origin}
+    for name, value in named.items():
+        rejected = rejected.append_column(name, pa.array([value] * rejected.num_rows, pa.string()))
+    return _Piece(
+        number=number,
+        rows=chunk.raw.num_rows,
+        events=events,
+        places=parsed.places,
+        lines=chunk.lines[parsed.places],
+        rejected=rejected.select(REJECTED_COLUMNS),
+        kept=kept,
+        read=chunk.read,
+        tally=parsed.tally,
+    )
+
+
+def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str], tenant: str, now: datetime) -> Answers:
+    """Return all pieces as one; of rows under one id, one is kept, as in the lake."""
+    events = pa.concat_tables([piece.events.cast(EVENT_COLUMNS) for piece in pieces] or [EVENT_COLUMNS.empty_table()])
+    before = np.cumsum([0, *(piece.rows for piece in pieces)])
+    rows = _concatenated([start + piece.places for start, piece in zip(before, pieces, strict=False)])
+    number = _concatenated([np.full(piece.places.size, piece.number) for piece in pieces])
+    hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
+    none = np.zeros(0, np.int64)
+    verdicts = judge(hi, lo, body, none, none, lambda: none)
+    event_of_row = np.full(int(before[-1]), -1, np.int64)
+    kept = verdicts.kept
+    rejected = [piece.rejected for piece in pieces]
+    if kept.size == rows.size:
+        event_of_row[rows] = np.arange(rows.size)
+    else:
+        event_of_row[rows] = _kept_event(hi, lo, body, kept)
+        losers = np.unique(verdicts.loser[verdicts.verdict >= LOST])
+        if losers.size:
+            lines = _concatenated([piece.lines for piece in pieces])[losers]
+            tables = pa.array([planned[k].source.name for k in number[losers].tolist()], pa.string())
+            lost = conflict_rows(events.take(pa.array(losers)), pa.array(lines), tables, tenant, now)
+            rejected.append(lost.select(REJECTED_COLUMNS))
+        events, rows = events.take(pa.array(kept)), rows[kept]
+    counts = np.zeros((len(planned), 3), np.int64)
+    for place, kinds in enumerate(((NEW,), (SAME,), (LOST, WON))):
+        counts[:, place] = np.bincount(
+            _concatenated([number])[np.isin(verdicts.verdict, kinds)], minlength=len(planned)
+        )
+    for piece in pieces:
+        counts[piece.number, 2] += piece.rejected.num_rows
+    reports = tuple(
+        FileReport(
+            one.input.place,
+            one.source.name,
+            sum(piece.read for piece in pieces if piece.number == k),
+            *(int(count) for count in counts[k]),
+        )
+        for k, one in enumerate(planned)
+    )
+    return Answers(
+        events.combine_chunks(),
+        rows,
+        event_of_row,
+        pa.concat_tables([piece.kept for piece in pieces], promote_options="permissive"),
+        pa.concat_tables(rejected or [REJECTED_FIELDS.empty_table()]),
+        IngestReport(reports, tuple(notes)),
+        timed=any(_timed(piece.tally) for piece in pieces),
+    )
+
+
+def _concatenated(parts: Sequence[Int64s]) -> Int64s:
+    return np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64, copy=False)
+
+
+def _kept_event(hi: Int64s, lo: Int64s, body: Int64s, kept: Int64s) -> Int64s:
+    """Return int64[n]: the place among `kept` of the row with the same id and body; −1 where another body was kept."""
+    order = np.lexsort((lo, hi))
+    new = np.concatenate([[True], (hi[order][1:] != hi[order][:-1]) | (lo[order][1:] != lo[order][:-1])])
+    code = np.empty(hi.size, np.int64)
+    code[order] = np.cumsum(new) - 1
+    event = np.empty(int(code.max()) + 1, np.int64)
+    event[code[kept]] = np.arange(kept.size)
+    same = body == body[kept][event[code]]
+    return np.where(same, event[code], -1)
+
+
+def _first(planned: list[Planned], rejected: pa.Table) -> str:
+    """Return the first rejected row in words, to put behind a message; empty where no row is rejected."""
+    if rejected.num_rows == 0:
+        return ""
+    row = rejected.slice(0, 1).to_pylist()[0]
+    formats = {one.input.name: one.input.format for one in planned}
+    unit = "line" if formats.get(row["source"]) in ("csv", "json") else "row"
+    what = row["reason"] if row["column"] is None else f"{row['column']} {row['reason']}"
+    value = "" if row["value"] is None else f" ({row['value']!r})"
+    return f"; the first is {unit} {row['line']} of {row['source']}: {what}{value}"

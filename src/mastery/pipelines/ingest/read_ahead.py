@@ -1,0 +1,36 @@
+"""Blocks of a file worked on in threads, results in the file's order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mastery.pipelines.ingest.files import Block
+
+READERS = 2
+"""Blocks worked on at a time."""
+
+AHEAD = 3
+"""Blocks that are read or waiting while the oldest is awaited."""
+
+Result = TypeVar("Result")
+
+
+def in_order(blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[tuple[Result, int]]:
+    """Yield (what `work` returns, bytes of the file done) of each block, in order."""
+    waiting: deque[tuple[Future[Result], int]] = deque()
+    with ThreadPoolExecutor(READERS) as pool:
+        try:
+            for block in blocks:
+                waiting.append((pool.submit(work, block), block.done))
+                if len(waiting) > AHEAD:
+                    first, done = waiting.popleft()
+                    yield first.result(), done
+            while waiting:
+                first, done = waiting.popleft()
+                yield first.result(), done
+        finally:
+            for job, _ in waiting:
+                job.cancel()
