@@ -22,8 +22,10 @@ def answers_in(table: pa.Table, **options) -> Answers:
 
 
 def answer_batch(table: pa.Table, clock: Clock = "start") -> Batch:
-    """Return the batch of a table's answers."""
-    return answers_in(table).batch(clock)
+    """Return the batch of a table's answers, each of its rows one of them."""
+    answers = answers_in(table)
+    assert answers.report.accepted == table.num_rows, answers.notes()
+    return answers.batch(clock)
 
 
 def log_of(table: pa.Table, clock: Clock = "start") -> Log:

@@ -22,6 +22,7 @@ from mastery.scorers.bkt.steps import improve, log_prior
 from ml_school import school
 
 DAY_MS = 86_400_000
+FIRST_DAY = 20_000  # in 2024: what is before 1990 is no time stamp
 
 
 def simulated(
@@ -44,7 +45,7 @@ def simulated(
             rows["topic_id"].append(f"t{t}")
             rows["question_id"].append(f"t{t}i{item}")
             rows["is_correct"].append(int(rng.random() < ((1.0 - slip + more / 2) if known else guess + more)))
-            at.append(int(now * DAY_MS) + t)
+            at.append(FIRST_DAY * DAY_MS + int(now * DAY_MS) + t)
             known = known and rng.random() >= forget
             known = known or rng.random() < learn
             gap = rng.exponential(days) if days else 0.0

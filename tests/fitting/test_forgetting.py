@@ -11,6 +11,7 @@ from mastery.features.batch import Batch
 from mastery.fitting.forgetting import fit_forgetting
 
 DAY_MS = 86_400_000
+FIRST_DAY = 20_000  # in 2024: what is before 1990 is no time stamp
 KNOWN, UNKNOWN = 0.9, 0.3
 
 
@@ -32,7 +33,7 @@ def forgetful(students: int, half_life: float, growth: float, seed: int = 0) -> 
                 rows["student_id"].append(f"s{student:04d}")
                 rows["topic_id"].append(f"t{topic}")
                 rows["is_correct"].append(int(rng.random() < probability))
-                rows["timestamp"].append(int(day * DAY_MS))
+                rows["timestamp"].append(FIRST_DAY * DAY_MS + int(day * DAY_MS))
                 last, studied = day, studied + 1
                 day += float(np.exp(rng.uniform(0.1, np.log(60.0))))
     order = np.lexsort((rows["timestamp"], rows["student_id"]))

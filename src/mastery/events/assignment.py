@@ -13,13 +13,13 @@ from mastery.tables import STRINGS
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
-    """An assignment is one attempt with a fraction of a success; its first topic stands before the others."""
+    """Return columns of EVENTS: one attempt with a fraction of a success, its first topic apart from the others."""
     topics = rows["topic_ids"]
     several = mask(pc.greater(pc.list_value_length(topics), 1))
     others = pc.list_slice(topics, 1) if several.any() else pa.nulls(rows.n, STRINGS)
     if several.any():
         others = pc.if_else(pa.array(several), others, pa.scalar(None, STRINGS))
-    # list_element refuses a null, so those lists get one element to show
+    # list_element refuses a null list, so such a list gets one element first
     first = pc.list_element(pc.fill_null(topics, pa.scalar([""], STRINGS)), 0)
     first = pc.if_else(topics.is_valid(), first, pa.scalar(None, pa.string()))
     return {
@@ -44,7 +44,7 @@ ASSIGNMENT = Source(
         Column("score_pct", "number", "share of the points reached", "column", low=0, high=1, units=SHARES),
         TIMESTAMP,
         TIME_SPENT,
-        Column("attempt_number", "whole", "which submission of it this is, from 1", low=0, high=MOST),
+        Column("attempt_number", "whole", "number of the submission, from 1", low=0, high=MOST),
         *own_ids("submission_id", "event_id"),
     ),
     shape=shape,

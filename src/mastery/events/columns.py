@@ -10,13 +10,13 @@ Kind = Literal["id", "text", "number", "whole", "truth", "moment", "ids"]
 Needs = Literal["value", "column", "nothing"]
 
 MOST = 1_000_000
-"""No count of one event may be higher: sums of events then stay far inside of int64."""
+"""The highest count of one event, so that sums of events stay far below the limit of int64."""
 
 LONGEST_MS = 1e12
-"""No duration of one event may be longer: 31 years, likewise."""
+"""The longest duration of one event, 31 years, for the same reason."""
 
 SECONDS: Mapping[str, float] = {"s": 1000.0, "ms": 1.0}
-"""Milliseconds in the units a duration may be given in; the first one unless another is declared."""
+"""Units of a duration in milliseconds. The first is the default."""
 
 SHARES: Mapping[str, float] = {"percent": 0.01, "fraction": 1.0}
 
@@ -28,13 +28,13 @@ class Column:
     Attributes:
         name: As in the file, after `--map`.
         kind: How its values are read; see `mastery.events.values`, `moments` and `lists`.
-        doc: What it says, in words.
+        doc: What it means, in words.
         needs: `value`: the column must be there, and a value in each row. `column`: it must be there, its
             values may be null. `nothing`: it may be left out.
         low, high: Bounds of the value in our unit, both included.
-        units: What the value may be counted in → how many of our unit that is. The first is the default.
-        private: It says who somebody is, so its values are shown and kept nowhere.
-        distinct: Its values hardly repeat within a block, so a dictionary of them would be waste.
+        units: Unit that may be declared → its size in our unit. The first is the default.
+        private: It identifies a person, so its values are never shown nor stored.
+        distinct: Its values hardly repeat within a block, so that dictionary encoding would cost more than it saves.
     """
 
     name: str
@@ -49,7 +49,9 @@ class Column:
 
 
 STUDENT = Column("student_id", "id", "the institution's id of the student", "value", private=True, distinct=True)
-TOPIC = Column("topic_id", "id", "topic; empty: the event goes to the topic `unassigned`, without a score", "column")
+TOPIC = Column(
+    "topic_id", "id", "topic; if empty, the event goes to the topic `unassigned`, which has no score", "column"
+)
 TIMESTAMP = Column("timestamp", "moment", "when it happened", "value")
 TIME_SPENT = Column("time_spent_sec", "number", "time on it", low=0, high=LONGEST_MS, units=SECONDS)
 HINTS = Column("hints_used", "whole", "hints taken", low=0, high=MOST)
@@ -62,7 +64,7 @@ INTERACTION = Column(
 
 
 def own_ids(*names: str) -> tuple[Column, ...]:
-    """Return the optional columns that every table of events has: own ids, `replaces` and the source's order."""
+    """Return the optional columns of every table of events: own ids, `replaces` and the source's order."""
     return (
         *(Column(name, "id", "the source's own id of this event", distinct=True) for name in names),
         Column("replaces", "id", "own id of the event that this one replaces", distinct=True),

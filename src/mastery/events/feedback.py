@@ -10,7 +10,7 @@ from mastery.events.source import Source
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
-    """A judgement is one attempt with the score as its success."""
+    """Return columns of EVENTS: one attempt with the score as its success."""
     return {
         "teacher_id": rows["teacher_id"],
         "attempts": rows.constant(1),
@@ -27,7 +27,7 @@ FEEDBACK = Source(
         Column("teacher_id", "id", "the institution's id of the teacher", "value", private=True),
         STUDENT,
         TOPIC,
-        Column("score", "number", "mastery as the teacher sees it, from 0 to 1", "column", low=0, high=1),
+        Column("score", "number", "mastery in the teacher's opinion, from 0 to 1", "column", low=0, high=1),
         TIMESTAMP,
         Column("reason", "text", "in the teacher's words", private=True),
         *own_ids("event_id"),

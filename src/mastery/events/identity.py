@@ -1,4 +1,4 @@
-"""Who an event is: 128-bit ids, body hashes and student buckets, all from MurmurHash3.
+"""Identity of events: 128-bit ids, body hashes and student buckets, all from MurmurHash3.
 
 An id is the murmur of 16-byte blocks: one block per text (the murmur of its utf-8 bytes) or per pair
 of integers, little-endian. Anyone can recompute it with any murmur library: docs/events.md.
@@ -45,7 +45,7 @@ def own_identity(
 
 
 def event_identity(events: pa.Table) -> Hashes:
-    """Return (hi, lo) of parsed, pseudonymised events, from what they are and never from their outcome.
+    """Return (hi, lo) of parsed events, never made from their outcome.
 
     With an own id the blocks are tenant, kind, student, own id; without one: tenant, kind, student, item
     (for feedback the teacher), topic, (occurred_at, sequence).
@@ -65,7 +65,7 @@ def event_identity(events: pa.Table) -> Hashes:
 
 
 def _item_or_teacher(item: pa.ChunkedArray, teacher: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the item, where there is none the teacher: two of them may judge one topic in the same second."""
+    """Return the item, or the teacher where there is none: two teachers may judge one topic in the same second."""
     if teacher.null_count == len(teacher):
         return item
     if item.null_count == len(item):
@@ -78,7 +78,7 @@ def _joined(lists: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def body_hashes(events: pa.Table, replaces: tuple[pa.ChunkedArray, pa.ChunkedArray]) -> Int64s:
-    """Return int64[n]: murmur of everything an event says, but for where and when it was read."""
+    """Return int64[n]: murmur of everything an event says, except where and when it was read."""
     blocks = Blocks(events.num_rows)
     for name in _BODY_TEXTS:
         blocks.text(events[name])
@@ -90,10 +90,10 @@ def body_hashes(events: pa.Table, replaces: tuple[pa.ChunkedArray, pa.ChunkedArr
 
 
 def identify(events: pa.Table) -> pa.Table:
-    """Return parsed events, students already pseudonyms, with ids and body hashes, in EVENTS' own columns.
+    """Return parsed events with ids and body hashes, in the columns of EVENTS. Persons have their final ids already.
 
-    ``events`` has EVENTS' columns but bucket and the hashes, and `OWN_ID` and `REPLACES`, which go.
-    ``bucket`` is left out still: the lake knows how many there are.
+    ``events`` has the columns of EVENTS without ``bucket`` and the hashes, and `OWN_ID` and `REPLACES`, which are left
+    out of the result. ``bucket`` is not added here: only the lake knows the number of buckets.
     """
     hi, lo = event_identity(events)
     replaces_hi, replaces_lo = _replaced(events)
@@ -109,7 +109,7 @@ def identify(events: pa.Table) -> pa.Table:
 
 
 def _replaced(events: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Return the ids of the events that these replace; null where they replace none."""
+    """Return the ids of the events that these replace, null for none."""
     replaces = events[REPLACES]
     if replaces.null_count == len(replaces):
         none = replaces.cast(pa.int64())

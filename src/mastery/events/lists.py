@@ -1,4 +1,4 @@
-"""Lists of ids: `a|b|c`, a JSON list, or a list of the file format's own."""
+"""Lists of ids: `a|b|c`, a JSON list, or a list type of the file format."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SEPARATOR = "|"
 
 
 def read_ids(column: pa.Array) -> Read:
-    """Return lists of ids, each id at its first place only; null where no id is in it.
+    """Return lists of ids without repeats, in the order of the source; null for a list without any id.
 
-    Ids are trimmed as everywhere, empty ones are left out. A list with an unusable id is unusable.
+    Ids are trimmed, and empty ones left out. A list with an unusable id is unusable.
     """
     if is_text(column.type):
         return _from_texts(column)
@@ -79,5 +79,5 @@ def _cleaned(lists: pa.Array) -> Read:
     for problem in ids.problems:
         where = np.zeros(len(lists), np.bool_)
         where[parents[problem.where]] = True
-        problems.append(Problem(where, problem.code, f"holds an id that {problem.reason}", wrong_type=True))
+        problems.append(Problem(where, problem.code, f"has an id that {problem.reason}", wrong_type=True))
     return Read(cleaned, tuple(problems))

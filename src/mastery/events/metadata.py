@@ -1,4 +1,4 @@
-"""Course metadata: topics and items. Rows are merged by key; the last one read wins."""
+"""Course metadata: topics and items. Rows are merged by key; the one read last wins."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mastery.events.source import Source
 from mastery.tables import ITEMS, TOPICS
 
 SHOWN = 5
-"""So many names are given in a note."""
+"""Names listed in a note."""
 
 
 def shape_topics(rows: ParsedRows) -> dict[str, pa.Array]:
-    """Return the columns of TOPICS, as they are."""
+    """Return the columns of TOPICS unchanged."""
     return {name: rows[name] for name in TOPICS.schema.names if name != "tenant"}
 
 
@@ -31,11 +31,11 @@ TOPIC_METADATA = Source(
     doc="One topic and its place in the course.",
     columns=(
         Column("topic_id", "id", "the topic", "value"),
-        Column("title", "text", "as people call it"),
+        Column("title", "text", "its name for people"),
         Column("chapter", "text", "the chapter it is in"),
         Column("subject", "text", "the subject the chapter is in"),
         Column("course", "text", "the course the subject is in"),
-        Column("prerequisites", "ids", "topics to be learnt before it: `a|b|c`, a JSON list or a list"),
+        Column("prerequisites", "ids", "topics to learn before it: `a|b|c`, a JSON list or a list"),
         Column("difficulty_estimate", "number", "0 is easy, 1 is hard", low=0, high=1),
         Column("content_length", "number", "minutes of content", low=0),
     ),
@@ -52,7 +52,7 @@ ITEM_METADATA = Source(
         Column("question_id", "id", "the item", "value"),
         Column("topic_id", "id", "its topic", "column"),
         Column("difficulty", "number", "0 is easy, 1 is hard", low=0, high=1),
-        Column("kind", "text", "what sort of item it is"),
+        Column("kind", "text", "kind of item"),
     ),
     shape=shape_items,
     metadata=True,
@@ -60,22 +60,22 @@ ITEM_METADATA = Source(
 
 
 def prerequisite_notes(prerequisites: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what is odd about the prerequisites of a tenant's topics: unknown ones, and circles."""
+    """Return notes on a tenant's prerequisites that are unknown topics or form a cycle."""
     unknown = sorted({needed for many in prerequisites.values() for needed in many if needed not in prerequisites})
     notes = []
     if unknown:
         notes.append(
-            f"{len(unknown)} prerequisites are no topics of `topics` and are ignored: {', '.join(unknown[:SHOWN])}"
+            f"{len(unknown)} prerequisites are not in `topics` and are ignored: {', '.join(unknown[:SHOWN])}"
             + (", …" if len(unknown) > SHOWN else "")
         )
     circle = _circle(prerequisites)
     if circle:
-        notes.append(f"prerequisites go round in a circle: {' → '.join(circle)}; no topic of it can come first")
+        notes.append(f"prerequisites form a cycle: {' → '.join(circle)}; none of these topics can come first")
     return notes
 
 
 def _circle(prerequisites: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the topics of one circle, the first again at its end; empty when there is none."""
+    """Return the topics of one cycle, ending with the first again; empty when there is none."""
     done: set[str] = set()
     for start in sorted(prerequisites):
         path: list[str] = []

@@ -1,8 +1,8 @@
-"""Instants: time stamps as sources write them, each understood from itself.
+"""Instants: time stamps as sources write them, each read from its own text or number alone.
 
 A text in ISO 8601, with or without a zone; a date, which is its midnight; or a number of seconds or
 milliseconds since 1970. Seconds and milliseconds of the years 1990 to 2286 have 9 to 10 and 12 to 13
-digits, so no value is both; a declared unit ("epoch_s", "epoch_ms") allows any number.
+digits, so no value can be either; a declared unit ("epoch_s", "epoch_ms") allows any number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mastery.events.values import Mask, Problem, Read, is_text, mask, per_value,
 from mastery.tables import UTC
 
 EPOCH_UNITS = {"epoch_s": 1e6, "epoch_ms": 1e3}
-"""Microseconds in one unit of each way to count from 1970."""
+"""Microseconds in each declared unit of a count since 1970."""
 
 _CLOCK = r"([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d(\.\d{1,9})?)?)?"
 _PLAIN = rf"^\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]{_CLOCK})?$"
@@ -32,9 +32,9 @@ def read_moment(column: pa.Array, timezone: str | None, unit: str | None) -> Rea
 
     Args:
         column: Of any type.
-        timezone: Where clocks without a zone stand; None is UTC. An hour that a clock shows twice is taken
-            as the first, one that it leaves out as the moment it leaps.
-        unit: A declared unit of plain numbers, one of `EPOCH_UNITS`.
+        timezone: Zone of clocks that name none; None is UTC. Of an hour that a clock shows twice the first is
+            taken; one that it leaves out is the moment of the change.
+        unit: The declared unit of plain numbers, one of `EPOCH_UNITS`.
     """
     return per_value(column, lambda values: _read_moments(values, timezone, unit))
 
@@ -80,9 +80,9 @@ def _counted(counts: pa.Array, unit: str | None) -> Read:
 
 
 def _read_texts(texts: pa.Array, timezone: str | None, unit: str | None) -> Read:
-    # A file is nearly always in one form throughout, and Arrow's own parser is then ten times as fast. It
-    # accepts exactly what the patterns below accept; tests hold the two against each other. A cast that fails
-    # costs 25 times one that does not, so a few values are tried first.
+    # Nearly every file has one form throughout, and Arrow's own parser is then ten times as fast. It accepts exactly
+    # what the patterns below accept; tests compare the two. A cast that fails costs 25 times as much as one that
+    # succeeds, so a few values are tried first.
     sample = texts.drop_null().slice(0, 8)
     for kind in (pa.timestamp("us"), UTC):
         try:
@@ -111,7 +111,7 @@ def _read_mixed(texts: pa.Array, timezone: str | None, unit: str | None) -> Read
 
 
 def _is_day(texts: pa.Array) -> Mask:
-    """Return whether each text begins with a day that the calendar has."""
+    """Return whether each text begins with a day of the calendar."""
     shaped = pc.match_substring_regex(texts, r"^\d{4}-\d\d-\d\d")
     days = pc.if_else(shaped, pc.utf8_slice_codeunits(texts, 0, 10), pa.scalar("0001-01-01"))
     days = pc.fill_null(days, "0001-01-01")

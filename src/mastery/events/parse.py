@@ -1,4 +1,4 @@
-"""From rows as a source wrote them to events. Pure: nothing is read but what comes in."""
+"""From rows as a source wrote them to events. Pure: a function of its arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mastery.events.values import CODES, mask, nulls
 from mastery.tables import EVENTS, TABLES, UNASSIGNED, UTC
 
 EARLIEST_US = 631_152_000_000_000
-"""1990-01-01T00:00:00Z. What is earlier is a clock that was never set, or another unit."""
+"""1990-01-01T00:00:00Z. An earlier time stamp comes from a clock that was never set, or has another unit."""
 
 AHEAD = timedelta(minutes=5)
 """How far ahead of ours another clock may be."""
@@ -31,7 +31,7 @@ MADE_LATER = ("bucket", "event_id_hi", "event_id_lo", "body_hash", "replaces_hi"
 """Columns of EVENTS that need pseudonyms first; see `mastery.events.identity.identify`."""
 
 PLAIN = ("student_id", "reason")
-"""Texts that are not dictionary-encoded: they hardly repeat within a block."""
+"""Texts that are not dictionary-encoded, because they hardly repeat within a block."""
 
 FIELDS = pa.schema(
     [
@@ -56,7 +56,7 @@ class Parsed:
         rows: Events in the columns `FIELDS`; of a metadata table, rows in that table's own columns.
         places: int64. Which of the n rows each of `rows` came from, ascending.
         rejected: Columns `mastery.events.rows.REFUSED`, ascending by `row`.
-        tally: What is worth telling.
+        tally: Counts for notes to the person who reads the file.
     """
 
     rows: pa.Table
@@ -66,7 +66,7 @@ class Parsed:
 
 
 def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
-    """Raise BadInput for a declared unit that no column of these tables, or no unit of the column, goes by."""
+    """Raise BadInput for a unit declared of an unknown column, or one that the column cannot have."""
     choices: dict[str, list[str]] = {}
     for source in sources:
         for column in source.columns:
@@ -76,7 +76,7 @@ def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
     for name, unit in units.items():
         if name not in choices:
             raise BadInput(
-                f"--unit: {name!r} is no column with a choice of units{did_you_mean(name, list(choices))}; "
+                f"--unit: {name!r} is not a column with a choice of units{did_you_mean(name, list(choices))}; "
                 f"such columns are {', '.join(choices) or 'none here'}"
             )
         if unit not in choices[name]:
@@ -97,16 +97,16 @@ def parse(
     known_topics: frozenset[str] | None = None,
     origin: str | None = None,
 ) -> Parsed:
-    """Return the events (or metadata rows) in `raw`, and the rows that are none and why.
+    """Return the events (or metadata rows) in `raw`, and the rows that cannot be used, with the reason.
 
     Args:
         source: The table that `raw` is a piece of.
-        raw: Columns named as the source's, of any type; unknown ones are ignored.
+        raw: Columns of any type, with the names of the source table; unknown columns are ignored.
         tenant: The institution.
-        units: Column → declared unit, for columns that are not in their default one.
-        timezone: Where clocks without a zone stand; None is UTC.
+        units: Column → declared unit, for columns that are not in their default unit.
+        timezone: Zone of clocks that name none; None is UTC.
         now: When the rows were received, with a zone.
-        known_topics: Topics of the metadata; None when not to be compared.
+        known_topics: Topics of the metadata; None to skip the comparison.
         origin: Name of the file or stream, for the column `source`.
     """
     rows = ParsedRows(source.columns, source.outcome, raw, units, timezone)
@@ -131,10 +131,12 @@ def _check_outcome(source: Source, rows: ParsedRows) -> None:
     if without.any():
         without &= mask(replaces.is_null())
         rows.unusable[source.outcome] += int((without & ~rows.refused()).sum())
-        rows.refuse(without, source.outcome, "no_outcome", "is empty, so the row says nothing of how it went")
+        rows.refuse(without, source.outcome, "no_outcome", "is empty, so the row has no outcome")
     if replaces.null_count < rows.n:
         itself = mask(pc.equal(_own_id(source, rows).cast(pa.string()), replaces.cast(pa.string())))
-        rows.refuse(itself, "replaces", "replaces_itself", "is the row's own id; a correction needs an id of its own")
+        rows.refuse(
+            itself, "replaces", "replaces_itself", "is the row's own id; a correction needs another id of its own"
+        )
 
 
 def _check_times(rows: ParsedRows, occurred_at: pa.Array, now: datetime) -> None:
@@ -147,7 +149,9 @@ def _check_times(rows: ParsedRows, occurred_at: pa.Array, now: datetime) -> None
             us > latest_us, "timestamp", "future", "is in the future, more than 5 minutes after it was received"
         )
     if int(us.min()) < EARLIEST_US:
-        rows.refuse(us < EARLIEST_US, "timestamp", "too_old", "is before 1990: a clock never set, or another unit")
+        rows.refuse(
+            us < EARLIEST_US, "timestamp", "too_old", "is before 1990: the clock was never set, or the unit is another"
+        )
 
 
 def _own_id(source: Source, rows: ParsedRows) -> pa.Array:
@@ -161,7 +165,7 @@ def _constant(n: int, value: str | None) -> pa.Array:
 
 
 def _assigned(topics: pa.Array) -> pa.Array:
-    """Return the topics, null as `UNASSIGNED`."""
+    """Return the topics, with `UNASSIGNED` for null."""
     if topics.null_count == 0:
         return topics
     codes = pc.fill_null(topics.indices, len(topics.dictionary))

@@ -1,4 +1,4 @@
-"""Practice: one row is one sitting with several attempts on one topic."""
+"""Practice: one row is one session with several attempts on one topic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mastery.events.values import mask
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
-    """A sitting has its attempts, and its right answers as successes."""
+    """Return columns of EVENTS: right answers are successes among the attempts."""
     return counted(rows, "attempts", "correct_count") | {
         "item_id": rows["item_id"],
         "duration_ms": rows.milliseconds("time_spent_sec"),
@@ -21,7 +21,7 @@ def shape(rows: ParsedRows) -> dict[str, pa.Array]:
 
 
 def counted(rows: ParsedRows, attempts: str, successes: str) -> dict[str, pa.Array]:
-    """Return attempts and successes; more successes than attempts, or successes of nothing, are refused."""
+    """Return attempts and successes; rows with more successes than attempts, or with no attempts, are refused."""
     more = mask(pc.greater(rows[successes], rows[attempts]))
     rows.refuse(more, successes, "impossible", f"is more than {attempts}")
     of_nothing = mask(pc.and_(rows[attempts].is_null(), rows[successes].is_valid()))
@@ -32,14 +32,14 @@ def counted(rows: ParsedRows, attempts: str, successes: str) -> dict[str, pa.Arr
 PRACTICE = Source(
     name="practice_sessions",
     kind="practice",
-    doc="One sitting of practice on one topic.",
+    doc="One practice session on one topic.",
     columns=(
         STUDENT,
         TOPIC,
         Column("attempts", "whole", "answers given", "column", low=0, high=MOST),
         Column("correct_count", "whole", "right answers among them", "column", low=0, high=MOST),
         TIMESTAMP,
-        Column("item_id", "id", "the item practised, where it was one"),
+        Column("item_id", "id", "the item practised, if there was only one"),
         TIME_SPENT,
         HINTS,
         *own_ids("session_id", "event_id"),

@@ -8,11 +8,11 @@ from mastery.events.columns import HINTS, INTERACTION, MOST, STUDENT, TIME_SPENT
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 
-ATTEMPT_NUMBER = Column("attempt_number", "whole", "which try at this question it is, from 1", low=0, high=MOST)
+ATTEMPT_NUMBER = Column("attempt_number", "whole", "number of the attempt at this question, from 1", low=0, high=MOST)
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
-    """A quiz answer is one attempt; right is one success."""
+    """Return columns of EVENTS: one attempt, and one success if it is right."""
     return {
         "item_id": rows["question_id"],
         "attempts": rows.constant(1),

@@ -1,4 +1,4 @@
-"""Every source table that can be read. One more is one file and one line here."""
+"""Every source table that can be read. A new one takes a file of its own and a line here."""
 
 from __future__ import annotations
 

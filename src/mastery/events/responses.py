@@ -1,7 +1,7 @@
 """Research logs: one row is one answer, in the columns that published data sets share.
 
-Some have no time stamps but an order. Such a row gets the instant 2000-01-01T00:00:00Z + order × 10 s,
-made from the row alone, so that order in time is the order of the source; it says nothing about spacing.
+Some have no time stamps but an order. Such a row gets the instant 2000-01-01T00:00:00Z + order × 10 s, computed
+from the row alone. Order in time is then the order of the source; the distance in time has no meaning.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from mastery.events.values import mask
 from mastery.tables import UTC
 
 FIRST_US = 946_684_800_000_000
-"""2000-01-01T00:00:00Z, where the made time of order 0 is."""
+"""2000-01-01T00:00:00Z, the instant of order 0."""
 
 STEP_US = 10_000_000
-"""Ten seconds from one place in the order to the next. The highest order known, 38,309,982, is in 2012."""
+"""Ten seconds from one place in the order to the next. The highest order known, 38,309,982, falls in 2012."""
 
 LAST_ORDER = 100_000_000
-"""2031. An order beyond is refused rather than placed."""
+"""Falls in 2031. A higher order is refused."""
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
-    """As a quiz answer. Where there is no time stamp, the instant is made from the order."""
+    """Return columns of EVENTS, as of a quiz answer. Without a time stamp the instant is computed from the order."""
     order, at = rows["order"], rows["timestamp"]
     placed = pc.and_(pc.greater_equal(order, 0), pc.less_equal(order, LAST_ORDER))
     untimed = mask(at.is_null())
@@ -53,12 +53,12 @@ RESPONSES = Source(
     doc="One answer of a research log.",
     columns=(
         STUDENT,
-        Column("question_id", "id", "the item; empty where the source has none"),
-        Column("topic_id", "id", "skill or section; empty: the topic `unassigned`"),
-        Column("is_correct", "truth", "whether the answer was right; without it the row is refused", "column"),
-        Column("timestamp", "moment", "when; empty: made from `order`"),
+        Column("question_id", "id", "the item; empty if the source has none"),
+        Column("topic_id", "id", "skill or section; if empty, the topic is `unassigned`"),
+        Column("is_correct", "truth", "whether the answer was right; if empty, the row is refused", "column"),
+        Column("timestamp", "moment", "when it happened; if empty, computed from `order`"),
         TIME_SPENT,
-        Column("attempts_count", "whole", "which try at this item it is", low=0, high=MOST),
+        Column("attempts_count", "whole", "number of the attempt at this item", low=0, high=MOST),
         HINTS,
         INTERACTION,
         *own_ids("event_id"),

@@ -1,4 +1,4 @@
-"""The rows of one chunk while they are checked: their columns as read, and who is refused, and why."""
+"""The rows of one chunk while they are checked: their columns as read, and which rows are refused and why."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ REFUSED = pa.schema(
         pa.field("code", pa.string()),
     ]
 )
-"""A refused row: its place in the chunk, the column at fault, its value (never of an id of a person), why."""
+"""A refused row: its place in the chunk, the column at fault, its value (never an id of a person), the reason."""
 
 
 class ParsedRows:

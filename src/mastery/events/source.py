@@ -1,4 +1,4 @@
-"""What a source table is: its columns, and how its rows become events."""
+"""A source table: its columns, and how its rows become events."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Source:
     """One source table.
 
     Attributes:
-        name: As people call it: `quiz_attempts`.
+        name: Its name for people, such as `quiz_attempts`.
         kind: The kind of its events; its table in the lake for metadata.
         doc: What one row is.
         columns: In the order in which they are checked: the first that fails is the reason given.
-        shape: From the checked columns, the columns of EVENTS (or of the metadata table) that are its own.
-        outcome: Its column that says how it went; null withdraws the event named in `replaces`.
-        own_id: Columns that may hold the source's own id of the event; the first that is filled counts.
-        marks: Columns by which a file is recognised as this table, when not simply those it needs.
-        either: Columns of which a file must have at least one.
+        shape: Makes of checked rows the columns of EVENTS (or of the metadata table) that are special to it.
+        outcome: The column of the outcome; null withdraws the event named in `replaces`.
+        own_id: Columns of the source's own id of the event; the first one with a value counts.
+        marks: Columns by which a file is recognised as this table, where they are not those it needs.
+        either: Columns of which a file needs at least one.
         metadata: Its rows describe topics or items, and are no events.
     """
 

@@ -1,4 +1,4 @@
-"""What is worth telling about the rows that were read, counted chunk by chunk."""
+"""Counts over the rows that were read, chunk by chunk, and the notes made from them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mastery.events.source import Source
 
 SHOWN = 5
-"""So many names are given in a note."""
+"""Names listed in a note."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Tally:
     Attributes:
         rows: Rows read.
         unusable: Column that needs a value → rows without one, or with one of another type.
-        unknown_topics: Topic that the metadata does not know → events.
+        unknown_topics: Topic missing from the metadata → events.
         unassigned: Events without a topic.
-        untimed: Events whose instant was made from their order.
+        untimed: Rows without a time stamp, placed by their order.
         highest: Column that may be counted in several units → its highest value, as written.
     """
 
@@ -45,7 +45,7 @@ class Tally:
         )
 
     def unusable_throughout(self) -> list[str]:
-        """Return the columns that hold no usable value in any row. One row alone may simply be a bad one."""
+        """Return the columns without a usable value in any row; none for a single row, which may just be a bad one."""
         return [name for name, rows in self.unusable.items() if rows == self.rows and self.rows > 1]
 
     def notes(self, source: Source, units: Mapping[str, str]) -> list[str]:
@@ -55,12 +55,12 @@ class Tally:
             names = sorted(self.unknown_topics, key=lambda name: (-self.unknown_topics[name], name))
             listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
             notes.append(
-                f"{_number(sum(self.unknown_topics.values()), 'event')} on {_number(len(names), 'topic')} unknown to "
-                f"`topics` ({listed}); accepted and scored, but in no chapter"
+                f"{_number(sum(self.unknown_topics.values()), 'event')} on {_number(len(names), 'topic')} missing from "
+                f"`topics` ({listed}); accepted and scored, without a chapter"
             )
         if self.unassigned:
             notes.append(
-                f"{_number(self.unassigned, 'event')} without a topic; put under `unassigned`, without a score"
+                f"{_number(self.unassigned, 'event')} without a topic; assigned to `unassigned`, which has no score"
             )
         if self.untimed:
             notes.append(
@@ -70,8 +70,8 @@ class Tally:
             column = source.column(name)
             if column.units.get("percent") and units.get(name) is None and 0 < highest <= 1:
                 notes.append(
-                    f"no value of {name} is above 1, and it was read as per cent; "
-                    f"if it is a fraction, declare so: --unit {name}=fraction"
+                    f"{name} was read as per cent, and no value is above 1; "
+                    f"if it is a fraction, declare it: --unit {name}=fraction"
                 )
         return notes
 

@@ -11,7 +11,7 @@ from mastery.events.source import Source
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
-    """Help requests are attempts, resolved ones successes."""
+    """Return columns of EVENTS: help requests are attempts, resolved ones successes."""
     return counted(rows, "queries", "resolved_count") | {"duration_ms": rows.milliseconds("time_spent_sec")}
 
 
@@ -23,7 +23,7 @@ TUTOR = Source(
         STUDENT,
         TOPIC,
         Column("queries", "whole", "help requests", "column", low=0, high=MOST),
-        Column("resolved_count", "whole", "those that were resolved", "column", low=0, high=MOST),
+        Column("resolved_count", "whole", "help requests that were resolved", "column", low=0, high=MOST),
         TIMESTAMP,
         TIME_SPENT,
         *own_ids("event_id"),

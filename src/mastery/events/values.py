@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 Mask = npt.NDArray[np.bool_]
 
 ID_LETTERS = 1024
-"""The longest id that is accepted, in characters. Skill names of real tutors reach 1,011."""
+"""The longest accepted id, in characters. Skill names of real tutors reach 1,011."""
 
 EXACT = 2.0**53
-"""Whole numbers are read as doubles, which hold every whole number up to here."""
+"""Whole numbers are read as doubles, which represent every whole number up to this one."""
 
 TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 
@@ -32,10 +32,10 @@ CODES = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows that one check refuses: where, a code for machines, and a reason for people.
+    """Rows that one check refuses: which, a code for machines, and a reason for people.
 
     Attributes:
-        wrong_type: The values are not of the column's type at all, rather than out of its bounds.
+        wrong_type: The values are of another type than the column, and not just out of bounds.
     """
 
     where: Mask
@@ -46,7 +46,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Read:
-    """One column as read. `values` is null where a problem is."""
+    """One column as read. `values` is null where there is a problem."""
 
     values: pa.Array
     problems: tuple[Problem, ...] = ()
@@ -60,7 +60,7 @@ def mask(values: pa.Array) -> Mask:
 
 
 MANY = 1 << 19
-"""So many nulls are kept at hand."""
+"""Nulls that are kept in memory for reuse."""
 
 
 @cache
@@ -69,7 +69,7 @@ def _many_nulls(kind: pa.DataType) -> pa.Array:
 
 
 def nulls(n: int, kind: pa.DataType) -> pa.Array:
-    """Return n nulls. All share one piece of memory: a third of an event's columns are often null throughout."""
+    """Return n nulls. They share memory: often a third of an event's columns are null throughout."""
     return _many_nulls(kind).slice(0, n) if n <= MANY else pa.nulls(n, kind)
 
 
@@ -81,7 +81,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def per_value(column: pa.Array, read: Callable[[pa.Array], Read]) -> Read:
-    """Return `read(column)`; a dictionary is read once per value it holds."""
+    """Return `read(column)`; each value of a dictionary is read once."""
     if not pa.types.is_dictionary(column.type):
         return read(column)
     found = read(column.dictionary)
@@ -98,7 +98,7 @@ def per_value(column: pa.Array, read: Callable[[pa.Array], Read]) -> Read:
 
 
 def as_text(column: pa.Array) -> pa.Array:
-    """Return any column of single values as texts, as a person would type them: 12.0 is "12", NaN is null."""
+    """Return a column of single values as texts, as a person would type them: 12.0 is "12", NaN is null."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         if kind.index_type != pa.int32():
@@ -116,7 +116,7 @@ def as_text(column: pa.Array) -> pa.Array:
 
 
 def read_text(column: pa.Array) -> Read:
-    """Return texts without the white space around them; what is then empty is null."""
+    """Return texts without white space at their ends; empty ones are null."""
     return per_value(as_text(column), lambda values: Read(_trimmed(values)))
 
 
@@ -133,7 +133,7 @@ def _read_ids(values: pa.Array) -> Read:
     long = mask(pc.greater(pc.utf8_length(values), ID_LETTERS))
     problems = []
     if unprintable.any():
-        problems.append(Problem(unprintable, "bad_id", "holds a control character", wrong_type=True))
+        problems.append(Problem(unprintable, "bad_id", "has a control character in it", wrong_type=True))
     if long.any():
         problems.append(
             Problem(long, "bad_id", f"is longer than the {ID_LETTERS} characters of an id", wrong_type=True)
@@ -144,7 +144,7 @@ def _read_ids(values: pa.Array) -> Read:
 
 
 def _needs_care(values: pa.Array) -> bool:
-    """Return whether any text is empty, long, or holds a byte that is not plain printable ASCII."""
+    """Return whether any text is empty, long, or has a byte that is not plain printable ASCII."""
     if len(values) == 0 or pa.types.is_null(values.type):
         return False
     _, offsets, data = values.buffers()
@@ -203,7 +203,7 @@ def _read_wholes(column: pa.Array) -> Read:
         problems.append(Problem(broken, "not_whole", "is not a whole number"))
     large = mask(pc.greater(pc.abs(numbers), EXACT))
     if large.any():
-        problems.append(Problem(large, "out_of_range", "is beyond the whole numbers that can be kept exactly"))
+        problems.append(Problem(large, "out_of_range", "is beyond the whole numbers that can be stored exactly"))
     if broken.any() or large.any():
         numbers = pc.if_else(pa.array(broken | large), pa.scalar(None, pa.float64()), numbers)
     return Read(numbers.cast(pa.int64()), tuple(problems))

@@ -10,7 +10,7 @@ from mastery.events.source import Source
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
-    """A viewing is one attempt with the share that was watched as its success."""
+    """Return columns of EVENTS: one attempt with the share watched as its success."""
     return {
         "item_id": rows["video_id"],
         "attempts": rows.constant(1),

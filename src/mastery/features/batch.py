@@ -27,10 +27,10 @@ DAY_US = 86_400_000_000
 
 @dataclass(frozen=True)
 class BySlot:
-    """The n rows of a batch ordered by slot, then time. Copies: gathering them in each kernel cost it 8 %.
+    """The n rows of a batch ordered by slot, then time. Copies: gathering them in each kernel cost 8 %.
 
     Attributes:
-        ptr: int64[P + 1]. KeyedRows of slot p.
+        ptr: int64[P + 1]. Rows of slot p.
         item, at_us, kind, y, weight, opportunity, cell: As in `Batch`.
     """
 
@@ -53,7 +53,7 @@ class Batch:
         tenants: Tenant of each student.
         topics: (tenant, topic_id) by topic code.
         items: (tenant, item_id) by item code.
-        student_ptr: int64[S + 1]. KeyedRows of student s.
+        student_ptr: int64[S + 1]. Rows of student s.
         slot_ptr: int64[S + 1]. Slots of student s, in the order they were first touched.
         slot_topic: int32[P]. Topic code.
         slot: int32[n]. Slot of each row.
@@ -64,7 +64,7 @@ class Batch:
         row: int64[n]. Row of the event table.
         student_day_ptr: int64[S + 1]. Days of student s.
         day: int32[D]. Days since 1970 UTC.
-        day_ptr: int64[D + 1]. KeyedRows of a student-day.
+        day_ptr: int64[D + 1]. Rows of a student-day.
         cell_ptr: int64[D + 1]. Cells of a student-day.
         cell_slot: int32[H].
         cell_day: int32[H]. Days since 1970 UTC.

@@ -19,7 +19,7 @@ KINDS = ("quiz", "practice", "assignment", "video", "tutor", "feedback")
 QUIZ, PRACTICE, ASSIGNMENT, VIDEO, TUTOR, FEEDBACK = range(len(KINDS))
 
 ABSENT = -1
-"""Stands for null in integer columns that cannot be negative."""
+"""Null, in integer columns that are never negative."""
 
 READ = (
     "tenant",
@@ -46,16 +46,16 @@ READ = (
 
 @dataclass(frozen=True)
 class EventColumns:
-    """n rows of S students in arrival order, one per event and topic: an assignment over k topics is k rows.
+    """n rows of S students in order of arrival, one for each event and topic: an assignment over k topics is k rows.
 
     Attributes:
         students: Pseudonyms, ascending; codes in `student`.
         tenants: Tenant of each student, aligned with `students`.
         topics: (tenant, topic_id) of each topic code, ascending: the topics of one event are folded in this
-            order, so it must not depend on who else is in the batch.
+            order, so it must not depend on the other students of the batch.
         items: (tenant, item_id) of each item code.
-        row: int64[n]. Row of the event table the values were taken from.
-        topics_of_event: int32[n]. Over how many topics the event is split.
+        row: int64[n]. Row of the event table.
+        topics_of_event: int32[n]. Number of topics of the event.
         at_us: int64[n]. Microseconds since 1970 UTC.
         success_ppm: int64[n]. Successes in millionths, of attempts × 1,000,000.
         duration_ms, attempt_number, hints, rewinds: `ABSENT` where the source has none.
@@ -85,10 +85,10 @@ class EventColumns:
 
 
 def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns:
-    """Return the events that count at `as_of_us`, split by topic.
+    """Return the events that count at `as_of_us`, a row for each topic.
 
-    Left out are events after `as_of_us`, events replaced by another one that happened by then, and withdrawals.
-    `item_id` and `other_topic_ids` may be missing from the table: then no event has any.
+    Events after `as_of_us` are left out, and so are events that another one replaced by then, and withdrawals.
+    The table may lack `item_id` and `other_topic_ids`.
 
     Raises:
         Conflict: an event of a kind this version does not know.
@@ -162,7 +162,7 @@ def _effective(events: pa.Table, as_of_us: int | None) -> tuple[pa.Table, Int64s
 
 
 def _split_topics(events: pa.Table) -> tuple[Int64s, list[str], Int32s, Int32s | None]:
-    """Return row, topic names, topic codes and (None when no event has several topics) topics of the event."""
+    """Return rows, topic names, topic codes, and the number of topics of each row's event (None: all have one)."""
     names, first = _coded(events, "topic_id", null=UNASSIGNED)
     rows = np.arange(events.num_rows, dtype=np.int64)
     if "other_topic_ids" not in events.column_names:
@@ -184,7 +184,7 @@ def _split_topics(events: pa.Table) -> tuple[Int64s, list[str], Int32s, Int32s |
 
 
 def _scoped(tenants: list[str], tenant: Int32s, names: list[str], code: Int32s) -> tuple[list[tuple[str, str]], Int32s]:
-    """Return (tenant, name) pairs and codes into them, for names that mean nothing without their tenant."""
+    """Return (tenant, name) pairs and codes into them, for names that are unique within their tenant only."""
     if len(tenants) <= 1:
         return [(tenants[0], name) for name in names] if tenants else [], code
     both = np.where(code < 0, np.int64(ABSENT), tenant.astype(np.int64) * len(names) + code)
@@ -206,7 +206,7 @@ def _kinds(events: pa.Table) -> npt.NDArray[np.int8]:
     unknown = sorted(set(names) - set(KINDS))
     if unknown:
         raise Conflict(
-            f"the lake holds events of kind {unknown[0]!r}; this version knows {', '.join(KINDS)}. "
+            f"the lake has events of kind {unknown[0]!r}; this version knows {', '.join(KINDS)}. "
             "They were written by a newer version: upgrade this one"
         )
     lookup = np.array([KINDS.index(name) for name in names], np.int8)
@@ -214,7 +214,7 @@ def _kinds(events: pa.Table) -> npt.NDArray[np.int8]:
 
 
 def _present(names: list[str], code: Int32s) -> tuple[list[str], Int32s]:
-    """Leave out names that no row has: a dictionary may hold students whose events have all been left out."""
+    """Return names and codes without the names that no row has: students whose events were all left out."""
     seen = np.bincount(code, minlength=len(names)) > 0
     if seen.all():
         return names, code

@@ -1,6 +1,6 @@
-"""Integers kept per student-topic: what words, tags, the ledger's gaps and the evidence count are made of.
+"""Counters: integers per student-topic, from which reasons, tags, the ledger's gaps and evidence counts are made.
 
-Facts are folded like a scorer's state, but in integers, and belong to no scorer.
+They are folded like a scorer's state, but belong to no scorer.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from mastery.kernels import kernel
 from mastery.tables import COUNTERS
 
 (
-    EVIDENCE,  # observations with weight: what evidence_count says
+    EVIDENCE,  # observations with weight: the evidence count
     ANSWERS,  # quiz answers
-    RIGHT,  # of them right
+    RIGHT,  # right answers among them
     RECENT_ANSWERS,  # how many of `RECENT_BITS` are filled
     RECENT_BITS,  # the last answers, the newest in bit 0, 1 = right
     HINTS,  # hints on answers and in practice
@@ -39,7 +39,7 @@ RECENT = 8
 """How many of the last answers are remembered one by one."""
 
 NEVER = np.int64(-(2**62))
-"""The time of what has not happened."""
+"""The time of an event that has not happened."""
 
 
 def initial_facts(slots: int) -> Int64s:
@@ -52,9 +52,9 @@ def initial_facts(slots: int) -> Int64s:
 def fold_facts(batch: Batch, counters: Int64s) -> tuple[Int64s, Int64s]:
     """Fold the batch into `counters`, in place, and return (gap_days, evidence), int64[H] each, of every cell.
 
-    gap_days: days since the student was last active on that topic, 0 on the first day of all.
-    evidence: the evidence count as it stood at the end of the day.
-    Feedback is an opinion about the student, not an activity: it leaves facts as they are.
+    gap_days: days since the student was last active on that topic, 0 on the first active day.
+    evidence: the evidence count at the end of the day.
+    Feedback is an opinion about the student, not an activity: it leaves counters as they are.
     """
     gap_days, evidence = np.zeros(batch.cell_slot.size, np.int64), np.zeros(batch.cell_slot.size, np.int64)
     _fold(

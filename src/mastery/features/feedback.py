@@ -1,4 +1,4 @@
-"""What a teacher last said of a student-topic. It stands beside the computed scores and never changes them."""
+"""The last feedback of a teacher on a student-topic. It is shown beside the computed scores and never changes them."""
 
 from __future__ import annotations
 

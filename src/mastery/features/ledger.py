@@ -1,7 +1,6 @@
-"""The daily ledger: what a student did on a topic on a UTC day, in integers.
+"""The daily ledger: what a student did on a topic on one UTC day, in integers.
 
-Integer sums do not depend on the order they are made in, float sums do: windows, features and audits are all
-sums of these rows.
+Windows, features and audits are sums of these rows. Unlike sums of floats, they do not depend on the order of adding.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from mastery.tables import LEDGER_COUNTS
 
 
 def daily_ledger(batch: Batch) -> Int64s:
-    """Return int64[len(LEDGER_COUNTS), H]: the counts of each cell of the batch, a column of the table each."""
+    """Return int64[len(LEDGER_COUNTS), H]: the counts of each cell of the batch; each row is a column of the table."""
     counts: Int64s = _sum(
         batch.cell,
         batch.cell_slot.size,

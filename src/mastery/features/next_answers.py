@@ -1,7 +1,6 @@
-"""A student's past as a batch of many: each copy goes on to answer another item. What is predicted of those is
-compared.
+"""A student's past copied, so that each copy answers another item next, and the predictions can be compared.
 
-The answers are made up, so nothing of the batch but what is said before them counts.
+The next answers are made up: only the predictions made before them mean anything.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ LAST = np.iinfo(np.int64).max
 
 
 def next_answers(columns: EventColumns, topic: str, items: Sequence[str | None], at_us: int) -> tuple[Batch, Int64s]:
-    """Return one copy of a student for each item, who answers it after all else, and int64[K]: the rows they do it in.
+    """Return a batch with a copy of the student for each item, answered last, and int64[K]: the rows of these answers.
 
     Args:
         columns: Events of one student, none after `at_us`.
-        topic: Topic of the answers, which the student need not have met.
-        items: K items; None is an answer that names none.
+        topic: Topic of the answers, which may be new to the student.
+        items: K items; None for an answer without an item.
         at_us: When.
     """
     tenant, copies, events = columns.tenants[0], len(items), columns.row.size
@@ -34,7 +33,7 @@ def next_answers(columns: EventColumns, topic: str, items: Sequence[str | None],
     known = list(dict.fromkeys([*columns.items, *((tenant, item) for item in items if item is not None)]))
     topic_code = np.array([topics.index(one) for one in columns.topics], np.int32)
     item_code = {item: code for code, (_, item) in enumerate(known)}
-    asked = np.array([ABSENT if item is None else item_code[item] for item in items], np.int32)
+    next_item = np.array([ABSENT if item is None else item_code[item] for item in items], np.int32)
 
     def each(values: npt.NDArray[Any], last: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the values of every copy, one after the other, each with its last one."""
@@ -55,7 +54,7 @@ def next_answers(columns: EventColumns, topic: str, items: Sequence[str | None],
             row=each(columns.row, new_row) + of_copy,
             student=np.repeat(np.arange(copies, dtype=np.int32), events + 1),
             topic=each(topic_code[columns.topic], topics.index((tenant, topic))),
-            item=each(columns.item, asked),
+            item=each(columns.item, next_item),
             kind=each(columns.kind, QUIZ),
             topics_of_event=each(columns.topics_of_event, 1),
             at_us=each(columns.at_us, at_us),

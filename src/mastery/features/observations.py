@@ -1,11 +1,11 @@
 """An event becomes an observation: what it says about mastery, and how much it counts.
 
     y            share of success, 0 to 1
-    weight       how many unaided answers it is worth; 0: it says nothing about mastery
-    opportunity  how much of a probability to learn it was, 0 to 1
+    weight       the number of unaided answers it is worth; 0: it says nothing about mastery
+    opportunity  to which degree it was an opportunity to learn, 0 to 1
 
-The rules are these constants; docs/features.md explains each. They carry `OBSERVATION_VERSION`, which is part of
-every model version: change a number, raise the version.
+The rules are these constants; docs/features.md explains each. `OBSERVATION_VERSION` is part of every
+model version: raise it when you change a number.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from mastery.kernels import kernel
 OBSERVATION_VERSION = 1
 
 RETRY_WEIGHT = 0.5
-"""Each further try at the same item weighs half of the one before …"""
+"""Each further attempt at the same item weighs half of the one before …"""
 LEAST_RETRY_WEIGHT = 0.25
-"""… but never less than this: guessing on through the options says little, but not nothing."""
+"""… but never less than this: trying one option after another says little, but not nothing."""
 HINTED_WEIGHT = 0.5
 """A hinted answer weighs half: part of the success is the hint's."""
 PRACTICE_CAP = 5.0
-"""A practice session weighs as many answers as it has attempts, at most this many: they come in one sitting."""
+"""A practice session weighs as much as its attempts, up to this many answers, because they come in one session."""
 ASSIGNMENT_WEIGHT = 3.0
-"""An assignment weighs three answers, shared out among its topics."""
+"""An assignment weighs three answers, divided among its topics."""
 
 
 @kernel
@@ -36,7 +36,7 @@ def observe(
 ) -> tuple[float, float, float]:
     """Return (y, weight, opportunity) of one event on one topic, from the event alone.
 
-    attempt_number and hints are negative where the source has none: then it counts as a first try without hints.
+    attempt_number and hints are negative where the source has none: it then counts as a first attempt without hints.
     """
     if kind == FEEDBACK or attempts <= 0:
         return 0.0, 0.0, 0.0

@@ -1,7 +1,7 @@
 """Rows put in order: by student, then (occurred_at, sequence, event_id), then topic.
 
-A counting sort by student and, within a student, insertion sort for what is nearly in order (logs mostly
-are) and merge sort for what is not. np.lexsort took twice as long, engines three to six times.
+A counting sort by student and, within a student, insertion sort for rows that are nearly in order (most
+logs are) and merge sort for others. np.lexsort took twice as long, engines three to six times.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from mastery.features.columns import EventColumns
 from mastery.kernels import kernel
 
 SHIFTS_PER_ROW = 16
-"""Past this many moves a row, insertion sort gives up on a student and merge sort takes over."""
+"""After more moves per row than this, merge sort takes over from insertion sort."""
 
 
 def order_rows(columns: EventColumns) -> tuple[Int64s, Int64s]:
     """Return (student_ptr int64[S + 1], order int64[m]): student s has order[student_ptr[s]:student_ptr[s + 1]].
 
-    A repeated (event_id, topic) is left out, so m ≤ n: repeats are equal in every key and stand side by side.
+    Repeats of an (event_id, topic) are left out, so m ≤ n: they are equal in every key and so are neighbours.
     """
     ptr, order = _order(
         len(columns.students),

@@ -1,4 +1,4 @@
-"""Which of a student's events were the last ones: what a record knows duplicates by."""
+"""The last events of each student, by which a record recognises duplicates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mastery.features.batch import Batch
 from mastery.kernels import kernel
 
 KEPT = 32
-"""The number of a student's last events that are known by id, without a look at the lake."""
+"""Number of a student's last events whose ids are kept, so that the lake need not be read for them."""
 
 
 def recent_rows(batch: Batch) -> tuple[Int64s, Int64s]:
@@ -31,7 +31,7 @@ def _recent(student_ptr: Int64s, row: Int64s) -> tuple[Int64s, Int64s]:
     for s in range(students):
         kept = 0
         for i in range(student_ptr[s + 1] - 1, student_ptr[s] - 1, -1):
-            if kept and found[kept - 1] == row[i]:  # rows of one event stand side by side
+            if kept and found[kept - 1] == row[i]:  # rows of one event are neighbours
                 continue
             if kept == KEPT:
                 break

@@ -1,4 +1,4 @@
-"""Going on from a stored state: new events, and the topics each student already has a place for."""
+"""Folding on from a stored state: new events, and the topics that each student has already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch of some of the students of a batch: what is held out, or what one fold of a cross-fit learns from."""
+"""A batch of some of the students of a batch, such as those held out, or those of one CV fold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch of some of the rows of a batch: what was known before a moment."""
+"""A batch of some of the rows of a batch, such as those before a moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mastery.features.columns import EventColumns
 def take_rows(batch: Batch, keep: Bools) -> Batch:
     """Return the batch of the rows where `keep` (bool[n]) is true, of the students that still have any.
 
-    Codes of topics and items stay as they were; a row counts for what it counted before.
+    Codes of topics and items stay as they were, and so do the weights of rows.
     """
     rows = np.flatnonzero(keep)
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[rows]
@@ -44,7 +44,7 @@ def take_rows(batch: Batch, keep: Bools) -> Batch:
             rewinds=batch.rewinds[rows],
         )
     )
-    # What a row is worth depends on what a batch no longer holds (which try it was, over how many topics it was split).
+    # Weights depend on what a batch no longer has: attempt numbers, and the number of topics of an event.
     made = replace(made, y=batch.y[rows], weight=batch.weight[rows], opportunity=batch.opportunity[rows])
     by_slot = np.argsort(made.slot, kind="stable")
     values = {f.name: getattr(made, f.name)[by_slot] for f in fields(BySlot) if f.name != "ptr"}

@@ -1,10 +1,11 @@
 """Features of 7, 30 and 90 days: sums of ledger days, and ratios of those sums. docs/features.md has each formula.
 
-A window of w days holds the UTC days d with as_of − w < d ≤ as_of. What was not done is null (NaN here),
-never 0: no answer in a week is not an accuracy of nothing.
+A window of w days has the UTC days d with as_of − w < d ≤ as_of. A ratio without a denominator is null (NaN here),
+never 0: no answer in a week is not an accuracy of 0.
 
-A kernel and not SQL: for a bucket of 113,000 ledger rows DuckDB took 167 ms for 24 of the ratios, this 15 ms for all 43
-columns, and a recompute has 64 such buckets. SQL is the second oracle in tests/features/test_windows.py.
+This is a kernel and not SQL: for a bucket of 113,000 ledger rows DuckDB took 167 ms for 24 of the ratios,
+and this 15 ms for all 43 columns, and a recompute has 64 such buckets. SQL is the second oracle in
+tests/features/test_windows.py.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ from mastery.tables import LATEST_FEATURES, LEDGER_COUNTS, WINDOW_DAYS, WINDOWED
 WINDOWS = len(WINDOW_DAYS)
 
 SPACED_GAP_DAYS = 3
-"""Coming back after at least this many days makes a day's practice spaced."""
+"""A day's practice is spaced when the student returns after at least this many days."""
 
 RECENCY_HALF_LIFE_DAYS = 14.0
 """Days without activity after which `recency` has halved."""
 
 LEAST_TREND_DAYS = 3
-"""A trend through fewer days with answers would be noise; it is null."""
+"""With fewer days with answers the trend is null, because it would be noise."""
 
 # Sums beside the ledger's own: days active, days returning, and attempts and successes on days after a gap.
 ACTIVE, RETURNING, SPACED_ATTEMPTS, SPACED_SUCCESS = range(len(LEDGER_COUNTS), len(LEDGER_COUNTS) + 4)
@@ -53,7 +54,7 @@ SUMS = len(LEDGER_COUNTS) + 4
 
 
 class Days(Protocol):
-    """Which cells lie on which days: a batch, or the ledger of a stored record. Attributes as in features.batch."""
+    """Cells by day: a batch, or the ledger of a stored record. Attributes as in features.batch."""
 
     @property
     def slot_ptr(self) -> Int64s: ...

@@ -212,6 +212,12 @@ def test_files_that_cannot_be_used_say_why(tmp_path, text, said):
         read(path)
 
 
+def test_a_table_without_rows_has_no_answers_and_says_so():
+    answers = answers_in(pa.table({"student_id": pa.array([], pa.string()), "is_correct": pa.array([], pa.int8())}))
+    assert answers.events.num_rows == answers.event_of_row.size == answers.batch().y.size == 0
+    assert answers.notes() == ["table: has no rows"]
+
+
 def test_columns_and_files_that_are_not_there_are_named(tmp_path):
     with pytest.raises(NotFound, match="no such file"):
         read(tmp_path / "none.csv")

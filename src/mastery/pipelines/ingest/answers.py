@@ -172,7 +172,7 @@ def read_answers(
 
     Raises:
         NotFound: there is no such file.
-        BadInput: a file cannot be read, lacks a column, or has no usable row; or an option is wrong.
+        BadInput: a file cannot be read, lacks a column, or has rows of which none is usable; or an option is wrong.
     """
     check_options(tenant, now, timezone)
     given: list[Any] = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
@@ -195,7 +195,7 @@ def read_answers(
         notes += _notes(one, tally, units or {})
         pieces += mine
     answers = _joined(planned, pieces, notes, tenant, now)
-    if answers.events.num_rows == 0:
+    if answers.report.read and not answers.events.num_rows:
         raise BadInput(
             f"{', '.join(one.input.place for one in planned)}: none of {answers.report.read:,} rows can be used"
             f"{_first(planned, answers.rejected)}"
@@ -268,7 +268,7 @@ def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], pl
 
 def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str], tenant: str, now: datetime) -> Answers:
     """Return all pieces as one; of rows under one id, one is kept, as in the lake."""
-    events = pa.concat_tables([piece.events.cast(EVENT_COLUMNS) for piece in pieces] or [EVENT_COLUMNS.empty_table()])
+    events = pa.concat_tables([EVENT_COLUMNS.empty_table(), *(piece.events.cast(EVENT_COLUMNS) for piece in pieces)])
     before = np.cumsum([0, *(piece.rows for piece in pieces)])
     rows = _concatenated([start + piece.places for start, piece in zip(before, pieces, strict=False)])
     number = _concatenated([np.full(piece.places.size, piece.number) for piece in pieces])
@@ -291,9 +291,7 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str], tena
         events, rows = events.take(pa.array(kept)), rows[kept]
     counts = np.zeros((len(planned), 3), np.int64)
     for place, kinds in enumerate(((NEW,), (SAME,), (LOST, WON))):
-        counts[:, place] = np.bincount(
-            _concatenated([number])[np.isin(verdicts.verdict, kinds)], minlength=len(planned)
-        )
+        counts[:, place] = np.bincount(number[np.isin(verdicts.verdict, kinds)], minlength=len(planned))
     for piece in pieces:
         counts[piece.number, 2] += piece.rejected.num_rows
     reports = tuple(
@@ -309,8 +307,8 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str], tena
         events.combine_chunks(),
         rows,
         event_of_row,
-        pa.concat_tables([piece.kept for piece in pieces], promote_options="permissive"),
-        pa.concat_tables(rejected or [REJECTED_FIELDS.empty_table()]),
+        pa.concat_tables([pa.table({}), *(piece.kept for piece in pieces)], promote_options="permissive"),
+        pa.concat_tables([REJECTED_FIELDS.empty_table(), *rejected]),
         IngestReport(reports, tuple(notes)),
         timed=any(_timed(piece.tally) for piece in pieces),
     )

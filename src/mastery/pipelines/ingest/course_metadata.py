@@ -1,4 +1,4 @@
-"""Course metadata into the lake: topics and items, merged by key, the last one read wins."""
+"""Course metadata into the lake: topics and items, merged by key; the row read last wins."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Int64s = npt.NDArray[np.int64]
 
 
 def merge(lake: Lake, table: Table, pieces: Sequence[tuple[int, pa.Table]], files: int) -> Int64s:
-    """Write the merged table and return int64[files, 2]: rows that said something new, rows that did not.
+    """Write the merged table and return int64[files, 2]: rows with something new, and rows without.
 
     Args:
         lake: Where.
         table: TOPICS or ITEMS.
         pieces: (number of the file, its rows), in the order they were read.
-        files: How many files there are.
+        files: Number of files.
     """
     before = lake.scan(table)
     rows = pa.concat_tables([before, *[piece.cast(table.schema) for _, piece in pieces]]).combine_chunks()
@@ -32,7 +32,7 @@ def merge(lake: Lake, table: Table, pieces: Sequence[tuple[int, pa.Table]], file
         [np.full(before.num_rows, -1), *[np.full(piece.num_rows, number) for number, piece in pieces]]
     ).astype(np.int64)
     key, body = _hashes(rows, table.key), _hashes(rows, table.schema.names)
-    # by key, within one by arrival: each row then follows the one it would replace
+    # by key, then by arrival: each row then follows the one that it would replace
     order = np.lexsort((np.arange(rows.num_rows), key))
     same_key = np.concatenate([[False], key[order][1:] == key[order][:-1]])
     same_body = np.concatenate([[False], body[order][1:] == body[order][:-1]])
@@ -66,7 +66,7 @@ def topics_of(lake: Lake, tenant: str) -> pa.Table:
 
 
 def notes(lake: Lake, tenant: str) -> list[str]:
-    """Return what is odd about the prerequisites of the tenant's topics."""
+    """Return notes on the prerequisites of the tenant's topics."""
     rows = topics_of(lake, tenant)
     needed = rows["prerequisites"].to_pylist()
     return prerequisite_notes(dict(zip(rows["topic_id"].to_pylist(), [many or [] for many in needed], strict=True)))

@@ -1,8 +1,8 @@
-"""Cut the bytes of a CSV file into records, as RFC 4180 says, so that a damaged one costs only itself.
+"""Cut the bytes of a CSV file into records, by RFC 4180, so that a damaged record costs only itself.
 
-Two things are said beyond the RFC. A quoted field must end before a delimiter or the end of a line, and
-within `LONGEST` bytes; otherwise its quote was never closed, the line it stands on is refused, and
-reading goes on with the next line. A quote that does not begin a field is a letter like any other.
+Two rules go beyond the RFC. A quoted field must end before a delimiter or the end of a line, and within `LONGEST`
+bytes; otherwise its quote was never closed, the line with the quote is refused, and reading continues with the next
+line. A quote that does not begin a field is a character like any other.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from mastery.kernels import kernel
 
 LONGEST = 1 << 20
-"""No record in quotes is longer. One lost quote so never swallows more than this before it is noticed."""
+"""The longest quoted record, in bytes. A quote that is never closed is noticed after this many."""
 
 FINE, FIELDS, QUOTE, LETTERS = range(4)
-"""What a record is: whole; with another number of fields; with an open quote; not utf-8."""
+"""State of a record: whole; another number of fields; an open quote; not UTF-8."""
 
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
@@ -194,9 +194,9 @@ class Records:
         starts, stops: int64[n]. Where each record is in the bytes, without its line end.
         lines: int64[n]. The physical line each begins on.
         faults: uint8[n]. `FINE`, `FIELDS`, `QUOTE` or `LETTERS`.
-        used: So many bytes were cut; the rest belongs to the next piece.
+        used: Number of bytes cut; the rest belongs to the next piece.
         next_line: The line the rest begins on.
-        faulty: How many are not fine.
+        faulty: Number of records that are not fine.
     """
 
     starts: Int64s
@@ -209,14 +209,14 @@ class Records:
 
 
 def cut(data: Bytes, delimiter: int, fields: int, line: int, *, last: bool) -> Records:
-    """Return the records that end within `data`. Empty lines are none.
+    """Return the records that end within `data`. Empty lines are not records.
 
     Args:
         data: Bytes from the beginning of a record on.
         delimiter: Byte between fields.
-        fields: How many each record should have.
+        fields: Number of fields that each record should have.
         line: Physical line that `data` begins on.
-        last: Nothing comes after; the last record may lack its line end.
+        last: `data` ends the file; the last record may lack its line end.
     """
     most = _line_ends(data) + 1
     starts, stops, lines = (np.empty(most, np.int64) for _ in range(3))
@@ -226,7 +226,7 @@ def cut(data: Bytes, delimiter: int, fields: int, line: int, *, last: bool) -> R
 
 
 def fine(data: Bytes, records: Records) -> Bytes:
-    """Return the bytes of the records that are whole, one per line."""
+    """Return the bytes of the whole records, one per line."""
     if records.faulty == 0:
         return data[: records.used]
     out = np.empty(records.used + len(records.starts), np.uint8)

@@ -15,7 +15,7 @@ from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk, broken_lines
 from mastery.pipelines.ingest.csv_records import FIELDS, FINE, LETTERS, QUOTE, Bytes, Records, cut, fine
 
 DELIMITERS = b",;\t"
-"""Whichever of these the header has most of separates the fields: spreadsheets write all three."""
+"""Delimiters of fields. The one that the header has most of is used: spreadsheets write all three."""
 
 
 def header(head: bytes, path: Path) -> tuple[tuple[str, ...], int, int, int]:
@@ -26,7 +26,7 @@ def header(head: bytes, path: Path) -> tuple[tuple[str, ...], int, int, int]:
     first_line = head.lstrip(b"\r\n").split(b"\n", 1)[0].split(b"\r", 1)[0]
     delimiter = max(DELIMITERS, key=first_line.count)
     data = np.frombuffer(head, np.uint8)
-    # how many fields there are is what we want to know, so any number is right here
+    # the number of fields is not known yet, so any number is right here
     records = cut(data, delimiter, 0, 1, last=True)
     if len(records.starts) == 0 or records.faults[0] not in (FINE, FIELDS):
         raise BadInput(f"{path}: the first line cannot be read; expected the names of the columns as CSV in UTF-8")

@@ -1,8 +1,8 @@
-"""Which of the rows that came in are new, known already, or contradict a known one. Exact, per bucket.
+"""Decide which incoming rows are new, known, or contradict a known one. Exact, bucket by bucket.
 
-An open-addressing hash table over the rows that came in (few, so it stays in the processor's cache) is
-probed with the ids of the lake (many, read once in order). 1 million against 20 million takes 0.1 s of
-probing; reading the ids takes the rest.
+An open-addressing hash table over the incoming rows (few, so it stays in the processor's cache) is probed with the
+ids of the lake (many, read once in order). For 1 million rows against 20 million, probing takes 0.1 s; reading the ids
+takes the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mastery.kernels import kernel
 
 NEW, SAME, LOST, WON = range(4)
-"""What a row is: not known; known with the same body; known with a smaller body, or with a larger one."""
+"""Verdict on a row: its id is new; known with the same body; known with a smaller body hash; with a larger one."""
 
 NONE = -1
 
@@ -26,7 +26,7 @@ Int64s = npt.NDArray[np.int64]
 
 @kernel
 def _insert(hi: Any, lo: Any, slots: Any, distinct: Any, first: Any) -> Any:
-    """Number the distinct ids: distinct[r] of each row, and each one's first row. Return how many there are."""
+    """Number the distinct ids: distinct[r] of each row, and the first row of each. Return their number."""
     around = np.uint64(slots.size - 1)
     count = 0
     for r in range(hi.size):
@@ -43,7 +43,7 @@ def _insert(hi: Any, lo: Any, slots: Any, distinct: Any, first: Any) -> Any:
 
 @kernel
 def _probe(hi: Any, lo: Any, slots: Any, first: Any, known_hi: Any, known_lo: Any, known_row: Any) -> Any:
-    """Set known_row of each distinct id that the lake has. Return how many it has."""
+    """Set known_row of each distinct id that the lake has. Return the number of them."""
     around = np.uint64(slots.size - 1)
     found = 0
     for k in range(known_hi.size):
@@ -62,7 +62,7 @@ def _probe(hi: Any, lo: Any, slots: Any, first: Any, known_hi: Any, known_lo: An
 def _judge(
     body: Any, distinct: Any, known_row: Any, known_body: Any, verdict: Any, loser: Any, holder: Any, held: Any
 ) -> None:
-    """Go through the rows in the order they came; holder is the row that stands for each id, held its body."""
+    """Judge the rows in order of arrival; holder is the row kept for each id so far, held its body hash."""
     for r in range(body.size):
         d = distinct[r]
         if holder[d] == NONE and known_row[d] == NONE:
@@ -82,13 +82,13 @@ def _judge(
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What n rows are that came in, in the order they came, beside the m rows of the lake.
+    """Verdicts on n incoming rows, in order of arrival, against the m rows of the lake.
 
     Attributes:
         verdict: uint8[n]. `NEW`, `SAME`, `LOST` or `WON`; the last two are conflicts.
-        loser: int64[n]. For a conflict the row that is not kept: one of the n, or -2 - k for the lake's row k.
+        loser: int64[n]. In a conflict, the row that is not kept: one of the n, or -2 - k for row k of the lake.
         kept: int64. The rows that go into the lake, ascending.
-        replaced: int64. The lake's rows that make place for one of `kept`.
+        replaced: int64. Rows of the lake that are replaced by one of `kept`.
     """
 
     verdict: npt.NDArray[np.uint8]
@@ -105,12 +105,12 @@ def judge(
     known_lo: Int64s,
     known_body: Callable[[], Int64s],
 ) -> Verdicts:
-    """Return the verdicts. Of two bodies under one id the smaller hash is kept, whatever came first.
+    """Return the verdicts. Of two bodies under one id the one with the smaller hash is kept, in any order of arrival.
 
     Args:
-        hi, lo, body: int64[n]. Ids and body hashes of the rows that came in.
+        hi, lo, body: int64[n]. Ids and body hashes of the incoming rows.
         known_hi, known_lo: int64[m]. Ids in the lake.
-        known_body: Reads the lake's body hashes, int64[m]; called only when some id is known.
+        known_body: Reads the body hashes in the lake, int64[m]; called only when some id is known.
     """
     n = hi.size
     slots = np.full(1 << max(3, int(2 * n - 1).bit_length()), NONE, np.int32)

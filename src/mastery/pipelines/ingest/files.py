@@ -1,7 +1,7 @@
-"""Files of rows as a stream of chunks: CSV, Parquet and NDJSON, the first and the last also gzipped.
+"""Files as a stream of chunks of rows: CSV, Parquet and NDJSON, the first and the last also gzipped.
 
-A chunk knows the physical line of each of its rows, and which lines could not be read as a row at all.
-Blocks come out in order and cheaply; `Block.read`, which does the work, may run in any thread.
+A chunk has the physical line of each of its rows, and the lines that cannot be read as a row. Blocks are cheap and come
+in order; `Block.read`, which does the work, may run in any thread.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Block:
 
     Attributes:
         read: Returns its rows.
-        done: Bytes of the file that lie behind once it is read.
+        done: Bytes of the file that are done once it is read.
     """
 
     read: Callable[[], Chunk]
@@ -90,7 +90,7 @@ class Input:
             wanted: Columns to read (others are left out) → whether their values repeat, so that they are
                 better read as a dictionary. Texts stay texts: nothing is converted.
         """
-        with _telling(self.path):
+        with _readable(self.path):
             if self.format == "parquet":
                 yield from _parquet_blocks(self, wanted)
             else:
@@ -120,20 +120,20 @@ class TableInput:
         """Return the table's blocks in order; see `Input.blocks`."""
         table = self.table.select([name for name in self.columns if name in wanted])
         n = table.num_rows
-        for first in range(0, n, BATCH_ROWS):
+        for first in range(0, max(n, 1), BATCH_ROWS):
             last = min(first + BATCH_ROWS, n)
             chunk = Chunk(table.slice(first, last - first), np.arange(first + 1, last + 1), NOTHING_BROKEN)
-            yield Block(lambda chunk=chunk: chunk, self.size * last // n)  # type: ignore[misc]
+            yield Block(lambda chunk=chunk: chunk, self.size * last // max(n, 1))  # type: ignore[misc]
 
 
 def format_of(path: Path) -> str | None:
-    """Return the format that a file's name tells, or None."""
+    """Return the format of a file by its name, or None."""
     name = path.name.lower()
     return next((found for ending, found in FORMATS.items() if name.endswith(ending)), None)
 
 
 def open_table(table: pa.Table) -> TableInput:
-    """Return a table with named columns, or raise one error that says why it cannot be read."""
+    """Return a table as an input. Raises BadInput when two columns have one name."""
     _check_names("the table", tuple(table.column_names))
     return TableInput(table)
 
@@ -145,16 +145,16 @@ def _check_names(place: str, columns: tuple[str, ...]) -> None:
 
 
 def open_input(path: Path) -> Input:
-    """Return the file with its column names, or raise one error that says why it cannot be read."""
+    """Return the file with its column names. Raises NotFound, or BadInput with the reason why it cannot be read."""
     found = format_of(path)
     if not path.exists():
         raise NotFound(f"{path}: no such file; give the path of a file or a folder that exists")
     if found is None:
-        raise BadInput(f"{path}: not a kind of file that can be read; expected one of {', '.join(FORMATS)}")
+        raise BadInput(f"{path}: files of this kind cannot be read; expected one of {', '.join(FORMATS)}")
     size = path.stat().st_size
     if size == 0:
         raise BadInput(f"{path}: the file is empty; expected at least the names of the columns")
-    with _telling(path):
+    with _readable(path):
         if found == "parquet":
             columns = tuple(pq.read_schema(path).names)
         else:
@@ -175,8 +175,8 @@ def files_in(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    """Turn what a library says of an unreadable file into one message that names the file."""
+def _readable(path: Path) -> Iterator[None]:
+    """Turn a library's error about an unreadable file into one message that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:

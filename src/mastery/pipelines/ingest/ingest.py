@@ -1,11 +1,11 @@
-"""From files into the lake. Every row read ends in exactly one of accepted, duplicates, rejected.
+"""From files into the lake. Every row that is read is accepted, a duplicate or rejected, exactly one of them.
 
 1. Open every file and check its columns; nothing is written when one cannot be used.
 2. Read, parse, pseudonymise and identify, a block at a time, in threads.
 3. Every `LANDING_ROWS` events, and at the end: find what the lake has already, keep what lost, commit the rest.
 4. Keep the rows that could not be used.
 
-A crash between any two writes is repaired by reading the files again: what is there is a duplicate.
+A crash between any two writes is repaired by reading the files again: events that were written are duplicates then.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ def ingest(
     timezone: str | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Read the files into the lake and return what became of their rows.
+    """Read the files into the lake and return the counts of their rows.
 
     Args:
         files: Files and folders of CSV, Parquet and NDJSON; Arrow tables.
         lake: Where the events go.
-        pseudonyms: Under which students and teachers are known there.
+        pseudonyms: Makes the pseudonyms of students and teachers.
         tenant: The institution; scopes all ids.
-        now: When they are received, with a zone.
-        table: The source table that they all are; None to tell from the columns.
+        now: When they are received; needs a zone.
+        table: The source table that they all are; None to recognise it from the columns.
         columns_map: Name of a column in the files → our name.
         units: Column → unit, where it is not in its default one; see docs/events.md.
-        timezone: IANA name of the zone of clocks that say none; None is UTC.
-        progress: Told after each block.
+        timezone: IANA name of the zone of clocks that name none; None is UTC.
+        progress: Called after each block.
 
     Raises:
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
@@ -85,7 +85,7 @@ def ingest(
 
 
 class _Run:
-    """One ingest under way: what was read and is not yet written, and the counts so far."""
+    """One ingest in progress: what was read and is not yet written, and the counts so far."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Run:
         yield from in_order(blocks, lambda block: prepare(block, how, self.pseudonyms, self.lake.buckets))
 
     def check_beginnings(self) -> None:
-        """Look into every file first, when an early one may be landed before a late one is read."""
+        """Check the beginning of every file, when the events of the first may be written before the last is read."""
         few_bytes = sum(one.input.size for one in self.planned) < LANDING_ROWS  # so fewer rows still
         if len(self.planned) < 2 or few_bytes:
             return
@@ -157,11 +157,11 @@ class _Run:
             keep_rejected(self.lake, self.tenant, pa.concat_tables(refused).combine_chunks())
 
     def notes(self) -> list[str]:
-        """Return what a person should know, each sentence with the file it is about."""
+        """Return the notes, each with the name of its file."""
         notes = []
         for one, tally in zip(self.planned, self.tallies, strict=True):
             if not tally.rows:
-                notes.append(f"{one.input.name}: holds no rows")
+                notes.append(f"{one.input.name}: has no rows")
             notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, self.units)]
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)

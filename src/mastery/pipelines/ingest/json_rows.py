@@ -16,13 +16,13 @@ from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk, broken_lines
 from mastery.pipelines.ingest.csv_records import Bytes, Int64s
 
 LOOKED_AT = 1000
-"""Rows whose keys are taken as the file's columns. A key that only comes later may still be read."""
+"""Rows whose keys are taken as the file's columns. A key that appears later may still be read."""
 
 _NEWLINE = 10
 
 
 def columns(head: bytes, path: Path) -> tuple[str, ...]:
-    """Return the keys of the first rows of a file that begins with `head`, in the order they come."""
+    """Return the keys of the first rows of a file that begins with `head`, in order of appearance."""
     data = np.frombuffer(head, np.uint8)
     lines, _, _ = _lines(data, 1, last=head.count(b"\n") == 0 or head.endswith(b"\n"))
     with duckdb.connect() as engine:
@@ -38,7 +38,7 @@ def columns(head: bytes, path: Path) -> tuple[str, ...]:
 
 
 def _lines(data: Bytes, line: int, *, last: bool) -> tuple[pa.Array, Int64s, tuple[int, int]]:
-    """Return the lines that end in `data` and hold something, their numbers, and (bytes used, next line)."""
+    """Return the lines that end in `data` and are not empty, their numbers, and (bytes used, next line)."""
     ends = np.flatnonzero(data == _NEWLINE)
     used = int(ends[-1]) + 1 if len(ends) else 0
     if last and used < data.size:

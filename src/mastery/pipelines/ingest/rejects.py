@@ -20,10 +20,10 @@ from mastery.tables import REJECTED, UTC
 Int64s = npt.NDArray[np.int64]
 
 CONFLICT = "conflict"
-CONFLICT_REASON = "another row under the same event id says something else; of the two, this one is not kept"
+CONFLICT_REASON = "another row with the same event id has other values; of the two, this one is not kept"
 
 SHOWN_OF_A_CONFLICT = ("occurred_at", "attempts", "success_ppm", "duration_ms", "attempt_number", "hints")
-"""What is kept of an event that lost: how it went, and nothing of who it was."""
+"""Values that are kept of an event that was not kept: its outcome, and nothing about the person."""
 
 HASH = "content_hash"
 
@@ -52,7 +52,7 @@ def rejected_rows(
 ) -> pa.Table:
     """Return the rows of REJECTED for the refused rows and broken lines of a chunk, by line.
 
-    Their content hash does not yet tell apart equal rows of one file; see `number_repeats`.
+    Equal rows of one file have the same content hash until `number_repeats`.
     """
     if refused.num_rows == 0 and chunk.broken.num_rows == 0:
         return REJECTED.schema.empty_table()
@@ -73,7 +73,7 @@ def rejected_rows(
 
 
 def conflict_rows(losers: pa.Table, lines: pa.Array, source_table: pa.Array, tenant: str, now: datetime) -> pa.Table:
-    """Return the rows of REJECTED for events that lost against another body of their id.
+    """Return the rows of REJECTED for events with the id of another one that was kept.
 
     Args:
         losers: Columns of EVENTS.
@@ -94,7 +94,7 @@ def conflict_rows(losers: pa.Table, lines: pa.Array, source_table: pa.Array, ten
             "value": pc.binary_join_element_wise(*shown, " "),
             "reason": pa.array([CONFLICT_REASON] * n, pa.string()),
             "code": pa.array([CONFLICT] * n, pa.string()),
-            # by what the event is and says, so that it is kept once, whichever of the two comes again
+            # by id and body, so that it is kept once, whichever of the two comes again
             HASH: Blocks(n).add(hi, lo).add(body, body).finish()[0],
         }
     )
@@ -122,9 +122,9 @@ def _texts(values: pa.Array) -> pa.Array:
 
 
 def number_repeats(rows: pa.Table) -> pa.Table:
-    """Return the rejected rows of one file with final content hashes: the nth of equal rows gets n mixed in.
+    """Return the rejected rows of one file with final content hashes, in which n is mixed for the nth of equal rows.
 
-    A file read again so has the same hashes again, and two equal bad rows of one file are two.
+    A file that is read again has the same hashes, and two equal bad rows of one file have two.
     """
     if rows.num_rows == 0:
         return rows
@@ -140,7 +140,7 @@ def number_repeats(rows: pa.Table) -> pa.Table:
 
 
 def keep_rejected(lake: Lake, tenant: str, rows: pa.Table) -> None:
-    """Add the rejected rows that the lake does not have yet."""
+    """Add the rejected rows that are new to the lake."""
     if rows.num_rows == 0:
         return
     there = lake.scan(REJECTED, ["tenant", HASH])

@@ -1,4 +1,4 @@
-"""What an ingest did, in numbers that add up."""
+"""What an ingest did with its rows. The counts add up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FileReport:
-    """One file. Every row read is in exactly one of the three other counts."""
+    """Counts of one file: read = accepted + duplicates + rejected."""
 
     path: str
     table: str
@@ -30,7 +30,7 @@ class FileReport:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """All files of one ingest, in the order they were read, and what a person should know."""
+    """All files of one ingest in the order they were read, and notes for people."""
 
     files: tuple[FileReport, ...]
     notes: tuple[str, ...]
