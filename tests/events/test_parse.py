@@ -100,7 +100,7 @@ def test_prerequisites_in_good_order_need_no_note():
 
 def test_a_topic_that_needs_itself_is_a_circle():
     assert prerequisite_notes({"A": ["A"]}) == [
-        "prerequisites go round in a circle: A → A; no topic of it can come first"
+        "prerequisites form a cycle: A → A; none of these topics can come first"
     ]
 
 
@@ -110,4 +110,4 @@ def test_a_circle_is_found_when_there_is_one(needs):
     for _ in needs:
         reach = {topic: many | {far for near in many for far in reach.get(near, ())} for topic, many in reach.items()}
     circular = any(topic in many for topic, many in reach.items())
-    assert any("circle" in note for note in prerequisite_notes(needs)) == circular
+    assert any("form a cycle" in note for note in prerequisite_notes(needs)) == circular

@@ -193,7 +193,7 @@ def test_topics_and_items_are_merged_and_the_last_one_read_wins(lake, tmp_path):
 def test_a_circle_of_prerequisites_is_noted(lake, tmp_path):
     text = "topic_id,title,prerequisites\nA,,C\nB,,A\nC,,B\nD,,A\n"
     notes = put(lake, write(tmp_path / "topics.csv", text)).notes
-    assert any("in a circle: A → C → B → A" in note for note in notes)
+    assert any("form a cycle: A → C → B → A" in note for note in notes)
 
 
 CELLS = {

@@ -46,7 +46,7 @@ def test_a_file_that_is_not_there(refuse):
     ("name", "content", "expected"),
     [
         ("empty.csv", b"", r"empty\.csv: the file is empty"),
-        ("quiz.xlsx", b"PK", r"quiz\.xlsx: not a kind of file.*\.csv"),
+        ("quiz.xlsx", b"PK", r"quiz\.xlsx: files of this kind cannot be read.*\.csv"),
         ("utf16.csv", QUIZ.decode().encode("utf-16"), r"utf16\.csv: the text is UTF-16; expected UTF-8"),
         ("noise.parquet", b"PAR1 and noise", r"noise\.parquet: cannot be read as parquet"),
         ("cut.csv.gz", gzip.compress(QUIZ * 50)[:-9], r"cut\.csv\.gz: cannot be read as csv"),
@@ -108,7 +108,7 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
     ("options", "expected"),
     [
         ({"table": "quiz_atempts"}, "unknown source table 'quiz_atempts'; did you mean 'quiz_attempts'"),
-        ({"units": {"watch": "fraction"}}, "--unit: 'watch' is no column with a choice of units"),
+        ({"units": {"watch": "fraction"}}, "--unit: 'watch' is not a column with a choice of units"),
         ({"units": {"time_spent_sec": "hours"}}, "--unit: time_spent_sec cannot be in 'hours'; expected one of s, ms"),
         ({"timezone": "Europe/Berln"}, "unknown time zone 'Europe/Berln'"),
         ({"tenant": ""}, "tenant ''"),
@@ -134,7 +134,7 @@ def test_a_file_with_names_of_columns_only_is_read_and_noted(tmp_path):
     file.write_bytes(QUIZ.split(b"\n")[0])
     lake = Lake.open(str(tmp_path / "lake"), buckets=2)
     report = ingest([file], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW)
-    assert (report.read, report.notes) == (0, ("quiz.csv: holds no rows",))
+    assert (report.read, report.notes) == (0, ("quiz.csv: has no rows",))
 
 
 def test_one_bad_row_alone_is_a_bad_row_and_not_a_bad_file(tmp_path):
