@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from typer.testing import CliRunner
 
 import share_right
+from answers import answer_batch
 from histories import histories, table
 from mastery.apps.api.app import create_app
 from mastery.apps.cli import build
 from mastery.engine import Engine
 from mastery.errors import BadInput
-from mastery.features.answer_log import answer_batch
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.fitting.fit_all import fit_all
