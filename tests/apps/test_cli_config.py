@@ -100,3 +100,10 @@ def test_the_page_about_settings_lists_the_settings_as_they_are():
     page = (ROOT / "docs" / "settings.md").read_text("utf-8")
     table = page.split("<!-- mastery config --reference -->\n")[1].split("\n<!-- end -->")[0]
     assert table == reference_table(), "paste what `mastery config --reference` prints into docs/settings.md"
+
+
+def test_a_setting_that_is_left_out_shows_the_word_for_its_default(mastery):
+    shown = [line.split()[:2] for line in mastery("config").stdout.splitlines()]
+    assert ["scorer", "auto"] in shown and ["pseudonym_key", "none"] in shown
+    rows = {row["setting"]: row["value"] for row in json.loads(mastery("config", "--json").stdout)}
+    assert (rows["scorer"], rows["pseudonym_key"]) == ("auto", None)

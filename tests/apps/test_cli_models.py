@@ -124,3 +124,12 @@ def test_what_cannot_be_done_is_said_with_what_to_do(mastery, arguments, error, 
 def test_nothing_is_fitted_where_nothing_was_read(mastery, tmp_path):
     for arguments in (("fit",), ("models", "list"), ("models", "activate", "default")):
         assert isinstance(mastery(*arguments, home=tmp_path / "empty").exception, NotFound), arguments
+
+
+def test_tune_says_what_makes_its_weights_count(mastery, home, chosen, tmp_path):
+    folder, version = chosen
+    assert "then run `mastery recompute`" in mastery("tune", "--out", tmp_path / "one.yaml", home=folder).stdout
+    mastery("models", "activate", version, *LATEST, home=folder)
+    said = mastery("tune", "--out", tmp_path / "two.yaml", home=folder).stdout
+    assert f"run `mastery fit` and activate the version it makes, because {version}" in said
+    assert "recompute" not in said

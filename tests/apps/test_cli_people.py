@@ -132,3 +132,43 @@ def test_a_key_that_is_gone_is_not_replaced_by_another(mastery, home, tmp_path):
     done = mastery("show", "S000014", home=copy)
     assert "is gone" in str(done.exception)
     assert not (copy / "keys" / "pseudonym.key").exists()
+
+
+def test_a_class_report_at_the_published_moment_is_the_published_one(mastery):
+    published = json.loads(mastery("class-report", "--json").stdout)
+    folded = json.loads(mastery("class-report", *LATEST, "--json").stdout)
+    for one in (published, folded):  # a bucket's rows come in the order of its files
+        one["scores"].sort(key=lambda row: (row["student_id"], row["topic_id"]))
+    assert folded == published
+
+
+def test_a_class_report_of_a_past_moment_holds_the_scores_that_show_gives_then(mastery):
+    then = ("--as-of", "2026-02-20T12:00:00Z", "--json")
+    document = json.loads(mastery("class-report", "--weakest", "2", *then).stdout)
+    assert document["as_of"] == "2026-02-20T12:00:00Z"
+    student = document["students"][0]
+    shown = json.loads(mastery("show", student, *then).stdout)["topics"]
+    of_class = {row["topic_id"]: row["mastery_score"] for row in document["scores"] if row["student_id"] == student}
+    assert of_class == {topic["topic_id"]: topic["mastery_score"] for topic in shown}
+    assert len(document["weakest"]) == 2 and all(row["reason"] for row in document["weakest"])
+    assert json.loads(mastery("class-report", "--json").stdout)["as_of"].startswith("2026-04-11T17:12")
+
+
+def test_a_class_report_before_the_first_event_or_long_after_the_last_says_so(mastery):
+    assert "no event of tenant 'default' by 1999-12-31" in str(
+        mastery("class-report", "--as-of", "1999-12-31").exception
+    )
+    assert "--as-of latest" in mastery("class-report", "--as-of", "2027-01-01").stdout
+
+
+def test_one_student_is_not_called_students(mastery, tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text(
+        "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
+        "A,q1,fractions,yes,4,1,2026-03-01T10:00:00Z\n"
+    )
+    home = tmp_path / "home"
+    mastery("ingest", file, home=home)
+    said = mastery("recompute", *LATEST, home=home).stdout + mastery("class-report", home=home).stdout
+    assert "1 event of 1 student, 1 student-topic, 1 student-topic-day\n" in said
+    assert "Class default: 1 student, 1 topic\n" in said

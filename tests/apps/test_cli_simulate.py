@@ -39,7 +39,9 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 def test_nothing_is_replaced_unless_asked(tmp_path):
     assert simulate("--out", str(tmp_path)).exit_code == 0
-    assert isinstance(simulate("--out", str(tmp_path)).exception, BadInput)
+    error = simulate("--out", str(tmp_path)).exception
+    assert isinstance(error, BadInput)
+    assert "--overwrite to replace them" in str(error)
     assert simulate("--out", str(tmp_path), "--overwrite").exit_code == 0
 
 

@@ -185,10 +185,29 @@ class Engine(Deployment):
         return self.reader.class_scores(tenant=self.tenant_named(tenant), source=scorer)
 
     def class_report(
-        self, *, weakest: int, scorer: str | None = None, tenant: str | None = None
+        self,
+        *,
+        weakest: int,
+        as_of: str | None = None,
+        scorer: str | None = None,
+        tenant: str | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> tuple[ClassDocument, list[ClassRow]]:
-        """Return a class as last published, and its weakest student-topics with reasons."""
+        """Return a class and its weakest student-topics with reasons.
+
+        Args:
+            weakest: How many student-topics.
+            as_of: A moment, at which every student of the tenant is folded again; None: as last published.
+            scorer: Whose scores.
+            tenant: Whose students.
+            progress: Called with the number of events that have been folded since it was called before.
+        """
         scope = self.tenant_named(tenant)
+        if as_of is not None:
+            as_of_us = self.moment_us(as_of, clock.now_us())
+            return self.reader.class_at(
+                tenant=scope, as_of_us=as_of_us, source=scorer, weakest=weakest, progress=progress
+            )
         return self.class_scores(scorer=scorer, tenant=scope), self.reader.weakest(
             tenant=scope, source=scorer, limit=weakest
         )

@@ -131,7 +131,10 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         description=f"Weights of the rule-based score: {', '.join(BUILT_IN_RULES)}, or the path of a YAML file.",
     )
     buckets: int = Field(
-        64, ge=1, le=4096, description="Folders into which a new lake cuts its students; an old lake keeps its own."
+        64,
+        ge=1,
+        le=4096,
+        description="Folders over which a new lake spreads its students; an existing lake keeps its number.",
     )
     workers: int = Field(
         default_factory=cpu_count,
@@ -141,13 +144,15 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         json_schema_extra={"shown": "<number of CPUs>"},
     )
     active_days: int = Field(
-        30, ge=1, description="A student with an event in this many days is brought up to date at once."
+        30,
+        ge=1,
+        description="A recompute also updates the stored state of students with an event in the last this many days.",
     )
     min_evidence: int = Field(
-        3, ge=1, description="With fewer graded answers than this the band is not_enough_evidence."
+        3, ge=1, description="With fewer graded answers than this, the band is not_enough_evidence."
     )
     target: float = Field(
-        0.6, gt=0.0, lt=1.0, description="Score that is to be kept: people are told when it will be fallen short of."
+        0.6, gt=0.0, lt=1.0, description="Score to hold: people are told when a score will fall below it."
     )
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         "UTC", description="Zone of time stamps that name none, like Europe/Berlin."
@@ -178,7 +183,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         json_schema_extra={"shown": "sqlite:<home>/state.db"},
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
-        "info", description="Least grave log line that is written: debug, info, warning or error."
+        "info", description="Log lines of this level and above are written: debug, info, warning or error."
     )
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,20 +16,43 @@ if TYPE_CHECKING:
     from mastery.pipelines.queries.schemas import ClassDocument, ClassRow
 
 
+SHORT = {
+    "needs_help": "help",
+    "developing": "dev",
+    "proficient": "prof",
+    "mastered": "mast",
+    "not_enough_evidence": "few",
+}
+"""Bands above columns, where there is little room."""
+
+
 def class_report(
     context: typer.Context,
-    weakest: Annotated[int, typer.Option(help="Name so many of the weakest student-topics.", min=0)] = 10,
+    weakest: Annotated[int, typer.Option(help="How many of the weakest student-topics to name.", min=0)] = 10,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="At this moment instead of as last published: now, latest (the newest event), a date or an ISO time. "
+            "Folds every student of the tenant again, which takes as long as a recompute of them.",
+            metavar="TIME",
+        ),
+    ] = None,
     scorer: Scorer = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Show every topic over the class, and the weakest student-topics with reasons, as last published."""
     from mastery.apps.cli.unknown import naming_what_there_is
+    from mastery.apps.progress import progress
     from mastery.engine import Engine
+    from mastery.tables import EVENTS
 
     engine = Engine.connect(settings(context), create=False)
-    with naming_what_there_is(engine, tenant):
-        document, weak = engine.class_report(weakest=weakest, scorer=scorer, tenant=tenant)
+    work = ("Reading the class", None) if as_of is None else ("Folding events", engine.lake.count(EVENTS))
+    with naming_what_there_is(engine, tenant), progress(*work) as bar:
+        document, weak = engine.class_report(
+            weakest=weakest, as_of=as_of, scorer=scorer, tenant=tenant, progress=bar.advance
+        )
     if as_json:
         rows = [row.model_dump(mode="json") for row in weak]
         typer.echo(json.dumps(document.model_dump(mode="json") | {"weakest": rows}, indent=2, ensure_ascii=False))
@@ -42,16 +64,13 @@ def show_class(document: ClassDocument, weak: list[ClassRow]) -> None:
     """Print the topics of a class with their bands, the weakest student-topics, and the notes."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, printable
+    from mastery.apps.cli.console import console, origin, printable
+    from mastery.insight.words import counted
 
-    out = console()
-    when = f"as of {document.as_of:%-d %B %Y %H:%M} UTC"
-    out.print(
-        Text(f"Class {printable(document.tenant)}: {number(len(document.students))} students, ", "bold").append(
-            f"{number(len(document.topics))} topics"
-        )
-    )
-    out.print(Text(f"{when} · {document.score_source} · model {document.model_version}\n", "bright_black"))
+    out, totals = console(), document.totals
+    numbers = f"{counted(totals.students, 'student')}, {counted(totals.topics, 'topic')}"
+    out.print(Text(f"Class {printable(document.tenant)}: {numbers}", "bold"))
+    out.print(origin(document.as_of, document.score_source, document.model_version))
     _topics(out, document)
     show_weakest(out, document, weak)
     for note in document.notes:
@@ -62,41 +81,63 @@ def show_weakest(out: Console, document: ClassDocument, weak: list[ClassRow]) ->
     """Print the weakest student-topics with their reasons."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import hundredths, interval_bar, plain_table, printable
+    from mastery.apps.cli.console import (
+        NARROW_BAR,
+        below,
+        first_that_fits,
+        hundredths,
+        interval_bar,
+        plain_table,
+        printable,
+        titled,
+    )
 
     if not weak:
         return
-    titles = {topic.topic_id: topic.title or topic.topic_id for topic in document.topics}
+    titles = {topic.topic_id: topic.title for topic in document.topics}
     out.print(Text("\nWho needs help first", "bold"))
-    table = plain_table("student", "topic", "score", "0 to 100, 90 % sure", "why", right=("score",))
+    wide = plain_table(
+        "student", "topic", "score", "0 to 100, 90 % sure", "why", right=("score",), wrap={"topic": 20, "why": 36}
+    )
+    narrow = plain_table(
+        "score", "0–100, 90 %", "topic, student, why", right=("score",), wrap={"topic, student, why": 24}
+    )
     for row in weak:
-        table.add_row(
-            row.student_id[:10],
-            Text(printable(titles.get(row.topic_id, row.topic_id))),
-            hundredths(row.mastery_score),
-            interval_bar(row.mastery_score, row.lower, row.upper, row.band),
-            Text(printable(row.reason or "")),
-        )
-    out.print(table)
+        topic = titled(row.topic_id, titles.get(row.topic_id))
+        score, place = hundredths(row.mastery_score), (row.mastery_score, row.lower, row.upper, row.band)
+        why = Text(printable(row.reason or ""))
+        wide.add_row(row.student_id, topic, score, interval_bar(*place), why)
+        narrow.add_row(score, interval_bar(*place, NARROW_BAR), below(topic, row.student_id, why))
+    out.print(first_that_fits(out, wide, narrow))
 
 
 def _topics(out: Console, document: ClassDocument) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import WORDS, hundredths, plain_table, printable, stacked_bar
+    from mastery.apps.cli.console import (
+        WORDS,
+        below,
+        first_that_fits,
+        hundredths,
+        plain_table,
+        printable,
+        stacked_bar,
+    )
 
-    bands: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in document.scores:
-        bands[row.topic_id][row.band] += 1
-    names = list(WORDS)
-    heads = ["needs help", "developing", "proficient", "mastered", "too little"]
-    table = plain_table("topic", "mean", *heads, "students by band", right=("mean", *heads))
+    heads, short = ("needs help", "developing", "proficient", "mastered", "too little"), tuple(SHORT.values())
+    wide = plain_table(*("topic", "id", "mean", *heads, "students by band"), right=("mean", *heads), wrap={"topic": 20})
+    middle = plain_table("topic", "id", "mean", *short, right=("mean", *short), wrap={"topic": 20})
+    narrow = plain_table("topic, id", "mean", *short, right=("mean", *short), wrap={"topic, id": 12})
     for topic in document.topics:
-        counts = bands[topic.topic_id]
-        table.add_row(
-            Text(printable(topic.title or topic.topic_id)),
-            "–" if topic.mean is None else hundredths(topic.mean),
-            *(str(counts[name]) if counts[name] else "·" for name in names),
-            stacked_bar(counts),
-        )
+        title = Text(printable(topic.title or topic.topic_id))
+        topic_id = Text(printable(topic.topic_id), "bright_black")
+        mean = "–" if topic.mean is None else hundredths(topic.mean)
+        numbers = [str(topic.bands[name]) if topic.bands[name] else "·" for name in WORDS]
+        wide.add_row(title, topic_id, mean, *numbers, stacked_bar(topic.bands))
+        middle.add_row(title, topic_id, mean, *numbers)
+        narrow.add_row(title if topic.title is None else below(title, topic_id), mean, *numbers)
+    table = first_that_fits(out, wide, middle, narrow)
     out.print(table)
+    if table is not wide:
+        meant = ", ".join(f"{head}: {WORDS[name]}" for name, head in SHORT.items() if head != WORDS[name])
+        out.print(Text(f"\n{meant}", "bright_black"))

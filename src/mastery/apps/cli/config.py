@@ -24,32 +24,33 @@ def config(
         bool, typer.Option("--reference", help="List all settings and their defaults instead, as Markdown.")
     ] = False,
 ) -> None:
-    """Print the settings active and where each value came from; secrets are masked."""
+    """Print the active settings and where each value came from; secrets are masked."""
     if reference:
         typer.echo(reference_table())
         return
-    rows = active_choice(loaded(context))
+    rows = active_settings(loaded(context))
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("setting", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    table.add_column("from", overflow="fold")
-    table.add_column("what it does", style="dim")
+    from mastery.apps.cli.console import below, console, first_that_fits, plain_table
+
+    out = console()
+    wide = plain_table(
+        *("setting", "value", "from", "what it does"), wrap={"value": 20, "from": 16, "what it does": 40}
+    )
+    narrow = plain_table("setting", "value, from, what it does", wrap={"value, from, what it does": 24})
     for row in rows:
         style = "" if row["from"] == "default" else "bold"
-        table.add_row(
-            Text(row["setting"], style), Text(_plain(row["value"]), style), Text(row["from"]), row["description"]
-        )
-    Console().print(table)
+        setting, value = Text(row["setting"], style), Text(_plain(row["value"]), style)
+        what = Text(row["description"], "bright_black")
+        wide.add_row(setting, value.copy(), row["from"], what)
+        narrow.add_row(setting, below(value.append(f" ({row['from']})", "not bold"), what))
+    out.print(first_that_fits(out, wide, narrow))
 
 
-def active_choice(settings: Loaded) -> list[dict[str, Any]]:
+def active_settings(settings: Loaded) -> list[dict[str, Any]]:
     """Return one row for each setting: setting, value (JSON's types, secrets masked), from, description."""
     from mastery.settings import fields
 
@@ -57,7 +58,7 @@ def active_choice(settings: Loaded) -> list[dict[str, Any]]:
     return [
         {
             "setting": name,
-            "value": _shown(values, name),
+            "value": _default_word(field) if _shown(values, name) is None else _shown(values, name),
             "from": settings.origin[name],
             "description": field.description,
         }
@@ -81,6 +82,12 @@ def _default(field: FieldInfo) -> str:
     return "none" if field.default is None else f"`{field.default}`"
 
 
+def _default_word(field: FieldInfo) -> str | None:
+    """Return the word that stands for a setting that is left out, such as auto; None where there is none."""
+    extra = field.json_schema_extra
+    return str(extra["shown"]) if isinstance(extra, dict) and "shown" in extra else None
+
+
 def _shown(values: dict[str, Any], name: str) -> Any:
     from pathlib import Path
 
@@ -98,5 +105,5 @@ def _shown(values: dict[str, Any], name: str) -> Any:
 
 def _plain(value: Any) -> str:
     if value is None or value == {}:
-        return "–"
+        return "none"
     return ", ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, dict) else str(value)

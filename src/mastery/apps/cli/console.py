@@ -6,9 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from rich.console import Console
+    from rich.console import Console, JustifyMethod
     from rich.table import Table
     from rich.text import Text
 
@@ -31,6 +32,12 @@ WORDS = {
     "mastered": "mastered",
     "not_enough_evidence": "too little evidence",
 }
+
+NARROW_BAR = 12
+"""Characters of an interval where there is little room."""
+
+GAP = 3
+"""Characters between two columns of a table."""
 
 SPARKS = "▁▂▃▄▅▆▇█"
 
@@ -77,8 +84,7 @@ def heading(topic_id: str, title: str | None, student_id: str) -> Text:
     """Return the line above what is shown of one student on one topic."""
     from rich.text import Text
 
-    name = topic_id if title is None else f"{title} ({topic_id})"
-    return Text(f"{printable(name)}, student {student_id}", "bold")
+    return Text("", "bold").append_text(titled(topic_id, title)).append(f", student {student_id}")
 
 
 def origin(as_of: datetime, source: str, model_version: str) -> Text:
@@ -88,15 +94,58 @@ def origin(as_of: datetime, source: str, model_version: str) -> Text:
     return Text(f"as of {as_of:%-d %B %Y %H:%M} UTC · {source} · model {model_version}\n", "bright_black")
 
 
-def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table without lines; the columns named in `right` hold numbers."""
+def plain_table(*columns: str, right: tuple[str, ...] = (), wrap: Mapping[str, int] | None = None) -> Table:
+    """Return an empty table without lines.
+
+    Args:
+        columns: Their heads.
+        right: Those that hold numbers.
+        wrap: Column → characters that it takes at least. Where any is named, no other column is wrapped.
+    """
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+        whole = name in right or (wrap is not None and name not in wrap)
+        least = None if wrap is None else wrap.get(name)
+        justify: JustifyMethod = "right" if name in right else "left"
+        table.add_column(name, justify=justify, no_wrap=whole, min_width=least, overflow="fold")
     return table
+
+
+def first_that_fits(out: Console, *tables: Table) -> Table:
+    """Return the first table that fits into the width, and the last one where none does."""
+    return next((table for table in tables if _least_width(out, table) <= out.width), tables[-1])
+
+
+def _least_width(out: Console, table: Table) -> int:
+    """Return the characters that a table needs so that no word, and no cell of a column that is not wrapped, is cut."""
+    from rich.measure import Measurement
+
+    unbounded = out.options.update(max_width=10_000)
+    total = GAP * (len(table.columns) - 1)
+    for column in table.columns:
+        cells = [Measurement.get(out, unbounded, cell) for cell in (column.header, *column.cells)]
+        widths = [cell.maximum if column.no_wrap else cell.minimum for cell in cells]
+        total += max(column.min_width or 0, *widths)
+    return total
+
+
+def titled(topic_id: str, title: str | None) -> Text:
+    """Return what people call a topic, and the id that commands want beside it."""
+    from rich.text import Text
+
+    if title is None:
+        return Text(printable(topic_id))
+    return Text(printable(title)).append(f" ({printable(topic_id)})", "bright_black")
+
+
+def below(*parts: Text | str) -> Text:
+    """Return texts one below the other, for a narrow terminal."""
+    from rich.text import Text
+
+    return Text("\n").join(part if isinstance(part, Text) else Text(printable(part)) for part in parts if part)
 
 
 def band(name: str) -> Text:

@@ -19,11 +19,12 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; standard output when left out.")] = None,
 ) -> None:
     """Write a table of the lake as CSV, Parquet or JSON; scores with their explanation and top factors."""
-    from mastery.apps.cli.console import number, say
+    from mastery.apps.cli.console import say
     from mastery.apps.export import Format, table_named
     from mastery.apps.export import export as write
     from mastery.apps.progress import progress
     from mastery.engine import Engine
+    from mastery.insight.words import counted
 
     chosen = table_named(table)
     engine = Engine.connect(settings(context), create=False)
@@ -34,4 +35,4 @@ def export(
 
         # What is no format, write refuses.
         rows = write(engine.lake, chosen, out, cast(Format, file_format), rows_done)
-    say(f"{number(rows)} rows of {chosen.name}" + ("" if out is None else f" in {out}"))
+    say(f"{counted(rows, 'row')} of {chosen.name}" + ("" if out is None else f" in {out}"))

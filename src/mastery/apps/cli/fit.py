@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def fit(
     context: typer.Context,
     scorer: Annotated[
-        str, typer.Option(help="Which to fit: all, or one; the others keep the parameters of the active set.")
+        str, typer.Option(help="Which to fit: all, or one by name; the others keep the parameters of the active set.")
     ] = "all",
     since: Annotated[
         str | None, typer.Option(help="Use events from this moment on; all of them when left out.", metavar="TIME")
@@ -24,14 +24,14 @@ def fit(
     until: Annotated[
         str | None, typer.Option(help="Use events up to this moment; all of them when left out.", metavar="TIME")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.", min=0)] = 0,
     most_events: Annotated[
         int | None,
-        typer.Option(help="Read buckets of students until so many events are there; 2 million when left out.", min=1),
+        typer.Option(help="Stop reading students at this many events; 2 million when left out.", min=1),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find parameters in the lake's events and store them as a new version. Scores stay as they are until it is
+    """Fit parameters to the lake's events and store them as a new version. Scores stay as they are until it is
     activated.
     """
     from mastery.apps.progress import progress
@@ -53,41 +53,41 @@ def fit(
     if stored.new:
         typer.echo(f"\n{stored.card.version} is stored. To use it: mastery models activate {stored.card.version}")
     else:
-        typer.echo(f"\n{stored.card.version} was there already, with the very same numbers; nothing was written.")
+        typer.echo(f"\n{stored.card.version} was there already, with exactly these numbers; nothing was written.")
 
 
 def show_card(card: ModelCard) -> None:
     """Print what a set was made from and how well it does."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.console import console, first_that_fits, number, plain_table, printable
+    from mastery.insight.words import counted
 
     out, data = console(), card.data
     out.print(Text(f"Model set {card.version}", "bold"))
     span = "" if data.first_event is None else f", {data.first_event:%-d %B %Y} to {data.last_event:%-d %B %Y}"
     out.print(
         Text(
-            f"from {number(data.events)} events ({number(data.answers)} quiz answers) of {number(data.students)} "
-            f"students on {number(data.topics)} topics and {number(data.items)} items{span}\n"
+            f"from {counted(data.events, 'event')} ({counted(data.answers, 'quiz answer')}) of "
+            f"{counted(data.students, 'student')} on {counted(data.topics, 'topic')} and "
+            f"{counted(data.items, 'item')}{span}\n"
             f"made {card.created_at:%-d %B %Y %H:%M} UTC by version {card.code_version} on top of {card.parent}, "
             f"seed {card.seed}, data {data.hash}\n",
             "bright_black",
         )
     )
     names = ("answers", "AUC", "log loss", "RMSE", "ECE")
-    table = plain_table("scorer", "fitted", "topics", "items", *names, right=("topics", "items", *names))
+    wide = plain_table("scorer", "fitted", "topics", "items", *names, right=("topics", "items", *names), wrap={})
+    narrow = plain_table("scorer", "fitted", *names[:3], right=names[:3], wrap={})
     for name, one in card.scorers.items():
         shown = [one.held_out.get(measure) for measure in ("auc", "logloss", "rmse", "ece")]
-        table.add_row(
-            name,
-            "yes" if one.fitted else "as before",
-            number(one.topics),
-            number(one.items),
-            number(one.answers) if one.answers else "–",
-            *("–" if value is None else f"{value:.4f}" for value in shown),
-        )
-    out.print(table)
-    out.print(Text("\nMeasured on answers of students whom the one who predicted them had not seen.", "bright_black"))
+        fitted = "yes" if one.fitted else "as before"
+        measures = [number(one.answers) if one.answers else "–"]
+        measures += ["–" if value is None else f"{value:.4f}" for value in shown]
+        wide.add_row(name, fitted, number(one.topics), number(one.items), *measures)
+        narrow.add_row(name, fitted, *measures[:3])
+    out.print(first_that_fits(out, wide, narrow))
+    out.print(Text("\nMeasured on answers of students who were held out.", "bright_black"))
     of_scorers = [(name, note) for name, one in card.scorers.items() for note in one.notes]
     for note in [*card.notes, *(note if note.startswith(name) else f"{name}: {note}" for name, note in of_scorers)]:
         out.print(Text(f"note: {printable(note)}", "yellow"), soft_wrap=True)

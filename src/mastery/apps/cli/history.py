@@ -34,10 +34,12 @@ def history(
 
     out = console()
     out.print(heading(document.topic_id, document.title, document.student_id))
-    out.print(Text(f"{document.score_source}  {sparkline([one.mastery_score for one in document.points])}\n"))
+    scores = [one.mastery_score for one in document.points]
+    out.print(Text(f"{document.score_source}  {sparkline(scores, min(60, out.width - 14))}\n"))
+    width = max(19, min(40, out.width - 38))  # what day, score, count and the gaps between them leave
     table = plain_table("day", "score", "0 to 100, 90 % sure", "graded so far", right=("score", "graded so far"))
     for point in document.points:
         name = band_of(point.mastery_score, point.evidence_count, 1)
-        bar = interval_bar(point.mastery_score, point.lower, point.upper, name, 40)
+        bar = interval_bar(point.mastery_score, point.lower, point.upper, name, width)
         table.add_row(str(point.day), hundredths(point.mastery_score), bar, str(point.evidence_count))
     out.print(table)

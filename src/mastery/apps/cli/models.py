@@ -38,24 +38,25 @@ def _engine(context: typer.Context) -> Engine:
 @models.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List every model set, and which one is active, in shadow and published."""
-    from mastery.apps.cli.console import console, number, plain_table
+    from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table
 
     every = _engine(context).models.versions()
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in every], indent=2))
         return
-    table = plain_table("version", "is", "made", "from", "events", "students", "fitted", right=("events", "students"))
+    counts = ("events", "students")
+    wide = plain_table("version", "is", "made", "from", *counts, "fitted", right=counts, wrap={"fitted": 16})
+    narrow = plain_table("version", "is, made, from, data", wrap={"is, made, from, data": 16})
     for one in every:
-        table.add_row(
-            one.version,
-            _snapshot(one),
-            "–" if one.created_at is None else f"{one.created_at:%Y-%m-%d %H:%M}",
-            "–" if one.parent is None else one.parent,
-            "–" if one.events is None else number(one.events),
-            "–" if one.students is None else number(one.students),
-            ", ".join(one.fitted) or "–",
-        )
-    console().print(table)
+        status, fitted = _status(one), ", ".join(one.fitted)
+        made = "" if one.created_at is None else f"{one.created_at:%Y-%m-%d %H:%M}"
+        events, students = ("–" if count is None else number(count) for count in (one.events, one.students))
+        wide.add_row(one.version, status, made or "–", one.parent or "–", events, students, fitted or "–")
+        parent = "" if one.parent is None else f"from {one.parent}"
+        data = "" if one.events is None else f"{events} events of {students} students"
+        narrow.add_row(one.version, below(status, made, parent, data, fitted and f"fitted: {fitted}"))
+    out = console()
+    out.print(first_that_fits(out, wide, narrow))
 
 
 @models.command()
@@ -71,9 +72,9 @@ def show(context: typer.Context, version: Version, as_json: AsJson = False) -> N
         show_card(detail.card)
     else:
         typer.echo(f"Model set {detail.version.version}: default parameters, not fitted")
-    snapshot = _snapshot(detail.version)
-    if snapshot:
-        typer.echo(f"\nIt is {snapshot}.")
+    status = _status(detail.version)
+    if status:
+        typer.echo(f"\nIt is {status}.")
     for name, values in detail.defaults.items():
         typer.echo(f"\n{name}, on a topic that nothing is known of:")
         typer.echo("  " + ", ".join(f"{parameter} {value:.4g}" for parameter, value in values.items()))
@@ -143,7 +144,7 @@ def shadow(
         typer.echo(f"{now.shadow} runs in shadow from the next recompute on; then: mastery models compare")
 
 
-def _snapshot(one: VersionDocument) -> str:
+def _status(one: VersionDocument) -> str:
     told = (
         (one.active, "active"),
         (one.shadow, "in shadow"),
@@ -166,7 +167,7 @@ def _switched(report: RecomputeReport, as_json: bool) -> None:
 def _show_comparison(found: Comparison) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table, printable
 
     def measured(one: dict[str, float | None] | None, name: str) -> str:
         value = None if one is None else one.get(name)
@@ -175,26 +176,24 @@ def _show_comparison(found: Comparison) -> None:
     out = console()
     out.print(Text(f"{found.old} → {found.new}", "bold"))
     right = ("AUC", "log loss", "student-topics", "mean |Δ|", "largest", "other band")
-    table = plain_table("scorer", "parameters", *right, right=right)
+    wide = plain_table("scorer", "parameters", *right, right=right, wrap={})
+    narrow = plain_table("scorer", "parameters", "measures, scores", wrap={"measures, scores": 20})
     same = {True: "the same", False: "differ", None: "in one only"}
     for name, one in found.scorers.items():
         scores = one.scores
-        table.add_row(
-            name,
-            same[one.same_parameters],
-            f"{measured(one.old, 'auc')} → {measured(one.new, 'auc')}",
-            f"{measured(one.old, 'logloss')} → {measured(one.new, 'logloss')}",
-            *(
-                ("–", "–", "–", "–")
-                if scores is None
-                else (
-                    number(scores.student_topics),
-                    f"{scores.mean_difference:.4f}",
-                    f"{scores.largest_difference:.4f}",
-                    f"{scores.band_changes:.1%}",
-                )
-            ),
-        )
-    out.print(table)
+        auc = f"{measured(one.old, 'auc')} → {measured(one.new, 'auc')}"
+        log_loss = f"{measured(one.old, 'logloss')} → {measured(one.new, 'logloss')}"
+        differences = ["–"] * 4
+        if scores is not None:
+            differences = [
+                number(scores.student_topics),
+                f"{scores.mean_difference:.4f}",
+                f"{scores.largest_difference:.4f}",
+                f"{scores.band_changes:.1%}",
+            ]
+        wide.add_row(name, same[one.same_parameters], auc, log_loss, *differences)
+        told = [f"{head} {text}" for head, text in zip(right, [auc, log_loss, *differences], strict=True)]
+        narrow.add_row(name, same[one.same_parameters], below(*(told[:2] if scores is None else told)))
+    out.print(first_that_fits(out, wide, narrow))
     for note in found.notes:
         out.print(Text(f"note: {printable(note)}", "yellow"), soft_wrap=True)

@@ -69,12 +69,12 @@ def as_document(report: RecomputeReport) -> dict[str, object]:
 
 def show_report(report: RecomputeReport) -> None:
     """Print what a recompute went through."""
-    from mastery.apps.cli.console import number
+    from mastery.insight.words import counted
     from mastery.instants import instant
 
-    later = f", {number(report.events_later)} later ones left out" if report.events_later else ""
+    later = f" ({counted(report.events_later, 'later one')} left out)" if report.events_later else ""
     typer.echo(
-        f"{number(report.events)} events{later} of {number(report.students)} students, "
-        f"{number(report.student_topics)} student-topics, {number(report.days)} student-topic-days\n"
+        f"{counted(report.events, 'event')}{later} of {counted(report.students, 'student')}, "
+        f"{counted(report.student_topics, 'student-topic')}, {counted(report.days, 'student-topic-day')}\n"
         f"as of {instant(report.as_of_us):%-d %B %Y %H:%M} UTC, model {report.model_version}"
     )

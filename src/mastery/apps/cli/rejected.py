@@ -13,7 +13,7 @@ from mastery.apps.cli.options import AsJson, Tenant
 
 def rejected(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(help="List so many at most, the newest first; 0 for all.", min=0)] = 50,
+    limit: Annotated[int, typer.Option(help="List at most this many, the newest first; 0 for all.", min=0)] = 50,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -28,7 +28,7 @@ def rejected(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table, printable
     from mastery.apps.cli.unknown import others
 
     out = console()
@@ -40,11 +40,14 @@ def rejected(
         else:
             out.print(Text(f"There are no rows of tenant {scope!r}; {others(every)}"), soft_wrap=True)
         return
-    table = plain_table("file", "line", "column", "value", "reason", right=("line",))
+    heads = ("file", "line", "column", "value", "reason")
+    wide = plain_table(*heads, right=("line",), wrap={"file": 24, "value": 12, "reason": 30})
+    narrow = plain_table("file, line", "column, value, reason", wrap={"file, line": 16, "column, value, reason": 24})
     for row in rows:
-        texts = (row["source"], "" if row["line"] is None else number(row["line"]))
-        shown = (*texts, *(row[name] or "" for name in ("column", "value", "reason")))
-        table.add_row(*(Text(printable(text)) for text in shown))
-    out.print(table)
+        line = "" if row["line"] is None else number(row["line"])
+        texts = (row["source"], line, *(row[name] or "" for name in ("column", "value", "reason")))
+        wide.add_row(*(Text(printable(text)) for text in texts))
+        narrow.add_row(below(texts[0], line and f"line {line}"), below(*texts[2:]))
+    out.print(first_that_fits(out, wide, narrow))
     if total > len(rows):
         out.print(f"\n{number(len(rows))} of {number(total)}; --limit 0 lists all.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 UNSURE = "not_enough_evidence"
 NAMED = 4
-"""So many topics are named after a tag."""
+"""How many topics are named after a tag."""
 
 
 def show(
@@ -46,25 +46,21 @@ def show(
 def show_student(document: StudentDocument, *, in_full: bool, most: int | None = None) -> None:
     """Print a student: topics with reasons, what stands out, units, notes.
 
-    `in_full` prints every factor of each topic; `most` only so many topics, the lowest scores.
+    `in_full` prints every factor of each topic; `most` is how many topics are printed, the lowest scores first.
     """
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, printable
+    from mastery.apps.cli.console import console, origin, printable
+    from mastery.insight.words import counted
 
     out = console()
     out.print(Text(f"Student {document.student_id}", "bold"))
-    out.print(
-        Text(
-            f"{printable(document.tenant)} · as of {document.as_of:%-d %B %Y %H:%M} UTC · {document.score_source} · "
-            f"model {document.model_version}\n",
-            "bright_black",
-        )
-    )
+    of_whom = Text(f"{printable(document.tenant)} · ", "bright_black")
+    out.print(of_whom.append_text(origin(document.as_of, document.score_source, document.model_version)))
     # Those that nobody can judge yet come last, whatever their number: they are no reason to worry.
     _topics(out, sorted(document.topics, key=lambda topic: topic.band == UNSURE)[:most])
     if most is not None and len(document.topics) > most:
-        out.print(Text(f"… and {len(document.topics) - most} more topics", "bright_black"))
+        out.print(Text(f"… and {counted(len(document.topics) - most, 'more topic')}", "bright_black"))
     if in_full:
         for topic in document.topics:
             _in_full(out, topic)
@@ -107,24 +103,33 @@ def keeps(topic: TopicDocument) -> str:
 def _topics(out: Console, topics: list[TopicDocument]) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import band, hundredths, interval_bar, plain_table, printable
+    from mastery.apps.cli.console import (
+        NARROW_BAR,
+        band,
+        below,
+        first_that_fits,
+        hundredths,
+        interval_bar,
+        plain_table,
+        printable,
+        titled,
+    )
 
-    table = plain_table("topic", "score", "0 to 100, 90 % sure", "band", "graded", "why", right=("score", "graded"))
+    heads = ("topic", "score", "0 to 100, 90 % sure", "band", "graded", "why")
+    wide = plain_table(*heads, right=("score", "graded"), wrap={"topic": 20, "why": 36})
+    narrow = plain_table("score", "0–100, 90 %", "topic, band, why", right=("score",), wrap={"topic, band, why": 24})
     for one in topics:
         unsure = one.band == UNSURE
         score = Text("–" if unsure else hundredths(one.mastery_score), "bold")
         label = band(one.band)
         if one.override is not None:
-            label.append(f"\nteacher says {hundredths(one.override.score)}", "italic default")
-        table.add_row(
-            Text(name(one)),
-            score,
-            interval_bar(one.mastery_score, one.lower, one.upper, one.band),
-            label,
-            str(one.evidence_count),
-            Text(printable(why(one))),
-        )
-    out.print(table)
+            label.append(f", teacher says {hundredths(one.override.score)}", "italic default")
+        topic, reasons = titled(one.topic_id, one.title), Text(printable(why(one)))
+        place = (one.mastery_score, one.lower, one.upper, one.band)
+        wide.add_row(topic, score, interval_bar(*place), label, str(one.evidence_count), reasons)
+        graded = label.copy().append(f", {one.evidence_count} graded", "default")
+        narrow.add_row(score, interval_bar(*place, NARROW_BAR), below(topic, graded, reasons))
+    out.print(first_that_fits(out, wide, narrow))
 
 
 def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDocument]]) -> None:
@@ -152,9 +157,9 @@ def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDoc
 def _in_full(out: Console, topic: TopicDocument) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import hundredths, plain_table, printable
+    from mastery.apps.cli.console import hundredths, plain_table, printable, titled
 
-    out.print(Text(f"\n{name(topic)}", "bold"))
+    out.print(Text("\n", "bold").append_text(titled(topic.topic_id, topic.title)))
     scale = "log-odds" if topic.explanation.scale == "log_odds" else "points of the score"
     table = plain_table("factor", scale, "what was seen", right=(scale,))
     texts = {factor.name: factor.text for factor in topic.explanation.factors}
@@ -174,20 +179,31 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
 def _rollups(out: Console, document: StudentDocument) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import band, hundredths, interval_bar, plain_table, printable
+    from mastery.apps.cli.console import (
+        NARROW_BAR,
+        band,
+        first_that_fits,
+        hundredths,
+        interval_bar,
+        plain_table,
+        printable,
+    )
 
     if not document.rollups:
         return
     out.print()
-    numbers = ("score", "topics", "graded")
-    table = plain_table("course, subject, chapter", "score", "0 to 100, 90 % sure", "band", *numbers[1:], right=numbers)
+    unit, numbers, wrap = "course, subject, chapter", ("score", "topics", "graded"), {"course, subject, chapter": 20}
+    wide = plain_table(unit, "score", "0 to 100, 90 % sure", "band", "topics", "graded", right=numbers, wrap=wrap)
+    middle = plain_table(unit, "score", "0–100, 90 %", "band", "topics", "graded", right=numbers, wrap=wrap)
+    narrow = plain_table(unit, "score", "band", "graded", right=numbers, wrap=wrap)
     for one in sorted(document.rollups, key=lambda one: (*one.parents, one.name)):
         name_of_unit = Text("  " * len(one.parents) + printable(one.name))
-        topics = f"{one.topics} of {one.topics_known}"
-        if one.mastery_score is None or one.lower is None or one.upper is None:
-            table.add_row(name_of_unit, "–", "", band(one.band), topics, str(one.evidence_count))
-            continue
-        bar = interval_bar(one.mastery_score, one.lower, one.upper, one.band)
-        score = hundredths(one.mastery_score)
-        table.add_row(name_of_unit, score, bar, band(one.band), topics, str(one.evidence_count))
-    out.print(table)
+        topics, graded, label = f"{one.topics} of {one.topics_known}", str(one.evidence_count), band(one.band)
+        score, bar, short = "–", Text(), Text()
+        if one.mastery_score is not None and one.lower is not None and one.upper is not None:
+            score, place = hundredths(one.mastery_score), (one.mastery_score, one.lower, one.upper, one.band)
+            bar, short = interval_bar(*place), interval_bar(*place, NARROW_BAR)
+        wide.add_row(name_of_unit, score, bar, label, topics, graded)
+        middle.add_row(name_of_unit, score, short, label, topics, graded)
+        narrow.add_row(name_of_unit, score, label, graded)
+    out.print(first_that_fits(out, wide, middle, narrow))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson
 from mastery.errors import BadInput
+
+if TYPE_CHECKING:
+    from mastery.engine import Engine
 
 
 def tune(
@@ -51,7 +54,19 @@ def tune(
     typer.echo()
     if out is None:
         typer.echo(text)
-    else:
-        typer.echo(
-            f"{out} is written. To use it: MASTERY_RULES={out}, or `rules: {out}` in mastery.yaml; then recompute."
-        )
+        return
+    how = f"set MASTERY_RULES={out}, or `rules: {out}` in mastery.yaml; then {_next(engine)}"
+    typer.echo(f"{out} is written. To use it, {how}.")
+
+
+def _next(engine: Engine) -> str:
+    """Return what makes new weights count: a fitted set keeps those that it was fitted with."""
+    from mastery.pipelines.models.activations import active_choice
+
+    active = active_choice(engine.lake).active
+    if active is None:
+        return "run `mastery recompute`"
+    return (
+        f"run `mastery fit` and activate the version it makes, because {active}, which is active, keeps the weights it "
+        "was fitted with"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,11 +13,13 @@ import pyarrow as pa
 from mastery.arrays import Floats
 from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
+from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
 from mastery.instants import moment
 from mastery.lake import Lake
 from mastery.pipelines.models.active import active_model_set
 from mastery.pipelines.models.store import load_model_set
+from mastery.pipelines.queries.class_at import gold_at
 from mastery.pipelines.queries.class_view import (
     ClassIndex,
     Order,
@@ -242,10 +244,46 @@ class Reader:
         metadata = self.metadata()
         index = self._index(source, tenant)
         model_set = self._set_of(index.model_version, metadata.model_set)
+        return self._weakest(metadata, model_set, self._lake, index, limit)
+
+    def class_at(
+        self,
+        *,
+        tenant: str,
+        as_of_us: int,
+        source: str | None = None,
+        weakest: int = 10,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[ClassDocument, list[ClassRow]]:
+        """Return a whole class at any moment under the active set, and its weakest student-topics with reasons.
+
+        Every event of the tenant is read and folded; what is published is neither read nor changed.
+
+        Args:
+            progress: Called with the number of events of each part that is done.
+
+        Raises:
+            NotFound: the tenant has no event by then.
+            BadInput: a scorer nobody knows.
+        """
+        metadata = self.metadata()
+        source = self._source(source, metadata.model_set)
+        with gold_at(self._lake, metadata.model_set, tenant, as_of_us, self._min_evidence, progress) as folded:
+            index = class_index(folded, folded.shown(GOLD), source, tenant, None, "lowest_mean")
+            document = class_document(folded, index, metadata.places.get(tenant, {}), 0, None)
+            weak = self._weakest(metadata, metadata.model_set, folded, index, weakest)
+        note = staleness_note(self.newest_event_us(), as_of_us)
+        notes = document.notes if note is None else [*document.notes, note]
+        return document.model_copy(update={"notes": notes}), weak
+
+    def _weakest(
+        self, metadata: Metadata, model_set: ModelSet, lake: Lake, index: ClassIndex, limit: int
+    ) -> list[ClassRow]:
+        """Return the weakest student-topics of a class in a lake, each with its reasons."""
         rows = []
-        for row in weakest_rows(self._lake, index, limit, self._min_evidence):
+        for row in weakest_rows(lake, index, limit, self._min_evidence):
             student = self._student(
-                metadata, model_set, row.student_id, tenant, index.as_of_us, index.source, [row.topic_id]
+                metadata, model_set, row.student_id, index.tenant, index.as_of_us, index.source, [row.topic_id]
             )
             factors = student.topics[0].explanation.factors
             rows.append(row.model_copy(update={"reason": "; ".join(factor.text for factor in factors)}))

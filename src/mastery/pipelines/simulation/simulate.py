@@ -134,7 +134,7 @@ def _make_room(out: Path, files: list[Path], overwrite: bool) -> None:
         raise BadInput(f"{out} is a file; expected a folder to write the simulated school to")
     there = [path.name for path in files if path.exists()]
     if there and not overwrite:
-        raise BadInput(f"{out} already holds {', '.join(there)}; give another folder, or say that they may be replaced")
+        raise BadInput(f"{out} already holds {', '.join(there)}; give another folder, or --overwrite to replace them")
     for folder in {path.parent for path in files}:
         folder.mkdir(parents=True, exist_ok=True)
 

@@ -1,0 +1,111 @@
+"""What is printed on terminals of several widths, as a process on a terminal of that many columns sees it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAIN = "from mastery.apps.cli import main; main()"
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith("MASTERY_") and name not in ("COLUMNS", "LINES")
+} | {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm"}
+LATEST = ("--as-of", "latest")
+
+
+@pytest.fixture
+def shown(home, tmp_path):
+    """The lines that a command shows on a terminal: shown(width, *arguments)."""
+
+    def run(width: int, *arguments: str) -> list[str]:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+        line = [sys.executable, "-c", MAIN, "--home", str(home), *arguments]
+        with subprocess.Popen(
+            line, cwd=tmp_path, env=ENVIRONMENT, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as process:
+            os.close(theirs)
+            text = b""
+            while part := _read(ours):
+                text += part
+            assert process.wait() == 0, text.decode()
+        os.close(ours)
+        left = text.decode().rpartition("\x1b[2K")[2]  # a progress bar, which a slow machine brings up, is erased
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", left).replace("\r", "").splitlines()
+
+    return run
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # what Linux says once the other end has gone
+        return b""
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_class_report_shows_whole_titles_and_ids_at_every_width(shown, mastery, width):
+    lines = shown(width, "class-report")
+    document = json.loads(mastery("class-report", "--json").stdout)
+    text = "\n".join(lines)
+    assert "…" not in text
+    assert max(len(line.rstrip()) for line in lines if not line.startswith("note:")) <= width
+    words = " ".join(text.split())
+    for topic in document["topics"]:
+        assert topic["topic_id"] in text
+        assert topic["title"] is None or set(topic["title"].split()) <= set(re.split(r"[\s(]+", words))
+    for row in document["weakest"]:
+        assert row["student_id"] in text  # whole, so that it can be given to another command
+        assert f"({row['topic_id']})" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_student_is_shown_with_the_ids_of_topics_and_no_word_is_cut(shown, mastery, width):
+    lines = shown(width, "show", "S000014", *LATEST)
+    assert "…" not in "\n".join(lines)
+    assert max(len(line.rstrip()) for line in lines) <= width
+    for topic in json.loads(mastery("show", "S000014", *LATEST, "--json").stdout)["topics"]:
+        assert f"({topic['topic_id']})" in "\n".join(lines)
+
+
+def test_a_narrow_terminal_shows_reasons_in_few_lines(shown):
+    # 152 lines when each of six columns was wrapped into what was left for it.
+    assert len(shown(80, "show", "S000014", *LATEST)) < 110
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("models", "list"),
+        ("models", "show", "default"),
+        ("models", "compare", "default", "default"),
+        ("rejected",),
+        ("history", "S000014", "frac-equiv"),
+        ("items", "S000014", "frac-equiv", *LATEST),
+        ("config",),
+        ("tenants",),
+    ],
+)
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_table_of_another_command_is_cut(shown, width, arguments):
+    lines = shown(width, *arguments)
+    assert "…" not in "\n".join(lines)
+    rule = next((at for at, line in enumerate(lines) if line.startswith("──")), None)
+    assert rule is None or len(lines[rule].rstrip()) <= width
+
+
+def test_wide_terminals_show_a_row_for_each_topic_with_reasons_beside_it(shown):
+    heads = next(line for line in shown(200, "show", "S000014", *LATEST) if line.startswith("topic "))
+    assert heads.split()[-3:] == ["band", "graded", "why"]
