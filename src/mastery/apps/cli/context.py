@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mastery.errors import BadInput, did_you_mean
+
 if TYPE_CHECKING:
     from mastery.settings import Loaded, Settings
 
@@ -20,13 +22,30 @@ class Chosen:
 
 
 def loaded(context: typer.Context) -> Loaded:
-    """Return the settings active, and where each came from."""
+    """Return the active settings, and where each came from.
+
+    Raises:
+        BadInput: A setting that cannot be used. The settings know no scorers, so the one that is named is checked here.
+    """
     from mastery.settings import load_settings
 
     chosen = context.obj if isinstance(context.obj, Chosen) else Chosen()
-    return load_settings(home=chosen.home)
+    found = load_settings(home=chosen.home)
+    if found.settings.scorer is not None:
+        _check_scorer(found.settings.scorer, found.origin["scorer"])
+    return found
+
+
+def _check_scorer(name: str, origin: str) -> None:
+    from mastery.scorers import with_scores
+
+    known = with_scores()
+    if name not in known:
+        raise BadInput(
+            f"{origin}: scorer: {name!r} is not a scorer (known: {', '.join(known)}){did_you_mean(name, list(known))}"
+        )
 
 
 def settings(context: typer.Context) -> Settings:
-    """Return the settings active."""
+    """Return the active settings."""
     return loaded(context).settings
