@@ -72,7 +72,7 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="mastery",
         cls=Commands,
-        help="What students do comes in, how well each masters each topic comes out, with the reasons.",
+        help="Read what students do; compute how well each of them masters each topic, with reasons.",
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,  # a traceback with local values would show children's answers
@@ -92,9 +92,7 @@ def _options(
     context: typer.Context,
     home: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder that holds lake, state and keys. Environment: MASTERY_HOME; otherwise .mastery", metavar="DIR"
-        ),
+        typer.Option(help="Folder of lake, state and keys; MASTERY_HOME when left out, else .mastery.", metavar="DIR"),
     ] = None,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=print_version)

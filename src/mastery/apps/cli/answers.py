@@ -16,7 +16,7 @@ def answers(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which of a student's past answers, on whichever topic, make what linear_rnn says of a topic."""
+    """Show which past answers of a student, on any topic, add to linear_rnn's score of one topic, and how much."""
     from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 

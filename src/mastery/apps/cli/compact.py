@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def compact(context: typer.Context, as_json: AsJson = False) -> None:
-    """Merge the lake's files, so that one student is read in milliseconds again. Changes no data."""
+    """Merge the lake's files into fewer, sorted ones, so that one student is read in milliseconds. Changes no data."""
     from mastery.apps.progress import progress
     from mastery.engine import Engine
     from mastery.tables import TABLES

@@ -25,7 +25,7 @@ def demo(
     context: typer.Context,
     data: Annotated[Path | None, typer.Option(help="Folder of source tables; data/sample when left out.")] = None,
 ) -> None:
-    """Show the whole way once: ingest a small school, compute its scores, and see who needs help and why."""
+    """Run every step once on a small school: read its files, compute scores, show who needs help and why."""
     from mastery.engine import Engine
     from mastery.settings import load_settings
 

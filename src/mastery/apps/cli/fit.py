@@ -31,9 +31,7 @@ def fit(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit parameters to the lake's events and store them as a new version. Scores stay as they are until it is
-    activated.
-    """
+    """Fit parameters to the lake's events and store them as a new version; scores change once it is activated."""
     from mastery.apps.progress import progress
     from mastery.engine import Engine, now_us
 

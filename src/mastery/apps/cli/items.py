@@ -21,7 +21,7 @@ def items(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how likely one student answers each item of a topic rightly now: for choosing items, not a score."""
+    """Show the probability that a student answers each item of a topic correctly: for choosing items, not a score."""
     from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 

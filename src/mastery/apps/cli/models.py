@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Version = Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="VERSION")]
 Workers = Annotated[
-    int | None, typer.Option(help="Workers; the number of the settings when left out.", min=1, max=1024)
+    int | None, typer.Option(help="Number of workers; the setting workers when left out.", min=1, max=1024)
 ]
 
 models = typer.Typer(
@@ -37,7 +37,7 @@ def _engine(context: typer.Context) -> Engine:
 
 @models.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
-    """List every model set, and which one is active, in shadow and published."""
+    """List the model sets, and which of them is active, in shadow or published."""
     from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table
 
     every = _engine(context).models.versions()
@@ -61,7 +61,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 
 @models.command()
 def show(context: typer.Context, version: Version, as_json: AsJson = False) -> None:
-    """Show one model set: what it was made from, how well it does, what was pooled."""
+    """Show one model set: the data it was fitted to, how well it predicts, and its default parameters."""
     from mastery.apps.cli.fit import show_card
 
     detail = _engine(context).models.show(version)
@@ -101,7 +101,7 @@ def compare(
 def activate(
     context: typer.Context, version: Version, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False
 ) -> None:
-    """Fold everybody into a model set, publish its scores, and switch to it; until then the old one is active."""
+    """Compute everyone's scores with a model set, publish them, and switch to it; until then the old one is active."""
     from mastery.apps.progress import progress
     from mastery.engine import now_us
     from mastery.tables import EVENTS
@@ -114,7 +114,7 @@ def activate(
 
 @models.command()
 def rollback(context: typer.Context, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False) -> None:
-    """Switch back to the model set before, at once; then publish its scores."""
+    """Switch back to the model set that was active before, at once; then publish its scores."""
     from mastery.apps.progress import progress
     from mastery.engine import now_us
     from mastery.tables import EVENTS
@@ -131,7 +131,7 @@ def shadow(
     version: Annotated[str, typer.Argument(help="A version, or off.", metavar="VERSION")],
     as_json: AsJson = False,
 ) -> None:
-    """Let a model set run beside the active one from the next recompute on, seen by nobody; `off` ends it."""
+    """Run a model set beside the active one from the next recompute on, only to compare them; `off` ends it."""
     from mastery.engine import now_us
 
     now = _engine(context).models.shadow(None if version == "off" else version, now_us())

@@ -8,13 +8,11 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
-Tenant = Annotated[
-    str | None, typer.Option(help="Institution that scopes all ids; the one of the settings when left out.")
-]
+Tenant = Annotated[str | None, typer.Option(help="Institution whose ids are meant; the setting tenant when left out.")]
 
 Scorer = Annotated[
     str | None,
-    typer.Option(help="Whose score, such as rule_based, bkt or blend; the one of the settings when left out."),
+    typer.Option(help="Whose score, such as rule_based, bkt or blend; the setting scorer when left out."),
 ]
 
 AsOf = Annotated[

@@ -24,7 +24,7 @@ def recompute(
     as_of: AsOf = "now",
     engine: Annotated[str, typer.Option(help="Where it runs: local, on this machine.")] = "local",
     workers: Annotated[
-        int | None, typer.Option(help="Workers; the number of the settings when left out.", min=1, max=1024)
+        int | None, typer.Option(help="Number of workers; the setting workers when left out.", min=1, max=1024)
     ] = None,
     as_json: AsJson = False,
 ) -> None:

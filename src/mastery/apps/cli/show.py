@@ -23,13 +23,15 @@ NAMED = 4
 def show(
     context: typer.Context,
     student: Student,
-    topic: Annotated[list[str] | None, typer.Option(help="Only this topic, in full; may be repeated.")] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option(help="Only this topic (id or title), in full; may be repeated.")
+    ] = None,
     as_of: AsOf = "now",
     scorer: Scorer = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how well one student masters each topic, how sure that is, and why; the lowest score first."""
+    """Show how well one student masters each topic, how certain that is, and why; lowest score first."""
     from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.engine import Engine
 

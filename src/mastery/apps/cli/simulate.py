@@ -12,7 +12,7 @@ import typer
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder to write the files to.", metavar="DIR")],
     students: Annotated[int, typer.Option(help="How many students.")] = 100,
-    days: Annotated[int, typer.Option(help="How many days they live.")] = 90,
+    days: Annotated[int, typer.Option(help="How many days of activity.")] = 90,
     seed: Annotated[int, typer.Option(help="The same seed gives the same school, byte for byte.")] = 7,
     topics: Annotated[int, typer.Option(help="How many topics the school teaches.")] = 40,
     late: Annotated[float, typer.Option(help="Share of rows that arrive late, 0 to 1.", metavar="SHARE")] = 0.0,
@@ -20,7 +20,7 @@ def simulate(
     malformed: Annotated[float, typer.Option(help="Share of rows that arrive broken.", metavar="SHARE")] = 0.0,
     file_format: Annotated[str, typer.Option("--format", help="csv, parquet or ndjson.")] = "csv",
     gzip: Annotated[bool, typer.Option("--gzip", help="Compress csv or ndjson.")] = False,
-    truth: Annotated[bool, typer.Option(help="Write the true mastery too; it is the largest file.")] = True,
+    truth: Annotated[bool, typer.Option(help="Also write the true mastery; it is the largest file.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:

@@ -25,7 +25,7 @@ def tune(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file when it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search weights and half-life of the rule-based score that predict answers best, on your own data."""
+    """Search for the weights and half-life of the rule-based score that predict answers in your own data best."""
     from mastery.apps.progress import progress
     from mastery.engine import Engine, now_us
     from mastery.pipelines.models.tune import tune as search
