@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from mastery.features.batch import Batch
@@ -22,6 +23,12 @@ START = 19_000 * DAY  # 2022-01-08 00:00 UTC
 
 GAPS = (0, 0, SECOND, HOUR, 7 * HOUR, DAY, 2 * DAY, 5 * DAY, 33 * DAY, 400 * DAY, 4_000 * DAY)
 MILLIONTHS = (0, 1_000_000, 0, 1_000_000, 1, 250_000, 333_333, 600_000, 999_999)
+
+
+def examples(number: int) -> settings:
+    """Return settings with a number of examples of a test's own; the quick profile takes its share of them."""
+    usual, quick = settings.get_profile("dev").max_examples, settings.get_profile("quick").max_examples
+    return settings(max_examples=number * quick // usual if settings.default.max_examples == quick else number)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from mastery.settings import load_settings
 LATEST = ("--as-of", "latest")
 
 
+pytestmark = pytest.mark.slow  # a scorer is fitted for them
+
+
 @pytest.fixture(scope="module")
 def remembering(home, tmp_path_factory):
     """A copy of the home with a set active that has linear_rnn."""

@@ -69,6 +69,7 @@ def log_likelihood(batch: Batch, theta: np.ndarray) -> float:
     return float(np.log(np.where(batch.y > 0.5, probability, 1.0 - probability)).sum())
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_the_trees_is_that_of_the_scorers_predictions():
     batch, _ = simulated(60, forget=0.1)
     histories = make_histories(batch)

@@ -102,6 +102,7 @@ def test_a_calibration_is_taken_where_it_helps_and_only_there():
     assert np.mean(np.abs(said - stacked.probabilities["a"])) < 0.02
 
 
+@pytest.mark.slow
 def test_what_a_blend_is_measured_by_has_not_seen_the_student():
     stacked = simulated(4_000)
     said = cross_fitted(stacked)

@@ -43,6 +43,7 @@ def forgetful(students: int, half_life: float, growth: float, seed: int = 0) -> 
     return batch, np.array(expected)[order][batch.row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("half_life", "growth"), [(20.0, 1.35), (60.0, 1.0), (15.0, 1.6)])
 def test_half_life_and_growth_are_found(half_life, growth):
     batch, at_last_activity = forgetful(250, half_life, growth)
@@ -70,6 +71,7 @@ def test_a_scorer_that_has_the_mean_pause_in_its_probabilities_or_thinks_too_lit
     assert found.growth == pytest.approx(growth, abs=0.2)
 
 
+@pytest.mark.slow
 def test_who_forgets_nothing_is_not_made_to_forget():
     batch, at_last_activity = forgetful(250, 1e9, 1.0)
     found = fit_forgetting(batch, np.ones(batch.row.size, bool), at_last_activity)

@@ -43,6 +43,7 @@ def error(curves: Curves) -> tuple[float, float]:
     )
 
 
+@pytest.mark.slow
 def test_law_9_errors_fall_with_the_number_of_students():
     of_slope, of_difficulty = zip(
         *(error(fit_curves(simulated(n), groups=1)) for n in (300, 1_500, 7_500)), strict=True

@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from histories import DAY, histories, model, seeds, table
+from histories import DAY, examples, histories, model, seeds, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.insight.retention import HORIZON_DAYS, retention_of
@@ -42,7 +42,7 @@ def test_nobody_is_told_of_a_date_beyond_the_horizon():
 
 
 @pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
-@settings(max_examples=100)
+@examples(100)
 @given(events=histories(), seed=seeds, target=st.floats(0.05, 0.95), wait=st.integers(0, 60))
 def test_the_day_told_is_the_day_on_which_the_score_falls_under_the_target(scorer, events, seed, target, wait):
     batch = make_batch(event_columns(table(events)))

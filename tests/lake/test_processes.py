@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from mastery.lake import Lake
 from mastery.lake.handle import Handle
@@ -39,6 +40,7 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_processes_that_append_while_two_compact_lose_and_double_nothing(tmp_path: Path, events: Events) -> None:
     root = str(tmp_path / "lake")
     rows = events(160)

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from folding import cells, fold_all, places, together
-from histories import DAY, GAPS, Event, active_choice, encoded, event_id, histories, model, seeds, table
+from histories import DAY, GAPS, Event, active_choice, encoded, event_id, examples, histories, model, seeds, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers import SCORERS
@@ -106,7 +106,7 @@ def test_laws_4_and_5_scores_lie_in_their_interval_and_parts_add_up(scorer, even
 
 
 @every_scorer
-@settings(max_examples=300)
+@examples(300)
 @given(events=histories(regrades=False), seed=seeds, data=st.data())
 def test_law_6_a_better_answer_never_lowers_the_score_of_its_topic(scorer, events, seed, data):
     at = data.draw(st.sampled_from([i for i, e in enumerate(events) if e.share_ppm < 1_000_000] or [None]))

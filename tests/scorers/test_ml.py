@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from histories import DAY, GAPS, Event, histories, table
+from histories import DAY, GAPS, Event, examples, histories, table
 from mastery.errors import BadInput
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
@@ -66,7 +66,7 @@ def test_laws_4_and_5_scores_lie_in_their_interval_and_parts_add_up(name, events
 
 
 @every_derived
-@settings(max_examples=120)
+@examples(120)
 @given(events=histories(regrades=False), data=st.data())
 def test_law_6_a_better_answer_never_lowers_the_score_of_its_topic(name, events, data):
     at = data.draw(st.sampled_from([i for i, e in enumerate(events) if e.share_ppm < 1_000_000] or [None]))

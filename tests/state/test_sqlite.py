@@ -57,6 +57,7 @@ def folded(url: str, student: str) -> int:
     return record.events_folded
 
 
+@pytest.mark.slow
 def test_two_processes_that_race_for_one_record_lose_no_write(tmp_path: Path, block: Block) -> None:
     url = f"sqlite:{tmp_path / 'state.db'}"
     student = seed(url, block)
@@ -68,6 +69,7 @@ def test_two_processes_that_race_for_one_record_lose_no_write(tmp_path: Path, bl
     assert folded(url, student) == before + 80
 
 
+@pytest.mark.slow
 def test_a_writer_killed_in_the_middle_leaves_a_store_with_all_it_had_said(tmp_path: Path, block: Block) -> None:
     url = f"sqlite:{tmp_path / 'state.db'}"
     student = seed(url, block)

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from mastery.lake import Lake
 from mastery.tables import EVENTS, TOPICS
 
@@ -27,6 +29,7 @@ print(json.dumps(report.as_dict()))
 ROWS = 60_000
 
 
+@pytest.mark.slow
 def test_the_same_file_ingested_by_three_processes_at_once_lands_once(tmp_path):
     quiz = tmp_path / "quiz.csv"
     lines = [f"S{n % 97},Q{n},T{n % 7},{n % 2},2024-05-06T07:08:09Z,1" for n in range(ROWS)]

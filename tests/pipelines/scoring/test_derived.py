@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from histories import DAY, GAPS, Event, histories, table
+from histories import DAY, GAPS, Event, examples, histories, table
 from mastery.insight.tags import habits
 from mastery.pipelines.queries.student_document import fadings, topic_document
 from mastery.pipelines.scoring.fold import Folded, fold_events
@@ -36,7 +36,7 @@ def folded_at(events: list[Event], as_of_us: int) -> Folded:
     return fold_events(table(events), model_set(), as_of_us)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(events=histories(), wait=st.sampled_from(GAPS))
 def test_a_record_a_student_and_a_batch_give_the_same_bits(events, wait):
     as_of_us = max(event.at_us for event in events) + wait
