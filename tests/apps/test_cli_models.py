@@ -74,7 +74,7 @@ def test_a_version_is_listed_shown_activated_and_rolled_back(mastery, chosen):
     assert mastery("show", "S000014", *LATEST, "--json", home=folder).stdout == before
 
 
-def test_a_shadow_is_compared_with_the_set_in_force(mastery, chosen):
+def test_a_shadow_is_compared_with_the_active_set(mastery, chosen):
     folder, version = chosen
     assert json.loads(mastery("models", "shadow", version, "--json", home=folder).stdout)["shadow"] == version
     assert mastery("recompute", *LATEST, home=folder).exit_code == 0

@@ -242,7 +242,7 @@ def test_a_table_of_another_schema_is_refused_with_its_columns_named(lake: Lake)
         lake.scan(GOLD)
 
 
-def test_a_published_table_of_another_version_is_made_anew_and_no_other(lake: Lake) -> None:
+def test_a_published_table_of_another_version_is_rebuilt_and_no_other(lake: Lake) -> None:
     fewer = pa.struct([field for field in GOLD.schema.field("explanation").type if field.name != "calibration"])
     older = GOLD.schema.set(GOLD.schema.get_field_index("explanation"), pa.field("explanation", fewer))
     DeltaTable.create(f"{lake.root}/gold", older, partition_by=["bucket"])

@@ -34,7 +34,7 @@ def school(tmp_path):
             file = tmp_path / f"{name}{number}.csv"
             file.write_text(HEADER + text)
             reports.append(ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW))
-        # where it was read from hangs on the order; what it says must not
+        # where it was read from depends on the order; what it says must not
         there = sorted((e["event_id_hi"], e["duration_ms"]) for e in lake.scan(EVENTS).to_pylist())
         refused = sorted((r["content_hash"], r["code"], r["value"]) for r in lake.scan(REJECTED).to_pylist())
         return reports, there, refused

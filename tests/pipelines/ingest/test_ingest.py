@@ -158,7 +158,7 @@ def test_tenants_do_not_meet(lake, tmp_path):
     assert len({row["student_id"] for row in rows}) == 4
 
 
-def test_blocks_and_landings_change_nothing(lake, tmp_path, monkeypatch):
+def test_blocks_and_writes_change_nothing(lake, tmp_path, monkeypatch):
     rows = "".join(f"S{i % 7},Q{i % 11},T{i % 3},{i % 2},{1_700_000_000 + i},1\n" for i in range(500))
     file = write(tmp_path / "quiz.csv", HEADER + rows + rows + '"S1,Q1\n')
     whole = Lake.open(str(tmp_path / "whole"), buckets=4)
@@ -166,7 +166,7 @@ def test_blocks_and_landings_change_nothing(lake, tmp_path, monkeypatch):
     assert expected == (1001, 500, 500, 1)
     monkeypatch.setattr("mastery.pipelines.ingest.files.BLOCK_BYTES", 700)
     monkeypatch.setattr("mastery.pipelines.ingest.files.HEAD_BYTES", 100)
-    monkeypatch.setattr(ingest_module, "LANDING_ROWS", 90)
+    monkeypatch.setattr(ingest_module, "ROWS_PER_WRITE", 90)
     assert counts(put(lake, file)) == expected
     assert stored(lake) == stored(whole)
     assert stored(lake, REJECTED) == stored(whole, REJECTED)

@@ -146,5 +146,5 @@ def test_one_bad_row_alone_is_a_bad_row_and_not_a_bad_file(tmp_path):
 
 
 def test_a_late_file_is_looked_into_before_an_early_one_is_written(refuse, monkeypatch):
-    monkeypatch.setattr("mastery.pipelines.ingest.ingest.LANDING_ROWS", 1)
+    monkeypatch.setattr("mastery.pipelines.ingest.ingest.ROWS_PER_WRITE", 1)
     refuse("zz.csv", QUIZ.replace(b"2024-01-01", b"soon"), r"zz\.csv: column 'timestamp' has no usable value")

@@ -70,7 +70,7 @@ def fitted(school, fit_all, **options):
     return fit(school.lake, base, RULES, **given)
 
 
-def test_a_fit_stores_a_version_that_loads_and_is_not_in_force(school):
+def test_a_fit_stores_a_version_that_loads_and_is_not_active(school):
     base, told = current_model_set(school.lake, RULES), []
     stored = fitted(school, Halves(), scorers=["bkt"], progress=lambda *step: told.append(step))
     loaded = load_model_set(school.lake, stored.card.version)
@@ -179,7 +179,7 @@ def test_of_a_large_lake_whole_buckets_are_read_and_the_card_says_so(school):
     assert any("1 of 4 buckets" in note for note in card.notes)
 
 
-def test_the_hash_of_the_data_hangs_on_its_events_and_not_on_their_order(school, tmp_path):
+def test_the_hash_of_the_data_depends_on_its_events_and_not_on_their_order(school, tmp_path):
     events, _ = read_events(school.lake, None, None, 10**9)
     shuffled = events.take(pa.array(np.random.default_rng(0).permutation(events.num_rows)))
     assert data_hash(shuffled) == data_hash(events)

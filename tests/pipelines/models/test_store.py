@@ -203,7 +203,7 @@ def test_an_array_of_objects_is_refused_and_nothing_is_written(lake):
     assert versions(lake) == {}
 
 
-def test_before_any_activation_the_default_set_is_in_force(lake):
+def test_before_any_activation_the_default_set_is_active(lake):
     assert active_model_set(lake, RULES).version == current_model_set(lake, RULES).version
 
 

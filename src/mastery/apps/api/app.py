@@ -16,8 +16,9 @@ from mastery.pipelines.queries.reader import Reader
 
 ABOUT = """How well each student masters each topic, how sure that is, and why.
 
-Scores lie in [0, 1] and come with an interval that is to hold 90 %. Students may be named by the source's own id or by
-their pseudonym; answers hold pseudonyms only. Errors are `application/problem+json` (RFC 9457).
+Scores lie in [0, 1] and come with an interval that should contain the truth 90 % of the time. Students may be named
+by the source's own id or by their pseudonym; answers hold pseudonyms only. Errors are
+`application/problem+json` (RFC 9457).
 """
 
 

@@ -2,7 +2,7 @@
 
 1. Open every file and check its columns; nothing is written when one cannot be used.
 2. Read, parse, pseudonymise and identify, a block at a time, in threads.
-3. Every `LANDING_ROWS` events, and at the end: find what the lake has already, keep what lost, commit the rest.
+3. Every `ROWS_PER_WRITE` events, and at the end: find what the lake has already, keep what lost, commit the rest.
 4. Keep the rows that could not be used.
 
 A crash between any two writes is repaired by reading the files again: events that were written are duplicates then.
@@ -30,7 +30,7 @@ from mastery.pipelines.ingest.report import FileReport, IngestReport
 from mastery.pipelines.ingest.write_events import land
 from mastery.tables import TABLES, TOPICS
 
-LANDING_ROWS = 4_000_000
+ROWS_PER_WRITE = 4_000_000
 """Events that are held in memory before they are written: about 600 MB."""
 
 Progress = Callable[[str, int, int], None]
@@ -116,7 +116,7 @@ class _Run:
 
     def check_beginnings(self) -> None:
         """Check the beginning of every file, when the events of the first may be written before the last is read."""
-        few_bytes = sum(one.input.size for one in self.planned) < LANDING_ROWS  # so fewer rows still
+        few_bytes = sum(one.input.size for one in self.planned) < ROWS_PER_WRITE  # so fewer rows still
         if len(self.planned) < 2 or few_bytes:
             return
         for number, one in enumerate(self.planned):
@@ -138,7 +138,7 @@ class _Run:
             self.metadata.append((number, ready.rows))
         elif ready.rows.num_rows:
             self.waiting.append((number, ready))
-        if sum(piece.rows.num_rows for _, piece in self.waiting) >= LANDING_ROWS:
+        if sum(piece.rows.num_rows for _, piece in self.waiting) >= ROWS_PER_WRITE:
             self._land_events()
 
     def end_file(self, number: int) -> None:

@@ -41,7 +41,7 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Landed:
-    """What became of the rows of one landing.
+    """What became of the rows of one write.
 
     Attributes:
         counts: int64[files, 3]. New, the same as a known one, in conflict.
@@ -52,7 +52,7 @@ class Landed:
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket of a landing: its counts, its losers (columns of REJECTED), the file that was written for it, and the
+    """One bucket of a write: its counts, its losers (columns of REJECTED), the file that was written for it, and the
     files that this one replaces; None where it comes beside them.
     """
 
@@ -64,8 +64,8 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Landing:
-    """What all buckets of a landing share: see `land`. `written`: the files written so far."""
+class _Write:
+    """What all buckets of a write share: see `land`. `written`: the files written so far."""
 
     lake: Lake
     pieces: Sequence[tuple[int, Prepared]]
@@ -90,10 +90,10 @@ def land(
     at = lake.snapshot(EVENTS)
     pieces = _one_dictionary(pieces)
     written: list[AddAction] = []
-    landing = _Landing(lake, pieces, tables, tenant, now, written)
+    write = _Write(lake, pieces, tables, tenant, now, written)
     with lake.discarding(EVENTS, written):
         with ThreadPoolExecutor(WORKERS) as pool:
-            parts = list(pool.map(lambda bucket: _land_bucket(landing, at, bucket), range(lake.buckets)))
+            parts = list(pool.map(lambda bucket: _land_bucket(write, at, bucket), range(lake.buckets)))
         losers = [part.conflicts for part in parts if part.conflicts is not None]
         if losers:
             keep_rejected(lake, tenant, pa.concat_tables(losers).combine_chunks())
@@ -102,11 +102,11 @@ def land(
             lake.commit(EVENTS, appended)
         for part in parts:
             if part.instead is not None:
-                _replace(landing, part)
+                _replace(write, part)
     return Landed(np.sum([part.counts for part in parts], axis=0))
 
 
-def _replace(landing: _Landing, part: _Part) -> None:
+def _replace(write: _Write, part: _Part) -> None:
     """Commit the file that a bucket gets instead of those it had.
 
     A compaction may have merged those meanwhile. It changes no rows, and no other ingest runs beside this one, so the
@@ -116,11 +116,11 @@ def _replace(landing: _Landing, part: _Part) -> None:
         if part.add is None or part.instead is None:
             return
         try:
-            landing.lake.commit(EVENTS, [part.add], remove_files=part.instead)
+            write.lake.commit(EVENTS, [part.add], remove_files=part.instead)
             return
         except Conflict:
-            landing.lake.discard(EVENTS, [part.add])
-            part = _land_bucket(landing, landing.lake.snapshot(EVENTS), part.bucket)
+            write.lake.discard(EVENTS, [part.add])
+            part = _land_bucket(write, write.lake.snapshot(EVENTS), part.bucket)
     raise Conflict(
         f"bucket {part.bucket} of events was rewritten by others {ATTEMPTS} times in a row; "
         "let no 'mastery compact' run in a loop beside an ingest, and run this again: what is there is known"
@@ -143,9 +143,9 @@ def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, 
     )
 
 
-def _land_bucket(landing: _Landing, at: Snapshot, bucket: int) -> _Part:
+def _land_bucket(write: _Write, at: Snapshot, bucket: int) -> _Part:
     """Judge the rows of one bucket against the lake as of `at`, and write its file; nothing is committed."""
-    lake, pieces, tables = landing.lake, landing.pieces, landing.tables
+    lake, pieces, tables = write.lake, write.pieces, write.tables
     mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in pieces]
     mine = [(file, p, start, stop) for file, p, start, stop in mine if stop > start]
     counts = np.zeros((len(tables), 3), np.int64)
@@ -167,7 +167,7 @@ def _land_bucket(landing: _Landing, at: Snapshot, bucket: int) -> _Part:
     else:
         rows = _gathered(mine, verdicts.kept)
     whole = lake.read_bucket(EVENTS, bucket, at=at) if conflicted and at.bucket(bucket) else None
-    conflicts = _losers(mine, verdicts, whole, file_of, landing) if conflicted else None
+    conflicts = _losers(mine, verdicts, whole, file_of, write) if conflicted else None
     instead = None
     if whole is not None and len(verdicts.replaced):
         stays = np.ones(whole.num_rows, np.bool_)
@@ -177,7 +177,7 @@ def _land_bucket(landing: _Landing, at: Snapshot, bucket: int) -> _Part:
         instead = [file.path for file in at.bucket(bucket)]
     add = lake.write_file(EVENTS, rows, bucket) if rows.num_rows else None
     if add is not None:
-        landing.written.append(add)
+        write.written.append(add)
     return _Part(bucket, counts, conflicts, add, instead)
 
 
@@ -208,14 +208,14 @@ def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
     return _compacted(pa.concat_tables(parts).combine_chunks())
 
 
-def _losers(mine: Mine, verdicts: Verdicts, whole: pa.Table | None, file_of: Int64s, landing: _Landing) -> pa.Table:
+def _losers(mine: Mine, verdicts: Verdicts, whole: pa.Table | None, file_of: Int64s, write: _Write) -> pa.Table:
     """Return the rows of REJECTED for what lost: rows that came in, or rows the lake had."""
-    tenant, now = landing.tenant, landing.now
+    tenant, now = write.tenant, write.now
     loser = verdicts.loser[verdicts.verdict >= LOST]
     incoming, known = np.unique(loser[loser >= 0]), np.unique(-2 - loser[loser < 0])
     lines = np.concatenate([p.lines[start:stop] for _, p, start, stop in mine])
     came = _plain(_gathered(mine, incoming))
-    parts = [conflict_rows(came, pa.array(lines[incoming]), _named(landing.tables, file_of[incoming]), tenant, now)]
+    parts = [conflict_rows(came, pa.array(lines[incoming]), _named(write.tables, file_of[incoming]), tenant, now)]
     if whole is not None and len(known):
         had = _plain(whole.take(pa.array(known)))
         none = pa.nulls(len(known), pa.int64())

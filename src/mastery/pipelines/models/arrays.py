@@ -20,7 +20,7 @@ SCORER, DEFAULT, TOPIC, ITEM, SHARED = "scorer", "default", "topic", "item", "sh
 """Roles of rows in MODEL_ARRAYS."""
 
 CHUNK_BYTES = 1 << 30
-"""So many bytes of rows lie in one Arrow array: its offsets are int32."""
+"""The number of bytes of rows in one Arrow array: its offsets are int32."""
 
 NOBODY = ("", "")
 

@@ -123,7 +123,7 @@ def fit(
         since_us, until_us: Only events from and up to these moments.
         seed: Of everything that is drawn.
         threads: Of the fits.
-        most_events: Whole buckets are read until so many events are there.
+        most_events: Whole buckets are read until there are this many events.
         fit_all: What fits; `mastery.fitting.fit_all.fit_all` when left out.
         progress: Called as the fits go on.
 

@@ -23,7 +23,7 @@ class VersionDocument(BaseModel):
 
     version: str
     is_default: bool = Field(description="The default set of today, which follows the course's metadata and the rules.")
-    active: bool = Field(description="In force: readers answer from it.")
+    active: bool = Field(description="Active: readers answer from it.")
     shadow: bool = Field(description="Runs beside the active one.")
     published: bool = Field(description="Its scores are those of the last recompute.")
     created_at: datetime | None = Field(description="Null for a default set that has not been published yet.")

@@ -17,7 +17,7 @@ from mastery.scorers.rule_based.search import Tuned, search
 from mastery.tables import EVENTS
 
 HELD_OUT_ONE_IN = 5
-"""One student in so many chooses nothing, by a hash of the pseudonym: the same ones each time."""
+"""One student in this many takes no part in choosing, by a hash of the pseudonym: the same ones each time."""
 
 ENOUGH_EVENTS = 2_000_000
 """Buckets are read until this many events are there: a bucket is a fair sample of students."""

@@ -21,7 +21,7 @@ from mastery.scorers.model_set import ModelSet
 from mastery.tables import ITEMS, UNASSIGNED
 
 ROWS_AT_ONCE = 200_000
-"""Each item takes a copy of the student's past; so many rows are predicted together."""
+"""Each item takes a copy of the student's past; this many rows are predicted together."""
 
 
 def items_of(lake: Lake, tenant: str) -> dict[str, str | None]:

@@ -58,7 +58,7 @@ class RetentionDocument(BaseModel):
 
     retained: float = Field(ge=0.0, le=1.0, description="Share of the score at the last evidence that is left.")
     half_life_days: float | None = Field(
-        description="After so many days half of what can still be forgotten is forgotten; null when nothing fades."
+        description="Days after which half of what can still be forgotten is forgotten; null when nothing fades."
     )
     target: float = Field(ge=0.0, le=1.0, description="The score that is to be kept.")
     falls_below_at: datetime | None = Field(
@@ -76,7 +76,9 @@ class TopicDocument(BaseModel):
     subject: str | None = None
     course: str | None = None
     mastery_score: float = Share
-    lower: float = Field(ge=0.0, le=1.0, description="The interval from lower to upper is to hold 90 %.")
+    lower: float = Field(
+        ge=0.0, le=1.0, description="The interval from lower to upper should contain the truth 90 % of the time."
+    )
     upper: float = Share
     band: str
     score_source: str

@@ -22,7 +22,7 @@ GAP = FIRST_COUNT + len(LEDGER_COUNTS)
 
 
 def active_students(folded: Folded, active_days: int) -> Int64s:
-    """Return which students of the fold have an event within so many days before its as_of."""
+    """Return which students of the fold have an event within that many days before its as_of."""
     batch = folded.batch
     last = batch.at_us[batch.student_ptr[1:] - 1]
     return np.flatnonzero(last > folded.as_of_us - active_days * DAY_US)

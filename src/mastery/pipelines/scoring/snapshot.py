@@ -19,7 +19,7 @@ from mastery.scorers.derived import Inputs, at_last_activity, read_derived, with
 from mastery.scorers.parameters import Parameters
 
 LEDGER_DAYS = 90
-"""A record keeps the ledger of so many UTC days, ending with the student's last event: the longest window."""
+"""The number of UTC days of ledger in a record, ending with the student's last event: the longest window."""
 
 
 @dataclass(frozen=True)
