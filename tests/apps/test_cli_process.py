@@ -255,3 +255,26 @@ def test_ctrl_c_in_a_simulation_leaves_no_file(tmp_path):
         printed, said = process.communicate(timeout=60)
     assert (process.returncode, printed, said) == (130, "", "interrupted\n")
     assert [path for path in school.rglob("*") if path.is_file()] == []
+
+
+STUCK = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+from mastery.apps.progress import progress
+with progress("Working"), ThreadPoolExecutor(1) as pool:
+    pool.submit(time.sleep, 60)
+    print("begun", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_ctrl_c_ends_work_whose_threads_go_on():
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "begun\n"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=50)
+    assert (process.returncode, said) == (130, "interrupted\n")
+    assert time.monotonic() - began < 20.0

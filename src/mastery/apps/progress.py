@@ -9,9 +9,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING, Protocol
+
+from mastery.apps.interrupt import ends_on_ctrl_c
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -128,17 +130,19 @@ class Bar:
             self._progress.stop()
 
 
+@contextmanager
 def progress(
     title: str, total: float | None = None, *, quiet_s: float = QUIET_S, line_s: float = LINE_S
-) -> AbstractContextManager[Report]:
-    """Return a context that yields what work reports to.
+) -> Iterator[Report]:
+    """Yield what work reports to. Ctrl-C ends the work; see `mastery.apps.interrupt`.
 
     A bar comes up after `quiet_s` seconds and goes when the work ends; without a terminal a line is written every
     `line_s` seconds. Without a `total` the bar only moves; `update(total=…)` may name it later.
     """
-    if sys.stderr.isatty() and sys.stdout.isatty():
-        return _bar(title, total, quiet_s)
-    return _lines(title, total, line_s)
+    on_terminal = sys.stderr.isatty() and sys.stdout.isatty()
+    shown = _bar(title, total, quiet_s) if on_terminal else _lines(title, total, line_s)
+    with ends_on_ctrl_c(), shown as report:
+        yield report
 
 
 @contextmanager

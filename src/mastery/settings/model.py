@@ -146,7 +146,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     active_days: int = Field(
         30,
         ge=1,
-        description="A recompute also updates the stored state of students with an event in the last this many days.",
+        description="Students active in this many days get their state from a recompute, others when it is needed.",
     )
     min_evidence: int = Field(
         3, ge=1, description="With fewer graded answers than this, the band is not_enough_evidence."

@@ -38,6 +38,7 @@ from mastery.apps.cli.simulate import simulate
 from mastery.apps.cli.tenants import tenants
 from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
+from mastery.apps.interrupt import INTERRUPTED
 from mastery.errors import MasteryError, unwritable
 
 SET_UP, WORK, MODELS, PEOPLE = "Set up", "Move data", "Fit and choose models", "See scores"
@@ -101,8 +102,8 @@ def _options(
     context.obj = Chosen(home)
 
 
-INTERRUPTED, NOBODY_READS = 130, 141
-"""Exit codes: what a shell says of a program that SIGINT or SIGPIPE has ended."""
+NOBODY_READS = 141
+"""Exit code: what a shell says of a program that SIGPIPE has ended."""
 
 
 class Commands(TyperGroup):

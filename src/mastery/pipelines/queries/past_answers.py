@@ -41,7 +41,7 @@ def past_answers(
     """
     if NAME not in model_set.scorers:
         raise BadInput(
-            f"model set {model_set.version!r} has no {NAME}, which is what knows the past answer by answer; "
+            f"model set {model_set.version!r} has no {NAME}, the scorer that tells past answers apart; "
             "run 'mastery fit', and 'mastery models activate' with the version it makes"
         )
     batch = make_batch(event_columns(events, as_of_us))
