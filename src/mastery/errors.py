@@ -77,11 +77,18 @@ TEXTS = {
 
 
 def unwritable(error: BaseException, what: str, where: object) -> Unwritable | None:
-    """Return the error of a full disk or a forbidden place in one sentence; None for an error of another kind."""
-    cause = NUMBERS.get(error.errno) if isinstance(error, OSError) and error.errno is not None else None
-    if cause is None:
-        said = str(error).lower()
-        cause = next((kind for text, kind in TEXTS.items() if text in said), None)
+    """Return the error of a full disk or a forbidden place in one sentence; None for an error of another kind.
+
+    The errors that led to this one count too: closing a file that could not be written fails in ways of its own.
+    """
+    chain: BaseException | None = error
+    cause = None
+    while chain is not None and cause is None:
+        if isinstance(chain, OSError) and chain.errno is not None:
+            cause = NUMBERS.get(chain.errno)
+        said = str(chain).lower()
+        cause = cause or next((kind for text, kind in TEXTS.items() if text in said), None)
+        chain = chain.__cause__ or chain.__context__
     if cause == FULL:
         return Unwritable(
             f"no space left to write {what} in {where}; what had been committed before is kept: free some space "

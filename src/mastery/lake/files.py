@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -65,16 +66,17 @@ def write(
             plan.schema, [(column, "ascending") for column in sort_columns(table)]
         )
     footer: list[pq.FileMetaData] = []
-    with writing(f"table {table.name!r}", place.uri):
+    with writing(f"table {table.name!r}", place.uri), _discarded_when_broken(place, path):
         place.make_folder(path)
+        writer = pq.ParquetWriter(
+            place.path(path), body.schema, filesystem=place.filesystem, metadata_collector=footer, **options
+        )
         try:
-            with pq.ParquetWriter(
-                place.path(path), body.schema, filesystem=place.filesystem, metadata_collector=footer, **options
-            ) as writer:
-                for start in range(0, body.num_rows, step):
-                    writer.write_table(with_used_values(body.slice(start, step)), row_group_size=step)
+            for start in range(0, body.num_rows, step):
+                writer.write_table(with_used_values(body.slice(start, step)), row_group_size=step)
+            writer.close()
         except BaseException:
-            place.discard(path)
+            writer.is_open = False  # or it is closed once more when it is collected, and complains on standard error
             raise
     return AddAction(
         path=path,
@@ -84,6 +86,15 @@ def write(
         data_change=True,
         stats=_statistics(footer[0], plan),
     )
+
+
+@contextmanager
+def _discarded_when_broken(place: TableLocation, path: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        place.discard(path)
+        raise
 
 
 def read(

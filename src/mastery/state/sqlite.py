@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +44,9 @@ STUDENT_RECORDS = "student records"
 
 BUSY_S = 30.0
 """How long a writer waits for another; a seeding transaction takes 0.1 s."""
+
+LITTLE_BYTES = 4 << 20
+"""With less room than this on the disk, an error of writing means that it is full."""
 
 DROPPED_AT_ONCE = 4_000
 """Records deleted in one transaction: some 30 MB, for deleted bytes are overwritten, and so go through the log."""
@@ -240,7 +244,7 @@ class SqliteStore:
 
     def _read(self, statement: str, *values: Any) -> list[Any]:
         """Return all rows of a query, so that the connection is free for the next thread."""
-        with self._reading:
+        with self._reading, self._naming_full_disks():  # a reader makes the index of the log where there is none
             if self._reader is None:
                 self._reader = self._connect()
             return self._reader.execute(statement, values).fetchall()
@@ -271,8 +275,11 @@ class SqliteStore:
                 yield
             except sqlite3.OperationalError as error:
                 folder = Path(self._path).absolute().parent
-                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN and not os.access(folder, os.W_OK):
+                kind = error.sqlite_errorcode & 0xFF
+                if kind == sqlite3.SQLITE_CANTOPEN and not os.access(folder, os.W_OK):
                     raise PermissionError(errno.EACCES, str(error)) from error
+                if kind == sqlite3.SQLITE_IOERR and shutil.disk_usage(folder).free < LITTLE_BYTES:
+                    raise OSError(errno.ENOSPC, str(error)) from error  # the index of the log had no room
                 raise
 
     def _delete_what_has_no_name(self) -> None:

@@ -1,0 +1,207 @@
+"""What is killed: each command on a small school, and everything that is there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+
+from mastery.apps.api.app import create_app
+from mastery.features.columns import QUIZ
+from mastery.pipelines.models.activations import active_choice
+from mastery.pipelines.models.active import current_model_set
+from mastery.pipelines.models.fit import fit
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.models.store import store_model_set
+from mastery.pipelines.scoring.activate import activate
+from mastery.pipelines.scoring.recompute import recompute
+from mastery.scorers import DERIVED, SCORERS
+from mastery.scorers.model_set import ModelSet, version_of
+from mastery.state import encode
+from mastery.tables import GOLD, HISTORY, TABLES
+from school import KEY, NOW_US, Deployment
+
+RULES = load_rules("classic").params
+STUDENTS, ROWS, BUCKETS = 12, 240, 2
+HEADER = "student_id,question_id,topic_id,is_correct,timestamp,time_spent_sec,attempt_id\n"
+
+
+def answers(first: int, last: int, seconds: int) -> str:
+    """Rows first … last − 1, one answer each; `seconds` more or less is another body under the same id."""
+    return "".join(
+        f"S{n % STUDENTS},Q{n % 17},T{n % 5},{n * 7 % 3 // 2},2024-05-{1 + n // 12:02d}T07:08:{n % 60:02d}Z,"
+        f"{10 + n % 9 + seconds},A{n}\n"
+        for n in range(first, last)
+    )
+
+
+def school(folder: Path) -> Deployment:
+    return Deployment.at(folder, buckets=BUCKETS)
+
+
+def ingest(folder: Path, name: str, rows: str) -> None:
+    file = folder / f"{name}.csv"
+    file.write_text(HEADER + rows)
+    school(folder).ingest(file)
+
+
+def base(folder: Path) -> None:
+    ingest(folder, "first", answers(0, ROWS, 0))
+    school(folder).recompute()
+
+
+def corrections(folder: Path) -> None:
+    """Other bodies for a third of the rows, of which half lose; new rows; and rows that cannot be used."""
+    refused = "S1,Q1,T1,perhaps,2024-05-01T00:00:00Z,1,B1\nS1,Q1,T1,perhaps,2024-05-01T00:00:00Z,1,B1\n,,,1,,,\n"
+    third = "".join(answers(n, n + 1, n % 11 - 5 or 6) for n in range(0, ROWS, 3))
+    ingest(folder, "second", third + answers(ROWS, ROWS + 40, 0) + refused + answers(ROWS, ROWS + 9, 3))
+
+
+def eager(model_set: ModelSet) -> ModelSet:
+    """The same set, but bkt thinks that one learns faster."""
+    bkt = model_set.scorers["bkt"]
+    row = bkt.default.copy()
+    row[SCORERS["bkt"].column("p_learn")] = 0.3
+    scorers = dict(model_set.scorers) | {"bkt": replace(bkt, default=row)}
+    return ModelSet(version_of("fit", scorers), scorers)
+
+
+def publisher(deployment: Deployment) -> Callable[..., Any]:
+    return partial(
+        recompute,
+        deployment.lake,
+        as_of_us=deployment.newest_us(),
+        now_us=NOW_US,
+        min_evidence=3,
+        workers=1,
+        state=deployment.state,
+    )
+
+
+def run_recompute(folder: Path) -> None:
+    school(folder).recompute()
+
+
+def quick_fit(batch: Any, *, base: ModelSet, **_options: Any) -> Any:
+    """Finds in no time what `eager` says: what is killed here is the storing, not the fitting."""
+    quiz = np.flatnonzero(batch.kind == QUIZ)
+    held_out = SimpleNamespace(
+        probabilities={"bkt": np.full(quiz.size, 0.5)},
+        y=batch.y[quiz],
+        topic=batch.slot_topic[batch.slot[quiz]].astype(np.int64),
+    )
+    found = {"bkt": eager(base).scorers["bkt"]}
+    return SimpleNamespace(scorers=found, notes={}, measures={"bkt": {"variant": "eager"}}, held_out=held_out)
+
+
+def run_fit(folder: Path) -> None:
+    lake = school(folder).lake
+    default = current_model_set(lake, RULES)
+    fit(lake, default, RULES, now_us=NOW_US, code_version="1", fit_all=quick_fit)
+
+
+def with_a_stored_set(folder: Path) -> None:
+    base(folder)
+    lake = school(folder).lake
+    store_model_set(lake, eager(current_model_set(lake, RULES)), NOW_US)
+
+
+def run_activate(folder: Path) -> None:
+    deployment = school(folder)
+    version = eager(current_model_set(deployment.lake, RULES)).version
+    if active_choice(deployment.lake).active != version:
+        activate(deployment.lake, RULES, version, NOW_US, publisher(deployment))
+    else:  # the switch was made before the kill: what is left to do is done by the next recompute
+        deployment.recompute()
+
+
+def in_many_files(folder: Path) -> None:
+    for part in range(4):
+        ingest(folder, f"part{part}", answers(part * 60, part * 60 + 60, 0))
+    school(folder).recompute()
+
+
+def run_compact(folder: Path) -> None:
+    lake = school(folder).lake
+    for table in TABLES.values():
+        if table.partition_by:
+            lake.compact(table)
+            lake.vacuum(table)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is there before, and what is killed."""
+
+    prepare: Callable[[Path], None]
+    run: Callable[[Path], None]
+
+
+def ready_to_recompute(folder: Path) -> None:
+    base(folder)
+    corrections(folder)
+
+
+COMMANDS = {
+    "ingest": Command(base, corrections),
+    "recompute": Command(ready_to_recompute, run_recompute),
+    "fit": Command(base, run_fit),
+    "activate": Command(with_a_stored_set, run_activate),
+    "compact": Command(in_many_files, run_compact),
+}
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """Every row that people can see, every record, and what is shown of students: equal if bit for bit equal."""
+    deployment = school(folder)
+    lake, reader = deployment.lake, deployment.reader
+    found: dict[str, Any] = {}
+    for name, table in TABLES.items():
+        rows = lake.scan(table) if not table.partition_by else lake_rows(deployment, table)
+        found[name] = sorted(repr(row) for row in rows.to_pylist())
+    students = [KEY.student("default", f"S{number}") for number in range(STUDENTS)]
+    found["shown"] = [
+        reader.student(one, tenant="default", as_of_us=NOW_US).model_dump_json() for one in students
+    ]  # which also puts records right that are stale
+    version = reader.metadata().model_set.version
+    records = {one: deployment.state.get(one, version) for one in students}
+    found["records"] = {one: None if record is None else encode(record).hex() for one, record in records.items()}
+    found["class"] = reader.class_scores(tenant="default").model_dump_json()
+    return found
+
+
+def lake_rows(deployment: Deployment, table: Any) -> Any:
+    """Rows of a table cut by bucket, as people see it."""
+    at = deployment.lake.shown(table)
+    paths = [file.path for file in at.files]
+    return deployment.lake.read_files(table, paths)
+
+
+async def answered(app: Any, path: str) -> Any:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        return (await client.get(path)).raise_for_status().json()
+
+
+def sets_shown(folder: Path) -> dict[str, list[str]]:
+    """Return by door which model sets are shown, without anything having been run since."""
+    deployment = school(folder)
+    reader = deployment.reader
+    one = KEY.student("default", "S1")
+    app = create_app(reader, KEY, lambda: NOW_US)
+    history = deployment.lake.read_student(HISTORY, one, at=deployment.lake.shown(HISTORY)).to_pylist()
+    return {
+        "active": [reader.metadata().model_set.version],
+        "show": [reader.student(one, tenant="default", as_of_us=NOW_US).model_version],
+        "class-report": [reader.class_scores(tenant="default").model_version],
+        "history": sorted({row["model_version"] for row in history if row["score_source"] not in DERIVED}),
+        "API, a student": [asyncio.run(answered(app, f"/mastery/{one}"))["model_version"]],
+        "API, a class": [asyncio.run(answered(app, "/mastery"))["model_version"]],
+        "gold, as exported": sorted(set(lake_rows(deployment, GOLD)["model_version"].to_pylist())),
+    }

@@ -1,0 +1,90 @@
+"""Run a command, kill it at each point in turn, run it again, and compare; one JSON document a line.
+
+    python -m crash.server COMMAND FOLDER MOST
+
+Each run is a fork of this process, which has loaded everything and touched neither Delta nor SQLite: a fork is ready
+in milliseconds, a new interpreter takes seconds. MOST points at most are tried, evenly spread; 0 tries all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from crash.commands import COMMANDS, everything, sets_shown
+from crash.points import install
+
+
+def forked(work: Callable[[], Any], answer: Path) -> int:
+    """Run in a child, which writes what comes out as JSON; return how the child ended: −9 for a kill."""
+    child = os.fork()
+    if child == 0:
+        try:
+            answer.write_text(json.dumps(work()))
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent is told by the exit code
+            traceback.print_exc()
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main(name: str, folder: Path, most: int) -> None:
+    command = COMMANDS[name]
+    answer = folder / "answer.json"
+
+    def done(work: Callable[[], Any]) -> Any:
+        if forked(work, answer) != 0:
+            raise SystemExit(f"{name}: a run that nobody killed failed")
+        return json.loads(answer.read_text())
+
+    def prepared() -> None:
+        (folder / "base").mkdir()
+        command.prepare(folder / "base")
+
+    def uninterrupted() -> list[Any]:
+        points = install(None)
+        command.run(folder / "whole")
+        passed = points.passed
+        return [passed, everything(folder / "whole")]
+
+    def killed(kill_at: int) -> None:
+        install(kill_at)
+        command.run(folder / "killed")
+
+    def looked_at_and_run_again() -> list[Any]:
+        before = sets_shown(folder / "killed")
+        command.run(folder / "killed")
+        return [before, everything(folder / "killed")]
+
+    done(prepared)
+    shutil.copytree(folder / "base", folder / "whole")
+    points, whole = done(uninterrupted)
+    tried = range(points) if not most else sorted({round(k * (points - 1) / (most - 1)) for k in range(most)})
+    for kill_at in tried:
+        shutil.copytree(folder / "base", folder / "killed")
+        ended = forked(lambda at=kill_at: killed(at), answer)  # type: ignore[misc]
+        before, after = done(looked_at_and_run_again)
+        print(
+            json.dumps(
+                {
+                    "point": kill_at,
+                    "of": points,
+                    "killed": ended == -signal.SIGKILL,
+                    "sets": before,
+                    "differs": {part: [whole[part], after[part]] for part in whole if whole[part] != after[part]},
+                }
+            ),
+            flush=True,
+        )
+        shutil.rmtree(folder / "killed")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,208 @@
+"""A disk that fills, or may not be written to: one sentence, nothing half written, and all well once there is room."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crash.commands import COMMANDS, answers, base, everything, ingest, school
+from mastery.apps.export import export
+from mastery.errors import Unwritable
+from mastery.lake import Lake
+from mastery.pipelines.simulation.simulate import write_school
+from mastery.simulation import SchoolPlan
+from mastery.tables import EVENTS, GOLD, TABLES
+
+ROOT = Path(__file__).parents[2]
+MIB = 1 << 20
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    if shutil.which("mount") is None or os.geteuid() != 0:
+        pytest.skip("a small disk is mounted by root, with mount")
+    line = ["mount", "-t", "tmpfs", "-o", f"size={48 * MIB}", "tmpfs", folder]
+    if subprocess.run(line, capture_output=True).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def whole_disk(tmp_path_factory) -> Iterator[Path]:
+    with mounted(tmp_path_factory.mktemp("disk")) as folder:
+        yield folder
+
+
+@pytest.fixture
+def disk(whole_disk: Path) -> Path:
+    """The disk, empty."""
+    for path in whole_disk.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return whole_disk
+
+
+def leave(disk: Path, free: int) -> Path:
+    """Fill the disk up to so many bytes, and return the file that fills it."""
+    filler = disk / "filler"
+    filler.unlink(missing_ok=True)
+    there = os.statvfs(disk)
+    with filler.open("wb") as file:
+        file.write(bytes(there.f_bavail * there.f_frsize - free))
+    return filler
+
+
+def nameless(home: Path) -> list[Path]:
+    """Return the data files that no commit has ever named."""
+    found: list[Path] = []
+    for name in TABLES:
+        folder = home / "lake" / name
+        lines = [line for log in folder.glob("_delta_log/*.json") for line in log.read_text().splitlines()]
+        named = {action["add"]["path"] for action in map(json.loads, lines) if "add" in action}
+        found += [path for path in folder.rglob("*.parquet") if str(path.relative_to(folder)) not in named]
+    return found
+
+
+def refused(run: Callable[[], Any]) -> bool:
+    """Run it; tell whether the disk was full, which is told in one sentence."""
+    said = None
+    try:
+        run()
+    except Unwritable as error:
+        said = str(error)
+    if said is None:
+        return False
+    assert "no space left to write" in said and "free some space" in said
+    assert "\n" not in said and len(said) < 400
+    return True
+
+
+def test_an_ingest_on_a_disk_of_twenty_sizes_says_so_leaves_nothing_and_ends_when_there_is_room(disk, tmp_path):
+    ingest(tmp_path, "first", answers(0, 240, 0))
+    expected = sorted(map(repr, school(tmp_path).lake.scan(EVENTS).to_pylist()))
+    outcomes = []
+    for size in [0, *(4096 * k for k in (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)), 20 * MIB]:
+        home = disk / "home"
+        home.mkdir()
+        (home / "first.csv").write_text("")
+        filler = leave(disk, size)
+        outcomes.append(refused(lambda home=home: ingest_from(tmp_path / "first.csv", home)))
+        filler.unlink()
+        if outcomes[-1]:
+            assert nameless(home) == [], size
+        ingest_from(tmp_path / "first.csv", home)
+        assert sorted(map(repr, school(home).lake.scan(EVENTS).to_pylist())) == expected, size
+        shutil.rmtree(home)
+    assert len(outcomes) == 20
+    assert outcomes[0] and outcomes[5] and not outcomes[-1]
+
+
+def ingest_from(file: Path, home: Path) -> None:
+    deployment = school(home)
+    try:
+        deployment.ingest(file)
+    finally:
+        deployment.state.close()
+
+
+@pytest.mark.parametrize("name", ["recompute", "activate", "fit", "compact", "ingest"])
+def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_room(disk, tmp_path, name):
+    command = COMMANDS[name]
+    command.prepare(tmp_path)
+    shutil.copytree(tmp_path, disk / "whole")
+    command.run(disk / "whole")
+    expected = everything(disk / "whole")
+    shutil.rmtree(disk / "whole")
+    outcomes = []
+    for size in (0, 32 << 10, 128 << 10, 20 * MIB):
+        home = disk / "home"
+        shutil.copytree(tmp_path, home)
+        if name == "ingest":
+            (home / "second.csv").write_text(" " * 20_000)  # its place is there: what fails is the lake
+        filler = leave(disk, size)
+        outcomes.append(refused(lambda home=home: command.run(home)))
+        filler.unlink()
+        if outcomes[-1]:
+            assert nameless(home) == [], size
+        command.run(home)
+        found = everything(home)
+        assert [part for part in expected if found[part] != expected[part]] == [], size
+        shutil.rmtree(home)
+    assert outcomes[0] and not outcomes[-1]
+
+
+def test_an_export_and_a_simulated_school_on_a_full_disk_leave_no_file(disk, tmp_path):
+    base(tmp_path)
+    lake = school(tmp_path).lake
+    leave(disk, 0)
+    assert refused(lambda: export(lake, GOLD, disk / "gold.csv", "csv"))
+    assert refused(lambda: export(lake, GOLD, disk / "gold.parquet", "parquet"))
+    for form in ("csv", "parquet", "ndjson"):
+        assert refused(lambda form=form: write_school(SchoolPlan(students=20, days=30), disk / form, form))
+    assert [path for path in disk.rglob("*") if path.is_file() and path.name != "filler"] == []
+
+
+def test_a_home_that_may_not_be_written_to_is_named_in_one_sentence(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "read-only").mkdir()
+    base(tmp_path / "home")
+    with mounted(tmp_path / "read-only") as disk:
+        shutil.copytree(tmp_path / "home", disk, dirs_exist_ok=True)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        lake = school_lake(disk)
+        for run in (lambda: lake.append(EVENTS, lake.scan(EVENTS)), lake.compact, lambda: school(disk)):
+            with pytest.raises(Unwritable, match=r"not allowed to write .*read-only") as told:
+                run()
+            assert "\n" not in str(told.value)
+
+
+def school_lake(home: Path) -> Lake:
+    return Lake.open(str(home / "lake"), create=False)
+
+
+MAIN = "from mastery.apps.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["ingest", str(ROOT / "data" / "sample")],
+        ["recompute"],
+        ["compact"],
+        ["simulate", "--out", "school", "--students", "20"],
+        ["export", "events", "--format", "csv", "--out", "events.csv"],
+    ],
+    ids=lambda line: line[0],
+)
+def test_the_command_line_tells_a_full_disk_in_one_line_with_exit_code_5(disk, line):
+    def mastery(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")}
+        return subprocess.run(
+            [sys.executable, "-c", MAIN, "--home", "home", *arguments],
+            cwd=disk,
+            env=environment | {"PYTHONPATH": str(ROOT / "src")},
+            capture_output=True,
+            text=True,
+        )
+
+    if line[0] not in ("ingest", "simulate"):
+        for part in ("quiz_attempts.csv", "practice_sessions.csv"):
+            assert mastery("ingest", str(ROOT / "data" / "sample" / part)).returncode == 0
+    leave(disk, 8 << 10)
+    done = mastery(*line)
+    assert (done.returncode, done.stdout) == (5, ""), done.stderr
+    assert done.stderr.startswith("error: no space left to write") and done.stderr.count("\n") == 1
