@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ from propcache import cached_property
 from mastery.engine import clock
 from mastery.engine.deployment import Deployment
 from mastery.engine.models import Models
+from mastery.errors import Conflict
 from mastery.instants import instant, microseconds
 from mastery.lake import Lake
 from mastery.settings import Settings, load_settings
-from mastery.tables import EVENTS, REJECTED
+from mastery.tables import EVENTS, GOLD, REJECTED, Table
 
 if TYPE_CHECKING:
     from mastery.pipelines.ingest.ingest import Progress
@@ -263,7 +265,20 @@ class Engine(Deployment):
 
     def checks(self) -> Mapping[str, Callable[[], object]]:
         """Return what to try, by name, to know that the stores can be read."""
-        return {"lake": lambda: self.lake.version(EVENTS), "state": self._count_records}
+        return {
+            "events": partial(self._read_a_little, EVENTS),
+            "gold": partial(self._read_a_little, GOLD),
+            "state": self._count_records,
+        }
+
+    def _read_a_little(self, table: Table) -> None:
+        """Read a table's log from its beginning, and a column of one file: an open table would not miss them."""
+        known = self.lake.version(table)
+        opened = Lake.open(self.settings.lake, storage_options=self.settings.storage_options or None, create=False)
+        found = opened.snapshot(table)
+        if found.version < known:
+            raise Conflict(f"table {table.name!r} was at version {known} and is at {found.version}: restore its log")
+        opened.read_files(table, [file.path for file in found.files[-1:]], ["tenant"])
 
     def _count_records(self) -> int:
         return self.state.count()  # opened when it is tried, not when the checks are listed

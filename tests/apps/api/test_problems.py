@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mastery.errors import BadInput, Conflict, MasteryError
+from mastery.errors import BadInput, Conflict, MasteryError, NotFound
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,31 @@ def test_another_method_is_a_problem_that_names_the_allowed_one(client):
     assert answer.json()["type"] == "urn:mastery:problem:method-not-allowed"
 
 
-@pytest.mark.parametrize(("error", "status"), [(BadInput("a"), 422), (Conflict("b"), 409)])
-def test_an_error_of_ours_keeps_its_status_and_its_words(client, reader, error, status):
+@pytest.mark.parametrize(("error", "status"), [(BadInput("a"), 422), (NotFound("b"), 404)])
+def test_an_error_of_the_request_keeps_its_status_and_its_words(client, reader, error, status):
     reader.fails = error
     answer = client.get("/mastery/S000001")
     assert (answer.status_code, answer.json()["detail"], answer.json()["title"]) == (status, str(error), error.title)
+
+
+def test_a_store_that_cannot_be_read_is_a_503_and_its_words_are_for_the_log(client, reader, caplog):
+    reader.fails = Conflict("/srv/lake/gold cannot be read as a Delta table: torn\nrust backtrace: 1: main")
+    for _ in range(20):
+        answer = client.get("/mastery/S000001")
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "urn:mastery:problem:store-unreadable"
+        assert answer.headers["retry-after"] == "1"
+        assert not {"srv", "torn", "rust"} & set(answer.text.replace("/", " ").split())
+    said = [record.getMessage() for record in caplog.records if "/srv/lake/gold" in record.getMessage()]
+    assert said[0] == "/srv/lake/gold cannot be read as a Delta table: torn"
+    assert len(said) <= 2  # one a second
+
+
+def test_a_failure_of_ours_is_in_the_log(client, reader, caplog):
+    reader.fails = MasteryError("/srv/lake is torn")
+    client.get("/mastery/S000001")
+    assert "/srv/lake is torn" in caplog.text
+    assert "S000001" not in caplog.text
 
 
 @pytest.mark.parametrize("error", [RuntimeError("/srv/lake is torn"), MasteryError("/srv/lake is torn"), KeyError("x")])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
-from mastery.apps.api.server import run
+from mastery.apps.serving import serve
+from mastery.engine import Engine
 from mastery.errors import MasteryError
 from mastery.settings import load_settings
 
+WAIT_S = 60.0
+
 try:
-    run(load_settings().settings)
+    engine = Engine.connect(load_settings().settings)
+    try:
+        asyncio.run(serve(engine, None, WAIT_S, print))
+    finally:
+        engine.close()
 except MasteryError as error:
     sys.exit(f"error: {error}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI
 
 from mastery import __version__
 from mastery.apps.api import problems, routes
+from mastery.apps.api.connections import BusyWhenExhausted
 from mastery.apps.api.guard import LoopbackOnly
 from mastery.apps.api.health import Check, health_routes
 from mastery.apps.api.request_parameters import Desk
@@ -29,6 +31,7 @@ def create_app(
     *,
     tenant: str = "default",
     checks: Mapping[str, Check] | None = None,
+    lifespan: Callable[[Any], Any] | None = None,
 ) -> FastAPI:
     """Return the app.
 
@@ -37,7 +40,8 @@ def create_app(
         pseudonyms: Turns a source's student id into the one the reader knows.
         now: The time in microseconds since 1970.
         tenant: Institution of requests that name none.
-        checks: What /readyz asks, by name.
+        checks: What /readyz tries, by name.
+        lifespan: What surrounds the time in which it answers.
     """
     app = FastAPI(
         title="Student Mastery Score Engine",
@@ -45,9 +49,11 @@ def create_app(
         description=ABOUT,
         docs_url=None,  # these pages load their scripts from a CDN: nothing of ours asks the internet
         redoc_url=None,
+        lifespan=lifespan,
     )
     app.state.desk = Desk(reader, pseudonyms, now, tenant)
     problems.install(app)
+    app.add_middleware(BusyWhenExhausted)
     app.add_middleware(LoopbackOnly)
     app.include_router(routes.router)
     app.include_router(health_routes({} if checks is None else checks))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from mastery.apps.api.problems import documented, problem
+from mastery.apps.api.problems import RETRY, documented, problem
 
 log = logging.getLogger("uvicorn.error")
 
@@ -32,7 +32,7 @@ class Ready(BaseModel):
 
 
 def health_routes(checks: Mapping[str, Check]) -> APIRouter:
-    """Return /healthz, which asks nobody, and /readyz, which asks every store."""
+    """Return /healthz, which reads nothing, and /readyz, which reads a little from every store."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Alive")
@@ -40,13 +40,13 @@ def health_routes(checks: Mapping[str, Check]) -> APIRouter:
         """Say that the process answers."""
         return Alive()
 
-    @router.get("/readyz", response_model=Ready, responses=documented(503), summary="Ready")
+    @router.get("/readyz", response_model=Ready, responses=documented("not-ready"), summary="Ready")
     def ready(request: Request) -> Response | Ready:
-        """Say whether lake and state can be read."""
+        """Say whether events, published scores and states can be read."""
         failed = [name for name, check in checks.items() if not _passes(name, check)]
         if failed:
             detail = f"cannot be read: {', '.join(failed)}; the server's log says why"
-            return problem(request, 503, "not-ready", "A store cannot be read", detail)
+            return problem(request, 503, "not-ready", "A store cannot be read", detail, headers=RETRY)
         return Ready(checks=dict.fromkeys(checks, "ok"))
 
     return router

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -11,11 +13,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from mastery.errors import BadInput, MasteryError
+from mastery.errors import BadInput, Conflict, MasteryError
+
+log = logging.getLogger("uvicorn.error")
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:mastery:problem:"
 
+
+RETRY_AFTER_S = 1
+RETRY = {"retry-after": str(RETRY_AFTER_S)}
+"""When to send a request again that was answered with 503, and the header that says so."""
 
 PRIVATE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 """Headers of every answer: what is said of a child is not for caches."""
@@ -60,16 +68,32 @@ def problem(request: Request, status: int, kind: str, title: str, detail: str, *
     return ProblemResponse(document.model_dump(exclude_none=True), status, headers)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's `responses` for these statuses."""
+class Sparingly:
+    """Writes a warning at most once a second: what hinders one request hinders each of thousands."""
+
+    def __init__(self) -> None:
+        self._last_s = float("-inf")
+
+    def __call__(self, message: str) -> None:
+        """Write the message, unless one was written within this second."""
+        if time.monotonic() - self._last_s >= 1.0:
+            self._last_s = time.monotonic()
+            log.warning("%s", message)
+
+
+_say_unreadable = Sparingly()
+
+
+def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's `responses` for these kinds of problem."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schema["properties"]["errors"] = {"type": "array", "items": schema.pop("$defs")["InvalidPart"]}
     return {
-        status: {
-            "description": EXAMPLES[status]["title"],
-            "content": {MEDIA_TYPE: {"schema": schema, "example": EXAMPLES[status]}},
+        EXAMPLES[kind]["status"]: {
+            "description": EXAMPLES[kind]["title"],
+            "content": {MEDIA_TYPE: {"schema": schema, "example": EXAMPLES[kind]}},
         }
-        for status in statuses
+        for kind in kinds
     }
 
 
@@ -83,7 +107,12 @@ def install(app: FastAPI) -> None:
 
 def _of_ours(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, MasteryError)
+    if isinstance(error, Conflict):  # its words are for who runs the engine: they name folders, and what lies there
+        _say_unreadable(str(error).partition("\n")[0])
+        detail = "a store of the engine is in use, or cannot be read; the server's log says why"
+        return problem(request, 503, "store-unreadable", "A store cannot be read", detail, headers=RETRY)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("failed on %s", request.scope["route"].path if "route" in request.scope else "?", exc_info=error)
         return _of_nobody(request, error)
     return problem(request, error.status, _dashed(type(error).__name__), error.title, str(error))
 
@@ -122,15 +151,15 @@ def _dashed(name: str) -> str:
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("-")
 
 
-EXAMPLES: dict[int, dict[str, Any]] = {
-    404: {
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "not-found": {
         "type": f"{TYPE}not-found",
         "title": "Nothing is known under this name",
         "status": 404,
         "detail": "no event of student 's_0f343b0931126a20f133d67c2b018a3b' of tenant 'default'; check id and tenant",
         "instance": "/mastery/S000099",
     },
-    422: {
+    "bad-input": {
         "type": f"{TYPE}bad-input",
         "title": "The input cannot be used as it is",
         "status": 422,
@@ -140,11 +169,18 @@ EXAMPLES: dict[int, dict[str, Any]] = {
             {"where": "scorer", "message": "unknown scorer 'btk'; did you mean 'bkt'?; known: rule_based, bkt, elo"}
         ],
     },
-    503: {
+    "busy": {
+        "type": f"{TYPE}busy",
+        "title": "The API is busy",
+        "status": 503,
+        "detail": "too many requests at once; send it again in 1 s",
+        "instance": "/mastery/S000001",
+    },
+    "not-ready": {
         "type": f"{TYPE}not-ready",
         "title": "A store cannot be read",
         "status": 503,
-        "detail": "cannot be read: lake; the server's log says why",
+        "detail": "cannot be read: events; the server's log says why",
         "instance": "/readyz",
     },
 }

@@ -29,7 +29,7 @@ from mastery.pipelines.queries.schemas import (
 router = APIRouter(prefix="/mastery", tags=["mastery"])
 
 
-@router.get("", responses=example(CLASS) | documented(404, 422), summary="A class")
+@router.get("", responses=example(CLASS) | documented("not-found", "bad-input", "busy"), summary="A class")
 def read_class(desk: AtDesk, asked: Annotated[AskedOfClass, Query()]) -> ClassDocument:
     """Return a class as last published: the numbers of all of it and a page of students, the lowest mean first."""
     return desk.reader.class_scores(
@@ -43,7 +43,9 @@ def read_class(desk: AtDesk, asked: Annotated[AskedOfClass, Query()]) -> ClassDo
     )
 
 
-@router.get("/{student_id}", responses=example(STUDENT) | documented(404, 422), summary="One student")
+@router.get(
+    "/{student_id}", responses=example(STUDENT) | documented("not-found", "bad-input", "busy"), summary="One student"
+)
 def read_student(student_id: StudentId, desk: AtDesk, asked: Annotated[AskedOfStudent, Query()]) -> StudentDocument:
     """Return how well one student masters each topic, how sure that is, and why; the lowest score first."""
     return desk.reader.student(
@@ -57,7 +59,9 @@ def read_student(student_id: StudentId, desk: AtDesk, asked: Annotated[AskedOfSt
 
 # A skill's name may hold a slash, so the topic takes what stands between the student and /history.
 @router.get(
-    "/{student_id}/{topic_id:path}/history", responses=example(HISTORY) | documented(404, 422), summary="A history"
+    "/{student_id}/{topic_id:path}/history",
+    responses=example(HISTORY) | documented("not-found", "bad-input", "busy"),
+    summary="A history",
 )
 def read_history(
     student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[Asked, Query()]
@@ -68,7 +72,9 @@ def read_history(
 
 
 @router.get(
-    "/{student_id}/{topic_id:path}/answers", responses=example(ANSWERS) | documented(404, 422), summary="Past answers"
+    "/{student_id}/{topic_id:path}/answers",
+    responses=example(ANSWERS) | documented("not-found", "bad-input", "busy"),
+    summary="Past answers",
 )
 def read_past_answers(
     student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[AskedOfAnswers, Query()]
@@ -80,7 +86,7 @@ def read_past_answers(
 
 @router.get(
     "/{student_id}/{topic_id:path}/items",
-    responses=example(ITEMS) | documented(404, 422),
+    responses=example(ITEMS) | documented("not-found", "bad-input", "busy"),
     summary="Probabilities by item",
 )
 def read_item_probabilities(

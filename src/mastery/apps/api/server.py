@@ -1,26 +1,58 @@
-"""Run the API with uvicorn, from the settings."""
+"""The API as a server of this process, from the settings."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
 from mastery.apps.api.app import create_app
+from mastery.apps.api.connections import lifespan_of, own_capacity, protocol_of
 from mastery.engine import Engine, now_us
-from mastery.settings import Settings
+
+GRACE_S = 10
+"""Requests that are at work when the server ends have so long to finish."""
 
 
-def run(settings: Settings) -> None:
-    """Answer requests until the process is told to end."""
-    engine = Engine.connect(settings)
-    app = create_app(engine.reader, engine.pseudonyms, now_us, tenant=settings.tenant, checks=engine.checks())
-    try:
-        uvicorn.run(
+class Server(uvicorn.Server):
+    """uvicorn's server, for a process that handles its signals itself."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def server_of(engine: Engine) -> Server:
+    """Return the server of a deployment; it answers once `serve` runs.
+
+    Raises:
+        Conflict: The process may open too few files.
+    """
+    settings = engine.settings
+    reader, pseudonyms = engine.reader, engine.pseudonyms  # opened now: their descriptors are counted below
+    capacity = own_capacity()
+    app = create_app(
+        reader,
+        pseudonyms,
+        now_us,
+        tenant=settings.tenant,
+        checks=engine.checks(),
+        lifespan=lifespan_of(capacity),
+    )
+    return Server(
+        uvicorn.Config(
             app,
             host=settings.api.host,
             port=settings.api.port,
+            http=protocol_of(capacity),
+            loop="asyncio",
+            ws="none",
+            backlog=capacity.backlog,
+            timeout_graceful_shutdown=GRACE_S,
             log_level=settings.log_level,
             access_log=False,  # its lines would hold the ids of children
             server_header=False,
         )
-    finally:
-        engine.close()
+    )

@@ -10,7 +10,7 @@ from mastery.apps.cli.context import settings
 from mastery.errors import BadInput
 
 if TYPE_CHECKING:
-    from mastery.settings import Settings
+    from mastery.engine import Engine
 
 NEEDS = {"api": ("fastapi", "uvicorn"), "dashboard": ("streamlit", "altair", "httpx")}
 """Extra → what it brings."""
@@ -19,24 +19,30 @@ NEEDS = {"api": ("fastapi", "uvicorn"), "dashboard": ("streamlit", "altair", "ht
 def serve(
     context: typer.Context,
     dashboard: Annotated[bool, typer.Option(help="Start the dashboard too.")] = True,
-    wait_s: Annotated[float, typer.Option(help="Give up when they are not ready after so long.", min=1)] = 60.0,
+    wait_s: Annotated[
+        float, typer.Option(help="Give up when they are not ready after this many seconds.", min=1)
+    ] = 60.0,
 ) -> None:
     """Start the API and the dashboard on this machine, and end both on Ctrl-C."""
-    import sys
-
-    from mastery.apps.children import Child, run_until_interrupted
+    import asyncio
 
     chosen = settings(context)
     _check_extras(["api", "dashboard"] if dashboard else ["api"])
-    _say_what_is_there(chosen)
-    home = {"MASTERY_HOME": str(chosen.home)}
-    children = [Child("API", [sys.executable, "-m", "mastery.apps.api"], chosen.api.url, "/readyz", home, "api.port")]
+    from mastery.apps import serving
+    from mastery.engine import Engine
+
+    engine = Engine.connect(chosen)
+    _say_what_is_there(engine)
+    beside = None
     if dashboard:
         from mastery.apps.dashboard.server import command
 
-        line = command(chosen)
-        children.append(Child("dashboard", line, chosen.dashboard.url, "/_stcore/health", home, "dashboard.port"))
-    run_until_interrupted(children, wait_s, typer.echo)
+        page = chosen.dashboard
+        beside = serving.Beside(command(chosen), page.host, page.port, page.url)
+    try:
+        asyncio.run(serving.serve(engine, beside, wait_s, typer.echo))
+    finally:
+        engine.close()
 
 
 def _check_extras(wanted: list[str]) -> None:
@@ -52,14 +58,13 @@ def _check_extras(wanted: list[str]) -> None:
         )
 
 
-def _say_what_is_there(chosen: Settings) -> None:
+def _say_what_is_there(engine: Engine) -> None:
     """Make the lake, and say so when there is nothing in it: the dashboard would only show how to begin."""
     from mastery.apps.cli.console import say
     from mastery.apps.cli.demo import HOME, MARK
-    from mastery.engine import Engine
     from mastery.tables import EVENTS, GOLD
 
-    engine = Engine.connect(chosen)
+    chosen = engine.settings
     if not engine.lake.count(EVENTS):
         say(f"note: {chosen.lake} holds no events yet; `mastery ingest FILE...` reads some in")
         if (HOME / MARK).is_file() and chosen.home.resolve() != HOME.resolve():
