@@ -60,7 +60,7 @@ def write_incoming(_: Stopwatch, home: str, file: str, rows: int) -> dict[str, i
 
 
 def measure(watch: Stopwatch, home: str, incoming: str) -> dict[str, int]:
-    """Judge the rows bucket by bucket, as a landing does before it writes. The lake is open, its ids are not read."""
+    """Judge the rows bucket by bucket, as an ingest does before it writes. The lake is open, its ids are not read."""
     rows = pq.read_table(incoming)
     offsets = np.searchsorted(rows["bucket"].to_numpy(), np.arange(school.BUCKETS + 1))
     hi, lo, body = (rows[name].to_numpy() for name in KEYS)

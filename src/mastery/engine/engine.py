@@ -99,22 +99,25 @@ class Engine(Deployment):
         Raises:
             BadInput: It cannot be read, lacks a column, or has no usable value in one.
         """
-        from mastery.pipelines.ingest.frame_files import as_files
+        from mastery.frames import read_frame
         from mastery.pipelines.ingest.ingest import ingest
 
-        with as_files(source, table) as files:
-            return ingest(
-                files,
-                lake=self.lake,
-                pseudonyms=self.pseudonyms,
-                tenant=self.tenant_named(tenant),
-                now=instant(clock.now_us() if now_us is None else now_us),
-                table=table,
-                columns_map=columns,
-                units=units,
-                timezone=self.settings.timezone if timezone is None else timezone,
-                progress=progress,
-            )
+        if isinstance(source, str | Path):
+            source = [source]
+        elif not isinstance(source, list | tuple):
+            source = [read_frame(source).table]
+        return ingest(
+            source,
+            lake=self.lake,
+            pseudonyms=self.pseudonyms,
+            tenant=self.tenant_named(tenant),
+            now=instant(clock.now_us() if now_us is None else now_us),
+            table=table,
+            columns_map=columns,
+            units=units,
+            timezone=self.settings.timezone if timezone is None else timezone,
+            progress=progress,
+        )
 
     def recompute(
         self, as_of: str = "now", *, workers: int | None = None, progress: Callable[[int], None] | None = None

@@ -30,7 +30,7 @@ ROWS = 60_000
 
 
 @pytest.mark.slow
-def test_the_same_file_ingested_by_three_processes_at_once_lands_once(tmp_path):
+def test_the_same_file_ingested_by_three_processes_at_once_is_written_once(tmp_path):
     quiz = tmp_path / "quiz.csv"
     lines = [f"S{n % 97},Q{n},T{n % 7},{n % 2},2024-05-06T07:08:09Z,1" for n in range(ROWS)]
     quiz.write_text("student_id,question_id,topic_id,is_correct,timestamp,attempt_number\n" + "\n".join(lines) + "\n")

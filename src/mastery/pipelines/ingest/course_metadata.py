@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.arrays import Int64s
 from mastery.events.identity import Blocks
 from mastery.events.metadata import prerequisite_notes
 from mastery.lake import Lake
 from mastery.tables import TOPICS, Table
-
-Int64s = npt.NDArray[np.int64]
 
 
 def merge(lake: Lake, table: Table, pieces: Sequence[tuple[int, pa.Table]], files: int) -> Int64s:

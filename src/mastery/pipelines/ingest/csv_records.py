@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mastery.arrays import Int64s
 from mastery.kernels import kernel
 
 LONGEST = 1 << 20
@@ -22,7 +23,6 @@ FINE, FIELDS, QUOTE, LETTERS = range(4)
 """State of a record: whole; another number of fields; an open quote; not UTF-8."""
 
 Bytes = npt.NDArray[np.uint8]
-Int64s = npt.NDArray[np.int64]
 
 
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34

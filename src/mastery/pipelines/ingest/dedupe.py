@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mastery.arrays import Int64s
 from mastery.kernels import kernel
 
 NEW, SAME, LOST, WON = range(4)
 """Verdict on a row: its id is new; known with the same body; known with a smaller body hash; with a larger one."""
 
 NONE = -1
-
-Int64s = npt.NDArray[np.int64]
 
 
 @kernel

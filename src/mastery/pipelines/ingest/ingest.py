@@ -27,7 +27,7 @@ from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import keep_rejected, number_repeats
 from mastery.pipelines.ingest.report import FileReport, IngestReport
-from mastery.pipelines.ingest.write_events import land
+from mastery.pipelines.ingest.write_events import write_events
 from mastery.tables import TABLES, TOPICS
 
 ROWS_PER_WRITE = 4_000_000
@@ -79,7 +79,7 @@ def ingest(
                 if progress is not None:
                     progress(one.input.name, done, one.input.size)
             run.end_file(number)
-        run.land()
+        run.write()
     notes += run.notes()
     return IngestReport(run.reports(), tuple(notes))
 
@@ -128,7 +128,7 @@ class _Run:
                 self.planned[number].check_usable(ready.tally)
 
     def take(self, number: int, ready: Prepared) -> None:
-        """Hold a block's rows, and land what is held when it is much."""
+        """Hold a block's rows, and write all that are held when there are many."""
         self.n_read[number] += ready.read
         self.tallies[number] += ready.tally
         self.counts[number, 2] += ready.rejected.num_rows
@@ -139,19 +139,19 @@ class _Run:
         elif ready.rows.num_rows:
             self.waiting.append((number, ready))
         if sum(piece.rows.num_rows for _, piece in self.waiting) >= ROWS_PER_WRITE:
-            self._land_events()
+            self._write_events()
 
     def end_file(self, number: int) -> None:
         self.planned[number].check_usable(self.tallies[number])
         if self.planned[number].source.metadata:
             self.known_topics |= self._topics_read()
 
-    def land(self) -> None:
+    def write(self) -> None:
         """Write everything that is held: metadata, events, then what was rejected."""
         for name in dict.fromkeys(self.planned[number].source.kind for number, _ in self.metadata):
             pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
             self.counts[:, :2] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
-        self._land_events()
+        self._write_events()
         refused = [number_repeats(pa.concat_tables(parts)) for parts in self.rejected if parts]
         if refused:
             keep_rejected(self.lake, self.tenant, pa.concat_tables(refused).combine_chunks())
@@ -173,10 +173,9 @@ class _Run:
             for one, read, counts in zip(self.planned, self.n_read, self.counts, strict=True)
         )
 
-    def _land_events(self) -> None:
+    def _write_events(self) -> None:
         if self.waiting:
-            landed = land(self.lake, self.waiting, self.tables, self.tenant, self.now)
-            self.counts += landed.counts
+            self.counts += write_events(self.lake, self.waiting, self.tables, self.tenant, self.now)
         self.waiting = []
 
     def _reading(self, number: int) -> ParseOptions:

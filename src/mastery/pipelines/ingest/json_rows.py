@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.arrays import Int64s
 from mastery.errors import BadInput
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk, broken_lines
-from mastery.pipelines.ingest.csv_records import Bytes, Int64s
+from mastery.pipelines.ingest.csv_records import Bytes
 
 LOOKED_AT = 1000
 """Rows whose keys are taken as the file's columns. A key that appears later may still be read."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.identity import buckets, identify
 from mastery.events.parse import Parsed, parse
@@ -18,8 +18,6 @@ from mastery.events.tally import Tally
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.rejects import rejected_rows
-
-Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,8 +15,6 @@ from mastery.events.values import as_text
 from mastery.lake import Lake
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.tables import REJECTED, UTC
-
-Int64s = npt.NDArray[np.int64]
 
 CONFLICT = "conflict"
 CONFLICT_REASON = "another row with the same event id has other values; of the two, this one is not kept"

@@ -1,8 +1,8 @@
-"""Put prepared events into the lake: the new ones once, contradictions settled.
+"""Write prepared events into the lake: new ones once, and one of those that contradict each other.
 
-Order of the writes, so that a kill between any two loses nothing: the files of all buckets; then what lost against
-another body of its id, to `rejected`; then one commit with the new events; then one for each bucket where a row that
-the lake had makes place for another. Running it again finds what was committed as known and does the rest.
+The order of the writes, so that a kill between any two loses nothing: the files of all buckets; then, to `rejected`,
+the rows whose id is kept with another body; then one commit with the new events; then one for each bucket in which a
+row of the lake is replaced. Running it again finds what was committed as known and does the rest.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from deltalake.transaction import AddAction
 
+from mastery.arrays import Int64s
 from mastery.errors import Conflict
 from mastery.kernels import kernel
 from mastery.lake import Lake
@@ -28,32 +28,19 @@ from mastery.pipelines.ingest.rejects import conflict_rows, keep_rejected
 from mastery.tables import EVENTS
 
 WORKERS = 2
-"""Buckets landed at a time. Reading, judging and writing all run outside of Python's lock."""
+"""Buckets written at a time. Reading, judging and writing all run outside of Python's lock."""
 
 SMALL_DICTIONARY = 512
-"""Dictionaries up to this size are left as they are when a bucket takes its part of a chunk."""
+"""Dictionaries up to this size stay as they are when a bucket takes its part of a chunk."""
 
 ATTEMPTS = 20
-"""How often a bucket is judged again because a compaction has merged the files that it was judged on."""
-
-Int64s = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Landed:
-    """What became of the rows of one write.
-
-    Attributes:
-        counts: int64[files, 3]. New, the same as a known one, in conflict.
-    """
-
-    counts: Int64s
+"""How often a bucket is judged again when a compaction has merged the files that it was judged on."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket of a write: its counts, its losers (columns of REJECTED), the file that was written for it, and the
-    files that this one replaces; None where it comes beside them.
+    """One bucket: its counts, its rows that are not kept (columns of REJECTED), the file that was written for it, and
+    the files that this one replaces; None where it is added to them.
     """
 
     bucket: int
@@ -65,7 +52,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Write:
-    """What all buckets of a write share: see `land`. `written`: the files written so far."""
+    """What all buckets share: the arguments of `write_events`, and in `written` the files written so far."""
 
     lake: Lake
     pieces: Sequence[tuple[int, Prepared]]
@@ -75,10 +62,10 @@ class _Write:
     written: list[AddAction]
 
 
-def land(
+def write_events(
     lake: Lake, pieces: Sequence[tuple[int, Prepared]], tables: Sequence[str], tenant: str, now: datetime
-) -> Landed:
-    """Write the new events and return what became of all.
+) -> Int64s:
+    """Write the new events and return int64[files, 3]: events that are new, the same as a known one, in conflict.
 
     Args:
         lake: Where.
@@ -93,7 +80,7 @@ def land(
     write = _Write(lake, pieces, tables, tenant, now, written)
     with lake.discarding(EVENTS, written):
         with ThreadPoolExecutor(WORKERS) as pool:
-            parts = list(pool.map(lambda bucket: _land_bucket(write, at, bucket), range(lake.buckets)))
+            parts = list(pool.map(lambda bucket: _write_bucket(write, at, bucket), range(lake.buckets)))
         losers = [part.conflicts for part in parts if part.conflicts is not None]
         if losers:
             keep_rejected(lake, tenant, pa.concat_tables(losers).combine_chunks())
@@ -103,14 +90,14 @@ def land(
         for part in parts:
             if part.instead is not None:
                 _replace(write, part)
-    return Landed(np.sum([part.counts for part in parts], axis=0))
+    return np.sum([part.counts for part in parts], axis=0)
 
 
 def _replace(write: _Write, part: _Part) -> None:
     """Commit the file that a bucket gets instead of those it had.
 
     A compaction may have merged those meanwhile. It changes no rows, and no other ingest runs beside this one, so the
-    bucket is judged again on what lies there now and comes out the same.
+    bucket is judged again on the files that it has now, with the same result.
     """
     for _ in range(ATTEMPTS):
         if part.add is None or part.instead is None:
@@ -120,17 +107,17 @@ def _replace(write: _Write, part: _Part) -> None:
             return
         except Conflict:
             write.lake.discard(EVENTS, [part.add])
-            part = _land_bucket(write, write.lake.snapshot(EVENTS), part.bucket)
+            part = _write_bucket(write, write.lake.snapshot(EVENTS), part.bucket)
     raise Conflict(
         f"bucket {part.bucket} of events was rewritten by others {ATTEMPTS} times in a row; "
-        "let no 'mastery compact' run in a loop beside an ingest, and run this again: what is there is known"
+        "stop running 'mastery compact' in a loop beside an ingest, and run this again: what was written is a duplicate"
     )
 
 
 def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s) -> Verdicts:
-    """Return what rows are that came in for this bucket, beside those the lake has in it.
+    """Return the verdicts on the incoming rows of this bucket against those that the lake has in it.
 
-    Only the id columns are read; body hashes only when an id is known.
+    Of the lake only ids are read, and body hashes only when an id is known.
     """
     known = lake.read_bucket(EVENTS, bucket, ["event_id_hi", "event_id_lo"], at)
     return judge(
@@ -143,8 +130,8 @@ def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, 
     )
 
 
-def _land_bucket(write: _Write, at: Snapshot, bucket: int) -> _Part:
-    """Judge the rows of one bucket against the lake as of `at`, and write its file; nothing is committed."""
+def _write_bucket(write: _Write, at: Snapshot, bucket: int) -> _Part:
+    """Judge the rows of one bucket against the lake as of `at`, and write its file without a commit."""
     lake, pieces, tables = write.lake, write.pieces, write.tables
     mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in pieces]
     mine = [(file, p, start, stop) for file, p, start, stop in mine if stop > start]
@@ -185,7 +172,7 @@ Mine = list[tuple[int, Prepared, int, int]]
 
 
 def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, Prepared]]:
-    """Return the pieces with one dictionary per text column for all of them: unified once, not in each bucket."""
+    """Return the pieces with one dictionary per text column, unified here once and not in each bucket."""
     whole = pa.concat_tables([piece.rows for _, piece in pieces]).unify_dictionaries()
     rows, before = [], 0
     for _, piece in pieces:
@@ -195,7 +182,7 @@ def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, P
 
 
 def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
-    """Return the kept rows of this bucket, all when None, each text column with the texts it uses only."""
+    """Return the kept rows of this bucket (None: all), with dictionaries of only the texts in them."""
     parts, before = [], 0
     for _, piece, start, stop in mine:
         part = piece.rows.slice(start, stop - start)
@@ -209,7 +196,7 @@ def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
 
 
 def _losers(mine: Mine, verdicts: Verdicts, whole: pa.Table | None, file_of: Int64s, write: _Write) -> pa.Table:
-    """Return the rows of REJECTED for what lost: rows that came in, or rows the lake had."""
+    """Return the rows of REJECTED for events that are not kept: incoming ones, and some that the lake had."""
     tenant, now = write.tenant, write.now
     loser = verdicts.loser[verdicts.verdict >= LOST]
     incoming, known = np.unique(loser[loser >= 0]), np.unique(-2 - loser[loser < 0])
@@ -234,7 +221,7 @@ def _plain(rows: pa.Table) -> pa.Table:
 
 @kernel
 def _renumber(codes: Any, place: Any, used: Any, out: Any) -> Any:
-    """Set out to the places of the codes among those used, in the order they turn up. Return how many are used."""
+    """Set out to the places of the codes among those used, in order of appearance. Return the number of those."""
     count = 0
     for i in range(codes.size):
         code = codes[i]
@@ -250,9 +237,9 @@ def _renumber(codes: Any, place: Any, used: Any, out: Any) -> Any:
 
 
 def _compacted(rows: pa.Table) -> pa.Table:
-    """Return the rows with dictionaries that hold only what is used.
+    """Return the rows with dictionaries of only the values in them.
 
-    A chunk's dictionary holds the students of all buckets; a file written with it would hold them too.
+    A chunk's dictionary has the students of all buckets, and a file written with it would have them too.
     """
     for number, field in enumerate(rows.schema):
         if not pa.types.is_dictionary(field.type):
