@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from mastery.apps.cli.answers import answers
 from mastery.apps.cli.class_report import class_report
 from mastery.apps.cli.compact import compact
+from mastery.apps.cli.compiling import tell_of_compiling
 from mastery.apps.cli.config import config
 from mastery.apps.cli.context import Chosen
 from mastery.apps.cli.demo import demo
@@ -38,6 +39,7 @@ from mastery.apps.cli.simulate import simulate
 from mastery.apps.cli.tenants import tenants
 from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
+from mastery.apps.cli.warm_up import warm_up
 from mastery.apps.interrupt import INTERRUPTED
 from mastery.errors import MasteryError, unwritable
 
@@ -62,6 +64,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (PEOPLE, class_report),
     (PEOPLE, serve),
     (SET_UP, demo),
+    (SET_UP, warm_up),
     (SET_UP, config),
     (SET_UP, version),
 )
@@ -124,6 +127,7 @@ class Commands(TyperGroup):
 def main() -> None:
     """Run the command line. Ends the process with 0, or with the exit code of the error."""
     _start_quickly()
+    tell_of_compiling()
     try:
         build()(prog_name="mastery")
     except MasteryError as error:

@@ -10,19 +10,15 @@ import typer
 
 from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson, AsOf
-from mastery.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
     from mastery.engine import Engine
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
-ENGINES = ("local",)
-
 
 def recompute(
     context: typer.Context,
     as_of: AsOf = "now",
-    engine: Annotated[str, typer.Option(help="Where it runs: local, on this machine.")] = "local",
     workers: Annotated[
         int | None, typer.Option(help="Number of workers; the setting workers when left out.", min=1, max=1024)
     ] = None,
@@ -32,10 +28,7 @@ def recompute(
     from mastery.engine import Engine
     from mastery.insight.freshness import staleness_note
 
-    if engine not in ENGINES:
-        raise BadInput(f"unknown engine {engine!r}{did_you_mean(engine, list(ENGINES))}; known: {', '.join(ENGINES)}")
-    connected = Engine.connect(settings(context), create=False)
-    report = run(connected, as_of, workers)
+    report = run(Engine.connect(settings(context), create=False), as_of, workers)
     note = staleness_note(report.newest_event_us, report.as_of_us)
     if as_json:
         typer.echo(json.dumps(as_document(report) | {"notes": [] if note is None else [note]}, ensure_ascii=False))

@@ -1,0 +1,95 @@
+"""Everything once, on a small simulated school in a folder that is thrown away, so that every kernel is compiled."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from mastery.engine.engine import Engine
+from mastery.settings import Settings
+from mastery.simulation.plan import FIRST_DAY
+
+STEPS = ("simulate", "ingest", "recompute", "read", "tune", "fit", "evaluate", "activate", "read with fitted models")
+"""What is gone through, in this order."""
+
+TENANT, DAYS = "school", 70
+HALF_WAY = str(FIRST_DAY + timedelta(days=DAYS // 2))
+
+Progress = Callable[[str, int, int], None]
+"""(what begins now, how many steps are done, how many there are)."""
+
+
+def warm_up(progress: Progress | None = None) -> None:
+    """Use every part of the engine that has kernels: each is compiled, or loaded where it was compiled before.
+
+    No setting of the deployment is looked at and nothing of it is touched.
+    """
+    begins = iter(range(len(STEPS)))
+
+    def step(name: str) -> None:
+        done = next(begins)
+        assert STEPS[done] == name
+        if progress is not None:
+            progress(name, done, len(STEPS))
+
+    with tempfile.TemporaryDirectory(prefix="mastery-warm-up-") as folder:
+        _walk(Path(folder), step)
+
+
+def _walk(folder: Path, step: Callable[[str], None]) -> None:
+    from mastery.evaluation.splits import parse_split
+    from mastery.pipelines.evaluation.evaluate import evaluate
+    from mastery.pipelines.evaluation.logs import lake_log
+    from mastery.pipelines.evaluation.predictors import unfitted
+    from mastery.pipelines.models.tune import tune
+    from mastery.pipelines.simulation.simulate import write_school
+    from mastery.simulation import SchoolPlan
+
+    step("simulate")
+    school = SchoolPlan(
+        students=60,
+        days=DAYS,
+        topics=8,
+        topics_per_student=8,
+        late_share=0.02,
+        duplicate_share=0.02,
+        malformed_share=0.02,
+    )
+    write_school(school, folder / "school")
+    engine = Engine.connect(Settings(home=folder / "home", workers=2))
+    try:
+        step("ingest")
+        for _ in range(2):  # the second time every row is known
+            engine.ingest(folder / "school", tenant=TENANT)
+        step("recompute")
+        engine.recompute("latest")
+        step("read")
+        _read(engine)
+        step("tune")
+        tune(engine.lake, engine.rules, as_of_us=None)
+        step("fit")
+        version = engine.models.fit().card.version
+        step("evaluate")
+        log, _ = lake_log(engine.lake)
+        evaluate(log, parse_split("student"), unfitted(engine.rules.params))
+        step("activate")
+        engine.models.activate(version, "latest")
+        step("read with fitted models")
+        _read(engine, fitted=True)
+    finally:
+        engine.close()
+
+
+def _read(engine: Engine, *, fitted: bool = False) -> None:
+    """Read a student and a class in every way there is, by each scorer that is published."""
+    document, weakest = engine.class_report(weakest=3, tenant=TENANT)
+    student, topic = weakest[0].student_id, weakest[0].topic_id
+    for scorer in document.scorers:
+        for as_of in ("latest", HALF_WAY, "now"):
+            engine.student(student, as_of=as_of, scorer=scorer.name, tenant=TENANT)
+        engine.history(student, topic, scorer=scorer.name, tenant=TENANT)
+    engine.item_probabilities(student, topic, as_of="latest", tenant=TENANT)
+    if fitted:
+        engine.past_answers(student, topic, as_of="latest", tenant=TENANT)
