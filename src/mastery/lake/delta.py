@@ -267,8 +267,9 @@ class Lake:
         written: list[AddAction] = []
 
         def merge(bucket: int | None) -> AddAction:
-            written.append(compaction.merge(handle.place, table, bucket, work[bucket], self._width))
-            return written[-1]
+            add = compaction.merge(handle.place, table, bucket, work[bucket], self._width)
+            written.append(add)  # not read back from here: other threads append too
+            return add
 
         merged: dict[int | None, AddAction] = {}
         with self.discarding(table, written):
