@@ -27,9 +27,9 @@ LATEST = ("--as-of", "latest")
 
 @pytest.fixture
 def shown(home, tmp_path):
-    """The lines that a command shows on a terminal: shown(width, *arguments)."""
+    """The lines that a command shows on a terminal: shown(width, *arguments, home=…)."""
 
-    def run(width: int, *arguments: str) -> list[str]:
+    def run(width: int, *arguments: str, home: Path = home) -> list[str]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
         line = [sys.executable, "-c", MAIN, "--home", str(home), *arguments]
@@ -109,3 +109,19 @@ def test_no_table_of_another_command_is_cut(shown, width, arguments):
 def test_wide_terminals_show_a_row_for_each_topic_with_reasons_beside_it(shown):
     heads = next(line for line in shown(200, "show", "S000014", *LATEST) if line.startswith("topic "))
     assert heads.split()[-3:] == ["band", "graded", "why"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_files_and_counts_of_an_ingest_are_whole_at_every_width(shown, tmp_path, width):
+    sample = ROOT / "data" / "sample"
+    files = [str(sample / name) for name in ("chatbot_interactions.csv", "teacher_feedback.csv")]
+    text = "\n".join(shown(width, "ingest", *files, home=tmp_path / "new"))
+    assert "chatbot_interactions.csv" in text and "teacher_feedback.csv" in text
+    assert {"143", "142", "198"} <= set(text.split())
+
+
+def test_measures_of_an_evaluation_stand_below_each_other_where_there_is_little_room(shown):
+    file = str(ROOT / "data" / "sample" / "quiz_attempts.csv")
+    lines = shown(80, "evaluate", file, "--unfitted", "--scorers", "rule_based,elo")
+    assert any(line.split()[:2] == ["rule_based", "AUC"] for line in lines)
+    assert any(line.split()[:2] == ["log", "loss"] for line in lines)

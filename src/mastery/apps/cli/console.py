@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from rich.console import Console, JustifyMethod
@@ -112,6 +112,19 @@ def plain_table(*columns: str, right: tuple[str, ...] = (), wrap: Mapping[str, i
         justify: JustifyMethod = "right" if name in right else "left"
         table.add_column(name, justify=justify, no_wrap=whole, min_width=least, overflow="fold")
     return table
+
+
+def numbers_table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table of numbers with a name in the first column; where it does not fit, the numbers of each name stand
+    one below the other, each with its head.
+    """
+    first, *others = heads
+    wide = plain_table(*heads, right=tuple(others), wrap={})
+    narrow = plain_table(first, "", wrap={"": 20})
+    for name, *cells in rows:
+        wide.add_row(name, *cells)
+        narrow.add_row(name, below(*(f"{head} {cell}" for head, cell in zip(others, cells, strict=True))))
+    return first_that_fits(out, wide, narrow)
 
 
 def first_that_fits(out: Console, *tables: Table) -> Table:

@@ -218,7 +218,7 @@ def show_evaluation(found: Evaluation) -> None:
     """Print the measures of every scorer, cold start, and the notes."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.console import console, number, numbers_table, printable
     from mastery.pipelines.evaluation.report import TITLES, shown
 
     out = console()
@@ -230,30 +230,25 @@ def show_evaluation(found: Evaluation) -> None:
     )
     how = f"split {found.split} · {len(found.folds)} test{'s' if len(found.folds) != 1 else ''} · clock {found.clock}"
     out.print(Text(f"{printable(how)} · seed {found.seed}\n", "bright_black"))
-    heads = ("AUC", "95 %", "accuracy", "RMSE", "log loss", "ECE", "if perfect", "next week")
-    table = plain_table("scorer", *heads, right=heads)
+    heads = ("scorer", "AUC", "95 %", "accuracy", "RMSE", "log loss", "ECE", "if perfect", "next week")
+    rows = []
     for name, one in found.summaries.items():
         got, (low, high) = one.measures, one.intervals["auc"]
-        table.add_row(
-            name,
-            shown(got["auc"]),
-            f"{shown(low, 3)}–{shown(high, 3)}",
-            *(shown(got[measure]) for measure in ("accuracy", "rmse", "logloss", "ece")),
-            f"{shown(got['ece_perfect'])}, at most {shown(got['ece_perfect_95'])}",
-            shown(one.next_week, 3),
-        )
-    out.print(table)
+        measures = [shown(got[measure]) for measure in ("accuracy", "rmse", "logloss", "ece")]
+        perfect = f"{shown(got['ece_perfect'])}, at most {shown(got['ece_perfect_95'])}"
+        interval = f"{shown(low, 3)}–{shown(high, 3)}"
+        rows.append([name, shown(got["auc"]), interval, *measures, perfect, shown(one.next_week, 3)])
+    out.print(numbers_table(out, heads, rows))
     for title, groups in (
         ("AUC of a student's first answers", [one.cold_start for one in found.summaries.values()]),
         ("AUC by how much was learnt of the topic", [one.topic_size for one in found.summaries.values()]),
     ):
         out.print(Text(f"\n{title}", "bold"))
-        table = plain_table("", "answers", *found.summaries, right=("answers", *found.summaries))
-        for same in zip(*groups, strict=True):
-            table.add_row(
-                TITLES[same[0].name], number(same[0].answers), *(shown(group.measures["auc"]) for group in same)
-            )
-        out.print(table)
+        rows = [
+            [TITLES[same[0].name], number(same[0].answers), *(shown(group.measures["auc"]) for group in same)]
+            for same in zip(*groups, strict=True)
+        ]
+        out.print(numbers_table(out, ("", "answers", *found.summaries), rows))
     for note in found.notes:
         out.print(Text(f"\nnote: {printable(note)}", "yellow"), soft_wrap=True)
 
@@ -295,17 +290,14 @@ def _show_simulated(found: list[Learnt], out: Path | None, as_json: bool) -> Non
 def _print_tables(found: list[Table]) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, plain_table
+    from mastery.apps.cli.console import console, numbers_table
 
     out = console()
     for title, heads, rows in found:
         if not rows:
             continue
         out.print(Text(title, "bold"))
-        table = plain_table(*heads, right=tuple(heads[1:]))
-        for row in rows:
-            table.add_row(*row)
-        out.print(table)
+        out.print(numbers_table(out, heads, rows))
         out.print()
 
 

@@ -87,18 +87,29 @@ def show_counts(counts: IngestReport) -> None:
     """Print the counts of each file and of all, and the notes."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table, printable
 
     numbers = ("read", "accepted", "duplicates", "rejected")
-    table = plain_table("table", "file", *numbers, right=numbers)
+    wide = plain_table("table", "file", *numbers, right=numbers, wrap={"file": 16})
+    middle = plain_table("file, table", *numbers, right=numbers, wrap={"file, table": 24})
+    narrow = plain_table("file, table", "rows", wrap={"file, table": 16})
     for file in counts.files:
-        row = [number(getattr(file, name)) for name in numbers]
-        table.add_row(file.table, Text(printable(Path(file.path).name)), *row)
+        path, row = Path(file.path), [number(getattr(file, name)) for name in numbers]
+        name = Text(printable(path.name))
+        both = name if path.name.startswith(f"{file.table}.") else below(name, file.table)
+        wide.add_row(file.table, name, *row)
+        middle.add_row(both, *row)
+        narrow.add_row(both, below(*(f"{count} {what}" for count, what in zip(row, numbers, strict=True))))
     if len(counts.files) > 1:
-        table.add_section()
-        table.add_row("all", "", *(number(getattr(counts, name)) for name in numbers), style="bold")
+        row = [number(getattr(counts, name)) for name in numbers]
+        for table in (wide, middle, narrow):
+            table.add_section()
+        wide.add_row("all", "", *row, style="bold")
+        middle.add_row("all", *row, style="bold")
+        whole = below(*(f"{count} {what}" for count, what in zip(row, numbers, strict=True)))
+        narrow.add_row("all", whole, style="bold")
     out = console()
-    out.print(table)
+    out.print(first_that_fits(out, wide, middle, narrow))
     for note in counts.notes:
         out.print(Text(f"\nnote: {printable(note)}"), soft_wrap=True)
 
