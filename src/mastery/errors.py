@@ -37,6 +37,14 @@ class NotFound(MasteryError, LookupError):
     title = "Nothing is known under this name"
 
 
+class NotFitted(MasteryError, ValueError, AttributeError):
+    """An estimator that was asked before it has learnt anything. scikit-learn's error has the same bases."""
+
+    exit_code: int = 2
+    status: int = 422
+    title: str = "The model has not been fitted"
+
+
 class Conflict(MasteryError):
     """Two writers met, or a store holds something that this version cannot use."""
 

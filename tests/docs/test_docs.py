@@ -135,10 +135,10 @@ def test_the_layers_of_the_page_are_those_that_are_enforced():
     contracts = {contract["id"]: contract for contract in project["tool"]["importlinter"]["contracts"]}
     exists = lambda name: (SOURCE / name).is_dir() or (SOURCE / f"{name}.py").is_file()  # noqa: E731
     enforced = [
-        [name for name in re.findall(r"[a-z]+", line) if exists(name)] for line in contracts["layers"]["layers"]
+        [name for name in re.findall(r"[a-z_]+", line) if exists(name)] for line in contracts["layers"]["layers"]
     ]
     block = re.findall(r"^```\n(.*?)^```", section("ARCHITECTURE.md", "Layers"), re.MULTILINE | re.DOTALL)[0]
-    told = [re.findall(r"[a-z]+", re.split(r"\s{2,}", line)[0]) for line in block.splitlines()]
+    told = [re.findall(r"[a-z_]+", re.split(r"\s{2,}", line)[0]) for line in block.splitlines()]
     assert told == [line for line in enforced if line]
     pure = re.findall(r"`([a-z]+)`", section("ARCHITECTURE.md", "Layers").split("are **pure**")[0].split("```")[-1])
     assert {f"mastery.{name}" for name in pure} == set(contracts["pure"]["source_modules"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from propcache import cached_property
 
-from mastery.engine.as_of import as_of_us
+from mastery.as_of import as_of_us
 from mastery.errors import BadInput, Conflict
 from mastery.lake import Lake
 from mastery.settings import Settings

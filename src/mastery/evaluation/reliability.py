@@ -55,6 +55,31 @@ def ece(p: Floats, y: Floats, bins: int = BINS) -> float:
     return reliability(p, y, bins).ece
 
 
+def bootstrap_ece(p: Floats, y: Floats, student: Int64s, draws: int, seed: int, bins: int = BINS) -> Floats:
+    """Return float64[draws]: the ECE on students drawn with replacement, the same ones as `measures.bootstrap` draws.
+
+    Args:
+        student: int64[n]. Codes from 0.
+    """
+    found = np.full(draws, np.nan)
+    if p.size == 0:
+        return found
+    order = np.argsort(p, kind="stable")
+    p, y, owner = p[order], y[order], student[order]
+    answers = np.bincount(student)
+    chosen = np.flatnonzero(answers > 0)
+    rng = np.random.default_rng(seed)
+    for draw in range(draws):
+        weight = np.zeros(answers.size)
+        weight[chosen] = np.bincount(rng.integers(0, chosen.size, chosen.size), minlength=chosen.size)
+        mass = weight[owner]
+        before = np.cumsum(mass) - mass
+        place = np.minimum(before * bins / mass.sum(), bins - 1).astype(np.int64)
+        off = np.bincount(place, mass * (p - y), minlength=bins)
+        found[draw] = np.abs(off).sum() / mass.sum()
+    return found
+
+
 def perfect_ece(
     p: Floats, seed: int, bins: int = BINS, draws: int = PERFECT_DRAWS, level: float = 0.95
 ) -> tuple[float, float]:

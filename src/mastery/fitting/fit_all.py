@@ -93,6 +93,7 @@ def fit_all(
     cv_folds: int = CV_FOLDS,
     held_out: bool = True,
     chapters: Mapping[Scoped, str] | None = None,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
     progress: Progress | None = None,
 ) -> FittedAll:
     """Fit scorers to the answers of a batch.
@@ -106,6 +107,7 @@ def fit_all(
             from the probabilities of others, they are fitted once instead of `cv_folds` + 1 times, to the same
             parameters.
         chapters: Chapter by topic, as course metadata say; elo estimates them where None.
+        settings: By scorer that is fitted to answers: arguments of its fit that leave less to be chosen.
         progress: Called with what has been done, how many steps that makes, and how many there are.
 
     Deterministic for a seed and a number of threads.
@@ -140,8 +142,8 @@ def fit_all(
     fits: dict[str, Fit] = {}
     if fold:
         fits, said = cross_fit(
-            batch, cv_fold, _fits(fold, {"chapters": chapters}), foldable, {name: found[name] for name in kept},
-            seed=seed, threads=threads, told=told,
+            batch, cv_fold, _fits(fold, {"chapters": chapters}, settings or {}), foldable,
+            {name: found[name] for name in kept}, seed=seed, threads=threads, told=told,
         )  # fmt: skip
         probabilities |= said
         found |= {name: fit.parameters for name, fit in fits.items()}
@@ -177,10 +179,16 @@ def fit_all(
     )
 
 
-def _fits(names: Sequence[str], known: Mapping[str, object]) -> dict[str, FitScorer]:
-    """Return the fits of these scorers, each with what it takes of what is known besides the answers."""
+def _fits(
+    names: Sequence[str], known: Mapping[str, object], settings: Mapping[str, Mapping[str, object]]
+) -> dict[str, FitScorer]:
+    """Return the fits of these scorers, each with what it takes of what is known besides the answers, and settings."""
     return {
-        name: partial(SPECS[name].load_fit(), **{word: known[word] for word in SPECS[name].fit_arguments})
+        name: partial(
+            SPECS[name].load_fit(),
+            **{word: known[word] for word in SPECS[name].fit_arguments},
+            **settings.get(name, {}),
+        )
         for name in names
     }
 

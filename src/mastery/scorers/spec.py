@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mastery.scorers.base import Parameter, Scorer
 from mastery.scorers.derived import Derived
 from mastery.scorers.interval import Numbers
+from mastery.scorers.one_answer import Steps
 
 
 class Stage(IntEnum):
@@ -55,6 +56,7 @@ class ScorerSpec:
         derived: What reads the others, for a scorer without.
         predict: "module:function", (batch, parameters, probabilities, threads) → float64[n]: what it predicts of each
             row from the predictions of others. Of a scorer that folds, `scorer` predicts, and this is left out.
+        one_answer: "module:function", a mastery.scorers.one_answer.Steps: folds single answers without a batch.
         monotone: Whether a right answer never lowers a score (law 6). One that is not monotone predicts answers, and
             nobody is shown a score of it.
         works_unfitted: Whether it says something with default parameters.
@@ -76,6 +78,7 @@ class ScorerSpec:
     scorer: Scorer | None = None
     derived: Derived | None = None
     predict: str | None = None
+    one_answer: str | None = None
     monotone: bool = True
     works_unfitted: bool = False
     intervals: Intervals | None = None
@@ -113,6 +116,16 @@ class ScorerSpec:
         if self.predict is None:
             raise TypeError(f"{self.name} predicts by its own fold, not from the predictions of others")
         return _load(self.predict)
+
+    def load_steps(self) -> Steps:
+        """Return what folds single answers; see `one_answer`.
+
+        Raises:
+            TypeError: nothing does.
+        """
+        if self.one_answer is None:
+            raise TypeError(f"{self.name} folds no single answers")
+        return _load(self.one_answer)
 
 
 def _load(path: str) -> Callable[..., Any]:

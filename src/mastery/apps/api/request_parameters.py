@@ -12,8 +12,8 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
+from mastery.as_of import as_of_us, fixed
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.engine.as_of import as_of_us, fixed
 from mastery.errors import BadInput, did_you_mean
 from mastery.pipelines.queries.class_view import Order
 from mastery.pipelines.queries.reader import Reader

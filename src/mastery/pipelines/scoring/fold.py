@@ -96,7 +96,11 @@ class Folded:
 
 def fold_events(events: pa.Table, model_set: ModelSet, as_of_us: int, history: bool = True) -> Folded:
     """Fold all events up to `as_of_us` of the students in `events` (columns `features.columns.READ`), in any order."""
-    batch = make_batch(event_columns(events, as_of_us))
+    return fold_batch(make_batch(event_columns(events, as_of_us)), model_set, as_of_us, history)
+
+
+def fold_batch(batch: Batch, model_set: ModelSet, as_of_us: int, history: bool = True) -> Folded:
+    """Fold a batch, none of whose events comes after `as_of_us`."""
     models = model_set.models(batch.topics, batch.items)
     slots = batch.slot_topic.size
     counters, feedback = initial_facts(slots), initial_feedback(slots)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mastery.arrays import Bools, Floats, Int64s
+from mastery.errors import BadInput, did_you_mean
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
 from mastery.scorers.base import defaults, place_of, predict, start
@@ -36,6 +37,9 @@ STRENGTHS = (2.0, 4.0, 10.0, 30.0)
 
 PULL_ANSWERS = 5.0
 """Answers that halve the excess of having none: 3 to 20 differed by 0.0003 in held-out log loss."""
+
+FORGETTING = {"none": (False, False), "answers": (True, False), "days": (False, True), "both": (True, True)}
+"""What lets a student forget → (with each answer, with each day)."""
 
 FEW_ANSWERS = 20
 """A topic with fewer is named: it says little of itself."""
@@ -79,21 +83,33 @@ def fit(
     seed: int = 0,  # nothing is drawn: starts are fixed
     threads: int = 1,
     items: bool = True,
+    forgetting: str = "auto",
     chosen: Variant | None = None,
 ) -> Fit:
     """Return bkt's parameters for the topics and items of the batch; columns guess and slip serve every scorer.
 
     Args:
         items: Whether guess and slip by item may be chosen.
+        forgetting: One of `FORGETTING`, or auto: chosen.
         chosen: The variant; searched for where None.
+
+    Raises:
+        BadInput: `forgetting` is unknown, or goes by days where no time passes.
     """
+    if forgetting != "auto" and forgetting not in FORGETTING:
+        raise BadInput(
+            f"forgetting is {forgetting!r}; expected auto, {', '.join(FORGETTING)}"
+            f"{did_you_mean(forgetting, ['auto', *FORGETTING])}"
+        )
+    if forgetting in ("days", "both") and not has_clock(batch):
+        raise BadInput(f"forgetting is {forgetting!r}, and the answers have no time stamps; choose answers or none")
     if not np.any(batch.weight > 0.0):
         parameters = Parameters(defaults(bkt.SCORER, 1)[0], no_rows(len(bkt.PARAMETERS)), no_rows(2))
         return Fit(parameters, ("bkt: no answers to learn from; the defaults stand for every topic",))
     measures: dict[str, float | str] = {}
     notes: tuple[str, ...] = ()
     if chosen is None:
-        chosen, measures, notes = _choose(some_students(batch, TO_CHOOSE), items, threads)
+        chosen, measures, notes = _choose(some_students(batch, TO_CHOOSE), items, forgetting, threads)
     parameters, log_likelihood, more = fit_variant(batch, chosen, threads)
     measures |= {
         "variant": describe(chosen),
@@ -122,13 +138,16 @@ def has_clock(batch: Batch) -> bool:
     return bool(at_us.size and np.ptp(at_us) >= SHORTEST_DAYS * US_PER_DAY)
 
 
-def _choose(batch: Batch, items: bool, threads: int) -> tuple[Variant, dict[str, float | str], tuple[str, ...]]:
+def _choose(
+    batch: Batch, items: bool, forgetting: str, threads: int
+) -> tuple[Variant, dict[str, float | str], tuple[str, ...]]:
     out = held_out(batch.students, 10)
     learn, judge = take_students(batch, ~out), take_students(batch, out)
     answers = int(np.sum(judge.weight > 0.0))
+    per_step, per_day = FORGETTING.get(forgetting, (False, False))
     if answers < FEWEST_HELD_OUT or not np.any(learn.weight > 0.0):
         return (
-            Variant(pooling=POOLING[1]),
+            Variant(per_step=per_step, per_day=per_day, pooling=POOLING[1]),
             {},
             (f"bkt: {answers} answers of held-out students are too few to choose by; the plain variant is fitted",),
         )
@@ -147,10 +166,11 @@ def _choose(batch: Batch, items: bool, threads: int) -> tuple[Variant, dict[str,
                 now = other
         return now
 
-    now = Variant()
+    now = Variant(per_step=per_step, per_day=per_day)
     now = best(now, [replace(now, pooling=pooling) for pooling in POOLING[1:]])
     ways = [(True, False), (False, True), (True, True)] if clock else [(True, False)]
-    now = best(now, [replace(now, per_step=step, per_day=day) for step, day in ways])
+    if forgetting == "auto":
+        now = best(now, [replace(now, per_step=step, per_day=day) for step, day in ways])
     now = best(now, [replace(now, bends=True), replace(now, bends=True, tilts=True)])
     if items and np.any(batch.item >= 0):
         now = best(now, [replace(now, strength=strength) for strength in STRENGTHS])

@@ -231,6 +231,7 @@ SPEC = ScorerSpec(
     stage=Stage.ANSWERS,
     fit="mastery.scorers.bkt.fit:fit",
     scorer=SCORER,
+    one_answer="mastery.scorers.bkt.one_answer:steps",
     works_unfitted=True,
     intervals=Intervals(UNFITTED, FITTED),
 )

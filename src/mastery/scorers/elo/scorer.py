@@ -327,6 +327,7 @@ SPEC = ScorerSpec(
     needs=("bkt",),
     fit_arguments=("chapters",),
     scorer=SCORER,
+    one_answer="mastery.scorers.elo.one_answer:steps",
     works_unfitted=True,
     intervals=Intervals(UNFITTED, FITTED),
     on_shared_scale=True,

@@ -76,11 +76,13 @@ def fit(
     given: Mapping[str, Parameters],
     seed: int = 0,
     threads: int = 1,
+    two_parameters: bool | None = None,
     chosen: Setting | None = None,
 ) -> Fit:
     """Return irt's parameters; guess and slip of the scale come from given["bkt"].
 
-    `chosen` is the setting to fit with; it is searched for where None.
+    `two_parameters` says whether items differ in discrimination, and is chosen where None. `chosen` is the setting to
+    fit with; it is searched for where None.
 
     `Parameters.shared` holds the standard errors of each item's discrimination and difficulty, in the order of
     `Parameters.items`.
@@ -92,12 +94,12 @@ def fit(
         return Fit(Parameters(row, no_rows(row.size), no_rows(2)), ("irt: no answers; the defaults stand.",))
     some = some_students(batch, ENOUGH_TO_CHOOSE)
     held = held_out(some.students, 10)
-    setting, measures = Setting(), {}
+    setting, measures = Setting(two_parameters=bool(two_parameters)), {}
     judged = (some.weight > 0.0) & np.repeat(held, np.diff(some.student_ptr))
     if chosen is not None:
         setting = chosen
     elif judged.sum() >= FEWEST_HELD_OUT and (some.weight > 0.0).sum() - judged.sum() >= FEWEST_HELD_OUT:
-        setting, loss = _choose(take_students(some, ~held), take_students(some, held), scale, threads)
+        setting, loss = _choose(take_students(some, ~held), take_students(some, held), scale, two_parameters, threads)
         measures["held_out_log_loss"] = loss
     else:
         notes.append(
@@ -124,7 +126,9 @@ def fit(
     )
 
 
-def _choose(taught: Batch, judge: Batch, scale: _Scale, threads: int) -> tuple[Setting, float]:
+def _choose(
+    taught: Batch, judge: Batch, scale: _Scale, two_parameters: bool | None, threads: int
+) -> tuple[Setting, float]:
     """Return the setting that predicts the answers of `judge` best, and its log loss."""
     known: dict[tuple[bool, bool], Curves] = {}
 
@@ -135,7 +139,7 @@ def _choose(taught: Batch, judge: Batch, scale: _Scale, threads: int) -> tuple[S
         # Refined as they will be: as they are, they prefer topics that differ less.
         return log_loss(judge, _refined(taught, _model(taught, known[form], setting, scale), known[form], setting))
 
-    best = Setting()
+    best = Setting(two_parameters=bool(two_parameters))
     loss = loss_of(best)
 
     def choose(candidates: Iterable[Setting]) -> None:
@@ -145,7 +149,8 @@ def _choose(taught: Batch, judge: Batch, scale: _Scale, threads: int) -> tuple[S
             if found < loss - LEAST_GAIN:
                 best, loss = candidate, found
 
-    choose([replace(best, two_parameters=True)])
+    if two_parameters is None:
+        choose([replace(best, two_parameters=True)])
     choose([replace(best, asymptotes=True)])
     choose([replace(best, spread=spread) for spread in SPREADS if spread != best.spread])
     choose([replace(best, drift=drift) for drift in DRIFTS if drift != best.drift])

@@ -277,6 +277,7 @@ SPEC = ScorerSpec(
     fit="mastery.scorers.irt.fit:fit",
     needs=("bkt",),
     scorer=SCORER,
+    one_answer="mastery.scorers.irt.one_answer:steps",
     intervals=Intervals(None, FITTED),
     on_shared_scale=True,
 )

@@ -112,7 +112,7 @@ LEAST = 1e-6
 
 KEPT = np.repeat(FADING, SEEDS * GROUP)
 """float64[CHANNELS]. λ of each channel."""
-_FADES = np.stack([np.ones(CHANNELS), KEPT])
+FADES = np.stack([np.ones(CHANNELS), KEPT])
 """By whether a row begins an event: rows of one event are one moment, and fade what was before them once."""
 
 
@@ -263,7 +263,7 @@ def own_row(item: int, topic: int, items: Floats, topics: int) -> int:
 
 
 @inlined_kernel
-def _receive(
+def receive(
     students: Floats, s: int, fades: Floats, fade: int, events: Floats32, e: int, own: Floats32, o: int, y: float,
     n: float,
 ) -> None:  # fmt: skip
@@ -280,7 +280,7 @@ def _receive(
 
 
 @kernel
-def _enter(students: Floats, s: int, key: float) -> None:
+def enter(students: Floats, s: int, key: float) -> None:
     """Note the item of an event that begins."""
     again = key == students[s, ITEM]
     students[s, PLACE] = min(students[s, PLACE] + 1.0, PLACES - 1.0) if again else 0.0
@@ -327,7 +327,7 @@ def _fold(
                 if fresh:
                     event = row[i]
                     # Answers without an item are runs on their topic, told by the slot's place among the student's.
-                    _enter(students, s, item_key[k] if k >= 0 else -1.0 - (p - slot_ptr[s]))
+                    enter(students, s, item_key[k] if k >= 0 else -1.0 - (p - slot_ptr[s]))
                     for j in range(i, student_ptr[s + 1] if probability.size else i):
                         if row[j] != event:
                             break
@@ -337,7 +337,7 @@ def _fold(
                                                   item[j], params, items)  # fmt: skip
                 e = t * EVENTS + int(students[s, PLACE]) * BUCKETS + bucket_of(duration_ms[i])
                 o = own_row(k, t, items, params.shape[0])
-                _receive(students, s, fades, np.int64(fresh), events, e, own, o, y[i], n)
+                receive(students, s, fades, np.int64(fresh), events, e, own, o, y[i], n)
                 state[p, EVIDENCE] += n
                 state[p, LAST] = at_us[i]
             if i + 1 == day_ptr[d + 1]:
@@ -412,7 +412,7 @@ def _run(
     events, own = written(model.params, model.items)
     _fold(batch.student_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot, batch.slot_ptr,
           batch.slot_topic, batch.item, batch.item_key, batch.row, batch.at_us, batch.duration_ms, batch.y,
-          batch.weight, model.params, model.items, mean_weights(model.params), events, own, _FADES, slot_state,
+          batch.weight, model.params, model.items, mean_weights(model.params), events, own, FADES, slot_state,
           student_state, history, probability, at_us)  # fmt: skip
 
 
@@ -500,6 +500,7 @@ SPEC = ScorerSpec(
     fit="mastery.scorers.linear_rnn.fit:fit",
     needs=("bkt",),
     scorer=SCORER,
+    one_answer="mastery.scorers.linear_rnn.one_answer:steps",
     intervals=Intervals(None, FITTED),
     on_shared_scale=True,
 )
@@ -511,6 +512,7 @@ UNCONSTRAINED_SPEC = ScorerSpec(
     fit="mastery.scorers.linear_rnn.fit:fit_unconstrained",
     needs=("bkt",),
     scorer=UNCONSTRAINED,
+    one_answer="mastery.scorers.linear_rnn.one_answer:steps",
     monotone=False,
     forgets_nothing=True,
 )

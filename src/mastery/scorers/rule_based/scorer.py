@@ -84,7 +84,7 @@ LIMIT, CALIBRATION, FORGETTING = range(len(FACTORS), len(FACTORS) + 3)
 
 
 @inlined_kernel
-def _step(
+def take_event(
     state: Floats,
     p: int,
     kind: int,
@@ -163,7 +163,7 @@ def _stands_for(params: Floats, t: int, index: float) -> float:
 
 
 @inlined_kernel
-def _score(
+def score_of(
     state: Floats, p: int, params: Floats, t: int, at: int, contributions: Floats, place: int
 ) -> tuple[float, float, float]:
     """Return (score, lower, upper) of one state at a time, and write its contributions into row `place`."""
@@ -212,12 +212,12 @@ def _fold(
         for i in range(day_ptr[d], day_ptr[d + 1]):
             if kind[i] != FEEDBACK:
                 p = slot[i]
-                _step(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, slot_topic[p])
+                take_event(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, slot_topic[p])
         if history.shape[1]:
             at = min((day[d] + 1) * DAY_US, as_of_us)
             for c in range(cell_ptr[d], cell_ptr[d + 1]):
                 p = cell_slot[c]
-                score, lower, upper = _score(state, p, params, slot_topic[p], at, contributions, 0)
+                score, lower, upper = score_of(state, p, params, slot_topic[p], at, contributions, 0)
                 history[0, c], history[1, c], history[2, c] = score, lower, upper
 
 
@@ -242,9 +242,9 @@ def _predict(
         p = slot[i]
         t = slot_topic[p]
         if weight[i] > 0.0:
-            score = _score(state, p, params, t, at_us[i], contributions, 0)[0]
+            score = score_of(state, p, params, t, at_us[i], contributions, 0)[0]
             probability[i] = params[t, GUESS] + (1.0 - params[t, SLIP] - params[t, GUESS]) * score
-        _step(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
+        take_event(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
 
 
 @kernel
@@ -259,7 +259,7 @@ def _read(
     contributions: Floats,
 ) -> None:
     for p in range(state.shape[0]):
-        score[p], lower[p], upper[p] = _score(state, p, params, slot_topic[p], as_of_us, contributions, p)
+        score[p], lower[p], upper[p] = score_of(state, p, params, slot_topic[p], as_of_us, contributions, p)
 
 
 @kernel
@@ -292,7 +292,7 @@ def _trace(
             values[found, RECENCY] = _value(params, t, RECENCY, fresh, 1.0 if fresh > 0.0 else 0.0)
             kept[found], row[found] = retention(elapsed, params[t, FORGET]), i
             found += 1
-        _step(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
+        take_event(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
 
 
 def pre_answer_features(batch: Batch, params: Floats) -> tuple[Floats, Floats, Int64s]:
@@ -394,6 +394,7 @@ SPEC = ScorerSpec(
     fit="mastery.scorers.rule_based.fit:fit_rules",
     needs=("bkt",),
     scorer=SCORER,
+    one_answer="mastery.scorers.rule_based.one_answer:steps",
     works_unfitted=True,
     intervals=Intervals(UNFITTED, FITTED),
     shown_rank=1,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.engine.as_of import as_of_us, fixed
+from mastery.as_of import as_of_us, fixed
 from mastery.errors import BadInput
 from mastery.instants import instant, microseconds
 

@@ -1,0 +1,216 @@
+"""Answers of students as estimators take them: the caller's frame, and the events that it was understood as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from propcache import cached_property
+
+from mastery.arrays import Floats
+from mastery.as_of import LATEST, as_of_us
+from mastery.errors import BadInput
+from mastery.features.answer_log import Clock
+from mastery.features.batch import Batch
+from mastery.frames import Frame, frame_of, read_frame
+from mastery.instants import microseconds
+from mastery.pipelines.ingest import answers as reader
+
+TENANT = "default"
+"""Answers outside of a deployment are those of one institution."""
+
+Moment = str | datetime
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What students answered, read once: give it to as many models as you like.
+
+    Attributes:
+        frame: The frame that came in, or the columns of the file.
+        read: The events that it was understood as; rows that cannot be used are in `rejected`.
+        clock: Whether time stamps were taken when the question was shown (`start`) or answered (`answer`).
+    """
+
+    frame: Frame
+    read: reader.Answers
+    clock: Clock
+    renamed: Mapping[str, str]
+
+    def __len__(self) -> int:
+        """Return the number of rows of the source."""
+        return self.frame.table.num_rows
+
+    def __repr__(self) -> str:
+        """Say how much there is."""
+        rejected = self.read.report.rejected
+        also = f", {rejected:,} rows rejected" if rejected else ""
+        return (
+            f"<Answers: {self.read.events.num_rows:,} by {len(self.students):,} students on {len(self.topics):,} "
+            f"topics and {len(self.batch.items):,} items{also}>"
+        )
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The answers as scorers take them, grouped by student and in time order."""
+        return self.read.batch(self.clock)
+
+    @property
+    def students(self) -> list[str]:
+        """Ids of the students, ascending."""
+        return list(self.batch.students)
+
+    @property
+    def topics(self) -> list[str]:
+        """Ids of the topics, ascending."""
+        return [topic for _, topic in self.batch.topics]
+
+    @property
+    def rejected(self) -> Any:
+        """Rows that cannot be used, as a frame: where they stand, the column, its value and the reason."""
+        return frame_of(self.read.rejected, self.frame.kind)
+
+    @property
+    def notes(self) -> list[str]:
+        """What somebody who learns from these answers should know, in whole sentences."""
+        return self.read.notes()
+
+    @property
+    def latest_us(self) -> int:
+        """Time of the newest answer; 0 where there are no time stamps."""
+        return int(self.batch.at_us.max())
+
+    @cached_property
+    def durations_are_gaps(self) -> bool:
+        """Whether the time that an answer took is taken to be the time since the student's answer before."""
+        events = self.read.events
+        quiz = np.asarray(pc.equal(events["kind"].cast(pa.string()), "quiz"))
+        return (
+            self.read.timed
+            and self.clock == "answer"
+            and not bool(np.any(quiz & events["duration_ms"].is_valid().to_numpy()))
+        )
+
+    def moment_us(self, as_of: Moment) -> int:
+        """Return the moment that is named, in microseconds; `latest` is the newest answer.
+
+        Raises:
+            BadInput: It is no moment, or there are no time stamps to compare it with.
+        """
+        if isinstance(as_of, str) and as_of.strip().lower() == LATEST:
+            return self.latest_us
+        if not self.read.timed:
+            raise BadInput(f"these answers have no time stamps, so there is no state as of {as_of}; leave as_of out")
+        return at_us(as_of)
+
+    def until(self, as_of_us: int) -> Batch:
+        """Return the answers that were given by then.
+
+        Raises:
+            BadInput: There are none.
+        """
+        if as_of_us >= self.latest_us:
+            return self.batch
+        events = self.read.events
+        kept = np.asarray(events["occurred_at"].cast(pa.int64())) <= as_of_us
+        if not kept.any():
+            raise BadInput(f"there are no answers by {datetime.fromtimestamp(as_of_us / 1e6, UTC):%Y-%m-%d %H:%M} UTC")
+        return replace(self.read, events=events.filter(pa.array(kept))).batch(self.clock)
+
+    def ids(self, column: str, names: Sequence[str]) -> pa.Array:
+        """Return ids with the type that they have in the source: whole numbers stay whole numbers."""
+        theirs = next((theirs for theirs, ours in self.renamed.items() if ours == column), column)
+        table, found = self.frame.table, pa.array(names, pa.string())
+        if theirs in table.column_names and pa.types.is_integer(table.schema.field(theirs).type):
+            return found.cast(table.schema.field(theirs).type)
+        return found
+
+    def frame_with(self, name: str, values: Floats) -> Any:
+        """Return the frame that came in with one more column; values float64 by row of `batch`."""
+        return self.frame.with_column(name, self.read.by_row(self.batch, values))
+
+
+def read_answers(
+    source: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    table: str | None = None,
+    units: Mapping[str, str] | None = None,
+    timezone: str | None = None,
+    clock: Clock = "answer",
+    strict: bool = False,
+    frames: str | None = None,
+) -> Answers:
+    """Read what students answered, by the rules that `mastery ingest` and `mastery evaluate` read by.
+
+    At least a student and an outcome are needed (`student_id`, `is_correct`); `topic_id`, `question_id`, `timestamp`
+    and more are used where they are there. docs/events.md lists the columns. Ids stay as they are.
+
+    Args:
+        source: A frame of pandas, polars or pyarrow, a DuckDB relation, or the path of a CSV, Parquet or NDJSON file.
+        columns: The source's name of a column → ours, where they differ.
+        table: The source table that it is, such as `quiz_attempts`; None to tell from the columns.
+        units: Column → unit, where it is not in its default one.
+        timezone: IANA name of the zone of time stamps that name none; None is UTC.
+        clock: Whether time stamps were taken when the `answer` was given, or at the `start`, when the question was
+            shown. Where there are no durations they are told from it.
+        strict: Refuse the source when a row cannot be used, instead of leaving the row out.
+        frames: The kind of frames to return: pandas, polars, pyarrow or duckdb; None for that of the source, and
+            pyarrow for a file.
+
+    Raises:
+        BadInput: It cannot be read, or lacks a column; the message says which.
+        NotFound: There is no such file.
+
+    >>> import mastery as ms
+    >>> import pyarrow as pa
+    >>> answers = ms.read_answers(
+    ...     pa.table({"pupil": ["S1", "S1", "S2"], "topic_id": ["fractions"] * 3, "is_correct": [1, 0, 1]}),
+    ...     columns={"pupil": "student_id"},
+    ... )
+    >>> answers
+    <Answers: 3 by 2 students on 1 topics and 0 items>
+    """
+    if clock not in ("start", "answer"):
+        raise BadInput(f"clock is {clock!r}; expected 'answer' or 'start'")
+    is_path = isinstance(source, str | Path)
+    frame = None if is_path else read_frame(source)
+    read = reader.read_answers(
+        Path(source) if frame is None else frame.table,
+        now=datetime.now(UTC),
+        table=table,
+        columns=columns,
+        units=units,
+        timezone=timezone,
+        keep=None,
+        strict=strict,
+    )
+    if frame is None:
+        frame = Frame(frame_of(read.table, frames or "pyarrow"), read.table, frames or "pyarrow")
+    elif frames is not None and frames != frame.kind:
+        frame = Frame(frame_of(frame.table, frames), frame.table, frames)
+    return Answers(frame, read, clock, dict(columns or {}))
+
+
+def as_answers(source: Any) -> Answers:
+    """Return answers that were read, or those of a frame or file."""
+    return source if isinstance(source, Answers) else read_answers(source)
+
+
+def at_us(at: Moment) -> int:
+    """Return a moment in microseconds since 1970: a datetime, or a text as `as_of` takes it. Without a zone it is UTC.
+
+    Raises:
+        BadInput: It is no moment.
+    """
+    if isinstance(at, datetime):
+        return microseconds(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+    if not isinstance(at, str):
+        raise BadInput(f"{at!r} is no moment; expected a datetime, or a text in ISO 8601")
+    return as_of_us(at, microseconds(datetime.now(UTC)), lambda: None)

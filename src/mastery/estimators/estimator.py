@@ -1,0 +1,434 @@
+"""What all estimators share: settings, fit, predictions, scores, explanations, and one student's state.
+
+scikit-learn's conventions where they fit: the constructor only stores settings, `fit` returns the estimator, what was
+learnt ends with an underscore, `get_params` and `set_params` serve `clone` and searches. scikit-learn is not needed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+from propcache import cached_property
+
+from mastery.arrays import Floats
+from mastery.errors import BadInput, NotFitted, NotFound, did_you_mean
+from mastery.estimators.answers import TENANT, Moment, as_answers, at_us
+from mastery.estimators.explained import Explained, explained
+from mastery.estimators.student_state import OneByOne, StudentState
+from mastery.features.answer_log import Clock
+from mastery.features.batch import Batch
+from mastery.features.counters import EVIDENCE
+from mastery.features.subset import take_students
+from mastery.frames import frame_of
+from mastery.insight.bands import BANDS, band_codes
+from mastery.pipelines.evaluation.predictors import with_needs
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.scoring.fold import Folded, fold_batch
+from mastery.scorers import SPECS
+from mastery.scorers.base import Parameter
+from mastery.scorers.model_set import ModelSet, version_of
+from mastery.scorers.predictions import predict_all
+
+DEFAULT_RULES = "classic"
+
+
+class Estimator:
+    """One scorer, with its settings and, once fitted, its parameters.
+
+    Attributes:
+        name: The scorer, as commands and data call it.
+        model_set_: What was learnt: parameters of the scorer and of those that it reads, under a version.
+        notes_: Sentences about the fit: what was pooled, left out or fell back, and why.
+        measures_: What was chosen and how well it fits, by name.
+        frames_: The kind of frame that it was fitted to.
+        durations_are_gaps_: Whether an answer was taken to have lasted since the student's answer before, because the
+            answers it was fitted to had time stamps and no durations.
+    """
+
+    name: ClassVar[str]
+    min_evidence: int
+    random_state: int
+    n_jobs: int
+    model_set_: ModelSet
+    notes_: tuple[str, ...]
+    measures_: Mapping[str, float | str]
+    frames_: str
+    durations_are_gaps_: bool
+
+    # settings
+
+    @classmethod
+    def _settings(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn gives it
+        """Return the settings by name. Nothing is nested, so `deep` makes no difference."""
+        return {name: getattr(self, name) for name in self._settings()}
+
+    def set_params(self, **settings: Any) -> Self:
+        """Change settings and return the estimator; what was learnt stays until the next `fit`.
+
+        Raises:
+            BadInput: There is no such setting.
+        """
+        known = self._settings()
+        for name, value in settings.items():
+            if name not in known:
+                raise BadInput(
+                    f"{type(self).__name__} has no setting {name!r}{did_you_mean(name, known)}; "
+                    f"it has {', '.join(known)}"
+                )
+            setattr(self, name, value)
+        self.__dict__.pop("_one_by_one", None)
+        return self
+
+    def __repr__(self) -> str:
+        """Return the call that makes it; settings at their defaults are left out."""
+        signature = inspect.signature(type(self).__init__).parameters
+        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != signature[name].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def unfitted(self) -> Self:
+        """Return a new estimator with the same settings and nothing learnt."""
+        return type(self)(**self.get_params())
+
+    # what subclasses say
+
+    @property
+    def scorer_name(self) -> str:
+        """The scorer in the registry."""
+        return self.name
+
+    def _fit_settings(self) -> dict[str, Any]:
+        """Return what this estimator's settings are to the scorer's fit, by argument."""
+        return {}
+
+    def _chapters(self) -> Mapping[tuple[str, str], str] | None:
+        return None
+
+    def _rules(self) -> str:
+        return DEFAULT_RULES
+
+    def _without_fit(self) -> ModelSet | None:
+        """Return what predicts before a fit; None where a fit is needed."""
+        return None
+
+    # learning
+
+    def fit(self, answers: Any) -> Self:
+        """Learn the scorer's parameters from answers, and return the estimator.
+
+        Settings that a constructor leaves open are chosen on students held out. The same answers, settings and
+        `n_jobs` give the same parameters, bit for bit.
+
+        Args:
+            answers: What `read_answers` returns, or what it takes.
+
+        Raises:
+            BadInput: There is nothing to learn from, or a setting cannot be used.
+        """
+        known = as_answers(answers)
+        self.fit_batch(known.batch, known.clock)
+        self.frames_, self.durations_are_gaps_ = known.frame.kind, known.durations_are_gaps
+        return self
+
+    def fit_batch(self, batch: Batch, clock: Clock) -> Self:
+        """Learn from a batch, as `fit` does from a frame."""
+        # Only who fits waits until what fits is loaded.
+        from mastery.fitting.fit_all import fit_all
+
+        scorer = self.scorer_name
+        found = fit_all(
+            batch,
+            rules=load_rules(self._rules()).params,
+            seed=self.random_state,
+            threads=self.n_jobs,
+            scorers=with_needs([scorer]),
+            clock=clock,
+            held_out=False,
+            chapters=self._chapters(),
+            settings={scorer: self._fit_settings()},
+        )
+        mine = {name: found.scorers[name] for name in with_needs([scorer]) or () if name in found.scorers}
+        self.take(ModelSet(version_of(scorer, mine), mine), found.notes.get(scorer, ()), found.measures.get(scorer, {}))
+        return self
+
+    def take(self, model_set: ModelSet, notes: Sequence[str], measures: Mapping[str, float | str]) -> None:
+        """Take over what was learnt: by a fit, or in a file."""
+        self.model_set_, self.notes_, self.measures_ = model_set, tuple(notes), dict(measures)
+        self.frames_, self.durations_are_gaps_ = "pyarrow", False
+        self.__dict__.pop("_one_by_one", None)
+
+    def fitted_model_set(self) -> ModelSet:
+        """Return what was learnt, or what serves without.
+
+        Raises:
+            NotFitted: Nothing was learnt, and the scorer cannot do without.
+        """
+        found = getattr(self, "model_set_", None)
+        if found is None:
+            found = self._without_fit()
+        if found is None:
+            raise NotFitted(
+                f"this {type(self).__name__} has not learnt anything yet; call fit(answers) first, or load a file"
+            )
+        if self.scorer_name not in found.scorers:
+            raise NotFitted(
+                f"{self!r} was fitted with other settings, which made another model; call fit(answers) again"
+            )
+        return found
+
+    # answers as a whole
+
+    def predict(self, answers: Any) -> Any:
+        """Return the frame that came in with `p_correct`: the probability of a right answer, each before its answer.
+
+        Rows, their order and all columns stay as they are; a row that is no answer has null. Of answers that the
+        model has learnt from, its parameters know the outcome: `cross_validate` measures on students it has not seen.
+        """
+        known = as_answers(answers)
+        return known.frame_with("p_correct", self.predict_batch(known.batch))
+
+    def predict_batch(self, batch: Batch) -> Floats:
+        """Return float64[n]: the probability of a right answer before each row, NaN where a row is no answer."""
+        probabilities = predict_all(self.fitted_model_set().scorers, batch, threads=self.n_jobs)
+        return probabilities[self.scorer_name]
+
+    def scores(self, answers: Any, as_of: Moment = "latest") -> Any:
+        """Return every student's score of every topic they have met, in a frame of the kind that came in.
+
+        Columns: student_id, topic_id, mastery_score, lower, upper (a 90 % interval), band, evidence_count; rows by
+        student and topic, ascending.
+
+        Args:
+            answers: Answers, or one `StudentState`.
+            as_of: `latest` (the newest answer), `now`, a date (its end), a time in ISO 8601, or a datetime. What comes
+                later is left out, and what has been forgotten by then is.
+        """
+        if isinstance(answers, StudentState):
+            return self._scores_of_state(answers, as_of)
+        known = as_answers(answers)
+        as_of_us = known.moment_us(as_of)
+        folded = self._folded(known.until(as_of_us), as_of_us)
+        found, batch = folded.scores()[self.scorer_name], folded.batch
+        order = np.lexsort((batch.slot_topic, batch.slot_student))
+        table = self._score_table(
+            known.ids("student_id", [batch.students[s] for s in batch.slot_student[order]]),
+            known.ids("topic_id", [batch.topics[t][1] for t in batch.slot_topic[order]]),
+            (found.score[order], found.lower[order], found.upper[order]),
+            folded.counters[order, EVIDENCE],
+        )
+        return frame_of(table, known.frame.kind)
+
+    def explain(self, answers: Any, student: object, topic: object, as_of: Moment = "latest") -> Explained:
+        """Return why a student's score of a topic is what it is: `.summary`, `.factors` and `.contributions`.
+
+        Raises:
+            NotFound: The student has no answer on the topic by then.
+        """
+        known = as_answers(answers)
+        as_of_us = known.moment_us(as_of)
+        batch = self._only(known.until(as_of_us), str(student))
+        folded = self._folded(batch, as_of_us)
+        topics = [batch.topics[t][1] for t in batch.slot_topic]
+        if str(topic) not in topics:
+            raise NotFound(
+                f"student {student} has no answer on topic {topic!r}{did_you_mean(str(topic), topics)}; "
+                f"there are answers on {', '.join(sorted(topics))}"
+            )
+        slot = topics.index(str(topic))
+        scores = folded.scores(explain=True)[self.scorer_name]
+        return explained(self.scorer_name, scores, slot, folded.counters[slot], as_of_us, self.min_evidence)
+
+    # one answer at a time
+
+    def state(self, answers: Any = None, *, student: object) -> StudentState:
+        """Return what the model knows of one student after these answers; before any, where there are none.
+
+        Raises:
+            NotFound: The student is not among those who answered.
+        """
+        one_by_one = self._one_by_one
+        if answers is None:
+            return one_by_one.nothing_known(str(student), getattr(self, "durations_are_gaps_", False))
+        known = as_answers(answers)
+        self._place(known.batch, str(student))
+        return one_by_one.folded(known.batch, str(student), known.durations_are_gaps)
+
+    def update(
+        self,
+        state: StudentState,
+        *,
+        topic: object,
+        correct: bool,
+        item: object = None,
+        at: Moment | None = None,
+        seconds: float | None = None,
+        hints: int | None = None,
+        attempt: int | None = None,
+    ) -> StudentState:
+        """Return the state after one more answer; the one given stays as it is.
+
+        Law: updating a state answer by answer gives the bits of `state` on all of the answers.
+
+        Args:
+            at: When it was given; at the time of the student's newest answer when left out.
+            seconds: How long it took. Left out it is unknown; or the time since the answer before, where the model's
+                answers had no durations either.
+            hints, attempt: Hints used, and which try it is; see docs/features.md.
+
+        Raises:
+            BadInput: The answer comes before the newest one, or another model made the state.
+        """
+        return self._one_by_one.after(
+            state,
+            None if topic is None else str(topic),
+            None if item is None else str(item),
+            bool(correct),
+            None if at is None else at_us(at),
+            None if seconds is None else int(seconds * 1_000.0),
+            hints,
+            attempt,
+        )[0]
+
+    def p_correct(self, state: StudentState, *, topic: object, item: object = None, at: Moment | None = None) -> float:
+        """Return the probability that the student's next answer is right, on an item or the topic's mean item.
+
+        Args:
+            at: When it would be given; at the time of the student's newest answer when left out.
+        """
+        return self._one_by_one.after(
+            state,
+            None if topic is None else str(topic),
+            None if item is None else str(item),
+            True,
+            None if at is None else at_us(at),
+            None,
+            None,
+            None,
+        )[1]
+
+    # what was learnt
+
+    @property
+    def params_(self) -> Any:
+        """What was learnt, as a tidy frame: level (default, topic or item), id, parameter, value.
+
+        The default stands for topics that no answer was learnt from.
+        """
+        spec, mine = SPECS[self.scorer_name], self.fitted_model_set().scorers[self.scorer_name]
+        names = _columns(spec.parameters)
+        item_names = [] if spec.scorer is None else _columns(spec.scorer.item_parameters)
+        tables = [
+            _tidy("default", [None], names, mine.default[None, :]),
+            _tidy("topic", [topic for _, topic in mine.topics.keys], names, mine.topics.values),
+            _tidy("item", [item for _, item in mine.items.keys], item_names, mine.items.values),
+        ]
+        return frame_of(pa.concat_tables(tables), getattr(self, "frames_", "pyarrow"))
+
+    def save(self, path: str | Path) -> Path:
+        """Write settings and parameters to one file, and return its path; `mastery.load` reads it.
+
+        The file holds numbers and texts, no code: it can be sent to others.
+        """
+        from mastery.estimators.files import save
+
+        return save(self, Path(path))
+
+    # within
+
+    @cached_property
+    def _one_by_one(self) -> OneByOne:
+        spec, model_set = SPECS[self.scorer_name], self.fitted_model_set()
+        if spec.scorer is None or spec.one_answer is None:
+            raise BadInput(
+                f"{type(self).__name__} keeps no state of a student: it reads what others make of all answers; use "
+                "predict, scores or explain, or BKT, Elo, IRT, LinearRNN or RuleBased for one answer at a time"
+            )
+        return OneByOne(spec.scorer, spec.load_steps(), model_set.scorers[self.scorer_name], model_set.version, TENANT)
+
+    def _folded(self, batch: Batch, as_of_us: int) -> Folded:
+        if not SPECS[self.scorer_name].has_scores:
+            raise BadInput(
+                f"{self!r} only predicts answers: a right answer may lower its estimate, so it gives no scores; "
+                "leave monotone at True for scores"
+            )
+        return fold_batch(batch, self.fitted_model_set(), as_of_us, history=False)
+
+    def _place(self, batch: Batch, student: str) -> int:
+        names = list(batch.students)
+        if student not in names:
+            raise NotFound(
+                f"there is no answer of student {student!r}{did_you_mean(student, names)}; for somebody new leave the "
+                "answers out: model.state(student=…)"
+            )
+        return names.index(student)
+
+    def _only(self, batch: Batch, student: str) -> Batch:
+        keep = np.zeros(len(batch.students), bool)
+        keep[self._place(batch, student)] = True
+        return take_students(batch, keep)
+
+    def _scores_of_state(self, state: StudentState, as_of: Moment) -> Any:
+        one_by_one = self._one_by_one
+        newest = 0 if state.last_at_us is None else state.last_at_us
+        as_of_us = newest if as_of == "latest" else at_us(as_of)
+        if as_of_us < newest:
+            raise BadInput(
+                f"the state of student {state.student} holds answers after {as_of}; for a moment in the past, give "
+                "the answers: model.scores(answers, as_of=…)"
+            )
+        found = one_by_one.scorer.read_slots(
+            state.topic_state,
+            state.student_state,
+            np.zeros(len(state.topics), np.int32),
+            state.topic_codes,
+            one_by_one.model.params,
+            as_of_us,
+        )
+        table = self._score_table(
+            pa.array([state.student] * len(state.topics), pa.string()),
+            pa.array(list(state.topics), pa.string()),
+            (found.score, found.lower, found.upper),
+            state.evidence,
+        )
+        return frame_of(table, getattr(self, "frames_", "pyarrow"))
+
+    def _score_table(
+        self, students: pa.Array, topics: pa.Array, scores: tuple[Any, Any, Any], evidence: Any
+    ) -> pa.Table:
+        bands = np.array(BANDS, object)[band_codes(scores[0], evidence, self.min_evidence)]
+        return pa.table(
+            {
+                "student_id": students,
+                "topic_id": topics,
+                "mastery_score": scores[0],
+                "lower": scores[1],
+                "upper": scores[2],
+                "band": pa.array(bands, pa.string()),
+                "evidence_count": pa.array(evidence, pa.int64()),
+            }
+        )
+
+
+def _columns(parameters: Sequence[Parameter]) -> list[str]:
+    """Return a name for each number; those of a vector are numbered."""
+    return [one.name if one.size == 1 else f"{one.name}_{k}" for one in parameters for k in range(one.size)]
+
+
+def _tidy(level: str, ids: Sequence[str | None], columns: Sequence[str], values: Floats) -> pa.Table:
+    """Return one row for each number of float64[len(ids), len(columns)]."""
+    count = len(ids) * len(columns)
+    return pa.table(
+        {
+            "level": pa.array([level] * count, pa.string()),
+            "id": pa.array([one for one in ids for _ in columns], pa.string()),
+            "parameter": pa.array([*columns] * len(ids), pa.string()),
+            "value": pa.array(values[:, : len(columns)].reshape(-1) if count else [], pa.float64()),
+        }
+    )

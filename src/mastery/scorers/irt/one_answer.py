@@ -1,0 +1,71 @@
+"""irt folds one answer. See mastery.scorers.one_answer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mastery.arrays import Floats, Int32s, Int64s
+from mastery.features.columns import QUIZ
+from mastery.kernels import kernel
+from mastery.scorers.base import Model, States
+from mastery.scorers.irt.grid import NODES, learn, moments, tables_of, weigh
+from mastery.scorers.irt.scorer import (
+    BOOK_DOWN,
+    BOOK_UP,
+    DRIFT,
+    LAST,
+    LOWER,
+    SPREAD,
+    UPPER,
+    log_odds,
+    mastery,
+    probability_of,
+)
+from mastery.scorers.one_answer import Answer, Step
+
+
+@kernel
+def predict_and_fold(
+    state: Floats,
+    students: Floats,
+    params: Floats,
+    items: Floats,
+    curves: Floats,
+    kernel_of: Int64s,
+    kernels: Floats,
+    p: int,
+    t: int,
+    item: int,
+    at_us: int,
+    y: float,
+    weight: float,
+) -> float:
+    """Return the probability of a right answer as the fold predicts it, then fold the answer."""
+    others, weights, seen, message = np.empty(NODES), np.empty(NODES), np.empty(NODES), np.empty(NODES)
+    c = params.shape[0] + item if item >= 0 and not math.isnan(items[item, 0]) else t
+    before, _ = weigh(students, 0, state, p, kernels, kernel_of[t], others, weights)
+    probability = probability_of(before, state, p, weights, c, curves, params, t, at_us)
+    learn(students, 0, state, p, kernels, kernel_of[t], others, seen, message, c, curves, y, weight,
+          params[t, LOWER], params[t, UPPER], params[t, DRIFT])  # fmt: skip
+    after, _ = moments(state, p, weights)
+    moved = log_odds(mastery(after, params, t)) - log_odds(mastery(before, params, t))
+    state[p, LAST] = at_us
+    state[p, BOOK_UP[QUIZ]] += max(moved, 0.0)
+    state[p, BOOK_DOWN[QUIZ]] += min(moved, 0.0)
+    return probability
+
+
+def steps(model: Model) -> Step:
+    """Return the step with these parameters."""
+    params, items = model.params, model.items
+    curves, kernel_of, kernels = tables_of(params, items, SPREAD)
+
+    def step(states: States, _: Int32s, one: Answer) -> float:
+        return predict_and_fold(
+            states.slot, states.student, params, items, curves, kernel_of, kernels,
+            one.slot, one.topic, one.item, one.at_us, one.y, one.weight,
+        )  # fmt: skip
+
+    return step
