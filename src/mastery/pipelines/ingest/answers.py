@@ -1,7 +1,7 @@
-"""The answers in files or in a table, for those who learn from them without a lake.
+"""The answers in files or in a table, to learn from without a lake.
 
-The same parser and the same decisions as `mastery ingest`: what a row means, what is refused and why, what counts
-twice. Ids stay the caller's own, and every event knows the row it came from.
+The same parser and the same decisions as `mastery ingest`: what a row means, which rows are rejected and why, which
+are duplicates. Ids stay the caller's own, and every event knows the row it came from.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from mastery.pipelines.ingest.report import FileReport, IngestReport
 from mastery.tables import EVENTS, REJECTED
 
 REJECTED_COLUMNS = ("source_table", "source", "line", "column", "value", "reason", "code")
-"""What is said of a rejected row: columns of REJECTED."""
+"""Columns of a rejected row, a part of those of REJECTED."""
 
 REJECTED_FIELDS = pa.schema([REJECTED.schema.field(name) for name in REJECTED_COLUMNS])
 
@@ -59,10 +59,10 @@ class Answers:
         events: E rows in the source's order: the columns of EVENTS without `bucket`, and INTERACTION. Ids are the
             caller's own.
         rows: int64[E]. The row each event came from, from 0; of several files the rows of all, one after another.
-            Lines that are no row at all are not counted.
-        event_of_row: int64[N]. The event each row is, a duplicate that of the row it repeats; −1 for a rejected one.
-        table: N rows. The columns of the source that were asked for, unchanged.
-        rejected: What cannot be used: `REJECTED_COLUMNS`; rows that contradict another one come last.
+            Lines that cannot be read as a row are not counted.
+        event_of_row: int64[N]. The event of each row; of a duplicate, that of the row it repeats; −1 for none.
+        table: N rows. The requested columns of the source, unchanged.
+        rejected: Rows that cannot be used, columns `REJECTED_COLUMNS`; those that contradict another row come last.
         report: Rows read, accepted, duplicates and rejected of each file, and notes on them.
         timed: Whether the source has time stamps. If not, only the order of `occurred_at` means something.
     """
@@ -80,7 +80,7 @@ class Answers:
         return answer_batch(self.events, clock, timed=self.timed)
 
     def by_row(self, batch: Batch, values: Floats) -> Floats:
-        """Return float64[N], one value for each row of the source, NaN where a row is nothing that is scored.
+        """Return float64[N], one value for each row of the source, NaN for rows that are not in the batch.
 
         Args:
             batch: As `batch` made it.
@@ -94,17 +94,17 @@ class Answers:
         return np.where(self.event_of_row >= 0, of_event[self.event_of_row], np.nan)
 
     def reasons(self) -> list[tuple[str, int]]:
-        """Return why rows were rejected, in words, and how many for each reason; most frequent first."""
-        told = Counter(
+        """Return the reasons of rejections in words, each with its number of rows, most frequent first."""
+        counts = Counter(
             f"{reason} ({table})" if column is None else f"{column} {reason} ({table})"
             for table, column, reason in zip(
                 *(self.rejected[name].to_pylist() for name in ("source_table", "column", "reason")), strict=True
             )
         )
-        return told.most_common()
+        return counts.most_common()
 
     def notes(self) -> list[str]:
-        """Return what somebody who learns from these answers should know, in whole sentences."""
+        """Return notes for people who learn from these answers, in whole sentences."""
         notes = list(self.report.notes)
         read, rejected, repeats = self.report.read, self.report.rejected, self.report.duplicates
         if rejected:
@@ -125,7 +125,7 @@ class _Piece:
     """One block of file `number`: its events, which of its rows they came from, and what was rejected.
 
     Attributes:
-        rows, read: Its rows, and the same with the lines that are no row.
+        rows, read: Number of its rows, and the same with the lines that cannot be read as a row.
         lines: The physical line of each event.
         kept: Columns of the source as they are.
     """
@@ -221,7 +221,7 @@ def _check_kept(planned: list[Planned], kept: tuple[str, ...] | None) -> None:
 def _notes(one: Planned, tally: Tally, units: Mapping[str, str]) -> list[str]:
     if not tally.rows:
         return [f"{one.input.name}: has no rows"]
-    # Without a topic an answer is still learnt from; and that nothing has a time is said by those to whom it matters.
+    # Answers without a topic are learnt from like others; a log without any time stamp is noted by the evaluation.
     tally = replace(tally, unassigned=0, untimed=tally.untimed if _timed(tally) else 0)
     return [f"{one.input.name}: {note}" for note in tally.notes(one.source, units)]
 
@@ -240,7 +240,7 @@ def _pieces(number: int, one: Planned, how: ParseOptions, kept: tuple[str, ...] 
 
 
 def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], placed: bool) -> _Piece:
-    """Return a block's events. Without a place of their own (`placed`) rows are in the order of their lines."""
+    """Return a block's events. Rows without a time stamp and an order (not `placed`) are in the order of lines."""
     chunk = block.read()
     kept = chunk.raw.select(extra)
     if not placed:
