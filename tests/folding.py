@@ -11,7 +11,7 @@ import pyarrow as pa
 from histories import model
 from mastery.features.batch import Batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import fold_facts, initial_facts
+from mastery.features.counters import fold_counters, initial_counters
 from mastery.features.feedback import fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.resume import resume
@@ -67,14 +67,14 @@ def fold_all(scorer: Scorer, events: pa.Table, seed: int | None, as_of_us: int, 
     batch = resume(event_columns(events, as_of_us), stored.topics)
     parameters = model(scorer, batch, seed)
     states = start(scorer, parameters, batch)
-    counters, feedback = initial_facts(batch.slot_topic.size), initial_feedback(batch.slot_topic.size)
+    counters, feedback = initial_counters(batch.slot_topic.size), initial_feedback(batch.slot_topic.size)
     slots = places(batch)
     _rows(stored.slot_state, slots, states.slot)
     _rows(stored.student_state, list(batch.students), states.student)
     _rows(stored.counters, slots, counters)
     _rows(stored.feedback, slots, feedback)
     history = fold(scorer, parameters, batch, states, as_of_us)
-    gaps, _ = fold_facts(batch, counters)
+    gaps, _ = fold_counters(batch, counters)
     fold_feedback(batch, feedback)
     ledger = daily_ledger(batch)
     return _stored(scorer, parameters, batch, states, as_of_us, history, counters, feedback, gaps, ledger)

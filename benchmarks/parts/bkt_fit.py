@@ -22,8 +22,8 @@ from mastery.features.columns import ABSENT, QUIZ, EventColumns
 from mastery.scorers.base import Model, defaults, predict, start
 from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.bkt.fit_topics import fit_topics
-from mastery.scorers.bkt.fold import fold_answer
 from mastery.scorers.bkt.histories import make_histories
+from mastery.scorers.bkt.kernels import fold_answer
 from mastery.scorers.bkt.passes import GUESS, INIT, LEARN, SLIP
 
 PEERS = ROOT / ".venv-peers" / "bin" / "python"

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.child import Stopwatch, peak_mb
 from benchmarks.line import ROOT
+from mastery.scorers.irt.em import Answers
 from mastery.scorers.irt.mml import fit_curves
-from mastery.scorers.irt.work import Answers
 
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 """What `make bench-peers` makes."""

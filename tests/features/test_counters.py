@@ -12,7 +12,7 @@ from histories import DAY, START, Event, active_choice, histories, table
 from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import NEVER, RECENT, fold_facts, initial_facts
+from mastery.features.counters import NEVER, RECENT, fold_counters, initial_counters
 from mastery.features.feedback import fold_feedback, initial_feedback
 from mastery.features.recent import KEPT, recent_rows
 from mastery.features.resume import resume
@@ -51,8 +51,8 @@ def expected(mine: list[Event], topic: str) -> dict[str, int]:
 @given(events=histories())
 def test_facts_are_what_happened(events):
     batch = make_batch(event_columns(table(events)))
-    counters = initial_facts(batch.slot_topic.size)
-    fold_facts(batch, counters)
+    counters = initial_counters(batch.slot_topic.size)
+    fold_counters(batch, counters)
     for slot, (student, topic) in enumerate(places(batch)):
         mine = [e for e in active_choice(events) if e.student == student and topic in topics_of(e)]
         assert dict(zip(COUNTERS, counters[slot].tolist(), strict=True)) == expected(mine, topic)

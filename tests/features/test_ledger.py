@@ -10,7 +10,7 @@ from folding import cells
 from histories import DAY, START, Event, active_choice, histories, table
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import fold_facts, initial_facts
+from mastery.features.counters import fold_counters, initial_counters
 from mastery.features.ledger import daily_ledger
 from mastery.tables import LEDGER_COUNTS
 
@@ -31,14 +31,14 @@ def test_every_cell_holds_what_was_done_on_that_day(events):
 @given(events=histories())
 def test_gaps_count_days_since_the_topic_was_last_touched(events):
     batch = make_batch(event_columns(table(events)))
-    gaps, _ = fold_facts(batch, initial_facts(batch.slot_topic.size))
+    gaps, _ = fold_counters(batch, initial_counters(batch.slot_topic.size))
     assert dict(zip(cells(batch), gaps.tolist(), strict=True)) == gaps_of(active_choice(events))
 
 
 @given(events=histories())
 def test_evidence_at_the_end_of_a_day_counts_observations_that_weigh(events):
     batch = make_batch(event_columns(table(events)))
-    _, evidence = fold_facts(batch, initial_facts(batch.slot_topic.size))
+    _, evidence = fold_counters(batch, initial_counters(batch.slot_topic.size))
     for (student, topic, day), count in zip(cells(batch), evidence, strict=True):
         weighing = [
             event

@@ -17,7 +17,7 @@ from folding import cells, places
 from histories import DAY, START, Event, active_choice, histories, many, table
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import EventColumns, event_columns
-from mastery.features.counters import fold_facts, initial_facts
+from mastery.features.counters import fold_counters, initial_counters
 from mastery.features.feedback import fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.windows import Windows, windows
@@ -31,7 +31,7 @@ def features(batch: Batch, as_of_us: int) -> Windows:
     slots = batch.slot_topic.size
     feedback = initial_feedback(slots)
     fold_feedback(batch, feedback)
-    gaps, _ = fold_facts(batch, initial_facts(slots))
+    gaps, _ = fold_counters(batch, initial_counters(slots))
     return windows(batch, daily_ledger(batch), gaps, feedback[:, 0], as_of_us)
 
 
@@ -73,7 +73,7 @@ def test_windowed_rates_agree_with_sql_over_the_ledger(as_of_day):
     as_of = START + as_of_day * DAY
     columns = many(np.random.default_rng(11), students=400, events=60, topics=20)
     batch = make_batch(_until(columns, as_of))
-    gaps, _ = fold_facts(batch, initial_facts(batch.slot_topic.size))
+    gaps, _ = fold_counters(batch, initial_counters(batch.slot_topic.size))
     counts = daily_ledger(batch)
     ledger = pa.table(
         {"slot": batch.cell_slot, "day": batch.cell_day, "gap_days": gaps}

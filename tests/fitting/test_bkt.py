@@ -13,12 +13,11 @@ from mastery.features.batch import Batch
 from mastery.features.take_rows import take_rows
 from mastery.scorers.base import Model, defaults, predict, start
 from mastery.scorers.bkt import scorer as bkt
-from mastery.scorers.bkt.em import expect, fit_topic, room
+from mastery.scorers.bkt.em import expect, fit_topic, improve, log_prior, room
 from mastery.scorers.bkt.fit import Variant, fit, fit_variant, held_out_loss
 from mastery.scorers.bkt.fit_topics import USUAL, fit_topics, make_rules, start_from, tree_of
 from mastery.scorers.bkt.histories import make_histories
 from mastery.scorers.bkt.passes import FORGET, GUESS, INIT, LEARN, PULL, PULL_LEARNING, RATE, SLIP
-from mastery.scorers.bkt.steps import improve, log_prior
 from ml_school import school
 
 DAY_MS = 86_400_000

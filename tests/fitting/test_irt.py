@@ -13,9 +13,9 @@ from mastery.features.batch import Batch
 from mastery.scorers.base import defaults, predict, start
 from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.irt import scorer as irt
+from mastery.scorers.irt.em import Answers
 from mastery.scorers.irt.fit import fit, log_loss
 from mastery.scorers.irt.mml import Curves, fit_curves
-from mastery.scorers.irt.work import Answers
 from mastery.scorers.parameters import Parameters, no_rows
 from mastery.scorers.scale import MOST
 

@@ -109,7 +109,7 @@ def test_nothing_that_is_said_of_a_row_has_seen_its_answer_or_a_later_one(fitted
     y = np.where(late, 1.0 - new.y, new.y)
     turned = replace(
         new, y=y, success_ppm=(y * 1_000_000).astype(np.int64),
-        by_slot=replace(new.by_slot, y=y[np.argsort(new.slot, kind="stable")]),
+        by_slot=new.by_slot._replace(y=y[np.argsort(new.slot, kind="stable")]),
     )  # fmt: skip
     before, after = fitted.predict(new), fitted.predict(turned)
     seen = np.tile(np.arange(20) <= turn, 4)
@@ -141,7 +141,7 @@ def test_a_part_of_the_students_is_predicted_by_fits_that_have_not_seen_its_answ
     part = deal(batch.students, 5, seed=0)
     mine = rows_of_students(batch, part == 2)
     y = np.where(mine, 0.0, batch.y)
-    wrong = replace(batch, y=y, by_slot=replace(batch.by_slot, y=y[np.argsort(batch.slot, kind="stable")]))
+    wrong = replace(batch, y=y, by_slot=batch.by_slot._replace(y=y[np.argsort(batch.slot, kind="stable")]))
     as_it_was, as_it_is = first_answers(batch), first_answers(wrong)
     assert np.array_equal(as_it_was[part == 2], as_it_is[part == 2])
     assert np.all(as_it_was[part != 2] > as_it_is[part != 2])

@@ -16,7 +16,7 @@ from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers.base import Model, defaults, fold, predict, read, start
-from mastery.scorers.bkt import odds as bkt_odds
+from mastery.scorers.bkt import kernels as bkt_kernels
 from mastery.scorers.bkt import scorer as bkt
 
 LEARN = {
@@ -131,7 +131,7 @@ def test_odds_stay_within_their_limits(events, seed):
     states = start(bkt.SCORER, parameters, batch)
     fold(bkt.SCORER, parameters, batch, states, 0, history=False)
     odds = states.slot[:, bkt.ODDS]
-    assert np.all((odds >= bkt_odds.LOWEST * (1 - 1e-9)) & (odds <= bkt_odds.HIGHEST * (1 + 1e-9)))
+    assert np.all((odds >= bkt_kernels.LOWEST * (1 - 1e-9)) & (odds <= bkt_kernels.HIGHEST * (1 + 1e-9)))
 
 
 def test_a_video_not_watched_starts_the_clock_like_one_watched_a_little():
@@ -220,7 +220,7 @@ def test_updating_a_record_leaves_the_bits_of_a_fold(rights, seed):
         )  # fmt: skip
     assert updated.slot.tobytes() == folded.slot.tobytes()
     assert updated.student.tobytes() == folded.student.tobytes()
-    last = folded.slot[batch.slot[-1], bkt_odds.ODDS]
+    last = folded.slot[batch.slot[-1], bkt_kernels.ODDS]
     assert known == last / (1.0 + last)
 
 

@@ -15,7 +15,7 @@ from mastery.errors import BadInput
 from mastery.evaluation.calibration import Calibration, apply
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import NEVER, fold_facts, initial_facts
+from mastery.features.counters import NEVER, fold_counters, initial_counters
 from mastery.scorers import SCORERS
 from mastery.scorers.base import Model, Scores, fold, start
 from mastery.scorers.blend.scorer import (
@@ -28,6 +28,7 @@ from mastery.scorers.blend.scorer import (
     PRIOR,
     SLIP,
     Mixture,
+    Slots,
     blended,
     calibrated,
     check,
@@ -49,7 +50,7 @@ def params(guess: float = 0.2, slip: float = 0.1, half_life: float = 100.0, prio
 
 
 def reading(score: np.ndarray) -> Scores:
-    """A member's reading, with two parts that add up to its log-odds."""
+    """A member's scores, with two contributions that add up to its log-odds."""
     logit = np.log(score / (1.0 - score))
     return Scores(score, np.zeros(score.size), np.ones(score.size), np.column_stack([0.3 * logit, 0.7 * logit]))
 
@@ -68,11 +69,8 @@ def read_at(
         {name: reading(score) for name, score in scores.items()},
         expected(scores, row),
         dict.fromkeys(scores, ("start", "answers_right")),
-        np.zeros(slots, np.int32),
+        Slots(np.zeros(slots, np.int32), np.zeros(slots, np.int64), np.full(slots, 5.0), np.full(slots, studied)),
         row,
-        np.zeros(slots, np.int64),
-        np.full(slots, 5.0),
-        np.full(slots, studied),
         elapsed_us,
     )
 
@@ -162,8 +160,7 @@ def test_parts_of_members_come_together_under_their_names():
     parts = {"a": ("start", "answers_right"), "b": ("start", "no such part")}
     found = blended(
         mix, {name: reading(s) for name, s in scores.items()}, expected(scores, params()), parts,
-        np.zeros(1, np.int32), params(),
-        np.zeros(1, np.int64), np.ones(1), np.ones(1), 0,
+        Slots(np.zeros(1, np.int32), np.zeros(1, np.int64), np.ones(1), np.ones(1)), params(), 0,
     )  # fmt: skip
     a, b = (math.log(s[0] / (1.0 - s[0])) for s in scores.values())
     named = dict(zip(CONTRIBUTIONS, found.contributions[0], strict=True))
@@ -187,8 +184,7 @@ def test_where_nothing_was_done_nothing_is_forgotten():
     mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
     found = blended(
         mix, {"a": reading(np.array([0.9]))}, expected({"a": np.array([0.9])}, params()), {"a": ("start", "learning")},
-        np.zeros(1, np.int32), params(),
-        np.array([NEVER]), np.zeros(1), np.zeros(1), 10_000 * DAY,
+        Slots(np.zeros(1, np.int32), np.array([NEVER]), np.zeros(1), np.zeros(1)), params(), 10_000 * DAY,
     )  # fmt: skip
     assert found.score[0] == pytest.approx(0.9)
 
@@ -255,8 +251,8 @@ def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list
     states = {name: start(scorer, models[name], batch) for name, scorer in scorers.items()}
     for name, scorer in scorers.items():
         fold(scorer, models[name], batch, states[name], as_of_us, history=False)
-    counters = initial_facts(batch.slot_topic.size)
-    fold_facts(batch, counters)
+    counters = initial_counters(batch.slot_topic.size)
+    fold_counters(batch, counters)
     inputs = Inputs(
         batch.slot_student, batch.slot_topic, batch.topics, counters, models,
         at_last_activity(scorers, models, states, batch.slot_student, batch.slot_topic),

@@ -84,7 +84,7 @@ def test_predicting_sees_nothing_of_the_event_it_predicts_and_folds_like_any_fol
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     after = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(batch.row == batch.row[turn]).min())
     y = np.where(after, 1.0 - batch.y, batch.y)
-    turned = replace(batch, y=y, by_slot=replace(batch.by_slot, y=y[np.argsort(batch.slot, kind="stable")]))
+    turned = replace(batch, y=y, by_slot=batch.by_slot._replace(y=y[np.argsort(batch.slot, kind="stable")]))
     again = predict(scorer, parameters, turned, start(scorer, parameters, batch))
     same = ~after | (batch.row == batch.row[turn])
     assert np.array_equal(again[same], probability[same], equal_nan=True)

@@ -16,7 +16,7 @@ from histories import DAY, GAPS, Event, examples, histories, table
 from mastery.errors import BadInput
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import fold_facts, initial_facts
+from mastery.features.counters import fold_counters, initial_counters
 from mastery.pipelines.scoring.fold import Folded, fold_events
 from mastery.scorers import DERIVED
 from mastery.scorers.base import Model
@@ -134,8 +134,8 @@ def test_signs_of_features_are_what_a_better_answer_does_to_them():
     base, probabilities = np.zeros(len(batch.topics)), np.full((len(MEMBERS), batch.slot_topic.size), np.nan)
 
     def of(some: Batch) -> np.ndarray:
-        counters = initial_facts(some.slot_topic.size)
-        fold_facts(some, counters)
+        counters = initial_counters(some.slot_topic.size)
+        fold_counters(some, counters)
         return slot_features(some.slot_student, some.slot_topic, counters, base, probabilities)
 
     before, moved = of(batch), np.zeros(len(FEATURES), bool)
@@ -153,8 +153,8 @@ def test_signs_of_features_are_what_a_better_answer_does_to_them():
 
 def test_the_trace_ends_where_the_facts_end():
     batch = school(students=50)
-    counters = initial_facts(batch.slot_topic.size)
-    fold_facts(batch, counters)
+    counters = initial_counters(batch.slot_topic.size)
+    fold_counters(batch, counters)
     zeros, base = np.zeros(batch.slot.size), np.zeros(len(batch.topics))
     _, traced = pre_answer_features(batch, np.zeros(0, np.int64), zeros, zeros, {})
     probabilities = np.full((len(MEMBERS), batch.slot_topic.size), np.nan)

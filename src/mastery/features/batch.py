@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +26,7 @@ from mastery.tables import UNASSIGNED
 DAY_US = 86_400_000_000
 
 
-@dataclass(frozen=True)
-class BySlot:
+class BySlot(NamedTuple):
     """The n rows of a batch ordered by slot, then time. Copies: gathering them in each kernel cost 8 %.
 
     Attributes:
@@ -42,6 +42,30 @@ class BySlot:
     weight: Floats
     opportunity: Floats
     cell: Int32s
+
+
+class BatchArrays(NamedTuple):
+    """The arrays of a batch that kernels walk, as in `Batch`: kernels take them as one argument."""
+
+    student_ptr: Int64s
+    slot_ptr: Int64s
+    slot_topic: Int32s
+    slot: Int32s
+    item: Int32s
+    at_us: Int64s
+    kind: Int8s
+    y: Floats
+    weight: Floats
+    opportunity: Floats
+    attempts: Int64s
+    success_ppm: Int64s
+    duration_ms: Int64s
+    hints: Int64s
+    row: Int64s
+    day: Int32s
+    day_ptr: Int64s
+    cell_ptr: Int64s
+    cell_slot: Int32s
 
 
 @dataclass(frozen=True)
@@ -105,6 +129,11 @@ class Batch:
     def slot_student(self) -> Int32s:
         """int32[P]. Student of each slot."""
         return np.repeat(np.arange(len(self.students), dtype=np.int32), np.diff(self.slot_ptr))
+
+    @property
+    def arrays(self) -> BatchArrays:
+        """What kernels walk."""
+        return BatchArrays(*(getattr(self, name) for name in BatchArrays._fields))
 
     @cached_property
     def item_key(self) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,5 +47,5 @@ def take_rows(batch: Batch, keep: Bools) -> Batch:
     # Weights depend on what a batch no longer has: attempt numbers, and the number of topics of an event.
     made = replace(made, y=batch.y[rows], weight=batch.weight[rows], opportunity=batch.opportunity[rows])
     by_slot = np.argsort(made.slot, kind="stable")
-    values = {f.name: getattr(made, f.name)[by_slot] for f in fields(BySlot) if f.name != "ptr"}
+    values = {name: getattr(made, name)[by_slot] for name in BySlot._fields if name != "ptr"}
     return replace(made, by_slot=BySlot(ptr=made.by_slot.ptr, **values))

@@ -19,7 +19,7 @@ from mastery.errors import BadInput
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER
 from mastery.kernels import kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, States
-from mastery.scorers.bkt.odds import GUESS, SLIP
+from mastery.scorers.bkt.kernels import GUESS, SLIP
 from mastery.scorers.interval import forgotten, interval, retention, steadied
 from mastery.scorers.parameters import Parameters, Scoped
 

@@ -14,7 +14,7 @@ from propcache import cached_property
 from mastery.arrays import Floats, Int64s
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import fold_facts, initial_facts
+from mastery.features.counters import fold_counters, initial_counters
 from mastery.features.feedback import SCORE, fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.windows import Windows, windows
@@ -103,8 +103,8 @@ def fold_batch(batch: Batch, model_set: ModelSet, as_of_us: int, history: bool =
     """Fold a batch, none of whose events comes after `as_of_us`."""
     models = model_set.models(batch.topics, batch.items)
     slots = batch.slot_topic.size
-    counters, feedback = initial_facts(slots), initial_feedback(slots)
-    gap_days, evidence = fold_facts(batch, counters)
+    counters, feedback = initial_counters(slots), initial_feedback(slots)
+    gap_days, evidence = fold_counters(batch, counters)
     fold_feedback(batch, feedback)
     states = {name: start(SCORERS[name], model, batch) for name, model in models.items()}
     points = {

@@ -23,9 +23,8 @@ from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.bkt.em import bent, straight
 from mastery.scorers.bkt.fit_items import fit_items
 from mastery.scorers.bkt.fit_topics import USUAL, Fitted, fit_topics, make_rules
-from mastery.scorers.bkt.histories import SHORTEST_DAYS, US_PER_DAY, Histories, make_histories
+from mastery.scorers.bkt.histories import SHORTEST_DAYS, US_PER_DAY, Histories, excess_before, make_histories
 from mastery.scorers.bkt.passes import FORGET, GUESS, MARGIN, PROBABILITIES, PULL, PULL_LEARNING, RATE, SLIP
-from mastery.scorers.bkt.trees import excess_before
 from mastery.scorers.fits import Fit, held_out, some_students
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 

@@ -7,9 +7,8 @@ import numpy as np
 from mastery.arrays import Floats
 from mastery.scorers.bkt.em import fit_round, room
 from mastery.scorers.bkt.fit_topics import each, tree_of
-from mastery.scorers.bkt.histories import Histories
+from mastery.scorers.bkt.histories import GROUP, RIGHTS, WRONGS, Histories
 from mastery.scorers.bkt.passes import GUESS, LEAST, MARGIN, SLIP, Priors
-from mastery.scorers.bkt.trees import GROUP, RIGHTS, WRONGS
 
 ROUNDS = 30
 """Of expectation maximisation, from the topics' fit on, at most."""

@@ -10,8 +10,8 @@ from mastery.arrays import Floats, Int32s
 from mastery.features.columns import QUIZ
 from mastery.kernels import kernel
 from mastery.scorers.base import Model, States
-from mastery.scorers.bkt.fold import fold_answer
-from mastery.scorers.bkt.odds import (
+from mastery.scorers.bkt.kernels import fold_answer
+from mastery.scorers.bkt.kernels import (
     ANSWERS,
     EXCESS,
     GROUP,

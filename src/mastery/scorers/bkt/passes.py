@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mastery.arrays import Floats, Int32s
 from mastery.kernels import kernel
-from mastery.scorers.bkt.trees import GROUP, KIND, OPPORTUNITY, RIGHTS, TILT, WRONGS
+from mastery.scorers.bkt.histories import GROUP, KIND, OPPORTUNITY, RIGHTS, TILT, WRONGS
 
 PROBABILITIES = (
     "p_init", "guess", "slip", "guess_practice", "slip_practice", "p_forget", "forgetting_per_day", "pull",

@@ -34,9 +34,8 @@ from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
-from mastery.scorers.bkt.fold import fold_answer, fold_in_order, fold_slots, needs_no_order, read_states
 from mastery.scorers.bkt.interval_numbers import FITTED, UNFITTED
-from mastery.scorers.bkt.odds import (
+from mastery.scorers.bkt.kernels import (
     FORGET,
     FORGOT,
     GUESS,
@@ -52,6 +51,11 @@ from mastery.scorers.bkt.odds import (
     SLIP_PRACTICE,
     STATE,
     STUDENT_STATE,
+    fold_answer,
+    fold_in_order,
+    fold_slots,
+    needs_no_order,
+    read_states,
 )
 from mastery.scorers.interval import interval_parameters
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
@@ -116,11 +120,7 @@ def fold_rows(
     if not is_plain(model):
         _in_order(batch, model, slot_state, student_state, history, np.empty(0), as_of_us)
         return
-    rows = batch.by_slot
-    fold_slots(
-        rows.ptr, batch.slot_topic, rows.at_us, rows.kind, rows.y, rows.weight, rows.opportunity, rows.cell,
-        batch.cell_day, model.params, slot_state, history, as_of_us,
-    )  # fmt: skip
+    fold_slots(batch.by_slot, batch.slot_topic, batch.cell_day, model.params, slot_state, history, as_of_us)
 
 
 def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
@@ -140,11 +140,7 @@ def _in_order(
     as_of_us: int,
 ) -> None:
     items = model.items if model.items.shape[1] else np.full((len(batch.items), len(ITEM_PARAMETERS)), np.nan)
-    fold_in_order(
-        batch.student_ptr, batch.row, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
-        batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, batch.opportunity,
-        model.params, items, slot_state, student_state, history, probability, as_of_us,
-    )  # fmt: skip
+    fold_in_order(batch.arrays, model.params, items, slot_state, student_state, history, probability, as_of_us)
 
 
 def update(

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -211,24 +211,53 @@ def logits(probabilities: Mapping[str, Floats], names: Sequence[str]) -> dict[st
     return {name: np.log(p / (1.0 - p)) for name, p in clipped.items()}
 
 
+class Members(NamedTuple):
+    """What M members say of P slots at the student's last event: scores and probabilities, float64[M, P] each."""
+
+    scores: Floats
+    probabilities: Floats
+
+
+class Curve(NamedTuple):
+    """A `Mixture` as kernels take it."""
+
+    weights: Floats
+    bias: float
+    knots_x: Floats
+    knots_y: Floats
+    unaided: float
+
+
+class Slots(NamedTuple):
+    """What is known of P slots.
+
+    Attributes:
+        slot_topic: int32[P]. Topic code.
+        last_at_us: int64[P]. Time of the last evidence on the slot.
+        evidence: float64[P]. How many observations on the slot weigh anything.
+        active_days: float64[P]. Days with activity on the slot.
+    """
+
+    slot_topic: Int32s
+    last_at_us: Int64s
+    evidence: Floats
+    active_days: Floats
+
+
 @kernel
 def _read(
-    scores: Floats,
-    probabilities: Floats,
-    weights: Floats,
-    bias: float,
-    knots_x: Floats,
-    knots_y: Floats,
-    unaided: float,
-    slot_topic: Int32s,
+    members: Members,
+    curve: Curve,
+    slots: Slots,
     params: Floats,
-    last_at_us: Int64s,
-    evidence: Floats,
-    active_days: Floats,
     as_of_us: int,
     out: Floats,
     contributions: Floats,
 ) -> None:
+    scores, probabilities = members.scores, members.probabilities
+    weights, bias, knots_x, knots_y = curve.weights, curve.bias, curve.knots_x, curve.knots_y
+    slot_topic, last_at_us = slots.slot_topic, slots.last_at_us
+    evidence, active_days = slots.evidence, slots.active_days
     for p in range(slot_topic.size):
         t = slot_topic[p]
         guess, room = params[t, GUESS], 1.0 - params[t, SLIP] - params[t, GUESS]
@@ -240,7 +269,7 @@ def _read(
         for k in range(weights.size):
             z += weights[k] * logit_of(probabilities[k, p])
             own += weights[k] * math.log(scores[k, p] / (1.0 - scores[k, p]))
-        reached = calibrated(z, knots_x, knots_y) + unaided
+        reached = calibrated(z, knots_x, knots_y) + curve.unaided
         last = probability_at(logit_of((probability_at(reached) - guess) / room))
         value = forgotten(last, params[t, PRIOR], kept)
         contributions[p, START] += bias
@@ -256,11 +285,8 @@ def blended(
     scores: Mapping[str, Scores],
     probabilities: Mapping[str, Floats],
     contribution_names: Mapping[str, Sequence[str]],
-    slot_topic: Int32s,
+    slots: Slots,
     params: Floats,
-    last_at_us: Int64s,
-    evidence: Floats,
-    active_days: Floats,
     as_of_us: int,
 ) -> Scores:
     """Return the blend's scores of P slots.
@@ -270,29 +296,25 @@ def blended(
         probabilities: float64[P] by member: the probability of a right answer that its score stands for.
         contribution_names: By member, the names of its contributions, log-odds of its score.
         params: float64[T, len(PARAMETERS)] by topic code.
-        last_at_us: int64[P]. Time of the last evidence on the slot.
-        evidence: float64[P]. How many observations on the slot weigh anything.
-        active_days: float64[P]. Days with activity on the slot.
 
-    Parts are NaN where those of a member are.
+    Contributions are NaN where those of a member are.
 
     Law: the contributions add up to the log-odds of the score as exactly as those of the members do.
 
     Raises:
         BadInput: a member has not been read.
     """
-    slots = slot_topic.size
+    count = slots.slot_topic.size
     read = [_of_member(name, scores) for name in mix.members]
-    out, total = np.empty((3, slots)), np.zeros((slots, len(CONTRIBUTIONS)), order="F")
+    out, total = np.empty((3, count)), np.zeros((count, len(CONTRIBUTIONS)), order="F")
     for name, weight, one in zip(mix.members, mix.weights, read, strict=True):
-        for column, contribution in enumerate(contribution_names[name]):
-            total[:, CONTRIBUTIONS.index(contribution) if contribution in CONTRIBUTIONS else OTHER] += (
-                weight * one.contributions[:, column]
-            )
-    last = np.array([one.score for one in read]).reshape(len(read), slots)
-    expected = np.array([_of_member(name, probabilities) for name in mix.members]).reshape(len(read), slots)
-    _read(last, expected, mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided, slot_topic, params,
-          last_at_us, evidence, active_days, as_of_us, out, total)  # fmt: skip
+        for column, word in enumerate(contribution_names[name]):
+            booked = CONTRIBUTIONS.index(word) if word in CONTRIBUTIONS else OTHER
+            total[:, booked] += weight * one.contributions[:, column]
+    last = np.array([one.score for one in read]).reshape(len(read), count)
+    expected = np.array([_of_member(name, probabilities) for name in mix.members]).reshape(len(read), count)
+    curve = Curve(mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided)
+    _read(Members(last, expected), curve, slots, params, as_of_us, out, total)
     return Scores(out[0], out[1], out[2], total)
 
 
@@ -304,9 +326,14 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
     probabilities = {name: probability_of(inputs, name, guess, slip) for name in mix.members if name in inputs.scores}
     return blended(
-        mix, inputs.scores, probabilities, inputs.contribution_names, inputs.slot_topic, params, inputs.last_at_us,
-        evidence, active_days, as_of_us,
-    )  # fmt: skip
+        mix,
+        inputs.scores,
+        probabilities,
+        inputs.contribution_names,
+        Slots(inputs.slot_topic, inputs.last_at_us, evidence, active_days),
+        params,
+        as_of_us,
+    )
 
 
 def check(model: Model) -> None:

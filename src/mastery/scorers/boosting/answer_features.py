@@ -17,7 +17,7 @@ import numpy as np
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
 from mastery.features.answer_log import Clock
-from mastery.features.batch import Batch
+from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import QUIZ
 from mastery.kernels import inlined_kernel, kernel
 
@@ -207,21 +207,10 @@ def _count(t: int, m: int, at_us: int, y: float, duration_ms: int, hints: int, o
 
 @kernel
 def _walk(
-    student_ptr: Int64s,
-    row: Int64s,
-    topic: Int32s,
-    item: Int32s,
-    topics: int,
-    items: int,
-    at_us: Int64s,
-    y: Floats,
-    weight: Floats,
-    opportunity: Floats,
-    duration_ms: Int64s,
-    hints: Int64s,
-    coarse: bool,
-    out: Floats32,
+    batch: BatchArrays, topic: Int32s, item: Int32s, topics: int, items: int, coarse: bool, out: Floats32
 ) -> None:
+    student_ptr, row, at_us, y, weight = batch.student_ptr, batch.row, batch.at_us, batch.y, batch.weight
+    opportunity, duration_ms, hints = batch.opportunity, batch.duration_ms, batch.hints
     topic_owner, item_owner = np.full(topics, -1, np.int64), np.full(items, -1, np.int64)
     of_topic, of_item = np.zeros((topics, len(TOPIC))), np.zeros((items, len(ITEM)))
     own = np.empty(len(STUDENT))
@@ -272,9 +261,8 @@ def items_or_topics(batch: Batch) -> Int32s:
 def answer_features(batch: Batch, clock: Clock, out: Floats32) -> None:
     """Write the features of each row, in the order of `FEATURES`, into float32[n, ≥ len(FEATURES)]."""
     topics = len(batch.topics)
-    _walk(batch.student_ptr, batch.row, batch.slot_topic[batch.slot], items_or_topics(batch), topics,
-          len(batch.items) + topics, batch.at_us, batch.y, batch.weight, batch.opportunity,
-          batch.duration_ms, batch.hints, clock == "answer", out)  # fmt: skip
+    topic = batch.slot_topic[batch.slot]
+    _walk(batch.arrays, topic, items_or_topics(batch), topics, len(batch.items) + topics, clock == "answer", out)
 
 
 def labelled(batch: Batch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mastery.arrays import Floats, Floats32, Int8s, Int32s, Int64s
-from mastery.features.batch import DAY_US, Batch
-from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
+from mastery.arrays import Floats, Floats32, Int32s, Int64s
+from mastery.features.batch import DAY_US, Batch, BatchArrays
+from mastery.features.columns import FEEDBACK
 from mastery.features.counters import (
     ACTIVE_DAYS,
     ANSWERS,
@@ -30,13 +30,13 @@ from mastery.features.counters import (
     NEVER,
     PRACTICE_ATTEMPTS,
     PRACTICE_RIGHT_PPM,
-    RECENT,
     RECENT_ANSWERS,
     RECENT_BITS,
     RIGHT,
     VIDEO_PPM,
     VIDEOS,
-    initial_facts,
+    count_event,
+    initial_counters,
 )
 from mastery.kernels import kernel
 
@@ -49,7 +49,7 @@ RISES, FALLS, FREE = 1, -1, 0
 
 @dataclass(frozen=True)
 class Feature:
-    """One column: its name, what a better answer may do through it, and the part of the explanation it belongs to."""
+    """One column: its name, what a better answer may do through it, and the contribution it is booked under."""
 
     name: str
     sign: int
@@ -180,16 +180,8 @@ def slot_features(
 
 
 @kernel
-def _trace(
-    student_ptr: Int64s,
-    slot: Int32s,
-    slot_topic: Int32s,
-    at_us: Int64s,
-    kind: Int8s,
-    attempts: Int64s,
-    success_ppm: Int64s,
-    hints: Int64s,
-    row: Int64s,
+def _walk(
+    batch: BatchArrays,
     topic_base: Floats,
     item_base: Floats,
     probabilities: Floats,
@@ -197,6 +189,7 @@ def _trace(
     counters: Int64s,
     out: Floats32,
 ) -> None:
+    student_ptr, row, slot, at_us, kind = batch.student_ptr, batch.row, batch.slot, batch.at_us, batch.kind
     for s in range(student_ptr.size - 1):
         all_answers, all_right = 0, 0
         for i in range(student_ptr[s], student_ptr[s + 1]):
@@ -210,52 +203,31 @@ def _trace(
                         _row(counters, p, all_answers, all_right, topic_base[j], item_base[j], idle, probabilities, j,
                              out, place[j])  # fmt: skip
                     j += 1
-            what, p = kind[i], slot[i]
-            if what == FEEDBACK:
+            if kind[i] == FEEDBACK:
                 continue
-            last = counters[p, LAST_AT_US]
-            if last == NEVER or at_us[i] // DAY_US > last // DAY_US:
-                counters[p, ACTIVE_DAYS] += 1
-            counters[p, LAST_AT_US] = at_us[i]
-            if what == QUIZ:
-                right = 1 if success_ppm[i] >= 1_000_000 else 0
-                all_answers += 1
-                all_right += right
-                counters[p, ANSWERS] += 1
-                counters[p, RIGHT] += right
-                counters[p, RECENT_ANSWERS] = min(RECENT, counters[p, RECENT_ANSWERS] + 1)
-                counters[p, RECENT_BITS] = ((counters[p, RECENT_BITS] << 1) | right) & ((1 << RECENT) - 1)
-                counters[p, HINTS] += max(0, hints[i])
-            elif what == PRACTICE:
-                counters[p, PRACTICE_ATTEMPTS] += attempts[i]
-                counters[p, PRACTICE_RIGHT_PPM] += success_ppm[i]
-                counters[p, HINTS] += max(0, hints[i])
-            elif what == ASSIGNMENT:
-                counters[p, ASSIGNMENTS] += 1
-                counters[p, ASSIGNMENT_PPM] += success_ppm[i]
-            elif what == VIDEO:
-                counters[p, VIDEOS] += 1
-                counters[p, VIDEO_PPM] += success_ppm[i]
-            elif what == TUTOR:
-                counters[p, HELP_REQUESTS] += attempts[i]
+            p = slot[i]
+            answers, right = counters[p, ANSWERS], counters[p, RIGHT]
+            count_event(batch, i, counters)
+            all_answers += counters[p, ANSWERS] - answers
+            all_right += counters[p, RIGHT] - right
 
 
 def pre_answer_features(
     batch: Batch, rows: Int64s, topic_base: Floats, item_base: Floats, probabilities: Mapping[str, Floats]
 ) -> tuple[Floats32, Int64s]:
-    """Return what was known before the event of each of some rows, and the facts after the last event.
+    """Return what was known before the event of each of some rows, and the counters after the last event.
 
-    KeyedRows of one event are asked before any of them counts.
+    Rows of one event are described before any of them counts.
 
     Args:
         batch: Whose rows.
-        rows: int64[m]. KeyedRows of the batch.
+        rows: int64[m]. Of the batch.
         topic_base, item_base: float64[n]. Of each row's topic and item.
         probabilities: By member, float64[n]: its probability of a right answer on the row's item, predicted.
 
     Returns:
         features: float32[m, N_FEATURES].
-        counters: int64[P, len(COUNTERS)]. The columns that features are made of are as `fold_facts` leaves them.
+        counters: int64[P, len(COUNTERS)], as `fold_counters` leaves them.
     """
     n = batch.slot.size
     place = np.full(n, -1, np.int64)
@@ -264,7 +236,6 @@ def pre_answer_features(
     for k, name in enumerate(MEMBERS):
         if name in probabilities:
             said[k] = probabilities[name]
-    counters, out = initial_facts(batch.slot_topic.size), np.empty((rows.size, N_FEATURES), np.float32)
-    _trace(batch.student_ptr, batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.attempts, batch.success_ppm,
-           batch.hints, batch.row, topic_base, item_base, said, place, counters, out)  # fmt: skip
+    counters, out = initial_counters(batch.slot_topic.size), np.empty((rows.size, N_FEATURES), np.float32)
+    _walk(batch.arrays, topic_base, item_base, said, place, counters, out)
     return out, counters

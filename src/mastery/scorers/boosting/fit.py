@@ -25,7 +25,7 @@ import numpy.typing as npt
 from mastery.arrays import Floats
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
-from mastery.features.counters import initial_facts
+from mastery.features.counters import initial_counters
 from mastery.scorers import SCORERS
 from mastery.scorers.base import Model
 from mastery.scorers.boosting import scorer as ml
@@ -162,7 +162,7 @@ def _finished(
         guess, slip = (model.params[:, scorer.column(word)] for word in ("guess", "slip"))
         probabilities[MEMBERS.index(name)] = guess + (1.0 - guess - slip) * score
     features = slot_features(
-        slots, slots, initial_facts(topics), np.ascontiguousarray(params[:, ml.BASE]), probabilities
+        slots, slots, initial_counters(topics), np.ascontiguousarray(params[:, ml.BASE]), probabilities
     )
     margins = base + trees.margins(features)
     for t in range(topics):

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mastery.arrays import Floats, Floats32, Int32s, Int64s
-from mastery.features.batch import Batch
+from mastery.arrays import Floats, Floats32, Int32s
+from mastery.features.batch import Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.boosting.answer_features import event_end, items_or_topics
 
@@ -41,9 +41,9 @@ def _count(sums: Floats, row: int, residual: float, kept: float) -> None:
 
 @kernel
 def _walk(
-    student_ptr: Int64s, row: Int64s, topic: Int32s, item: Int32s, topics: int, items: int, y: Floats, weight: Floats,
-    probability: Floats, out: Floats32,
-) -> None:  # fmt: skip
+    batch: BatchArrays, topic: Int32s, item: Int32s, topics: int, items: int, probability: Floats, out: Floats32
+) -> None:
+    student_ptr, row, y, weight = batch.student_ptr, batch.row, batch.y, batch.weight
     own, of_topic, of_item = np.zeros((TOPIC, 2)), np.zeros((topics, 2)), np.zeros((items, 2))
     topic_owner, item_owner = np.full(topics, -1, np.int64), np.full(items, -1, np.int64)
     for s in range(student_ptr.size - 1):
@@ -87,5 +87,5 @@ def write_residuals(batch: Batch, logit: Floats, out: Floats32) -> None:
         logit: float64[n]. Log-odds of a right answer, said before each row; rows without weight may be NaN.
     """
     topics = len(batch.topics)
-    _walk(batch.student_ptr, batch.row, batch.slot_topic[batch.slot], items_or_topics(batch), topics,
-          len(batch.items) + topics, batch.y, batch.weight, 1.0 / (1.0 + np.exp(-logit)), out)  # fmt: skip
+    topic, probability = batch.slot_topic[batch.slot], 1.0 / (1.0 + np.exp(-logit))
+    _walk(batch.arrays, topic, items_or_topics(batch), topics, len(batch.items) + topics, probability, out)

@@ -135,7 +135,7 @@ def opinions_as_questions(batch: Batch) -> Batch:
     order = np.argsort(batch.slot, kind="stable")
     kind = np.where(opinion, np.int8(QUIZ), batch.kind)
     weight, opportunity = np.where(opinion, 1e-9, batch.weight), np.where(opinion, 0.0, batch.opportunity)
-    by_slot = replace(batch.by_slot, kind=kind[order], weight=weight[order], opportunity=opportunity[order])
+    by_slot = batch.by_slot._replace(kind=kind[order], weight=weight[order], opportunity=opportunity[order])
     item = np.where(opinion, np.int32(-1), batch.item)
     return replace(batch, kind=kind, item=item, weight=weight, opportunity=opportunity, by_slot=by_slot)
 

@@ -24,9 +24,9 @@ import math
 
 import numpy as np
 
-from mastery.arrays import Floats, Int8s, Int32s, Int64s
+from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
 from mastery.scorers.elo.interval_numbers import FITTED, UNFITTED
@@ -164,11 +164,12 @@ def probability_of(level: float, last_at: float, item: int, at_us: int, t: int, 
 
 @kernel
 def _fold(
-    student_ptr: Int64s, slot_ptr: Int64s, day: Int32s, day_ptr: Int64s, cell_ptr: Int64s, cell_slot: Int32s,
-    slot: Int32s, slot_topic: Int32s, item: Int32s, at_us: Int64s, kind: Int8s, y: Floats, weight: Floats,
-    params: Floats, items: Floats, row: Int64s, state: Floats, students: Floats, history: Floats, probability: Floats,
-    as_of_us: int,
+    batch: BatchArrays, params: Floats, items: Floats, state: Floats, students: Floats, history: Floats,
+    probability: Floats, as_of_us: int,
 ) -> None:  # fmt: skip
+    student_ptr, slot_ptr, slot_topic, slot = batch.student_ptr, batch.slot_ptr, batch.slot_topic, batch.slot
+    item, at_us, kind, y, weight, row = batch.item, batch.at_us, batch.kind, batch.y, batch.weight, batch.row
+    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     chapter_of, rates, d = chapters_of(params), fading_rates(params), 0
     together = np.zeros(1 + chapter_of.max() if chapter_of.size else 1)  # by chapter; that of no chapter stays 0
     chapters = together.size > 1
@@ -265,17 +266,13 @@ def fold_rows(
     batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
 ) -> None:
     """See Scorer.fold_rows."""
-    _fold(batch.student_ptr, batch.slot_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
-          batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, model.params,
-          model.items, batch.row, slot_state, student_state, history, np.empty(0), as_of_us)  # fmt: skip
+    _fold(batch.arrays, model.params, model.items, slot_state, student_state, history, np.empty(0), as_of_us)
 
 
 def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
     """See Scorer.predict_rows."""
     probability = np.full(batch.slot.size, np.nan)
-    _fold(batch.student_ptr, batch.slot_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
-          batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, model.params,
-          model.items, batch.row, slot_state, student_state, np.empty((3, 0)), probability, 0)  # fmt: skip
+    _fold(batch.arrays, model.params, model.items, slot_state, student_state, np.empty((3, 0)), probability, 0)
     return probability
 
 

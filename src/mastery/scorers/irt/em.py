@@ -1,8 +1,15 @@
-"""Kernels of EM for item curves: what answers say of abilities, and what abilities say of items. See irt_mml."""
+"""The E and M step for item curves: what answers say of abilities, and what abilities say of items.
+
+See mastery.scorers.irt.mml. Answers are gone over span by span of students, in threads.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +25,48 @@ FARTHEST_INTERCEPT = 9.0
 
 MOST_NEWTON_STEPS, SMALL_STEP = 4, 1e-4
 """Of one M step: it need not arrive, the next one goes on."""
+
+
+class Answers(NamedTuple):
+    """Answers of S students to M items, student by student.
+
+    Attributes:
+        student_ptr: int64[S + 1]. Answers of student s.
+        item: int32[n]. Item code, 0 to M − 1.
+        y, weight: float64[n]. As in `mastery.features.batch.Batch`; weight > 0.
+        group: int32[M]. The topic of each item.
+        guess, slip: float64[M].
+    """
+
+    student_ptr: Int64s
+    item: Int32s
+    y: Floats
+    weight: Floats
+    group: Int32s
+    guess: Floats
+    slip: Floats
+
+
+class Asymptotes(NamedTuple):
+    """Probabilities of M items that no ability goes beyond: of a right answer, and of a wrong one. float64[M] each."""
+
+    guess: Floats
+    slip: Floats
+
+
+class CurvePrior(NamedTuple):
+    """What is expected of M items before their answers.
+
+    Attributes:
+        group, group_intercept: int32[M], float64[G]. The topic of each item, and the mean intercept of its items.
+        precision_slope, precision_intercept: 1 / variance of log slopes around their mean, and of intercepts.
+    """
+
+    group: Int32s
+    group_intercept: Floats
+    mean_log_slope: float
+    precision_slope: float
+    precision_intercept: float
 
 
 def grid(nodes: int = NODES) -> tuple[Floats, Floats]:
@@ -57,21 +106,12 @@ def _count(
 
 
 @kernel
-def expect(
-    first: int,
-    last: int,
-    student_ptr: Int64s,
-    item: Int32s,
-    y: Floats,
-    weight: Floats,
-    table: Floats,
-    log_prior: Floats,
-    counts: Floats,
-) -> float:
+def expect(first: int, last: int, answers: Answers, table: Floats, log_prior: Floats, counts: Floats) -> float:
     """Add the expected wrong and right answers by ability to `counts` float64[2 M, Q]; return the log-likelihood.
 
     With counts of no rows, only the likelihood.
     """
+    student_ptr, item, y, weight = answers.student_ptr, answers.item, answers.y, answers.weight
     nodes = log_prior.size
     post = np.empty(nodes)
     total = 0.0
@@ -102,18 +142,13 @@ def expect(
 
 @kernel
 def maximise(
+    asymptotes: Asymptotes,
+    prior: CurvePrior,
+    free_slopes: bool,
     counts: Floats,
     theta: Floats,
-    guess: Floats,
-    slip: Floats,
-    group: Int32s,
     log_slope: Floats,
     intercept: Floats,
-    mean_log_slope: float,
-    group_intercept: Floats,
-    free_slopes: bool,
-    precision_slope: float,
-    precision_intercept: float,
     know: Floats,
 ) -> None:
     """Move every item by Fisher scoring to the best curve for its expected counts, in place.
@@ -121,6 +156,9 @@ def maximise(
     Without free slopes all items share one: it is moved by the sums over items, one step a time. `know` float64[2, M]
     becomes what is known of each intercept with the slope given, and of each log slope with the intercept free.
     """
+    guess, slip, group, group_intercept = asymptotes.guess, asymptotes.slip, prior.group, prior.group_intercept
+    mean_log_slope, precision_slope = prior.mean_log_slope, prior.precision_slope
+    precision_intercept = prior.precision_intercept
     sum_g = sum_h = 0.0
     for i in range(intercept.size):
         g0 = g1 = h00 = h01 = h11 = 0.0
@@ -164,3 +202,43 @@ def maximise(
         step = min(0.5, max(-0.5, sum_g / max(sum_h, 1e-9)))
         for i in range(intercept.size):
             log_slope[i] = min(math.log(MOST_SLOPE), max(math.log(LEAST_SLOPE), log_slope[i] + step))
+
+
+SPANS = 4
+"""Students are cut into this many spans, whatever the threads: sums then come in one order."""
+
+
+class Work:
+    """The answers cut into spans, and threads to go over them."""
+
+    def __init__(self, answers: Answers, theta: Floats, probabilities: Floats, pool: ThreadPoolExecutor | None) -> None:
+        ends = np.searchsorted(answers.student_ptr, np.linspace(0, answers.item.size, SPANS + 1)[1:-1])
+        bounds = [0, *ends.tolist(), answers.student_ptr.size - 1]
+        self.spans = list(pairwise(bounds))
+        self.answers, self.theta, self.log_prior, self.pool = answers, theta, np.log(probabilities), pool
+        self.counts = np.zeros((SPANS, 2 * answers.group.size, theta.size))
+
+    def each(self, run: Callable[[int, int, int], float | None]) -> list[float | None]:
+        """Call `run(k, first student, last student)` for every span; return what it returns, in order."""
+        jobs = [(k, *span) for k, span in enumerate(self.spans)]
+        if self.pool is None:
+            return [run(*job) for job in jobs]
+        return list(self.pool.map(lambda job: run(*job), jobs))
+
+    def expect(self, slope: Floats, intercept: Floats, count: bool = True) -> float:
+        """Return the log-likelihood; with `count`, `counts[0]` holds the expected answers afterwards."""
+        a = self.answers
+        table = log_probabilities(slope, intercept, a.guess, a.slip, self.theta)
+        if count:
+            self.counts[:] = 0.0
+        none = np.empty((0, self.theta.size))
+
+        def run(k: int, first: int, last: int) -> float:
+            into = self.counts[k] if count else none
+            return float(expect(first, last, a, table, self.log_prior, into))
+
+        found = self.each(run)
+        if count:
+            for k in range(1, SPANS):
+                self.counts[0] += self.counts[k]
+        return float(sum(one for one in found if one is not None))

@@ -6,20 +6,16 @@ import math
 
 import numpy as np
 
-from mastery.arrays import Floats, Int32s, Int64s
+from mastery.arrays import Floats
 from mastery.kernels import kernel
-from mastery.scorers.irt.em import log_probabilities
-from mastery.scorers.irt.work import SPANS, Work
+from mastery.scorers.irt.em import SPANS, Answers, Work, log_probabilities
 
 
 @kernel
 def _gather(
     first: int,
     last: int,
-    student_ptr: Int64s,
-    item: Int32s,
-    y: Floats,
-    weight: Floats,
+    answers: Answers,
     table: Floats,
     log_prior: Floats,
     pull: Floats,
@@ -31,6 +27,7 @@ def _gather(
     `pull` float64[2 M, Q] is the score of a wrong and of a right answer by ability, with respect to d; that with
     respect to a is θ times it.
     """
+    student_ptr, item, y, weight = answers.student_ptr, answers.item, answers.y, answers.weight
     nodes = log_prior.size
     post = np.empty(nodes)
     for s in range(first, last):
@@ -85,7 +82,7 @@ def standard_errors(
     table = log_probabilities(slope, intercept, a.guess, a.slip, theta)
 
     def run(k: int, first: int, last: int) -> None:
-        _gather(first, last, a.student_ptr, a.item, a.y, a.weight, table, work.log_prior, pull, theta, outer[k])
+        _gather(first, last, a, table, work.log_prior, pull, theta, outer[k])
 
     work.each(run)
     products = outer.sum(axis=0)

@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mastery.arrays import Floats, Int32s, Int64s
-from mastery.features.batch import Batch
+from mastery.arrays import Floats, Int64s
+from mastery.features.batch import Batch, BatchArrays
 from mastery.features.subset import take_students
 from mastery.kernels import kernel
 from mastery.scorers.base import Model, defaults, predict, start
 from mastery.scorers.fits import Fit, held_out, some_students
 from mastery.scorers.irt import scorer as irt
-from mastery.scorers.irt.em import maximise
+from mastery.scorers.irt.em import Answers, Asymptotes, CurvePrior, maximise
 from mastery.scorers.irt.grid import NODES, SEEN, learn, node_values, tables_of, weigh
 from mastery.scorers.irt.mml import TOLERANCE, Curves, fit_curves
-from mastery.scorers.irt.work import Answers
 from mastery.scorers.item_codes import answers_of_codes, has_items, item_codes, topic_of_codes
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.scorers.scale import shared_scale
@@ -213,14 +212,17 @@ def _refined(batch: Batch, model: Model, curves: Curves, setting: Setting) -> Mo
     for _ in range(REFINEMENTS):
         counts = np.zeros((2 * (items + topics), NODES))
         states = start(irt.SCORER, model, batch)
-        _count(batch.student_ptr, batch.slot, batch.slot_topic, codes, batch.y, batch.weight, model.params,
-               model.items, states.slot, states.student, counts)  # fmt: skip
+        _count(batch.arrays, codes, model.params, model.items, states.slot, states.student, counts)
         slope = np.concatenate([model.items[:, irt.SLOPE], model.params[:, irt.SLOPE]])
         intercept = -slope * np.concatenate([model.items[:, irt.DIFFICULTY], model.params[:, irt.DIFFICULTY]])
         log_slope, lower = np.log(slope), model.params[group, irt.LOWER]
-        maximise(counts, node_values(), lower, 1.0 - model.params[group, irt.UPPER], group, log_slope, intercept,
-                 curves.mean_log_slope, curves.group_intercept, setting.two_parameters, curves.sd_log_slope**-2,
-                 curves.sd_intercept**-2, np.empty((2, items + topics)))  # fmt: skip
+        prior = CurvePrior(
+            group, curves.group_intercept, curves.mean_log_slope, curves.sd_log_slope**-2, curves.sd_intercept**-2
+        )
+        maximise(
+            Asymptotes(lower, 1.0 - model.params[group, irt.UPPER]), prior, setting.two_parameters, counts,
+            node_values(), log_slope, intercept, np.empty((2, items + topics)),
+        )  # fmt: skip
         params, of_items = model.params.copy(), model.items.copy()
         _place(params, np.exp(log_slope[items:]), intercept[items:])
         _place(of_items, np.exp(log_slope[:items]), intercept[:items])
@@ -230,12 +232,8 @@ def _refined(batch: Batch, model: Model, curves: Curves, setting: Setting) -> Mo
 
 @kernel
 def _count(
-    student_ptr: Int64s,
-    slot: Int32s,
-    slot_topic: Int32s,
+    batch: BatchArrays,
     code: Int64s,
-    y: Floats,
-    weight: Floats,
     params: Floats,
     items: Floats,
     state: Floats,
@@ -243,6 +241,7 @@ def _count(
     counts: Floats,
 ) -> None:
     """Fold the answers, and add to `counts` float64[2 (I + T), NODES] where each finds the student, itself counted."""
+    student_ptr, slot, slot_topic, y, weight = batch.student_ptr, batch.slot, batch.slot_topic, batch.y, batch.weight
     curves, kernel, kernels = tables_of(params, items, irt.SPREAD)
     nodes, topics = NODES, params.shape[0]
     others, weights, seen = np.empty(nodes), np.empty(nodes), np.empty(nodes)

@@ -24,9 +24,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mastery.arrays import Floats, Int32s
-from mastery.scorers.irt.em import FARTHEST_INTERCEPT, LEAST_SLOPE, MOST_SLOPE, NODES, grid, maximise
+from mastery.scorers.irt.em import (
+    FARTHEST_INTERCEPT,
+    LEAST_SLOPE,
+    MOST_SLOPE,
+    NODES,
+    Answers,
+    Asymptotes,
+    CurvePrior,
+    Work,
+    grid,
+    maximise,
+)
 from mastery.scorers.irt.errors import standard_errors
-from mastery.scorers.irt.work import Answers, Work
 
 SD_LOG_SLOPE = 0.5
 SD_INTERCEPT = 1.0
@@ -126,15 +136,15 @@ def fit_curves(
         work = Work(answers, theta, probabilities, executor if threads > 1 else None)
         prior = _Prior(answers.group, groups)
         log_slope, intercept = np.zeros(items), _start(answers)
-        know = np.ones((2, items))
+        know, asymptotes = np.ones((2, items)), Asymptotes(answers.guess, answers.slip)
 
         def step(log_slope: Floats, intercept: Floats) -> tuple[Floats, Floats, float]:
             likelihood = work.expect(np.exp(log_slope), intercept)
             value = likelihood + prior.log_density(log_slope, intercept, free_slopes)
             mean, of_group = prior.means(log_slope, intercept)
             new_slope, new_intercept = log_slope.copy(), intercept.copy()
-            maximise(work.counts[0], theta, answers.guess, answers.slip, answers.group, new_slope, new_intercept,
-                      mean, of_group, free_slopes, prior.sd_slope**-2, prior.sd_intercept**-2, know)  # fmt: skip
+            expected = CurvePrior(answers.group, of_group, mean, prior.sd_slope**-2, prior.sd_intercept**-2)
+            maximise(asymptotes, expected, free_slopes, work.counts[0], theta, new_slope, new_intercept, know)
             return new_slope, new_intercept, value
 
         best = -np.inf

@@ -27,9 +27,9 @@ import math
 
 import numpy as np
 
-from mastery.arrays import Floats, Int8s, Int32s, Int64s
+from mastery.arrays import Floats, Int32s
 from mastery.errors import BadInput
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
@@ -136,10 +136,12 @@ def probability_of(
 
 @kernel
 def _fold(
-    student_ptr: Int64s, day: Int32s, day_ptr: Int64s, cell_ptr: Int64s, cell_slot: Int32s, slot: Int32s,
-    slot_topic: Int32s, item: Int32s, at_us: Int64s, kind: Int8s, y: Floats, weight: Floats, params: Floats,
-    items: Floats, row: Int64s, state: Floats, students: Floats, history: Floats, probability: Floats, as_of_us: int,
+    batch: BatchArrays, params: Floats, items: Floats, state: Floats, students: Floats, history: Floats,
+    probability: Floats, as_of_us: int,
 ) -> None:  # fmt: skip
+    student_ptr, slot_topic, slot = batch.student_ptr, batch.slot_topic, batch.slot
+    item, at_us, kind, y, weight, row = batch.item, batch.at_us, batch.kind, batch.y, batch.weight, batch.row
+    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     curves, kernel, kernels = tables_of(params, items, SPREAD)
     others, weights, seen, message = np.empty(NODES), np.empty(NODES), np.empty(NODES), np.empty(NODES)
     topics, d = params.shape[0], 0
@@ -217,17 +219,13 @@ def fold_rows(
     batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
 ) -> None:
     """See Scorer.fold_rows."""
-    _fold(batch.student_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
-          batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, model.params,
-          model.items, batch.row, slot_state, student_state, history, np.empty(0), as_of_us)  # fmt: skip
+    _fold(batch.arrays, model.params, model.items, slot_state, student_state, history, np.empty(0), as_of_us)
 
 
 def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
     """See Scorer.predict_rows. The mean of the item's curve over what is known of the topic."""
     probability = np.full(batch.slot.size, np.nan)
-    _fold(batch.student_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot,
-          batch.slot_topic, batch.item, batch.at_us, batch.kind, batch.y, batch.weight, model.params,
-          model.items, batch.row, slot_state, student_state, np.empty((3, 0)), probability, 0)  # fmt: skip
+    _fold(batch.arrays, model.params, model.items, slot_state, student_state, np.empty((3, 0)), probability, 0)
     return probability
 
 

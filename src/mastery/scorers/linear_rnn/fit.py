@@ -21,7 +21,7 @@ from mastery.scorers.fits import Fit, held_out
 from mastery.scorers.interval import LN2_PER_DAY_US
 from mastery.scorers.linear_rnn import scorer as model
 from mastery.scorers.linear_rnn.parameters import Trained, parameters_of
-from mastery.scorers.linear_rnn.train import Answers, Table, epoch
+from mastery.scorers.linear_rnn.train import Answers, Rates, Table, Tables, epoch
 from mastery.scorers.parameters import Parameters
 
 RATE, BIAS_RATE, SLOWING = 0.03, 0.2, 0.3
@@ -175,8 +175,9 @@ class Training:
 
     def _run(self, answers: Answers, order: Int64s, learn: bool, rate: float, bias_rate: float) -> Floats:
         probability = np.full(answers.y.size, 0.5)
-        epoch(answers, order, self.items, KEPT, EVEN, self.bias, self.readers, self.writers, learn, self.monotone,
-              rate, bias_rate, self.l2, L2_TOPIC, L2_BIAS, probability)  # fmt: skip
+        tables = Tables(self.items, KEPT, EVEN, self.bias, self.readers, self.writers)
+        rates = Rates(rate, bias_rate, self.l2, L2_TOPIC, L2_BIAS)
+        epoch(answers, order, tables, rates, learn, self.monotone, probability)
         return probability
 
 

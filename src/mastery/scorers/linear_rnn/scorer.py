@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, place_of
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
@@ -287,28 +288,27 @@ def enter(students: Floats, s: int, key: float) -> None:
     students[s, ITEM] = key
 
 
+class Weights(NamedTuple):
+    """The parameters of a model as a fold reads them.
+
+    Attributes:
+        params, items: As in `Model`.
+        means: float64[T, CHANNELS]. See `mean_weights`.
+        events, own: See `written`.
+    """
+
+    params: Floats
+    items: Floats
+    means: Floats
+    events: Floats32
+    own: Floats32
+
+
 @kernel
 def _fold(
-    student_ptr: Int64s,
-    day: Int32s,
-    day_ptr: Int64s,
-    cell_ptr: Int64s,
-    cell_slot: Int32s,
-    slot: Int32s,
-    slot_ptr: Int64s,
-    slot_topic: Int32s,
-    item: Int32s,
+    batch: BatchArrays,
     item_key: Floats,
-    row: Int64s,
-    at_us: Int64s,
-    duration_ms: Int64s,
-    y: Floats,
-    weight: Floats,
-    params: Floats,
-    items: Floats,
-    means: Floats,
-    events: Floats32,
-    own: Floats32,
+    weights: Weights,
     fades: Floats,
     state: Floats,
     students: Floats,
@@ -316,6 +316,11 @@ def _fold(
     probability: Floats,
     as_of_us: int,
 ) -> None:
+    student_ptr, slot_ptr, slot_topic, slot = batch.student_ptr, batch.slot_ptr, batch.slot_topic, batch.slot
+    item, at_us, duration_ms, y, weight = batch.item, batch.at_us, batch.duration_ms, batch.y, batch.weight
+    row, day, day_ptr, cell_ptr, cell_slot = batch.row, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    params, items, means = weights.params, weights.items, weights.means
+    events, own = weights.events, weights.own
     d = 0
     for s in range(student_ptr.size - 1):
         event = np.int64(-1)
@@ -409,11 +414,8 @@ def _run(
     probability: Floats,
     at_us: int,
 ) -> None:
-    events, own = written(model.params, model.items)
-    _fold(batch.student_ptr, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot, batch.slot_ptr,
-          batch.slot_topic, batch.item, batch.item_key, batch.row, batch.at_us, batch.duration_ms, batch.y,
-          batch.weight, model.params, model.items, mean_weights(model.params), events, own, FADES, slot_state,
-          student_state, history, probability, at_us)  # fmt: skip
+    weights = Weights(model.params, model.items, mean_weights(model.params), *written(model.params, model.items))
+    _fold(batch.arrays, batch.item_key, weights, FADES, slot_state, student_state, history, probability, at_us)
 
 
 def fold_rows(

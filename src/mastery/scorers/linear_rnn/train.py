@@ -49,6 +49,44 @@ class Answers(NamedTuple):
     fresh: Bools
 
 
+class Tables(NamedTuple):
+    """What is learnt, and the shape of the recurrence.
+
+    Attributes:
+        items: I. Rows of items come first; those of topics follow.
+        fades: float32[CHANNELS]. λ of each channel.
+        even: The first channel that does not fade.
+        bias, readers: By item, then by row of a topic.
+        writers: By item, then by event; wrong and right in turn.
+    """
+
+    items: int
+    fades: Floats32
+    even: int
+    bias: Table
+    readers: Table
+    writers: Table
+
+
+class Rates(NamedTuple):
+    """Learning rates of vectors and biases, and L2 penalties."""
+
+    vectors: float
+    bias: float
+    l2_item: float
+    l2_topic: float
+    l2_bias: float
+
+
+class Touched(NamedTuple):
+    """Which rows of the tables one student's gradient has touched: a mark by row, and the rows in order."""
+
+    met: Bools
+    readers: Int64s
+    met_writers: Bools
+    writers: Int64s
+
+
 @kernel
 def _receive(answers: Answers, t: int, items: int, writers: Table, h: Floats32) -> None:
     """Add to h what answer t writes: of its event, and of its item; right and wrong in the shares they have in it."""
@@ -66,14 +104,16 @@ def _receive(answers: Answers, t: int, items: int, writers: Table, h: Floats32) 
 
 @kernel
 def _forward(
-    answers: Answers, first: int, end: int, items: int, fades: Floats32, even: int, bias: Table, readers: Table,
-    writers: Table, h: Floats32, seen: float, past: Floats32, scratch: Floats32, probability: Floats,
+    answers: Answers, first: int, end: int, tables: Tables, h: Floats32, seen: float, past: Floats32,
+    scratch: Floats32, probability: Floats,
 ) -> float:  # fmt: skip
     """Predict rows first:end from h, fold them into it, and return the weight seen; past[m] is what row m was read of.
 
     Every loop over channels holds few enough arrays for the compiler to see that they do not overlap: one loop for
     all of them was three times as slow.
     """
+    items, fades, even = tables.items, tables.fades, tables.even
+    bias, readers, writers = tables.bias, tables.readers, tables.writers
     channels = fades.size
     for t in range(first, end):
         m = t - first
@@ -112,14 +152,16 @@ def _forward(
 
 @kernel
 def _backward(
-    answers: Answers, first: int, end: int, items: int, fades: Floats32, even: int, bias: Table, readers: Table,
-    writers: Table, seen: float, past: Floats32, probability: Floats, after: Floats32, asked: Floats32,
-    met: Bools, met_writers: Bools, touched: Int64s, touched_writers: Int64s,
+    answers: Answers, first: int, end: int, tables: Tables, seen: float, past: Floats32, probability: Floats,
+    after: Floats32, asked: Floats32, touched: Touched,
 ) -> tuple[int, int]:  # fmt: skip
     """Add the gradients of rows first:end to the slopes; return how many rows of the tables were touched.
 
     `after` is the gradient by the state behind a row, `asked` what an event's own answers add to it.
     """
+    items, fades, even = tables.items, tables.fades, tables.even
+    bias, readers, writers = tables.bias, tables.readers, tables.writers
+    met, met_writers = touched.met, touched.met_writers
     channels = fades.size
     readers_met = writers_met = 0
     after[:] = 0.0
@@ -134,7 +176,7 @@ def _backward(
                     e = 2 * (i if of_item else items + answers.write[t]) + outcome
                     if not met_writers[e]:
                         met_writers[e] = True
-                        touched_writers[writers_met] = e
+                        touched.writers[writers_met] = e
                         writers_met += 1
                     for k in range(channels):
                         writers.slope[e, k] += share * after[k]
@@ -142,7 +184,7 @@ def _backward(
             r = i if of_item else q
             if not met[r]:
                 met[r] = True
-                touched[readers_met] = r
+                touched.readers[readers_met] = r
                 readers_met += 1
             bias.slope[r, 0] += error
             for k in range(channels):
@@ -193,32 +235,28 @@ def _part_outcomes(writers: Table, touched: Int64s, count: int) -> None:
 def epoch(
     answers: Answers,
     order: Int64s,
-    items: int,
-    fades: Floats32,
-    even: int,
-    bias: Table,
-    readers: Table,
-    writers: Table,
+    tables: Tables,
+    rates: Rates,
     learn: bool,
     monotone: bool,
-    rate: float,
-    bias_rate: float,
-    l2_item: float,
-    l2_topic: float,
-    l2_bias: float,
     probability: Floats,
 ) -> None:
     """Predict every answer (`probability`, float64[n]) of the students in `order`, and learn from each student in
     turn."""
-    channels = fades.size
+    items, bias, readers, writers = tables.items, tables.bias, tables.readers, tables.writers
+    channels = tables.fades.size
     h, after, asked, scratch = (np.zeros(channels, np.float32), np.zeros(channels, np.float32),
                                 np.zeros(channels, np.float32), np.zeros(channels, np.float32))  # fmt: skip
     most = 0
     for s in range(answers.ptr.size - 1):
         most = max(most, answers.ptr[s + 1] - answers.ptr[s])
     past = np.zeros((most, channels), np.float32)
-    met, touched = np.zeros(bias.value.shape[0], np.bool_), np.zeros(2 * most, np.int64)
-    met_writers, touched_writers = np.zeros(writers.value.shape[0], np.bool_), np.zeros(4 * most, np.int64)
+    touched = Touched(
+        np.zeros(bias.value.shape[0], np.bool_),
+        np.zeros(2 * most, np.int64),
+        np.zeros(writers.value.shape[0], np.bool_),
+        np.zeros(4 * most, np.int64),
+    )
     for s in order:
         h[:] = 0.0
         seen = 0.0
@@ -227,16 +265,16 @@ def epoch(
             end = min(first + LONGEST, answers.ptr[s + 1])
             while end < answers.ptr[s + 1] and not answers.fresh[end]:
                 end += 1
-            seen = _forward(answers, first, end, items, fades, even, bias, readers, writers, h, seen, past, scratch,
-                            probability)  # fmt: skip
+            seen = _forward(answers, first, end, tables, h, seen, past, scratch, probability)
             if learn:
-                count, count_writers = _backward(answers, first, end, items, fades, even, bias, readers, writers, seen,
-                                                 past, probability, after, asked, met, met_writers, touched,
-                                                 touched_writers)  # fmt: skip
-                _step(bias, touched, count, met, items, l2_bias, 0.0, bias_rate, -math.inf)
-                _step(readers, touched, count, met, items, l2_item, l2_topic, rate, 0.0 if monotone else -math.inf)
-                _step(writers, touched_writers, count_writers, met_writers, 2 * items, l2_item, l2_topic, rate,
-                      -math.inf)  # fmt: skip
+                count, count_writers = _backward(
+                    answers, first, end, tables, seen, past, probability, after, asked, touched
+                )
+                _step(bias, touched.readers, count, touched.met, items, rates.l2_bias, 0.0, rates.bias, -math.inf)
+                _step(readers, touched.readers, count, touched.met, items, rates.l2_item, rates.l2_topic, rates.vectors,
+                      0.0 if monotone else -math.inf)  # fmt: skip
+                _step(writers, touched.writers, count_writers, touched.met_writers, 2 * items, rates.l2_item,
+                      rates.l2_topic, rates.vectors, -math.inf)  # fmt: skip
                 if monotone:
-                    _part_outcomes(writers, touched_writers, count_writers)
+                    _part_outcomes(writers, touched.writers, count_writers)
             first = end

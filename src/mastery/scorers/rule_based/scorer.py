@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mastery.arrays import Floats, Int8s, Int32s, Int64s
+from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
@@ -189,24 +189,10 @@ def score_of(
 
 
 @kernel
-def _fold(
-    day: Int32s,
-    day_ptr: Int64s,
-    cell_ptr: Int64s,
-    cell_slot: Int32s,
-    slot: Int32s,
-    slot_topic: Int32s,
-    at_us: Int64s,
-    kind: Int8s,
-    y: Floats,
-    weight: Floats,
-    attempts: Int64s,
-    hints: Int64s,
-    params: Floats,
-    state: Floats,
-    history: Floats,
-    as_of_us: int,
-) -> None:
+def _fold(batch: BatchArrays, params: Floats, state: Floats, history: Floats, as_of_us: int) -> None:
+    slot, slot_topic, at_us, kind = batch.slot, batch.slot_topic, batch.at_us, batch.kind
+    y, weight, attempts, hints = batch.y, batch.weight, batch.attempts, batch.hints
+    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     contributions = np.empty((1, len(CONTRIBUTIONS)))
     for d in range(day.size):
         for i in range(day_ptr[d], day_ptr[d + 1]):
@@ -222,19 +208,9 @@ def _fold(
 
 
 @kernel
-def _predict(
-    slot: Int32s,
-    slot_topic: Int32s,
-    at_us: Int64s,
-    kind: Int8s,
-    y: Floats,
-    weight: Floats,
-    attempts: Int64s,
-    hints: Int64s,
-    params: Floats,
-    state: Floats,
-    probability: Floats,
-) -> None:
+def _predict(batch: BatchArrays, params: Floats, state: Floats, probability: Floats) -> None:
+    slot, slot_topic, at_us, kind = batch.slot, batch.slot_topic, batch.at_us, batch.kind
+    y, weight, attempts, hints = batch.y, batch.weight, batch.attempts, batch.hints
     contributions = np.empty((1, len(CONTRIBUTIONS)))
     for i in range(slot.size):
         if kind[i] == FEEDBACK:
@@ -263,21 +239,9 @@ def _read(
 
 
 @kernel
-def _trace(
-    slot: Int32s,
-    slot_topic: Int32s,
-    at_us: Int64s,
-    kind: Int8s,
-    y: Floats,
-    weight: Floats,
-    attempts: Int64s,
-    hints: Int64s,
-    params: Floats,
-    state: Floats,
-    values: Floats,
-    kept: Floats,
-    row: Int64s,
-) -> None:
+def _trace(batch: BatchArrays, params: Floats, state: Floats, values: Floats, kept: Floats, row: Int64s) -> None:
+    slot, slot_topic, at_us, kind = batch.slot, batch.slot_topic, batch.at_us, batch.kind
+    y, weight, attempts, hints = batch.y, batch.weight, batch.attempts, batch.hints
     found = 0
     for i in range(slot.size):
         if kind[i] == FEEDBACK:
@@ -299,15 +263,14 @@ def pre_answer_features(batch: Batch, params: Floats) -> tuple[Floats, Floats, I
     """Return what was known strictly before each unaided first answer: what weights are tuned on.
 
     Returns:
-        values: float64[m, len(FACTORS)]. Normalised values of the factors; they do not hang on the weights.
+        values: float64[m, len(FACTORS)]. Normalised values of the factors; they do not depend on the weights.
         kept: float64[m]. λ of the time since the topic was last touched.
         row: int64[m]. The answer's row in the batch.
     """
     n = int(np.count_nonzero((batch.kind == QUIZ) & (batch.weight == 1.0)))
     values, kept, row = np.empty((n, len(FACTORS))), np.empty(n), np.empty(n, np.int64)
     state = start_slots(params, batch.slot_topic)
-    _trace(batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.y, batch.weight, batch.attempts, batch.hints,
-           params, state, values, kept, row)  # fmt: skip
+    _trace(batch.arrays, params, state, values, kept, row)
     return values, kept, row
 
 
@@ -332,16 +295,13 @@ def fold_rows(
     batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
 ) -> None:
     """See Scorer.fold_rows."""
-    _fold(batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot, batch.slot, batch.slot_topic, batch.at_us,
-          batch.kind, batch.y, batch.weight, batch.attempts, batch.hints, model.params, slot_state, history,
-          as_of_us)  # fmt: skip
+    _fold(batch.arrays, model.params, slot_state, history, as_of_us)
 
 
 def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
     """See Scorer.predict_rows. Before a fit it is the index itself, read as a probability."""
     probability = np.full(batch.slot.size, np.nan)
-    _predict(batch.slot, batch.slot_topic, batch.at_us, batch.kind, batch.y, batch.weight, batch.attempts,
-              batch.hints, model.params, slot_state, probability)  # fmt: skip
+    _predict(batch.arrays, model.params, slot_state, probability)
     return probability
 
 
