@@ -214,7 +214,7 @@ def test_a_mixture_that_would_break_law_6_is_refused(mix, says):
 
 def test_parameters_that_break_the_scale_are_refused():
     mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
-    with pytest.raises(BadInput, match="guess \\+ slip"):
+    with pytest.raises(BadInput, match="guess 0.6 \\+ slip 0.5 of topic row 0"):
         check(Model(params(guess=0.6, slip=0.5), np.zeros((0, 0)), mix.shared()))
     with pytest.raises(BadInput, match="half_life_days"):
         check(Model(params(half_life=0.0), np.zeros((0, 0)), mix.shared()))

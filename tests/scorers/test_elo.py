@@ -67,7 +67,7 @@ def test_no_step_is_larger_than_the_largest():
 def test_guess_and_slip_that_sum_to_one_are_refused():
     params = defaults(elo.SCORER, 1)
     params[0, [elo.GUESS, elo.SLIP]] = 0.5
-    with pytest.raises(BadInput, match="guess \\+ slip of topic row 0 is not below 1"):
+    with pytest.raises(BadInput, match="guess 0.5 \\+ slip 0.5 of topic row 0 is not below 1"):
         elo.check(Model(params, np.zeros((0, 1))))
 
 

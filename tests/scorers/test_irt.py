@@ -159,5 +159,5 @@ def test_information_is_the_squared_rise_over_the_spread_of_an_answer():
 def test_guess_and_slip_that_sum_to_one_are_refused():
     params = defaults(irt.SCORER, 1)
     params[0, [irt.GUESS, irt.SLIP]] = 0.5
-    with pytest.raises(BadInput, match="guess \\+ slip of topic row 0 is not below 1"):
+    with pytest.raises(BadInput, match="guess 0.5 \\+ slip 0.5 of topic row 0 is not below 1"):
         irt.check(Model(params, np.zeros((0, 2))))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.murmur import NO_NUMBER, NULL, Blocks, Hashes, Int64s, murmur
+from mastery.arrays import Int64s
+from mastery.events.murmur import NO_NUMBER, NULL, Blocks, Hashes, murmur
 from mastery.tables import EVENTS
 
 __all__ = ["NO_NUMBER", "NULL", "OWN_ID", "REPLACES", "Blocks", "buckets", "identify", "murmur"]

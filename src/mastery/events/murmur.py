@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.arrays import Int64s
 from mastery.errors import BadInput
 from mastery.kernels import kernel
 
-Int64s = npt.NDArray[np.int64]
 Hashes = tuple[Int64s, Int64s]
 
 

@@ -27,9 +27,9 @@ from mastery.arrays import Bools, Floats
 from mastery.features.batch import DAY_US, Batch
 from mastery.scorers import SPECS
 from mastery.scorers.base import Parameter, place_of
-from mastery.scorers.blend.scorer import FARTHEST
 from mastery.scorers.fits import Fit
 from mastery.scorers.interval import LONGEST_DAYS, growth_parameter
+from mastery.scorers.log_odds import FARTHEST
 from mastery.scorers.parameters import KeyedRows
 
 HALF_LIVES_DAYS = np.array([10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 480.0, 1_000.0])

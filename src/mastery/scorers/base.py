@@ -21,8 +21,6 @@ from mastery.arrays import Floats, Int32s
 from mastery.errors import BadInput
 from mastery.features.batch import Batch
 
-US_PER_DAY = 86_400e6
-
 
 @dataclass(frozen=True)
 class Parameter:
@@ -147,6 +145,17 @@ def check_bounds(name: str, parameters: Sequence[Parameter], params: Floats) -> 
                 f"{name}: parameter {parameter.name!r} of topic row {topic} is {mine[topic, k]:g}; "
                 f"expected a number from {parameter.low:g} to {parameter.high:g}: {parameter.doc}"
             )
+
+
+def check_guess_and_slip(name: str, guess: Floats, slip: Floats, what: str = "topic") -> None:
+    """Raise BadInput at the first row of a topic, or of `what`, where guess + slip ≥ 1."""
+    bad = np.flatnonzero(guess + slip >= 1.0)
+    if bad.size:
+        r = int(bad[0])
+        raise BadInput(
+            f"{name}: guess {guess[r]:g} + slip {slip[r]:g} of {what} row {r} is not below 1; "
+            "a right answer would lower the score. Lower one of them"
+        )
 
 
 def start(scorer: Scorer, model: Model, batch: Batch) -> States:

@@ -77,6 +77,29 @@ class Derived:
     read: Callable[[Inputs, Parameters, int], Scores]
 
 
+def inputs_of(
+    scorers: Mapping[str, Scorer],
+    models: Mapping[str, Model],
+    states: Mapping[str, States],
+    slot_student: Int32s,
+    slot_topic: Int32s,
+    topics: Sequence[Scoped],
+    counters: Int64s,
+    explain: bool = True,
+) -> Inputs:
+    """Return what derived scorers are given: the scores at last activity of every scorer that folds, and the rest."""
+    return Inputs(
+        slot_student=slot_student,
+        slot_topic=slot_topic,
+        topics=topics,
+        counters=counters,
+        models=models,
+        scores=at_last_activity(scorers, models, states, slot_student, slot_topic),
+        contribution_names={name: scorers[name].contributions for name in models},
+        explain=explain,
+    )
+
+
 def at_last_activity(
     scorers: Mapping[str, Scorer],
     models: Mapping[str, Model],

@@ -16,6 +16,7 @@ import math
 from typing import NamedTuple
 
 from mastery.arrays import Floats
+from mastery.features.batch import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Parameter
 
@@ -28,7 +29,7 @@ LEAST = 1e-6
 SCANT = 0.25
 """Evidence of less than this many answers widens intervals until, with none, they are [0, 1]."""
 
-LN2_PER_DAY_US = math.log(2.0) / 86_400e6
+LN2_PER_DAY_US = math.log(2.0) / DAY_US
 
 LEAST_RETAINED = 1e-12
 

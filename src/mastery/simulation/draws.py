@@ -1,38 +1,29 @@
 """Random numbers for the kernels: SplitMix64, one stream per student.
 
-Steele, Lea & Flood (2014), Fast splittable pseudorandom number generators, OOPSLA. A stream depends on
+See mastery.splitmix. A stream depends on
 the seed and the student's number alone, so a student is the same whoever is simulated beside.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mastery.kernels import kernel
+from mastery.splitmix import G1, G2, finalised
 
 Random = NDArray[np.uint64]  # one number: the state of the student's stream
 
-G1, G2, G3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
-
-
-@kernel
-def mixed(z: Any) -> Any:
-    """Return the SplitMix64 output of one 64-bit state."""
-    z = (z ^ (z >> S30)) * G2
-    z = (z ^ (z >> S27)) * G3
-    return z ^ (z >> S31)
+S11 = np.uint64(11)
 
 
 @kernel
 def uniform(random: Random) -> float:
     """Return a number in [0, 1), 53 bits."""
     random[0] += G1
-    return float(mixed(random[0]) >> S11) * (1.0 / 9007199254740992.0)
+    return float(finalised(random[0]) >> S11) * (1.0 / 9007199254740992.0)
 
 
 @kernel
@@ -61,4 +52,4 @@ def lognormal(random: Random, median: float, spread: float) -> float:
 @kernel
 def stream(random: Random, seed: int, student: int) -> None:
     """Set the stream to the start of the student's own."""
-    random[0] = mixed(mixed(np.uint64(seed) + G1) + np.uint64(student) * G2)
+    random[0] = finalised(finalised(np.uint64(seed) + G1) + np.uint64(student) * G2)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,6 +36,7 @@ from mastery.scorers import SPECS, of_stage
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Stage
+from mastery.splitmix import absorb
 from mastery.tables import EVENTS, UTC
 
 ENOUGH_EVENTS = 2_000_000
@@ -188,19 +188,10 @@ def read_events(lake: Lake, since_us: int | None, until_us: int | None, most_eve
 def data_hash(events: pa.Table) -> str:
     """Return a sum over the events of a hash of id and body: the same for any order and any cut into files."""
     words = [events[name].to_numpy().view(np.uint64) for name in ("event_id_hi", "event_id_lo", "body_hash")]
-    mixed = np.zeros(events.num_rows, np.uint64)
+    hashes = np.zeros(events.num_rows, np.uint64)
     for word in words:
-        mixed = _mix(mixed ^ word)
-    return f"{events.num_rows}-{int(mixed.sum(dtype=np.uint64)):016x}"
-
-
-def _mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return splitmix64 of each word (Steele, Lea & Flood 2014, Fast splittable pseudorandom number generators)."""
-    z = words + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return mixed
+        absorb(word, hashes)
+    return f"{events.num_rows}-{int(hashes.sum(dtype=np.uint64)):016x}"
 
 
 def _data(

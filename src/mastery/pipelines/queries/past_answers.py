@@ -13,7 +13,7 @@ from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import ago, counted
 from mastery.instants import instant, moment
 from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
-from mastery.scorers.linear_rnn.past import Influence, decompose, influences
+from mastery.scorers.linear_rnn.past import Influence, contributions_of_past_answers, influences
 from mastery.scorers.model_set import ModelSet
 from mastery.tables import UNASSIGNED
 
@@ -53,7 +53,7 @@ def past_answers(
         )
     slot = topics.index(topic_id)
     model = model_set.models(batch.topics, batch.items)[NAME]
-    whole = decompose(batch, model, slot)
+    whole = contributions_of_past_answers(batch, model, slot)
     return AnswersDocument(
         student_id=student_id,
         tenant=batch.topics[int(batch.slot_topic[slot])][0],

@@ -20,7 +20,7 @@ from mastery.features.ledger import daily_ledger
 from mastery.features.windows import Windows, windows
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Scores, States, fold, read, start
-from mastery.scorers.derived import Inputs, at_last_activity, read_derived, with_derived
+from mastery.scorers.derived import inputs_of, read_derived, with_derived
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import Parameters
 
@@ -77,15 +77,15 @@ class Folded:
         if not self.derived:
             return {}
         batch = self.batch
-        inputs = Inputs(
-            slot_student=batch.slot_student,
-            slot_topic=batch.slot_topic,
-            topics=batch.topics,
-            counters=self.counters,
-            models=self.models,
-            scores=at_last_activity(SCORERS, self.models, self.states, batch.slot_student, batch.slot_topic),
-            contribution_names={name: SCORERS[name].contributions for name in self.models},
-            explain=explain,
+        inputs = inputs_of(
+            SCORERS,
+            self.models,
+            self.states,
+            batch.slot_student,
+            batch.slot_topic,
+            batch.topics,
+            self.counters,
+            explain,
         )
         return read_derived(DERIVED, self.derived, with_derived(DERIVED, self.derived, inputs), self.as_of_us)
 

@@ -15,7 +15,7 @@ from mastery.features.windows import Windows, windows
 from mastery.pipelines.scoring.fold import Folded
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Scores, States
-from mastery.scorers.derived import Inputs, at_last_activity, read_derived, with_derived
+from mastery.scorers.derived import Inputs, inputs_of, read_derived, with_derived
 from mastery.scorers.parameters import Parameters
 
 LEDGER_DAYS = 90
@@ -80,15 +80,7 @@ class StudentSnapshot:
         topics = [(self.tenant, "")] * (int(self.slot_topic.max(initial=-1)) + 1)
         for code, topic in zip(self.slot_topic, self.topics, strict=True):
             topics[code] = (self.tenant, topic)
-        inputs = Inputs(
-            slot_student=alone,
-            slot_topic=self.slot_topic,
-            topics=topics,
-            counters=self.counters,
-            models=self.models,
-            scores=at_last_activity(SCORERS, self.models, self.states, alone, self.slot_topic),
-            contribution_names={name: SCORERS[name].contributions for name in self.models},
-        )
+        inputs = inputs_of(SCORERS, self.models, self.states, alone, self.slot_topic, topics, self.counters)
         return with_derived(DERIVED, self.derived, inputs)
 
     @property

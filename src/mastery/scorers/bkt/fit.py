@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from mastery.arrays import Bools, Floats, Int64s
 from mastery.errors import BadInput, did_you_mean
-from mastery.features.batch import Batch
+from mastery.features.batch import DAY_US, Batch
 from mastery.features.subset import take_students
 from mastery.scorers.base import defaults, place_of, predict, start
 from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.bkt.em import bent, straight
 from mastery.scorers.bkt.fit_items import fit_items
 from mastery.scorers.bkt.fit_topics import USUAL, Fitted, fit_topics, make_rules
-from mastery.scorers.bkt.histories import SHORTEST_DAYS, US_PER_DAY, Histories, excess_before, make_histories
+from mastery.scorers.bkt.histories import SHORTEST_DAYS, Histories, excess_before, make_histories
 from mastery.scorers.bkt.passes import FORGET, GUESS, MARGIN, PROBABILITIES, PULL, PULL_LEARNING, RATE, SLIP
 from mastery.scorers.fits import Fit, held_out, some_students
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
@@ -134,7 +134,7 @@ def describe(variant: Variant) -> str:
 def has_clock(batch: Batch) -> bool:
     """Tell whether time ever passes between two events of a student."""
     at_us = batch.by_slot.at_us
-    return bool(at_us.size and np.ptp(at_us) >= SHORTEST_DAYS * US_PER_DAY)
+    return bool(at_us.size and np.ptp(at_us) >= SHORTEST_DAYS * DAY_US)
 
 
 def _choose(

@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
-from mastery.features.batch import Batch
+from mastery.features.batch import DAY_US, Batch
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE
 from mastery.kernels import kernel
-
-US_PER_DAY = 86_400e6
 
 SHORTEST_DAYS, LONGEST_DAYS, BINS = 60.0 / 86_400.0, 1_000.0, 48
 """Times between two events are told apart in so many steps on a log scale; below the shortest nothing is forgotten."""
@@ -121,7 +119,7 @@ def make_histories(
     rows = batch.by_slot
     table, of_row, of_kind = codes(rows.kind, rows.y, rows.weight, rows.opportunity)
     slots = SlotsByTopic(*by_topic(rows.ptr, batch.slot_topic, of_row, len(batch.topics)))
-    inner = np.exp(np.linspace(np.log(SHORTEST_DAYS), np.log(LONGEST_DAYS), BINS + 1)) * US_PER_DAY
+    inner = np.exp(np.linspace(np.log(SHORTEST_DAYS), np.log(LONGEST_DAYS), BINS + 1)) * DAY_US
     step = time_steps(rows.ptr, rows.at_us, of_row, inner if clock else np.zeros(0))
     plain, same = of_kind, of_row
     first = np.full(batch.slot_topic.size, EXCESS_BINS // 2, np.int32)

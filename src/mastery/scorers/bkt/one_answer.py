@@ -10,7 +10,6 @@ from mastery.arrays import Floats, Int32s
 from mastery.features.columns import QUIZ
 from mastery.kernels import kernel
 from mastery.scorers.base import Model, States
-from mastery.scorers.bkt.kernels import fold_answer
 from mastery.scorers.bkt.kernels import (
     ANSWERS,
     EXCESS,
@@ -18,6 +17,7 @@ from mastery.scorers.bkt.kernels import (
     HALF_LIFE,
     LAST,
     ODDS,
+    fold_answer,
     probabilities,
     pulled,
     reckon,

@@ -30,10 +30,9 @@ from __future__ import annotations
 import numpy as np
 
 from mastery.arrays import Floats, Int32s
-from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.bkt.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.bkt.kernels import (
     FORGET,
@@ -183,22 +182,12 @@ def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1: right answers would count against."""
     check_bounds("bkt", PARAMETERS, model.params)
     params = model.params
-    _check_sum(params[:, GUESS], params[:, SLIP], "topic")
-    _check_sum(params[:, GUESS_PRACTICE], params[:, SLIP_PRACTICE], "practice on topic")
+    check_guess_and_slip("bkt", params[:, GUESS], params[:, SLIP])
+    check_guess_and_slip("bkt", params[:, GUESS_PRACTICE], params[:, SLIP_PRACTICE], "practice on topic")
     if model.items.shape[1]:
         known = model.items[~np.isnan(model.items[:, ITEM_GUESS])]
         check_bounds("bkt", ITEM_PARAMETERS, known)
-        _check_sum(known[:, ITEM_GUESS], known[:, ITEM_SLIP], "item")
-
-
-def _check_sum(guess: Floats, slip: Floats, what: str) -> None:
-    bad = np.flatnonzero(guess + slip >= 1.0)
-    if bad.size:
-        r = int(bad[0])
-        raise BadInput(
-            f"bkt: guess {guess[r]:g} + slip {slip[r]:g} of {what} row {r} is not below 1; "
-            "a right answer would lower the score. Lower one of them"
-        )
+        check_guess_and_slip("bkt", known[:, ITEM_GUESS], known[:, ITEM_SLIP], "item")
 
 
 assert LEARN + KINDS.index("feedback") == FORGET

@@ -28,11 +28,12 @@ from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
-from mastery.kernels import inlined_kernel, kernel
-from mastery.scorers.base import Model, Parameter, Scores, check_bounds
+from mastery.kernels import kernel
+from mastery.scorers.base import Model, Parameter, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.blend.interval_numbers import FITTED
 from mastery.scorers.derived import Derived, Inputs, probability_of
 from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
+from mastery.scorers.log_odds import FARTHEST, bounded_log_odds, bounded_sigmoid, log_odds
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
@@ -76,10 +77,6 @@ START, OTHER, CALIBRATION, LIMIT, FORGETTING = (
 
 NOT_YET = int(NEVER)
 """The time of the last activity where there was none: nothing has been seen that could be forgotten."""
-
-FARTHEST = 13.8
-"""Logits stay within ± this: a member that is sure of itself could not be outvoted by any other, and the log-odds of a
-score at 1 − 1e-14 differ from the sum of its contributions."""
 
 
 @dataclass(frozen=True)
@@ -137,22 +134,6 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
     return found
 
 
-@inlined_kernel
-def logit_of(p: float) -> float:
-    """Return the log-odds of a probability, within ± `FARTHEST`."""
-    if p <= 0.0:
-        return -FARTHEST
-    if p >= 1.0:
-        return FARTHEST
-    return min(FARTHEST, max(-FARTHEST, math.log(p / (1.0 - p))))
-
-
-@inlined_kernel
-def probability_at(logit: float) -> float:
-    """Return σ(logit), with the logit kept within ± `FARTHEST`."""
-    return 1.0 / (1.0 + math.exp(-min(FARTHEST, max(-FARTHEST, logit))))
-
-
 @kernel
 def calibrated(z: float, knots_x: Floats, knots_y: Floats) -> float:
     """Return the logit that stands for logit z: a line in pieces, the outer ones going on beyond the ends."""
@@ -180,8 +161,8 @@ def _predict(
     for i in range(out.size):
         z = bias
         for k in range(weights.size):
-            z += weights[k] * logit_of(probabilities[k, i]) if not math.isnan(probabilities[k, i]) else math.nan
-        out[i] = math.nan if math.isnan(z) else probability_at(calibrated(z, knots_x, knots_y))
+            z += weights[k] * bounded_log_odds(probabilities[k, i]) if not math.isnan(probabilities[k, i]) else math.nan
+        out[i] = math.nan if math.isnan(z) else bounded_sigmoid(calibrated(z, knots_x, knots_y))
 
 
 def predict(mix: Mixture, probabilities: Mapping[str, Floats]) -> Floats:
@@ -267,15 +248,15 @@ def _read(
             kept = retention(as_of_us - last_at_us[p], half_life_days)
         z, own = bias, bias
         for k in range(weights.size):
-            z += weights[k] * logit_of(probabilities[k, p])
-            own += weights[k] * math.log(scores[k, p] / (1.0 - scores[k, p]))
+            z += weights[k] * bounded_log_odds(probabilities[k, p])
+            own += weights[k] * log_odds(scores[k, p])
         reached = calibrated(z, knots_x, knots_y) + curve.unaided
-        last = probability_at(logit_of((probability_at(reached) - guess) / room))
+        last = bounded_sigmoid(bounded_log_odds((bounded_sigmoid(reached) - guess) / room))
         value = forgotten(last, params[t, PRIOR], kept)
         contributions[p, START] += bias
         contributions[p, CALIBRATION] += reached - z
-        contributions[p, LIMIT] += z - own + logit_of(last) - reached
-        contributions[p, FORGETTING] += logit_of(value) - logit_of(last)
+        contributions[p, LIMIT] += z - own + bounded_log_odds(last) - reached
+        contributions[p, FORGETTING] += bounded_log_odds(value) - bounded_log_odds(last)
         out[0, p] = value
         out[1, p], out[2, p] = interval(value, evidence[p] * kept, params, t, INTERVAL)
 
@@ -339,9 +320,7 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, guess + slip ≥ 1, or the mixture breaks a law."""
     check_bounds(NAME, PARAMETERS, model.params)
-    bad = np.flatnonzero(model.params[:, GUESS] + model.params[:, SLIP] >= 1.0)
-    if bad.size:
-        raise BadInput(f"blend: guess + slip of topic row {int(bad[0])} is not below 1; lower one of them")
+    check_guess_and_slip(NAME, model.params[:, GUESS], model.params[:, SLIP])
     mixture(model.shared)
 
 

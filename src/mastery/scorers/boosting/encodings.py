@@ -27,6 +27,7 @@ from mastery.events.murmur import murmur
 from mastery.features.batch import Batch
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.boosting.answer_features import event_end, items_or_topics, labelled
+from mastery.splitmix import G1, G2, finalised
 
 UInt64s = npt.NDArray[np.uint64]
 
@@ -65,17 +66,14 @@ LOWEST, HIGHEST = 0.01, 0.99
 MANY_TRIES, FEW_TRIES, FEWER_TRIES, MANY_OPPORTUNITIES = 7, 5, 3, 9
 """Counts in contexts go no further than this."""
 
-NOTHING = np.uint64(0x9E3779B97F4A7C15)
+NOTHING = G1
 """Stands for an item or topic that there is not: before a student's first answer."""
 
 
 @inlined_kernel
 def _mix(key: np.uint64, more: np.uint64) -> np.uint64:
-    """Return a hash of both, order counting: the finaliser of splitmix64 (Steele, Lea & Flood 2014)."""
-    x = (key ^ (more + NOTHING)) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """Return a hash of both; their order counts."""
+    return finalised((key ^ (more + NOTHING)) * G2)
 
 
 @kernel

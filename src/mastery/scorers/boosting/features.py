@@ -39,6 +39,7 @@ from mastery.features.counters import (
     initial_counters,
 )
 from mastery.kernels import kernel
+from mastery.scorers.log_odds import bounded_log_odds
 
 MEMBERS = ("bkt", "elo", "irt", "linear_rnn")
 """Scorers whose logits are features, those that a model set holds of them."""
@@ -89,8 +90,6 @@ N_FEATURES = len(FEATURES)
 FIRST_MEMBER = N_FEATURES - len(MEMBERS)
 
 FADE = 0.8
-FARTHEST = 13.8
-"""Logits of members stay within ± this."""
 
 
 @kernel
@@ -136,14 +135,7 @@ def _row(
     out[i, 20], out[i, 21] = others, (others_right + 1.0) / (others + 2.0)
     for k in range(probabilities.shape[0]):
         probability = probabilities[k, at]
-        logit = 0.0
-        if probability <= 0.0:
-            logit = -FARTHEST
-        elif probability >= 1.0:
-            logit = FARTHEST
-        elif not math.isnan(probability):
-            logit = min(FARTHEST, max(-FARTHEST, math.log(probability / (1.0 - probability))))
-        out[i, FIRST_MEMBER + k] = logit
+        out[i, FIRST_MEMBER + k] = 0.0 if math.isnan(probability) else bounded_log_odds(probability)
 
 
 @kernel

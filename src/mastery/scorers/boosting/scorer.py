@@ -14,7 +14,6 @@ Every feature that a better answer moves, it moves the way that the trees are he
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -24,12 +23,13 @@ from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.kernels import inlined_kernel, kernel
-from mastery.scorers.base import Model, Parameter, Scores, check_bounds
+from mastery.scorers.base import Model, Parameter, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
 from mastery.scorers.boosting.interval_numbers import FITTED
 from mastery.scorers.boosting.trees import trees_of
 from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, forget, probability_of
 from mastery.scorers.interval import growth_parameter, interval, interval_parameters
+from mastery.scorers.log_odds import FARTHEST, bounded_sigmoid, log_odds
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
@@ -71,21 +71,12 @@ CONTRIBUTION_OF = np.array(
 )
 """By feature: the contribution of a score that it is booked under, −1 where its sign decides."""
 
-FARTHEST = 13.8
-"""Scores stay within ± this in log-odds, so that contributions add up to them."""
-
-
-@inlined_kernel
-def sigmoid(x: float) -> float:
-    """Return 1 / (1 + e^−x), x kept within ± `FARTHEST`."""
-    return 1.0 / (1.0 + math.exp(-min(FARTHEST, max(-FARTHEST, x))))
-
 
 @inlined_kernel
 def mastery(margin: float, guess: float, slip: float) -> float:
     """Return the score that a probability of σ(margin) at the mean item stands for."""
-    known = (sigmoid(margin) - guess) / (1.0 - slip - guess)
-    least = sigmoid(-FARTHEST)
+    known = (bounded_sigmoid(margin) - guess) / (1.0 - slip - guess)
+    least = bounded_sigmoid(-FARTHEST)
     return min(1.0 - least, max(least, known))
 
 
@@ -95,7 +86,7 @@ def _last(margins: Floats, evidence: Floats, slot_topic: Int32s, params: Floats,
         t = slot_topic[p]
         out[0, p] = mastery(margins[p], params[t, GUESS], params[t, SLIP])
         out[1, p], out[2, p] = interval(out[0, p], evidence[p], params, t, INTERVAL)
-        limit[p] = math.log(out[0, p] / (1.0 - out[0, p])) - margins[p]
+        limit[p] = log_odds(out[0, p]) - margins[p]
 
 
 @kernel
@@ -207,9 +198,7 @@ def bases(batch: Batch, model: Model) -> tuple[Floats, Floats]:
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
     check_bounds(NAME, PARAMETERS, model.params)
-    bad = np.flatnonzero(model.params[:, GUESS] + model.params[:, SLIP] >= 1.0)
-    if bad.size:
-        raise BadInput(f"ml: guess + slip of topic row {int(bad[0])} is not below 1; lower one of them")
+    check_guess_and_slip(NAME, model.params[:, GUESS], model.params[:, SLIP])
 
 
 DERIVED = Derived(

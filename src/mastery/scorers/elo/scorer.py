@@ -25,12 +25,12 @@ import math
 import numpy as np
 
 from mastery.arrays import Floats, Int32s, Int64s
-from mastery.errors import BadInput
 from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.elo.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.interval import LN2_PER_DAY_US, forgotten, interval, interval_parameters, kept_at, retention
+from mastery.scorers.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 STATE = ("offset", "evidence", "last_at_us", "from_right", "from_wrong", "from_practice", "from_assignments", "chapter")
@@ -75,10 +75,6 @@ CONTRIBUTIONS = (
 INFORMATION = 0.18
 """What one answer tells, on average, in 1 / logits²: p (1 − p) between 0.25 and what is left far from the middle."""
 
-FARTHEST = 13.8
-"""Logits are read within ± this: with guessing, wrong answers never stop pulling, and σ must stay off 0 and 1. At 30
-the log-odds of a score, 1 − 9e-14, were off by 1e-3 from the sum of its contributions; here by 1e-10."""
-
 BOOK_UP = np.array([RIGHT, PRACTISED, ASSIGNED, RIGHT, RIGHT, RIGHT])
 BOOK_DOWN = np.array([WRONG, PRACTISED, ASSIGNED, WRONG, WRONG, WRONG])
 """By kind of event: the column that is credited with a step up, and the one that is charged with a step down."""
@@ -88,12 +84,6 @@ LEAST_SCORE = 1e-6
 
 LARGEST_STEP = 4.0
 """gain · weight at most: beyond, a step jumps over the answer's own expectation."""
-
-
-@inlined_kernel
-def sigmoid(x: float) -> float:
-    """Return 1 / (1 + e^−x)."""
-    return 1.0 / (1.0 + math.exp(-x))
 
 
 @inlined_kernel
@@ -114,7 +104,7 @@ def mastery(logit: float, t: int, params: Floats) -> float:
     """Return the score of a logit on the topic's mean item: the scale's guessing and slipping taken out."""
     guess, slip, lower, upper = params[t, GUESS], params[t, SLIP], params[t, LOWER], params[t, UPPER]
     if lower == guess and upper == 1.0 - slip:
-        return sigmoid(min(FARTHEST, max(-FARTHEST, logit)))
+        return sigmoid(bounded(logit))
     share = (lower + (upper - lower) * sigmoid(logit) - guess) / (1.0 - guess - slip)
     return min(1.0 - LEAST_SCORE, max(LEAST_SCORE, share))
 
@@ -156,9 +146,9 @@ def difficulty_of(item: int, t: int, params: Floats, items: Floats) -> float:
 def probability_of(level: float, last_at: float, item: int, at_us: int, t: int, params: Floats, items: Floats) -> float:
     """Return the probability of a right answer on an item at a time, forgetting included."""
     prior = sigmoid(-params[t, DIFFICULTY])
-    last = sigmoid(min(FARTHEST, max(-FARTHEST, level - params[t, DIFFICULTY])))
+    last = sigmoid(bounded(level - params[t, DIFFICULTY]))
     now = forgotten(last, prior, retention(at_us - last_at, params[t, HALF_LIFE]))
-    logit = math.log(now / (1.0 - now)) + params[t, DIFFICULTY] - difficulty_of(item, t, params, items)
+    logit = log_odds(now) + params[t, DIFFICULTY] - difficulty_of(item, t, params, items)
     return float(params[t, LOWER] + (params[t, UPPER] - params[t, LOWER]) * sigmoid(logit))
 
 
@@ -244,8 +234,8 @@ def _read(
         contributions[p, 3], contributions[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]
         # Ability and chapter less what this topic's own steps put there; all of a topic never answered on.
         contributions[p, 5] = students[s, ABILITY] + state[p, CHAPTER_VALUE] + state[p, OFFSET] - own
-        contributions[p, 6] = math.log(last / (1.0 - last)) - logit
-        contributions[p, 7] = math.log(scores[p] / (1.0 - scores[p])) - math.log(last / (1.0 - last))
+        contributions[p, 6] = log_odds(last) - logit
+        contributions[p, 7] = log_odds(scores[p]) - log_odds(last)
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -290,13 +280,7 @@ def read_slots(
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
     check_bounds("elo", PARAMETERS, model.params)
-    params = model.params
-    bad = np.flatnonzero(params[:, GUESS] + params[:, SLIP] >= 1.0)
-    if bad.size:
-        raise BadInput(
-            f"elo: guess + slip of topic row {int(bad[0])} is not below 1; no score could be told from probability. "
-            "Lower one of them"
-        )
+    check_guess_and_slip("elo", model.params[:, GUESS], model.params[:, SLIP])
 
 
 SCORER = Scorer(

@@ -19,10 +19,10 @@ from mastery.scorers.irt.scorer import (
     LOWER,
     SPREAD,
     UPPER,
-    log_odds,
     mastery,
     probability_of,
 )
+from mastery.scorers.log_odds import log_odds
 from mastery.scorers.one_answer import Answer, Step
 
 

@@ -28,13 +28,13 @@ import math
 import numpy as np
 
 from mastery.arrays import Floats, Int32s
-from mastery.errors import BadInput
 from mastery.features.batch import DAY_US, Batch, BatchArrays
-from mastery.kernels import inlined_kernel, kernel
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
+from mastery.kernels import kernel
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.irt.grid import NODES, SEEN, learn, moments, node_values, tables_of, weigh
 from mastery.scorers.irt.interval_numbers import FITTED
+from mastery.scorers.log_odds import log_odds, sigmoid
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 LAST, RIGHT, WRONG, PRACTISED, ASSIGNED = range(5)  # SEEN and what follows: what has been seen of the topic, by node
@@ -91,16 +91,10 @@ def information(
 @kernel
 def mastery(mean: float, params: Floats, t: int) -> float:
     """Return the score of a proficiency on the topic's mean item: guessing and slipping taken out, DESIGN 15."""
-    probability = 1.0 / (1.0 + math.exp(-params[t, SLOPE] * (mean - params[t, DIFFICULTY])))
+    probability = sigmoid(params[t, SLOPE] * (mean - params[t, DIFFICULTY]))
     right = params[t, LOWER] + (params[t, UPPER] - params[t, LOWER]) * probability
     share = (right - params[t, GUESS]) / (1.0 - params[t, GUESS] - params[t, SLIP])
     return min(1.0 - LEAST_SCORE, max(LEAST_SCORE, share))
-
-
-@inlined_kernel
-def log_odds(probability: float) -> float:
-    """Return ln(p / (1 − p))."""
-    return math.log(probability / (1.0 - probability))
 
 
 @kernel
@@ -243,12 +237,7 @@ def read_slots(
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
     check_bounds("irt", PARAMETERS, model.params)
-    bad = np.flatnonzero(model.params[:, GUESS] + model.params[:, SLIP] >= 1.0)
-    if bad.size:
-        raise BadInput(
-            f"irt: guess + slip of topic row {int(bad[0])} is not below 1; no score could be told from probability. "
-            "Lower one of them"
-        )
+    check_guess_and_slip("irt", model.params[:, GUESS], model.params[:, SLIP])
 
 
 SCORER = Scorer(

@@ -1,6 +1,6 @@
-"""Why linear_rnn says what it says: what each past answer of a student adds to a topic's log-odds, exactly.
+"""What linear_rnn makes of a student's past: what each answer adds to a topic's log-odds, exactly.
 
-The state is a plain sum, so its reading is one too: an answer k events ago adds u · r λ^k n (w + y g). Nothing is
+The state is a plain sum, so the log-odds are one too: an answer k events ago adds u · r λ^k n (w + y g). Nothing is
 approximated and nothing is left over. It needs the student's whole history, not just the state.
 """
 
@@ -17,12 +17,12 @@ from mastery.scorers.linear_rnn import scorer
 
 
 @dataclass(frozen=True)
-class Trace:
+class PastAnswers:
     """Where a topic's log-odds come from: `start` and `contributions` add up to them.
 
     Attributes:
         start: Log-odds on the topic's mean item before any answer.
-        rows: int64[m]. KeyedRows of the batch, those of the student that weigh anything, in time order.
+        rows: int64[m]. Rows of the batch: those of the student that weigh anything, in time order.
         contributions: float64[m]. What each of them adds, as of the student's last event.
     """
 
@@ -54,7 +54,7 @@ class Influence:
     contribution: float
 
 
-def decompose(batch: Batch, model: Model, slot: int) -> Trace:
+def contributions_of_past_answers(batch: Batch, model: Model, slot: int) -> PastAnswers:
     """Return what every answer in the batch adds to the log-odds of one slot's topic, for the slot's student.
 
     The batch holds the student's whole history.
@@ -67,7 +67,7 @@ def decompose(batch: Batch, model: Model, slot: int) -> Trace:
     u[scorer.EVEN :] /= np.sqrt(1.0 + batch.weight[rows].sum())
     start = float(params[t, scorer.BIAS] + params[t, scorer.ITEM_BIAS])
     if not rows.size:
-        return Trace(start, rows, np.zeros(0))
+        return PastAnswers(start, rows, np.zeros(0))
     place, bucket = scorer.places_and_buckets(batch)
     fresh = np.append(True, batch.row[rows[1:]] != batch.row[rows[:-1]])
     event = np.cumsum(fresh)
@@ -80,12 +80,12 @@ def decompose(batch: Batch, model: Model, slot: int) -> Trace:
         wrong, right = (events[e] + own[o]).astype(np.float64)
         faded = scorer.KEPT ** float(event[-1] - event[k])
         contributions[k] = batch.weight[i] * (u * faded * (wrong + batch.y[i] * (right - wrong))).sum()
-    return Trace(start, rows, contributions)
+    return PastAnswers(start, rows, contributions)
 
 
 def influences(batch: Batch, model: Model, slot: int) -> list[Influence]:
     """Return the answers behind one slot's log-odds by topic and outcome, those that add or take most first."""
-    found = decompose(batch, model, slot)
+    found = contributions_of_past_answers(batch, model, slot)
     topic, right = batch.slot_topic[batch.slot[found.rows]], batch.y[found.rows] >= 0.5
     made = []
     for code in np.unique(topic):

@@ -24,12 +24,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
-from mastery.errors import BadInput
 from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, place_of
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, place_of
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.linear_rnn.interval_numbers import FITTED
+from mastery.scorers.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 FADING = (0.0, 0.6, 0.85, 0.96, 1.0)
@@ -106,8 +106,6 @@ OWN_BIAS, OWN_U, OWN_WRONG, OWN_GAIN = (
 
 CONTRIBUTIONS = ("start", "past_answers", "limit", "forgetting")
 
-FARTHEST = 13.8
-"""Logits are read within ± this: σ must stay off 0 and 1."""
 LEAST = 1e-6
 """Scores stay within this of 0 and 1, where guessing and slipping are taken out: log-odds must be finite."""
 
@@ -118,15 +116,9 @@ FADES = np.stack([np.ones(CHANNELS), KEPT])
 
 
 @inlined_kernel
-def sigmoid(x: float) -> float:
-    """Return 1 / (1 + e^−x)."""
-    return 1.0 / (1.0 + math.exp(-x))
-
-
-@inlined_kernel
 def mastery(logit: float, guess: float, slip: float) -> float:
     """Return the share of right answers to expect, guessing and slipping taken out."""
-    p = sigmoid(min(FARTHEST, max(-FARTHEST, logit)))
+    p = sigmoid(bounded(logit))
     return min(1.0 - LEAST, max(LEAST, (p - guess) / (1.0 - slip - guess)))
 
 
@@ -207,9 +199,9 @@ def probability_of(
         else:
             start += items[item, OWN_BIAS]
             past += reach(students, s, items, item, OWN_U)
-    last = sigmoid(min(FARTHEST, max(-FARTHEST, start + past)))
+    last = sigmoid(bounded(start + past))
     kept = retention(at_us - last_at_us, params[t, HALF_LIFE])
-    return float(forgotten(last, sigmoid(min(FARTHEST, max(-FARTHEST, start))), kept))
+    return float(forgotten(last, sigmoid(bounded(start)), kept))
 
 
 @kernel
@@ -379,11 +371,11 @@ def _read(
         )
         last = mastery(start + past, params[t, GUESS], params[t, SLIP])
         prior = mastery(start, params[t, GUESS], params[t, SLIP])
-        last_logit = math.log(last / (1.0 - last))
-        contributions[p, 0] = math.log(prior / (1.0 - prior))
+        last_logit = log_odds(last)
+        contributions[p, 0] = log_odds(prior)
         contributions[p, 1] = past
         contributions[p, 2] = last_logit - contributions[p, 0] - past
-        contributions[p, 3] = math.log(scores[p] / (1.0 - scores[p])) - last_logit
+        contributions[p, 3] = log_odds(scores[p]) - last_logit
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -451,12 +443,7 @@ def _check(name: str, parameters: tuple[Parameter, ...], item_parameters: tuple[
     check_bounds(name, parameters, model.params)
     known = ~np.isnan(model.items[:, :1]).all(axis=1)
     check_bounds(f"{name} (items)", item_parameters, model.items[known])
-    bad = np.flatnonzero(model.params[:, GUESS] + model.params[:, SLIP] >= 1.0)
-    if bad.size:
-        raise BadInput(
-            f"{name}: guess + slip of topic row {int(bad[0])} is not below 1; a right answer would lower the score. "
-            "Lower one of them"
-        )
+    check_guess_and_slip(name, model.params[:, GUESS], model.params[:, SLIP])
 
 
 def check(model: Model) -> None:
