@@ -1,8 +1,7 @@
 """The blend, fitted: weights by log loss on answers that no member has learnt from, then a calibration.
 
 Stacked regression with weights that are not negative (Breiman 1996, Stacked regressions, Machine Learning 24(1)), for
-log loss: a convex problem, solved by Newton steps on the weights that are free to move (Bertsekas 1982, Projected
-Newton methods for optimization problems with simple constraints, SIAM J. Control Optim. 20(2), algorithm 4).
+log loss: a convex problem with bounds, solved by L-BFGS-B.
 """
 
 from __future__ import annotations
@@ -12,23 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import minimize
 
 from mastery.arrays import Bools, Floats, Int64s
 from mastery.evaluation.calibration import fit_calibration
 from mastery.features.batch import Batch
 from mastery.kernels import kernel
 from mastery.scorers import SCORERS
-from mastery.scorers.blend.scorer import FARTHEST, GUESS, PARAMETERS, PRIOR, SLIP, Mixture, predict
+from mastery.scorers.blend.scorer import GUESS, PARAMETERS, PRIOR, SLIP, Mixture, logits, predict
 from mastery.scorers.fits import Fit
+from mastery.scorers.log_odds import FARTHEST
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 
 RIDGE = 10.0
 """Weights are pulled towards equal shares, and the bias towards 0, as by this many certain answers: it decides between
 members that say the same, and between everything where there is next to nothing to learn from."""
 
-MOST_STEPS = 100
-ENOUGH = 1e-9
-"""Newton stops when a step promises less than this much log loss an answer."""
+MOST_STEPS = 1_000
+ENOUGH = 1e-7
+"""The search stops where no weight changes the log loss of an answer by more than this for each unit it moves."""
+
+MOST_SHIFT_STEPS, SMALL_SHIFT = 100, 1e-9
 
 ENOUGH_FIRST = 20.0
 """A topic's own share of right first answers counts half against everybody's when it has so many."""
@@ -70,28 +73,20 @@ class Stacked:
 
 
 @kernel
-def _look(logits: Floats, y: Floats, at: Floats, derivatives: Floats) -> float:
-    """Return the log loss, summed; write its gradient into row 0 of `derivatives` and its Hessian below."""
+def _look(logits: Floats, y: Floats, at: Floats, gradient: Floats) -> float:
+    """Return the log loss, summed, of weights and bias; write its gradient."""
     members = at.size - 1
-    derivatives[:] = 0.0
+    gradient[:] = 0.0
     loss = 0.0
     for i in range(y.size):
         z = at[members]
         for k in range(members):
             z += at[k] * logits[k, i]
         loss += max(z, 0.0) - z * y[i] + math.log1p(math.exp(-abs(z)))
-        p = 1.0 / (1.0 + math.exp(-z)) if z > 0.0 else math.exp(z) / (1.0 + math.exp(z))
-        off, curve = p - y[i], p * (1.0 - p)
+        off = (1.0 / (1.0 + math.exp(-z)) if z > 0.0 else math.exp(z) / (1.0 + math.exp(z))) - y[i]
         for k in range(members):
-            derivatives[0, k] += off * logits[k, i]
-            for j in range(k + 1):
-                derivatives[1 + k, j] += curve * logits[k, i] * logits[j, i]
-            derivatives[1 + members, k] += curve * logits[k, i]
-        derivatives[0, members] += off
-        derivatives[1 + members, members] += curve
-    for k in range(members + 1):
-        for j in range(k):
-            derivatives[1 + j, k] = derivatives[1 + k, j]
+            gradient[k] += off * logits[k, i]
+        gradient[members] += off
     return loss
 
 
@@ -102,37 +97,23 @@ def stack(logits: Floats, y: Floats, ridge: float = RIDGE) -> tuple[Floats, floa
         logits: float64[M, n].
         y: float64[n].
     """
-    members = logits.shape[0]
+    members, an_answer = logits.shape[0], 1.0 / (y.size + 1)
     pull = np.append(np.full(members, 1.0 / max(members, 1)), 0.0)
-    at = pull.copy()
-    derivatives = np.empty((members + 2, members + 1))
+    gradient = np.empty(members + 1)
 
-    def look(there: Floats) -> float:
-        return float(_look(logits, y, there, derivatives)) + 0.5 * ridge * float(np.sum((there - pull) ** 2))
+    def loss(at: Floats) -> tuple[float, Floats]:
+        value = float(_look(logits, y, at, gradient)) + 0.5 * ridge * float(np.sum((at - pull) ** 2))
+        return an_answer * value, an_answer * (gradient + ridge * (at - pull))
 
-    value = look(at)
-    for _ in range(MOST_STEPS):
-        gradient = derivatives[0] + ridge * (at - pull)
-        hessian = derivatives[1:] + ridge * np.eye(members + 1)
-        free = (at > 0.0) | (gradient < 0.0)
-        free[members] = True
-        step = np.zeros(members + 1)
-        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], -gradient[free])
-        promise = -float(step @ gradient)
-        if promise < ENOUGH * (y.size + 1):
-            break
-        length = 1.0
-        while True:
-            there = at + length * step
-            there[:members] = np.maximum(there[:members], 0.0)
-            found = look(there)
-            if found <= value - 1e-4 * float(gradient @ (at - there)) or length < 1e-8:
-                break
-            length *= 0.5
-        if found >= value:
-            break
-        at, value = there, found
-    return at[:members], float(at[members])
+    found = minimize(
+        loss,
+        pull,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, None)] * members + [(None, None)],
+        options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "ftol": 0.0, "gtol": ENOUGH},
+    )
+    return found.x[:members], float(found.x[members])
 
 
 def fit_mixture(stacked: Stacked) -> tuple[Mixture, str]:
@@ -147,10 +128,8 @@ def fit_mixture(stacked: Stacked) -> tuple[Mixture, str]:
 
 def logits_of(stacked: Stacked, members: tuple[str, ...]) -> Floats:
     """Return float64[M, n]: what members say, as logits within ± `FARTHEST`."""
-    low = 1.0 / (1.0 + math.exp(FARTHEST))
-    said = np.array([stacked.probabilities[name] for name in members]).reshape(len(members), stacked.y.size)
-    said = np.clip(said, low, 1.0 - low)
-    return np.asarray(np.log(said / (1.0 - said)))
+    of_members = logits(stacked.probabilities, members)
+    return np.array([of_members[name] for name in members]).reshape(len(members), stacked.y.size)
 
 
 def cross_fitted(stacked: Stacked) -> Floats:
@@ -173,11 +152,11 @@ def unaided_shift(probability: Floats, y: Floats) -> float:
     """
     logit = np.log(probability / (1.0 - probability))
     shift = 0.0
-    for _ in range(MOST_STEPS):
+    for _ in range(MOST_SHIFT_STEPS):
         p = 1.0 / (1.0 + np.exp(-np.clip(logit + shift, -FARTHEST, FARTHEST)))
         step = (np.sum(y - p) - RIDGE * shift) / (np.sum(p * (1.0 - p)) + RIDGE)
         shift += float(np.clip(step, -1.0, 1.0))
-        if abs(step) < ENOUGH:
+        if abs(step) < SMALL_SHIFT:
             break
     return shift
 
