@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from histories import DAY, GAPS, Event, examples, histories, table
 from mastery.insight.tags import habits
-from mastery.pipelines.queries.student_document import fadings, topic_document
+from mastery.pipelines.queries.student_document import retention_documents, topic_document
 from mastery.pipelines.scoring.fold import Folded, fold_events
 from mastery.pipelines.scoring.publish import derived_history_rows, gold_rows, history_rows
 from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
@@ -95,7 +95,7 @@ def test_a_topic_document_explains_a_derived_score(source):
     for wait in (0, 400 * DAY):
         as_of_us = events[-1].at_us + wait
         readings = snapshot.scores(as_of_us)
-        fading = fadings(snapshot, readings, source, as_of_us, 0.6)[0]
+        fading = retention_documents(snapshot, readings, source, as_of_us, 0.6)[0]
         one = topic_document(
             snapshot, 0, readings, source, None, float("nan"), habits(snapshot.counters), as_of_us, 3, fading
         )

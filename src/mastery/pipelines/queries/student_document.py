@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mastery.arrays import Floats
 from mastery.errors import NotFound, did_you_mean
 from mastery.features.batch import DAY_US
 from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
@@ -14,7 +15,7 @@ from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import band_of
 from mastery.insight.freshness import staleness_note
 from mastery.insight.reasons import explain
-from mastery.insight.retention import retention_of
+from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
 from mastery.instants import instant, moment
@@ -35,9 +36,6 @@ from mastery.scorers.base import Scores
 from mastery.tables import LATEST_FEATURES, UNASSIGNED
 
 TREND = LATEST_FEATURES.index("rolling_mastery_trend")
-
-LOOK_AHEAD_DAYS = 20
-"""Between the three scores that tell how a score fades: far enough apart to keep digits, near enough to lose some."""
 
 
 def student_document(
@@ -64,7 +62,7 @@ def student_document(
     scores = snapshot.scores(as_of_us)
     trend = snapshot.windows(as_of_us).latest[TREND]
     ways = habits(snapshot.counters)
-    fading = fadings(snapshot, scores, source, as_of_us, target)
+    fading = retention_documents(snapshot, scores, source, as_of_us, target)
     documents = [
         topic_document(
             snapshot,
@@ -121,21 +119,20 @@ def student_document(
     )
 
 
-def fadings(
+def retention_documents(
     snapshot: StudentSnapshot, scores: Mapping[str, Scores], source: str, as_of_us: int, target: float
 ) -> list[RetentionDocument]:
     """Return for each slot what is retained of the score of `source`, and when it falls under the target."""
-    step_us = LOOK_AHEAD_DAYS * DAY_US
-    now = scores[source].score
-    later, later_still = (snapshot.scores(as_of_us + k * step_us)[source].score for k in (1, 2))
-    then = snapshot.last_scores[source].score
-    found = []
-    for p, score in enumerate(now):
-        fading = retention_of(float(score), float(later[p]), float(later_still[p]), float(LOOK_AHEAD_DAYS))
-        days = fading.days_until_below(target)
+
+    def score_in(days: float) -> Floats:
+        return snapshot.scores_of(source, as_of_us + int(days * DAY_US)).score
+
+    then, found = snapshot.last_scores[source].score, []
+    for score, last, fading in zip(scores[source].score, then, fadings(score_in, target), strict=True):
+        days = fading.days_until_below
         found.append(
             RetentionDocument(
-                retained=min(1.0, float(score / then[p])) if then[p] > 0.0 else 1.0,
+                retained=min(1.0, float(score / last)) if last > 0.0 else 1.0,
                 half_life_days=None if math.isinf(fading.half_life_days) else fading.half_life_days,
                 target=target,
                 falls_below_at=None if days is None else instant(as_of_us + int(days * DAY_US)),
@@ -159,7 +156,7 @@ def topic_document(
     """Return the document of slot p: the score of `source` with its reasons, and every scorer's score.
 
     `trend` is the slot's rolling_mastery_trend, NaN for none; `ways` are the student's habits over all topics;
-    `fading` is one of `fadings`.
+    `fading` is one of `retention_documents`.
     """
     topic = snapshot.topics[p]
     counters, shown = snapshot.counters[p], scores[source]

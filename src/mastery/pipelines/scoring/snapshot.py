@@ -90,14 +90,15 @@ class StudentSnapshot:
 
     def scores(self, as_of_us: int) -> dict[str, Scores]:
         """Return every scorer's scores, with their contributions, at a time that is not before the last event."""
-        alone = np.zeros(len(self.topics), np.int32)
-        found = {
-            name: SCORERS[name].read_slots(
-                self.states[name].slot, self.states[name].student, alone, self.slot_topic, model.params, as_of_us
-            )
-            for name, model in self.models.items()
-        }
-        return found | read_derived(DERIVED, self.derived, self._inputs, as_of_us)
+        return {name: self.scores_of(name, as_of_us) for name in (*self.models, *self.derived)}
+
+    def scores_of(self, source: str, as_of_us: int) -> Scores:
+        """Return the scores of one scorer; see `scores`."""
+        if source in self.derived:
+            return read_derived(DERIVED, {source: self.derived[source]}, self._inputs, as_of_us)[source]
+        alone, states = np.zeros(len(self.topics), np.int32), self.states[source]
+        params = self.models[source].params
+        return SCORERS[source].read_slots(states.slot, states.student, alone, self.slot_topic, params, as_of_us)
 
     def windows(self, as_of_us: int) -> Windows:
         """Return the windowed features at a time that is not before the last event."""
