@@ -1,4 +1,4 @@
-"""The API over a reader that answers from memory: twenty obvious lines, and it remembers what it was asked."""
+"""The API over a reader that answers from memory: twenty obvious lines, and it remembers what was requested."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ class FakeReader:
 
     def __init__(self) -> None:
         self.known = Pseudonyms(KEY).student("default", "S000001")
-        self.asked: list[dict[str, object]] = []
+        self.requests: list[dict[str, object]] = []
         self.fails: Exception | None = None
 
-    def student(self, student_id, **asked):
-        self._note(student_id, **asked)
+    def student(self, student_id, **parameters):
+        self._note(student_id, **parameters)
         return StudentDocument.model_validate(STUDENT | {"student_id": student_id})
 
-    def history(self, student_id, topic_id, **asked):
-        self._note(student_id, topic_id=topic_id, **asked)
+    def history(self, student_id, topic_id, **parameters):
+        self._note(student_id, topic_id=topic_id, **parameters)
         return HistoryDocument.model_validate(HISTORY | {"student_id": student_id, "topic_id": topic_id})
 
-    def past_answers(self, student_id, topic_id, **asked):
-        self._note(student_id, topic_id=topic_id, **asked)
+    def past_answers(self, student_id, topic_id, **parameters):
+        self._note(student_id, topic_id=topic_id, **parameters)
         return AnswersDocument.model_validate(ANSWERS | {"student_id": student_id, "topic_id": topic_id})
 
-    def item_probabilities(self, student_id, topic_id, **asked):
-        self._note(student_id, topic_id=topic_id, **asked)
+    def item_probabilities(self, student_id, topic_id, **parameters):
+        self._note(student_id, topic_id=topic_id, **parameters)
         return ItemProbabilitiesDocument.model_validate(ITEMS | {"student_id": student_id, "topic_id": topic_id})
 
-    def class_scores(self, **asked):
-        self._note(self.known, **asked)
+    def class_scores(self, **parameters):
+        self._note(self.known, **parameters)
         return ClassDocument.model_validate(CLASS)
 
     def newest_event_us(self):
         return NEWEST_US
 
-    def _note(self, student_id, /, **asked):
-        self.asked.append(asked)
+    def _note(self, student_id, /, **parameters):
+        self.requests.append(parameters)
         if self.fails is not None:
             raise self.fails
         if student_id != self.known:

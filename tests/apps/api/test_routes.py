@@ -18,7 +18,7 @@ def test_a_student_is_read_under_their_own_id_and_under_their_pseudonym_alike(cl
 
 def test_everything_left_out_is_the_deployments_own_and_now(client, reader):
     assert client.get("/mastery/S000001").status_code == 200
-    assert reader.asked == [{"tenant": "default", "as_of_us": 1_780_000_000_000_000, "source": None, "topics": None}]
+    assert reader.requests == [{"tenant": "default", "as_of_us": 1_780_000_000_000_000, "source": None, "topics": None}]
 
 
 def test_topics_moment_scorer_and_tenant_reach_the_reader(client, reader):
@@ -28,12 +28,12 @@ def test_topics_moment_scorer_and_tenant_reach_the_reader(client, reader):
     )
     end_of_day = datetime(2026, 4, 11, 23, 59, 59, 999_999, UTC)
     expected_us = int(end_of_day.timestamp()) * 1_000_000 + 999_999
-    assert reader.asked == [{"tenant": "hill", "as_of_us": expected_us, "source": "bkt", "topics": ["a", "b/c"]}]
+    assert reader.requests == [{"tenant": "hill", "as_of_us": expected_us, "source": "bkt", "topics": ["a", "b/c"]}]
 
 
 def test_latest_is_the_newest_event(client, reader):
     client.get("/mastery/S000001?as_of=latest")
-    assert reader.asked[0]["as_of_us"] == 1_775_000_000_000_000
+    assert reader.requests[0]["as_of_us"] == 1_775_000_000_000_000
 
 
 @pytest.mark.parametrize("topic", ["frac-equiv", "a/b", "a b", "ü%"])
@@ -43,30 +43,30 @@ def test_a_history_is_read_for_any_topic_name(client, reader, topic):
     answer = client.get(f"/mastery/S000001/{quote(topic, safe='')}/history?scorer=elo")
     assert answer.status_code == 200
     assert answer.json()["topic_id"] == topic
-    assert reader.asked == [{"topic_id": topic, "tenant": "default", "source": "elo"}]
+    assert reader.requests == [{"topic_id": topic, "tenant": "default", "source": "elo"}]
 
 
 def test_past_answers_are_read_as_of_a_moment(client, reader):
     answer = client.get("/mastery/S000001/a%2Fb/answers?as_of=latest")
     assert answer.status_code == 200
-    assert reader.asked == [{"topic_id": "a/b", "tenant": "default", "as_of_us": 1_775_000_000_000_000}]
+    assert reader.requests == [{"topic_id": "a/b", "tenant": "default", "as_of_us": 1_775_000_000_000_000}]
     assert client.get("/mastery/S000001/a/answers?scorer=bkt").status_code == 422
 
 
-def test_probabilities_by_item_are_asked_for_all_items_or_for_some(client, reader):
+def test_probabilities_by_item_are_requested_for_all_items_or_for_some(client, reader):
     answer = client.get("/mastery/S000001/a%2Fb/items?item_id=q1&item_id=q2&as_of=latest")
     assert answer.status_code == 200
     assert answer.json()["items"][0]["p_correct"] == 0.81
     client.get("/mastery/S000001/a/items?as_of=latest")
-    asked = {"topic_id": "a/b", "tenant": "default", "as_of_us": 1_775_000_000_000_000, "items": ["q1", "q2"]}
-    assert reader.asked == [asked, asked | {"topic_id": "a", "items": None}]
+    request = {"topic_id": "a/b", "tenant": "default", "as_of_us": 1_775_000_000_000_000, "items": ["q1", "q2"]}
+    assert reader.requests == [request, request | {"topic_id": "a", "items": None}]
 
 
 def test_a_page_of_a_class_is_read_and_not_cut_here(client, reader):
     assert client.get("/mastery?offset=10&limit=5&order=bucket&topic_id=a&scorer=bkt").json() == CLASS
     assert client.get("/mastery?student_id=S000001").status_code == 200
     left_out = {"topics": None, "offset": 0, "limit": 100, "student_id": None, "order": "lowest_mean", "source": None}
-    assert reader.asked == [
+    assert reader.requests == [
         left_out | {"tenant": "default", "source": "bkt", "topics": ["a"], "offset": 10, "limit": 5, "order": "bucket"},
         left_out | {"tenant": "default", "student_id": reader.known},
     ]

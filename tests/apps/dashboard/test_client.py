@@ -68,6 +68,15 @@ def test_an_api_that_is_down_is_named_by_its_address():
         client.class_page("bkt")
 
 
+def test_what_altair_looks_for_among_the_modules_is_loaded_before_anything_is_drawn():
+    program = "import sys; import mastery.apps.dashboard.charts; print({'numpy', 'pandas'} <= set(sys.modules))"
+    source = str(Path(__file__).parents[3] / "src")
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True"
+
+
 def test_the_dashboard_loads_nothing_that_opens_a_store():
     program = (
         "import sys; import mastery.apps.dashboard.page, mastery.apps.dashboard.server\n"

@@ -28,8 +28,8 @@ class LoopbackOnly:
             return
         host = Headers(scope=scope).get("host", "")
         if not is_loopback(host):
-            detail = f"Host {host!r} is not this machine; ask for 127.0.0.1 or localhost"
-            answer = problem(Request(scope), 421, "misdirected-request", "Asked for under another name", detail)
+            detail = f"Host {host!r} is not this machine; use 127.0.0.1 or localhost"
+            answer = problem(Request(scope), 421, "misdirected-request", "Requested under another name", detail)
             await answer(scope, receive, send)
             return
 

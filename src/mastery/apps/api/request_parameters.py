@@ -65,39 +65,39 @@ AsOf = Annotated[
 ]
 
 
-class AskedAnything(BaseModel, extra="forbid"):
+class TenantParameters(BaseModel, extra="forbid"):
     """What every route about students takes."""
 
     tenant: str | None = Field(None, min_length=1, description="Institution; the deployment's own when left out.")
 
 
-class Asked(AskedAnything):
+class ScoreParameters(TenantParameters):
     """What every route about scores takes."""
 
     scorer: ScorerName | None = Field(None, description="Whose score; the deployment's own when left out.")
 
 
-class AskedOfStudent(Asked):
+class StudentParameters(ScoreParameters):
     """What `GET /mastery/{student_id}` takes."""
 
     topic_id: list[str] | None = Field(None, description="Only these topics; may be given more than once.")
     as_of: AsOf = "now"
 
 
-class AskedOfAnswers(AskedAnything):
+class AnswersParameters(TenantParameters):
     """What `GET /mastery/{student_id}/{topic_id}/answers` takes."""
 
     as_of: AsOf = "now"
 
 
-class AskedOfItems(AskedAnything):
+class ItemsParameters(TenantParameters):
     """What `GET /mastery/{student_id}/{topic_id}/items` takes."""
 
     item_id: list[str] | None = Field(None, description="Only these items; may be given more than once.")
     as_of: AsOf = "now"
 
 
-class AskedOfClass(Asked):
+class ClassParameters(ScoreParameters):
     """What `GET /mastery` takes."""
 
     topic_id: list[str] | None = Field(None, description="Only these topics; may be given more than once.")
@@ -129,20 +129,20 @@ class Desk:
     now: Callable[[], int]
     tenant: str
 
-    def tenant_of(self, asked: AskedAnything) -> str:
-        """Return the tenant that is asked about."""
-        return self.tenant if asked.tenant is None else asked.tenant
+    def tenant_of(self, request: TenantParameters) -> str:
+        """Return the tenant of a request."""
+        return self.tenant if request.tenant is None else request.tenant
 
-    def student(self, student_id: str, asked: AskedAnything) -> str:
+    def student(self, student_id: str, request: TenantParameters) -> str:
         """Return the pseudonym of a student who is named by it or by the source's own id."""
         try:
-            return self.pseudonyms.student(self.tenant_of(asked), student_id)
+            return self.pseudonyms.student(self.tenant_of(request), student_id)
         except UnicodeEncodeError:
             raise BadInput("the student id is not text in UTF-8; write it as the source does") from None
 
-    def moment_us(self, asked: AskedOfStudent | AskedOfAnswers | AskedOfItems) -> int:
-        """Return the moment that is asked about."""
-        return as_of_us(asked.as_of, self.now(), self.reader.newest_event_us)
+    def moment_us(self, request: StudentParameters | AnswersParameters | ItemsParameters) -> int:
+        """Return the moment of a request."""
+        return as_of_us(request.as_of, self.now(), self.reader.newest_event_us)
 
 
 def _desk(request: Request) -> Desk:

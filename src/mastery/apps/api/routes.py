@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query
 from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT, example
 from mastery.apps.api.problems import documented
 from mastery.apps.api.request_parameters import (
-    Asked,
-    AskedOfAnswers,
-    AskedOfClass,
-    AskedOfItems,
-    AskedOfStudent,
+    AnswersParameters,
     AtDesk,
+    ClassParameters,
+    ItemsParameters,
+    ScoreParameters,
     StudentId,
+    StudentParameters,
     TopicId,
 )
 from mastery.pipelines.queries.schemas import (
@@ -30,30 +30,32 @@ router = APIRouter(prefix="/mastery", tags=["mastery"])
 
 
 @router.get("", responses=example(CLASS) | documented("not-found", "bad-input", "busy"), summary="A class")
-def read_class(desk: AtDesk, asked: Annotated[AskedOfClass, Query()]) -> ClassDocument:
+def read_class(desk: AtDesk, request: Annotated[ClassParameters, Query()]) -> ClassDocument:
     """Return a class as last published: the numbers of all of it and a page of students, the lowest mean first."""
     return desk.reader.class_scores(
-        tenant=desk.tenant_of(asked),
-        source=asked.scorer,
-        topics=asked.topic_id,
-        offset=asked.offset,
-        limit=asked.limit,
-        order=asked.order,
-        student_id=None if asked.student_id is None else desk.student(asked.student_id, asked),
+        tenant=desk.tenant_of(request),
+        source=request.scorer,
+        topics=request.topic_id,
+        offset=request.offset,
+        limit=request.limit,
+        order=request.order,
+        student_id=None if request.student_id is None else desk.student(request.student_id, request),
     )
 
 
 @router.get(
     "/{student_id}", responses=example(STUDENT) | documented("not-found", "bad-input", "busy"), summary="One student"
 )
-def read_student(student_id: StudentId, desk: AtDesk, asked: Annotated[AskedOfStudent, Query()]) -> StudentDocument:
+def read_student(
+    student_id: StudentId, desk: AtDesk, request: Annotated[StudentParameters, Query()]
+) -> StudentDocument:
     """Return how well one student masters each topic, how sure that is, and why; the lowest score first."""
     return desk.reader.student(
-        desk.student(student_id, asked),
-        tenant=desk.tenant_of(asked),
-        as_of_us=desk.moment_us(asked),
-        source=asked.scorer,
-        topics=asked.topic_id,
+        desk.student(student_id, request),
+        tenant=desk.tenant_of(request),
+        as_of_us=desk.moment_us(request),
+        source=request.scorer,
+        topics=request.topic_id,
     )
 
 
@@ -64,11 +66,11 @@ def read_student(student_id: StudentId, desk: AtDesk, asked: Annotated[AskedOfSt
     summary="A history",
 )
 def read_history(
-    student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[Asked, Query()]
+    student_id: StudentId, topic_id: TopicId, desk: AtDesk, request: Annotated[ScoreParameters, Query()]
 ) -> HistoryDocument:
     """Return a student's score on a topic at the end of each day with activity, oldest first, as last published."""
-    student = desk.student(student_id, asked)
-    return desk.reader.history(student, topic_id, tenant=desk.tenant_of(asked), source=asked.scorer)
+    student = desk.student(student_id, request)
+    return desk.reader.history(student, topic_id, tenant=desk.tenant_of(request), source=request.scorer)
 
 
 @router.get(
@@ -77,11 +79,11 @@ def read_history(
     summary="Past answers",
 )
 def read_past_answers(
-    student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[AskedOfAnswers, Query()]
+    student_id: StudentId, topic_id: TopicId, desk: AtDesk, request: Annotated[AnswersParameters, Query()]
 ) -> AnswersDocument:
     """Return which past answers of a student make what linear_rnn says of a topic, those that weigh most first."""
-    student = desk.student(student_id, asked)
-    return desk.reader.past_answers(student, topic_id, tenant=desk.tenant_of(asked), as_of_us=desk.moment_us(asked))
+    student = desk.student(student_id, request)
+    return desk.reader.past_answers(student, topic_id, tenant=desk.tenant_of(request), as_of_us=desk.moment_us(request))
 
 
 @router.get(
@@ -90,13 +92,13 @@ def read_past_answers(
     summary="Probabilities by item",
 )
 def read_item_probabilities(
-    student_id: StudentId, topic_id: TopicId, desk: AtDesk, asked: Annotated[AskedOfItems, Query()]
+    student_id: StudentId, topic_id: TopicId, desk: AtDesk, request: Annotated[ItemsParameters, Query()]
 ) -> ItemProbabilitiesDocument:
     """Return how likely a student answers each item of a topic rightly now: for choosing items, not a score."""
     return desk.reader.item_probabilities(
-        desk.student(student_id, asked),
+        desk.student(student_id, request),
         topic_id,
-        tenant=desk.tenant_of(asked),
-        as_of_us=desk.moment_us(asked),
-        items=asked.item_id,
+        tenant=desk.tenant_of(request),
+        as_of_us=desk.moment_us(request),
+        items=request.item_id,
     )

@@ -7,6 +7,11 @@ from typing import Any
 
 import altair as alt
 
+# Loaded now, not by Streamlit's first chart: altair looks for both among the modules, and finds them half loaded where
+# a second click meets the first one's import; the page then ended in an error.
+import numpy  # noqa: F401
+import pandas  # type: ignore[import-untyped]  # noqa: F401
+
 from mastery.apps.dashboard.cards import NO_BAND, day, hundredths, short
 from mastery.apps.dashboard.look import ACCENT, BANDS, FAINT, FONT, INK, LINE, THRESHOLDS
 

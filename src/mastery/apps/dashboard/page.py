@@ -18,7 +18,7 @@ Document = dict[str, Any]
 NOT_FOUND = 404
 
 FRESH_S = 10
-"""An answer of the API is shown for so long before it is asked again."""
+"""An answer of the API is shown for this long before it is requested again."""
 
 TOPICS_HEIGHT = 345
 """Pixels of the list of topics: with the history below it, the page fits a screen of 900."""
@@ -228,6 +228,9 @@ def _history(client: Client, student: Document, scorer: str) -> None:
         history = _points(client, student["student_id"], st.session_state["topic"], scorer)
     except Refused as error:
         st.caption(str(error))
+        return
+    if not history["points"]:
+        st.caption("No score of this scorer has been published for a past day yet.")
         return
     topic = next(one for one in student["topics"] if one["topic_id"] == st.session_state["topic"])
     st.altair_chart(charts.history_chart(history, topic, student["as_of"]), theme=None, width="stretch", key="history")

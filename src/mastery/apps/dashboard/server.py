@@ -26,6 +26,8 @@ def command(settings: Settings) -> list[str]:
         "runner.magicEnabled": "false",  # would print the strings that stand alone in the page's code
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",  # a traceback in the page would show what it was about
+        "client.showErrorLinks": "false",  # they lead to the internet, with what went wrong
+        "logger.enableRich": "false",  # it would print what failed to standard output, which nobody reads
         "logger.level": "warning",
         **{f"theme.{name}": value for name, value in THEME.items()},
     }

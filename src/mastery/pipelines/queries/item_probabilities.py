@@ -15,7 +15,7 @@ from mastery.features.next_answers import next_answers
 from mastery.insight.rollups import CurriculumPath
 from mastery.instants import instant, moment
 from mastery.lake import Lake
-from mastery.pipelines.queries.schemas import ItemChanceDocument, ItemProbabilitiesDocument
+from mastery.pipelines.queries.schemas import ItemProbabilitiesDocument, ItemProbabilityDocument
 from mastery.scorers import telling_items
 from mastery.scorers.model_set import ModelSet
 from mastery.tables import ITEMS, UNASSIGNED
@@ -37,7 +37,7 @@ def item_probabilities(
     student_id: str,
     tenant: str,
     topic_id: str,
-    asked: Sequence[str] | None,
+    wanted: Sequence[str] | None,
     *,
     items: Mapping[str, str | None],
     places: Mapping[str, CurriculumPath],
@@ -46,7 +46,7 @@ def item_probabilities(
 
     Args:
         events: All events of the student, columns `features.columns.READ`.
-        asked: Which items. Where None, all that metadata place in the topic; where they name none, those that this
+        wanted: Which items. Where None, all that metadata place in the topic; where they name none, those that this
             student has answered on it, and one that nobody knows, which is as difficult as the topic.
         items: Topic by item, as metadata say.
         places: By topic of the student's tenant.
@@ -73,12 +73,12 @@ def item_probabilities(
             f"no topic {topic_id!r} in tenant {tenant!r}{did_you_mean(topic_id, sorted(known))}; "
             f"there are {len(known)}, such as {some}"
         )
-    chosen = _chosen(asked, topic_id, tenant, items, model_set, columns)
+    chosen = _chosen(wanted, topic_id, tenant, items, model_set, columns)
     probability = _probabilities(columns, model_set, source, topic_id, chosen, as_of_us)
     before = _answered(columns, chosen)
     place = places.get(topic_id)
     documents = [
-        ItemChanceDocument(item_id=item, p_correct=float(p), answered=count)
+        ItemProbabilityDocument(item_id=item, p_correct=float(p), answered=count)
         for item, p, count in zip(chosen, probability, before, strict=True)
     ]
     return ItemProbabilitiesDocument(
@@ -94,19 +94,19 @@ def item_probabilities(
 
 
 def _chosen(
-    asked: Sequence[str] | None,
+    wanted: Sequence[str] | None,
     topic_id: str,
     tenant: str,
     items: Mapping[str, str | None],
     model_set: ModelSet,
     columns: EventColumns,
 ) -> list[str | None]:
-    if asked is None:
+    if wanted is None:
         placed = sorted(item for item, topic in items.items() if topic == topic_id)
         return [*placed] if placed else [*_answered_on(columns, topic_id), None]
     answered = {item for _, item in columns.items}
     known = {*items, *answered}
-    for item in asked:
+    for item in wanted:
         if items.get(item) not in (None, topic_id):
             raise BadInput(f"item {item!r} is of topic {items[item]!r}, not of {topic_id!r}; ask for it there")
         fitted = any(mine.items.places([(tenant, item)])[0] >= 0 for mine in model_set.scorers.values())
@@ -115,7 +115,7 @@ def _chosen(
                 f"no item {item!r} in tenant {tenant!r}{did_you_mean(item, sorted(known))}; "
                 "ask for none by name to see those of the topic"
             )
-    return list(dict.fromkeys(asked))
+    return list(dict.fromkeys(wanted))
 
 
 def _probabilities(

@@ -108,7 +108,7 @@ class Reader:
         """Return what is known of one student at a moment, lowest score first.
 
         Raises:
-            NotFound: no event of this student by then, or none on a topic that was asked for.
+            NotFound: no event of this student by then, or none on a requested topic.
             BadInput: a scorer nobody knows.
         """
         metadata = self.metadata()
@@ -306,7 +306,7 @@ class Reader:
             return self._metadata
 
     def _source(self, source: str | None, model_set: ModelSet) -> str:
-        """Return whose score is shown: who was asked for, else the one of the settings, else the best there is."""
+        """Return whose score is shown: the scorer requested, else the one of the settings, else the best there is."""
         known = [name for name in model_set.scorers if name in with_scores()]
         if source is None:
             source = self._default

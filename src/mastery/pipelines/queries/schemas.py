@@ -171,7 +171,7 @@ class AnswersDocument(BaseModel):
     log_odds: float = Field(description="Log-odds of a right answer on the topic's mean item, before forgetting.")
 
 
-class ItemChanceDocument(BaseModel):
+class ItemProbabilityDocument(BaseModel):
     """What is to be expected of a student on one item."""
 
     item_id: str | None = Field(description="Null for an item that nobody knows: as difficult as its topic.")
@@ -189,7 +189,7 @@ class ItemProbabilitiesDocument(BaseModel):
     title: str | None = None
     source: str = Field(description="Whose probabilities; blend_unconstrained where the model set has it.")
     model_version: str
-    items: list[ItemChanceDocument] = Field(description="The likeliest to be answered rightly first.")
+    items: list[ItemProbabilityDocument] = Field(description="The likeliest to be answered rightly first.")
 
 
 class ClassRow(BaseModel):
