@@ -1,4 +1,6 @@
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +105,36 @@ def test_vacuum_deletes_only_what_has_been_dead_for_long(lake: Lake, events: Eve
     lake.compact()
     assert lake.vacuum(EVENTS, retain_hours=1) == []
     assert lake.count(EVENTS) == lake.scan(EVENTS).num_rows == 50
+
+
+def test_buckets_that_are_merged_at_the_same_moment_keep_each_its_own_rows(tmp_path: Path, events: Events) -> None:
+    lake = Lake.open(str(tmp_path / "lake"), buckets=16)
+    for seed in range(2):
+        lake.append(EVENTS, events(400, students=200, seed=seed))
+    expected = [sorted(lake.read_bucket(EVENTS, bucket)["event_id_hi"].to_pylist()) for bucket in range(16)]
+    for _ in range(12):
+        with threads_that_alternate():
+            lake.compact()
+        found = [sorted(lake.read_bucket(EVENTS, bucket)["event_id_hi"].to_pylist()) for bucket in range(16)]
+        assert found == expected
+        for bucket in range(16):
+            split(lake, bucket)
+
+
+@contextmanager
+def threads_that_alternate() -> Iterator[None]:
+    """Let threads take turns as often as can be, so that what they share is touched in every order."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-9)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def split(lake: Lake, bucket: int) -> None:
+    """Write a bucket's rows as two fresh files."""
+    rows, read = lake.read_bucket(EVENTS, bucket), [file.path for file in lake.snapshot(EVENTS).bucket(bucket)]
+    half = rows.num_rows // 2
+    adds = [lake.write_file(EVENTS, part, bucket) for part in (rows.slice(0, half), rows.slice(half))]
+    lake.commit(EVENTS, adds, remove_files=read)

@@ -46,7 +46,8 @@ class Models:
             progress: Called with what has been done, the steps done and the steps in all.
         """
         from mastery.pipelines.models.active import current_model_set
-        from mastery.pipelines.models.fit import ENOUGH_EVENTS, fit
+        from mastery.pipelines.models.fit import fit
+        from mastery.pipelines.models.sample import ENOUGH_EVENTS
 
         deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
         try:

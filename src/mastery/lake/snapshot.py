@@ -52,6 +52,11 @@ class Snapshot:
             grouped.setdefault(file.bucket, []).append(file)
         return {bucket: tuple(files) for bucket, files in grouped.items()}
 
+    @property
+    def buckets(self) -> list[int]:
+        """The buckets that have files, ascending."""
+        return sorted(bucket for bucket in self.by_bucket if bucket is not None)
+
     def bucket(self, bucket: int | None) -> tuple[File, ...]:
         return self.by_bucket.get(bucket, ())
 

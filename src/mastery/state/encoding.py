@@ -9,14 +9,14 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
     text      model version
     number    count of scorers with slot states, and of each: text name, number K
     number    count of scorers with student states, and of each: text name, number K
-    number    count of facts, then of ledger columns
+    number    count of counters, then of ledger columns
     text      student id, then tenant
     number    P slots, then H ledger rows, then R recent events
     text      offsets and outbox as JSON; empty when both are
     P texts   topic ids
     signed    last_event_us, then events_folded
     floats    student states of all scorers side by side
-    P times   floats: slot states of all scorers side by side; integers: facts;
+    P times   floats: slot states of all scorers side by side; integers: counters;
               1 byte: has an override, and if so 2 × 8 bytes
     H times   signed: slot less the slot before, day less the day before; integers: the other columns
     R times   3 × 8 bytes
@@ -135,10 +135,10 @@ def decode(data: bytes, version: int = 0) -> Record:
     model_version = reader.text()
     slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
-    n_facts, n_ledger = reader.number(), reader.number()
-    if (n_facts, n_ledger) != (len(COUNTERS), len(RECORD_LEDGER)):
+    n_counters, n_ledger = reader.number(), reader.number()
+    if (n_counters, n_ledger) != (len(COUNTERS), len(RECORD_LEDGER)):
         raise CorruptRecord(
-            f"it holds {n_facts} facts and {n_ledger} ledger columns, "
+            f"it holds {n_counters} counters and {n_ledger} ledger columns, "
             f"this version expects {len(COUNTERS)} and {len(RECORD_LEDGER)}"
         )
     student_id, tenant = reader.text(), reader.text()
@@ -147,7 +147,7 @@ def decode(data: bytes, version: int = 0) -> Record:
     topics = tuple(reader.text() for _ in range(n_slots))
     slot_words = np.zeros((n_slots, sum(slot_widths.values())), dtype=np.uint64)
     student_words = np.zeros((1, sum(student_widths.values())), dtype=np.uint64)
-    counters = np.zeros((n_slots, n_facts), dtype=np.int64)
+    counters = np.zeros((n_slots, n_counters), dtype=np.int64)
     ledger = np.zeros((n_days, n_ledger), dtype=np.int64)
     override = np.full((n_slots, len(OVERRIDE)), np.nan)
     recent = np.empty((n_recent, len(RECENT)), dtype=np.int64)

@@ -95,7 +95,7 @@ class StateStore(Protocol):
         """Make the students' records of all model sets stale and move the watermark to `version`, in one transaction.
 
         Does nothing and returns False unless the watermark is `after` (None: never told): commits lie between that
-        nobody has noted, and `catch_up` is to be called. Nothing else raises a watermark, so none is above an event
+        nobody has noted, and `catch_up` must be called. Nothing else raises a watermark, so none is above an event
         whose student was not marked.
         """
         ...

@@ -9,12 +9,10 @@ from mastery.evaluation.splits import Log
 from mastery.features.answer_log import Clock
 from mastery.features.batch import make_batch
 from mastery.features.columns import READ, event_columns
+from mastery.instants import instant
 from mastery.lake import Lake
 from mastery.pipelines.ingest.answers import Answers
-from mastery.tables import EVENTS
-
-ENOUGH_EVENTS = 2_000_000
-"""Buckets are read until this many events are there."""
+from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
 
 
 def answers_log(answers: Answers, clock: Clock) -> Log:
@@ -31,19 +29,17 @@ def lake_log(lake: Lake, *, as_of_us: int | None = None, enough: int = ENOUGH_EV
     Raises:
         BadInput: the lake holds none.
     """
-    pieces: list[pa.Table] = []
-    events, read = 0, 0
-    for read in range(1, lake.buckets + 1):
-        rows = lake.read_bucket(EVENTS, read - 1, READ)
-        if rows.num_rows:
-            pieces.append(rows)
-            events += rows.num_rows
-        if events >= enough:
-            break
-    if not pieces:
-        raise BadInput("the lake holds no events; `mastery ingest FILE` reads some")
+    read = list(sampled_buckets(lake, READ, enough=enough, until_us=as_of_us))
+    table = pa.concat_tables(read).unify_dictionaries().combine_chunks()
+    if not table.num_rows:
+        raise BadInput(
+            "the lake holds no events"
+            + ("; `mastery ingest FILE` reads some" if as_of_us is None else f" up to {instant(as_of_us)}")
+        )
     note = None
-    if read < lake.buckets:
-        note = f"{read} of the lake's {lake.buckets} buckets were read, {events:,} events: enough, and a fair sample"
-    table = pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
+    if len(read) < lake.buckets:
+        note = (
+            f"{len(read)} of the lake's {lake.buckets} buckets were read, {table.num_rows:,} events: "
+            "enough, and a fair sample"
+        )
     return Log(make_batch(event_columns(table, as_of_us))), note

@@ -92,7 +92,7 @@ def differences(lake: Lake, old: Table, new: Table) -> dict[str, ScoreDifference
     """Return by scorer how the scores of one table differ from those of another, bucket by bucket."""
     at = {table.name: lake.shown(table) for table in (old, new)}
     sums: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = {}
-    for bucket in sorted({file.bucket for file in at[old.name].files if file.bucket is not None}):
+    for bucket in at[old.name].buckets:
         pairs = _scores(lake, old, bucket, at[old.name]).join(
             _scores(lake, new, bucket, at[new.name]), keys=KEY, join_type="inner", right_suffix="_new"
         )

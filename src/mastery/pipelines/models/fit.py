@@ -31,17 +31,14 @@ from mastery.pipelines.models.card import (
     write_card,
 )
 from mastery.pipelines.models.chapters import chapters_of
+from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
 from mastery.pipelines.models.store import store_model_set
 from mastery.scorers import SPECS, of_stage
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Stage
 from mastery.splitmix import absorb
-from mastery.tables import EVENTS, UTC
-
-ENOUGH_EVENTS = 2_000_000
-"""Buckets are read until this many events are there. A bucket holds the students whose pseudonym has one hash: some of
-them are a fair sample of all."""
+from mastery.tables import UTC
 
 Progress = Callable[[str, int, int], None]
 """(what has just been done, how many steps that makes, how many there are)."""
@@ -167,22 +164,9 @@ def fit(
 
 def read_events(lake: Lake, since_us: int | None, until_us: int | None, most_events: int) -> tuple[pa.Table, int]:
     """Return the events of whole buckets within a span of time, and how many buckets were read."""
-    snapshot, parts, events = lake.snapshot(EVENTS), [], 0
-    buckets_read = 0
-    for bucket in range(lake.buckets):
-        rows = lake.read_bucket(EVENTS, bucket, [*READ, "body_hash"], at=snapshot)
-        at_us = rows["occurred_at"].cast(pa.int64()).to_numpy()
-        keep = np.ones(rows.num_rows, bool)
-        if since_us is not None:
-            keep &= at_us >= since_us
-        if until_us is not None:
-            keep &= at_us <= until_us
-        parts.append(rows if keep.all() else rows.filter(pa.array(keep)))
-        events += parts[-1].num_rows
-        buckets_read += 1
-        if events >= most_events:
-            break
-    return pa.concat_tables(parts).unify_dictionaries().combine_chunks(), buckets_read
+    wanted = [*READ, "body_hash"]
+    read = list(sampled_buckets(lake, wanted, enough=most_events, since_us=since_us, until_us=until_us))
+    return pa.concat_tables(read).unify_dictionaries().combine_chunks(), len(read)
 
 
 def data_hash(events: pa.Table) -> str:

@@ -102,7 +102,7 @@ def recompute(
         # Before the snapshot: not everybody gets a new record below, so whoever has new events is marked first.
         catch_up(lake, state)
     run = _Run(lake, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days)
-    buckets = iter(sorted({file.bucket for file in run.snapshot.files if file.bucket is not None}))
+    buckets = iter(run.snapshot.buckets)
     stop = threading.Event()  # so that an error, or Ctrl-C, does not wait for all the other buckets
 
     def work() -> None:
