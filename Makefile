@@ -72,5 +72,5 @@ lock: setup ## Write requirements/*.lock again from pyproject.toml
 	@scripts/lock $(LOCK_ARGS)
 
 clean: ## Remove what was built, installed or computed here; your data in .mastery stays
-	rm -rf .venv $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

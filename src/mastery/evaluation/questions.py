@@ -1,6 +1,6 @@
 """Answers as they are counted: one for each question answered, however many topics it has.
 
-KeyedRows of one event are one answer; the prediction for it is the mean of what was said of each of its topics.
+Rows of one event are one answer; the prediction for it is the mean of what was said of each of its topics.
 Counting rows instead would count a question of three topics three times.
 """
 
@@ -20,7 +20,7 @@ class Questions:
     """m questions answered, by student and time.
 
     Attributes:
-        rows: int64[k]. KeyedRows of the batch that belong to them.
+        rows: int64[k]. Rows of the batch that belong to them.
         question: int64[k]. Whose row it is, 0 to m − 1.
         first: int64[m]. The first row of each.
         student: int64[m]. Code in the batch.
@@ -46,7 +46,7 @@ def questions(batch: Batch, counted: Bools) -> Questions:
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     answered = (batch.kind == QUIZ) & (batch.weight > 0.0) & ((batch.y == 0.0) | (batch.y == 1.0))
     at = np.flatnonzero(answered)
-    # KeyedRows of one event with other outcomes are other questions: a log that says both is taken at its word.
+    # Rows of one event with other outcomes are other questions: a log that says both is taken at its word.
     key = 2 * batch.row[at] + (batch.y[at] > 0.5)
     _, lead, code = np.unique(key, return_index=True, return_inverse=True)
     rank = np.empty(lead.size, np.int64)

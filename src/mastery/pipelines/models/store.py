@@ -70,7 +70,7 @@ class StoredItems:
 
 
 class LazyRows(KeyedRows):
-    """KeyedRows of one scorer's items that stay in the lake until somebody asks for one."""
+    """Rows of one scorer's items that stay in the lake until somebody asks for one."""
 
     def __init__(self, items: StoredItems, scorer: str) -> None:
         vars(self).update(_items=items, _scorer=scorer)  # a frozen dataclass takes no other assignment

@@ -363,7 +363,7 @@ class Reader:
     def _set_of(self, version: str, active: ModelSet) -> ModelSet:
         """Return the model set of published scores, so that their reasons are theirs; the active one where it is gone.
 
-        They differ while a activation publishes, and after course metadata has changed.
+        They differ while an activation publishes, and after course metadata has changed.
         """
         if version == active.version:
             return active
