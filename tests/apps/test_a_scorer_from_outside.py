@@ -34,7 +34,7 @@ NAME = share_right.SPEC.name
 
 
 @pytest.fixture(scope="module", autouse=True)
-def registered():
+def registered(home):  # the school that other tests read is made before, and has no score of this one
     before = [dict(registry) for registry in (SPECS, SCORERS, DERIVED)]
     register(share_right.SPEC)
     yield

@@ -9,8 +9,10 @@ import typer
 from typer.main import get_command
 
 from mastery import errors
-from mastery.apps.cli import build
+from mastery.apps.api.problems import EXAMPLES
+from mastery.apps.cli import NOBODY_READS, build
 from mastery.apps.cli.reference import reference
+from mastery.apps.interrupt import INTERRUPTED
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,14 +43,14 @@ def test_every_command_in_the_pages_exists_with_its_options():
         assert set(re.findall(r"--[a-z-]+", options + more)) - {"--home", "--help"} <= known[command], command
 
 
-def test_the_page_about_the_api_lists_the_status_of_every_error():
+def test_the_page_about_the_api_lists_the_status_of_every_problem():
     page = (DOCS / "api.md").read_text("utf-8")
-    for error in (errors.BadInput, errors.NotFound, errors.Conflict):
-        kind = re.sub(r"(?<!^)(?=[A-Z])", "-", error.__name__).lower()
-        assert re.search(rf"\| `{kind}` \| {error.status} \|", page), kind
+    for kind, example in EXAMPLES.items():
+        assert f"| `{kind}` | {example['status']} |" in page, kind
 
 
 def test_the_page_about_commands_lists_every_exit_code():
     page = (DOCS / "cli.md").read_text("utf-8")
-    for error in (errors.MasteryError, errors.BadInput, errors.NotFound, errors.Conflict):
-        assert f"| {error.exit_code} |" in page
+    codes = {error.exit_code for error in (errors.MasteryError, *errors.MasteryError.__subclasses__())}
+    for code in codes | {INTERRUPTED, NOBODY_READS}:
+        assert f"| {code} |" in page, code
