@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mastery.estimators.files import load
     from mastery.estimators.school import School, simulate
     from mastery.estimators.scorers import BKT, IRT, Blend, Boosting, Elo, LinearRNN, RuleBased
-    from mastery.estimators.student_state import StudentState
+    from mastery.scorers.student_state import StudentState
 
 _HOMES = {
     "Answers": "mastery.estimators.answers",
@@ -47,7 +47,7 @@ _HOMES = {
     "NotFound": "mastery.errors",
     "RuleBased": "mastery.estimators.scorers",
     "School": "mastery.estimators.school",
-    "StudentState": "mastery.estimators.student_state",
+    "StudentState": "mastery.scorers.student_state",
     "cross_validate": "mastery.estimators.cross_validation",
     "load": "mastery.estimators.files",
     "read_answers": "mastery.estimators.answers",

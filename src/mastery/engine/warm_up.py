@@ -8,10 +8,23 @@ from datetime import timedelta
 from pathlib import Path
 
 from mastery.engine.engine import Engine
+from mastery.scorers import SPECS
+from mastery.scorers.student_state import OneByOne
 from mastery.settings import Settings
 from mastery.simulation.plan import FIRST_DAY
 
-STEPS = ("simulate", "ingest", "recompute", "read", "tune", "fit", "evaluate", "activate", "read with fitted models")
+STEPS = (
+    "simulate",
+    "ingest",
+    "recompute",
+    "read",
+    "tune",
+    "fit",
+    "evaluate",
+    "activate",
+    "read with fitted models",
+    "single answers",
+)
 """What is gone through, in this order."""
 
 TENANT, DAYS = "school", 70
@@ -78,6 +91,8 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         engine.models.activate(version, "latest")
         step("read with fitted models")
         _read(engine, fitted=True)
+        step("single answers")
+        _answer_by_answer(engine)
     finally:
         engine.close()
 
@@ -93,3 +108,14 @@ def _read(engine: Engine, *, fitted: bool = False) -> None:
     engine.item_probabilities(student, topic, as_of="latest", tenant=TENANT)
     if fitted:
         engine.past_answers(student, topic, as_of="latest", tenant=TENANT)
+
+
+def _answer_by_answer(engine: Engine) -> None:
+    """Fold single answers, as programs do that follow a student: with and without an item, known and unknown."""
+    scorers = engine.reader.metadata().model_set.scorers
+    for name, spec in SPECS.items():
+        if name in scorers and spec.scorer is not None and spec.one_answer is not None:
+            one_by_one = OneByOne(spec.scorer, spec.load_steps(), scorers[name], "warm-up", TENANT)
+            state, (topic, *_) = one_by_one.nothing_known("nobody", durations_are_gaps=False), one_by_one.topic_code
+            for item in (None, "unknown"):
+                state, _ = one_by_one.after(state, topic, item, True, None, None, None, None)

@@ -19,7 +19,6 @@ from mastery.arrays import Floats
 from mastery.errors import BadInput, NotFitted, NotFound, did_you_mean
 from mastery.estimators.answers import TENANT, Moment, as_answers, at_us
 from mastery.estimators.explained import Explained, explained
-from mastery.estimators.student_state import OneByOne, StudentState
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.counters import EVIDENCE
@@ -33,6 +32,7 @@ from mastery.scorers import SPECS
 from mastery.scorers.base import Parameter
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.predictions import predict_all
+from mastery.scorers.student_state import OneByOne, StudentState
 
 DEFAULT_RULES = "classic"
 

@@ -33,14 +33,10 @@ def predict_and_fold(
     students: Floats,
     params: Floats,
     items: Floats,
-    p: int,
-    t: int,
-    item: int,
-    at_us: int,
-    y: float,
-    weight: float,
+    one: Answer,
 ) -> float:
     """Return the probability of a right answer as `fold_in_order` predicts it, then fold the answer."""
+    p, t, item, at_us, y, weight = one.slot, one.topic, one.item, one.at_us, one.y, one.weight
     odds = state[p, ODDS]
     if math.isnan(state[p, LAST]):
         odds *= math.exp(pulled(params, t, students[0, EXCESS], students[0, ANSWERS]))
@@ -58,8 +54,6 @@ def steps(model: Model) -> Step:
         items = np.full((items.shape[0], len(ITEM_PARAMETERS)), np.nan)
 
     def step(states: States, _: Int32s, one: Answer) -> float:
-        return predict_and_fold(
-            states.slot, states.student, params, items, one.slot, one.topic, one.item, one.at_us, one.y, one.weight
-        )
+        return predict_and_fold(states.slot, states.student, params, items, one)
 
     return step

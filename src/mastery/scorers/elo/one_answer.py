@@ -44,14 +44,10 @@ def predict_and_fold(
     chapter_of: Int64s,
     rates: Floats,
     slot_topic: Int32s,
-    p: int,
-    t: int,
-    item: int,
-    at_us: int,
-    y: float,
-    weight: float,
+    one: Answer,
 ) -> float:
     """Return the probability of a right answer as the fold predicts it, then fold the answer."""
+    p, t, item, at_us, y, weight = one.slot, one.topic, one.item, one.at_us, one.y, one.weight
     c, together = chapter_of[t], 0.0
     if c > 0:
         for q in range(slot_topic.size):  # the first: a new slot, which holds nothing of its chapter yet, is the last
@@ -90,9 +86,6 @@ def steps(model: Model) -> Step:
     chapter_of, rates = chapters_of(params), fading_rates(params)
 
     def fold(states: States, slot_topic: Int32s, one: Answer) -> float:
-        return predict_and_fold(
-            states.slot, states.student, params, items, chapter_of, rates, slot_topic,
-            one.slot, one.topic, one.item, one.at_us, one.y, one.weight,
-        )  # fmt: skip
+        return predict_and_fold(states.slot, states.student, params, items, chapter_of, rates, slot_topic, one)
 
     return fold

@@ -35,14 +35,10 @@ def predict_and_fold(
     curves: Floats,
     kernel_of: Int64s,
     kernels: Floats,
-    p: int,
-    t: int,
-    item: int,
-    at_us: int,
-    y: float,
-    weight: float,
+    one: Answer,
 ) -> float:
     """Return the probability of a right answer as the fold predicts it, then fold the answer."""
+    p, t, item, at_us, y, weight = one.slot, one.topic, one.item, one.at_us, one.y, one.weight
     others, weights, seen, message = np.empty(NODES), np.empty(NODES), np.empty(NODES), np.empty(NODES)
     c = params.shape[0] + item if item >= 0 and not math.isnan(items[item, 0]) else t
     before, _ = weigh(students, 0, state, p, kernels, kernel_of[t], others, weights)
@@ -63,9 +59,6 @@ def steps(model: Model) -> Step:
     curves, kernel_of, kernels = tables_of(params, items, SPREAD)
 
     def step(states: States, _: Int32s, one: Answer) -> float:
-        return predict_and_fold(
-            states.slot, states.student, params, items, curves, kernel_of, kernels,
-            one.slot, one.topic, one.item, one.at_us, one.y, one.weight,
-        )  # fmt: skip
+        return predict_and_fold(states.slot, states.student, params, items, curves, kernel_of, kernels, one)
 
     return step

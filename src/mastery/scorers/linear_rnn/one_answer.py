@@ -31,19 +31,13 @@ def predict_and_fold(
     events: Floats32,
     own: Floats32,
     fades: Floats,
-    p: int,
-    t: int,
-    item: int,
-    item_key: float,
-    at_us: int,
-    duration_ms: int,
-    y: float,
-    weight: float,
+    one: Answer,
 ) -> float:
     """Return the probability of a right answer as the fold predicts it, then fold the answer."""
-    enter(students, 0, item_key)
+    p, t, item, at_us, y, weight = one.slot, one.topic, one.item, one.at_us, one.y, one.weight
+    enter(students, 0, one.item_key)
     probability = probability_of(students, 0, state[p, LAST], at_us, t, item, params, items)
-    e = t * EVENTS + int(students[0, PLACE]) * BUCKETS + bucket_of(duration_ms)
+    e = t * EVENTS + int(students[0, PLACE]) * BUCKETS + bucket_of(one.duration_ms)
     receive(students, 0, fades, 1, events, e, own, own_row(item, t, items, params.shape[0]), y, weight)
     state[p, EVIDENCE] += weight
     state[p, LAST] = at_us
@@ -56,9 +50,6 @@ def steps(model: Model) -> Step:
     events, own = written(params, items)
 
     def step(states: States, _: Int32s, one: Answer) -> float:
-        return predict_and_fold(
-            states.slot, states.student, params, items, events, own, FADES,
-            one.slot, one.topic, one.item, one.item_key, one.at_us, one.duration_ms, one.y, one.weight,
-        )  # fmt: skip
+        return predict_and_fold(states.slot, states.student, params, items, events, own, FADES, one)
 
     return step

@@ -13,13 +13,11 @@ from mastery.scorers.rule_based.scorer import CONTRIBUTIONS, GUESS, SLIP, score_
 
 
 @kernel
-def predict_and_fold(
-    state: Floats, params: Floats, p: int, t: int, at_us: int, y: float, weight: float, hints: int
-) -> float:
+def predict_and_fold(state: Floats, params: Floats, one: Answer) -> float:
     """Return the probability of a right answer as the fold predicts it, then fold the answer."""
-    contributions = np.empty((1, len(CONTRIBUTIONS)))
-    score = score_of(state, p, params, t, at_us, contributions, 0)[0]
-    take_event(state, p, QUIZ, at_us, y, weight, 1, hints, params, t)
+    p, t, at_us = one.slot, one.topic, one.at_us
+    score = score_of(state, p, params, t, at_us, np.empty((1, len(CONTRIBUTIONS))), 0)[0]
+    take_event(state, p, QUIZ, at_us, one.y, one.weight, 1, one.hints, params, t)
     return float(params[t, GUESS] + (1.0 - params[t, SLIP] - params[t, GUESS]) * score)
 
 
@@ -28,6 +26,6 @@ def steps(model: Model) -> Step:
     params = model.params
 
     def step(states: States, _: Int32s, one: Answer) -> float:
-        return predict_and_fold(states.slot, params, one.slot, one.topic, one.at_us, one.y, one.weight, one.hints)
+        return predict_and_fold(states.slot, params, one)
 
     return step
