@@ -36,7 +36,7 @@ def test_a_bucket_is_one_file_of_its_own_students_in_order_of_arrival(home):
     lake = school.lake_of(home)
     for bucket in range(lake.buckets):
         rows = lake.read_bucket(EVENTS, bucket, ["student_id", "occurred_at"])
-        assert len(lake.bucket_files(EVENTS, bucket)) <= 1
+        assert len(lake.snapshot(EVENTS).bucket(bucket)) <= 1
         assert set(buckets(rows["student_id"], lake.buckets).tolist()) <= {bucket}
         at_us = rows["occurred_at"].cast(pa.int64()).to_numpy()
         assert (np.diff(at_us) >= 0).all()
