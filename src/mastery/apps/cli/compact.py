@@ -37,4 +37,4 @@ def compact(context: typer.Context, as_json: AsJson = False) -> None:
         typer.echo(json.dumps({name: {"files_before": b, "files_after": a} for name, (b, a) in files.items()}))
         return
     for name, (before, after) in files.items():
-        typer.echo(f"{name:<10} {before:>6} files, now {after}")
+        typer.echo(f"{name:<10} {before:>6} file{'' if before == 1 else 's'}, now {after}")

@@ -219,16 +219,17 @@ def show_evaluation(found: Evaluation) -> None:
     from rich.text import Text
 
     from mastery.apps.cli.console import console, number, numbers_table, printable
+    from mastery.insight.words import counted
     from mastery.pipelines.evaluation.report import TITLES, shown
 
     out = console()
     tests = sum(fold.tested.y.size for fold in found.folds)
     out.print(
-        Text(f"{number(tests)} answers predicted, each before it was seen", "bold").append(
-            f" · the log: {number(found.answers)} answers of {number(found.students)} students", "default"
+        Text(f"{counted(tests, 'answer')} predicted, each before it was seen", "bold").append(
+            f" · the log: {counted(found.answers, 'answer')} of {counted(found.students, 'student')}", "default"
         )
     )
-    how = f"split {found.split} · {len(found.folds)} test{'s' if len(found.folds) != 1 else ''} · clock {found.clock}"
+    how = f"split {found.split} · {counted(len(found.folds), 'test')} · clock {found.clock}"
     out.print(Text(f"{printable(how)} · seed {found.seed}\n", "bright_black"))
     heads = ("scorer", "AUC", "95 %", "accuracy", "RMSE", "log loss", "ECE", "if perfect", "next week")
     rows = []

@@ -39,6 +39,7 @@ def _engine(context: typer.Context) -> Engine:
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the model sets, and which of them is active, in shadow or published."""
     from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table
+    from mastery.insight.words import counted
 
     every = _engine(context).models.versions()
     if as_json:
@@ -53,7 +54,9 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         events, students = ("–" if count is None else number(count) for count in (one.events, one.students))
         wide.add_row(one.version, status, made or "–", one.parent or "–", events, students, fitted or "–")
         parent = "" if one.parent is None else f"from {one.parent}"
-        data = "" if one.events is None else f"{events} events of {students} students"
+        data = (
+            "" if one.events is None else f"{counted(one.events, 'event')} of {counted(one.students or 0, 'student')}"
+        )
         narrow.add_row(one.version, below(status, made, parent, data, fitted and f"fitted: {fitted}"))
     out = console()
     out.print(first_that_fits(out, wide, narrow))

@@ -10,6 +10,7 @@ import numpy as np
 
 from mastery.evaluation.reliability import reliability
 from mastery.evaluation.summary import Group, Summary
+from mastery.insight.words import counted
 from mastery.pipelines.evaluation.evaluate import Evaluation
 
 DIGITS = 6
@@ -70,9 +71,9 @@ def markdown(evaluation: Evaluation) -> str:
     """Return the evaluation as a page."""
     tests = sum(fold.tested.y.size for fold in evaluation.folds)
     about = (
-        f"{evaluation.answers:,} answers of {evaluation.students:,} students on {evaluation.topics:,} topics and "
-        f"{evaluation.items:,} items. Split: `{evaluation.split}`, {len(evaluation.folds)} "
-        f"test{'s' if len(evaluation.folds) != 1 else ''} with {tests:,} answers in all; clock: {evaluation.clock}; "
+        f"{counted(evaluation.answers, 'answer')} of {counted(evaluation.students, 'student')} on "
+        f"{counted(evaluation.topics, 'topic')} and {counted(evaluation.items, 'item')}. Split: `{evaluation.split}`, "
+        f"{counted(len(evaluation.folds), 'test')} with {counted(tests, 'answer')} in all; clock: {evaluation.clock}; "
         f"seed {evaluation.seed}."
     )
     lines = ["# Evaluation", "", about, "", HOW, ""]
