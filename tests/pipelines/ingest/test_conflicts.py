@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from itertools import permutations
 
@@ -116,3 +117,37 @@ def test_judging_is_that_of_a_dictionary(known, incoming):
     assert after == state
     conflicts = found.verdict >= LOST
     assert ((found.loser != -1) == conflicts).all()
+
+
+def test_corrections_are_taken_in_and_nothing_of_them_is_lost_while_compactions_run_beside(tmp_path):
+    first = "".join(f"S{n % 9},Q{n},T1,1,2024-05-06T07:08:09Z,{50 + n % 7},A{n}\n" for n in range(400))
+    again = [
+        "".join(f"S{n % 9},Q{n},T1,1,2024-05-06T07:08:09Z,{seconds + n % 5},A{n}\n" for n in range(0, 400, 2))
+        for seconds in (20, 30, 40)
+    ]
+
+    def run(name: str, beside: bool):
+        lake, done = Lake.open(str(tmp_path / name), buckets=2), threading.Event()
+        compacted = 0
+
+        def compact():
+            nonlocal compacted
+            other = Lake.open(str(tmp_path / name))
+            while not done.is_set():
+                compacted += other.compact().buckets
+
+        compacting = threading.Thread(target=compact)
+        for number, text in enumerate([first, *again]):
+            file = tmp_path / f"{name}{number}.csv"
+            file.write_text(HEADER + text)
+            ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+            if beside and number == 0:
+                compacting.start()
+        done.set()
+        if beside:
+            compacting.join()
+            assert compacted
+        there = sorted((e["event_id_hi"], e["duration_ms"]) for e in lake.scan(EVENTS).to_pylist())
+        return there, sorted((r["content_hash"], r["value"]) for r in lake.scan(REJECTED).to_pylist())
+
+    assert run("beside", True) == run("alone", False)
