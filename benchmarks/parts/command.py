@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from benchmarks.child import Stopwatch, environment
 
 COMMAND = (sys.executable, "-c", "from mastery.apps.cli import main; main()")
 """What the script `mastery` of an installation does."""
+
+BARE = (sys.executable, "-c", "import numpy, pyarrow")
+"""The yardstick of a short command: an interpreter with the two libraries that no command can do without."""
 
 WARM_RUNS = 2
 
@@ -41,9 +45,13 @@ def run(home: Path | str, *arguments: str) -> Ran:
     Raises:
         RuntimeError: It ended with another code than 0; the message holds what it said.
     """
+    return _spent((*COMMAND, "--home", str(home), *arguments))
+
+
+def _spent(command: Sequence[str]) -> Ran:
     began = time.monotonic()
     process = subprocess.Popen(
-        [*COMMAND, "--home", str(home), *arguments],
+        command,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -56,7 +64,7 @@ def run(home: Path | str, *arguments: str) -> Ran:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise RuntimeError(f"mastery {' '.join(arguments)} ended with {process.returncode}:\n{printed[-2000:]}")
+        raise RuntimeError(f"{' '.join(command[2:])} ended with {process.returncode}:\n{printed[-2000:]}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return Ran(printed, time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
 
@@ -66,11 +74,14 @@ def show(watch: Stopwatch, home: str, students: int, runs: int) -> dict[str, Any
     draw = random.Random(11)
     people = [f"S{draw.randrange(students) + 1:06d}" for _ in range(WARM_RUNS + runs)]
     warming = [run(home, "show", person, "--as-of", "latest") for person in people[:WARM_RUNS]]
-    counted = []
+    counted, bare = [], []
     for person in people[WARM_RUNS:]:
+        bare.append(_spent(BARE).cpu_s)
         with watch:
             counted.append(run(home, "show", person, "--as-of", "latest"))
     return {
+        "ratio": statistics.median(ran.cpu_s for ran in counted) / statistics.median(bare),
+        "bare_s": statistics.median(bare),
         "first_s": warming[0].wall_s,
         "cpu_s": statistics.median(ran.cpu_s for ran in counted),
         "peak_mb": max(ran.peak_mb for ran in counted),
@@ -99,7 +110,7 @@ def responses(watch: Stopwatch, file: str, student: str, home: str) -> dict[str,
 def fit(watch: Stopwatch, file: str, home: str) -> dict[str, Any]:
     """Ingest a research log into a new home and fit every scorer to it; only the fit is timed."""
     shutil.rmtree(home, ignore_errors=True)
-    run(home, "ingest", "--as", "responses", file, "--json")
+    read = run(home, "ingest", "--as", "responses", file, "--json")
     with watch:
         fitted = run(home, "fit", "--json")
     shutil.rmtree(home)
@@ -110,6 +121,7 @@ def fit(watch: Stopwatch, file: str, home: str) -> dict[str, Any]:
         "fitted": sum(one["fitted"] for one in card["scorers"].values()),
         "scorers": len(card["scorers"]),
         "auc": card["scorers"]["blend_unconstrained"]["held_out"]["auc"],
+        "ratio": fitted.cpu_s / read.cpu_s,
         "cpu_s": fitted.cpu_s,
         "peak_mb": fitted.peak_mb,
     }

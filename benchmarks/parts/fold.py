@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks import school
 from benchmarks.child import Stopwatch
+from benchmarks.parts import bare
 from benchmarks.parts.models import model_set
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
@@ -24,16 +26,20 @@ def measure(watch: Stopwatch, students: int, scorer: str, history: bool, rounds:
     batches, events, as_of_us = school_batches(students)
     models = model_set()
     made = [models.models(batch.topics, batch.items)[scorer] for batch in batches]
-    rates = []
+    touch, rates, ratios = bare.pass_over(batches), [], []
     for number in range(rounds + 1):
         states = [start(SCORERS[scorer], model, batch) for batch, model in zip(batches, made, strict=True)]
         if number == 0:  # loads the kernel
             _fold(scorer, made, batches, states, as_of_us, history)
             continue
-        with watch:
-            _fold(scorer, made, batches, states, as_of_us, history)
+        ratios.append(bare.by_turns(watch, partial(_fold, scorer, made, batches, states, as_of_us, history), touch, 1))
         rates.append(events / watch.laps[-1])
-    return {"rate": statistics.median(rates), "best": max(rates), "events": events}
+    return {
+        "rate": statistics.median(rates),
+        "best": max(rates),
+        "events": events,
+        "ratio": statistics.median(ratios),
+    }
 
 
 def _fold(

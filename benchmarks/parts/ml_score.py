@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import school
 from benchmarks.child import Stopwatch
+from benchmarks.parts import bare
 from benchmarks.parts.fold import BATCHES
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
@@ -44,33 +45,44 @@ def measure(watch: Stopwatch, students: int, threads: int, rounds: int) -> dict[
     for explain in (False, True):
         few.derived_scores(explain)  # loads the kernels
 
+    touch = bare.pass_over([one.batch for one in everybody])
+
     def score(folded: Folded) -> None:
         replace(folded).derived_scores()  # a copy, because each keeps what it has come to
 
     with ThreadPoolExecutor(threads) as pool:
-        scored = _rate(watch, lambda: list(pool.map(score, everybody)), sum(map(_slots, everybody)), rounds)
-    alone = _rate(watch, lambda: [score(one) for one in everybody], sum(map(_slots, everybody)), rounds)
-    explained = _rate(watch, lambda: some.derived_scores(explain=True), _slots(some), rounds)
-    few_explained = _rate(watch, lambda: few.derived_scores(explain=True), _slots(few), 10 * rounds)
+        scored, scored_s = _rate(watch, lambda: list(pool.map(score, everybody)), sum(map(_slots, everybody)), rounds)
+    alone, _ = _rate(watch, lambda: [score(one) for one in everybody], sum(map(_slots, everybody)), rounds)
+    explained, explained_s = _rate(watch, lambda: some.derived_scores(explain=True), _slots(some), rounds)
+    few_explained, few_s = _rate(watch, lambda: few.derived_scores(explain=True), _slots(few), 10 * rounds)
+    per_row_s = statistics.median(bare.cpu_s(touch) for _ in range(2 * rounds + 1)) / sum(
+        one.batch.y.size for one in everybody
+    )
     trees = trees_of(model_set.scorers[ml.NAME].shared)
     return {
         "rate": scored,
         "rate_alone": alone,
         "explained": explained,
         "few_ms": 1e3 * FEW / few_explained,
+        "rate_ratio": scored_s / per_row_s,
+        "explained_ratio": explained_s / per_row_s,
+        "few_ms_ratio": few_s / per_row_s,
         "slots": sum(map(_slots, everybody)),
         "trees": trees.start.size - 1,
         "nodes": trees.feature.size,
     }
 
 
-def _rate(watch: Stopwatch, job: Callable[[], object], slots: int, rounds: int) -> float:
-    laps = []
+def _rate(watch: Stopwatch, job: Callable[[], object], slots: int, rounds: int) -> tuple[float, float]:
+    """Return student-topics per second, and seconds of processor time for each; medians."""
+    laps, spent = [], []
     for _ in range(rounds):
+        before_s = watch.cpu_s
         with watch:
             job()
         laps.append(watch.laps[-1])
-    return slots / statistics.median(laps)
+        spent.append(watch.cpu_s - before_s)
+    return slots / statistics.median(laps), statistics.median(spent) / slots
 
 
 def _slots(folded: Folded) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from mastery.pipelines.scoring.records import record_block
 from mastery.state import connect, encode_block
 from mastery.tables import EVENTS
 
+BLOBS_AT_ONCE = 3_000
+"""Blobs in one transaction: about the students of a bucket."""
+
 
 def measure(watch: Stopwatch, home: str, warm_home: str, workers: int) -> dict[str, Any]:
     """Make, encode and store the records of all students, `workers` buckets at a time.
@@ -27,6 +32,23 @@ def measure(watch: Stopwatch, home: str, warm_home: str, workers: int) -> dict[s
     """
     _store(Stopwatch(), Path(warm_home), workers)
     return _store(watch, Path(home), workers)
+
+
+def insert_blobs(watch: Stopwatch, folder: str, count: int, size: int) -> dict[str, Any]:
+    """Insert as many blobs into a table of its own, by sqlite3 alone: the yardstick of a store of records."""
+    path, blob = Path(folder) / "blobs.db", bytes(size)
+    _forget(path)
+    with closing(sqlite3.connect(path)) as store:
+        store.execute("PRAGMA journal_mode = WAL")
+        store.execute("PRAGMA synchronous = NORMAL")
+        store.execute("CREATE TABLE blobs (name TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID")
+        with watch:
+            for first in range(0, count, BLOBS_AT_ONCE):
+                rows = ((f"s_{number:032x}", blob) for number in range(first, min(first + BLOBS_AT_ONCE, count)))
+                with store:
+                    store.executemany("INSERT INTO blobs VALUES (?, ?)", rows)
+    _forget(path)
+    return {"records": count}
 
 
 def _store(watch: Stopwatch, home: Path, workers: int) -> dict[str, Any]:

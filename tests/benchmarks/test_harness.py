@@ -91,11 +91,13 @@ def test_a_number_shows_the_digits_that_matter(value, text):
 
 def test_the_markdown_says_what_is_asked_and_what_is_missed():
     known = benchmarks()
-    slow = replace(LINE, value=50e6)
-    assert asked(known["fold_bkt"].bars[0], "events/s") == "≥ 60 M events/s"
-    assert "missed" not in markdown([LINE], known)
-    assert "≥ 60 M events/s **(missed)**" in markdown([slow], known)
-    assert "Machine: 2 cores of something (2026-01-02)." in markdown([LINE], known)
+    (bar,) = known["fold_bkt"].bars
+    kept, slow = replace(LINE, ratio=bar.limit), replace(LINE, ratio=1.01 * bar.limit)
+    assert asked(Bar("value", "≥", 60e6), "events/s") == "≥ 60 M events/s"
+    assert asked(bar, "events/s") == f"ratio ≤ {number(bar.limit)}"
+    assert "missed" not in markdown([kept], known)
+    assert f"ratio ≤ {number(bar.limit)} **(missed)**" in markdown([slow], known)
+    assert "Machine: 2 cores of something (2026-01-02)." in markdown([kept], known)
 
 
 def test_the_page_keeps_all_but_the_measured_part(tmp_path):
