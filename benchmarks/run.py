@@ -69,7 +69,7 @@ class Run:
         return self._known[name]
 
     def home(self, students: int) -> Path:
-        """Return the home of the school with so many students, in order of arrival."""
+        """Return the home of the school with that many students, in order of arrival."""
         from benchmarks.parts import homes
 
         folder = self.folder / f"school-{students}"

@@ -41,8 +41,8 @@ KEY = bytes(range(32))
 STUDENTS = 200_000
 """Students of the full school; they come to about 20 million events and 4 million student-topics."""
 
-STUDENTS_PER_LANDING = 10_000
-"""So many are held at a time while a home is built: 1 million events, about 200 MB, in each of two threads."""
+STUDENTS_PER_WRITE = 10_000
+"""The number held at a time while a home is built: 1 million events, about 200 MB, in each of two threads."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Built:
 
 
 def plan_of(students: int) -> SchoolPlan:
-    """Return the school with so many students. Student n is the same however many there are."""
+    """Return the school with that many students. Student n is the same however many there are."""
     return SchoolPlan.benchmark(students=max(students, 1))
 
 
@@ -104,7 +104,7 @@ def built_in(home: Path) -> Built | None:
 
 
 def build(home: Path, students: int, progress: Callable[[str], None] = print) -> Built:
-    """Make the home of a school with so many students, unless it is there, and return what it holds."""
+    """Make the home of a school with that many students, unless it is there, and return what it holds."""
     there = built_in(home)
     plan, scratch = plan_of(students), home / "scratch"
     if there is not None and there.made_of == made_of(plan):
@@ -118,7 +118,7 @@ def build(home: Path, students: int, progress: Callable[[str], None] = print) ->
     _put_course(lake, plan)
 
     def land(first: int) -> int:
-        last = min(first + STUDENTS_PER_LANDING, students)
+        last = min(first + STUDENTS_PER_WRITE, students)
         pieces = [piece.rows for piece in prepared(plan, Pseudonyms(KEY), BUCKETS, first, last)]
         rows = pa.concat_tables(pieces)
         arriving.append(EVENTS, rows)
@@ -126,7 +126,7 @@ def build(home: Path, students: int, progress: Callable[[str], None] = print) ->
         return int(rows.num_rows)
 
     with ThreadPoolExecutor(2) as pool:
-        events = sum(pool.map(land, range(0, students, STUDENTS_PER_LANDING)))
+        events = sum(pool.map(land, range(0, students, STUDENTS_PER_WRITE)))
         at = arriving.snapshot(EVENTS)
         parts = list(pool.map(lambda bucket: _in_order_of_arrival(arriving, lake, bucket, at), range(BUCKETS)))
     lake.commit(EVENTS, [add for add, _ in parts if add is not None])
@@ -138,7 +138,7 @@ def build(home: Path, students: int, progress: Callable[[str], None] = print) ->
 
 
 def made_of(plan: SchoolPlan) -> str:
-    """Return a digest of what the events of a home hang on, as far as it can be told from outside."""
+    """Return a digest of what the events of a home depend on, as far as it can be told from outside."""
     return hashlib.sha256(f"{plan}\n{EVENTS.schema}".encode()).hexdigest()[:16]
 
 

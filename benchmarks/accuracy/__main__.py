@@ -106,7 +106,7 @@ def lines_of(row: Row, found: Measured, *, fitted: bool) -> list[AccuracyLine]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"data sets, all when left out: {', '.join(ROWS)}")
-    parser.add_argument("--folds", type=int, help="only so many tests where a data set has several")
+    parser.add_argument("--folds", type=int, help="the number of tests where a data set has several")
     parser.add_argument("--scorers", metavar="NAMES", help="names with commas; all when left out")
     parser.add_argument(
         "--unfitted", action="store_true", help="default parameters; such lines never come into the docs"

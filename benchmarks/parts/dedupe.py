@@ -25,7 +25,7 @@ Int64s = npt.NDArray[np.int64]
 
 
 def write_incoming(_: Stopwatch, home: str, file: str, rows: int) -> dict[str, int]:
-    """Write ids and body hashes of so many rows, by bucket: a tenth are the lake's own, the others of new students."""
+    """Write ids and body hashes of rows, by bucket: a tenth are the lake's own, the others of new students."""
     lake, draw = school.lake_of(Path(home)), np.random.default_rng(7)
     built = school.built_in(Path(home))
     assert built is not None

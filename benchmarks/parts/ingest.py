@@ -22,7 +22,7 @@ ROWS_PER_STUDENT = 100
 
 
 def write_csv(_: Stopwatch, file: str, rows: int) -> int:
-    """Write exactly so many simulated answers, unless the file is there, and return its bytes."""
+    """Write exactly that many simulated answers, unless the file is there, and return its bytes."""
     path = Path(file)
     if not path.exists():
         plan = school.quiz_only(school.plan_of(2 * rows // ROWS_PER_STUDENT + 100))

@@ -20,7 +20,7 @@ PUBLISHED = (LEDGER, FEATURES, GOLD, HISTORY, MODEL_PARAMS)
 STATE = "state.db"
 
 EVERYBODY_DAYS = 36_500
-"""A student with an event in so many days is active: all of them."""
+"""A student with an event within this many days is active: all of them."""
 
 
 def measure(watch: Stopwatch, home: str, warm_home: str, workers: int, with_state: bool = False) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def disk(whole_disk: Path) -> Path:
 
 
 def leave(disk: Path, free: int) -> Path:
-    """Fill the disk up to so many bytes, and return the file that fills it."""
+    """Fill the disk up to that many bytes, and return the file that fills it."""
     filler = disk / "filler"
     filler.unlink(missing_ok=True)
     there = os.statvfs(disk)

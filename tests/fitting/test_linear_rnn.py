@@ -27,7 +27,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def school(students: int = 400, answers: int = 40, seed: int = 4, tries: int = 1) -> Batch:
-    """Answers on 50 items of 6 topics that hang on ability, item, and the trend of the last answers.
+    """Answers on 50 items of 6 topics that depend on ability, item, and the trend of the last answers.
 
     Every item is tried so often; from the fourth time on it is easier.
     """

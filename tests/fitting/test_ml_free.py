@@ -198,7 +198,7 @@ def test_a_batch_without_rows_is_neither_fitted_on_nor_predicted():
     assert predict_unconstrained(nobody, fit_unconstrained(school(20, 20), {}).parameters, {}).size == 0
 
 
-def test_parts_of_students_are_equally_large_and_hang_on_names_alone():
+def test_parts_of_students_are_equally_large_and_depend_on_names_alone():
     batch = school(23, 2)
     parts = student_parts(batch, 5, "salt")
     assert sorted(np.bincount(parts, minlength=5).tolist()) == [4, 4, 5, 5, 5]

@@ -143,7 +143,7 @@ def test_features_are_numbers_or_nan_never_infinite(events, clock):
     assert {FEATURES[k] for k in np.flatnonzero(np.isnan(found).any(axis=0))} <= unknown
 
 
-def test_contexts_do_not_hang_on_the_codes_of_the_batch():
+def test_contexts_do_not_depend_on_the_codes_of_the_batch():
     batch = answer_batch(log(ANSWERS))
     # Other students bring other items and topics first in the alphabet, so every code moves.
     more = answer_batch(log([("0", "a0", "a0", 1), *ANSWERS]))

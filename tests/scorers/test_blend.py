@@ -289,7 +289,7 @@ def test_a_better_answer_never_lowers_the_blend_from_events_to_reading(events, s
 PAGE = Path(__file__).parents[2] / "docs" / "scorers" / "blend.md"
 
 
-def test_the_page_holds_the_parameters_in_force_and_every_part():
+def test_the_page_holds_the_parameters_of_the_code_and_every_contribution():
     page = PAGE.read_text("utf-8")
     table = "\n".join(f"| `{p.name}` | {p.default:g} | {p.low:g} | {p.high:g} | {p.doc} |" for p in PARAMETERS)
     assert table in page

@@ -25,7 +25,7 @@ def parameter_table(scorer: Scorer) -> str:
 
 
 @every_scorer
-def test_a_scorer_has_a_page_with_its_parameters_in_force(scorer):
+def test_a_scorer_has_a_page_with_its_parameters(scorer):
     page = (PAGES / f"{scorer.name}.md").read_text("utf-8")
     assert parameter_table(scorer) in page
 

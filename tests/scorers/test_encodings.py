@@ -92,7 +92,7 @@ def test_an_encoding_out_of_fold_never_sees_an_answer_of_its_own_fold(events, da
     mine = (owner == owner[turn]) & (np.arange(batch.row.size) >= np.flatnonzero(batch.row == batch.row[turn]).min())
     before, _ = learn(batch, folds)
     after, _ = learn(replace(batch, y=np.where(mine, 1.0 - batch.y, batch.y)), folds)
-    # KeyedRows of the same fold move only where their own context holds an answer that was turned.
+    # Rows of the same fold move only where their own context holds an answer that was turned.
     same_fold = folds[owner] == folds[owner[turn]]
     still = same_fold & (~mine | (batch.row == batch.row[turn]))
     np.testing.assert_array_equal(after[still], before[still])

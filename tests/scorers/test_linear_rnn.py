@@ -184,7 +184,7 @@ def test_a_student_without_answers_has_an_empty_trace():
 
 
 @pytest.mark.parametrize("name", ["weights", "item_weights", "gain", "item_gain"])
-def test_vectors_below_zero_break_law_6_and_are_refused_but_in_the_free_form(name):
+def test_vectors_below_zero_break_law_6_and_are_refused_but_in_the_unconstrained_form(name):
     params = defaults(SCORER, 1)
     params[0, place_of(SCORER.parameters, name).start] = -0.1
     model = Model(params, np.zeros((0, 1 + 3 * CHANNELS)))
@@ -209,6 +209,6 @@ def test_guess_and_slip_must_leave_room():
         SCORER.check(Model(params, np.zeros((0, 1 + 3 * CHANNELS))))
 
 
-def test_the_free_form_is_no_scorer_of_scores():
+def test_the_unconstrained_form_makes_no_scores():
     assert UNCONSTRAINED.name not in SCORERS
     assert UNCONSTRAINED.student_state == SCORER.student_state

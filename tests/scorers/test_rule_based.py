@@ -66,7 +66,7 @@ def test_practice_after_a_gap_is_spaced_for_the_whole_day():
     assert parts(events[:2], START + 2 * DAY, **only)["spaced_practice"] == 0.0
 
 
-def test_a_prior_counts_as_so_many_answers():
+def test_a_prior_counts_as_a_number_of_answers():
     found = parts([Event(START)], START, accuracy_prior=0.4, accuracy_prior_weight=2.0)
     assert found["accuracy"] == pytest.approx(0.5 * (1 + 0.8) / 3)
 
@@ -121,7 +121,7 @@ def test_the_probability_of_a_right_answer_is_the_score_between_guessing_and_sli
 
 
 def scores_of(weights: np.ndarray, **changed: float) -> np.ndarray:
-    """Return the score after one right answer on each of so many topics, where accuracy weighs this much."""
+    """Return the score after one right answer on each of a number of topics, where accuracy weighs this much."""
     batch = make_batch(
         event_columns(table([Event(START, topics=(f"t{k:04d}",), number=k) for k in range(weights.size)]))
     )

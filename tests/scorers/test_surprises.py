@@ -23,7 +23,7 @@ def residuals(batch: Batch, logit: np.ndarray) -> np.ndarray:
 
 
 def logits_for(batch: Batch) -> np.ndarray:
-    """Return log-odds that hang on a row's student and place alone, so that they stay what they are among others."""
+    """Return log-odds that depend on a row's student and place alone, so that they stay what they are among others."""
     place = np.arange(batch.row.size) - np.repeat(batch.student_ptr[:-1], np.diff(batch.student_ptr))
     return np.sin(place.astype(np.float64))
 

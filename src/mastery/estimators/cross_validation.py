@@ -36,7 +36,7 @@ def cross_validate(
 ) -> Any:
     """Return how well models predict answers that they have not learnt from, a row for each, in a frame.
 
-    Each model is fitted anew in every fold; the ones given stay as they are. Every answer is predicted from its
+    Each model is fitted again in every fold; the ones given stay as they are. Every answer is predicted from its
     student's answers before it. Columns: model, answers, then auc, log_loss, rmse and ece (expected calibration
     error), each a mean over folds with the ends of its 95 % interval (students drawn with replacement).
 

@@ -23,7 +23,7 @@ class BKT(Estimator):
 
     Args:
         forgetting: What lets a student forget. `auto` chooses on students held out; `none` is the classic model;
-            `answers` (a chance with each answer), `days` (a half-life in time) or `both` are taken as they are.
+            `answers` (a probability with each answer), `days` (a half-life in time) or `both` are taken as they are.
         items: Whether questions may have a guess and a slip of their own, where that predicts held-out students
             better; False gives every question those of its topic.
         min_evidence: With fewer graded answers on a topic the band is not_enough_evidence.

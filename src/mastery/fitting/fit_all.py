@@ -45,7 +45,7 @@ CV_FOLDS = 5
 LEARN_FROM_OTHERS = (Stage.PROBABILITIES, Stage.BLEND)
 
 ENOUGH_STACKED = 100_000
-"""ml is fitted without one fold of the students after the other until so many answers are predicted, or all are: enough
+"""ml is fitted without one fold of the students after the other until this many answers are predicted, or all: enough
 for half a dozen weights and a calibration, and ml takes most of the time."""
 
 ALONE = "one student alone: what is measured is measured on answers that were learnt from"

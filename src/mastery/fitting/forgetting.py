@@ -43,13 +43,13 @@ FEWEST_AFTER_PAUSES = 300
 within a sitting little is forgotten, and what matters there is other things."""
 
 ENOUGH_AFTER_PAUSES = 50_000
-"""Of more, one in so many is taken that about these are left."""
+"""If there are more, a share of them is taken that leaves about this many."""
 
 RIDGE = 1.0
 """Level, what days of study do to it and slope are pulled towards 0 as by one certain answer."""
 
 ENOUGH_FIRST = 5.0
-"""A topic's first answers count as so many of all topics' besides."""
+"""The prior from all topics' first answers weighs as much as this many of a topic's own."""
 
 LEAST_PROBABILITY = 1e-6
 

@@ -21,7 +21,7 @@ from mastery.scorers.interval import KNOTS, LEAST, SCANT, Numbers
 from mastery.scorers.parameters import KeyedRows, Parameters
 
 HELD = 0.9
-"""Share of intervals that are to hold the truth."""
+"""Share of intervals that should contain the truth."""
 
 ANSWERS_HALF = (2.0, 5.0, 12.0)
 RICH = (0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
@@ -31,7 +31,7 @@ CORNER = 1e-3
 """Distances below this count as this: the corner of the loss, rounded."""
 
 PULL = 3.0
-"""Half widths at neighbouring knots are drawn together as by so many scores: some scorers never reach the last one."""
+"""Half-widths at neighbouring knots are drawn together as by this many scores: some scorers never reach the last."""
 
 MOST_STEPS = 60
 ENOUGH = 1e-4

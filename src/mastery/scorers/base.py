@@ -76,7 +76,7 @@ class Scores:
     """Scores of P slots at one time.
 
     Attributes:
-        score, lower, upper: float64[P]. 0 ≤ lower ≤ score ≤ upper ≤ 1; the interval is to hold 90 %.
+        score, lower, upper: float64[P]. 0 ≤ lower ≤ score ≤ upper ≤ 1; 90 % of intervals should contain the truth.
         contributions: float64[P, len(Scorer.contributions)]. They add up to the score on the scorer's scale.
     """
 
@@ -102,7 +102,7 @@ class Scorer:
         fold_rows: (batch, model, slot_state, student_state, history, as_of_us): both states and
             history float64[3, H] (or [3, 0] when nobody asks) are written in place.
         predict_rows: (batch, model, slot_state, student_state) → float64[n]: the probability of a right answer on the
-            row's item, from everything before the row's event; NaN on rows without weight. KeyedRows of one event (one
+            row's item, from everything before the row's event; NaN on rows without weight. Rows of one event (one
             `Batch.row`) are predicted before any of them is folded. Both states are written in place and end as
             `fold_rows` leaves them, bit for bit.
         read_slots: (slot_state, student_state, slot_student, slot_topic, params, as_of_us) → Scores.

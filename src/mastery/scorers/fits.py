@@ -33,7 +33,7 @@ class Fit:
 
 
 def some_students(batch: Batch, answers: int) -> Batch:
-    """Return the batch of so many of the students, by a hash, that about `answers` rows are left; all if it has fewer.
+    """Return the batch of a share of the students, by a hash, that leaves about `answers` rows; all if it has fewer.
 
     Settings that hold for everybody are told apart by a part of a large log as well as by all of it.
     """

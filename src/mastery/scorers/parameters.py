@@ -20,7 +20,7 @@ Scoped = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class KeyedRows:
-    """KeyedRows of numbers by (tenant, id): float64[N, K], one for each key."""
+    """Rows of numbers by (tenant, id): float64[N, K], one for each key."""
 
     keys: Sequence[Scoped]
     values: Floats

@@ -67,7 +67,7 @@ class Capacity:
 
 
 def capacity_of(descriptors: int, in_use: int) -> Capacity:
-    """Return what a process with so many descriptors can hold, `in_use` of which it has open before it listens.
+    """Return what a process with that many descriptors can hold, `in_use` of which it has open before it listens.
 
     Raises:
         Conflict: The descriptors do not suffice.

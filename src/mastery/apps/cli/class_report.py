@@ -125,7 +125,9 @@ def _topics(out: Console, document: ClassDocument) -> None:
     )
 
     heads, short = ("needs help", "developing", "proficient", "mastered", "too little"), tuple(SHORT.values())
-    wide = plain_table(*("topic", "id", "mean", *heads, "students by band"), right=("mean", *heads), wrap={"topic": 20})
+    columns = ("topic", "id", "mean", *heads)
+    wide = plain_table(*columns, "students by band", right=("mean", *heads), wrap={"topic": 28})
+    plain = plain_table(*columns, right=("mean", *heads), wrap={"topic": 24})
     middle = plain_table("topic", "id", "mean", *short, right=("mean", *short), wrap={"topic": 20})
     narrow = plain_table("topic, id", "mean", *short, right=("mean", *short), wrap={"topic, id": 12})
     for topic in document.topics:
@@ -134,10 +136,11 @@ def _topics(out: Console, document: ClassDocument) -> None:
         mean = "–" if topic.mean is None else hundredths(topic.mean)
         numbers = [str(topic.bands[name]) if topic.bands[name] else "·" for name in WORDS]
         wide.add_row(title, topic_id, mean, *numbers, stacked_bar(topic.bands))
+        plain.add_row(title, topic_id, mean, *numbers)
         middle.add_row(title, topic_id, mean, *numbers)
         narrow.add_row(title if topic.title is None else below(title, topic_id), mean, *numbers)
-    table = first_that_fits(out, wide, middle, narrow)
+    table = first_that_fits(out, wide, plain, middle, narrow)
     out.print(table)
-    if table is not wide:
+    if table in (middle, narrow):
         meant = ", ".join(f"{head}: {WORDS[name]}" for name, head in SHORT.items() if head != WORDS[name])
         out.print(Text(f"\n{meant}", "bright_black"))

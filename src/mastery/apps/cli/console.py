@@ -184,7 +184,7 @@ def interval_bar(score: float, lower: float, upper: float, name: str, width: int
     return bar
 
 
-def stacked_bar(counts: dict[str, int], width: int = 24) -> Text:
+def stacked_bar(counts: dict[str, int], width: int = 16) -> Text:
     """Return counts by band as one line in the bands' colours."""
     from rich.text import Text
 

@@ -1,7 +1,7 @@
 """bkt fitted to the answers of some students: variants chosen on students held out, then all of them fitted.
 
 Order of the choices: how strongly topics are pooled; forgetting by answers, by days, by both or not at all; whether
-the start, and learning, hang on how a student did so far; guess and slip by item. Each is kept where it makes the
+the start, and learning, depend on how a student did so far; guess and slip by item. Each is kept where it makes the
 answers of held-out students likelier, predicted from those before.
 """
 
@@ -50,7 +50,7 @@ DEGENERATE = 1_000.0
 """How strongly a topic is pooled that knowing would hardly help to answer: × 2 events."""
 
 TO_CHOOSE = 400_000
-"""Variants are told apart on so many answers; the one chosen is fitted to all of them."""
+"""Variants are compared on this many answers; the one chosen is fitted to all of them."""
 
 GAIN = 1e-4
 """Log loss an answer that a variant must gain to be worth its parameters."""
@@ -62,7 +62,7 @@ class Variant:
 
     Attributes:
         per_step, per_day: Whether answers, and idle days, let a student forget.
-        bends, tilts: Whether the start, and every probability to learn, hang on how the student did so far.
+        bends, tilts: Whether the start, and every probability to learn, depend on how the student did so far.
         pooling: See `POOLING`.
         strength: See `STRENGTHS`; 0 where items are not told apart.
     """

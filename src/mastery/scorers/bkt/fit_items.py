@@ -24,7 +24,7 @@ def fit_items(
     Args:
         histories: Made with items.
         theta: float64[T, 14]. Where to begin; not written to.
-        strength: The topic's guess and slip count as so many answers on each item, given without and with knowledge.
+        strength: The topic's guess and slip weigh as this many answers on each item, given without and with knowledge.
     """
     theta = theta.copy()
     code, item = histories.emissions[:, 0], histories.emissions[:, 1]

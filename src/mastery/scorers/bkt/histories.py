@@ -19,10 +19,10 @@ from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE
 from mastery.kernels import kernel
 
 SHORTEST_DAYS, LONGEST_DAYS, BINS = 60.0 / 86_400.0, 1_000.0, 48
-"""Times between two events are told apart in so many steps on a log scale; below the shortest nothing is forgotten."""
+"""The number of steps on a log scale for the time between two events; below the shortest nothing is forgotten."""
 
 LOWEST_EXCESS, HIGHEST_EXCESS, EXCESS_BINS = -0.8, 0.8, 33
-"""So many steps of how much better than expected a student did elsewhere."""
+"""The number of steps of how much better than expected a student did elsewhere."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ ENOUGH = 1e-7
 MOST_SHIFT_STEPS, SMALL_SHIFT = 100, 1e-9
 
 ENOUGH_FIRST = 20.0
-"""A topic's own share of right first answers counts half against everybody's when it has so many."""
+"""With this many first answers, a topic's own share of right ones weighs as much as everybody's."""
 
 CV_FOLDS = 5
 """What a blend is worth is measured on one fold of the students after the other, with weights from the others."""

@@ -213,7 +213,7 @@ def learn_encodings(batch: Batch, fold: Int32s, out: Floats32) -> dict[str, npt.
     """Write each row's encodings, out of fold, into float32[n, 2·len(ENCODINGS)]; return the sums of all rows.
 
     Args:
-        fold: int32[n], from 0. KeyedRows of one student are of one fold.
+        fold: int32[n], from 0. Rows of one student are of one fold.
 
     Returns:
         encoding_ptr int64[len(ENCODINGS) + 1], encoding_key uint64[M] ascending within each encoding, encoding_n and

@@ -45,7 +45,7 @@ from mastery.scorers.fits import Fit
 from mastery.scorers.parameters import KeyedRows, Parameters
 
 HELD_OUT = 10
-"""One student in so many is held out to choose the number of trees."""
+"""One student in this many is held out to choose the number of trees."""
 
 EARLIER = 0.8
 """Share of the log's time whose answers the trees learn from while their number is chosen."""
@@ -86,7 +86,7 @@ def fit(
         predicted: By scorer, float64[n]: its probability of a right answer before each row, by parameters that have
             not seen the row's student. A scorer that is given and is not among these predicts with its own parameters.
         boosting: Settings of XGBoost.
-        most_trees: At most so many.
+        most_trees: The largest number of trees.
     """
     notes: list[str] = []
     members = [name for name in MEMBERS if name in given and name in SCORERS]

@@ -25,7 +25,7 @@ from mastery.scorers.parameters import Parameters, no_rows
 
 FOLDS = 5
 VALIDATION = 10
-"""One student in so many says when to stop."""
+"""One student in this many is held out to say when to stop."""
 
 LARGE = 400_000
 """Rows from which on trees have 127 leaves and not 63, and are not grown again on all students, to save half the time.

@@ -28,7 +28,7 @@ RESIDUALS = ("residual_now", "residual_lately", "residual_long", "residual_first
 KEPT = (0.6, 0.9, 0.98, 0.9, 0.9, 0.8, 1.0)
 """What is left of a residual after the next answer of its kind."""
 PULL = (1.0, 2.0, 4.0, 1.0, 1.0, 1.0, 1.0)
-"""So many answers without residual each mean is drawn by."""
+"""Each mean is shrunk by this many answers without a residual."""
 
 ALL_TRIES, FIRST, LATER, TOPIC, ITEM = 3, 3, 4, 5, 6
 

@@ -30,7 +30,7 @@ WEEK_WEIGHT = 0.05
 ednet_small by this weight: 0 .5735, 0.05 .5734, 0.1 .5736, 0.25 .5748, 1 .5784: what is learnt meanwhile counts."""
 
 TEACHER_WEIGHT = 4.0
-"""A teacher's score counts as so many answers."""
+"""A teacher's score counts as this many answers."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Bases:
         owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[quiz]
         topic, item, y = batch.slot_topic[batch.slot[quiz]], batch.item[quiz], batch.y[quiz]
         topics, items = len(batch.topics), len(batch.items)
-        # In whole millionths: sums that hang on no order.
+        # In whole millionths: sums that do not depend on their order.
         ppm = np.rint(y * 1e6)
         of_topic = np.zeros((2, CV_FOLDS + 1, topics))
         of_item = np.zeros((2, CV_FOLDS + 1, items))

@@ -38,7 +38,7 @@ LEAST_GAIN = 1e-5
 
 
 ENOUGH_TO_CHOOSE = 400_000
-"""Settings are told apart on so many answers; the one chosen is fitted to all of them."""
+"""Settings are compared on this many answers; the one chosen is fitted to all of them."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ DRIFTS = (0.02, 0.04, 0.08, 0.12, 0.17, 0.23)
 HALF_LIVES = (15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 1_000.0, 36_500.0)
 
 ENOUGH_TO_CHOOSE = 400_000
-"""Settings are told apart on so many answers; the one chosen is fitted to all of them."""
+"""Settings are compared on this many answers; the one chosen is fitted to all of them."""
 
 TO_CHOOSE = 0.005
 """Tolerance of the curves that settings are compared with."""

@@ -32,12 +32,12 @@ SPREAD = 0.05
 """Vectors start as N(0, SPREAD²), folded onto u ≥ 0 and g ≥ 0 in the monotone form."""
 EPOCHS = 12
 PATIENCE = 2
-"""Training stops after so many epochs without a better held-out loss."""
+"""Training stops after this many epochs without a better held-out loss."""
 L2_ITEM = (0.01, 0.03, 0.1, 0.3, 1.0)
 L2_ITEM_FIRST = 2
 L2_TOPIC, L2_BIAS = 0.01, 0.1
 PLACES = (3, 6)
-"""So many places in a run of tries on one item are told apart, the last for all later ones. More are taken where they
+"""The number of places told apart in a run of tries on one item, the last for all later ones. More are taken if they
 help: six are worth .008 of held-out AUC where students try a dozen times (assist2017), and cost .002 where few do;
 twelve are no better than six."""
 WORTH = 5e-4
@@ -115,7 +115,7 @@ def fit_unconstrained(
 
 
 def training_answers(batch: Batch, places: int = PLACES[0], known: Bools | None = None) -> Answers:
-    """Return the rows that weigh anything, so many places told apart; items not `known` (bool[I]) as none."""
+    """Return the rows that weigh anything, with that many places told apart; items not `known` (bool[I]) as none."""
     keep = batch.weight > 0.0
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[keep]
     row, item = batch.row[keep], batch.item[keep]

@@ -22,7 +22,7 @@ from mastery.scorers.parameters import KeyedRows, Parameters
 
 @dataclass(frozen=True)
 class Trained:
-    """Tables of one start. KeyedRows of bias and readers: items, then topic × place. Of writers: two (wrong, right) by
+    """Tables of one start. Rows of bias and readers: items, then topic × place. Of writers: two (wrong, right) by
     item, then by topic × place × time."""
 
     bias: Floats32
@@ -43,7 +43,7 @@ def parameters_of(
 
     Args:
         answers: Those that the tables were trained on.
-        places: So many of a run's places are told apart; the last of them stands for all later ones.
+        places: The number of a run's places that are told apart; the last of them stands for all later ones.
         half_life: In days.
         from_bkt: Guess and slip by topic.
     """

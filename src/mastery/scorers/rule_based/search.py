@@ -31,7 +31,7 @@ WEIGHTS = slice(FIRST_FACTOR, FIRST_FACTOR + 4 * len(FACTORS), 4)
 """Where the weights stand among the parameters."""
 
 COARSE_ANSWERS = 30_000
-"""The grid is walked on so many answers, evenly taken: a thousandth of Brier score is told apart by 10,000."""
+"""The grid is walked on this many answers, evenly taken: 10,000 tell a thousandth of Brier score apart."""
 
 LEAST_ANSWERS = 200
 """Fewer answers of either slice would tune to noise."""
