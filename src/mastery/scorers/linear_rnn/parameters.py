@@ -65,6 +65,8 @@ def parameters_of(
     rows[:, at("half_life_days")] = half_life
     later = np.minimum(np.arange(model.PLACES), places - 1)
     for name, of_items in (("bias", bias), ("weights", readers), ("wrong", wrong), ("gain", gain)):
+        if topics == 0:  # of nothing, numpy cannot tell how wide it is
+            break
         by_place = of_items[items:].reshape(topics, places, -1)
         rows[:, at(name)] = by_place[:, later].reshape(topics, -1)
     if met.size:
