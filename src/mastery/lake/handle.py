@@ -14,7 +14,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -81,10 +80,6 @@ class Handle:
         self._earlier: DeltaTable | None = None
         self._lock = threading.RLock()
 
-    def held(self) -> AbstractContextManager[object]:
-        """Return a context in which no other thread moves this handle to another version."""
-        return self._lock
-
     def buckets(self) -> int | None:
         """Return the number of buckets that the table says, None where it says none or is not there."""
         with self._lock:
@@ -110,9 +105,13 @@ class Handle:
 
     def number(self, transaction: str) -> int | None:
         """Return the number that the newest version has under an application transaction; None for none."""
+        return self.numbered(transaction)[1][0]
+
+    def numbered(self, *transactions: str) -> tuple[Snapshot, tuple[int | None, ...]]:
+        """Return the files of the newest version, and the numbers that this version has; see `number`."""
         with self._lock:
-            self.snapshot()
-            return None if self._delta is None else self._delta.transaction_version(transaction)
+            snapshot, delta = self.snapshot(), self._delta
+            return snapshot, tuple(None if delta is None else delta.transaction_version(name) for name in transactions)
 
     def at(self, version: int) -> Snapshot:
         """Return the files of an earlier version; none for -1. The last one that was asked for stays in memory.

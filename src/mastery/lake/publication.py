@@ -32,8 +32,7 @@ def shown(table: Handle, switches: Handle) -> Snapshot:
     """Return the version of a published table that people see."""
     for _ in range(ATTEMPTS):
         made = switches.number(SWITCH)
-        with table.held():
-            snapshot, waits_for, before = table.snapshot(), table.number(SWITCH), table.number(SHOWN_BEFORE)
+        snapshot, (waits_for, before) = table.numbered(SWITCH, SHOWN_BEFORE)
         if not waits_for or waits_for == made or before is None:
             return snapshot
         if switches.number(SWITCH) == made:  # else it may have been made since, and this version be the newer one
