@@ -130,7 +130,7 @@ def test_every_parent_is_encoded_before_its_children():
 
 
 def test_the_page_lists_every_encoding():
-    page = (Path(__file__).parents[2] / "docs" / "scorers" / "ml.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "scorers" / "ml.md").read_text("utf-8")
     rows = [
         f"| `{e.name}` | {'mean' if e.parent < 0 else f'`{NAMES[e.parent]}`'} | {e.shrinkage:g} |" for e in ENCODINGS
     ]

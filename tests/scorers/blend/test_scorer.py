@@ -286,7 +286,7 @@ def test_a_better_answer_never_lowers_the_blend_from_events_to_reading(events, s
         assert place not in mine or after.score[p] >= before.score[p] - 1e-12
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "scorers" / "blend.md"
+PAGE = Path(__file__).parents[3] / "docs" / "scorers" / "blend.md"
 
 
 def test_the_page_holds_the_parameters_of_the_code_and_every_contribution():

@@ -23,7 +23,7 @@ from mastery.scorers.linear_rnn import train as training
 from mastery.scorers.linear_rnn.fit import fit
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def school(students: int = 400, answers: int = 40, seed: int = 4, tries: int = 1) -> Batch:
