@@ -75,6 +75,7 @@ def test_it_is_folded_and_its_parts_add_up_to_its_score(events):
     np.testing.assert_allclose(scores.contributions.sum(axis=1), scores.score, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_it_is_fitted_with_all_others_and_the_blends_weigh_it():
     assert NAME in needs("blend") and NAME in needs("blend_unconstrained")
     rng = np.random.default_rng(4)

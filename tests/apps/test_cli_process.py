@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a process for each call
+
 ROOT = Path(__file__).parents[2]
 MAIN = "from mastery.apps.cli import main; main()"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")} | {
@@ -46,7 +48,6 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.mark.slow
 def test_the_demo_ends_with_0_after_the_class_the_weakest_with_reasons_and_what_to_type_next(mastery, tmp_path):
     done = mastery("demo", "--data", ROOT / "data" / "sample")
     assert done.returncode == 0, done.stderr
@@ -81,7 +82,6 @@ def test_an_export_without_a_file_goes_into_the_pipe_and_nothing_else_does(maste
     assert "rows of gold" in done.stderr
 
 
-@pytest.mark.slow
 def test_an_error_ends_with_its_code_and_one_line_on_standard_error(mastery, home, tmp_path):
     for arguments, code in (
         (("show", "nobody"), 3),
@@ -95,7 +95,6 @@ def test_an_error_ends_with_its_code_and_one_line_on_standard_error(mastery, hom
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 def test_no_output_holds_the_key_of_the_pseudonyms(mastery, home):
     key = (home / "keys" / "pseudonym.key").read_text().strip()
     for arguments in (("show", "S000014", "--json"), ("config",), ("config", "--json"), ("class-report",)):
@@ -130,7 +129,6 @@ def test_a_server_on_a_taken_port_is_refused_with_the_setting_that_moves_it(mast
     assert "MASTERY_API__PORT=" in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_serve_answers_until_it_is_interrupted_and_leaves_nobody_behind(home, tmp_path, how):
     (port,) = free_ports(1)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each compiles in processes of its own
+
 ROOT = Path(__file__).parents[2]
 
 PROBE = {

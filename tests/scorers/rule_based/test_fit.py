@@ -58,6 +58,7 @@ def scores(batch: Batch, parameters: Parameters) -> np.ndarray:
     return read(rule_based.SCORER, model, batch, states, as_of_us).score
 
 
+@pytest.mark.slow
 def test_a_score_is_the_share_of_right_answers_to_expect_without_guessing_and_slipping():
     batch, _ = answers(600, seed=1)
     fit, _ = fitted(batch)
@@ -74,6 +75,7 @@ def test_a_score_is_the_share_of_right_answers_to_expect_without_guessing_and_sl
     assert np.sqrt(np.mean((score - truth) ** 2)) < 0.6 * np.sqrt(np.mean((index - truth) ** 2))
 
 
+@pytest.mark.slow
 def test_weights_priors_and_half_lives_stay_what_people_wrote():
     fit, _ = fitted(answers(100, seed=1)[0])
     for row in (fit.parameters.default, *fit.parameters.topics.values):
@@ -81,6 +83,7 @@ def test_weights_priors_and_half_lives_stay_what_people_wrote():
         rule_based.check(Model(row[None, :], np.zeros((0, 0))))
 
 
+@pytest.mark.slow
 def test_a_topic_has_its_own_guess_and_slip_and_a_new_one_those_of_a_topic_nobody_knows():
     batch, _ = answers(100, seed=1)
     fit, _ = fitted(batch)
