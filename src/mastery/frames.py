@@ -80,16 +80,21 @@ def read_frame(source: Any) -> Frame:
     except TypeError:
         given = type(source)
         raise BadInput(f"{given.__module__}.{given.__qualname__} cannot be read; expected {EXPECTED}") from None
+    except ValueError as error:  # two columns of one name
+        raise BadInput(f"the frame cannot be read: {_first_line(error)}") from None
     try:
         if isinstance(known, nw.LazyFrame):
             kind = "duckdb" if known.implementation.is_duckdb() else "polars"
             eager = known.collect("pyarrow" if kind == "duckdb" else "polars")
             return Frame(eager.to_native(), _plain(eager.to_arrow()), kind, lazy=kind == "polars")
-        table = _plain(known.to_arrow())
+        pandas = known.implementation.is_pandas()
+        native = known.to_native()
+        table = _plain(pa.Table.from_pandas(native, preserve_index=False) if pandas else known.to_arrow())
     except (pa.ArrowException, TypeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise BadInput(f"the frame cannot be read ({said}); give each column one type: texts, numbers, times") from None
-    return Frame(known.to_native(), table, str(known.implementation.to_native_namespace().__name__))
+        raise BadInput(
+            f"the frame cannot be read ({_first_line(error)}); give each column one type: texts, numbers or times"
+        ) from None
+    return Frame(native, table, str(known.implementation.to_native_namespace().__name__))
 
 
 def frame_of(table: pa.Table, kind: str) -> Any:
@@ -119,3 +124,9 @@ def frame_of_columns(columns: Mapping[str, Any], kind: str) -> Any:
 
 def _plain(table: pa.Table) -> pa.Table:
     return table.replace_schema_metadata(None)
+
+
+def _first_line(error: Exception) -> str:
+    """Return what another library says of its error, on one line; pyarrow's errors may have several arguments."""
+    said = str(error.args[0] if error.args else error)
+    return " ".join(said.split())

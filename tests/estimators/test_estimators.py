@@ -53,6 +53,20 @@ def test_the_frame_that_came_in_comes_back_with_p_correct(fitted, school, kind):
     assert p == dict(zip(whole["attempt_id"].to_pylist(), whole["p_correct"].to_pylist(), strict=True))
 
 
+def test_frames_that_cannot_be_read_are_refused_and_an_index_is_no_column(fitted):
+    frame = pd.DataFrame({"student_id": ["a", "b"], "is_correct": [0, 1]}, index=["x", "y"])
+    assert ms.read_answers(frame).frame.table.column_names == ["student_id", "is_correct"]
+    with pytest.raises(ms.BadInput, match="the frame cannot be read .*give each column one type"):
+        ms.read_answers(frame.assign(is_correct=[0, "wrong"]))
+    twice = pd.DataFrame([["a", 0, 1]], columns=["student_id", "is_correct", "is_correct"])
+    with pytest.raises(ms.BadInput, match="the frame cannot be read: .*is_correct"):
+        ms.read_answers(twice)
+    with pytest.raises(ms.BadInput, match="the frame has a column 'p_correct' already; rename it, or drop it"):
+        fitted["BKT"].predict(frame.assign(p_correct=0.5))
+    with pytest.raises(ms.BadInput, match="unknown kind of frame 'excel'; expected pandas, polars, pyarrow or duckdb"):
+        ms.read_answers(frame, frames="excel")
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet", "ndjson"])
 def test_a_file_is_read_as_its_frame_is(fitted, school, tmp_path, ending):
     table, path = school.answers.frame.table, tmp_path / f"answers.{ending}"
@@ -96,6 +110,11 @@ def test_ids_stay_what_they_are():
     assert sorted(zip(scores["student_id"], scores["topic_id"], strict=True)) == [(7, 1), (7, 2), (12, 1)]
     assert scores["student_id"].dtype == frame["pupil"].dtype
     assert ms.RuleBased().explain(answers, student=7, topic=1).evidence_count == 4
+    gaps = frame.assign(pupil=[7.0, None, 12.0] * 4, skill=[1.0, 2.0, None] * 4)
+    scores = ms.RuleBased().scores(
+        ms.read_answers(gaps, columns={"pupil": "student_id", "skill": "topic_id", "right": "is_correct"})
+    )
+    assert dict(zip(scores["student_id"], scores["topic_id"].isna(), strict=True)) == {7.0: False, 12.0: True}
 
 
 def test_scores_hold_intervals_and_bands_and_know_the_past(fitted, school):

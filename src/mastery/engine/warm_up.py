@@ -111,11 +111,11 @@ def _read(engine: Engine, *, fitted: bool = False) -> None:
 
 
 def _answer_by_answer(engine: Engine) -> None:
-    """Fold single answers, as programs do that follow a student: with and without an item, known and unknown."""
+    """Fold single answers, as programs do that follow a student."""
     scorers = engine.reader.metadata().model_set.scorers
     for name, spec in SPECS.items():
         if name in scorers and spec.scorer is not None and spec.one_answer is not None:
             one_by_one = OneByOne(spec.scorer, spec.load_steps(), scorers[name], "warm-up", TENANT)
-            state, (topic, *_) = one_by_one.nothing_known("nobody", durations_are_gaps=False), one_by_one.topic_code
+            state = one_by_one.nothing_known("nobody", durations_are_gaps=False)
             for item in (None, "unknown"):
-                state, _ = one_by_one.after(state, topic, item, True, None, None, None, None)
+                state, _ = one_by_one.after(state, "unknown", item, True, None, None, None, None)

@@ -16,7 +16,7 @@ from propcache import cached_property
 from mastery.arrays import Floats
 from mastery.as_of import LATEST, as_of_us
 from mastery.errors import BadInput
-from mastery.features.answer_log import Clock
+from mastery.features.answer_log import NO_TOPIC, Clock
 from mastery.features.batch import Batch
 from mastery.frames import Frame, frame_of, read_frame
 from mastery.instants import microseconds
@@ -124,11 +124,12 @@ class Answers:
         return replace(self.read, events=events.filter(pa.array(kept))).batch(self.clock)
 
     def ids(self, column: str, names: Sequence[str]) -> pa.Array:
-        """Return ids with the type that they have in the source: whole numbers stay whole numbers."""
+        """Return ids with the type that they have in the source: numbers stay numbers, with null for no topic."""
         theirs = next((theirs for theirs, ours in self.renamed.items() if ours == column), column)
         table, found = self.frame.table, pa.array(names, pa.string())
-        if theirs in table.column_names and pa.types.is_integer(table.schema.field(theirs).type):
-            return found.cast(table.schema.field(theirs).type)
+        kind = table.schema.field(theirs).type if theirs in table.column_names else pa.string()
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            return pc.if_else(pc.equal(found, NO_TOPIC), None, found).cast(kind)
         return found
 
     def frame_with(self, name: str, values: Floats) -> Any:

@@ -203,7 +203,7 @@ class Estimator:
         """Return every student's score of every topic they have met, in a frame of the kind that came in.
 
         Columns: student_id, topic_id, mastery_score, lower, upper (a 90 % interval), band, evidence_count; rows by
-        student and topic, ascending.
+        student and topic, in the order of their ids as texts.
 
         Args:
             answers: Answers, or one `StudentState`.
