@@ -86,7 +86,7 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
         ("API and dashboard (`make setup` first)", "serve"),
     ):
         out.print(Text(f"  {what:<40}").append(f"{command} {typed}", "cyan"), soft_wrap=True)
-    own = "your own files, into a home of their own"
+    own = "your own files, into another home"
     out.print(Text(f"  {own:<40}").append(f"{_typed()} ingest --help", "cyan"), soft_wrap=True)
 
 
