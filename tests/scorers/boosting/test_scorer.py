@@ -235,7 +235,7 @@ def test_reading_scores_needs_no_boosting_library():
 
 
 def test_the_page_says_the_parameters_the_features_and_the_parts_of_the_code():
-    page = (Path(__file__).parents[2] / "docs" / "scorers" / "ml.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "scorers" / "ml.md").read_text("utf-8")
     for p in ml.PARAMETERS:
         assert f"| `{p.name}` | {p.default:g} | {p.low:g} | {p.high:g} | {p.doc} |" in page
     for feature in FEATURES:

@@ -64,9 +64,9 @@ def test_tuned_rules_do_better_on_students_who_chose_nothing():
     base = ScoringRules("base", 1, defaults(SCORER, 1)[0])
     told: list[tuple[int, int]] = []
     tuned = search(base, [batch], [np.arange(400) % 5 == 0], (30.0, 1_000.0), lambda done, of: told.append((done, of)))
-    assert [part.name for part in tuned.contributions] == ["search", "held out"]
-    for part in tuned.contributions:
-        assert part.after < part.before - 0.01
+    assert [one.name for one in tuned.slices] == ["search", "held out"]
+    for one in tuned.slices:
+        assert one.after < one.before - 0.01
     assert told == [(1, 2), (2, 2)]
     weights = dict(zip(FACTORS, tuned.rules.params[WEIGHTS], strict=True))
     assert weights["hints"] == 0.0  # nobody asked for one: nothing can be said
@@ -80,7 +80,7 @@ def test_the_same_answers_give_the_same_rules():
     base = ScoringRules("base", 1, defaults(SCORER, 1)[0])
     first, second = (search(base, [batch], [held_out], (30.0,)) for _ in range(2))
     np.testing.assert_array_equal(first.rules.params, second.rules.params)
-    assert first.contributions == second.contributions
+    assert first.slices == second.slices
 
 
 def test_too_few_answers_are_refused():
