@@ -37,6 +37,7 @@ def test_examples_in_docstrings_run(name):
         assert found.attempted >= 3
 
 
+@pytest.mark.slow
 def test_examples_of_the_page_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("MASTERY_")]:
@@ -107,6 +108,7 @@ lowest: float = engine.student("S1").topics[0].mastery_score
 """
 
 
+@pytest.mark.slow
 def test_a_users_script_passes_mypy_strict_and_a_wrong_one_does_not(tmp_path):
     def checked(text):
         script = tmp_path / "script.py"
@@ -125,6 +127,7 @@ def test_a_users_script_passes_mypy_strict_and_a_wrong_one_does_not(tmp_path):
     assert "Incompatible types in assignment" in bad.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("default")  # of the notebook machinery
 def test_a_notebook_runs_and_its_stored_outputs_are_small(path, tmp_path):

@@ -18,6 +18,7 @@ def found(school):
     return models, frame
 
 
+@pytest.mark.slow
 def test_every_model_has_a_row_of_measures_with_intervals(found):
     models, frame = found
     assert isinstance(frame, pl.DataFrame)

@@ -132,6 +132,7 @@ def test_scores_hold_intervals_and_bands_and_know_the_past(fitted, school):
         fitted["BKT"].scores(school.answers, as_of="2001-01-01")
 
 
+@pytest.mark.slow
 def test_an_explanation_adds_up_to_the_score(fitted, blend, school):
     student = school.answers.students[2]
     for model in [*(m for n, m in fitted.items() if "unconstrained" not in n), blend]:

@@ -39,6 +39,7 @@ def edited(**changes):
     return change
 
 
+@pytest.mark.slow
 def test_a_model_comes_back_bit_for_bit(fitted, blend, school, tmp_path):
     for name, model in [*((n, m) for n, m in fitted.items() if n != "RuleBased unfitted"), ("blend", blend)]:
         path = model.save(tmp_path / f"{name}.mastery")

@@ -138,9 +138,10 @@ def test_the_score_of_a_state_is_the_score_of_the_answers(fitted, school):
         fitted["BKT"].scores(fitted["BKT"].state(answers, student=student), as_of="2025-01-01")
 
 
-def test_who_keeps_no_state_says_so(blend):
-    with pytest.raises(ms.BadInput, match="Blend keeps no state of a student"):
-        blend.state(student="S1")
+@pytest.mark.parametrize("model", [ms.Boosting(), ms.Blend()])
+def test_who_keeps_no_state_says_so(model):
+    with pytest.raises(ms.BadInput, match=f"{type(model).__name__} keeps no state of a student"):
+        model.state(student="S1")
 
 
 def test_a_student_who_never_answered_is_named(fitted, school):

@@ -344,12 +344,13 @@ class Estimator:
 
     @cached_property
     def _one_by_one(self) -> OneByOne:
-        spec, model_set = SPECS[self.scorer_name], self.fitted_model_set()
+        spec = SPECS[self.scorer_name]
         if spec.scorer is None or spec.one_answer is None:
             raise BadInput(
                 f"{type(self).__name__} keeps no state of a student: it reads what others make of all answers; use "
                 "predict, scores or explain, or BKT, Elo, IRT, LinearRNN or RuleBased for one answer at a time"
             )
+        model_set = self.fitted_model_set()
         return OneByOne(spec.scorer, spec.load_steps(), model_set.scorers[self.scorer_name], model_set.version, TENANT)
 
     def _folded(self, batch: Batch, as_of_us: int) -> Folded:
