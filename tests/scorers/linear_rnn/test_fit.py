@@ -143,6 +143,7 @@ def test_gradients_are_those_of_finite_differences():
     items = len(batch.items)
     rng = np.random.default_rng(7)
     bias, readers, writers = fitting._tables(batch, 3, rng, monotone=False)
+    tables = training.Tables(items, fitting.KEPT, fitting.EVEN, bias, readers, writers)
     for table in (readers, writers):
         table.value[:] *= 4.0
     zeros = [np.zeros(fitting.KEPT.size, np.float32) for _ in range(4)]
@@ -150,8 +151,7 @@ def test_gradients_are_those_of_finite_differences():
 
     def forward() -> float:
         zeros[0][:] = 0.0
-        return training._forward(answers, 0, answers.y.size, items, fitting.KEPT, fitting.EVEN, bias, readers, writers,
-                                 zeros[0], 0.0, past, zeros[1], probability)  # fmt: skip
+        return training._forward(answers, 0, answers.y.size, tables, zeros[0], 0.0, past, zeros[1], probability)
 
     def loss() -> float:
         forward()
@@ -160,10 +160,13 @@ def test_gradients_are_those_of_finite_differences():
 
     seen = forward()
     assert 0.0 < answers.asked.sum() < answers.y.size
-    training._backward(answers, 0, answers.y.size, items, fitting.KEPT, fitting.EVEN, bias, readers, writers, seen,
-                       past, probability, zeros[2], zeros[3], np.zeros(bias.value.shape[0], bool),
-                       np.zeros(writers.value.shape[0], bool), np.zeros(500, np.int64),
-                       np.zeros(500, np.int64))  # fmt: skip
+    touched = training.Touched(
+        np.zeros(bias.value.shape[0], bool),
+        np.zeros(500, np.int64),
+        np.zeros(writers.value.shape[0], bool),
+        np.zeros(500, np.int64),
+    )
+    training._backward(answers, 0, answers.y.size, tables, seen, past, probability, zeros[2], zeros[3], touched)
     for table in (bias, readers, writers):
         largest = np.argsort(-np.abs(table.slope), axis=None)[::37][:12]
         for place in zip(*np.unravel_index(largest, table.slope.shape), strict=True):
