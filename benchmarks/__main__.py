@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…]`: run benchmarks, keep their numbers, print them beside what is asked of them."""
+"""`python -m benchmarks [NAME…]`: run benchmarks, keep their numbers, print them beside their bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark is, and what is asked of it."""
+"""What a benchmark is, and its bars."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def asked(bar: Bar, unit: str) -> str:
 
 
 def verdicts(benchmark: Benchmark | None, line: Line) -> list[tuple[str, bool | None]]:
-    """Return each bar of the line in words, and whether it is kept."""
+    """Return each bar of the line in words, and whether it is met."""
     bars = () if benchmark is None else benchmark.bars
     return [(asked(bar, line.unit), bar.holds(line)) for bar in bars]
 
@@ -46,8 +46,8 @@ def verdicts(benchmark: Benchmark | None, line: Line) -> list[tuple[str, bool | 
 def show(console: Console, lines: Iterable[Line], known: dict[str, Benchmark], not_run: dict[str, str]) -> None:
     """Print the lines with the bars beside them, and why others are missing."""
     table = Table(box=None, pad_edge=False, header_style="bold", row_styles=["", "bright_black"])
-    for title in ("benchmark", "value", "ratio", "asked", "kept", "CPU s", "peak MiB", "start-up s"):
-        table.add_column(title, justify="left" if title in ("benchmark", "asked", "kept") else "right", no_wrap=True)
+    for title in ("benchmark", "value", "ratio", "bar", "met", "CPU s", "peak MiB", "start-up s"):
+        table.add_column(title, justify="left" if title in ("benchmark", "bar", "met") else "right", no_wrap=True)
     told = []
     for line in lines:
         bars = verdicts(known.get(line.name), line)
@@ -79,7 +79,7 @@ def markdown(lines: Iterable[Line], known: dict[str, Benchmark]) -> str:
     by_name = {line.name: line for line in lines}
     ordered = [by_name[name] for name in known if name in by_name]
     rows = [
-        "| benchmark | value | ratio | asked | CPU s | peak MiB | start-up s | |",
+        "| benchmark | value | ratio | bar | CPU s | peak MiB | start-up s | |",
         "|---|---:|---:|---|---:|---:|---:|---|",
     ]
     for line in ordered:

@@ -1,4 +1,4 @@
-"""The data sets, their splits, what others reached on them, and what is asked of us."""
+"""The data sets, their splits, what others reached on them, and our bars."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -14,6 +15,9 @@ import termios
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from mastery.apps.cli.console import first_that_fits, plain_table
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from mastery.apps.cli import main; main()"
@@ -78,6 +82,21 @@ def test_a_student_is_shown_with_the_ids_of_topics_and_no_word_is_cut(shown, mas
     assert max(len(line.rstrip()) for line in lines) <= width
     for topic in json.loads(mastery("show", "S000014", *LATEST, "--json").stdout)["topics"]:
         assert f"({topic['topic_id']})" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("width", range(70, 171))
+def test_no_letter_is_cut_where_two_columns_are_wrapped(width):
+    # At 140 columns "came back to" ended in "came back t": two columns had more characters than the line has.
+    cells = ("Adding and subtracting fractions (frac-add)", "17", "came back to the topic on 1 of 2 days; " * 3)
+    table = plain_table("topic", "score", "why", right=("score",), wrap={"topic": 20, "why": 36})
+    table.add_row(*cells)
+    out = Console(width=width, file=io.StringIO())
+    out.print(first_that_fits(out, table))
+    lines = out.file.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    at = lines[0].index("score"), lines[0].index("why")
+    for cell, first, end in ((cells[0], 0, at[0]), (cells[2], at[1], width)):
+        assert " ".join(line[first:end] for line in lines[2:]).split() == cell.split()
 
 
 def test_a_narrow_terminal_shows_reasons_in_few_lines(shown):

@@ -47,7 +47,7 @@ def test_examples_of_the_page_run(tmp_path, monkeypatch):
     assert len(blocks) >= 5
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
-    assert repr(names["log"]).startswith("<Answers: 5 by 2 students on 1 topics and 0 items")
+    assert repr(names["log"]).startswith("<Answers: 5 by 2 students on 1 topic and 0 items")
 
 
 def test_everything_offered_is_there_and_told():

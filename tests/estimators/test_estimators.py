@@ -265,7 +265,7 @@ def test_the_unconstrained_form_predicts_and_gives_no_scores(fitted, school):
 def test_answers_say_what_was_not_used(school):
     table = pa.table({"student_id": ["S1", None, "S2"], "topic_id": ["t"] * 3, "is_correct": ["yes", "no", "perhaps"]})
     answers = ms.read_answers(table)
-    assert repr(answers) == "<Answers: 1 by 1 students on 1 topics and 0 items, 2 rows rejected>"
+    assert repr(answers) == "<Answers: 1 by 1 student on 1 topic and 0 items, 2 rows rejected>"
     assert sorted(answers.rejected["column"].to_pylist()) == ["is_correct", "student_id"]
     assert "2 rows were rejected" in answers.notes[-1]
     with pytest.raises(ms.BadInput, match="2 of 3 rows cannot be used"):

@@ -102,7 +102,7 @@ def test_no_pickle_is_opened(saved):
     ("change", "told"),
     [
         ({"format": 2}, r"format 2 of a model file; this version reads 1\. Fit the model again"),
-        ({"observation_version": 99}, r"under rules of observation 99, and this version has .*; fit the model again"),
+        ({"observation_version": 99}, r"under observation rules 99, and this version has .*; fit the model again"),
         ({"estimator": "Oracle"}, r"holds a 'Oracle'; this version has RuleBased, BKT"),
         ({"settings": {"mood": "good"}}, r"BKT has no setting 'mood'"),
     ],

@@ -48,7 +48,7 @@ def test_single_misses_among_right_answers_are_careless(counters, as_of_us):
     "told",
     [
         {"recent": "++--++++"},  # two in a row: something is not understood
-        {"recent": "+++++++-"},  # one is probability
+        {"recent": "+++++++-"},  # one may be by chance
         {"recent": "+-+-+-+-"},  # too many to be slips
         {"recent": "-+++-+"},  # too few to say
         {"recent": "+-++-+++", "timed": 8, "time_ms": 8 * 21_000},  # takes their time

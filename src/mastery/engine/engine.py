@@ -122,7 +122,7 @@ class Engine(Deployment):
     def recompute(
         self, as_of: str = "now", *, workers: int | None = None, progress: Callable[[int], None] | None = None
     ) -> RecomputeReport:
-        """Fold every student from the lake and publish; `progress` hears the number of events of each bucket."""
+        """Fold every student from the lake and publish; `progress` is called with the events of each bucket."""
         from mastery.pipelines.models.active import shadow_model_set
 
         publish = self.publisher(as_of, clock.now_us(), workers=workers, progress=progress)
@@ -247,7 +247,7 @@ class Engine(Deployment):
         return id_named(text, items_of(self.lake, self.tenant_named(tenant)))
 
     def rejected(self, tenant: str, limit: int) -> tuple[list[dict[str, Any]], int]:
-        """Return rejected rows of a tenant, the newest first and of one reading by file and line, and how many there
+        """Return rejected rows of a tenant, the newest reading first and each by file and line, and how many there
         are in all; `limit` 0 returns all.
         """
         import pyarrow.compute as pc

@@ -99,7 +99,7 @@ class Models:
         workers: int | None = None,
         progress: Bar | None = None,
     ) -> RecomputeReport:
-        """Fold every student into a set, publish, and switch to it. `progress` hears the events of each bucket."""
+        """Fold every student into a set, publish, and switch to it; `progress` is called with each bucket's events."""
         from mastery.pipelines.scoring.activate import activate
 
         deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
@@ -117,7 +117,7 @@ class Models:
         return rollback(deployment.lake, deployment.rules.params, at, publish)
 
     def shadow(self, version: str | None, now_us: int | None = None) -> ActiveChoice:
-        """Let a set run in shadow from the next recompute on; None: none."""
+        """Let a set run in shadow from the next recompute on; None ends it."""
         from mastery.pipelines.scoring.activate import set_shadow
 
         at = clock.now_us() if now_us is None else now_us

@@ -19,6 +19,7 @@ from mastery.errors import BadInput
 from mastery.features.answer_log import NO_TOPIC, Clock
 from mastery.features.batch import Batch
 from mastery.frames import Frame, frame_of, read_frame
+from mastery.insight.words import counted
 from mastery.instants import microseconds
 from mastery.pipelines.ingest import answers as reader
 
@@ -50,10 +51,10 @@ class Answers:
     def __repr__(self) -> str:
         """Say how much there is."""
         rejected = self.read.report.rejected
-        also = f", {rejected:,} rows rejected" if rejected else ""
+        also = f", {counted(rejected, 'row')} rejected" if rejected else ""
         return (
-            f"<Answers: {self.read.events.num_rows:,} by {len(self.students):,} students on {len(self.topics):,} "
-            f"topics and {len(self.batch.items):,} items{also}>"
+            f"<Answers: {self.read.events.num_rows:,} by {counted(len(self.students), 'student')} on "
+            f"{counted(len(self.topics), 'topic')} and {counted(len(self.batch.items), 'item')}{also}>"
         )
 
     @cached_property
@@ -176,7 +177,7 @@ def read_answers(
     ...     columns={"pupil": "student_id"},
     ... )
     >>> answers
-    <Answers: 3 by 2 students on 1 topics and 0 items>
+    <Answers: 3 by 2 students on 1 topic and 0 items>
     """
     if clock not in ("start", "answer"):
         raise BadInput(f"clock is {clock!r}; expected 'answer' or 'start'")

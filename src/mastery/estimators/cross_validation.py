@@ -43,8 +43,8 @@ def cross_validate(
     Args:
         by: What is tested: `student` (each fold's students are new to the model), `time` (the last fifth of the
             answers), `time:2026-03-01` (those after a moment) or `column:NAME` (each value of a column in turn).
-        folds: Parts that the students are dealt into.
-        random_state: Seed of the parts and of the intervals.
+        folds: How many folds the students are dealt into.
+        random_state: Seed of the folds and of the intervals.
         progress: Called with the fold, the folds done and the folds in all.
 
     Raises:

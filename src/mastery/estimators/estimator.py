@@ -105,7 +105,7 @@ class Estimator:
         return self.name
 
     def _fit_settings(self) -> dict[str, Any]:
-        """Return what this estimator's settings are to the scorer's fit, by argument."""
+        """Return this estimator's settings as arguments of the scorer's fit."""
         return {}
 
     def _chapters(self) -> Mapping[tuple[str, str], str] | None:
@@ -207,8 +207,8 @@ class Estimator:
 
         Args:
             answers: Answers, or one `StudentState`.
-            as_of: `latest` (the newest answer), `now`, a date (its end), a time in ISO 8601, or a datetime. What comes
-                later is left out, and what has been forgotten by then is.
+            as_of: `latest` (the newest answer), `now`, a date (its end), a time in ISO 8601, or a datetime. Later
+                answers are left out, and scores have faded up to then.
         """
         if isinstance(answers, StudentState):
             return self._scores_of_state(answers, as_of)
@@ -248,7 +248,7 @@ class Estimator:
     # one answer at a time
 
     def state(self, answers: Any = None, *, student: object) -> StudentState:
-        """Return what the model knows of one student after these answers; before any, where there are none.
+        """Return what the model knows of one student after these answers; without answers, of a new student.
 
         Raises:
             NotFound: The student is not among those who answered.

@@ -104,7 +104,7 @@ def load(path: str | Path) -> Estimator:
         )
     if model["observation_version"] != OBSERVATION_VERSION:
         raise BadInput(
-            f"{path}: fitted under rules of observation {model['observation_version']}, and this version has "
+            f"{path}: fitted under observation rules {model['observation_version']}, and this version has "
             f"{OBSERVATION_VERSION}, under which answers count otherwise; fit the model again"
         )
     scorers = {}

@@ -31,11 +31,11 @@ def simulate(
     """Return the answers of a simulated school, and their truth. The same arguments give the same school.
 
     Students learn from what they do, forget, guess and slip; they do other things than answer questions, which are
-    not in the answers. docs/simulation.md says how they live.
+    not in the answers. docs/simulation.md has the model.
 
     Args:
         students: How many.
-        days: How long they are watched.
+        days: Days of activity.
         seed: The same gives the same school.
         topics: How many topics the school teaches.
         frames: Kind of the frames: pyarrow, pandas, polars or duckdb.

@@ -62,7 +62,7 @@ class BKT(Estimator):
 
 
 class Elo(Estimator):
-    """Elo: a student's ability, chapters and topics against the difficulty of items; every answer moves both.
+    """Elo: a student's ability, by chapter and topic too, against the difficulty of items; every answer moves it.
 
     After Pelánek (2016), Applications of the Elo rating system in adaptive educational systems. docs/scorers/elo.md.
 
@@ -165,7 +165,7 @@ class LinearRNN(_TwoForms):
 
 
 class Boosting(_TwoForms):
-    """Boosted trees on what was known before each answer, the other scorers' predictions among it (score source `ml`).
+    """Boosted trees on what was known before each answer, the other scorers' predictions included (score source `ml`).
 
     Fits BKT, Elo, IRT and LinearRNN first, each without a fifth of the students in turn. docs/scorers/ml.md.
 

@@ -69,5 +69,5 @@ def own_ids(*names: str) -> tuple[Column, ...]:
         *(Column(name, "id", "the source's own id of this event", distinct=True) for name in names),
         Column("replaces", "id", "own id of the event that this one replaces", distinct=True),
         Column("sequence", "whole", "place in the source's order, among events of one moment"),
-        Column("order", "whole", "the same under another name"),
+        Column("order", "whole", "another name of `sequence`: place in the source's order"),
     )

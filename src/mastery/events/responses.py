@@ -55,7 +55,7 @@ RESPONSES = Source(
         STUDENT,
         Column("question_id", "id", "the item; empty if the source has none"),
         Column("topic_id", "id", "skill or section; if empty, the topic is `unassigned`"),
-        Column("is_correct", "truth", "whether the answer was right; if empty, the row is refused", "column"),
+        Column("is_correct", "truth", "whether the answer was right; if empty, the row is rejected", "column"),
         Column("timestamp", "moment", "when it happened; if empty, computed from `order`"),
         TIME_SPENT,
         Column("attempts_count", "whole", "number of the attempt at this item", low=0, high=MOST),

@@ -25,7 +25,7 @@ Direction = Literal["raises", "lowers", "adds_nothing"]
 MOST_FACTORS = 3
 
 CONSTANT = frozenset({"start", "calibration", "limit"})
-"""Parts that no one can do anything about: told only when there is nothing else."""
+"""Contributions that no one can do anything about: told only when there is nothing else."""
 
 
 ALL_TOGETHER = {"raises": "answers on all topics together speak for mastery",
@@ -66,7 +66,7 @@ class Explanation:
             answers (all wrong) comes last, if there is room.
         summary: One sentence; with too little evidence it says just that.
         contributions: All that were given, by name, in the scorer's order. They add up to the score on its scale.
-        enough_evidence: Whether the score rests on at least as many graded answers as asked for.
+        enough_evidence: Whether the score rests on at least `min_evidence` graded answers.
     """
 
     factors: tuple[Factor, ...]

@@ -55,7 +55,7 @@ def with_scores() -> tuple[str, ...]:
 
 
 def unfitted() -> tuple[str, ...]:
-    """Return the scorers that say something with default parameters."""
+    """Return the scorers that have scores with default parameters."""
     return tuple(name for name, spec in SPECS.items() if spec.works_unfitted)
 
 
@@ -88,5 +88,5 @@ def shown_by_default(names: Iterable[str]) -> str:
 
 
 def telling_items(names: Iterable[str]) -> str:
-    """Return whose probability of a right answer to a given item is told: the best of these."""
+    """Return the best of these for the probability of a right answer to a given item."""
     return max((name for name in names if name in SPECS), key=lambda name: SPECS[name].item_rank)

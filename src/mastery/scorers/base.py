@@ -2,7 +2,7 @@
 
     start     the state of a student-topic (and of a student) before any event
     fold      observations, in time order, into states; emits the score at the end of each active day
-    predict  folds too, and says before each answer how likely it is to be right
+    predict   folds too, and says before each answer how likely it is to be right
     read      a score, its 90 % interval and its contributions from a state, at any time at or after the last event
 
 A scorer holds no data. States and parameters are rows of named float64 columns.

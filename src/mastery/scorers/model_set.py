@@ -92,7 +92,7 @@ def meaning(name: str) -> int:
 
 
 def version_of(word: str, scorers: Mapping[str, Parameters]) -> str:
-    """Return a version: the word, and a hash of the rules of observation and of every number."""
+    """Return a version: the word, and a hash of the observation rules and of every number."""
     content = [
         OBSERVATION_VERSION,
         [(name, meaning(name), scorers[name].digest()) for name in sorted(scorers)],

@@ -1,4 +1,4 @@
-"""What a scorer's room says of it to everybody else: one `ScorerSpec` for each name that a model set may hold."""
+"""What the rest of the engine knows of a scorer: one `ScorerSpec` for each name that a model set may hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mastery.scorers.one_answer import Steps
 
 class Stage(IntEnum):
     """When a scorer is fitted, and with which arguments. Stages come in this order, and scorers of one stage in the
-    order of the registry: each is given what was found of those before it.
+    order of the registry: each is given what the fits before it found.
 
     Attributes:
         ANSWERS: fit(batch, *, given, seed, threads, chosen) → Fit. Cross-fitted by student: its predictions of the
@@ -59,14 +59,14 @@ class ScorerSpec:
         one_answer: "module:function", a mastery.scorers.one_answer.Steps: folds single answers without a batch.
         monotone: Whether a right answer never lowers a score (law 6). One that is not monotone predicts answers, and
             nobody is shown a score of it.
-        works_unfitted: Whether it says something with default parameters.
+        works_unfitted: Whether it has scores with default parameters.
         intervals: Half widths that are shipped; None leaves those that its parameters have.
         on_shared_scale: Whether its guess and slip are those of the scale that scorers share, and move with it; see
             `mastery.scorers.scale`.
-        forgets_nothing: Whether its predictions leave out what is forgotten between answers: from them is found how
+        forgets_nothing: Whether its predictions leave out what is forgotten between answers: they tell how
             fast the scores of others fade; see `mastery.fitting.forgetting`.
         shown_rank: Where nobody has chosen, the score of the highest rank in the model set is shown.
-        item_rank: Likewise, whose probability of a right answer to a given item is told.
+        item_rank: Likewise, for the probability of a right answer to a given item.
     """
 
     name: str
@@ -111,7 +111,7 @@ class ScorerSpec:
         """Return what predicts from the predictions of others; see `predict`.
 
         Raises:
-            TypeError: it folds, and predicts by that.
+            TypeError: it folds, and predicts by its fold.
         """
         if self.predict is None:
             raise TypeError(f"{self.name} predicts by its own fold, not from the predictions of others")

@@ -152,7 +152,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         3, ge=1, description="With fewer graded answers than this, the band is not_enough_evidence."
     )
     target: float = Field(
-        0.6, gt=0.0, lt=1.0, description="Score to hold: people are told when a score will fall below it."
+        0.6, gt=0.0, lt=1.0, description="Score to keep: each topic shows when its score will fall below it."
     )
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         "UTC", description="Zone of time stamps that name none, like Europe/Berlin."

@@ -159,7 +159,7 @@ def test_a_scorer_that_says_nothing_of_an_answer_is_given_the_share_right_and_th
         return Predicted({"silent": np.full(test.row.size, np.nan)})
 
     found = evaluate(log, Split("student"), silent)
-    assert "silent says nothing of" in found.notes[0]
+    assert "silent predicts nothing for" in found.notes[0]
     assert found.summaries["silent"].measures["auc"] == 0.5
 
 

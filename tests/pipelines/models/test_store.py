@@ -191,7 +191,7 @@ def test_numbers_that_meant_something_else_are_refused_with_a_way_out(lake):
         for row in table.to_pylist()
     ]
     lake.replace(MODEL_ARRAYS, type(table).from_pylist(older, schema=table.schema))
-    with pytest.raises(Conflict, match=r"rules of observation.*mastery fit"):
+    with pytest.raises(Conflict, match=r"observation rules.*mastery fit"):
         load_model_set(lake, stored.version)
 
 

@@ -39,26 +39,27 @@ STUDENT: dict[str, Any] = {
             "evidence_count": 14,
             "last_activity_at": "2026-03-20T09:12:45Z",
             "explanation": {
-                "summary": "3 of the last 8 answers right, no practice for 24 days",
+                "summary": "It rests on: 3 of the last 8 answers right, 2 of 5 practice answers right; what lowers it: "
+                "faded (last worked on 22 days ago).",
                 "scale": "index",
                 "factors": [
                     {
                         "name": "accuracy",
                         "contribution": 0.21,
-                        "value": {"recent_right": 3, "recent_answers": 8},
+                        "value": {"right": 3, "answers": 8},
                         "text": "3 of the last 8 answers right",
-                    },
-                    {
-                        "name": "forgetting",
-                        "contribution": -0.05,
-                        "value": {"days": 22},
-                        "text": "not touched for 22 days",
                     },
                     {
                         "name": "practice_success",
                         "contribution": 0.08,
-                        "value": {"practice_attempts": 5, "practice_right": 2.0},
-                        "text": "2 of 5 practice questions right",
+                        "value": {"right": 2, "practice_attempts": 5},
+                        "text": "2 of 5 practice answers right",
+                    },
+                    {
+                        "name": "forgetting",
+                        "contribution": -0.05,
+                        "value": {"idle_days": 22},
+                        "text": "faded (last worked on 22 days ago)",
                     },
                 ],
                 "contributions": {"accuracy": 0.21, "practice_success": 0.08, "forgetting": -0.05},
@@ -70,7 +71,9 @@ STUDENT: dict[str, Any] = {
                 "falls_below_at": "2026-04-11T15:02:11Z",
             },
             "strengths": [],
-            "weaknesses": [{"name": "not_practised", "text": "no practice for 24 days", "value": {"days": 24}}],
+            "weaknesses": [
+                {"name": "not_practised", "text": "no practice for 24 days", "value": {"practice_idle_days": 24}}
+            ],
             "override": {"score": 0.15, "at": "2026-01-15T14:45:02Z"},
             "scores": {
                 "rule_based": {"mastery_score": 0.24, "lower": 0.13, "upper": 0.41, "band": "needs_help"},
@@ -204,7 +207,7 @@ CLASS: dict[str, Any] = {
             "upper": 0.41,
             "band": "needs_help",
             "evidence_count": 14,
-            "reason": "3 of the last 8 answers right, no practice for 24 days",
+            "reason": None,
         }
     ],
     "notes": [],

@@ -1,4 +1,4 @@
-"""Who may ask at all: programs of this machine, until the engine knows who may see which child.
+"""Who may ask at all: programs of this machine, until the engine knows who may see which student.
 
 Listening on loopback is not enough: a page on the internet can name a host that resolves to 127.0.0.1 and have
 the browser ask it (DNS rebinding). Such a request bears the page's own host name, so that name is looked at.

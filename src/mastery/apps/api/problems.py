@@ -26,7 +26,7 @@ RETRY = {"retry-after": str(RETRY_AFTER_S)}
 """When to send a request again that was answered with 503, and the header that says so."""
 
 PRIVATE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-"""Headers of every answer: what is said of a child is not for caches."""
+"""Headers of every answer: what is known about students is not for caches."""
 
 
 class InvalidPart(BaseModel):

@@ -81,7 +81,7 @@ def read_history(
 def read_past_answers(
     student_id: StudentId, topic_id: TopicId, desk: AtDesk, request: Annotated[AnswersParameters, Query()]
 ) -> AnswersDocument:
-    """Return which past answers of a student make what linear_rnn says of a topic, those that weigh most first."""
+    """Return which past answers of a student make linear_rnn's score of a topic, those that weigh most first."""
     student = desk.student(student_id, request)
     return desk.reader.past_answers(student, topic_id, tenant=desk.tenant_of(request), as_of_us=desk.moment_us(request))
 
@@ -94,7 +94,7 @@ def read_past_answers(
 def read_item_probabilities(
     student_id: StudentId, topic_id: TopicId, desk: AtDesk, request: Annotated[ItemsParameters, Query()]
 ) -> ItemProbabilitiesDocument:
-    """Return how likely a student answers each item of a topic rightly now: for choosing items, not a score."""
+    """Return how likely a student is to answer each item of a topic correctly now: for choosing items, not a score."""
     return desk.reader.item_probabilities(
         desk.student(student_id, request),
         topic_id,

@@ -129,20 +129,44 @@ def numbers_table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[st
 
 def first_that_fits(out: Console, *tables: Table) -> Table:
     """Return the first table that fits into the width, and the last one where none does."""
-    return next((table for table in tables if _least_width(out, table) <= out.width), tables[-1])
+    for table in tables:
+        widths = _widths(out, table)
+        spare = out.width - GAP * (len(widths) - 1) - sum(least for least, _ in widths)
+        if spare >= 0:
+            _deal_out(table, widths, spare)
+            return table
+    return tables[-1]
 
 
-def _least_width(out: Console, table: Table) -> int:
-    """Return the characters that a table needs so that no word, and no cell of a column that is not wrapped, is cut."""
+def _widths(out: Console, table: Table) -> list[tuple[int, int]]:
+    """Return of each column the characters that it needs so that no word, and no cell that is not wrapped, is cut; and
+    those with which nothing is wrapped.
+    """
     from rich.measure import Measurement
 
     unbounded = out.options.update(max_width=10_000)
-    total = GAP * (len(table.columns) - 1)
+    found = []
     for column in table.columns:
         cells = [Measurement.get(out, unbounded, cell) for cell in (column.header, *column.cells)]
-        widths = [cell.maximum if column.no_wrap else cell.minimum for cell in cells]
-        total += max(column.min_width or 0, *widths)
-    return total
+        most = max(column.min_width or 0, *(cell.maximum for cell in cells))
+        least = max(column.min_width or 0, *(cell.minimum for cell in cells))
+        found.append((most if column.no_wrap else least, most))
+    return found
+
+
+def _deal_out(table: Table, widths: Sequence[tuple[int, int]], spare: int) -> None:
+    """Set the widths of columns, what is to spare dealt out to those that still wrap.
+
+    rich takes from the widest column first, gives it its least width back, and cuts the end of each line instead.
+    """
+    given = [least for least, _ in widths]
+    while spare > 0 and (wrapped := [k for k, (_, most) in enumerate(widths) if given[k] < most]):
+        for k in wrapped[:spare]:
+            more = min(max(1, spare // len(wrapped)), widths[k][1] - given[k])
+            given[k] += more
+            spare -= more
+    for column, width in zip(table.columns, given, strict=True):
+        column.width = width
 
 
 def titled(topic_id: str, title: str | None) -> Text:

@@ -77,9 +77,9 @@ def show(context: typer.Context, version: Version, as_json: AsJson = False) -> N
         typer.echo(f"Model set {detail.version.version}: default parameters, not fitted")
     status = _status(detail.version)
     if status:
-        typer.echo(f"\nIt is {status}.")
+        typer.echo(f"\nStatus: {status}")
     for name, values in detail.defaults.items():
-        typer.echo(f"\n{name}, on a topic that nothing is known of:")
+        typer.echo(f"\n{name}, on a topic that no data say anything about:")
         typer.echo("  " + ", ".join(f"{parameter} {value:.4g}" for parameter, value in values.items()))
     for note in detail.notes:
         typer.echo(f"\nnote: {note}")

@@ -60,13 +60,13 @@ def tiles(numbers: Iterable[tuple[str, str]]) -> str:
 def class_tiles(document: Document) -> str:
     """Return the numbers of a whole class, whichever page of it is shown."""
     totals = document["totals"]
-    bands = totals["bands"]
+    bands, need = totals["bands"], totals["students_in_need"]
     judged = totals["student_topics"] - bands[NO_BAND]
     return tiles(
         [
             (f"{totals['students']:,}", "student" if totals["students"] == 1 else "students"),
             (f"{totals['topics']:,}", "topic" if totals["topics"] == 1 else "topics"),
-            (f"{totals['students_in_need']:,}", "students need help on a topic"),
+            (f"{need:,}", "student needs help on a topic" if need == 1 else "students need help on a topic"),
             (f"{bands['needs_help']:,} of {judged:,}", "student-topics need help"),
             (f"{bands[NO_BAND]:,}", "rest on too little evidence"),
         ]

@@ -18,6 +18,7 @@ from mastery.evaluation.splits import Fold, Log, Split, folds_of
 from mastery.evaluation.summary import Sample, Summary, mean_of, summarise
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
+from mastery.insight.words import counted
 from mastery.pipelines.evaluation.predictors import Predicted, Predictor
 
 
@@ -141,7 +142,10 @@ def _measure(
         silent = ~np.isfinite(p)
         if silent.any():
             p[silent] = learnt.y.mean()
-            notes.append(f"{name} says nothing of {int(silent.sum())} answers; the share right stands for it")
+            notes.append(
+                f"{name} predicts nothing for {counted(int(silent.sum()), 'answer')}; the share of right answers "
+                "stands in for it"
+            )
         probability[name] = np.clip(p, 0.0, 1.0)
         week = (np.nan, 0)
         if has_clock:

@@ -136,7 +136,7 @@ def load_model_set(lake: Lake, version: str) -> ModelSet:
 
     Raises:
         NotFound: no set has this version.
-        Conflict: it was made for other rules of observation, or another version of a scorer, than this engine has.
+        Conflict: it was made for other observation rules, or another version of a scorer, than this engine has.
     """
     table = _read(lake, version, items=False)
     if not table.num_rows:
@@ -179,7 +179,7 @@ def versions(lake: Lake) -> dict[str, StoredVersion]:
 
 def _check_meaning(version: str, name: str, said: Mapping[str, int]) -> None:
     for what, then, now in (
-        ("rules of observation", said["rules"], OBSERVATION_VERSION),
+        ("observation rules", said["rules"], OBSERVATION_VERSION),
         (f"scorer {name!r}", said["version"], meaning(name)),
     ):
         if then != now:

@@ -12,7 +12,7 @@ Share = Field(ge=0.0, le=1.0)
 class FactorDocument(BaseModel):
     """One reason for a score."""
 
-    name: str = Field(description="Part of the score, as in docs/explanations.md.")
+    name: str = Field(description="Name of the contribution, as in docs/explanations.md.")
     contribution: float = Field(description="What it adds to the score, on the scale of the explanation.")
     value: dict[str, float | int | None] = Field(description="The numbers behind it.")
     text: str = Field(description="The same in words.")
@@ -62,8 +62,8 @@ class RetentionDocument(BaseModel):
     )
     target: float = Field(ge=0.0, le=1.0, description="The score that is to be kept.")
     falls_below_at: datetime | None = Field(
-        description="When the score falls under the target, if nothing happens; as_of when it is there, null when it "
-        "will not be within ten years."
+        description="When the score falls under the target, if nothing happens; as_of when it is below already, null "
+        "when it will not be within ten years."
     )
 
 
@@ -143,11 +143,11 @@ class HistoryDocument(BaseModel):
 
 
 class PastAnswersDocument(BaseModel):
-    """The right, or the other answers of a student on one topic, and what they add together."""
+    """A student's right answers on one topic, or all others on it, and what they add together."""
 
-    topic_id: str = Field(description="Topic of these answers; often another one than the score's.")
+    topic_id: str = Field(description="Topic of these answers; often not the topic of the score.")
     title: str | None = None
-    right: bool = Field(description="Whether at least half right.")
+    right: bool = Field(description="True for answers that are at least half right, false for the others.")
     answers: int
     last_at: datetime
     contribution: float = Field(
@@ -157,7 +157,7 @@ class PastAnswersDocument(BaseModel):
 
 
 class AnswersDocument(BaseModel):
-    """Which of a student's past answers make what linear_rnn says of a topic: `start` and all contributions add up."""
+    """Which past answers make linear_rnn's score of a topic: `start` and all contributions add up to `log_odds`."""
 
     student_id: str
     tenant: str
@@ -167,20 +167,20 @@ class AnswersDocument(BaseModel):
     score_source: str
     model_version: str
     start: float = Field(description="Log-odds of a right answer on the topic's mean item before any answer.")
-    answers: list[PastAnswersDocument] = Field(description="Those that add or take most first.")
+    answers: list[PastAnswersDocument] = Field(description="Those that add or take away most come first.")
     log_odds: float = Field(description="Log-odds of a right answer on the topic's mean item, before forgetting.")
 
 
 class ItemProbabilityDocument(BaseModel):
-    """What is to be expected of a student on one item."""
+    """How likely one student is to answer one item correctly."""
 
-    item_id: str | None = Field(description="Null for an item that nobody knows: as difficult as its topic.")
+    item_id: str | None = Field(description="Null for an unknown item: as difficult as the topic's mean item.")
     p_correct: float = Field(ge=0, le=1, description="Probability that an answer given to it now is right.")
     answered: int = Field(description="How often this student has answered it.")
 
 
 class ItemProbabilitiesDocument(BaseModel):
-    """The probability of a right answer of one student to items of a topic: for choosing items, and no score."""
+    """How likely one student is to answer items of a topic correctly: for choosing items, not a score."""
 
     student_id: str
     tenant: str
@@ -189,7 +189,7 @@ class ItemProbabilitiesDocument(BaseModel):
     title: str | None = None
     source: str = Field(description="Whose probabilities; blend_unconstrained where the model set has it.")
     model_version: str
-    items: list[ItemProbabilityDocument] = Field(description="The likeliest to be answered rightly first.")
+    items: list[ItemProbabilityDocument] = Field(description="Those most likely to be answered correctly come first.")
 
 
 class ClassRow(BaseModel):
@@ -202,7 +202,9 @@ class ClassRow(BaseModel):
     upper: float = Share
     band: str
     evidence_count: int
-    reason: str | None = None
+    reason: str | None = Field(
+        None, description="Why, in words; given for the weakest student-topics of a report, null on a page of a class."
+    )
 
 
 class TopicSummary(BaseModel):
@@ -221,7 +223,7 @@ class TopicSummary(BaseModel):
 
 
 class ClassTotals(BaseModel):
-    """The numbers of a whole class, whatever part of it is listed."""
+    """The numbers of the whole class, however few of its students are listed."""
 
     students: int
     topics: int

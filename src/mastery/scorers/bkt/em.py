@@ -4,7 +4,7 @@ Extrapolated by Varadhan & Roland (2008), Simple and globally convergent methods
 EM algorithm, Scand. J. Stat. 35(2), scheme S3: 30 passes with five starts where plain steps took hundreds.
 
 The M step gives a topic's most likely probabilities for the expected counts. Beta priors keep every probability off 0
-and 1; guess + slip is kept below 1 by projection; forgetting comes before learning, so that no probability to learn
+and 1; guess + slip is kept below 1 by projection; forgetting comes before learning, so that no probability of learning
 bounds it (see mastery.scorers.bkt.scorer).
 """
 
@@ -156,7 +156,7 @@ def fit_rate(faded: Floats, days: Floats, theta: Floats, rules: Priors) -> None:
 
 @kernel
 def fit_learning(theta: Floats, kinds: Floats, taught: Floats, rules: Priors) -> None:
-    """Write the probabilities to learn and their pull: shares, or by Newton's steps logistic regressions on the excess.
+    """Write the probabilities of learning and their pull: shares, or logistic regressions on the excess.
 
     An event that is half an opportunity is one with probability ½: those it was none for stayed as they were.
     """

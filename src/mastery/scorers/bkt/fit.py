@@ -62,7 +62,7 @@ class Variant:
 
     Attributes:
         per_step, per_day: Whether answers, and idle days, let a student forget.
-        bends, tilts: Whether the start, and every probability to learn, depend on how the student did so far.
+        bends, tilts: Whether the start, and every probability of learning, depend on how the student did so far.
         pooling: See `POOLING`.
         strength: See `STRENGTHS`; 0 where items are not told apart.
     """

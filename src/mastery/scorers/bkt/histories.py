@@ -160,7 +160,7 @@ def make_histories(
 
 
 RIGHTS, WRONGS, KIND, OPPORTUNITY, GROUP, TILT = range(6)
-"""Columns of what tells events apart: n·y and n·(1 − y); the kind of event, its probability to learn; 1 where guess
+"""Columns of what tells events apart: n·y and n·(1 − y); the kind of event, its opportunity to learn; 1 where guess
 and slip are those of practice; the excess."""
 
 

@@ -47,7 +47,7 @@ STATE = (
 STUDENT_STATE = ("excess", "answers")  # on topics with pull: the sum of weight · (y − expected share), and of weights
 EXCESS, ANSWERS = range(len(STUDENT_STATE))
 
-# Columns of the parameters, as in `PARAMETERS` of scorer.py. LEARN + kind: the probability to learn from that kind.
+# Columns of the parameters, as in `PARAMETERS` of scorer.py. LEARN + kind: the probability of learning from that kind.
 INIT, GUESS, SLIP, HALF_LIFE, LEARN = range(5)
 FORGET, GUESS_PRACTICE, SLIP_PRACTICE, EXPECTED, PULL, PULL_LEARNING, PULL_ANSWERS, INTERVAL = range(9, 17)
 ITEM_GUESS, ITEM_SLIP = range(2)
@@ -56,7 +56,7 @@ LOWEST, HIGHEST = 1e-6, 1e6
 """Odds stay within these: a state that reaches 0 or infinity could never be moved by evidence again."""
 
 MOST_LEARNT = 0.99
-"""No probability to learn is higher, whatever the pull."""
+"""No probability of learning is higher, whatever the pull."""
 
 EMPTY = 1e-100
 """A running product below this is moved into its log, before it can underflow."""
@@ -97,7 +97,7 @@ def forget(odds: float, kept: float) -> float:
 
 @inlined_kernel
 def step(odds: float, kept: float, answer: float, probability: float) -> float:
-    """Return the odds after one event: a time to forget, an answer's factor, a probability to learn.
+    """Return the odds after one event: a time to forget, an answer's factor, an opportunity to learn.
 
     The three steps are one fraction of the odds before: an event waits for one division of the event before it, not
     for two. And all of them are taken for every event, with nothing to forget, weigh or learn where there is nothing:
@@ -144,7 +144,7 @@ def pulled(params: Floats, t: int, excess: float, answers: float) -> float:
 
 @kernel
 def lesson(params: Floats, t: int, what: int, opportunity: float, excess: float, answers: float) -> float:
-    """Return the probability to learn from an event: for those who do better than expected the odds are higher."""
+    """Return the probability of learning from an event: for those who do better than expected the odds are higher."""
     probability = params[t, LEARN + what]
     if params[t, PULL_LEARNING] > 0.0:
         factor = math.exp(params[t, PULL_LEARNING] * excess / (answers + params[t, PULL_ANSWERS]))

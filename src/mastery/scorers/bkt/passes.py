@@ -93,7 +93,7 @@ class Priors(NamedTuple):
         pooled: float64[14]. What is expected of a topic nothing is known about; columns as in `PROBABILITIES`.
         weight: float64[14]. How many events that counts as.
         per_step, per_day: Whether answers, and idle days, let a student forget.
-        bends, tilts: Whether P(known) at the start, and every probability to learn, depend on the answers so far.
+        bends, tilts: Whether P(known) at the start, and every probability of learning, depend on the answers so far.
     """
 
     pooled: Floats

@@ -13,11 +13,11 @@ booked:
     forget   o ← o · (1 − f) / (1 + f o)                    by answers: off unless it was fitted
     learn    o ← (o + l) / (1 − l)
 
-Forgetting by answers comes before learning, so that its probability is free of p_learn: what stays known is
+Forgetting by answers comes before learning, so that its probability does not depend on p_learn: what stays known is
 1 − p_forget (1 − p_learn), and learn + forget never exceeds 1. guess and slip may be the item's own. At a topic's first
 event the start moves with how the student did so far, o ← o · e^(pull · excess / (answers + pull_answers)); excess
 is the sum of weight · (y − expected share of the topic) over the answers before; and so do the odds of every
-probability to learn, by pull_learning. After Pardos & Heffernan (2010), Modeling individualization in a Bayesian
+probability of learning, by pull_learning. After Pardos & Heffernan (2010), Modeling individualization in a Bayesian
 networks implementation of knowledge tracing, UMAP, and Yudelson, Koedinger & Gordon (2013), Individualized Bayesian
 knowledge tracing models, AIED. The excess only grows with right answers, so no right answer can lower a score.
 
@@ -64,17 +64,19 @@ PARAMETERS = (
     Parameter("guess", 0.20, 0.001, 0.999, "probability of a right answer without knowing"),
     Parameter("slip", 0.10, 0.001, 0.999, "probability of a wrong answer in spite of knowing"),
     Parameter("half_life_days", 120.0, 0.1, 36_500.0, "days after which half of the known is forgotten"),
-    Parameter("p_learn", 0.10, 0.0, 0.99, "probability to learn from answering one question"),
-    Parameter("p_learn_practice", 0.14, 0.0, 0.99, "probability to learn from one practice session"),
-    Parameter("p_learn_assignment", 0.10, 0.0, 0.99, "probability to learn from one assignment"),
-    Parameter("p_learn_video", 0.06, 0.0, 0.99, "probability to learn from a video watched in full"),
-    Parameter("p_learn_tutor", 0.08, 0.0, 0.99, "probability to learn from a tutor chat that resolved everything"),
-    Parameter("p_forget", 0.0, 0.0, 0.5, "probability to forget with one answer, before learning from it"),
+    Parameter("p_learn", 0.10, 0.0, 0.99, "probability of learning from answering one question"),
+    Parameter("p_learn_practice", 0.14, 0.0, 0.99, "probability of learning from one practice session"),
+    Parameter("p_learn_assignment", 0.10, 0.0, 0.99, "probability of learning from one assignment"),
+    Parameter("p_learn_video", 0.06, 0.0, 0.99, "probability of learning from a video watched in full"),
+    Parameter("p_learn_tutor", 0.08, 0.0, 0.99, "probability of learning from a tutor chat that resolved everything"),
+    Parameter("p_forget", 0.0, 0.0, 0.5, "probability of forgetting with one answer, before learning from it"),
     Parameter("guess_practice", 0.20, 0.001, 0.499, "guess in practice sessions and assignments"),
     Parameter("slip_practice", 0.10, 0.001, 0.499, "slip in practice sessions and assignments"),
     Parameter("expected_share", 0.65, 0.0, 1.0, "share of right answers on the topic, over all students"),
     Parameter("pull", 0.0, 0.0, 12.0, "log-odds at the start for each unit of excess"),
-    Parameter("pull_learning", 0.0, 0.0, 12.0, "log-odds of every probability to learn for each unit of excess"),
+    Parameter(
+        "pull_learning", 0.0, 0.0, 12.0, "log-odds added to every probability of learning for each unit of excess"
+    ),
     Parameter("pull_answers", 5.0, 1.0, 100.0, "answers that halve the excess of having none"),
     *interval_parameters(UNFITTED),
 )
