@@ -65,8 +65,8 @@ def prerequisite_notes(prerequisites: Mapping[str, Sequence[str]]) -> list[str]:
     notes = []
     if unknown:
         notes.append(
-            f"{len(unknown)} prerequisites are not in `topics` and are ignored: {', '.join(unknown[:SHOWN])}"
-            + (", …" if len(unknown) > SHOWN else "")
+            f"{'1 prerequisite is' if len(unknown) == 1 else f'{len(unknown)} prerequisites are'} not in `topics` and "
+            f"ignored: {', '.join(unknown[:SHOWN])}" + (", …" if len(unknown) > SHOWN else "")
         )
     circle = _circle(prerequisites)
     if circle:
