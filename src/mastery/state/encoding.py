@@ -39,7 +39,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Floats, Int64s
-from mastery.state.kernels import decode_student, encode_students
+from mastery.state.kernels import BlockArrays, Texts, decode_student, encode_students
 from mastery.state.record import OVERRIDE, RECENT, RECORD_LEDGER, CorruptRecord, Record, RecordBlock
 from mastery.tables import COUNTERS
 
@@ -48,7 +48,6 @@ FORMAT = 1
 HEAD = struct.Struct("<4sBI")
 
 Bytes = npt.NDArray[np.uint8]
-Texts = tuple[Bytes, Int64s]
 
 
 def encode(record: Record) -> bytes:
@@ -67,32 +66,30 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
     slot_words = _side_by_side(block.slot_states, len(block.topic_codes))
     student_words = _side_by_side(block.student_states, len(block.student_ids))
     codes = np.ascontiguousarray(block.topic_codes, dtype=np.int64)
-    topic_bytes = int(np.diff(topics[1])[codes].sum())
-    size = capacity(block, len(preamble), len(ids[0]) + len(tenants[0]) + len(tails[0]) + topic_bytes)
+    topic_bytes = int(np.diff(topics.ptr)[codes].sum())
+    size = capacity(block, len(preamble), len(ids.data) + len(tenants.data) + len(tails.data) + topic_bytes)
     buffer = np.empty(size, dtype=np.uint8)
     ptr = np.zeros(len(block.student_ids) + 1, dtype=np.int64)
-    encode_students(
-        buffer,
-        ptr,
-        HEAD.size,
-        preamble,
-        *ids,
-        *tenants,
-        *topics,
-        *tails,
-        _ints(block.slot_ptr),
-        codes,
-        slot_words,
-        student_words,
-        _ints(block.counters),
-        _ints(block.ledger_ptr),
-        _ints(block.ledger),
-        np.ascontiguousarray(block.override, dtype=np.float64),
-        _ints(block.recent_ptr),
-        _ints(block.recent),
-        _ints(block.last_event_us),
-        _ints(block.events_folded),
+    arrays = BlockArrays(
+        preamble=preamble,
+        ids=ids,
+        tenants=tenants,
+        topics=topics,
+        tails=tails,
+        slot_ptr=_ints(block.slot_ptr),
+        topic_codes=codes,
+        slot_words=slot_words,
+        student_words=student_words,
+        counters=_ints(block.counters),
+        ledger_ptr=_ints(block.ledger_ptr),
+        ledger=_ints(block.ledger),
+        override=np.ascontiguousarray(block.override, dtype=np.float64),
+        recent_ptr=_ints(block.recent_ptr),
+        recent=_ints(block.recent),
+        last_event_us=_ints(block.last_event_us),
+        events_folded=_ints(block.events_folded),
     )
+    encode_students(buffer, ptr, HEAD.size, arrays)
     view = buffer.data
     places = ptr.tolist()
     for start, end in pairwise(places):
@@ -259,7 +256,7 @@ def _text(text: str) -> bytes:
 
 
 def _texts(texts: pa.Array | str, count: int = 0) -> Texts:
-    """Return Arrow strings, or `count` times the same text, as (bytes, int64[n + 1] places)."""
+    """Return Arrow strings, or `count` times the same text, one behind the other."""
     if isinstance(texts, str):
         return _joined([texts.encode()] * count)
     return _joined([text.encode() for text in texts.to_pylist()])
@@ -268,7 +265,7 @@ def _texts(texts: pa.Array | str, count: int = 0) -> Texts:
 def _joined(texts: Sequence[bytes]) -> Texts:
     places = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(text) for text in texts], out=places[1:])
-    return np.frombuffer(b"".join(texts), dtype=np.uint8), places
+    return Texts(np.frombuffer(b"".join(texts), dtype=np.uint8), places)
 
 
 def _side_by_side(states: Mapping[str, Floats], rows: int) -> npt.NDArray[np.uint64]:

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from mastery.arrays import Floats, Int64s
 from mastery.kernels import kernel
+
+
+class Texts(NamedTuple):
+    """Texts one behind the other: text k is data[ptr[k]:ptr[k + 1]], as utf-8."""
+
+    data: npt.NDArray[np.uint8]
+    ptr: Int64s
+
+
+class BlockArrays(NamedTuple):
+    """A `mastery.state.record.RecordBlock` as kernels take it.
+
+    `preamble` is what the records of a block begin with alike; states are the bits of their floats, side by side.
+    """
+
+    preamble: npt.NDArray[np.uint8]
+    ids: Texts
+    tenants: Texts
+    topics: Texts
+    tails: Texts
+    slot_ptr: Int64s
+    topic_codes: Int64s
+    slot_words: npt.NDArray[np.uint64]
+    student_words: npt.NDArray[np.uint64]
+    counters: Int64s
+    ledger_ptr: Int64s
+    ledger: Int64s
+    override: Floats
+    recent_ptr: Int64s
+    recent: Int64s
+    last_event_us: Int64s
+    events_folded: Int64s
 
 
 @kernel
@@ -78,57 +112,35 @@ def _put_integers(out: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
 
 
 @kernel
-def encode_students(
-    out: Any,
-    ptr: Any,
-    head_bytes: Any,
-    preamble: Any,
-    ids: Any,
-    id_ptr: Any,
-    tenants: Any,
-    tenant_ptr: Any,
-    topics: Any,
-    topic_ptr: Any,
-    tails: Any,
-    tail_ptr: Any,
-    slot_ptr: Any,
-    topic_codes: Any,
-    slot_words: Any,
-    student_words: Any,
-    counters: Any,
-    ledger_ptr: Any,
-    ledger: Any,
-    override: Any,
-    recent_ptr: Any,
-    recent: Any,
-    last_event_us: Any,
-    events_folded: Any,
-) -> None:
+def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> None:
     """Write each student's bytes behind the last one's into `out`, and the places into `ptr`.
 
     `head_bytes` are left free before each for magic and checksum. `out` must be large enough:
     `mastery.state.encoding.capacity`.
     """
+    ids, tenants, topics, tails = block.ids, block.tenants, block.topics, block.tails
+    slot_ptr, ledger_ptr, recent_ptr = block.slot_ptr, block.ledger_ptr, block.recent_ptr
+    ledger, recent, override = block.ledger, block.recent, block.override
     at = np.int64(0)
     for s in range(slot_ptr.size - 1):
         ptr[s] = at
         at += head_bytes
-        at = _put_bytes(out, at, preamble, 0, preamble.size)
-        at = _put_text(out, at, ids, id_ptr[s], id_ptr[s + 1])
-        at = _put_text(out, at, tenants, tenant_ptr[s], tenant_ptr[s + 1])
+        at = _put_bytes(out, at, block.preamble, 0, block.preamble.size)
+        at = _put_text(out, at, ids.data, ids.ptr[s], ids.ptr[s + 1])
+        at = _put_text(out, at, tenants.data, tenants.ptr[s], tenants.ptr[s + 1])
         at = _put_number(out, at, np.uint64(slot_ptr[s + 1] - slot_ptr[s]))
         at = _put_number(out, at, np.uint64(ledger_ptr[s + 1] - ledger_ptr[s]))
         at = _put_number(out, at, np.uint64(recent_ptr[s + 1] - recent_ptr[s]))
-        at = _put_text(out, at, tails, tail_ptr[s], tail_ptr[s + 1])
+        at = _put_text(out, at, tails.data, tails.ptr[s], tails.ptr[s + 1])
         for p in range(slot_ptr[s], slot_ptr[s + 1]):
-            code = topic_codes[p]
-            at = _put_text(out, at, topics, topic_ptr[code], topic_ptr[code + 1])
-        at = _put_signed(out, at, last_event_us[s])
-        at = _put_signed(out, at, events_folded[s])
-        at = _put_floats(out, at, student_words, s)
+            code = block.topic_codes[p]
+            at = _put_text(out, at, topics.data, topics.ptr[code], topics.ptr[code + 1])
+        at = _put_signed(out, at, block.last_event_us[s])
+        at = _put_signed(out, at, block.events_folded[s])
+        at = _put_floats(out, at, block.student_words, s)
         for p in range(slot_ptr[s], slot_ptr[s + 1]):
-            at = _put_floats(out, at, slot_words, p)
-            at = _put_integers(out, at, counters, p, 0)
+            at = _put_floats(out, at, block.slot_words, p)
+            at = _put_integers(out, at, block.counters, p, 0)
             has = not (np.isnan(override[p, 0]) and np.isnan(override[p, 1]))
             out[at] = np.uint8(has)
             at += 1
