@@ -83,6 +83,45 @@ def test_a_planted_look_at_the_clock_or_the_environment_fails_the_check(checkout
     assert "pure layers take no" in done.stdout
 
 
+def imported(path: Path, modules: set[str]) -> set[str]:
+    """The modules that a file imports anywhere: inside functions and for type checkers too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            found |= {f"{node.module}.{name.name}" for name in node.names if f"{node.module}.{name.name}" in modules}
+            found |= {node.module} if any(f"{node.module}.{name.name}" not in modules for name in node.names) else set()
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return found & modules
+
+
+def circles(source: Path) -> list[str]:
+    """One text for each circle of files that import each other."""
+    files = {
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(source.rglob("*.py"))
+    }
+    # The package's face is imported with every module, and loads what it names when that is first used.
+    left = {name: imported(path, set(files)) - {name, "mastery"} for name, path in files.items() if name != "mastery"}
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in free}
+    while free := left.keys() - {other for others in left.values() for other in others}:
+        left = {name: others for name, others in left.items() if name not in free}
+    return [f"{name} -> {', '.join(sorted(others & left.keys()))}" for name, others in sorted(left.items())]
+
+
+def test_no_files_import_each_other(checkout):
+    assert circles(checkout / "src") == []
+
+
+def test_a_planted_import_within_a_function_closes_a_circle(checkout):
+    plant(checkout, "insight/words.py", "def late():\n    import mastery.insight.clauses")
+    assert circles(checkout / "src") == [
+        "mastery.insight.clauses -> mastery.insight.words",
+        "mastery.insight.words -> mastery.insight.clauses",
+    ]
+
+
 def test_what_is_computed_once_holds_no_lock_that_other_instances_wait_for():
     """Before Python 3.12 functools.cached_property has one lock for all instances: workers took turns at scores."""
     takes = [

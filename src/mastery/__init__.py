@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mastery.estimators.cross_validation import cross_validate
     from mastery.estimators.estimator import Estimator
     from mastery.estimators.explained import Explained
-    from mastery.estimators.files import load
+    from mastery.estimators.load import load
     from mastery.estimators.school import School, simulate
     from mastery.estimators.scorers import BKT, IRT, Blend, Boosting, Elo, LinearRNN, RuleBased
     from mastery.scorers.student_state import StudentState
@@ -49,7 +49,7 @@ _HOMES = {
     "School": "mastery.estimators.school",
     "StudentState": "mastery.scorers.student_state",
     "cross_validate": "mastery.estimators.cross_validation",
-    "load": "mastery.estimators.files",
+    "load": "mastery.estimators.load",
     "read_answers": "mastery.estimators.answers",
     "simulate": "mastery.estimators.school",
 }

@@ -336,9 +336,18 @@ class Estimator:
 
         The file holds numbers and texts, no code: it can be sent to others.
         """
-        from mastery.estimators.files import save
+        from mastery.estimators.files import write
 
-        return save(self, Path(path))
+        model_set = self.fitted_model_set()
+        about = {
+            "estimator": type(self).__name__,
+            "settings": self.get_params(),
+            "notes": list(self.notes_),
+            "measures": dict(self.measures_),
+            "frames": self.frames_,
+            "durations_are_gaps": self.durations_are_gaps_,
+        }
+        return write(Path(path), about, model_set)
 
     # within
 

@@ -24,10 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mastery.errors import BadInput, NotFound
-from mastery.estimators.estimator import Estimator
-from mastery.estimators.scorers import ESTIMATORS
 from mastery.features.observations import OBSERVATION_VERSION
-from mastery.scorers.model_set import ModelSet, meaning, version_of
+from mastery.scorers.model_set import ModelSet, meaning
 from mastery.scorers.parameters import KeyedRows, Parameters
 
 FORMAT = 1
@@ -36,14 +34,14 @@ FORMAT = 1
 MODEL, HASHES = "model.json", "sha256.json"
 
 
-def save(estimator: Estimator, path: Path) -> Path:
-    """Write a fitted estimator and return the path. A file that is there is replaced once the new one is whole.
+def write(path: Path, about: Mapping[str, object], model_set: ModelSet) -> Path:
+    """Write a model set and what is to be known of its estimator, and return the path.
+
+    A file that is there is replaced once the new one is whole.
 
     Raises:
-        NotFitted: It has not learnt anything.
         BadInput: A setting cannot be written as JSON, or the file cannot be written.
     """
-    model_set = estimator.fitted_model_set()
     members: dict[str, bytes] = {}
     scorers = {}
     for name, mine in model_set.scorers.items():
@@ -59,14 +57,9 @@ def save(estimator: Estimator, path: Path) -> Path:
         }
     model = {
         "format": FORMAT,
-        "estimator": type(estimator).__name__,
-        "settings": estimator.get_params(),
+        **about,
         "observation_version": OBSERVATION_VERSION,
         "model_version": model_set.version,
-        "notes": list(estimator.notes_),
-        "measures": dict(estimator.measures_),
-        "frames": estimator.frames_,
-        "durations_are_gaps": estimator.durations_are_gaps_,
         "scorers": scorers,
     }
     members[MODEL] = json.dumps(model, ensure_ascii=False, indent=1, default=_plain).encode()
@@ -85,14 +78,13 @@ def save(estimator: Estimator, path: Path) -> Path:
     return path
 
 
-def load(path: str | Path) -> Estimator:
-    """Return the estimator that `save` wrote, with its settings and everything it learnt.
+def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
+    """Return what `write` wrote: all of the model's JSON, and the parameters by scorer.
 
     Raises:
         NotFound: There is no such file.
         BadInput: It is no model, is damaged or changed, or was written by a version that means something else.
     """
-    path = Path(path)
     if not path.exists():
         raise NotFound(f"{path}: no such file; give the path of a file that model.save wrote")
     members = _members(path)
@@ -124,18 +116,7 @@ def load(path: str | Path) -> Estimator:
             KeyedRows([(tenant, item) for tenant, item in one["items"]], arrays["items"]),
             {shared: arrays[f"shared/{shared}"] for shared in one["shared"]},
         )
-    if model["estimator"] not in ESTIMATORS:
-        raise BadInput(f"{path}: holds a {model['estimator']!r}; this version has {', '.join(ESTIMATORS)}")
-    estimator = ESTIMATORS[model["estimator"]]().set_params(**model["settings"])
-    version = version_of(estimator.scorer_name, scorers)
-    if version != model["model_version"]:
-        raise BadInput(
-            f"{path}: holds {version} and says {model['model_version']}: it was changed; copy it again, or fit the "
-            "model again"
-        )
-    estimator.take(ModelSet(version, scorers), model["notes"], model["measures"])
-    estimator.frames_, estimator.durations_are_gaps_ = model["frames"], model["durations_are_gaps"]
-    return estimator
+    return model, scorers
 
 
 def _members(path: Path) -> Mapping[str, bytes]:
