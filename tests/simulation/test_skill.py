@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mastery.log_odds import sigmoid
 from mastery.simulation import SchoolPlan, course_of
 from mastery.simulation.curriculum import curriculum
 from mastery.simulation.rows import AT_DAY, BASE, LAST_DAY, LEVEL, MEMORY, SKILL
-from mastery.simulation.skill import helped, learn, logistic, p_right, readiness, skill_at, worth
+from mastery.simulation.skill import helped, learn, p_right, readiness, skill_at, worth
 
 
 def skill_of(base: float, level: float, at_day: float = 0.0, half_life_days: float = 20.0) -> np.ndarray:
@@ -69,7 +70,7 @@ def test_harder_items_are_answered_less_often(skill, difficulty, harder):
 
 def test_truth_is_the_share_of_right_answers_corrected_for_guess_and_slip():
     p = p_right(0.7, 0.0, 0.2, 0.1)
-    assert (p - 0.2) / (1 - 0.2 - 0.1) == pytest.approx(logistic(0.7))
+    assert (p - 0.2) / (1 - 0.2 - 0.1) == pytest.approx(sigmoid(0.7))
 
 
 def test_a_weak_prerequisite_slows_learning():
@@ -80,8 +81,8 @@ def test_a_weak_prerequisite_slows_learning():
     weak = readiness(numbers, on_path, skill, 0.0, 1, 0.0)
     skill[0, LEVEL] = 3.0
     strong = readiness(numbers, on_path, skill, 0.0, 1, 0.0)
-    assert weak == pytest.approx(0.15 + 0.85 * logistic(-3.0))
-    assert strong == pytest.approx(0.15 + 0.85 * logistic(3.0))
+    assert weak == pytest.approx(0.15 + 0.85 * sigmoid(-3.0))
+    assert strong == pytest.approx(0.15 + 0.85 * sigmoid(3.0))
     assert readiness(numbers, on_path, skill, 0.0, 0, 0.0) == 1.0
 
 

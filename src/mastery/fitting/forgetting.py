@@ -25,11 +25,11 @@ from scipy.optimize import minimize
 
 from mastery.arrays import Bools, Floats
 from mastery.features.batch import DAY_US, Batch
+from mastery.log_odds import FARTHEST, log_odds_of, sigmoid_of
 from mastery.scorers import SPECS
 from mastery.scorers.base import Parameter, place_of
 from mastery.scorers.fits import Fit
 from mastery.scorers.interval import LONGEST_DAYS, growth_parameter
-from mastery.scorers.log_odds import FARTHEST
 from mastery.scorers.parameters import KeyedRows
 
 HALF_LIVES_DAYS = np.array([10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 480.0, 1_000.0])
@@ -91,7 +91,7 @@ def fit_forgetting(batch: Batch, answers: Bools, at_last_activity: Floats) -> Fo
     total = np.bincount(topic[begins], at_last_activity[begins], len(batch.topics))
     prior = ((total + ENOUGH_FIRST * everywhere) / (count + ENOUGH_FIRST))[topic[paused]]
     last = np.clip(at_last_activity[paused], LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
-    z, pause, study, right = np.log(last / (1.0 - last)), days[paused], studied[paused], batch.y[paused] > 0.5
+    z, pause, study, right = log_odds_of(last), days[paused], studied[paused], batch.y[paused] > 0.5
     moved = np.column_stack([np.ones(z.size), np.log(study), z])
 
     def log_likelihood(half_life: float, growth: float, weights: Floats) -> tuple[float, Floats]:
@@ -100,7 +100,7 @@ def fit_forgetting(batch: Batch, answers: Bools, at_last_activity: Floats) -> Fo
         kept = 2.0 ** (-pause / lasting)
 
         def loss(weights: Floats) -> tuple[float, Floats]:
-            level = 1.0 / (1.0 + np.exp(-np.clip(z + moved @ weights, -FARTHEST, FARTHEST)))
+            level = sigmoid_of(np.clip(z + moved @ weights, -FARTHEST, FARTHEST))
             fades = level > prior
             probability = np.clip(
                 np.where(fades, prior + kept * (level - prior), level), LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY

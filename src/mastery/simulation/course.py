@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mastery.log_odds import sigmoid_of
 from mastery.simulation.curriculum import curriculum
 from mastery.simulation.plan import SchoolPlan
 
@@ -110,7 +111,7 @@ def _course(seed: int, n_topics: int, items_per_topic: int) -> Course:
             "subject": [topic.subject for topic in topics],
             "course": [topic.course for topic in topics],
             "prerequisites": pa.array([list(topic.prerequisites) for topic in topics], pa.list_(pa.string())),
-            "difficulty_estimate": np.round(1.0 / (1.0 + np.exp(-estimate)), 2),
+            "difficulty_estimate": np.round(sigmoid_of(estimate), 2),
             "content_length": np.round(video_s.reshape(-1, VIDEOS_PER_TOPIC).sum(axis=1) / 60.0 + 20.0),
         }
     )
@@ -118,7 +119,7 @@ def _course(seed: int, n_topics: int, items_per_topic: int) -> Course:
         {
             "question_id": question_ids(n_topics, items_per_topic),
             "topic_id": [topic.topic_id for topic in topics for _ in range(items_per_topic)],
-            "difficulty": np.round(1.0 / (1.0 + np.exp(-item_difficulty)), 3),
+            "difficulty": np.round(sigmoid_of(item_difficulty), 3),
             "kind": [ITEM_KINDS[kind] for kind in kinds],
         }
     )

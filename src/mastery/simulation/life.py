@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mastery.kernels import kernel
+from mastery.log_odds import sigmoid
 from mastery.simulation import rows
 from mastery.simulation.course import VIDEOS_PER_TOPIC, CourseNumbers, Floats
 from mastery.simulation.curriculum import TOPICS_PER_CHAPTER
 from mastery.simulation.draws import Random, lognormal, normal, poisson, stream, uniform
 from mastery.simulation.rows import Log, Mind
-from mastery.simulation.skill import helped, learn, logistic, p_right, readiness, skill_at, worth
+from mastery.simulation.skill import helped, learn, p_right, readiness, skill_at, worth
 
 DAY_S = 86_400.0
 BEDTIME_S = 81_000  # 22:30; nothing is begun later, so that a day's study ends on that day
@@ -81,7 +82,7 @@ def write_truth(life: Life, day: int) -> None:
             if n < log.mastery.size:
                 row = log.truth[n]
                 row[0], row[1], row[2] = log.used[rows.WHO], life.mind.path[slot], day
-                log.mastery[n] = logistic(skill_at(skill, slot, day + 1.0))
+                log.mastery[n] = sigmoid(skill_at(skill, slot, day + 1.0))
             log.used[rows.USED_TRUTH] += 1
 
 
@@ -122,7 +123,7 @@ def answer(life: Life, slot: int, place: int, at_day: float, gain: float, bonus:
     item = life.mind.path[slot] * life.habits.items_per_topic + place
     distance = skill_at(life.mind.skill, slot, at_day) + bonus - course.item_difficulty[item]
     abuser, hints = trait[rows.ABUSER] > 0.5, 0
-    if uniform(random) < trait[rows.HINT] * (1.0 - logistic(distance)):
+    if uniform(random) < trait[rows.HINT] * (1.0 - sigmoid(distance)):
         hints = (2 if abuser else 1) + int(uniform(random) * 2.0)
     rushed = hints == 0 and uniform(random) < trait[rows.RUSH]
     slip = course.slip[item] + (0.2 if rushed else 0.0)
@@ -171,14 +172,14 @@ def assignment(life: Life, slot: int, at_s: int, gain: float) -> int:
     random, mind = life.random, life.mind
     at_s += int(900.0 + 2100.0 * uniform(random))
     others = np.full(2, -1, dtype=np.int64)
-    total, topics = logistic(skill_at(mind.skill, slot, at_s / DAY_S)), 1
+    total, topics = sigmoid(skill_at(mind.skill, slot, at_s / DAY_S)), 1
     for back in range(1, 3):
         other = slot - back
         if other < 0 or mind.path[other] // TOPICS_PER_CHAPTER != mind.path[slot] // TOPICS_PER_CHAPTER:
             break
         if mind.skill[other, rows.LAST_DAY] >= 0 and uniform(random) < 0.6:
             others[topics - 1] = mind.path[other]
-            total += logistic(skill_at(mind.skill, other, at_s / DAY_S))
+            total += sigmoid(skill_at(mind.skill, other, at_s / DAY_S))
             topics += 1
             learn(mind.skill, other, at_s / DAY_S, gain * ASSIGNMENT_GAIN * 0.5)
     learn(mind.skill, slot, at_s / DAY_S, gain * ASSIGNMENT_GAIN)
@@ -196,7 +197,7 @@ def video(life: Life, slot: int, at_s: int, gain: float) -> int:
     which = int(uniform(random) * VIDEOS_PER_TOPIC)
     share = 0.9 + 0.1 * uniform(random) if uniform(random) < 0.6 else 0.1 + 0.85 * uniform(random)
     share = round(share * 1000.0) / 1000.0
-    rewinds = poisson(random, 0.3 + 2.0 * (1.0 - logistic(skill_at(life.mind.skill, slot, at_day))) * share)
+    rewinds = poisson(random, 0.3 + 2.0 * (1.0 - sigmoid(skill_at(life.mind.skill, slot, at_day))) * share)
     seconds = int(life.course.video_s[life.mind.path[slot] * VIDEOS_PER_TOPIC + which] * share) + 12 * rewinds
     learn(life.mind.skill, slot, at_day, gain * VIDEO_GAIN * share)
     at_s += seconds
@@ -208,7 +209,7 @@ def video(life: Life, slot: int, at_s: int, gain: float) -> int:
 def chatbot(life: Life, slot: int, at_s: int, gain: float) -> int:
     """Ask the tutor for help, more often the less is known; return the time after it."""
     random, at_day, resolved = life.random, at_s / DAY_S, 0
-    queries = 1 + poisson(random, 0.3 + 1.7 * (1.0 - logistic(skill_at(life.mind.skill, slot, at_day))))
+    queries = 1 + poisson(random, 0.3 + 1.7 * (1.0 - sigmoid(skill_at(life.mind.skill, slot, at_day))))
     for _ in range(queries):
         resolved += 1 if uniform(random) < 0.7 else 0
     learn(life.mind.skill, slot, at_day, gain * CHATBOT_GAIN * resolved / queries)
@@ -220,7 +221,7 @@ def chatbot(life: Life, slot: int, at_s: int, gain: float) -> int:
 @kernel
 def feedback(life: Life, slot: int, at_s: int) -> int:
     """Let a teacher judge, in twentieths and with an error of 0.12; return the time after it."""
-    true = logistic(skill_at(life.mind.skill, slot, at_s / DAY_S))
+    true = sigmoid(skill_at(life.mind.skill, slot, at_s / DAY_S))
     twentieths = round(min(max(true + 0.12 * normal(life.random), 0.0), 1.0) * 20.0)
     reason = min(twentieths // 5, 3) * 2 + int(uniform(life.random) * 2.0)
     write(life, rows.FEEDBACK, slot, at_s + 30, twentieths * 5, reason, 0, 0, 0)

@@ -1,9 +1,9 @@
 """How skill is gained and lost, and what it answers: the equations of the simulation, on scalars.
 
 Skill is one number per student-topic in log-odds. An item of difficulty b is known with probability
-logistic(skill − b) and answered rightly with probability guess + (1 − guess − slip)·known: the Rasch model
+sigmoid(skill − b) and answered rightly with probability guess + (1 − guess − slip)·known: the Rasch model
 with guessing and slipping (Birnbaum in Lord & Novick 1968; Barton & Lord 1981). True mastery is
-logistic(skill): the probability to know the topic's mean item. An opportunity adds
+sigmoid(skill): the probability to know the topic's mean item. An opportunity adds
 gain · readiness · (1 − mastery), where readiness falls with the weakest prerequisite; between
 opportunities skill falls by halves towards where it began, and each further day of study makes the
 half-life longer (Settles & Meeder 2016). docs/simulation.md has the numbers.
@@ -17,18 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mastery.kernels import kernel
+from mastery.log_odds import sigmoid
 from mastery.simulation.course import CourseNumbers, Floats
 from mastery.simulation.rows import AT_DAY, BASE, LAST_DAY, LEVEL, MEMORY
 
 HALF_LIFE_GROWTH = 1.35  # per further day of study on the topic
 HALF_LIFE_LIMIT_DAYS = 365.0
 UNTAUGHT_READINESS = 0.15  # the factor on learning that prerequisites of mastery 0 leave
-
-
-@kernel
-def logistic(x: float) -> float:
-    """Return 1 / (1 + exp(−x))."""
-    return 1.0 / (1.0 + math.exp(-x))
 
 
 @kernel
@@ -43,7 +38,7 @@ def skill_at(skill: Floats, slot: int, at_day: float) -> float:
 def learn(skill: Floats, slot: int, at_day: float, gain: float) -> None:
     """Add one opportunity worth `gain` log-odds at mastery 0; the first of a further day also steadies memory."""
     level = skill_at(skill, slot, at_day)
-    skill[slot, LEVEL] = level + gain * (1.0 - logistic(level))
+    skill[slot, LEVEL] = level + gain * (1.0 - sigmoid(level))
     skill[slot, AT_DAY] = at_day
     day = math.floor(at_day)
     if 0.0 <= skill[slot, LAST_DAY] < day:
@@ -54,7 +49,7 @@ def learn(skill: Floats, slot: int, at_day: float, gain: float) -> None:
 @kernel
 def p_right(skill: float, difficulty: float, guess: float, slip: float) -> float:
     """Return the probability of a right answer without help."""
-    return guess + (1.0 - guess - slip) * logistic(skill - difficulty)
+    return guess + (1.0 - guess - slip) * sigmoid(skill - difficulty)
 
 
 @kernel
@@ -70,7 +65,7 @@ def readiness(
         known = ability - course.difficulty[needed] + 1.0
         if slot >= 0:
             known = skill_at(skill, slot, at_day)
-        weakest = min(weakest, logistic(known))
+        weakest = min(weakest, sigmoid(known))
     return UNTAUGHT_READINESS + (1.0 - UNTAUGHT_READINESS) * weakest
 
 

@@ -20,6 +20,7 @@ from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
 from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.insight.bands import BANDS, band_codes
+from mastery.log_odds import sigmoid_of
 from mastery.pipelines.scoring.fold import Folded, fold_events
 from mastery.pipelines.simulation.events import TENANT, simulated_events
 from mastery.scorers import SCORERS
@@ -215,7 +216,7 @@ def _harder(difficulty: Floats, lower: Floats, upper: Floats) -> Floats:
     def centred(values: Floats) -> Floats:
         return values - (np.where(there, values, 0.0).sum(axis=1) / count)[:, None]
 
-    known = 1.0 / (1.0 + np.exp(centred(difficulty)))
+    known = sigmoid_of(-centred(difficulty))
     p = lower[:, None] + (upper - lower)[:, None] * known
     return centred(np.log((1.0 - p) / p))
 

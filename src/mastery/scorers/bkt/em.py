@@ -16,6 +16,7 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.kernels import kernel
+from mastery.log_odds import sigmoid
 from mastery.scorers.bkt.histories import GROUP, KIND, OPPORTUNITY, RIGHTS, TILT, WRONGS
 from mastery.scorers.bkt.passes import (
     FASTEST,
@@ -102,13 +103,13 @@ def fit_start(began: Floats, excess: Floats, theta: Floats, rules: Priors) -> No
         return
     a, k = math.log(theta[INIT] / (1.0 - theta[INIT])), theta[PULL]
     for _ in range(4):
-        p = 1.0 / (1.0 + math.exp(-a))
+        p = sigmoid(a)
         up_a, up_k = weight[INIT] * (pooled[INIT] - p), -weight[PULL] * (k - pooled[PULL])
         aa, ak, kk = weight[INIT] * p * (1.0 - p) + 1e-9, 0.0, weight[PULL] + 1e-9
         for b in range(excess.size):
             n = began[b, 0] + began[b, 1]
             if n > 0.0:
-                p = 1.0 / (1.0 + math.exp(-(a + k * excess[b])))
+                p = sigmoid(a + k * excess[b])
                 off, curve = began[b, 1] - n * p, n * p * (1.0 - p)
                 up_a, up_k = up_a + off, up_k + off * excess[b]
                 aa, ak, kk = aa + curve, ak + curve * excess[b], kk + curve * excess[b] ** 2
@@ -116,7 +117,7 @@ def fit_start(began: Floats, excess: Floats, theta: Floats, rules: Priors) -> No
         a += min(2.0, max(-2.0, (kk * up_a - ak * up_k) / det))
         k += min(3.0, max(-3.0, (aa * up_k - ak * up_a) / det))
         a, k = min(6.0, max(-6.0, a)), min(STEEPEST, max(0.0, k))
-    theta[INIT], theta[PULL] = 1.0 / (1.0 + math.exp(-a)), k
+    theta[INIT], theta[PULL] = sigmoid(a), k
 
 
 @kernel
@@ -261,7 +262,7 @@ def straight(flat: Floats, theta: Floats) -> Floats:
         if k == PULL or k == PULL_LEARNING:
             out[k] = flat[k]
         elif theta[k] > 0.0:
-            out[k] = math.exp(flat[k]) if k == RATE else 1.0 / (1.0 + math.exp(-flat[k]))
+            out[k] = math.exp(flat[k]) if k == RATE else sigmoid(flat[k])
     within(out)
     return out
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mastery.arrays import Floats, Int32s
 from mastery.kernels import kernel
+from mastery.log_odds import sigmoid
 from mastery.scorers.bkt.histories import GROUP, KIND, OPPORTUNITY, RIGHTS, TILT, WRONGS
 
 PROBABILITIES = (
@@ -146,7 +147,7 @@ def spread(theta: Floats, tree: Tree, given: Probabilities) -> None:
         kept[b] = math.exp(-theta[RATE] * days[b])
     start = math.log(theta[INIT] / (1.0 - theta[INIT]))
     for b in range(excess.size):
-        prior[b] = 1.0 / (1.0 + math.exp(-(start + theta[PULL] * excess[b])))
+        prior[b] = sigmoid(start + theta[PULL] * excess[b])
 
 
 @kernel

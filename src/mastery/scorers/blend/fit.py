@@ -17,10 +17,10 @@ from mastery.arrays import Bools, Floats, Int64s
 from mastery.evaluation.calibration import fit_calibration
 from mastery.features.batch import Batch
 from mastery.kernels import kernel
+from mastery.log_odds import FARTHEST, log_odds_of, sigmoid_of
 from mastery.scorers import SCORERS
 from mastery.scorers.blend.scorer import GUESS, PARAMETERS, PRIOR, SLIP, Mixture, logits, predict
 from mastery.scorers.fits import Fit
-from mastery.scorers.log_odds import FARTHEST
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 
 RIDGE = 10.0
@@ -150,10 +150,10 @@ def unaided_shift(probability: Floats, y: Floats) -> float:
     For answers without help: with hints and second tries among them, answers are right more often (on simulated schools
     0.64 of all, 0.58 of those without), and scores come out too high.
     """
-    logit = np.log(probability / (1.0 - probability))
+    logit = log_odds_of(probability)
     shift = 0.0
     for _ in range(MOST_SHIFT_STEPS):
-        p = 1.0 / (1.0 + np.exp(-np.clip(logit + shift, -FARTHEST, FARTHEST)))
+        p = sigmoid_of(np.clip(logit + shift, -FARTHEST, FARTHEST))
         step = (np.sum(y - p) - RIDGE * shift) / (np.sum(p * (1.0 - p)) + RIDGE)
         shift += float(np.clip(step, -1.0, 1.0))
         if abs(step) < SMALL_SHIFT:

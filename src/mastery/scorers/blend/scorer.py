@@ -29,11 +29,11 @@ from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
 from mastery.kernels import kernel
+from mastery.log_odds import FARTHEST, bounded_log_odds, bounded_sigmoid, log_odds, log_odds_of
 from mastery.scorers.base import Model, Parameter, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.blend.interval_numbers import FITTED
 from mastery.scorers.derived import Derived, Inputs, probability_of
 from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
-from mastery.scorers.log_odds import FARTHEST, bounded_log_odds, bounded_sigmoid, log_odds
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
@@ -189,7 +189,7 @@ def logits(probabilities: Mapping[str, Floats], names: Sequence[str]) -> dict[st
     """Return the log-odds, within ± `FARTHEST`, of some of the probabilities."""
     least = 1.0 / (1.0 + np.exp(FARTHEST))
     clipped = {name: np.clip(probabilities[name], least, 1.0 - least) for name in names}
-    return {name: np.log(p / (1.0 - p)) for name, p in clipped.items()}
+    return {name: log_odds_of(p) for name, p in clipped.items()}
 
 
 class Members(NamedTuple):

@@ -39,7 +39,7 @@ from mastery.features.counters import (
     initial_counters,
 )
 from mastery.kernels import kernel
-from mastery.scorers.log_odds import bounded_log_odds
+from mastery.log_odds import bounded_log_odds
 
 MEMBERS = ("bkt", "elo", "irt", "linear_rnn")
 """Scorers whose logits are features, those that a model set holds of them."""

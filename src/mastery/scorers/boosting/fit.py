@@ -26,6 +26,7 @@ from mastery.arrays import Floats
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.counters import initial_counters
+from mastery.log_odds import sigmoid_of
 from mastery.scorers import SCORERS
 from mastery.scorers.base import Model
 from mastery.scorers.boosting import scorer as ml
@@ -196,7 +197,7 @@ def _trees_needed(
     found: dict[str, float | str] = {}
     for name, some in (("held_out", np.ones(judged.label.size, bool)), ("held_out_later", judged.at_us > until)):
         if some.any():
-            p = 1.0 / (1.0 + np.exp(-(base + trees.margins(judged.features[some]))))
+            p = sigmoid_of(base + trees.margins(judged.features[some]))
             y, w = judged.label[some], judged.weight[some]
             found[f"{name}_log_loss"] = float(-np.average(y * np.log(p) + (1 - y) * np.log(1 - p), weights=w))
             found[f"{name}_answers"] = float(y.size)

@@ -19,6 +19,7 @@ import numpy as np
 from mastery.arrays import Floats, Floats32, Int32s
 from mastery.features.batch import Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
+from mastery.log_odds import sigmoid_of
 from mastery.scorers.boosting.answer_features import event_end, items_or_topics
 
 RESIDUALS = ("residual_now", "residual_lately", "residual_long", "residual_first_tries", "residual_later_tries",
@@ -87,5 +88,5 @@ def write_residuals(batch: Batch, logit: Floats, out: Floats32) -> None:
         logit: float64[n]. Log-odds of a right answer, said before each row; rows without weight may be NaN.
     """
     topics = len(batch.topics)
-    topic, probability = batch.slot_topic[batch.slot], 1.0 / (1.0 + np.exp(-logit))
+    topic, probability = batch.slot_topic[batch.slot], sigmoid_of(logit)
     _walk(batch.arrays, topic, items_or_topics(batch), topics, len(batch.items) + topics, probability, out)

@@ -23,13 +23,13 @@ from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.kernels import inlined_kernel, kernel
+from mastery.log_odds import FARTHEST, bounded_sigmoid, log_odds, log_odds_of, sigmoid_of
 from mastery.scorers.base import Model, Parameter, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
 from mastery.scorers.boosting.interval_numbers import FITTED
 from mastery.scorers.boosting.trees import trees_of
 from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, forget, probability_of
 from mastery.scorers.interval import growth_parameter, interval, interval_parameters
-from mastery.scorers.log_odds import FARTHEST, bounded_sigmoid, log_odds
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
@@ -155,7 +155,7 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     if not inputs.explain:
         return Scores(out[0], out[1], out[2], last.contributions)
     contributions = last.contributions.copy()
-    contributions[:, FORGETTING] = np.log(out[0] / (1.0 - out[0])) - np.log(last.score / (1.0 - last.score))
+    contributions[:, FORGETTING] = log_odds_of(out[0]) - log_odds_of(last.score)
     return Scores(out[0], out[1], out[2], contributions)
 
 
@@ -177,7 +177,7 @@ def predict(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Fl
         batch, rows, topic_base, item_base, {name: probabilities[name] for name in wanted}
     )
     out = np.full(batch.slot.size, np.nan)
-    out[rows] = 1.0 / (1.0 + np.exp(-(float(shared["start"][0]) + trees_of(shared).margins(features))))
+    out[rows] = sigmoid_of(float(shared["start"][0]) + trees_of(shared).margins(features))
     return out
 
 

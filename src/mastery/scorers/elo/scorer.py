@@ -27,10 +27,10 @@ import numpy as np
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
+from mastery.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.elo.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.interval import LN2_PER_DAY_US, forgotten, interval, interval_parameters, kept_at, retention
-from mastery.scorers.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 STATE = ("offset", "evidence", "last_at_us", "from_right", "from_wrong", "from_practice", "from_assignments", "chapter")

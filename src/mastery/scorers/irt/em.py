@@ -15,6 +15,7 @@ import numpy as np
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.kernels import kernel
+from mastery.log_odds import sigmoid
 
 NODES = 21
 FARTHEST_NODE = 4.0
@@ -82,9 +83,9 @@ def log_probabilities(slope: Floats, intercept: Floats, guess: Floats, slip: Flo
     table = np.empty((2 * slope.size, theta.size))
     for i in range(slope.size):
         for q in range(theta.size):
-            right = 1.0 / (1.0 + math.exp(-(slope[i] * theta[q] + intercept[i])))
+            right = sigmoid(slope[i] * theta[q] + intercept[i])
             # 1 − p from its own end: 1.0 − right is 0 far out.
-            wrong = 1.0 / (1.0 + math.exp(slope[i] * theta[q] + intercept[i]))
+            wrong = sigmoid(-(slope[i] * theta[q] + intercept[i]))
             table[2 * i, q] = math.log(slip[i] + (1.0 - guess[i] - slip[i]) * wrong)
             table[2 * i + 1, q] = math.log(guess[i] + (1.0 - guess[i] - slip[i]) * right)
     return table
@@ -169,7 +170,7 @@ def maximise(
             h00, h01, h11 = precision_slope if free_slopes else 0.0, 0.0, precision_intercept
             for q in range(theta.size):
                 n = counts[2 * i, q] + counts[2 * i + 1, q]
-                p = 1.0 / (1.0 + math.exp(-(slope * theta[q] + intercept[i])))
+                p = sigmoid(slope * theta[q] + intercept[i])
                 span = 1.0 - guess[i] - slip[i]
                 probability = guess[i] + span * p
                 rise = span * p * (1.0 - p)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.kernels import kernel
+from mastery.log_odds import sigmoid_of
 from mastery.scorers.irt.em import SPANS, Answers, Work, log_probabilities
 
 
@@ -67,7 +68,7 @@ def standard_errors(
     """
     a, theta = work.answers, work.theta
     slope = np.exp(log_slope)
-    p = 1.0 / (1.0 + np.exp(-(slope[:, None] * theta + intercept[:, None])))
+    p = sigmoid_of(slope[:, None] * theta + intercept[:, None])
     guess, span = a.guess[:, None], (1.0 - a.guess - a.slip)[:, None]
     probability = guess + span * p
     rise = span * p * (1.0 - p)

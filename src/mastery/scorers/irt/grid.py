@@ -12,6 +12,7 @@ import numpy as np
 
 from mastery.arrays import Floats, Int64s
 from mastery.kernels import kernel
+from mastery.log_odds import sigmoid
 
 NODES = 16
 FARTHEST_NODE = 5.0
@@ -47,7 +48,7 @@ def tables_of(params: Floats, items: Floats, spread_column: int) -> tuple[Floats
         b = items[c - topics, 1] if known else params[c, 1]
         for g in range(NODES):
             x = a * ((g - 0.5 * (NODES - 1)) * NODE_STEP - b)
-            curves[c, g], curves[c, NODES + g] = 1.0 / (1.0 + math.exp(x)), 1.0 / (1.0 + math.exp(-x))
+            curves[c, g], curves[c, NODES + g] = sigmoid(-x), sigmoid(x)
     kernel = np.empty(topics, np.int64)
     spreads = np.empty(topics)
     count = 0

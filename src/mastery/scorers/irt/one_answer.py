@@ -9,6 +9,7 @@ import numpy as np
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.features.columns import QUIZ
 from mastery.kernels import kernel
+from mastery.log_odds import log_odds
 from mastery.scorers.base import Model, States
 from mastery.scorers.irt.grid import NODES, learn, moments, tables_of, weigh
 from mastery.scorers.irt.scorer import (
@@ -22,7 +23,6 @@ from mastery.scorers.irt.scorer import (
     mastery,
     probability_of,
 )
-from mastery.scorers.log_odds import log_odds
 from mastery.scorers.one_answer import Answer, Step
 
 

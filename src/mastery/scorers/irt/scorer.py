@@ -30,11 +30,11 @@ import numpy as np
 from mastery.arrays import Floats, Int32s
 from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import kernel
+from mastery.log_odds import log_odds, sigmoid, sigmoid_of
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.irt.grid import NODES, SEEN, learn, moments, node_values, tables_of, weigh
 from mastery.scorers.irt.interval_numbers import FITTED
-from mastery.scorers.log_odds import log_odds, sigmoid
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 LAST, RIGHT, WRONG, PRACTISED, ASSIGNED = range(5)  # SEEN and what follows: what has been seen of the topic, by node
@@ -81,7 +81,7 @@ def information(
     broadcast against each other.
     """
     x = np.clip(np.asarray(a) * (np.asarray(theta) - np.asarray(b)), -300.0, 300.0)
-    p, q = 1.0 / (1.0 + np.exp(-x)), 1.0 / (1.0 + np.exp(x))
+    p, q = sigmoid_of(x), sigmoid_of(-x)
     span = np.asarray(upper) - np.asarray(c)
     right, wrong = c + span * p, (1.0 - np.asarray(upper)) + span * q
     found: Floats = (np.asarray(a) * span * p * q) ** 2 / (right * wrong)
@@ -116,8 +116,8 @@ def probability_of(
 ) -> float:
     """Return the probability of a right answer on an item's curve at a time, forgetting included."""
     x = params[t, SLOPE] * (mean - params[t, DIFFICULTY])
-    last = 1.0 / (1.0 + math.exp(-x))
-    prior = 1.0 / (1.0 + math.exp(params[t, SLOPE] * params[t, DIFFICULTY]))
+    last = sigmoid(x)
+    prior = sigmoid(-(params[t, SLOPE] * params[t, DIFFICULTY]))
     now = forgotten(last, prior, retention(at_us - state[p, LAST], params[t, HALF_LIFE]))
     odds = 1.0 if now >= last else now * (1.0 - last) / ((1.0 - now) * last)
     mass = right = 0.0

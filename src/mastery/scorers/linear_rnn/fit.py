@@ -16,6 +16,7 @@ from mastery.arrays import Bools, Floats, Floats32, Int64s
 from mastery.features.batch import Batch
 from mastery.features.columns import QUIZ
 from mastery.features.subset import take_students
+from mastery.log_odds import log_odds_of, sigmoid_of
 from mastery.scorers.base import defaults
 from mastery.scorers.fits import Fit, held_out
 from mastery.scorers.interval import LN2_PER_DAY_US
@@ -195,7 +196,7 @@ def _starts(seed: int) -> list[int]:
 def _averaged(probabilities: list[Floats]) -> Floats:
     """Return the probabilities whose log-odds are the mean of theirs."""
     p = np.clip(np.stack(probabilities), LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
-    averaged: Floats = 1.0 / (1.0 + np.exp(-np.log(p / (1.0 - p)).mean(axis=0)))
+    averaged: Floats = sigmoid_of(log_odds_of(p).mean(axis=0))
     return averaged
 
 
@@ -237,7 +238,7 @@ def _choose(
             if loss < best.loss or done == 1:
                 bias = np.stack([run.bias.value[:, 0] for run in runs]).astype(np.float64).mean(axis=0)
                 prior = bias[len(batch.items) + test.read] + np.where(test.item >= 0, bias[test.item], 0.0)
-                best = _Tried(loss, done, probability, 1.0 / (1.0 + np.exp(-prior)))
+                best = _Tried(loss, done, probability, sigmoid_of(prior))
             elif done - best.epochs >= PATIENCE:
                 break
         return best

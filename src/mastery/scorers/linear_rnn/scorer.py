@@ -26,10 +26,10 @@ import numpy as np
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
 from mastery.features.batch import DAY_US, Batch, BatchArrays
 from mastery.kernels import inlined_kernel, kernel
+from mastery.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, place_of
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.linear_rnn.interval_numbers import FITTED
-from mastery.scorers.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 FADING = (0.0, 0.6, 0.85, 0.96, 1.0)

@@ -15,6 +15,7 @@ from mastery.arrays import Bools, Floats, Int64s
 from mastery.evaluation.calibration import ENOUGH_STUDENTS, HIGHEST, LOWEST, Calibration, apply, fit_calibration
 from mastery.features.batch import Batch
 from mastery.features.subset import rows_of_students
+from mastery.log_odds import sigmoid_of
 from mastery.scorers.base import Model, predict, start
 from mastery.scorers.fits import Fit
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
@@ -66,7 +67,7 @@ def fit_rules(
 
 def _on_scale(topics: Floats, found: Calibration, guess: Floats, slip: Floats) -> Floats:
     """Return float64[T, K]: the parameters with guess, slip and what every index stands for."""
-    probability = 1.0 / (1.0 + np.exp(-apply(found, _logit(np.array(rule_based.INDEXES)))))
+    probability = sigmoid_of(apply(found, _logit(np.array(rule_based.INDEXES))))
     score = (probability - guess[:, None]) / (1.0 - slip - guess)[:, None]
     topics = topics.copy()
     topics[:, rule_based.SCORE_AT : rule_based.GUESS] = np.maximum.accumulate(np.clip(score, 0.0, 1.0), axis=1)

@@ -1,9 +1,12 @@
-"""Probabilities and their log-odds, in kernels: one home for σ and its inverse, and for how far logits go."""
+"""Probabilities and their log-odds: one home for σ and its inverse, and for how far logits go."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from mastery.arrays import Floats
 from mastery.kernels import inlined_kernel
 
 FARTHEST = 13.8
@@ -43,3 +46,15 @@ def bounded_log_odds(p: float) -> float:
     if p >= 1.0:
         return FARTHEST
     return bounded(log_odds(p))
+
+
+def sigmoid_of(x: Floats) -> Floats:
+    """Return σ of each number. numpy's e^x, whose last bit may differ from that of `sigmoid`."""
+    values: Floats = 1.0 / (1.0 + np.exp(-x))
+    return values
+
+
+def log_odds_of(p: Floats) -> Floats:
+    """Return the log-odds of each probability, all of them neither 0 nor 1."""
+    values: Floats = np.log(p / (1.0 - p))
+    return values
