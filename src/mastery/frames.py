@@ -81,7 +81,7 @@ def read_frame(source: Any) -> Frame:
         given = type(source)
         raise BadInput(f"{given.__module__}.{given.__qualname__} cannot be read; expected {EXPECTED}") from None
     except ValueError as error:  # two columns of one name
-        raise BadInput(f"the frame cannot be read: {_first_line(error)}") from None
+        raise BadInput(f"the frame cannot be read: {_on_one_line(error)}") from None
     try:
         if isinstance(known, nw.LazyFrame):
             kind = "duckdb" if known.implementation.is_duckdb() else "polars"
@@ -92,7 +92,7 @@ def read_frame(source: Any) -> Frame:
         table = _plain(pa.Table.from_pandas(native, preserve_index=False) if pandas else known.to_arrow())
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise BadInput(
-            f"the frame cannot be read ({_first_line(error)}); give each column one type: texts, numbers or times"
+            f"the frame cannot be read ({_on_one_line(error)}); give each column one type: texts, numbers or times"
         ) from None
     return Frame(native, table, str(known.implementation.to_native_namespace().__name__))
 
@@ -126,7 +126,7 @@ def _plain(table: pa.Table) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def _first_line(error: Exception) -> str:
-    """Return what another library says of its error, on one line; pyarrow's errors may have several arguments."""
-    said = str(error.args[0] if error.args else error)
+def _on_one_line(error: Exception) -> str:
+    """Return what another library says of its error, on one line; the second argument of pyarrow's names the column."""
+    said = "; ".join(map(str, error.args)) if error.args else str(error)
     return " ".join(said.split())

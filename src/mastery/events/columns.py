@@ -20,6 +20,9 @@ SECONDS: Mapping[str, float] = {"s": 1000.0, "ms": 1.0}
 
 SHARES: Mapping[str, float] = {"percent": 0.01, "fraction": 1.0}
 
+RENAMING = '--map THEIRS=OURS (in Python, columns={"THEIRS": "OURS"})'
+"""What messages say of columns with other names: files are read by commands and by Python alike."""
+
 
 @dataclass(frozen=True)
 class Column:

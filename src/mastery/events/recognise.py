@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from mastery.errors import BadInput, did_you_mean
-from mastery.events.columns import STUDENT
+from mastery.events.columns import RENAMING, STUDENT
 from mastery.events.registry import SOURCES
 from mastery.events.responses import RESPONSES
 from mastery.events.source import Source
@@ -50,12 +50,12 @@ def recognise(columns: Sequence[str]) -> str:
     if not marks(near) & have:
         raise BadInput(
             f"no source table has columns like these ({', '.join(columns) or 'none'}); known tables: "
-            f"{', '.join(SOURCES)}. If the columns have other names, rename them with --map THEIRS=OURS"
+            f"{', '.join(SOURCES)}. If the columns have other names, rename them with {RENAMING}"
         )
     raise BadInput(
         f"the columns fit no source table; the nearest is {near.name}, of which "
         f"{_missing(near, [*near.needed(), *sorted(near.marks)], columns)}. "
-        "Name the table with --as, or rename columns with --map THEIRS=OURS"
+        f"Name the table with --as, or rename columns with {RENAMING}"
     )
 
 
@@ -94,7 +94,7 @@ def check_columns(source: Source, columns: Sequence[str], *, placed: bool = True
     if not set(source.needed()) <= have:
         raise BadInput(
             f"for {source.name}, {_missing(source, source.needed(), columns)}; "
-            f"it has {', '.join(columns) or 'no columns'}. If they have other names, rename them with --map THEIRS=OURS"
+            f"it has {', '.join(columns) or 'no columns'}. If they have other names, rename them with {RENAMING}"
         )
     if placed and source.either and not have & set(source.either):
         raise BadInput(

@@ -114,8 +114,8 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
         ({"tenant": ""}, "tenant ''"),
         ({"now": NOW.replace(tzinfo=None)}, "has no zone"),
         ({"columns_map": {"x": "student"}}, "no source table has a column 'student'; did you mean 'student_id'"),
-        ({"columns_map": {"learner": "student_id"}}, "--map: no file has a column 'learner'"),
-        ({"columns_map": {"topic_id": "student_id"}}, "after --map two columns are called 'student_id'"),
+        ({"columns_map": {"learner": "student_id"}}, "there is no column 'learner' to rename"),
+        ({"columns_map": {"topic_id": "student_id"}}, "after renaming, two columns are called 'student_id'"),
         ({"files": []}, "nothing to read"),
     ],
 )

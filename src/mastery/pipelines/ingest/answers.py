@@ -203,7 +203,8 @@ def read_answers(
     if strict and answers.report.rejected:
         raise BadInput(
             f"{answers.report.rejected:,} of {answers.report.read:,} rows cannot be used"
-            f"{_first(planned, answers.rejected)}. Correct them, or leave them out without --strict"
+            f"{_first(planned, answers.rejected)}. Correct them, or leave them out without --strict "
+            "(in Python, strict=True)"
         )
     return answers
 

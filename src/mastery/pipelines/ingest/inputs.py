@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from mastery.errors import BadInput, did_you_mean
+from mastery.events.columns import RENAMING
 from mastery.events.recognise import answers_table, check_columns, recognise, source_named
 from mastery.events.registry import SOURCES
 from mastery.events.source import Source
@@ -47,7 +48,7 @@ class Planned:
         theirs = next(theirs for theirs, ours in self.renamed.items() if ours == column.name)
         raise BadInput(
             f"{self.input.place}: column {theirs!r} has no usable value in any of {tally.rows} rows; expected "
-            f"{EXPECTED[column.kind]} ({column.doc}). If another column is meant, rename it with --map THEIRS=OURS"
+            f"{EXPECTED[column.kind]} ({column.doc}). If another column is meant, rename it with {RENAMING}"
         )
 
 
@@ -85,7 +86,7 @@ def plan(
     if absent and opened:
         have = list(dict.fromkeys(name for one in opened for name in one.columns))
         raise BadInput(
-            f"--map: no file has a column {absent[0]!r}{did_you_mean(absent[0], have)}; there are {', '.join(have)}"
+            f"there is no column {absent[0]!r} to rename{did_you_mean(absent[0], have)}; there are {', '.join(have)}"
         )
     if not found:
         raise BadInput(f"nothing to read: {'; '.join(notes) or 'no file was given'}")
@@ -106,7 +107,7 @@ def _planned(
     ours = list(renamed.values())
     twice = sorted({name for name in ours if ours.count(name) > 1})
     if twice:
-        raise BadInput(f"{one.place}: after --map two columns are called {twice[0]!r}; expected each name once")
+        raise BadInput(f"{one.place}: after renaming, two columns are called {twice[0]!r}; expected each name once")
     try:
         if source is None:
             source = SOURCES[answers_table(ours) if answers else recognise(ours)]
@@ -128,8 +129,8 @@ def _check_map(columns_map: Mapping[str, str]) -> None:
     for theirs, ours in columns_map.items():
         if ours not in known:
             raise BadInput(
-                f"--map {theirs}={ours}: no source table has a column {ours!r}{did_you_mean(ours, known)}; "
-                "the name on the right is ours, the one on the left is the file's"
+                f"{theirs} renamed to {ours}: no source table has a column {ours!r}{did_you_mean(ours, known)}; "
+                "expected the file's name first, then ours"
             )
 
 
