@@ -1,4 +1,4 @@
-"""Ledger, facts and windows from their definitions in docs/features.md: one row after another, obvious and slow."""
+"""Ledger, counters and windows from their definitions in docs/features.md: one row after another, obvious and slow."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow  # a scorer is fitted for them
 
 @pytest.fixture(scope="module")
 def remembering(home, tmp_path_factory):
-    """A copy of the home with a set active that has linear_rnn."""
+    """A copy of the home whose active set has linear_rnn."""
     from typer.testing import CliRunner
 
     from mastery.apps.cli import build

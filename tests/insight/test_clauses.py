@@ -135,7 +135,7 @@ def test_a_clause_says_what_was_seen(counters, as_of_us, part, raises, told, tex
 
 @st.composite
 def seens(draw):
-    """Any past that the facts can hold."""
+    """Any past that counters can hold."""
     count = st.integers(0, 40)
     recent = tuple(draw(st.lists(st.booleans(), max_size=RECENT)))
     older, older_right = 0, 0

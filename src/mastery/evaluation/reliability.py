@@ -2,7 +2,7 @@
 
 Answers are cut by their prediction into bins of equal mass; the ECE is the mean distance of predicted and true share,
 weighted by answers (Naeini, Cooper & Hauskrecht 2015, AAAI; equal mass in place of equal width: Nixon et al. 2019).
-It is above 0 for a perfect model too, for outcomes are probability: `perfect_ece` says how far on this very sample.
+It is above 0 for a perfect model too, because outcomes are random: `perfect_ece` says how far on this very sample.
 """
 
 from __future__ import annotations

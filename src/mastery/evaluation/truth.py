@@ -52,7 +52,7 @@ class Recovery:
 
     @property
     def ratio(self) -> float:
-        """RMSE of the score beside that of the share right; asked is at most a half."""
+        """RMSE of the score divided by that of the share right; the target is at most a half."""
         return self.rmse / self.rmse_share if self.rmse_share > 0.0 else np.nan
 
 

@@ -1,4 +1,4 @@
-"""What was seen of one student-topic, in plain numbers: the facts as words and tags read them."""
+"""What was seen of one student-topic, in plain numbers: its counters as words and tags read them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ActivitySummary:
 
 
 def activity_from(counters: Int64s, as_of_us: int) -> ActivitySummary:
-    """Return what int64[F] facts say at `as_of_us`. A last activity after it counts as today."""
+    """Return what int64[F] counters say at `as_of_us`. A last activity after it counts as today."""
     value = [int(fact) for fact in counters]
     count = [max(0, number) for number in value]
     answers = count[column.ANSWERS]

@@ -3,7 +3,7 @@
 What they are given is as of each student's last event, and nothing in it is forgotten since: a fading mistake must not
 raise a score. Forgetting is applied once, when the score is read, from the time since the last evidence on the topic.
 
-Adding one: a module with `read`, and a line in `DERIVED` in mastery.scorers, after the scorers it reads.
+Adding one: a room with `read` and its spec, registered in mastery.scorers after the scorers it reads.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class ModelSet:
     """The parameters of one version.
 
     Attributes:
-        version: Says everything below: two sets with the same version give the same scores.
+        version: Stands for everything below: two sets with the same version give the same scores.
         scorers: Parameters by name of the scorer, in the order of the registry. A scorer that is not in it gives no
             scores under this version.
     """

@@ -1,7 +1,7 @@
 """The scale that scores of fitted scorers share: how much of a probability of a right answer is guessing, and slipping.
 
 Answers alone do not tell it. bkt's guess is the share right of those who do not know, and whoever knows a part counts
-as one of them; so it is no lower than probability, and often twice that: on simulated schools it found 0.40 and 0.26
+as one of them; so it is no lower than blind guessing, and often twice that: on simulated schools it found 0.40 and 0.26
 where 0.15 and 0.07 made the answers, and every score in between was stretched threefold. So bkt's numbers bound the
 scale from above, and what is usual bounds it too.
 """

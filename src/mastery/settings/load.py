@@ -40,7 +40,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings active.
+    """The active settings.
 
     Attributes:
         settings: All values, valid.
@@ -68,7 +68,7 @@ def variable(name: str) -> str:
 
 
 def load_settings(home: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
-    """Return the settings active: command line over environment over .env over YAML file over defaults.
+    """Return the active settings: command line over environment over .env over YAML file over defaults.
 
     ``home`` is what the command line says; ``environ`` stands in for the process's own environment.
     ``.env`` is looked for in the working directory; the YAML file is what MASTERY_CONFIG names, else

@@ -94,7 +94,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         }
     ),
 }
-"""Columns of each source table, as in SPEC.md; watch_duration in seconds, watch_pct and score_pct from 0 to 100."""
+"""Columns of each source table, as in docs/events.md; watch_duration in seconds, shares in per cent."""
 
 TRUTH_SCHEMA = pa.schema({"student_id": ID, "topic_id": ID, "day": pa.date32(), "true_mastery": pa.float64()})
 

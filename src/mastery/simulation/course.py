@@ -56,10 +56,10 @@ class Course:
     """Topics and items as source tables, and the numbers behind them, which no table tells.
 
     Attributes:
-        topics: Columns of SPEC.md; difficulty_estimate in [0, 1] is the teachers' noisy guess,
+        topics: Columns as docs/events.md lists them; difficulty_estimate in [0, 1] is the teachers' noisy guess,
             content_length is in minutes.
-        items: Columns of SPEC.md; difficulty in [0, 1] is the probability that a student of log-odds 0
-            on the topic does not know the item.
+        items: Columns as docs/events.md lists them; difficulty in [0, 1] is the probability that a student of
+            log-odds 0 on the topic does not know the item.
     """
 
     topics: pa.Table

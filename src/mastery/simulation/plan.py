@@ -1,4 +1,4 @@
-"""What a simulated school is asked to be."""
+"""The settings of a simulated school."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class StateStore(Protocol):
 
     A student is stale when the lake holds events that the record has not seen. A stale record is
     treated as absent: whoever needs it folds the student from the lake. So that no event is lost in a
-    race, each mark and each write counts the student's version up, and a fold goes like this:
+    race, each mark and each write raises the student's version, and a fold goes like this:
 
         expected = store.version(student, model)     # first
         rows = lake.read_student(EVENTS, student)    # then

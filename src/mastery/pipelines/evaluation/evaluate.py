@@ -76,7 +76,7 @@ def evaluate(
 
     Args:
         scorers: Those that are measured; all that the predictor names where None.
-        progress: Hears (name of the fold, folds done, folds in all).
+        progress: Called with (name of the fold, folds done, folds in all).
         hear: Is given every fold and what was predicted of it; see mastery.pipelines.evaluation.audit.
 
     Raises:

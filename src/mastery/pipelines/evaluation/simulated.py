@@ -101,7 +101,7 @@ def evaluate_simulated(
 
     Args:
         plan: The school; its number of students does not matter.
-        progress: Hears (what is learnt from, sizes done, sizes in all).
+        progress: Called with (what is learnt from, sizes done, sizes in all).
 
     Raises:
         BadInput: the school lives less than a week, or a number of students is below 1.

@@ -39,7 +39,7 @@ class ActiveChoice:
     """What the rows come to.
 
     Attributes:
-        active: Version active; None: the default set.
+        active: The version that is active; None: the default set.
         before: What a rollback goes back to, one after the other, the last one first.
         shadow: Version that runs in shadow; None: none.
         last: Number of the last row; 0 before the first.

@@ -1,6 +1,6 @@
 """Events to learn or to measure on: whole buckets of students, until there are enough.
 
-A bucket holds the students whose pseudonym has one hash, all their events: some of them are a fair sample of all.
+A bucket holds all events of the students whose pseudonyms hash to it, so a few buckets are a fair sample of all.
 """
 
 from __future__ import annotations

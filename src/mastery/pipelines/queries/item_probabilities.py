@@ -1,5 +1,4 @@
-"""What is to be expected of a student on each item of a topic: the probability of a right answer now, for choosing
-items."""
+"""How likely a student is to answer each item of a topic correctly now, for choosing items."""
 
 from __future__ import annotations
 

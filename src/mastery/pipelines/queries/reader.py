@@ -140,7 +140,7 @@ class Reader:
         )
 
     def past_answers(self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int) -> AnswersDocument:
-        """Return which of a student's past answers make what linear_rnn says of a topic.
+        """Return which of a student's past answers make linear_rnn's score of a topic.
 
         Raises:
             NotFound: no event of this student, or none on the topic, by then.

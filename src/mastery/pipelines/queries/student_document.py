@@ -53,7 +53,7 @@ def student_document(
     Args:
         source: Whose scores are shown.
         places: By topic of the student's tenant.
-        target: The score whose undercutting is predicted.
+        target: The score to keep; see RetentionDocument.
         wanted: Only these topics; rollups are of all of them.
 
     Raises:

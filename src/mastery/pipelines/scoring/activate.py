@@ -5,8 +5,8 @@
                append to ACTIVATIONS: from here on everything is of the new set, scores of one student and reports alike
     rollback   append to ACTIVATIONS: the records of the set before are still there; then publish again
 
-Until the row is in ACTIVATIONS the old set is active, and an activation that was broken off is begun again from the
-start. How readers know which version of a table they are shown: `mastery.lake.publication`. Nobody is notified of
+Until the row is in ACTIVATIONS the old set is active, and an activation that was broken off starts again from the
+beginning. How readers know which version of a table they are shown: `mastery.lake.publication`. Nobody is notified of
 scores that differ because the model does.
 """
 
@@ -70,7 +70,7 @@ def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> Recomp
 
 
 def set_shadow(lake: Lake, rules: Floats, version: str | None, now_us: int) -> ActiveChoice:
-    """Let a set run beside the active one from the next recompute on; None: none.
+    """Let a set run beside the active one from the next recompute on; None ends it.
 
     Raises:
         NotFound: no set has this version.

@@ -122,7 +122,7 @@ def derived_history_rows(folded: Folded, earlier: pa.Table) -> pa.Table:
 
     Args:
         folded: The students whose history it is.
-        earlier: RowIndex of HISTORY as last published, of these students among others; columns of other scorers' rows
+        earlier: Rows of HISTORY as last published, of these students among others; columns of other scorers' rows
             are left out. Any table with HISTORY's columns will do.
     """
     kept = earlier.select([name for name in HISTORY.schema.names if name != "bucket"])

@@ -8,7 +8,7 @@ mastery.scorers.boosting.fit and read here without the library (mastery.scorers.
     last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
     score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
 
-Every feature that a better answer moves, it moves the way that the trees are held to (ml_features), so scores keep laws
+Every feature that a better answer moves, it moves the way that the trees are held to (`FEATURES`), so scores keep laws
 6 and 7 as far as the scorers they read keep them. What each step does: docs/scorers/ml.md.
 """
 

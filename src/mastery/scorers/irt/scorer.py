@@ -90,7 +90,7 @@ def information(
 
 @kernel
 def mastery(mean: float, params: Floats, t: int) -> float:
-    """Return the score of a proficiency on the topic's mean item: guessing and slipping taken out, DESIGN 15."""
+    """Return the score of a proficiency on the topic's mean item: guessing and slipping taken out."""
     probability = sigmoid(params[t, SLOPE] * (mean - params[t, DIFFICULTY]))
     right = params[t, LOWER] + (params[t, UPPER] - params[t, LOWER]) * probability
     share = (right - params[t, GUESS]) / (1.0 - params[t, GUESS] - params[t, SLIP])
