@@ -124,6 +124,14 @@ def test_ones_own_data_goes_through_the_four_commands(tmp_path, monkeypatch, run
     typed = block("sh", "Your own data").splitlines()
     printed = [run(*line.removeprefix("mastery ").split()) for line in typed]
     assert len(typed) == 4
-    assert re.search(r"quiz_attempts +answers.csv +3 +3 +0 +0", printed[0])
+    assert re.search(r"quiz_attempts +answers.csv +5 +5 +0 +0", printed[0])
     assert all("fractions" in text for text in printed[2:])
     assert "2 of 3 answers right" in printed[3]
+
+
+def test_the_lines_of_python_run_on_that_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "answers.csv").write_text(block("csv", "Your own data"), "utf-8")
+    names: dict[str, object] = {}
+    exec(compile(block("python", "In Python"), "README.md", "exec"), names)
+    names["engine"].close()

@@ -147,3 +147,10 @@ def test_a_log_without_time_or_columns_or_a_second_student_or_answers_cannot_be_
     ]:
         with pytest.raises(BadInput, match=said):
             folds_of(whole, split, None, 0)
+
+
+def test_a_part_without_students_says_that_there_are_too_few_of_them():
+    with pytest.raises(BadInput, match=r"part 1 of 2 has all of the 2 students.*take more students"):
+        folds_of(log(students=2), Split("student"), 2, 0)
+    with pytest.raises(BadInput, match=r"part 2 of 3 has none of the 4 students"):
+        folds_of(log(students=4), Split("student"), 3, 0)

@@ -129,6 +129,13 @@ def _by_student(log: Log, folds: int | None, seed: int) -> tuple[list[str], Iter
     part = np.asarray(buckets(pa.array([f"test {seed}\x1f{name}" for name in names], pa.string()), parts))
     tested = range(parts) if parts == folds else range(1)
     titles = [f"part {k + 1} of {parts}" for k in tested]
+    for title, k in zip(titles, tested, strict=True):
+        if (part == k).all() or not (part == k).any():
+            has = "all" if (part == k).all() else "none"
+            raise BadInput(
+                f"{title} has {has} of the {len(names):,} students, who are dealt out by their ids; "
+                "expected some on either side: take more students, or another number of folds"
+            )
     return titles, (_of_students(log, title, part == k) for title, k in zip(titles, tested, strict=True))
 
 
