@@ -280,6 +280,16 @@ def test_answers_say_what_was_not_used(school):
         ms.read_answers("nowhere.csv")
 
 
+def test_answers_of_one_day_are_told_apart_by_their_order():
+    rows = {"student_id": ["S1"] * 3, "topic_id": ["t"] * 3, "is_correct": [1, 0, 1]}
+    days = {"timestamp": ["2026-03-02"] * 3}
+    assert ms.read_answers(pd.DataFrame(rows)).read.events.num_rows == 3
+    assert ms.read_answers(pd.DataFrame(rows | days | {"order": [0, 1, 2]})).read.events.num_rows == 3
+    same = ms.read_answers(pd.DataFrame(rows | days))
+    assert same.read.events.num_rows == 1
+    assert "by student, item, topic, time and order" in same.notes[0]
+
+
 def test_a_school_is_the_same_for_the_same_seed(school):
     again = ms.simulate(students=25, days=40, seed=3, topics=5)
     assert again.answers.frame.table == school.answers.frame.table and again.truth == school.truth

@@ -17,7 +17,10 @@ from mastery.pipelines.ingest.chunk import Chunk
 from mastery.tables import REJECTED, UTC
 
 CONFLICT = "conflict"
-CONFLICT_REASON = "another row with the same event id has other values; of the two, this one is not kept"
+CONFLICT_REASON = (
+    "another row of the same event (by its own id, else by student, item, topic, time and order) has other values; "
+    "of the two, this one is not kept"
+)
 
 SHOWN_OF_A_CONFLICT = ("occurred_at", "attempts", "success_ppm", "duration_ms", "attempt_number", "hints")
 """Values that are kept of an event that was not kept: its outcome, and nothing about the person."""
