@@ -71,9 +71,7 @@ def test_a_score_whose_parts_know_no_forgetting_is_not_tagged_with_it(counters, 
 
 
 def test_a_hint_on_every_other_question_is_dependence(counters, as_of_us):
-    assert weak(counters, as_of_us, recent="+-", hints=3) == {
-        "hint_dependent": "asks for a hint on half of the questions"
-    }
+    assert weak(counters, as_of_us, recent="+-", hints=3) == {"hint_dependent": "3 hints on 6 questions"}
     assert weak(counters, as_of_us, recent="+-", hints=2) == {}
     assert weak(counters, as_of_us, recent="+-", hints=2, practice_attempts=2) == {}  # four questions are too few
 

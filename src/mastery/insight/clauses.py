@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mastery.insight.activity_summary import ActivitySummary
-from mastery.insight.words import ago, counted, decimal, percent, portion, tally
+from mastery.insight.words import ago, counted, percent, portion, tally
 
 Numbers = dict[str, float]
 Clause = tuple[str, Numbers]
@@ -210,13 +210,13 @@ def _hints(seen: ActivitySummary, raises: bool) -> Clause:
 
 
 def hint_words(seen: ActivitySummary) -> str:
-    """Return how often hints and help are asked for: "asks for a hint on half of the questions"."""
-    what = "a hint or help" if seen.hints and seen.help_requests else "a hint" if seen.hints else "help"
-    if seen.hint_rate <= 1.0:
-        on = "every question" if seen.hint_rate == 1.0 else f"{portion(seen.hint_rate)} of the questions"
-        return f"asks for {what} on {on}"
-    often = decimal(seen.hint_rate, 1)
-    return f"asks for {what} {'more than once' if often == '1' else f'{often} times'} per question"
+    """Return how many hints and help requests there were: "4 hints on 8 questions".
+
+    Not on how many of the questions: three hints may all be on one of them.
+    """
+    asked = ((seen.hints, "hint"), (seen.help_requests, "help request"))
+    told = " and ".join(counted(number, what) for number, what in asked if number)
+    return f"{told} on {counted(seen.questions, 'question')}"
 
 
 def _recency(seen: ActivitySummary, _raises: bool) -> Clause:
