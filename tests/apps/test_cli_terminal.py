@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from mastery.apps.cli.console import first_that_fits, plain_table
+from mastery.apps.progress import Bar
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from mastery.apps.cli import main; main()"
@@ -144,3 +145,15 @@ def test_measures_of_an_evaluation_stand_below_each_other_where_there_is_little_
     lines = shown(80, "evaluate", file, "--unfitted", "--scorers", "rule_based,elo")
     assert any(line.split()[:2] == ["rule_based", "AUC"] for line in lines)
     assert any(line.split()[:2] == ["log", "loss"] for line in lines)
+
+
+def test_a_long_title_leaves_room_for_the_numbers_of_a_bar(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    bar = Bar("Reading", 19)
+    bar.update(done=6, title="Fitted bkt, elo, irt, linear_rnn, linear_rnn_unconstrained")
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(bar._progress.get_renderable())
+    (line,) = captured.get().splitlines()
+    assert "Fitted bkt, elo, irt" in line
+    assert "6/19" in line and line.count("0:00:00") + line.count("-:--:--") == 2

@@ -24,6 +24,9 @@ QUIET_S = 2.0
 LINE_S = 10.0
 """Between two lines where there is no terminal."""
 
+NUMBERS_WIDTH = 44
+"""Columns of a terminal that a bar keeps for itself and its numbers: how much of how much, and two times."""
+
 
 class Report(Protocol):
     """What work calls as it goes on, from any thread."""
@@ -94,17 +97,21 @@ class Bar:
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
+        from rich.table import Column
 
         self._lock = Lock()
         self._ended = False
+        console = Console(stderr=True)
+        room = max(16, console.width - NUMBERS_WIDTH)
         self._progress: Progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            # a long title is cut, so that the numbers are not
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=room)),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
         )
         self._task = self._progress.add_task(title, total=total)

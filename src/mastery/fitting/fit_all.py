@@ -161,7 +161,7 @@ def fit_all(
     stacked = _stacked(batch, answers if held_out else np.zeros_like(answers), probabilities)
     blended, said = _blends(batch, answers, stacked, blends, found)
     stacked, fits = stacked.adding(said), fits | blended
-    told("blend")
+    told(", ".join((*by_rules, *blends)) or "intervals")
     for source in [name for name in probabilities if SPECS[name].forgets_nothing]:
         forgetting = fit_forgetting(batch, answers, probabilities[source])
         if forgetting is not None:
