@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mastery.features.batch import DAY_US
 from mastery.features.columns import FEEDBACK
+from mastery.instants import DAY_US
 from mastery.scorers.base import Parameter, Scorer, Scores, check_bounds, defaults
 from mastery.scorers.fits import Fit
 from mastery.scorers.interval import Numbers, forgotten, interval, interval_parameters, retention

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+DAY_S = 86_400
+DAY_US = DAY_S * 1_000_000
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mastery.features.batch import DAY_US
 from mastery.features.counters import NEVER
+from mastery.instants import DAY_US
 from mastery.tables import COUNTERS
 
 TODAY = 20_000

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mastery.features.batch import DAY_US
 from mastery.insight.freshness import staleness_note
+from mastery.instants import DAY_US
 
 TODAY = 20_000  # 2024-10-04
 

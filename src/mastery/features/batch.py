@@ -20,10 +20,9 @@ from mastery.events.murmur import murmur
 from mastery.features.columns import FEEDBACK, EventColumns
 from mastery.features.observations import observe_rows
 from mastery.features.order import order_rows
+from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.tables import UNASSIGNED
-
-DAY_US = 86_400_000_000
 
 
 class BySlot(NamedTuple):

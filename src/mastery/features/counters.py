@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from mastery.arrays import Int32s, Int64s
-from mastery.features.batch import DAY_US, Batch, BatchArrays
+from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
+from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.tables import COUNTERS, MILLION
 

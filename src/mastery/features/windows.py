@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
-from mastery.features.batch import DAY_US
 from mastery.features.ledger import (
     ASSIGNMENT_SCORE,
     ASSIGNMENTS,
@@ -34,6 +33,7 @@ from mastery.features.ledger import (
     VIDEO_WATCHED,
     VIDEOS,
 )
+from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.tables import LATEST_FEATURES, LEDGER_COUNTS, WINDOW_DAYS, WINDOWED_COUNTS, WINDOWED_RATES
 

@@ -24,7 +24,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from mastery.arrays import Bools, Floats
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import Batch
+from mastery.instants import DAY_US
 from mastery.log_odds import FARTHEST, log_odds_of, sigmoid_of
 from mastery.scorers import SPECS
 from mastery.scorers.base import Parameter, place_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mastery.arrays import Int64s
 from mastery.features import counters as column
-from mastery.features.batch import DAY_US
+from mastery.instants import DAY_US
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from mastery.features.batch import DAY_US
 from mastery.insight.words import counted
+from mastery.instants import DAY_US
 from mastery.tables import WINDOW_DAYS
 
 _EPOCH = date(1970, 1, 1)

@@ -16,7 +16,7 @@ import math
 from typing import NamedTuple
 
 from mastery.arrays import Floats
-from mastery.features.batch import DAY_US
+from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Parameter
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mastery.instants import DAY_S
 from mastery.simulation import rows
 from mastery.simulation.course import VIDEOS_PER_TOPIC, Floats, question_ids
 from mastery.simulation.curriculum import SUBJECTS, curriculum
@@ -192,7 +193,7 @@ def _lists(topics: pa.Array, first: Cut, second: Cut, third: Cut) -> pa.Array:
 
 
 def _instants(plan: SchoolPlan, at_s: NDArray[np.int64]) -> pa.Array:
-    midnight_s = _epoch_day(plan) * 86_400
+    midnight_s = _epoch_day(plan) * DAY_S
     return pa.array((at_s + midnight_s) * SECOND_US, pa.int64()).cast(AT)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mastery.instants import DAY_S
 from mastery.kernels import kernel
 from mastery.log_odds import sigmoid
 from mastery.simulation import rows
@@ -16,7 +17,6 @@ from mastery.simulation.draws import Random, lognormal, normal, poisson, stream,
 from mastery.simulation.rows import Log, Mind
 from mastery.simulation.skill import helped, learn, p_right, readiness, skill_at, worth
 
-DAY_S = 86_400.0
 BEDTIME_S = 81_000  # 22:30; nothing is begun later, so that a day's study ends on that day
 LIGHTS_OUT_S = 84_600  # 23:30; a practice session is broken off
 STARTING_SKILL = -1.2  # log-odds of the average student on the average topic before it is taught
@@ -156,7 +156,7 @@ def practice(life: Life, slot: int, at_s: int, gain: float) -> int:
     """Work through some questions in one session; return the time after it."""
     attempts, rights, hints = 0, 0, 0
     for _ in range(3 + poisson(life.random, 4.0)):
-        if attempts > 0 and at_s % 86_400 > LIGHTS_OUT_S:
+        if attempts > 0 and at_s % DAY_S > LIGHTS_OUT_S:
             break
         attempts += 1
         place = int(uniform(life.random) * life.habits.items_per_topic)
@@ -242,7 +242,7 @@ def next_slot(life: Life, day: int) -> int:
 def study(life: Life, day: int) -> None:
     """Live one day of study, event after event, from some hour until the work is done or it is bedtime."""
     random, mind, trait = life.random, life.mind, life.trait
-    midnight = day * 86_400
+    midnight = day * DAY_S
     at_s = midnight + int(27_000.0 + 22_000.0 * (uniform(random) + uniform(random)))
     slot, missed, gain = -1, -1, 0.0
     for _ in range(1 + poisson(random, life.habits.events_per_day - 1.0)):

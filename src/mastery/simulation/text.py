@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.instants import DAY_S
 from mastery.simulation.delivery import Delivery
 
 TextFormat = Literal["csv", "ndjson"]
 
-DAY_S = 86_400
 LIST_SEPARATOR = "|"
 
 

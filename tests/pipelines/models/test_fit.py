@@ -13,6 +13,7 @@ import pytest
 from mastery.errors import BadInput
 from mastery.evaluation.measures import measures
 from mastery.features.columns import QUIZ, READ
+from mastery.instants import DAY_US
 from mastery.pipelines.models.activations import active_choice
 from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.card import cards, read_card
@@ -26,7 +27,6 @@ from mastery.tables import EVENTS, MODEL_ARRAYS, MODEL_CARDS, TOPICS
 from school import NOW_US, SAMPLE, Deployment
 
 RULES = load_rules("classic").params
-DAY_US = 86_400_000_000
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from mastery.errors import BadInput, NotFound
 from mastery.features.columns import READ
+from mastery.instants import DAY_US
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.queries.reader import Reader
 from mastery.pipelines.scoring.fold import fold_events
@@ -19,7 +20,6 @@ from mastery.scorers import unfitted
 from mastery.tables import EVENTS, GOLD
 from school import KEY, NOW_US, SAMPLE, Deployment, student
 
-DAY_US = 86_400_000_000
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
 
 

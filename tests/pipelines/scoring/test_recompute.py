@@ -14,14 +14,13 @@ import pytest
 
 from mastery.errors import Conflict
 from mastery.features.columns import READ
+from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.publish import gold_rows, history_rows
 from mastery.pipelines.scoring.recompute import parts, recompute
 from mastery.scorers import SCORERS, unfitted
 from mastery.tables import EVENTS, FEATURES, GOLD, HISTORY, LEDGER, LEDGER_COUNTS, MODEL_PARAMS, UNASSIGNED
 from school import NOW_US, SAMPLE, Deployment
-
-DAY_US = 86_400_000_000
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mastery.instants import DAY_US
 from mastery.tables import EVENTS
 from school import KEY, Deployment
 
-DAY_US = 86_400_000_000
 HEADER = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
 
 

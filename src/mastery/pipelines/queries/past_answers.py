@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from mastery.errors import BadInput, NotFound, did_you_mean
-from mastery.features.batch import DAY_US, make_batch
+from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import ago, counted
-from mastery.instants import instant, moment
+from mastery.instants import DAY_US, instant, moment
 from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
 from mastery.scorers.linear_rnn.past import Influence, contributions_of_past_answers, influences
 from mastery.scorers.model_set import ModelSet

@@ -9,7 +9,6 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.errors import NotFound, did_you_mean
-from mastery.features.batch import DAY_US
 from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
 from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import band_of
@@ -18,7 +17,7 @@ from mastery.insight.reasons import explain
 from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
-from mastery.instants import instant, moment
+from mastery.instants import DAY_US, instant, moment
 from mastery.pipelines.queries.schemas import (
     ExplanationDocument,
     FactorDocument,

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.features.batch import DAY_US
 from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
 from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import BANDS, band_codes
+from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Scores

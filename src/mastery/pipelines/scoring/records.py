@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Int64s
-from mastery.features.batch import DAY_US
 from mastery.features.recent import recent_rows
+from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded, derived_of
 from mastery.pipelines.scoring.snapshot import LEDGER_DAYS, OneStudentsDays, StudentSnapshot
 from mastery.scorers import SCORERS

@@ -9,9 +9,9 @@ import numpy as np
 from propcache import cached_property
 
 from mastery.arrays import Floats, Int32s, Int64s
-from mastery.features.batch import DAY_US
 from mastery.features.feedback import SCORE
 from mastery.features.windows import Windows, windows
+from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Scores, States

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from mastery.arrays import Bools, Floats, Int64s
 from mastery.errors import BadInput, did_you_mean
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import Batch
 from mastery.features.subset import take_students
+from mastery.instants import DAY_US
 from mastery.scorers.base import defaults, place_of, predict, start
 from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.bkt.em import bent, straight

@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import Batch
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE
+from mastery.instants import DAY_S, DAY_US
 from mastery.kernels import kernel
 
-SHORTEST_DAYS, LONGEST_DAYS, BINS = 60.0 / 86_400.0, 1_000.0, 48
+SHORTEST_DAYS, LONGEST_DAYS, BINS = 60.0 / DAY_S, 1_000.0, 48
 """The number of steps on a log scale for the time between two events; below the shortest nothing is forgotten."""
 
 LOWEST_EXCESS, HIGHEST_EXCESS, EXCESS_BINS = -0.8, 0.8, 33

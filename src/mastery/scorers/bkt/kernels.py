@@ -12,8 +12,9 @@ import math
 import numpy as np
 
 from mastery.arrays import Floats, Int32s
-from mastery.features.batch import DAY_US, BatchArrays, BySlot
+from mastery.features.batch import BatchArrays, BySlot
 from mastery.features.columns import FEEDBACK
+from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.interval import LN2_PER_DAY_US, interval, kept_at, retention
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
-from mastery.features.batch import DAY_US, Batch, BatchArrays
+from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import FEEDBACK
 from mastery.features.counters import (
     ACTIVE_DAYS,
@@ -38,6 +38,7 @@ from mastery.features.counters import (
     count_event,
     initial_counters,
 )
+from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.log_odds import bounded_log_odds
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mastery.arrays import Bools, Floats, Floats32, Int8s, Int32s, Int64s
-from mastery.features.batch import DAY_US, Batch
+from mastery.features.batch import Batch
 from mastery.features.columns import FEEDBACK, QUIZ
+from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.scorers import SCORERS
 from mastery.scorers.base import predict, start

@@ -28,7 +28,8 @@ import math
 import numpy as np
 
 from mastery.arrays import Floats, Int32s
-from mastery.features.batch import DAY_US, Batch, BatchArrays
+from mastery.features.batch import Batch, BatchArrays
+from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.log_odds import log_odds, sigmoid, sigmoid_of
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip

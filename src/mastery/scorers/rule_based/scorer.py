@@ -17,8 +17,9 @@ import numpy as np
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.batch import DAY_US, Batch, BatchArrays
+from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
+from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
