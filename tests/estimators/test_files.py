@@ -56,6 +56,15 @@ def test_a_model_comes_back_bit_for_bit(fitted, blend, school, tmp_path):
         assert again.save(tmp_path / "again").read_bytes() == path.read_bytes()
 
 
+def test_a_model_that_needs_no_fit_is_saved_without_one(school, tmp_path):
+    model = ms.RuleBased(rules="spaced")
+    again = ms.load(model.save(tmp_path / "rules.mastery"))
+    assert again.get_params() == model.get_params()
+    assert again.scores(school.answers).equals(model.scores(school.answers))
+    state = model.state(school.answers, student=school.answers.students[0])
+    assert again.scores(state).equals(model.scores(state))
+
+
 def test_a_file_cut_short_is_refused(saved):
     whole = saved.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 1):

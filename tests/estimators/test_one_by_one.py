@@ -124,6 +124,41 @@ def test_a_state_of_another_model_is_refused(fitted):
     state = fitted["BKT"].state(student="S1")
     with pytest.raises(ms.BadInput, match="was made by model bkt-.*, and this one is elo-.*fold the student's answers"):
         fitted["Elo"].update(state, topic="t", correct=True)
+    with pytest.raises(ms.BadInput, match="was made by model bkt-.*, and this one is elo-.*fold the student's answers"):
+        fitted["Elo"].scores(state)
+
+
+@pytest.mark.parametrize("value", ["false", "0", None, float("nan"), 0.5, -1, 2, []])
+def test_an_outcome_that_is_neither_true_nor_false_is_refused(fitted, value):
+    with pytest.raises(ms.BadInput, match="correct is .*; expected True or False, or 1 or 0"):
+        fitted["BKT"].update(fitted["BKT"].state(student="S1"), topic="t", correct=value)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [(0, 1), (0.0, 1.0), (np.False_, np.True_), (np.int8(0), np.int8(1))])
+def test_an_outcome_may_be_a_number(fitted, wrong, right):
+    model = fitted["BKT"]
+    state = model.state(student="S1")
+    for given_as, meant in ((wrong, False), (right, True)):
+        assert model.update(state, topic="t", correct=given_as) == model.update(state, topic="t", correct=meant)
+
+
+@pytest.mark.parametrize("name", ["seconds", "hints", "attempt"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, -0.001, 1e30, "3"])
+def test_a_number_that_no_answer_can_have_is_refused(fitted, name, value):
+    with pytest.raises(ms.BadInput, match=f"{name} is .*; expected a number from 0 to 1,000,000,000"):
+        fitted["BKT"].update(fitted["BKT"].state(student="S1"), topic="t", correct=True, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["hints", "attempt"])
+def test_half_a_hint_and_half_an_attempt_are_refused(fitted, name):
+    with pytest.raises(ms.BadInput, match=f"{name} is 1.5; expected a whole number"):
+        fitted["BKT"].update(fitted["BKT"].state(student="S1"), topic="t", correct=True, **{name: 1.5})
+
+
+def test_a_time_that_is_missing_in_pandas_is_refused(fitted):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ms.BadInput, match="NaT is no moment"):
+        fitted["BKT"].update(fitted["BKT"].state(student="S1"), topic="t", correct=True, at=pandas.NaT)
 
 
 def test_the_score_of_a_state_is_the_score_of_the_answers(fitted, school):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mastery.kernels.cache import _remove_unused
+
 pytestmark = pytest.mark.slow  # each compiles in processes of its own
 
 ROOT = Path(__file__).parents[2]
@@ -228,3 +230,24 @@ def test_what_nobody_has_used_for_weeks_goes_when_something_is_compiled_and_the_
     assert "of-another-version" not in after
     assert {name for name in before if "work.total" in name} < set(after)
     assert len([name for name in after if "work.total" in name]) == 2
+
+
+def test_old_files_of_another_user_in_a_shared_folder_stay_and_nothing_fails(tmp_path, monkeypatch):
+    old = tmp_path / "of-another-user"
+    old.write_bytes(b"")
+    os.utime(old, (0, 0))
+
+    def not_permitted(_self, missing_ok=False):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "unlink", not_permitted)
+    _remove_unused(tmp_path)
+    assert old.exists()
+
+
+def test_a_folder_that_may_be_written_and_not_listed_does_no_harm(tmp_path, monkeypatch):
+    def not_permitted(_self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", not_permitted)
+    _remove_unused(tmp_path)

@@ -15,6 +15,7 @@ import pytest
 
 from mastery.errors import BadInput, Conflict
 from mastery.state import CorruptRecord, RecordBlock, connect, decode, encode_many
+from mastery.state.sqlite import VERSION, SqliteStore
 
 Block = Callable[..., RecordBlock]
 
@@ -195,3 +196,20 @@ def test_an_unknown_store_is_refused_with_the_known_ones(tmp_path: Path) -> None
         connect("sqlit:x")
     with pytest.raises(BadInput, match="names no place"):
         connect("sqlite:")
+
+
+def test_a_set_that_is_dropped_while_its_version_is_read_has_one_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(str(tmp_path / "state.db"))
+    before = store.version("s", "v1")
+    read = store._read
+
+    def dropped_just_before(statement, *values):  # type: ignore[no-untyped-def]
+        if statement == VERSION:
+            store.drop_model_versions(["v1"])
+        return read(statement, *values)
+
+    monkeypatch.setattr(store, "_read", dropped_just_before)
+    assert store.version("s", "v1") > before
+    store.close()

@@ -211,7 +211,7 @@ def at_us(at: Moment) -> int:
     Raises:
         BadInput: It is no moment.
     """
-    if isinstance(at, datetime):
+    if isinstance(at, datetime) and at == at:  # pandas' NaT is a datetime that equals nothing
         return microseconds(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
     if not isinstance(at, str):
         raise BadInput(f"{at!r} is no moment; expected a datetime, or a text in ISO 8601")

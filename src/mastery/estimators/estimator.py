@@ -283,17 +283,18 @@ class Estimator:
             hints, attempt: Hints used, and which try it is; see docs/features.md.
 
         Raises:
-            BadInput: The answer comes before the newest one, or another model made the state.
+            BadInput: The answer comes before the newest one, another model made the state, or a value is none that a
+                row of answers could have.
         """
         return self._one_by_one.after(
             state,
             None if topic is None else str(topic),
             None if item is None else str(item),
-            bool(correct),
+            _outcome(correct),
             None if at is None else at_us(at),
-            None if seconds is None else int(seconds * 1_000.0),
-            hints,
-            attempt,
+            None if seconds is None else int(_number("seconds", seconds) * 1_000.0),
+            None if hints is None else _whole("hints", hints),
+            None if attempt is None else _whole("attempt", attempt),
         )[0]
 
     def p_correct(self, state: StudentState, *, topic: object, item: object = None, at: Moment | None = None) -> float:
@@ -342,10 +343,10 @@ class Estimator:
         about = {
             "estimator": type(self).__name__,
             "settings": self.get_params(),
-            "notes": list(self.notes_),
-            "measures": dict(self.measures_),
-            "frames": self.frames_,
-            "durations_are_gaps": self.durations_are_gaps_,
+            "notes": list(getattr(self, "notes_", ())),  # RuleBased needs no fit
+            "measures": dict(getattr(self, "measures_", {})),
+            "frames": getattr(self, "frames_", "pyarrow"),
+            "durations_are_gaps": getattr(self, "durations_are_gaps_", False),
         }
         return write(Path(path), about, model_set)
 
@@ -386,6 +387,7 @@ class Estimator:
 
     def _scores_of_state(self, state: StudentState, as_of: Moment) -> Any:
         one_by_one = self._one_by_one
+        one_by_one.check(state)
         newest = 0 if state.last_at_us is None else state.last_at_us
         as_of_us = newest if as_of == "latest" else at_us(as_of)
         if as_of_us < newest:
@@ -424,6 +426,34 @@ class Estimator:
                 "evidence_count": pa.array(evidence, pa.int64()),
             }
         )
+
+
+MOST = 1e9
+"""Whatever is counted or timed of one answer is below; above it whole numbers of the kernels would overflow."""
+
+
+def _outcome(correct: object) -> bool:
+    """Return whether an answer is right. Of what is neither true nor false, `bool` would take nearly all as right."""
+    if isinstance(correct, bool):
+        return correct
+    if isinstance(correct, int | float | np.number | np.bool_) and correct in (0, 1):
+        return bool(correct)
+    raise BadInput(f"correct is {correct!r}; expected True or False, or 1 or 0")
+
+
+def _number(name: str, value: object) -> float:
+    """Return a number of at least 0 as it is."""
+    if isinstance(value, int | float | np.number) and 0 <= value <= MOST:
+        return float(value)
+    raise BadInput(f"{name} is {value!r}; expected a number from 0 to {MOST:,.0f}, or None where it is unknown")
+
+
+def _whole(name: str, value: object) -> int:
+    """Return a whole number of at least 0."""
+    number = _number(name, value)
+    if number != int(number):
+        raise BadInput(f"{name} is {value!r}; expected a whole number, or None where it is unknown")
+    return int(number)
 
 
 def _columns(parameters: Sequence[Parameter]) -> list[str]:

@@ -10,7 +10,7 @@ from mastery.errors import BadInput
 from mastery.estimators.answers import TENANT
 from mastery.estimators.estimator import DEFAULT_RULES, Estimator
 from mastery.pipelines.models.rules import load_rules
-from mastery.scorers.model_set import ModelSet, default_model_set
+from mastery.scorers.model_set import ModelSet, default_model_set, version_of
 
 Forgetting = Literal["auto", "none", "answers", "days", "both"]
 
@@ -229,7 +229,8 @@ class RuleBased(Estimator):
 
     def _without_fit(self) -> ModelSet:
         whole = default_model_set(load_rules(str(self.rules)).params, {}, {})
-        return ModelSet(whole.version, {self.name: whole.scorers[self.name]})
+        mine = {self.name: whole.scorers[self.name]}
+        return ModelSet(version_of(self.name, mine), mine)
 
 
 ESTIMATORS: dict[str, type[Estimator]] = {

@@ -202,12 +202,16 @@ def _write(path: Path, payload: bytes) -> None:
 def _remove_unused(folder: Path) -> None:
     """Remove what has not been used for long, once in a process. Whoever still wants it compiles it again."""
     oldest = time.time() - KEPT_DAYS * 86_400
-    for path in folder.iterdir():
+    try:
+        paths = list(folder.iterdir())
+    except OSError:  # a folder that may be written and not listed
+        return
+    for path in paths:
         try:
             found = path.lstat()
             if stat.S_ISREG(found.st_mode) and found.st_mtime < oldest:
                 path.unlink()
-        except FileNotFoundError:  # another process was faster
+        except OSError:  # another process was faster, or the file is another user's in a folder that is shared
             continue
 
 

@@ -125,6 +125,14 @@ class OneByOne:
             durations_are_gaps=durations_are_gaps,
         )
 
+    def check(self, state: StudentState) -> None:
+        """Raise BadInput when another model made the state: its columns and codes mean something else."""
+        if state.model_version != self.version:
+            raise BadInput(
+                f"the state of student {state.student} was made by model {state.model_version}, and this one is "
+                f"{self.version}; fold the student's answers again: model.state(answers, student=…)"
+            )
+
     def after(
         self,
         state: StudentState,
@@ -141,11 +149,7 @@ class OneByOne:
         Raises:
             BadInput: Another model made the state, or the answer comes before the newest one.
         """
-        if state.model_version != self.version:
-            raise BadInput(
-                f"the state of student {state.student} was made by model {state.model_version}, and this one is "
-                f"{self.version}; fold the student's answers again: model.state(answers, student=…)"
-            )
+        self.check(state)
         before_us = state.last_at_us
         if at_us is None:
             at_us = 0 if before_us is None else before_us

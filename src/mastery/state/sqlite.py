@@ -125,10 +125,12 @@ class SqliteStore:
         return decode(rows[0][1], rows[0][0]) if rows else None
 
     def version(self, student_id: str, model_version: str) -> int:
-        if not self._count("SELECT count(*) FROM model_sets WHERE name = ?", model_version):
-            with self._writing() as db:
-                self._model_set(db, model_version)
-        return int(self._read(VERSION, model_version, student_id)[0][0])
+        found = self._read(VERSION, model_version, student_id)
+        if found:
+            return int(found[0][0])
+        with self._writing() as db:  # in one transaction, or a drop could come in between
+            self._model_set(db, model_version)
+            return int(_one(db, VERSION, model_version, student_id))
 
     def count(self, model_version: str | None = None) -> int:
         return self._count(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mastery.instants import DAY_US
+from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.tables import EVENTS
 from school import KEY, Deployment
 
@@ -81,6 +82,43 @@ def test_events_that_come_in_while_it_runs(school: Deployment, monkeypatch: pyte
     monkeypatch.setattr(type(school.lake), "read_bucket", lambda _self, *a, **k: and_then_some_come_in(*a, **k))
     school.recompute()
     assert shown(school, "S1") == 14
+
+
+def test_a_recompute_that_puts_its_records_between_a_reader_s_two_looks(
+    school: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many, get = type(school.state).put_many, type(school.state).get
+    kept: list[object] = []
+
+    def keep_for_later(_self, block, folded_at=None):
+        kept.append((block, folded_at))
+        return 0
+
+    monkeypatch.setattr(type(school.state), "put_many", keep_for_later)
+    school.recompute()
+    answers(school, "S1", 5, "2026-05-02")
+    assert shown(school, "S1") == 9
+
+    def put_just_before(self, *arguments):
+        while kept:
+            put_many(self, *kept.pop())
+        return get(self, *arguments)
+
+    def put_and_marked_again_just_before(self, *arguments):
+        if kept:
+            put_many(self, *kept.pop())
+            record = get(self, *arguments)
+            catch_up(school.lake, self)  # by another reader
+            return record
+        return get(self, *arguments)
+
+    late = list(kept)
+    assert late
+    for looked in (put_just_before, put_and_marked_again_just_before):
+        kept[:] = late
+        monkeypatch.setattr(type(school.state), "get", looked)
+        assert shown(school, "S1") == 9, "as it was shown before"
+        assert not kept
 
 
 def test_nobody_new_is_marked_again_by_the_next_reader(school: Deployment) -> None:

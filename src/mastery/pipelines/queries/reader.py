@@ -46,7 +46,7 @@ from mastery.pipelines.scoring.records import is_current, record_of, snapshot_fr
 from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
 from mastery.scorers import shown_by_default, unfitted, with_scores
 from mastery.scorers.model_set import ModelSet
-from mastery.state import Overtaken, StateStore
+from mastery.state import Overtaken, Record, StateStore
 from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, ITEMS, TOPICS
 
 INDICES_KEPT = 8
@@ -376,8 +376,7 @@ class Reader:
         return known
 
     def _snapshot(self, student_id: str, tenant: str, as_of_us: int, model_set: ModelSet) -> StudentSnapshot:
-        catch_up(self._lake, self._state)
-        record = self._state.get(student_id, model_set.version)
+        record = self._record(student_id, model_set.version)
         if record is not None and is_current(record, model_set) and as_of_us >= record.last_event_us:
             return snapshot_from(record, model_set)
         expected = self._state.version(student_id, model_set.version)
@@ -392,6 +391,20 @@ class Reader:
             with suppress(Overtaken):  # somebody was faster, with news: theirs stands, this answer is of its moment
                 self._state.put(record_of(events, folded), expected)
         return snapshot_of(folded)
+
+    def _record(self, student_id: str, model_version: str) -> Record | None:
+        """Return the student's record; None where there is none, or it lacks events that the lake had when asked.
+
+        A recompute puts what it folded when it began, and lowers the watermark to that. Between catching up and
+        reading the record it would go unseen, and a score fall back behind one already shown; so there is a look after
+        the record too.
+        """
+        catch_up(self._lake, self._state)
+        record = self._state.get(student_id, model_version)
+        if record is None:
+            return None
+        catch_up(self._lake, self._state)
+        return record if self._state.version(student_id, model_version) == record.version else None
 
 
 def _newest(events: pa.Table) -> int:
