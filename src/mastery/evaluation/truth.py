@@ -10,9 +10,6 @@ import numpy as np
 from mastery.arrays import Bools, Floats
 from mastery.evaluation.next_week import correlation
 
-PROMISED = 0.9
-"""Share of intervals that should contain the truth."""
-
 
 @dataclass(frozen=True)
 class Coverage:

@@ -25,9 +25,6 @@ OVERRIDE = ("score", "at_us")
 RECENT = ("event_id_hi", "event_id_lo", "body_hash")
 """Columns of a record's recent events, by which a duplicate is known without a look at the lake."""
 
-MAX_INTEGER_COLUMNS = 63
-"""Which integers of a row are not zero is one 64-bit mask."""
-
 
 @dataclass(frozen=True, eq=False)
 class Record:

@@ -16,7 +16,7 @@ from mastery.features.columns import QUIZ, READ
 from mastery.instants import DAY_US
 from mastery.pipelines.models.activations import active_choice
 from mastery.pipelines.models.active import current_model_set
-from mastery.pipelines.models.card import cards, read_card
+from mastery.pipelines.models.card import cards
 from mastery.pipelines.models.chapters import chapters_of
 from mastery.pipelines.models.fit import data_hash, fit, read_events
 from mastery.pipelines.models.rules import load_rules
@@ -115,7 +115,7 @@ def test_the_card_says_what_the_set_was_made_from_and_how_well_it_does(school):
     halves = Halves(0.26)
     stored = fitted(school, halves, scorers=["bkt"], seed=7)
     (batch, asked, parent), card = halves.seen[0], stored.card
-    assert card == read_card(school.lake, card.version)
+    assert card == cards(school.lake)[card.version]
     assert (asked, card.parent, card.seed, card.code_version) == (["bkt"], parent, 7, "1.2.3")
     events = school.lake.scan(EVENTS)
     assert card.data.events == events.num_rows == 5_288

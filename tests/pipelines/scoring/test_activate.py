@@ -186,7 +186,7 @@ def test_an_activation_that_is_killed_leaves_the_old_set_active_and_can_be_run_a
     weakest = again.reader.weakest(tenant="default", source="bkt", limit=3)
     assert all(row.reason for row in weakest)
     assert again.reader.class_scores(tenant="default").model_version == default
-    assert again.reader.last_as_of_us() == again.newest_us()
+    assert again.lake.newest(GOLD, "as_of", again.lake.shown(GOLD)) == again.newest_us()
     activate(again.lake, RULES, version, NOW_US, publisher(again))
     whole = Deployment.at(tmp_path / "whole")
     whole.ingest(SAMPLE)

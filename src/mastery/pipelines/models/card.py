@@ -100,8 +100,3 @@ def cards(lake: Lake) -> dict[str, ModelCard]:
     for row in sorted(lake.scan(MODEL_CARDS).to_pylist(), key=lambda one: one["created_at"]):
         found.setdefault(row["model_version"], ModelCard.model_validate_json(row["card"]))
     return found
-
-
-def read_card(lake: Lake, version: str) -> ModelCard | None:
-    """Return one card; None for a set that was not fitted here."""
-    return cards(lake).get(version)

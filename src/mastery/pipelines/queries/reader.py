@@ -293,10 +293,6 @@ class Reader:
         """Return the time of the newest event in the lake; None when it is empty."""
         return self._lake.newest(EVENTS, "occurred_at")
 
-    def last_as_of_us(self) -> int | None:
-        """Return the moment of what is published; None before the first recompute."""
-        return self._lake.newest(GOLD, "as_of", self._lake.shown(GOLD))
-
     def metadata(self) -> Metadata:
         """Return topics and model set, read again only when their tables have changed."""
         versions = (self._lake.version(TOPICS), self._lake.version(ITEMS), self._lake.version(ACTIVATIONS))
