@@ -75,6 +75,7 @@ def test_no_more_rejected_rows_are_listed_than_asked_for(mastery):
     assert len(json.loads(mastery("rejected", "--limit", "4", "--json").stdout)) == 4
     assert "--limit 0 lists all" in mastery("rejected", "--limit", "4").stdout
     everything = json.loads(mastery("rejected", "--limit", "0", "--json").stdout)
+    assert json.loads(mastery("rejected", "--limit", "9" * 20, "--json").stdout) == everything
     assert len(everything) == 35
 
 

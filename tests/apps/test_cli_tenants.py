@@ -110,3 +110,10 @@ def test_history_takes_a_title_too(mastery):
     by_title = mastery("history", "S000014", "equivalent fractions", "--json")
     assert by_title.stdout == mastery("history", "S000014", "frac-equiv", "--json").stdout
     assert json.loads(by_title.stdout)["topic_id"] == "frac-equiv"
+
+
+@pytest.mark.parametrize("command", [("class-report",), ("show", "Ann")])
+def test_a_tenant_that_is_no_text_is_refused(mastery, schools, command):
+    done = mastery(*command, "--tenant", "hill\udcff", home=schools)
+    assert isinstance(done.exception, BadInput)
+    assert "the tenant is not text in UTF-8" in str(done.exception)

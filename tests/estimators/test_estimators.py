@@ -103,6 +103,11 @@ def test_each_prediction_is_made_before_its_own_answer(fitted, school):
             assert not np.array_equal(after[k + 1 :], before[k + 1 :]), name
 
 
+def test_no_answers_have_no_scores():
+    nobody = pa.table({"student_id": ["a"], "topic_id": ["t"], "is_correct": [1]}).slice(0, 0)
+    assert ms.RuleBased().scores(nobody).num_rows == 0
+
+
 def test_ids_stay_what_they_are():
     frame = pd.DataFrame({"pupil": [7, 7, 12] * 4, "skill": [1, 2, 1] * 4, "right": [True, False, True] * 4})
     answers = ms.read_answers(frame, columns={"pupil": "student_id", "skill": "topic_id", "right": "is_correct"})

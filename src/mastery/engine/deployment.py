@@ -95,6 +95,11 @@ class Deployment:
 
     def tenant_named(self, tenant: str | None) -> str:
         """Return the tenant, or the one of the settings where none is named."""
+        if tenant is not None and not tenant.isascii():
+            try:
+                tenant.encode()
+            except UnicodeEncodeError:  # bytes of a command line that are no text
+                raise BadInput("the tenant is not text in UTF-8; write it as it was ingested") from None
         return self.settings.tenant if tenant is None else tenant
 
     def pseudonym(self, tenant: str, student_id: str) -> str:

@@ -256,7 +256,7 @@ class Engine(Deployment):
         rows = self.lake.scan(REJECTED, ["tenant", *shown])
         rows = rows.filter(pc.equal(rows["tenant"], tenant)).select(list(shown))
         rows = rows.sort_by([("received_at", "descending"), ("source", "ascending"), ("line", "ascending")])
-        return rows.slice(0, limit if limit else None).to_pylist(), rows.num_rows
+        return rows.slice(0, min(limit or rows.num_rows, rows.num_rows)).to_pylist(), rows.num_rows
 
     def rejected_at(self, received_at: datetime) -> list[dict[str, Any]]:
         """Return table, column and reason of the rows that one reading rejected for the first time."""

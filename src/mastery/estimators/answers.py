@@ -84,8 +84,8 @@ class Answers:
 
     @property
     def latest_us(self) -> int:
-        """Time of the newest answer; 0 where there are no time stamps."""
-        return int(self.batch.at_us.max())
+        """Time of the newest answer; 0 where there are no time stamps, or no answers."""
+        return int(self.batch.at_us.max()) if self.batch.at_us.size else 0
 
     @cached_property
     def durations_are_gaps(self) -> bool:
