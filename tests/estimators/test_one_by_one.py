@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -182,3 +182,11 @@ def test_who_keeps_no_state_says_so(model):
 def test_a_student_who_never_answered_is_named(fitted, school):
     with pytest.raises(ms.NotFound, match=r"no answer of student 'S99'.*model\.state\(student="):
         fitted["BKT"].state(school.answers, student="S99")
+
+
+def test_a_date_is_its_end_and_counts_of_one_are_singular(fitted):
+    model = fitted["BKT"]
+    state = model.state(student="S1")
+    day = model.update(state, topic="t", correct=True, at=date(2026, 3, 2))
+    assert day == model.update(state, topic="t", correct=True, at="2026-03-02")
+    assert repr(day).startswith("<StudentState of S1: 1 answer on 1 topic, the last at 2026-03-02 23:59 UTC")

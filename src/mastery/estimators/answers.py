@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from mastery.pipelines.ingest import answers as reader
 TENANT = "default"
 """Answers outside of a deployment are those of one institution."""
 
-Moment = str | datetime
+Moment = str | date | datetime
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,13 +206,16 @@ def as_answers(source: Any) -> Answers:
 
 
 def at_us(at: Moment) -> int:
-    """Return a moment in microseconds since 1970: a datetime, or a text as `as_of` takes it. Without a zone it is UTC.
+    """Return a moment in microseconds since 1970: a datetime, a date (the end of that UTC day), or a text as `as_of`
+    takes it. Without a zone it is UTC.
 
     Raises:
         BadInput: It is no moment.
     """
     if isinstance(at, datetime) and at == at:  # pandas' NaT is a datetime that equals nothing
         return microseconds(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+    if isinstance(at, date) and not isinstance(at, datetime):
+        at = at.isoformat()
     if not isinstance(at, str):
-        raise BadInput(f"{at!r} is no moment; expected a datetime, or a text in ISO 8601")
+        raise BadInput(f"{at!r} is no moment; expected a datetime, a date, or a text in ISO 8601")
     return as_of_us(at, microseconds(datetime.now(UTC)), lambda: None)

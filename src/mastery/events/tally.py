@@ -64,7 +64,8 @@ class Tally:
             )
         if self.untimed:
             notes.append(
-                f"{_number(self.untimed, 'event')} without a time stamp; placed in time by `order`, 10 s apart"
+                f"{_number(self.untimed, 'event')} without a time stamp; placed in time by `order`, where there is "
+                "one, 10 s apart"
             )
         for name, highest in self.highest.items():
             column = source.column(name)

@@ -62,8 +62,10 @@ class StudentState:
     def __repr__(self) -> str:
         """Say whose state it is, and after how many answers."""
         last = "" if self.last_at_us is None else f", the last at {instant(self.last_at_us):%Y-%m-%d %H:%M} UTC"
+        answers, topics = int(self.evidence.sum()), len(self.topics)
         return (
-            f"<StudentState of {self.student}: {int(self.evidence.sum())} answers on {len(self.topics)} topics{last}>"
+            f"<StudentState of {self.student}: {answers} answer{'' if answers == 1 else 's'} on "
+            f"{topics} topic{'' if topics == 1 else 's'}{last}>"
         )
 
     def _bits(self) -> tuple[object, ...]:
