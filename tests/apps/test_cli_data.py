@@ -47,8 +47,18 @@ def test_every_row_read_is_accepted_a_duplicate_or_rejected(mastery, empty, quiz
 def test_ingest_says_why_rows_were_rejected_and_where_they_are_listed(mastery, empty, quiz):
     shown = mastery("ingest", quiz, home=empty).stdout
     assert "is_correct is not one of true, false" in shown
+    assert "`mastery rejected` lists it" in shown
+    assert "The rejected row was rejected before" in mastery("ingest", quiz, home=empty).stdout
+
+
+def test_one_reason_beyond_those_listed_is_one_reason(mastery, empty, tmp_path):
+    file = tmp_path / "answers.csv"
+    wrong = ("A,q,t,perhaps,4,1,2026-03-01", ",q,t,no,4,1,2026-03-01", "A,q,t,no,x,1,2026-03-01",
+             "A,q,t,no,-4,1,2026-03-01", "A,q,t,no,4,1,never", "A,q,t,no,4,1,")  # fmt: skip
+    file.write_text(QUIZ + "".join(f"{row}\n" for row in wrong) + "A,q,t,no,4,1,2026-03-01T10:00:00Z\n")
+    shown = mastery("ingest", file, home=empty).stdout
+    assert "and 1 other reason\n" in shown
     assert "`mastery rejected` lists them" in shown
-    assert "were rejected before" in mastery("ingest", quiz, home=empty).stdout
 
 
 def test_rejected_lists_file_line_column_value_and_reason(mastery, empty, quiz):

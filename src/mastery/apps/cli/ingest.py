@@ -121,12 +121,14 @@ def show_reasons(rows: list[dict[str, Any]], rejected: int) -> None:
     from rich.text import Text
 
     from mastery.apps.cli.console import console, number, printable
+    from mastery.insight.words import counted
 
     if not rejected:
         return
     out = console()
     if not rows:
-        out.print(f"\nAll {number(rejected)} rejected rows were rejected before. `mastery rejected` lists them.")
+        before = "The rejected row was" if rejected == 1 else f"All {number(rejected)} rejected rows were"
+        out.print(f"\n{before} rejected before. `mastery rejected` lists {'it' if rejected == 1 else 'them'}.")
         return
     reasons = Counter((row["source_table"], row["column"], row["reason"]) for row in rows)
     out.print("\nRejected, because:")
@@ -134,5 +136,5 @@ def show_reasons(rows: list[dict[str, Any]], rejected: int) -> None:
         what = reason if column is None else f"{column} {reason}"
         out.print(Text(f"{number(count):>8}  {printable(what)} ({table})"), soft_wrap=True)
     if len(reasons) > REASONS_SHOWN:
-        out.print(f"          and {len(reasons) - REASONS_SHOWN} other reasons")
-    out.print("`mastery rejected` lists them by file and line.")
+        out.print(f"          and {counted(len(reasons) - REASONS_SHOWN, 'other reason')}")
+    out.print(f"`mastery rejected` lists {'it' if rejected == 1 else 'them'} by file and line.")
