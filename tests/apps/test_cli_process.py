@@ -276,3 +276,9 @@ def test_ctrl_c_ends_work_whose_threads_go_on():
         _, said = process.communicate(timeout=50)
     assert (process.returncode, said) == (130, "interrupted\n")
     assert time.monotonic() - began < 20.0
+
+
+def test_a_standard_output_that_was_closed_before_is_no_error():
+    run = f"{sys.executable} -c 'from mastery.apps.cli import main; main()' version >&-"
+    done = subprocess.run(["/bin/sh", "-c", run], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

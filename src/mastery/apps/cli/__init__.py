@@ -126,6 +126,8 @@ class Commands(TyperGroup):
 
 def main() -> None:
     """Run the command line. Ends the process with 0, or with the exit code of the error."""
+    if sys.stdout is None:  # closed by who started it, as `>&-` does: nobody reads, and that is no error
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole process
     _start_quickly()
     tell_of_compiling()
     try:
