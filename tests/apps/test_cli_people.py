@@ -118,7 +118,7 @@ def test_a_class_report_counts_every_student_topic_once(mastery):
 
 def test_a_class_report_names_the_weakest_with_their_reasons(mastery):
     shown = mastery("class-report").stdout
-    assert "Class default: 30 students" in shown
+    assert "Class: 30 students" in shown
     assert "Who needs help first" in shown
     assert "answers right" in shown
 
@@ -171,4 +171,4 @@ def test_one_student_is_not_called_students(mastery, tmp_path):
     mastery("ingest", file, home=home)
     said = mastery("recompute", *LATEST, home=home).stdout + mastery("class-report", home=home).stdout
     assert "1 event of 1 student, 1 student-topic, 1 student-topic-day\n" in said
-    assert "Class default: 1 student, 1 topic\n" in said
+    assert "Class: 1 student, 1 topic\n" in said

@@ -57,7 +57,7 @@ def test_the_demo_ends_with_0_after_the_class_the_weakest_with_reasons_and_what_
         for text in next(x for x in done.stdout.splitlines() if x.startswith("all ")).split()[1:]
     )
     assert read == accepted + duplicates + rejected == 5_681
-    assert "Class default: 30 students" in done.stdout
+    assert "Class: 30 students" in done.stdout
     assert "Who needs help first" in done.stdout
     assert "answers right" in done.stdout
     assert "mastery --home .demo show s_" in done.stdout

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretSt
 BUILT_IN_RULES = ("classic", "spaced")
 STATE_BACKENDS = ("sqlite",)
 
+DEFAULT_TENANT = "default"
+"""The institution where none is named."""
 
 AUTO = "auto"
 """The scorer of a deployment that has not chosen one."""
@@ -117,7 +119,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         Path(".mastery"), description="Folder of the embedded default: lake, state, keys."
     )
     tenant: Annotated[str, AfterValidator(_tenant)] = Field(
-        "default", max_length=200, description="Institution that scopes student, topic and item ids."
+        DEFAULT_TENANT, max_length=200, description="Institution that scopes student, topic and item ids."
     )
     scorer: Annotated[str | None, AfterValidator(_scorer)] = Field(
         None,

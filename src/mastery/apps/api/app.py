@@ -15,6 +15,7 @@ from mastery.apps.api.health import Check, health_routes
 from mastery.apps.api.request_parameters import Desk
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.pipelines.queries.reader import Reader
+from mastery.settings.model import DEFAULT_TENANT
 
 ABOUT = """How well each student masters each topic, how sure that is, and why.
 
@@ -29,7 +30,7 @@ def create_app(
     pseudonyms: Pseudonyms,
     now: Callable[[], int],
     *,
-    tenant: str = "default",
+    tenant: str = DEFAULT_TENANT,
     checks: Mapping[str, Check] | None = None,
     lifespan: Callable[[Any], Any] | None = None,
 ) -> FastAPI:

@@ -66,10 +66,12 @@ def show_class(document: ClassDocument, weak: list[ClassRow]) -> None:
 
     from mastery.apps.cli.console import console, origin, printable
     from mastery.insight.words import counted
+    from mastery.settings.model import DEFAULT_TENANT
 
     out, totals = console(), document.totals
     numbers = f"{counted(totals.students, 'student')}, {counted(totals.topics, 'topic')}"
-    out.print(Text(f"Class {printable(document.tenant)}: {numbers}", "bold"))
+    name = "Class" if document.tenant == DEFAULT_TENANT else f"Class of {printable(document.tenant)}"
+    out.print(Text(f"{name}: {numbers}", "bold"))
     out.print(origin(document.as_of, document.score_source, document.model_version))
     _topics(out, document)
     show_weakest(out, document, weak)

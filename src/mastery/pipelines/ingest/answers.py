@@ -33,6 +33,7 @@ from mastery.pipelines.ingest.prepare import ParseOptions, understand
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import conflict_rows, refusals
 from mastery.pipelines.ingest.report import FileReport, IngestReport
+from mastery.settings.model import DEFAULT_TENANT
 from mastery.tables import EVENTS, REJECTED
 
 REJECTED_COLUMNS = ("source_table", "source", "line", "column", "value", "reason", "code")
@@ -149,7 +150,7 @@ def read_answers(
     columns: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     timezone: str | None = None,
-    tenant: str = "default",
+    tenant: str = DEFAULT_TENANT,
     keep: Iterable[str] | None = (),
     strict: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
