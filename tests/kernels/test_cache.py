@@ -176,6 +176,14 @@ def test_without_a_home_to_write_in_a_private_temporary_folder_serves(probe, tmp
     assert folder.stat().st_mode & 0o077 == 0
 
 
+def test_a_relative_cache_folder_is_not_made_where_a_command_is_run(probe, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    assert run(probe, XDG_CACHE_HOME="somewhere", TMPDIR=str(temporary))["compiled"] != []
+    assert not Path("somewhere").exists()
+    assert list(temporary.iterdir())
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="a matter of POSIX permissions")
 def test_a_temporary_folder_that_others_can_write_is_not_trusted_and_nothing_fails(probe, tmp_path):
     folder = tmp_path / f"mastery-kernels-{os.getuid()}"

@@ -57,7 +57,8 @@ def folders() -> tuple[Path, ...]:
             home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         except RuntimeError:  # no HOME, and the user is in no list of users
             home = None
-        if home is not None:
+        # A relative one, as the XDG specification says, is not meant: code is not read from wherever a command is run.
+        if home is not None and Path(home).is_absolute():
             found.append(Path(home) / "mastery" / "kernels")
     temporary = _private_temporary()
     return (*found, temporary) if temporary is not None else tuple(found)
