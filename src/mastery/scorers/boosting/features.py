@@ -183,6 +183,8 @@ def _walk(
     out: Floats32,
 ) -> None:
     student_ptr, row, slot, at_us, kind = batch.student_ptr, batch.row, batch.slot, batch.at_us, batch.kind
+    weight, attempts, success_ppm = batch.weight, batch.attempts, batch.success_ppm
+    duration_ms, hints = batch.duration_ms, batch.hints
     for s in range(student_ptr.size - 1):
         all_answers, all_right = 0, 0
         for i in range(student_ptr[s], student_ptr[s + 1]):
@@ -200,7 +202,9 @@ def _walk(
                 continue
             p = slot[i]
             answers, right = counters[p, ANSWERS], counters[p, RIGHT]
-            count_event(batch, i, counters)
+            count_event(
+                counters[p], kind[i], at_us[i], weight[i], attempts[i], success_ppm[i], duration_ms[i], hints[i]
+            )
             all_answers += counters[p, ANSWERS] - answers
             all_right += counters[p, RIGHT] - right
 
