@@ -35,7 +35,7 @@ PARALLEL = -n $(WORKERS) --dist loadfile
 TRACER = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
 test: setup ## Run all tests, and print their coverage
-	@echo "All tests: 15 to 30 minutes on two cores, more the first time, when kernels are compiled. Less than two: make test-fast"
+	@echo "All tests: about ten minutes on two cores, more the first time, when kernels are compiled. Less than two: make test-fast"
 	@COVERAGE_CORE=$(TRACER) $(BIN)/python -m pytest -m "not soak" $(PARALLEL) --cov --cov-report= $(PYTEST_ARGS) \
 		&& $(BIN)/python scripts/coverage_by_folder.py
 
