@@ -16,15 +16,28 @@ from mastery.settings import load_settings
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
-@pytest.fixture(scope="session")
-def home(tmp_path_factory):
-    """Folder of a home with the sample school, scored as of its newest event. Tests only read it."""
-    folder = tmp_path_factory.mktemp("school") / "home"
-    # A key of its own would hold out other students each time, and of 30 sometimes too few to tune on.
-    key = folder / "keys" / "pseudonym.key"
+def give_key(home: Path) -> Path:
+    """Return the folder of a new home whose key is always the same.
+
+    A key of its own would hold out other students each time, and of the 30 of the sample sometimes too few to tune on.
+    """
+    key = home / "keys" / "pseudonym.key"
     key.parent.mkdir(parents=True, mode=0o700)
     key.touch(mode=0o600)
     key.write_text("5a" * 32 + "\n")
+    return home
+
+
+@pytest.fixture
+def new_home(tmp_path):
+    """Folder of a home with a key and nothing else."""
+    return give_key(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """Folder of a home with the sample school, scored as of its newest event. Tests only read it."""
+    folder = give_key(tmp_path_factory.mktemp("school") / "home")
     engine = Engine.connect(load_settings(home=folder, environ={}).settings)
     ingest(
         [SAMPLE], lake=engine.lake, pseudonyms=engine.pseudonyms, tenant="default", now=datetime(2026, 5, 1, tzinfo=UTC)

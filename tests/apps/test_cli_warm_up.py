@@ -22,8 +22,8 @@ from mastery.apps.cli.compiling import Compiled
 from typer.testing import CliRunner
 with Compiled() as compiled:
     for line in sys.argv[2:]:
-        done = CliRunner().invoke(build(), ["--home", sys.argv[1], *line.split()])
-        assert done.exit_code == 0, done.output
+        done = CliRunner().invoke(build(), ["--home", sys.argv[1], *line.split()], catch_exceptions=False)
+        assert done.exit_code == 0, (line, done.output)
 print(compiled.count)
 """
 
@@ -50,10 +50,10 @@ def run(*arguments, tmp_path):
 
 
 @pytest.mark.slow
-def test_after_a_warm_up_nothing_is_compiled_by_another_school_and_the_next_warm_up_says_so(tmp_path):
+def test_after_a_warm_up_nothing_is_compiled_by_another_school_and_the_next_warm_up_says_so(new_home, tmp_path):
     first = json.loads(run(MAIN, "warm-up", "--json", tmp_path=tmp_path))
     assert Path(first["folder"]).is_dir()
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [new_home]
     assert json.loads(run(MAIN, "warm-up", "--json", tmp_path=tmp_path))["compiled"] == 0
     assert "nothing to compile: every kernel is in " in run(MAIN, "warm-up", tmp_path=tmp_path)
     sample = ROOT / "data" / "sample"
@@ -65,7 +65,7 @@ def test_after_a_warm_up_nothing_is_compiled_by_another_school_and_the_next_warm
         "tune",
         "fit",
     )
-    assert run(COUNTED, tmp_path / "home", *steps, tmp_path=tmp_path) == "0\n"
+    assert run(COUNTED, new_home, *steps, tmp_path=tmp_path) == "0\n"
 
 
 def test_compiling_that_takes_long_is_told_once(notice, capsys):

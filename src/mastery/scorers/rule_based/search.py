@@ -125,10 +125,13 @@ def _collect(batches: Sequence[Batch], held_out: Sequence[Bools], params: Floats
         kept.append(retained)
         y.append(batch.y[row])
         out.append(mine[batch.slot_student[batch.slot[row]]])
-    if not values or min(np.count_nonzero(np.concatenate(out)), np.count_nonzero(~np.concatenate(out))) < LEAST_ANSWERS:
+    of_held_out = sum(int(np.count_nonzero(mine)) for mine in out)
+    of_searched = sum(map(len, out)) - of_held_out
+    if min(of_searched, of_held_out) < LEAST_ANSWERS:
         raise BadInput(
-            f"too few answers to tune on; expected {LEAST_ANSWERS} unaided first answers at least among the students "
-            "searched on and among those held out. Ingest more quiz answers, or keep the rules as they are"
+            f"too few answers to tune on: {of_searched:,} unaided first answers of the students searched on and "
+            f"{of_held_out:,} of those held out; expected at least {LEAST_ANSWERS} of each. Ingest more quiz answers, "
+            "or keep the rules as they are"
         )
     return _Answers(
         np.concatenate(values), without_data(params), np.concatenate(kept), np.concatenate(y), np.concatenate(out)
