@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mastery.estimators.estimator import Estimator
     from mastery.estimators.explained import Explained
     from mastery.estimators.load import load
+    from mastery.estimators.registered import estimator
     from mastery.estimators.school import School, simulate
     from mastery.estimators.scorers import BKT, IRT, Blend, Boosting, Elo, LinearRNN, RuleBased
     from mastery.scorers.student_state import StudentState
@@ -49,6 +50,7 @@ _HOMES = {
     "School": "mastery.estimators.school",
     "StudentState": "mastery.scorers.student_state",
     "cross_validate": "mastery.estimators.cross_validation",
+    "estimator": "mastery.estimators.registered",
     "load": "mastery.estimators.load",
     "read_answers": "mastery.estimators.answers",
     "simulate": "mastery.estimators.school",
@@ -76,6 +78,7 @@ __all__ = [
     "StudentState",
     "__version__",
     "cross_validate",
+    "estimator",
     "load",
     "open",
     "read_answers",

@@ -58,3 +58,9 @@ def log_odds_of(p: Floats) -> Floats:
     """Return the log-odds of each probability, all of them neither 0 nor 1."""
     values: Floats = np.log(p / (1.0 - p))
     return values
+
+
+def bounded_log_odds_of(p: Floats) -> Floats:
+    """Return the log-odds of each probability, within ± `FARTHEST`."""
+    least = 1.0 / (1.0 + np.exp(FARTHEST))
+    return log_odds_of(np.clip(p, least, 1.0 - least))

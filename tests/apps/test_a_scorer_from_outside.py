@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from typer.testing import CliRunner
 
+import mastery as ms
 import share_right
 from answers import answer_batch
 from histories import histories, table
@@ -110,6 +111,33 @@ def test_it_is_evaluated(tmp_path, home):
     for unfitted in ((), ("--unfitted",)):
         found = json.loads(command_line(home, "evaluate", path, "--scorers", NAME, "--json", *unfitted))
         assert found["scorers"][NAME]["auc"] > 0.55
+
+
+def test_it_has_an_estimator_in_python(tmp_path):
+    school = ms.simulate(students=12, days=12, seed=3)
+    model = ms.estimator(NAME, min_evidence=5)
+    assert repr(model) == "Registered(scorer='share_right', min_evidence=5)"
+    with pytest.raises(ms.NotFitted):
+        model.predict(school.answers)
+    model.fit(school.answers)
+    again = type(model)(**model.get_params()).fit(school.answers)
+    said = model.predict(school.answers)["p_correct"]
+    assert 0.0 < np.nanmin(said.to_numpy()) < np.nanmax(said.to_numpy()) < 1.0
+    loaded = ms.load(model.save(tmp_path / "model"))
+    assert loaded.predict(school.answers)["p_correct"] == said == again.predict(school.answers)["p_correct"]
+    assert loaded.get_params() == model.get_params() and model.scores(school.answers).num_rows > 12
+    assert ms.cross_validate(model, school.answers, folds=2)["auc"][0].as_py() > 0.5
+    with pytest.raises(BadInput, match="folds no single answers: its ScorerSpec names no one_answer"):
+        model.state(student="new")
+
+
+def test_the_estimator_of_a_scorer_with_a_class_is_its_class_and_nobody_elses_name_has_one():
+    assert repr(ms.estimator("bkt", items=False)) == repr(ms.BKT(items=False))
+    assert ms.estimator("ml_unconstrained").scorer_name == "ml_unconstrained"
+    with pytest.raises(BadInput, match="no scorer 'share_rigth'; did you mean 'share_right'"):
+        ms.estimator("share_rigth")
+    with pytest.raises(BadInput, match="has no setting 'itmes'; did you mean 'items'"):
+        ms.estimator("bkt", itmes=False)
 
 
 def test_its_scores_and_history_are_published(scored):

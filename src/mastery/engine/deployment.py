@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mastery.directory.pseudonyms import Pseudonyms
     from mastery.pipelines.queries.reader import Reader
     from mastery.pipelines.scoring.activate import Publish
-    from mastery.scorers.rule_based.rules import ScoringRules
+    from mastery.scorers.scoring_rules import ScoringRules
     from mastery.state import StateStore
 
 

@@ -355,7 +355,11 @@ class Estimator:
     @cached_property
     def _one_by_one(self) -> OneByOne:
         spec = SPECS[self.scorer_name]
-        if spec.scorer is None or spec.one_answer is None:
+        if spec.scorer is not None and spec.one_answer is None:
+            raise BadInput(
+                f"{self!r} folds no single answers: its ScorerSpec names no one_answer; use predict, scores or explain"
+            )
+        if spec.scorer is None:
             raise BadInput(
                 f"{type(self).__name__} keeps no state of a student: it reads what others make of all answers; use "
                 "predict, scores or explain, or BKT, Elo, IRT, LinearRNN or RuleBased for one answer at a time"

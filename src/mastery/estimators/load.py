@@ -7,6 +7,7 @@ from pathlib import Path
 from mastery.errors import BadInput
 from mastery.estimators.estimator import Estimator
 from mastery.estimators.files import read
+from mastery.estimators.registered import Registered
 from mastery.estimators.scorers import ESTIMATORS
 from mastery.scorers.model_set import ModelSet, version_of
 
@@ -20,9 +21,11 @@ def load(path: str | Path) -> Estimator:
     """
     path = Path(path)
     model, scorers = read(path)
-    if model["estimator"] not in ESTIMATORS:
-        raise BadInput(f"{path}: holds a {model['estimator']!r}; this version has {', '.join(ESTIMATORS)}")
-    estimator = ESTIMATORS[model["estimator"]]().set_params(**model["settings"])
+    kind, settings = model["estimator"], model["settings"]
+    if kind not in ESTIMATORS and kind != Registered.__name__:
+        raise BadInput(f"{path}: holds a {kind!r}; this version has {', '.join(ESTIMATORS)}")
+    made = ESTIMATORS[kind]() if kind in ESTIMATORS else Registered(settings["scorer"])
+    estimator = made.set_params(**settings)
     version = version_of(estimator.scorer_name, scorers)
     if version != model["model_version"]:
         raise BadInput(

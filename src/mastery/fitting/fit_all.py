@@ -31,13 +31,13 @@ from mastery.fitting.forgetting import fading, fit_forgetting, with_forgetting
 from mastery.fitting.intervals import fitted_intervals
 from mastery.fitting.training_order import cross_fit_to_probabilities, predict_from
 from mastery.scorers import SPECS, folding, needs, of_stage
-from mastery.scorers.blend.fit import Stacked, cross_fitted, scale_of
 from mastery.scorers.fits import Fit
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import Parameters, Scoped
 from mastery.scorers.predictions import predict_all, predict_folding
 from mastery.scorers.scale import on_one_scale
 from mastery.scorers.spec import Stage
+from mastery.scorers.stacked import Stacked
 
 CV_FOLDS = 5
 """Students are dealt into this many folds for cross-fitting."""
@@ -99,7 +99,7 @@ def fit_all(
     """Fit scorers to the answers of a batch.
 
     Args:
-        rules: float64[K]. Parameters of rule_based, as its YAML says: its index is mapped onto the scale of the others.
+        rules: float64[K]. Parameters of the scorer that people write rules for, as its YAML says.
         scorers: Which to fit; all where None. The others keep what `base` holds of them, and are taken to have seen
             none of these students.
         clock: When the batch's time stamps were taken.
@@ -226,12 +226,10 @@ def _blends(
     batch: Batch, answers: Bools, stacked: Stacked, names: Sequence[str], found: Mapping[str, Parameters]
 ) -> tuple[dict[str, Fit], dict[str, Floats]]:
     """Return the blends, and what blends whose weights have not seen the student either say of each answer."""
-    scale = scale_of(batch, answers, found)
     fits, said = {}, {}
     for name in names:
         mine = stacked.of([member for member in needs(name) if member in stacked.probabilities])
         if not mine.probabilities:
             raise BadInput(f"{name} has nothing to weigh; fit one of {', '.join(needs(name))} with it, or before it")
-        fits[name] = SPECS[name].load_fit()(mine, scale, name)
-        said[name] = cross_fitted(mine)
+        fits[name], said[name] = SPECS[name].load_fit()(batch, answers, mine, found, name)
     return fits, said

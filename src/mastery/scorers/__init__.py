@@ -13,7 +13,7 @@ from mastery.scorers.elo import scorer as elo
 from mastery.scorers.irt import scorer as irt
 from mastery.scorers.linear_rnn import scorer as linear_rnn
 from mastery.scorers.rule_based import scorer as rule_based
-from mastery.scorers.spec import ScorerSpec, Stage
+from mastery.scorers.spec import ScorerSpec, Stage, Writing
 
 SPECS: dict[str, ScorerSpec] = {}
 """All that a model set may hold: first those with scores, each after the ones that it reads."""
@@ -80,6 +80,16 @@ def needs(name: str) -> tuple[str, ...]:
         return spec.needs
     learning = of_stage(Stage.ANSWERS, Stage.PROBABILITIES).values()
     return tuple(other.name for other in learning if other.monotone or not spec.monotone)
+
+
+def source_of(parameter: str) -> ScorerSpec:
+    """Return the scorer from which others take over what it finds of this parameter; see `ScorerSpec.tells`."""
+    return next(spec for spec in SPECS.values() if parameter in spec.tells)
+
+
+def written() -> tuple[ScorerSpec, Writing]:
+    """Return the scorer whose parameters people write, and how: the rules of the settings are its."""
+    return next((spec, spec.writing) for spec in SPECS.values() if spec.writing is not None)
 
 
 def shown_by_default(names: Iterable[str]) -> str:

@@ -107,6 +107,8 @@ class Scorer:
             `fold_rows` leaves them, bit for bit.
         read_slots: (slot_state, student_state, slot_student, slot_topic, params, as_of_us) → Scores.
         check: (model): raises BadInput on parameters that break a law.
+        own_scale: Whether a score stands for a probability by the guess and slip among its own parameters, and not by
+            those of the scale that scorers share.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Scorer:
     predict_rows: Callable[[Batch, Model, Floats, Floats], Floats]
     read_slots: Callable[[Floats, Floats, Int32s, Int32s, Floats, int], Scores]
     check: Callable[[Model], None]
+    own_scale: bool = False
 
     def column(self, parameter: str) -> int:
         """Return the column of a parameter in `Model.params`, the first one of a vector."""

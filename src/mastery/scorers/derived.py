@@ -9,7 +9,7 @@ Adding one: a room with `read` and its spec, registered in mastery.scorers after
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,7 +19,6 @@ from mastery.errors import BadInput
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER
 from mastery.kernels import kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, States
-from mastery.scorers.bkt.kernels import GUESS, SLIP
 from mastery.scorers.interval import forgotten, interval, retention, steadied
 from mastery.scorers.parameters import Parameters, Scoped
 
@@ -39,6 +38,7 @@ class Inputs:
         scores: By scorer: scores at last activity. Those of a derived scorer are there for the ones that come after
             it, and for itself when it is read at a later time.
         contribution_names: By scorer: the names of the columns of `Scores.contributions`.
+        own_scale: By scorer whose score is on a scale of its own: the columns of guess and slip in its parameters.
         explain: Whether contributions are asked for. Where they are not, those of derived scorers are NaN.
     """
 
@@ -49,6 +49,7 @@ class Inputs:
     models: Mapping[str, Model]
     scores: Mapping[str, Scores]
     contribution_names: Mapping[str, tuple[str, ...]]
+    own_scale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     explain: bool = True
 
     @property
@@ -96,6 +97,11 @@ def inputs_of(
         models=models,
         scores=at_last_activity(scorers, models, states, slot_student, slot_topic),
         contribution_names={name: scorers[name].contributions for name in models},
+        own_scale={
+            name: (scorers[name].column("guess"), scorers[name].column("slip"))
+            for name in models
+            if scorers[name].own_scale
+        },
         explain=explain,
     )
 
@@ -149,16 +155,16 @@ def _read(scorer: Derived, inputs: Inputs, parameters: Parameters, as_of_us: int
 def probability_of(inputs: Inputs, member: str, guess: Floats, slip: Floats) -> Floats:
     """Return float64[P]: the probability of a right answer at the mean item that a member's score stands for.
 
-    guess, slip: float64[P]. Of the scale that scorers share; bkt's score is P(known), and its own chain says the rest.
+    guess, slip: float64[P]. Of the scale that scorers share, for members without a scale of their own.
 
     Raises:
         BadInput: the member has not been read.
     """
     if member not in inputs.scores:
         raise BadInput(f"no scores of {member}; there are: {', '.join(sorted(inputs.scores))}")
-    if member == "bkt" and member in inputs.models:
+    if member in inputs.own_scale:
         params = inputs.models[member].params[inputs.slot_topic]
-        guess, slip = params[:, GUESS], params[:, SLIP]
+        guess, slip = (params[:, column] for column in inputs.own_scale[member])
     probability: Floats = guess + (1.0 - guess - slip) * inputs.scores[member].score
     return probability
 

@@ -15,10 +15,9 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.observations import OBSERVATION_VERSION
-from mastery.scorers import DERIVED, SCORERS, unfitted
+from mastery.scorers import DERIVED, SCORERS, unfitted, written
 from mastery.scorers.base import Model, defaults, width
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped, no_rows
-from mastery.scorers.rule_based import scorer as rule_based
 
 LOGITS_PER_DIFFICULTY = 4.0
 """A difficulty estimate from 0 to 1 is spread over −2 to 2 logits: the easiest item is answered right by 88 % of
@@ -54,7 +53,7 @@ def default_model_set(
     """Return the set with default parameters: what scores rest on before anything is fitted.
 
     Args:
-        rules: float64[K] parameters of rule_based, as its YAML says.
+        rules: float64[K] parameters of the scorer that people write rules for, as its YAML says.
         topic_estimates: Difficulty 0 to 1 of each topic that has an estimate.
         items: (topic_id, difficulty 0 to 1) of each item that has a difficulty. A topic's mean item is the mean
             of these; its own estimate counts where no item has one.
@@ -63,7 +62,7 @@ def default_model_set(
         BadInput: a parameter is out of bounds.
     """
     default = {name: defaults(SCORERS[name], 1)[0] for name in unfitted()}
-    default[rule_based.SCORER.name] = np.asarray(rules, dtype=np.float64)
+    default[written()[0].name] = np.asarray(rules, dtype=np.float64)
     for name, row in default.items():
         SCORERS[name].check(Model(row[None, :], np.zeros((0, width(SCORERS[name].item_parameters)))))
     by_topic: dict[Scoped, list[float]] = {}

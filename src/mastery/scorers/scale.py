@@ -15,9 +15,8 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.batch import Batch
-from mastery.scorers import SPECS
-from mastery.scorers.base import Parameter, defaults, place_of
-from mastery.scorers.bkt import scorer as bkt
+from mastery.scorers import SPECS, source_of
+from mastery.scorers.base import Parameter, Scorer, defaults, place_of
 from mastery.scorers.parameters import KeyedRows, Parameters
 
 MOST = {"guess": 0.20, "slip": 0.10}
@@ -30,17 +29,26 @@ def shared_scale(batch: Batch, given: Mapping[str, Parameters]) -> tuple[Floats,
     Also for fits that take them for asymptotes: between bkt's own .38 and .75 (simulated schools), no probability and
     so no score could be outside .26 to .79.
     """
-    known = "bkt" in given
-    return _at_most(given["bkt"].model(batch.topics, ()).params if known else defaults(bkt.SCORER, len(batch.topics)))
+    source = _source()
+    if source.name in given:
+        return _at_most(source, given[source.name].model(batch.topics, ()).params)
+    return _at_most(source, defaults(source, len(batch.topics)))
 
 
 def new_topics_scale(given: Mapping[str, Parameters]) -> tuple[Floats, Floats]:
     """Return guess and slip of a topic that nobody has answered on, float64[1] each; see `shared_scale`."""
-    return _at_most(given["bkt"].default[None, :] if "bkt" in given else defaults(bkt.SCORER, 1))
+    source = _source()
+    return _at_most(source, given[source.name].default[None, :] if source.name in given else defaults(source, 1))
 
 
-def _at_most(params: Floats) -> tuple[Floats, Floats]:
-    guess, slip = (np.minimum(params[:, bkt.SCORER.column(name)], most) for name, most in MOST.items())
+def _source() -> Scorer:
+    found = source_of("guess").scorer
+    assert found is not None  # guess and slip are found by a scorer with parameters of its own
+    return found
+
+
+def _at_most(source: Scorer, params: Floats) -> tuple[Floats, Floats]:
+    guess, slip = (np.minimum(params[:, source.column(name)], most) for name, most in MOST.items())
     return guess, slip
 
 

@@ -12,6 +12,7 @@ from mastery.scorers.base import Parameter, Scorer
 from mastery.scorers.derived import Derived
 from mastery.scorers.interval import Numbers
 from mastery.scorers.one_answer import Steps
+from mastery.scorers.past_answers import PastAnswers
 
 
 class Stage(IntEnum):
@@ -24,7 +25,8 @@ class Stage(IntEnum):
         PROBABILITIES: fit(batch, probabilities, *, given, clock, seed, threads) → Fit. Learns from what the scorers it
             needs predict of each row; cross-fitted by student too.
         RULES: fit(batch, answers, cv_fold, rules, given) → (Fit, float64[n] predicted). People wrote its parameters.
-        BLEND: fit(stacked, scale, name) → Fit. Weighs the predictions of all others on held-out students.
+        BLEND: fit(batch, answers, stacked, given, name) → (Fit, float64[m] predicted). Weighs the predictions of all
+            others on held-out students.
     """
 
     ANSWERS = 0
@@ -38,6 +40,20 @@ class Intervals(NamedTuple):
 
     unfitted: Numbers | None
     fitted: Numbers
+
+
+class Writing(NamedTuple):
+    """How people write the parameters of a scorer of Stage.RULES; "module:function" each.
+
+    Attributes:
+        parse: (text, source) → ScoringRules.
+        text: (rules) → the text that `parse` reads back.
+        tune: (rules, batches, held_out, progress=) → Tuned: better rules, searched on answers.
+    """
+
+    parse: str
+    text: str
+    tune: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +77,10 @@ class ScorerSpec:
             nobody is shown a score of it.
         works_unfitted: Whether it has scores with default parameters.
         intervals: Half widths that are shipped; None leaves those that its parameters have.
+        tells: Parameters of a topic that other scorers take over from it; see `mastery.scorers.source_of`.
+        past_answers: "module:function", (batch, model, slot) → mastery.scorers.past_answers.PastAnswers: takes the
+            log-odds of a score apart into what each single answer adds. None where that cannot be done exactly.
+        writing: How people write its parameters, at Stage.RULES.
         on_shared_scale: Whether its guess and slip are those of the scale that scorers share, and move with it; see
             `mastery.scorers.scale`.
         forgets_nothing: Whether its predictions leave out what is forgotten between answers: they tell how
@@ -82,6 +102,9 @@ class ScorerSpec:
     monotone: bool = True
     works_unfitted: bool = False
     intervals: Intervals | None = None
+    tells: tuple[str, ...] = ()
+    past_answers: str | None = None
+    writing: Writing | None = None
     on_shared_scale: bool = False
     forgets_nothing: bool = False
     shown_rank: int = 0
@@ -105,7 +128,7 @@ class ScorerSpec:
 
     def load_fit(self) -> Callable[..., Any]:
         """Return what fits it; see `Stage`."""
-        return _load(self.fit)
+        return load(self.fit)
 
     def load_predict(self) -> Callable[..., Any]:
         """Return what predicts from the predictions of others; see `predict`.
@@ -115,7 +138,7 @@ class ScorerSpec:
         """
         if self.predict is None:
             raise TypeError(f"{self.name} predicts by its own fold, not from the predictions of others")
-        return _load(self.predict)
+        return load(self.predict)
 
     def load_steps(self) -> Steps:
         """Return what folds single answers; see `one_answer`.
@@ -125,10 +148,21 @@ class ScorerSpec:
         """
         if self.one_answer is None:
             raise TypeError(f"{self.name} folds no single answers")
-        return _load(self.one_answer)
+        return load(self.one_answer)
+
+    def load_past_answers(self) -> Callable[..., PastAnswers]:
+        """Return what takes a score apart by answer; see `past_answers`.
+
+        Raises:
+            TypeError: nothing does.
+        """
+        if self.past_answers is None:
+            raise TypeError(f"{self.name} does not tell past answers apart")
+        return load(self.past_answers)
 
 
-def _load(path: str) -> Callable[..., Any]:
+def load(path: str) -> Callable[..., Any]:
+    """Return what "module:function" names."""
     module, _, name = path.partition(":")
     found: Callable[..., Any] = getattr(import_module(module), name)
     return found

@@ -9,9 +9,10 @@ from answers import answer_batch
 from mastery.fitting.cross_fitting import labelled
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults
-from mastery.scorers.blend.fit import RIDGE, Stacked, cross_fitted, fit_blend, scale_of, stack
+from mastery.scorers.blend.fit import RIDGE, cross_fitted, fit_blend, scale_of, stack
 from mastery.scorers.blend.scorer import HALF_LIFE, PARAMETERS, PRIOR, check, mixture, predict
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
+from mastery.scorers.stacked import Stacked
 
 
 def sigmoid(x):

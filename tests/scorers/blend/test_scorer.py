@@ -257,6 +257,7 @@ def read_all(events: list[Event], seed: int | None, as_of_us: int) -> tuple[list
         batch.slot_student, batch.slot_topic, batch.topics, counters, models,
         at_last_activity(scorers, models, states, batch.slot_student, batch.slot_topic),
         {name: scorer.contributions for name, scorer in scorers.items()},
+        {"bkt": (scorers["bkt"].column("guess"), scorers["bkt"].column("slip"))},
     )  # fmt: skip
     mix = Mixture(("bkt", "elo"), np.array([0.6, 0.7]), -0.1, np.array([-2.0, 0.0, 2.0]), np.array([-1.5, 0.1, 2.2]))
     return places(batch), DERIVED.read(

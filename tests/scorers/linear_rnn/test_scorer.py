@@ -12,8 +12,9 @@ from mastery.features.columns import event_columns
 from mastery.scorers import SCORERS
 from mastery.scorers.base import Model, defaults, fold, place_of, predict, read, start
 from mastery.scorers.linear_rnn import scorer as linear_rnn
-from mastery.scorers.linear_rnn.past import contributions_of_past_answers, influences
+from mastery.scorers.linear_rnn.past import contributions_of_past_answers
 from mastery.scorers.linear_rnn.scorer import CHANNELS, CONTRIBUTIONS, FADING, GROUP, SCORER, SEEDS, UNCONSTRAINED
+from mastery.scorers.past_answers import influences
 
 SIX_TENTHS = FADING.index(0.6) * SEEDS * GROUP
 """A channel that fades by .6."""
@@ -156,7 +157,7 @@ def test_past_answers_add_up_to_the_log_odds_exactly():
         params = model.params[batch.slot_topic[slot]]
         assert found.start == params[SCORER.column("bias")] + params[SCORER.column("item_bias")]
         assert found.contributions.sum() == pytest.approx(reading.contributions[slot, past], abs=1e-9)
-        grouped = influences(batch, model, slot)
+        grouped = influences(batch, found)
         assert sum(one.contribution for one in grouped) == pytest.approx(reading.contributions[slot, past], abs=1e-9)
         assert sum(one.answers for one in grouped) == found.rows.size
 
@@ -168,7 +169,7 @@ def test_influences_name_topic_outcome_count_and_age():
         Event(START + 2 * DAY, topics=("t1",), share_ppm=0, number=2),
     ]
     batch = batch_of(*events)
-    found = influences(batch, one_channel(batch), slot=0)
+    found = influences(batch, contributions_of_past_answers(batch, one_channel(batch), 0))
     assert [(one.topic[1], one.right, one.answers, one.last_at_us) for one in found] == [
         ("t1", False, 1, START + 2 * DAY),
         ("t0", True, 2, START + DAY),
@@ -180,7 +181,7 @@ def test_a_student_without_answers_has_an_empty_trace():
     batch = batch_of(Event(kind="video", share_ppm=500_000))
     found = contributions_of_past_answers(batch, one_channel(batch), 0)
     assert found.logit == 0.0
-    assert influences(batch, one_channel(batch), 0) == []
+    assert influences(batch, found) == []
 
 
 @pytest.mark.parametrize("name", ["weights", "item_weights", "gain", "item_gain"])

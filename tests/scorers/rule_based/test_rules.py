@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from histories import monotone
 from mastery.errors import BadInput
 from mastery.scorers.rule_based import scorer as rule_based
-from mastery.scorers.rule_based.rules import ScoringRules, parse_rules, to_yaml
+from mastery.scorers.rule_based.rules import parse_rules, to_yaml
 from mastery.scorers.rule_based.scorer import FACTORS, PARAMETERS
+from mastery.scorers.scoring_rules import ScoringRules
 
 GOOD = """
 name: ours

@@ -14,9 +14,9 @@ from mastery.features.batch import make_batch
 from mastery.features.columns import QUIZ, event_columns
 from mastery.scorers.base import Model, defaults, fold, read, start
 from mastery.scorers.rule_based import scorer as rule_based
-from mastery.scorers.rule_based.rules import ScoringRules
 from mastery.scorers.rule_based.scorer import FACTORS, pre_answer_features, without_data
 from mastery.scorers.rule_based.search import HINTS, WEIGHTS, _brier, grid, neighbours, search
+from mastery.scorers.scoring_rules import ScoringRules
 
 SCORER = rule_based.SCORER
 

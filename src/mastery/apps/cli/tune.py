@@ -28,8 +28,8 @@ def tune(
     """Search for the weights and half-life of the rule-based score that predict answers in your own data best."""
     from mastery.apps.progress import progress
     from mastery.engine import Engine, now_us
+    from mastery.pipelines.models.rules import text_of
     from mastery.pipelines.models.tune import tune as search
-    from mastery.scorers.rule_based.rules import to_yaml
 
     if out is not None and out.exists() and not overwrite:
         raise BadInput(f"{out} is there already; give another name, or --overwrite")
@@ -41,7 +41,7 @@ def tune(
             report.update(done=done, total=total)
 
         tuned = search(engine.lake, engine.rules, as_of_us=as_of_us, progress=half_lives_done)
-    text = to_yaml(tuned.rules)
+    text = text_of(tuned.rules)
     if out is not None:
         out.write_text(text, "utf-8")
     if as_json:

@@ -1,4 +1,4 @@
-"""Where the rules of the rule-based score come from: a shipped form by name, or a file."""
+"""Where the rules that people write come from, and how they are written: a shipped form by name, or a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from mastery.errors import BadInput, did_you_mean
-from mastery.scorers.rule_based.rules import ScoringRules, parse_rules
+from mastery.scorers import written
+from mastery.scorers.scoring_rules import ScoringRules
+from mastery.scorers.spec import load
 
 
 def shipped_rules() -> dict[str, str]:
@@ -27,7 +29,7 @@ def load_rules(name_or_path: str) -> ScoringRules:
     """
     shipped = shipped_rules()
     if name_or_path in shipped:
-        return parse_rules(shipped[name_or_path], f"rules {name_or_path!r}")
+        return _parsed(shipped[name_or_path], f"rules {name_or_path!r}")
     try:
         text = Path(name_or_path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -35,4 +37,15 @@ def load_rules(name_or_path: str) -> ScoringRules:
             f"rules {name_or_path!r}: no such form{did_you_mean(name_or_path, list(shipped))} and no readable file "
             f"({error}); known forms: {', '.join(shipped)}"
         ) from error
-    return parse_rules(text, name_or_path)
+    return _parsed(text, name_or_path)
+
+
+def text_of(rules: ScoringRules) -> str:
+    """Return the rules as a YAML text that `load_rules` reads back from a file."""
+    text: str = load(written()[1].text)(rules)
+    return text
+
+
+def _parsed(text: str, source: str) -> ScoringRules:
+    rules: ScoringRules = load(written()[1].parse)(text, source)
+    return rules

@@ -1,4 +1,4 @@
-"""Tuning of the rule-based score on what the lake holds: mastery.scorers.rule_based.search, fed bucket by bucket."""
+"""Tuning of the rules that people wrote on what the lake holds: the scorer's own search, fed bucket by bucket."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import READ, event_columns
 from mastery.lake import Lake
 from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
-from mastery.scorers.rule_based.rules import ScoringRules
-from mastery.scorers.rule_based.search import Tuned, search
+from mastery.scorers import written
+from mastery.scorers.scoring_rules import ScoringRules, Tuned
+from mastery.scorers.spec import load
 
 HELD_OUT_ONE_IN = 5
 """One student in this many takes no part in choosing, by a hash of the pseudonym: the same ones each time."""
@@ -41,4 +42,5 @@ def tune(
             continue
         batches.append(batch)
         held_out.append(np.asarray(buckets(pa.array(batch.students, pa.string()), HELD_OUT_ONE_IN)) == 0)
-    return search(base, batches, held_out, progress=progress)
+    tuned: Tuned = load(written()[1].tune)(base, batches, held_out, progress=progress)
+    return tuned

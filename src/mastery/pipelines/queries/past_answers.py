@@ -1,4 +1,4 @@
-"""Which past answers of a student make the score of a topic: what linear_rnn remembers, taken apart exactly."""
+"""Which past answers of a student make the score of a topic, by a scorer that can be taken apart exactly."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import ago, counted
 from mastery.instants import DAY_US, instant, moment
 from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
-from mastery.scorers.linear_rnn.past import Influence, contributions_of_past_answers, influences
+from mastery.scorers import SPECS
 from mastery.scorers.model_set import ModelSet
+from mastery.scorers.past_answers import Influence, influences
 from mastery.tables import UNASSIGNED
-
-NAME = "linear_rnn"
-"""The one scorer that can be taken apart by answer: its state is a plain sum over them."""
 
 
 def past_answers(
@@ -37,11 +35,13 @@ def past_answers(
 
     Raises:
         NotFound: no event of the student, or none on the topic, by then.
-        BadInput: the model set has no linear_rnn.
+        BadInput: the model set has no scorer that tells past answers apart.
     """
-    if NAME not in model_set.scorers:
+    tellers = [name for name, spec in SPECS.items() if spec.past_answers is not None]
+    name = next((name for name in tellers if name in model_set.scorers), None)
+    if name is None:
         raise BadInput(
-            f"model set {model_set.version!r} has no {NAME}, the scorer that tells past answers apart; "
+            f"model set {model_set.version!r} has no {' or '.join(tellers)}, the scorer that tells past answers apart; "
             "run 'mastery fit', and 'mastery models activate' with the version it makes"
         )
     batch = make_batch(event_columns(events, as_of_us))
@@ -52,18 +52,18 @@ def past_answers(
             f"no event of this student on topic {topic_id!r} by {moment(as_of_us)}{did_you_mean(topic_id, known)}"
         )
     slot = topics.index(topic_id)
-    model = model_set.models(batch.topics, batch.items)[NAME]
-    whole = contributions_of_past_answers(batch, model, slot)
+    model = model_set.models(batch.topics, batch.items)[name]
+    whole = SPECS[name].load_past_answers()(batch, model, slot)
     return AnswersDocument(
         student_id=student_id,
         tenant=batch.topics[int(batch.slot_topic[slot])][0],
         as_of=instant(as_of_us),
         topic_id=topic_id,
         title=_title(places, topic_id),
-        score_source=NAME,
+        score_source=name,
         model_version=model_set.version,
         start=whole.start,
-        answers=[_in_words(one, places, as_of_us) for one in influences(batch, model, slot)],
+        answers=[_in_words(one, places, as_of_us) for one in influences(batch, whole)],
         log_odds=whole.logit,
     )
 

@@ -210,6 +210,7 @@ SCORER = Scorer(
     predict_rows=predict_rows,
     read_slots=read_slots,
     check=check,
+    own_scale=True,  # its score is P(known), and its own chain says the rest
 )
 
 SPEC = ScorerSpec(
@@ -221,4 +222,5 @@ SPEC = ScorerSpec(
     one_answer="mastery.scorers.bkt.one_answer:steps",
     works_unfitted=True,
     intervals=Intervals(UNFITTED, FITTED),
+    tells=("guess", "slip"),
 )

@@ -7,21 +7,23 @@ log loss: a convex problem with bounds, solved by L-BFGS-B.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
 
-from mastery.arrays import Bools, Floats, Int64s
+from mastery.arrays import Bools, Floats
 from mastery.evaluation.calibration import fit_calibration
 from mastery.features.batch import Batch
 from mastery.kernels import kernel
-from mastery.log_odds import FARTHEST, log_odds_of, sigmoid_of
-from mastery.scorers import SCORERS
-from mastery.scorers.blend.scorer import GUESS, PARAMETERS, PRIOR, SLIP, Mixture, logits, predict
+from mastery.log_odds import FARTHEST, bounded_log_odds_of, log_odds_of, sigmoid_of
+from mastery.scorers import source_of
+from mastery.scorers.base import place_of
+from mastery.scorers.blend.scorer import GUESS, NAME, PARAMETERS, PRIOR, SLIP, Mixture, predict
 from mastery.scorers.fits import Fit
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
+from mastery.scorers.stacked import Stacked
 
 RIDGE = 10.0
 """Weights are pulled towards equal shares, and the bias towards 0, as by this many certain answers: it decides between
@@ -38,38 +40,6 @@ ENOUGH_FIRST = 20.0
 
 CV_FOLDS = 5
 """What a blend is worth is measured on one fold of the students after the other, with weights from the others."""
-
-
-@dataclass(frozen=True)
-class Stacked:
-    """Answers, and what every member said of them without having seen anything of their student.
-
-    Attributes:
-        probabilities: float64[n] by member.
-        y: float64[n].
-        student, topic: int64[n]. Any codes.
-        unaided: bool[n]. First tries without hints; all of them where left out.
-    """
-
-    probabilities: Mapping[str, Floats]
-    y: Floats
-    student: Int64s
-    topic: Int64s
-    unaided: Bools | None = None
-
-    def take(self, rows: Bools) -> Stacked:
-        """Return some of the answers."""
-        probabilities = {name: values[rows] for name, values in self.probabilities.items()}
-        unaided = None if self.unaided is None else self.unaided[rows]
-        return Stacked(probabilities, self.y[rows], self.student[rows], self.topic[rows], unaided)
-
-    def of(self, members: Sequence[str]) -> Stacked:
-        """Return what some of the members say."""
-        return replace(self, probabilities={name: self.probabilities[name] for name in members})
-
-    def adding(self, probabilities: Mapping[str, Floats]) -> Stacked:
-        """Return it with what more members say."""
-        return replace(self, probabilities={**self.probabilities, **probabilities})
 
 
 @kernel
@@ -128,8 +98,8 @@ def fit_mixture(stacked: Stacked) -> tuple[Mixture, str]:
 
 def logits_of(stacked: Stacked, members: tuple[str, ...]) -> Floats:
     """Return float64[M, n]: what members say, as logits within ± `FARTHEST`."""
-    of_members = logits(stacked.probabilities, members)
-    return np.array([of_members[name] for name in members]).reshape(len(members), stacked.y.size)
+    said = [bounded_log_odds_of(stacked.probabilities[name]) for name in members]
+    return np.array(said).reshape(len(members), stacked.y.size)
 
 
 def cross_fitted(stacked: Stacked) -> Floats:
@@ -161,7 +131,20 @@ def unaided_shift(probability: Floats, y: Floats) -> float:
     return shift
 
 
-def fit_blend(stacked: Stacked, scale: Parameters, name: str = "blend") -> Fit:
+def fit(
+    batch: Batch, answers: Bools, stacked: Stacked, given: Mapping[str, Parameters], name: str
+) -> tuple[Fit, Floats]:
+    """Return the blend called `name`, and what blends that have not seen its student say of each answer; see Stage.
+
+    Args:
+        answers: bool[n]. Rows of the batch that are right or wrong.
+        stacked: m of them, with what the members say.
+        given: Parameters by scorer; see `scale_of`.
+    """
+    return fit_blend(stacked, scale_of(batch, answers, given), name), cross_fitted(stacked)
+
+
+def fit_blend(stacked: Stacked, scale: Parameters, name: str = NAME) -> Fit:
     """Return the blend of these answers, called `name` in notes.
 
     Args:
@@ -188,17 +171,17 @@ def scale_of(batch: Batch, rows: Bools, given: Mapping[str, Parameters]) -> Para
 
     Args:
         rows: bool[n]. Answers that are right or wrong.
-        given: Guess and slip are taken from bkt, half-lives from elo, each from its default topic where it knows none.
+        given: Guess, slip and half-lives are taken from the scorers that tell them, from the default topic where one
+            knows none.
     """
     default = np.array([parameter.default for parameter in PARAMETERS])
     topics = np.tile(default, (len(batch.topics), 1))
-    for name, columns in (("bkt", ("guess", "slip")), ("elo", ("half_life_days",))):
-        if name in given:
-            model = given[name].model(batch.topics, [])
-            for column in columns:
-                mine = [parameter.name for parameter in PARAMETERS].index(column)
-                default[mine] = given[name].default[SCORERS[name].column(column)]
-                topics[:, mine] = model.params[:, SCORERS[name].column(column)]
+    for name in ("guess", "slip", "half_life_days"):
+        source = source_of(name)
+        if source.name in given:
+            mine, theirs = place_of(PARAMETERS, name), place_of(source.parameters, name)
+            default[mine] = given[source.name].default[theirs]
+            topics[:, mine] = given[source.name].model(batch.topics, []).params[:, theirs]
     _, first = np.unique(batch.slot[rows], return_index=True)
     topic = batch.slot_topic[batch.slot[rows][first]]
     right = np.bincount(topic, batch.y[rows][first], len(batch.topics))

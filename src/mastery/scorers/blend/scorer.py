@@ -29,7 +29,7 @@ from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
 from mastery.kernels import kernel
-from mastery.log_odds import FARTHEST, bounded_log_odds, bounded_sigmoid, log_odds, log_odds_of
+from mastery.log_odds import bounded_log_odds, bounded_sigmoid, log_odds
 from mastery.scorers.base import Model, Parameter, Scores, check_bounds, check_guess_and_slip
 from mastery.scorers.blend.interval_numbers import FITTED
 from mastery.scorers.derived import Derived, Inputs, probability_of
@@ -185,13 +185,6 @@ def predict_rows(_: Batch, parameters: Parameters, probabilities: Mapping[str, F
     return predict(mixture(parameters.shared), probabilities)
 
 
-def logits(probabilities: Mapping[str, Floats], names: Sequence[str]) -> dict[str, Floats]:
-    """Return the log-odds, within ± `FARTHEST`, of some of the probabilities."""
-    least = 1.0 / (1.0 + np.exp(FARTHEST))
-    clipped = {name: np.clip(probabilities[name], least, 1.0 - least) for name in names}
-    return {name: log_odds_of(p) for name, p in clipped.items()}
-
-
 class Members(NamedTuple):
     """What M members say of P slots at the student's last event: scores and probabilities, float64[M, P] each."""
 
@@ -343,7 +336,7 @@ SPEC = ScorerSpec(
     name=NAME,
     label="All together (blend)",
     stage=Stage.BLEND,
-    fit="mastery.scorers.blend.fit:fit_blend",
+    fit="mastery.scorers.blend.fit:fit",
     derived=DERIVED,
     predict="mastery.scorers.blend.scorer:predict_rows",
     intervals=Intervals(None, FITTED),
@@ -356,7 +349,7 @@ UNCONSTRAINED_SPEC = ScorerSpec(
     name="blend_unconstrained",
     label="All together, unconstrained",
     stage=Stage.BLEND,
-    fit="mastery.scorers.blend.fit:fit_blend",
+    fit="mastery.scorers.blend.fit:fit",
     predict="mastery.scorers.blend.scorer:predict_rows",
     monotone=False,
     item_rank=3,

@@ -27,8 +27,8 @@ from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.counters import initial_counters
 from mastery.log_odds import sigmoid_of
-from mastery.scorers import SCORERS
-from mastery.scorers.base import Model
+from mastery.scorers import SCORERS, source_of
+from mastery.scorers.base import Model, place_of
 from mastery.scorers.boosting import scorer as ml
 from mastery.scorers.boosting.features import FEATURES, MEMBERS, slot_features
 from mastery.scorers.boosting.training_rows import (
@@ -81,7 +81,7 @@ def fit(
 
     Args:
         batch: Training students.
-        given: Parameters of the scorers that are read; guess, slip and half-life are those of bkt.
+        given: Parameters of the scorers that are read; guess, slip and half-life are of the one that tells guess.
         seed: Of the boosting.
         threads: How many the boosting may use.
         predicted: By scorer, float64[n]: its probability of a right answer before each row, by parameters that have
@@ -96,8 +96,8 @@ def fit(
     sums = Bases.of(batch, held_out_folds(batch))
     parameters = _scale(batch, given, sums)
     rows = labelled(batch, asked, probabilities, sums, parameters)
-    if predicted is None and "linear_rnn" in members:
-        notes.append("linear_rnn was predicted by parameters that had seen the same students; cross-fit it to trust ml")
+    if predicted is None and members:
+        notes.append(f"{', '.join(members)}: predicted by parameters that had seen the same students; cross-fit them")
     measures: dict[str, float | str] = {"rows": float(rows.label.size), "members": ", ".join(members)}
     if not rows.label.size:
         notes.append("there is no answer to learn from: the score is the topic's share of right answers")
@@ -127,19 +127,21 @@ def fit_to_probabilities(
 
 
 def _scale(batch: Batch, given: Mapping[str, Parameters], sums: Bases) -> Parameters:
-    """Return parameters without trees: bases, and the scale that all scorers share, as bkt has found it."""
+    """Return parameters without trees: bases, and the scale that all scorers share, as far as found."""
     default = np.array([parameter.default for parameter in ml.PARAMETERS])
     params = np.tile(default, (len(batch.topics), 1))
     params[:, ml.BASE] = sums.topic[-1]
     default[ml.BASE] = float(sums.topic[-1].mean()) if params.size else 0.0
-    if "bkt" in given:
-        bkt, theirs = SCORERS["bkt"], given["bkt"].model(batch.topics, ()).params
+    source = source_of("guess")
+    if source.name in given:
+        known = given[source.name]
+        rows = known.model(batch.topics, ()).params
         for name in ("guess", "slip", "half_life_days"):
-            column = [parameter.name for parameter in ml.PARAMETERS].index(name)
-            params[:, column] = theirs[:, bkt.column(name)]
-            default[column] = given["bkt"].default[bkt.column(name)]
-    known = np.flatnonzero(sums.seen > 0)
-    items = KeyedRows(tuple(batch.items[int(i)] for i in known), sums.item[-1, known].reshape(-1, 1))
+            mine, theirs = place_of(ml.PARAMETERS, name), place_of(source.parameters, name)
+            params[:, mine] = rows[:, theirs]
+            default[mine] = known.default[theirs]
+    met = np.flatnonzero(sums.seen > 0)
+    items = KeyedRows(tuple(batch.items[int(i)] for i in met), sums.item[-1, met].reshape(-1, 1))
     return Parameters(default, KeyedRows(tuple(batch.topics), params), items)
 
 

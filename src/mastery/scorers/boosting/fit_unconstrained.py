@@ -16,7 +16,7 @@ from mastery.arrays import Bools, Floats, Floats32, Int32s
 from mastery.events.murmur import murmur
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
-from mastery.scorers.blend.scorer import logits
+from mastery.log_odds import bounded_log_odds_of
 from mastery.scorers.boosting.answer_features import labelled
 from mastery.scorers.boosting.encodings import learn_encodings
 from mastery.scorers.boosting.unconstrained import CLOCKS, column_names, empty_matrix, encoded, pack, write_known
@@ -81,9 +81,8 @@ def fit_to_probabilities(
     threads: int,
 ) -> Fit:
     """See Stage.PROBABILITIES. It takes nothing of the parameters of others."""
-    return fit_unconstrained(
-        batch, logits(probabilities, tuple(probabilities)), clock=clock, seed=seed, threads=threads
-    )
+    logits = {name: bounded_log_odds_of(p) for name, p in probabilities.items()}
+    return fit_unconstrained(batch, logits, clock=clock, seed=seed, threads=threads)
 
 
 def fit_unconstrained(

@@ -22,7 +22,7 @@ from mastery.arrays import Floats, Floats32
 from mastery.errors import BadInput
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
-from mastery.scorers.blend.scorer import logits
+from mastery.log_odds import bounded_log_odds_of
 from mastery.scorers.boosting.answer_features import FEATURES, answer_features
 from mastery.scorers.boosting.encodings import encode
 from mastery.scorers.boosting.encodings import names as encoding_names
@@ -89,7 +89,7 @@ def unpack(packed: npt.NDArray[np.uint8]) -> tuple[str, ...]:
 
 def predict_rows(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Floats], threads: int) -> Floats:
     """See ScorerSpec.predict."""
-    extra = logits(probabilities, unpack(parameters.shared["extra"]))
+    extra = {name: bounded_log_odds_of(probabilities[name]) for name in unpack(parameters.shared["extra"])}
     return predict_unconstrained(batch, parameters, extra, threads=threads)
 
 

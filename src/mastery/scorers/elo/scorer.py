@@ -312,6 +312,7 @@ SPEC = ScorerSpec(
     one_answer="mastery.scorers.elo.one_answer:steps",
     works_unfitted=True,
     intervals=Intervals(UNFITTED, FITTED),
+    tells=("half_life_days",),
     on_shared_scale=True,
     item_rank=1,
 )

@@ -17,6 +17,7 @@ from mastery.features.batch import Batch
 from mastery.features.columns import QUIZ
 from mastery.features.subset import take_students
 from mastery.log_odds import log_odds_of, sigmoid_of
+from mastery.scorers import source_of
 from mastery.scorers.base import defaults
 from mastery.scorers.fits import Fit, held_out
 from mastery.scorers.interval import LN2_PER_DAY_US
@@ -94,7 +95,7 @@ def fit(
     train = partial(_train, batch, answers, places, l2, epochs, monotone)
     with ThreadPoolExecutor(max(1, threads)) as pool:
         starts = list(pool.map(train, _starts(seed)))
-    parameters = parameters_of(batch, answers, places, starts, half_life, monotone, given.get("bkt"))
+    parameters = parameters_of(batch, answers, places, starts, half_life, monotone, given.get(source_of("guess").name))
     unseen = len(batch.topics) - len(parameters.topics.keys)
     if unseen:
         notes.append(

@@ -13,8 +13,8 @@ from scipy import sparse
 
 from mastery.arrays import Floats, Floats32
 from mastery.features.batch import Batch
+from mastery.scorers import source_of
 from mastery.scorers.base import Parameter, defaults, place_of, width
-from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.linear_rnn import scorer as model
 from mastery.scorers.linear_rnn.train import Answers
 from mastery.scorers.parameters import KeyedRows, Parameters
@@ -37,7 +37,7 @@ def parameters_of(
     starts: list[Trained],
     half_life: float,
     monotone: bool,
-    from_bkt: Parameters | None,
+    scale: Parameters | None,
 ) -> Parameters:
     """Return the tables of all starts as parameters of topics and items.
 
@@ -45,7 +45,7 @@ def parameters_of(
         answers: Those that the tables were trained on.
         places: The number of a run's places that are told apart; the last of them stands for all later ones.
         half_life: In days.
-        from_bkt: Guess and slip by topic.
+        scale: Parameters of the scorer that tells guess and slip.
     """
     scorer = model.SCORER if monotone else model.UNCONSTRAINED
     items, topics = len(batch.items), len(batch.topics)
@@ -81,18 +81,19 @@ def parameters_of(
                              ("item_gain", "gain")):  # fmt: skip
             rows[:, at(name)] = mean[:, place_of(scorer.item_parameters, source)]
     keys = [batch.topics[int(t)] for t in there]
-    if from_bkt is not None:
-        known = from_bkt.topics.take(batch.topics, from_bkt.default)
-        rows[:, at("guess")] = known[:, [bkt.SCORER.column("guess")]]
-        rows[:, at("slip")] = known[:, [bkt.SCORER.column("slip")]]
+    theirs = partial(place_of, source_of("guess").parameters)
+    if scale is not None:
+        known = scale.topics.take(batch.topics, scale.default)
+        for name in ("guess", "slip"):
+            rows[:, at(name)] = known[:, theirs(name)]
     rows = _within(rows, scorer.parameters)
     default = defaults(scorer, 1)[0]
     if there.size:
         answered = np.bincount(topic_of, minlength=topics).astype(np.float64)
         default = np.asarray(answered @ rows / answered.sum())
-    if from_bkt is not None:
+    if scale is not None:
         for name in ("guess", "slip"):
-            default[at(name)] = from_bkt.default[bkt.SCORER.column(name)]
+            default[at(name)] = scale.default[theirs(name)]
     default = _within(default[None, :], scorer.parameters)[0]
     return Parameters(default, KeyedRows(keys, rows[there]), KeyedRows([batch.items[int(i)] for i in met], own))
 

@@ -492,6 +492,7 @@ SPEC = ScorerSpec(
     scorer=SCORER,
     one_answer="mastery.scorers.linear_rnn.one_answer:steps",
     intervals=Intervals(None, FITTED),
+    past_answers="mastery.scorers.linear_rnn.past:contributions_of_past_answers",
     on_shared_scale=True,
 )
 

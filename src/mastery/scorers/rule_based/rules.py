@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import yaml
 from mastery.arrays import Floats
 from mastery.errors import BadInput, did_you_mean
 from mastery.scorers.rule_based.scorer import FACTORS, PARAMETERS
+from mastery.scorers.scoring_rules import ScoringRules
 
 TOP_KEYS = ("half_life_days", "forget_half_life_days", "recency_half_life_days", "spaced_gap_days")
 FACTOR_KEYS = ("weight", "prior", "full_at", "prior_weight")
@@ -30,19 +30,6 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
-
-
-@dataclass(frozen=True, eq=False)
-class ScoringRules:
-    """One set of rules.
-
-    Attributes:
-        params: float64[K], columns as in `rule_based.PARAMETERS`.
-    """
-
-    name: str
-    version: int
-    params: Floats
 
 
 def parse_rules(text: str, source: str) -> ScoringRules:

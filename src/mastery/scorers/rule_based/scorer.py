@@ -24,7 +24,7 @@ from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.rule_based.interval_numbers import FITTED, UNFITTED
-from mastery.scorers.spec import Intervals, ScorerSpec, Stage
+from mastery.scorers.spec import Intervals, ScorerSpec, Stage, Writing
 
 RATIOS = ("accuracy", "practice_success", "spaced_practice", "revisit", "video", "hints")
 """Factors that are a ratio of two sums; `recency` is the seventh factor, and is made of time alone."""
@@ -358,5 +358,10 @@ SPEC = ScorerSpec(
     one_answer="mastery.scorers.rule_based.one_answer:steps",
     works_unfitted=True,
     intervals=Intervals(UNFITTED, FITTED),
+    writing=Writing(
+        parse="mastery.scorers.rule_based.rules:parse_rules",
+        text="mastery.scorers.rule_based.rules:to_yaml",
+        tune="mastery.scorers.rule_based.search:search",
+    ),
     shown_rank=1,
 )

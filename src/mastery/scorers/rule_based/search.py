@@ -18,8 +18,8 @@ from mastery.arrays import Bools, Floats, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import Batch
 from mastery.kernels import kernel
-from mastery.scorers.rule_based.rules import ScoringRules
 from mastery.scorers.rule_based.scorer import FACTORS, FIRST_FACTOR, HALF_LIFE, pre_answer_features, without_data
+from mastery.scorers.scoring_rules import ScoringRules, Slice, Tuned
 
 HALF_LIVES = (7.0, 14.0, 30.0, 60.0, 120.0)
 """Half-lives of evidence that are tried, in days, beside the one of the rules to start from."""
@@ -35,24 +35,6 @@ COARSE_ANSWERS = 30_000
 
 LEAST_ANSWERS = 200
 """Fewer answers of either slice would tune to noise."""
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Brier scores of one slice of the students; lower is better, 0.25 is a coin, 0 is certain and right."""
-
-    name: str
-    answers: int
-    before: float
-    after: float
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The best rules found, and what they do to the students searched on and to those held out."""
-
-    rules: ScoringRules
-    slices: tuple[Slice, Slice]
 
 
 @dataclass(frozen=True)
