@@ -2,6 +2,6 @@
 
 from mastery.lake.compaction import Compaction
 from mastery.lake.delta import Lake
-from mastery.lake.snapshot import File, Snapshot
+from mastery.lake.snapshot import File, Snapshot, TableVersion
 
-__all__ = ["Compaction", "File", "Lake", "Snapshot"]
+__all__ = ["Compaction", "File", "Lake", "Snapshot", "TableVersion"]

@@ -21,7 +21,7 @@ from mastery.lake import compaction, files, log, publication
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, Change, Handle, Mode
 from mastery.lake.location import TableLocation, locate
-from mastery.lake.snapshot import Snapshot
+from mastery.lake.snapshot import Snapshot, TableVersion
 from mastery.lake.student import STUDENT, StudentReader
 from mastery.tables import ACTIVATIONS, EVENTS, Table
 
@@ -91,6 +91,14 @@ class Lake:
     def version(self, table: Table) -> int:
         """Return the number of the newest commit; -1 when the table has none."""
         return self.snapshot(table).version
+
+    def identified(self, table: Table) -> tuple[Snapshot, TableVersion]:
+        """Return the files of the newest version, and what tells this version from the same number of another table."""
+        return self._handle(table).identified()
+
+    def holds(self, table: Table, version: TableVersion) -> bool:
+        """Tell whether this is a version of the table that lies here, and not of one that was here before."""
+        return self._handle(table).holds(version)
 
     def count(self, table: Table) -> int:
         """Return how many rows the table has, from the log alone."""

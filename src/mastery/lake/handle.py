@@ -27,7 +27,7 @@ from mastery.errors import Conflict, unwritable
 from mastery.lake import log
 from mastery.lake.files import FRESH, SORTED
 from mastery.lake.location import TableLocation
-from mastery.lake.snapshot import NOTHING, File, Snapshot, take
+from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
 from mastery.tables import Table
 
 Mode = Literal["append", "overwrite"]
@@ -76,6 +76,8 @@ class Handle:
         self._options = dict(options) if options else None
         self._delta: DeltaTable | None = None
         self._snapshot = NOTHING
+        self._mark: tuple[int, ...] | None = None  # of the commit of `_snapshot`
+        self._fingerprint: str | None = None  # the same, when somebody has asked
         self._newest: dict[str, int | None] = {}  # of `_snapshot`; asked for with every page shown
         self._earlier: DeltaTable | None = None
         self._lock = threading.RLock()
@@ -90,18 +92,47 @@ class Handle:
     def snapshot(self) -> Snapshot:
         """Return the files of the newest version; none, at version -1, when there is no table yet.
 
+        Commits are numbered without gaps, so no next one means no news; two looks at a folder, 0.01 ms against 0.8 for
+        asking delta-rs. Where the commit of our version is gone (the log was cleaned up) or another one (the table
+        was restored from a backup, or made again), the table is opened again. An object store is always asked.
+
         Raises:
             Conflict: Something else lies in the table's folder.
         """
         with self._lock:
+            if self._delta is not None:
+                mark = log.mark(self.place, self._snapshot.version)
+                if mark != self._mark:
+                    self._forget()
+                elif mark is None or not self.place.is_local or log.has_commit(self.place, self._snapshot.version + 1):
+                    self._delta.update_incremental()
             if self._delta is None:
                 self._delta = self._open()
-            elif log.may_have_moved(self.place, self._snapshot.version):
-                self._delta.update_incremental()
             if self._delta is not None and self._delta.version() != self._snapshot.version:
                 self._snapshot = take(self.table, self._delta)
+                self._mark, self._fingerprint = log.mark(self.place, self._snapshot.version), None
                 self._newest.clear()
             return self._snapshot
+
+    def identified(self) -> tuple[Snapshot, TableVersion]:
+        """Return the files of the newest version, and what tells this version from the same number of another table."""
+        with self._lock:
+            snapshot = self.snapshot()
+            if self._delta is None:
+                return snapshot, TableVersion("", snapshot.version, "")
+            if self._fingerprint is None:
+                self._fingerprint = log.fingerprint(self.place, snapshot.version) or ""
+            return snapshot, TableVersion(str(self._delta.metadata().id), snapshot.version, self._fingerprint)
+
+    def holds(self, one: TableVersion) -> bool:
+        """Tell whether this version is in the table's past, or is its newest."""
+        with self._lock:
+            newest = self.identified()[1]
+            if one.table_id != newest.table_id or one.version > newest.version:
+                return False
+            if one.version == newest.version:
+                return one == newest
+            return log.fingerprint(self.place, one.version) == one.fingerprint
 
     def number(self, transaction: str) -> int | None:
         """Return the number that the newest version has under an application transaction; None for none."""
@@ -246,6 +277,12 @@ class Handle:
             storage_options=self._options,
             raise_if_key_not_exists=False,
         )
+
+    def _forget(self) -> None:
+        """Know nothing of the table any more."""
+        self._delta = self._earlier = self._mark = self._fingerprint = None
+        self._snapshot = NOTHING
+        self._newest.clear()
 
     def _landed(self, change: Change, before: Snapshot) -> bool:
         """Tell whether a commit that came back with an error is in the log all the same."""

@@ -52,6 +52,17 @@ class TableLocation:
             return os.path.exists(self.path(relative))  # noqa: PTH110 - a Path costs more than the question
         return bool(self.filesystem.get_file_info(self.path(relative)).type != pafs.FileType.NotFound)
 
+    def mark(self, relative: str) -> tuple[int, ...] | None:
+        """Return numbers that differ once another file is put under the name; None where there is none."""
+        if self.is_local:
+            try:
+                found = os.stat(self.path(relative))  # noqa: PTH116 - as above
+            except OSError:
+                return None
+            return found.st_ino, found.st_mtime_ns, found.st_size
+        info = self.filesystem.get_file_info(self.path(relative))
+        return None if info.type == pafs.FileType.NotFound else (info.mtime_ns or 0, info.size)
+
     def names(self) -> list[str]:
         """Return the names in the folder, none where there is no folder."""
         found = self.filesystem.get_file_info(pafs.FileSelector(self.root, allow_not_found=True))

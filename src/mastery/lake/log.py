@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from urllib.parse import unquote
 
@@ -20,15 +21,30 @@ def holds_no_commit(place: TableLocation) -> bool:
     return not any(name.endswith((".json", ".parquet")) or name == "_last_checkpoint" for name in names)
 
 
-def may_have_moved(place: TableLocation, version: int) -> bool:
-    """Tell whether there may be a commit after this version; two looks at a folder, 0.02 ms against 0.8.
+def mark(place: TableLocation, version: int) -> tuple[int, ...] | None:
+    """Return what tells the file of a version's commit from another one put in its place; None where it is gone."""
+    return place.mark(_name(version))
 
-    Commits are numbered without gaps, so no next one means no news, unless the log has been cleaned up
-    to beyond this version: then this version's own commit is gone too. An object store is always asked.
+
+def has_commit(place: TableLocation, version: int) -> bool:
+    """Tell whether the log holds the commit of this version."""
+    return place.exists(_name(version))
+
+
+def fingerprint(place: TableLocation, version: int) -> str | None:
+    """Return a hash of what the log says of a version: of its commit, or of its checkpoint where the commit is gone.
+
+    Two tables with one past agree on the versions of that past and on no later one, for a commit holds random names
+    of files and a time. None where the log no longer says anything of the version.
     """
-    if not place.is_local:
-        return True
-    return place.exists(_name(version + 1)) or not place.exists(_name(version))
+    content = place.read_bytes(_name(version))
+    if content is None:
+        folder, first = place.child(FOLDER), f"{version:020d}.checkpoint"
+        names = [name for name in folder.names() if name.startswith(first) and name.endswith(".parquet")]
+        if not names:
+            return None
+        content = b"".join(folder.read_bytes(name) or b"" for name in names)
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def files_added(place: TableLocation, after: int, until: int) -> list[str] | None:

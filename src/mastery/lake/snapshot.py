@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -65,6 +66,20 @@ class Snapshot:
 
 
 NOTHING = Snapshot(-1, ())
+
+
+class TableVersion(NamedTuple):
+    """A version of one table, told from the same number of another: of a backup put back, a copy, one made again.
+
+    Attributes:
+        table_id: Delta's id of the table; empty when there is none yet.
+        version: As in `Snapshot`.
+        fingerprint: Of what the log says of the version; see `mastery.lake.log.fingerprint`. Empty for no version.
+    """
+
+    table_id: str
+    version: int
+    fingerprint: str
 
 
 def take(table: Table, delta: DeltaTable) -> Snapshot:

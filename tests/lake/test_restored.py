@@ -1,0 +1,83 @@
+"""A table that was put back from a backup, made again, or copied from elsewhere, under an open lake."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mastery.lake import Lake, log
+from mastery.tables import EVENTS
+
+
+def events(*students: str) -> pa.Table:
+    rows = {field.name: pa.nulls(len(students), field.type) for field in EVENTS.schema if field.name != "bucket"}
+    return pa.table({**rows, "student_id": pa.array(students, pa.string())})
+
+
+def students(lake: Lake) -> list[str]:
+    return sorted(lake.scan(EVENTS, ["student_id"]).column("student_id").to_pylist())
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    opened = Lake.open(str(tmp_path / "lake"), buckets=2)
+    opened.append(EVENTS, events("a"))
+    return opened
+
+
+def put_back(backup: Path, lake: Lake) -> None:
+    shutil.rmtree(lake.root)
+    shutil.copytree(backup, lake.root)
+
+
+def test_a_version_is_told_from_the_same_number_of_a_lake_that_was_put_back(lake: Lake, tmp_path: Path) -> None:
+    shutil.copytree(lake.root, tmp_path / "backup")
+    old = lake.identified(EVENTS)[1]
+    lake.append(EVENTS, events("b"))
+    before = lake.identified(EVENTS)[1]
+    put_back(tmp_path / "backup", lake)
+    assert students(lake) == ["a"]
+    assert lake.identified(EVENTS)[1] == old
+    assert lake.holds(EVENTS, old) and not lake.holds(EVENTS, before)
+    lake.append(EVENTS, events("c"))
+    after = lake.identified(EVENTS)[1]
+    assert (after.table_id, after.version) == (before.table_id, before.version)
+    assert after.fingerprint != before.fingerprint
+    lake.append(EVENTS, events("d"))
+    assert lake.holds(EVENTS, old) and lake.holds(EVENTS, after) and not lake.holds(EVENTS, before)
+    assert students(lake) == ["a", "c", "d"]
+
+
+def test_a_lake_that_is_put_back_behind_an_open_one_is_seen_by_it(lake: Lake, tmp_path: Path) -> None:
+    shutil.copytree(lake.root, tmp_path / "backup")
+    lake.append(EVENTS, events("b"))
+    assert students(lake) == ["a", "b"]
+    put_back(tmp_path / "backup", lake)
+    Lake.open(lake.root).append(EVENTS, events("c"))
+    assert students(lake) == ["a", "c"]
+
+
+def test_a_lake_that_is_made_again_is_another(lake: Lake) -> None:
+    before = lake.identified(EVENTS)[1]
+    shutil.rmtree(lake.root)
+    again = Lake.open(lake.root, buckets=2)
+    again.append(EVENTS, events("x"))
+    for opened in (lake, again):
+        now = opened.identified(EVENTS)[1]
+        assert now.version == before.version and now.table_id != before.table_id
+        assert not opened.holds(EVENTS, before)
+        assert students(opened) == ["x"]
+
+
+def test_where_a_commit_is_gone_its_checkpoint_tells_of_the_version(lake: Lake) -> None:
+    delta_log = Path(lake.root) / "events" / "_delta_log"
+    version = lake.version(EVENTS)
+    (delta_log / f"{version:020d}.checkpoint.parquet").write_bytes(b"one")
+    with_commit = lake.identified(EVENTS)[1]
+    place = lake._handle(EVENTS).place
+    (delta_log / f"{version:020d}.json").unlink()
+    one = log.fingerprint(place, version)
+    (delta_log / f"{version:020d}.checkpoint.parquet").write_bytes(b"two")
+    assert len({one, log.fingerprint(place, version), with_commit.fingerprint, None}) == 4
+    assert log.fingerprint(place, version + 1) is None
