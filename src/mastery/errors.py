@@ -131,8 +131,14 @@ def writing(what: str, where: object) -> Iterator[None]:
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, capitals aside, or an empty string."""
+    close = closest(name, known)
+    return "" if close is None else f"; did you mean {close!r}?"
+
+
+def closest(name: str, known: list[str]) -> str | None:
+    """Return the known name that is closest, capitals aside; None where none is close."""
     from difflib import get_close_matches
 
     folded = {one.casefold(): one for one in known}
     close = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return f"; did you mean {folded[close[0]]!r}?" if close else ""
+    return folded[close[0]] if close else None

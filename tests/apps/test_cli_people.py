@@ -59,8 +59,45 @@ def test_one_topic_is_shown_with_every_factor_and_their_sum(mastery):
     assert [one["topic_id"] for one in topic] == ["ratio-scale"]
     done = mastery("show", "S000014", "--topic", "ratio-scale", *LATEST)
     total = sum(topic[0]["explanation"]["contributions"].values())
-    assert f"together {total:+.3f}" in " ".join(done.stdout.split())
+    score = int(100 * topic[0]["mastery_score"])
+    assert f"together {100 * total:+.2f} a score of {score}" in " ".join(done.stdout.split())
     assert "all scorers: rule_based" in done.stdout
+
+
+@pytest.mark.parametrize("scorer", ["rule_based", "elo"])
+def test_a_factor_that_changes_nothing_is_left_out_or_said_to_change_nothing(mastery, scorer):
+    shown = mastery("show", "S000014", "--topic", "frac-equiv", "--scorer", scorer, *LATEST).stdout
+    assert "together" in shown
+    assert "+0.00" not in shown and "-0.00" not in shown
+    elsewhere = mastery("show", "S000017", "--topic", "frac-add", "--topic", "ratio-scale", *LATEST).stdout
+    assert "+0.00" not in elsewhere
+
+
+def test_a_misspelt_title_is_answered_with_the_topic_that_was_meant(mastery):
+    meant = "did you mean 'frac-equiv' (Equivalent fractions)?"
+    for arguments in (
+        ("show", "S000014", "--topic", "Equivalent fractons", *LATEST),
+        ("history", "S000014", "equivalent fracton"),
+        ("items", "S000014", "Equivalnt fractions", *LATEST),
+    ):
+        assert meant in str(mastery(*arguments).exception), arguments
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "show S000014 --topic ?",
+        "history S000014 ?",
+        "models show ?",
+        "models activate ?",
+        "export ? --format csv",
+        "fit --scorer ?",
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused(mastery, line):
+    done = mastery(*line.replace("?", "\udcff").split())
+    assert isinstance(done.exception, BadInput)
+    assert "is not text in UTF-8: '\\udcff'" in str(done.exception)
 
 
 def test_scores_long_after_the_last_event_say_so_and_offer_latest(mastery):
@@ -114,6 +151,15 @@ def test_a_class_report_counts_every_student_topic_once(mastery):
         row["mastery_score"] for row in document["scores"] if row["band"] != "not_enough_evidence"
     )[:3]
     assert all(row["reason"] for row in document["weakest"])
+
+
+def test_a_class_report_of_no_student_has_the_numbers_of_the_class_and_nobodys_scores(engine):
+    for as_of in (None, "latest"):
+        whole, weakest = engine.class_report(weakest=3, as_of=as_of)
+        numbers, same = engine.class_report(weakest=3, students=0, as_of=as_of)
+        assert numbers.scores == [] and numbers.students == []
+        assert (numbers.totals, numbers.topics, numbers.notes) == (whole.totals, whole.topics, whole.notes)
+        assert same == weakest and len(whole.scores) == whole.totals.student_topics
 
 
 def test_a_class_report_names_the_weakest_with_their_reasons(mastery):

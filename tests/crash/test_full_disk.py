@@ -177,6 +177,37 @@ def school_lake(home: Path) -> Lake:
 MAIN = "from mastery.apps.cli import main; main()"
 
 
+def command_line(disk: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")}
+    return subprocess.run(
+        [sys.executable, "-c", MAIN, "--home", "home", *arguments],
+        cwd=disk,
+        env=environment | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("free", [0, 64 << 10, None])
+def test_a_student_is_shown_on_a_disk_that_can_keep_no_record(disk, free):
+    sample = ROOT / "data" / "sample"
+    assert command_line(disk, "ingest", str(sample / "quiz_attempts.csv")).returncode == 0
+    assert command_line(disk, "recompute", "--as-of", "latest").returncode == 0
+    assert command_line(disk, "ingest", str(sample / "practice_sessions.csv")).returncode == 0  # records are stale now
+    show = ("show", "S000014", "--as-of", "latest", "--json")
+    if free is None:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    else:
+        filler = leave(disk, free)
+    shown = command_line(disk, *show)
+    if free is None:
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    else:
+        filler.unlink()
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout) == json.loads(command_line(disk, *show).stdout)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -189,20 +220,10 @@ MAIN = "from mastery.apps.cli import main; main()"
     ids=lambda line: line[0],
 )
 def test_the_command_line_tells_a_full_disk_in_one_line_with_exit_code_5(disk, line):
-    def mastery(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")}
-        return subprocess.run(
-            [sys.executable, "-c", MAIN, "--home", "home", *arguments],
-            cwd=disk,
-            env=environment | {"PYTHONPATH": str(ROOT / "src")},
-            capture_output=True,
-            text=True,
-        )
-
     if line[0] not in ("ingest", "simulate"):
         for part in ("quiz_attempts.csv", "practice_sessions.csv"):
-            assert mastery("ingest", str(ROOT / "data" / "sample" / part)).returncode == 0
+            assert command_line(disk, "ingest", str(ROOT / "data" / "sample" / part)).returncode == 0
     leave(disk, 8 << 10)
-    done = mastery(*line)
+    done = command_line(disk, *line)
     assert (done.returncode, done.stdout) == (5, ""), done.stderr
     assert done.stderr.startswith("error: no space left to write") and done.stderr.count("\n") == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from propcache import cached_property
 
 from mastery.as_of import as_of_us
-from mastery.errors import BadInput, Conflict
+from mastery.errors import BadInput, Conflict, Unwritable
 from mastery.lake import Lake
 from mastery.settings import Settings
 from mastery.tables import EVENTS
@@ -62,9 +62,13 @@ class Deployment:
         """Answers questions about scores."""
         from mastery.pipelines.queries.reader import Reader
 
+        try:
+            state: StateStore | None = self.state
+        except Unwritable:  # a full disk, or one that may only be read: the lake has all that an answer needs
+            state = None
         return Reader(
             self.lake,
-            self.state,
+            state,
             self.rules.params,
             min_evidence=self.settings.min_evidence,
             default_scorer=self.settings.scorer,

@@ -193,6 +193,7 @@ class Engine(Deployment):
         self,
         *,
         weakest: int,
+        students: int | None = None,
         as_of: str | None = None,
         scorer: str | None = None,
         tenant: str | None = None,
@@ -202,6 +203,8 @@ class Engine(Deployment):
 
         Args:
             weakest: How many student-topics.
+            students: Of how many students the document lists every score, the lowest mean first; None: of all. Its
+                numbers are of the whole class.
             as_of: A moment, at which every student of the tenant is folded again; None: as last published.
             scorer: Whose scores.
             tenant: Whose students.
@@ -211,9 +214,9 @@ class Engine(Deployment):
         if as_of is not None:
             as_of_us = self.moment_us(as_of, clock.now_us())
             return self.reader.class_at(
-                tenant=scope, as_of_us=as_of_us, source=scorer, weakest=weakest, progress=progress
+                tenant=scope, as_of_us=as_of_us, source=scorer, weakest=weakest, limit=students, progress=progress
             )
-        return self.class_scores(scorer=scorer, tenant=scope), self.reader.weakest(
+        return self.reader.class_scores(tenant=scope, source=scorer, limit=students), self.reader.weakest(
             tenant=scope, source=scorer, limit=weakest
         )
 

@@ -24,7 +24,7 @@ _COUNT = r"^\d{9,13}(\.\d+)?$"
 _TOO_FINE = r"(\.\d{6})\d+"
 _FAR_US = 4e18
 _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-_EXPECTED = "is not a time stamp; expected ISO 8601, or seconds or milliseconds since 1970"
+_EXPECTED = "is not a time stamp; expected ISO 8601 (2025-12-31T14:30:00Z), or seconds or milliseconds since 1970"
 
 
 def read_moment(column: pa.Array, timezone: str | None, unit: str | None) -> Read:

@@ -76,12 +76,12 @@ def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
     for name, unit in units.items():
         if name not in choices:
             raise BadInput(
-                f"--unit: {name!r} is not a column with a choice of units{did_you_mean(name, list(choices))}; "
+                f"unit of {name!r}: this is no column with a choice of units{did_you_mean(name, list(choices))}; "
                 f"such columns are {', '.join(choices) or 'none here'}"
             )
         if unit not in choices[name]:
             raise BadInput(
-                f"--unit: {name} cannot be in {unit!r}; expected one of {', '.join(choices[name])}"
+                f"unit of {name!r}: it cannot be in {unit!r}; expected one of {', '.join(choices[name])}"
                 f"{did_you_mean(unit, choices[name])}"
             )
 

@@ -44,7 +44,7 @@ def recognise(columns: Sequence[str]) -> str:
     if best:
         raise BadInput(
             f"the columns fit {' and '.join(sorted(best))} alike; name the right one with --as, "
-            f"for example --as {sorted(best)[0]}"
+            f"for example --as {sorted(best)[0]} (in Python, table={sorted(best)[0]!r})"
         )
     near = max(possible.values(), key=lambda source: len(marks(source) & have) / len(marks(source)))
     if not marks(near) & have:
@@ -55,7 +55,7 @@ def recognise(columns: Sequence[str]) -> str:
     raise BadInput(
         f"the columns fit no source table; the nearest is {near.name}, of which "
         f"{_missing(near, [*near.needed(), *sorted(near.marks)], columns)}. "
-        f"Name the table with --as, or rename columns with {RENAMING}"
+        f"Name the table with --as (in Python, table=), or rename columns with {RENAMING}"
     )
 
 

@@ -71,8 +71,8 @@ class Tally:
             column = source.column(name)
             if column.units.get("percent") and units.get(name) is None and 0 < highest <= 1:
                 notes.append(
-                    f"{name} was read as per cent, and no value is above 1; "
-                    f"if it is a fraction, declare it: --unit {name}=fraction"
+                    f"{name} was read as per cent, and no value is above 1; if it is a fraction, declare it: "
+                    f'--unit {name}=fraction (in Python, units={{"{name}": "fraction"}})'
                 )
         return notes
 

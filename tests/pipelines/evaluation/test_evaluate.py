@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
@@ -128,6 +129,19 @@ def test_a_log_without_time_stamps_says_so_and_predicts_no_week(school):
     found = evaluate(log_of(school.drop_columns("timestamp"), "start"), Split("student"), unfitted(RULES))
     assert "no time stamps" in found.notes[0]
     assert as_json(found)["scorers"]["elo"]["next_week"] == {"correlation": None, "student_topic_days": 0}
+
+
+def test_a_test_of_a_handful_of_answers_says_that_they_are_too_few(school, log):
+    first = school["student_id"][0].as_py()
+    own = school.filter(pc.equal(school["student_id"], first)).slice(0, 3)
+    own = own.set_column(3, "is_correct", pa.array([True, False, True]))
+    others = school.filter(pc.not_equal(school["student_id"], first))
+    marked = pa.concat_tables(
+        [one.append_column("part", pa.array([part] * one.num_rows)) for part, one in (("a", own), ("b", others))]
+    )
+    found = evaluate(log_of(marked, "start"), parse_split("column:part=a"), unfitted(RULES))
+    assert found.notes[0].startswith("3 answers of 1 student were predicted, too few to judge a scorer by")
+    assert not any("too few" in note for note in evaluate(log, Split("student"), unfitted(RULES)).notes)
 
 
 def test_a_test_of_one_outcome_alone_or_of_none_is_refused(school):

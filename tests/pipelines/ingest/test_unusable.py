@@ -69,6 +69,11 @@ def test_a_file_that_is_not_there(refuse):
             r"type\.csv: column 'timestamp' has no usable value in any of 2 rows; expected a time stamp in ISO 8601",
         ),
         (
+            "german.csv",
+            QUIZ.replace(b"2024-01-01", b"31.12.2025 14:30"),
+            r"german\.csv: column 'timestamp' .*ISO 8601 \(2025-12-31 14:30 .*Write its values so; or, if another",
+        ),
+        (
             "void.csv",
             QUIZ.replace(b"S1", b"").replace(b"S2", b""),
             r"void\.csv: column 'student_id' has no usable value in any of 2 rows; expected an id",
@@ -108,8 +113,11 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
     ("options", "expected"),
     [
         ({"table": "quiz_atempts"}, "unknown source table 'quiz_atempts'; did you mean 'quiz_attempts'"),
-        ({"units": {"watch": "fraction"}}, "--unit: 'watch' is not a column with a choice of units"),
-        ({"units": {"time_spent_sec": "hours"}}, "--unit: time_spent_sec cannot be in 'hours'; expected one of s, ms"),
+        ({"units": {"watch": "fraction"}}, "unit of 'watch': this is no column with a choice of units"),
+        (
+            {"units": {"time_spent_sec": "hours"}},
+            "unit of 'time_spent_sec': it cannot be in 'hours'; expected one of s, ms",
+        ),
         ({"timezone": "Europe/Berln"}, "unknown time zone 'Europe/Berln'"),
         ({"tenant": ""}, "tenant ''"),
         ({"now": NOW.replace(tzinfo=None)}, "has no zone"),

@@ -171,7 +171,7 @@ def test_few_answers_grow_no_tree_and_the_mean_is_said():
     fit = fit_unconstrained(school(4, 10), {})
     probability = predict_unconstrained(school(2, 5, seed=1), fit.parameters, {})
     assert fit.notes == (
-        "ml_unconstrained: 40 answers are too few to grow trees on (200 at least); it predicts their mean",
+        "ml_unconstrained: too few answers to grow trees on (40, and 200 are needed); it predicts their mean",
     )
     assert np.all(probability == probability[0])
     assert 0.0 < probability[0] < 1.0

@@ -10,7 +10,8 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -37,6 +38,7 @@ from mastery.apps.cli.serve import serve
 from mastery.apps.cli.show import show
 from mastery.apps.cli.simulate import simulate
 from mastery.apps.cli.tenants import tenants
+from mastery.apps.cli.texts import TextCommand
 from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
 from mastery.apps.cli.warm_up import warm_up
@@ -88,7 +90,7 @@ def build() -> typer.Typer:
             app.add_typer(command, rich_help_panel=panel)
             continue
         name = command.__name__.replace("_", "-")
-        app.command(name=name, rich_help_panel=panel)(command)
+        app.command(name=name, cls=TextCommand, rich_help_panel=panel)(command)
     return app
 
 
@@ -112,16 +114,31 @@ NOBODY_READS = 141
 class Commands(TyperGroup):
     """All commands. They end as other programs do when somebody presses Ctrl-C or the reader of a pipe goes away."""
 
+    def make_context(self, info_name: str | None, args: list[str], *parent: Any, **extra: Any) -> Any:
+        """Read the global options; `--help` and `--version` print here, and end."""
+        with _ending_as_others_do():
+            return super().make_context(info_name, args, *parent, **extra)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # typer's own class of contexts is private
         """Run the command."""
-        try:
+        with _ending_as_others_do():
             result = super().invoke(ctx)
             sys.stdout.flush()  # while a reader that has gone is still an error that can be caught
-        except KeyboardInterrupt:
-            _end_interrupted()
-        except BrokenPipeError:
-            _end_unread()
         return result
+
+
+@contextmanager
+def _ending_as_others_do() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except BrokenPipeError:
+        _end_unread()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich, which prints help pages, ends with 1
+            _end_unread()
+        raise
 
 
 def main() -> None:

@@ -51,7 +51,12 @@ def class_report(
     work = ("Reading the class", None) if as_of is None else ("Folding events", engine.lake.count(EVENTS))
     with naming_what_there_is(engine, tenant), progress(*work) as bar:
         document, weak = engine.class_report(
-            weakest=weakest, as_of=as_of, scorer=scorer, tenant=tenant, progress=bar.advance
+            weakest=weakest,
+            students=None if as_json else 0,  # what is printed names the weakest only
+            as_of=as_of,
+            scorer=scorer,
+            tenant=tenant,
+            progress=bar.advance,
         )
     if as_json:
         rows = [row.model_dump(mode="json") for row in weak]

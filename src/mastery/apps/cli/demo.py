@@ -68,7 +68,7 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
     show_report(run(engine, "latest"))
 
     step("3. The class", "class-report")
-    document, weak = engine.class_report(weakest=8)
+    document, weak = engine.class_report(weakest=8, students=0)
     show_class(document, weak)
     if not weak:
         return

@@ -9,6 +9,7 @@ import typer
 
 from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson, AsOf
+from mastery.apps.cli.texts import TextCommand
 
 if TYPE_CHECKING:
     from mastery.engine import Engine
@@ -35,7 +36,7 @@ def _engine(context: typer.Context) -> Engine:
     return Engine.connect(settings(context), create=False)
 
 
-@models.command("list")
+@models.command("list", cls=TextCommand)
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the model sets, and which of them is active, in shadow or published."""
     from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table
@@ -62,9 +63,12 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     out.print(first_that_fits(out, wide, narrow))
 
 
-@models.command()
+@models.command(cls=TextCommand)
 def show(context: typer.Context, version: Version, as_json: AsJson = False) -> None:
     """Show one model set: the data it was fitted to, how well it predicts, and its default parameters."""
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console
     from mastery.apps.cli.fit import show_card
 
     detail = _engine(context).models.show(version)
@@ -78,14 +82,18 @@ def show(context: typer.Context, version: Version, as_json: AsJson = False) -> N
     status = _status(detail.version)
     if status:
         typer.echo(f"\nStatus: {status}")
+    out = console()
     for name, values in detail.defaults.items():
         typer.echo(f"\n{name}, on a topic that no data say anything about:")
-        typer.echo("  " + ", ".join(f"{parameter} {value:.4g}" for parameter, value in values.items()))
+        # a parameter and its value are not parted at the end of a line
+        numbers = ", ".join(f"{parameter}\u00a0{value:.4g}" for parameter, value in values.items())
+        for line in Text(numbers).wrap(out, out.width - 2):
+            typer.echo("  " + line.plain.rstrip().replace("\u00a0", " "))
     for note in detail.notes:
         typer.echo(f"\nnote: {note}")
 
 
-@models.command()
+@models.command(cls=TextCommand)
 def compare(
     context: typer.Context,
     old: Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="OLD")],
@@ -100,7 +108,7 @@ def compare(
     _show_comparison(found)
 
 
-@models.command()
+@models.command(cls=TextCommand)
 def activate(
     context: typer.Context, version: Version, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False
 ) -> None:
@@ -115,7 +123,7 @@ def activate(
     _switched(report, as_json)
 
 
-@models.command()
+@models.command(cls=TextCommand)
 def rollback(context: typer.Context, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False) -> None:
     """Switch back to the model set that was active before, at once; then publish its scores."""
     from mastery.apps.progress import progress
@@ -128,7 +136,7 @@ def rollback(context: typer.Context, as_of: AsOf = "now", workers: Workers = Non
     _switched(report, as_json)
 
 
-@models.command()
+@models.command(cls=TextCommand)
 def shadow(
     context: typer.Context,
     version: Annotated[str, typer.Argument(help="A version, or off.", metavar="VERSION")],

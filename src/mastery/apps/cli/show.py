@@ -102,6 +102,14 @@ def keeps(topic: TopicDocument) -> str:
     return f"{kept}; without practice it falls below {target} on {fading.falls_below_at:%Y-%m-%d}"
 
 
+def signed(value: float, scale: str) -> str:
+    """Return a contribution as it is shown: log-odds, or points out of the hundred that a score has; nothing where it
+    shows as zero.
+    """
+    shown = f"{value:+.3f}" if scale == "log_odds" else f"{100 * value:+.2f}"
+    return shown if float(shown) else ""
+
+
 def _topics(out: Console, topics: list[TopicDocument]) -> None:
     from rich.text import Text
 
@@ -166,9 +174,12 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     table = plain_table("factor", scale, "what was seen", right=(scale,))
     texts = {factor.name: factor.text for factor in topic.explanation.factors}
     for word, value in sorted(topic.explanation.contributions.items(), key=lambda one: -abs(one[1])):
-        table.add_row(word.replace("_", " "), f"{round(value, 3) + 0.0:+.3f}", Text(printable(texts.get(word, ""))))
+        adds, text = signed(value, topic.explanation.scale), texts.get(word, "")
+        if adds or text:
+            table.add_row(word.replace("_", " "), adds or "no change", Text(printable(text)))
     table.add_section()
-    table.add_row("together", f"{sum(topic.explanation.contributions.values()):+.3f}", "")
+    total = sum(topic.explanation.contributions.values())
+    table.add_row("together", signed(total, topic.explanation.scale), f"a score of {hundredths(topic.mastery_score)}")
     out.print(table)
     if topic.band != UNSURE:
         out.print(Text("  retention: ", "bold").append(keeps(topic), "not bold"))

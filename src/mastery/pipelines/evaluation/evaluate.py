@@ -21,6 +21,10 @@ from mastery.features.batch import Batch
 from mastery.insight.words import counted
 from mastery.pipelines.evaluation.predictors import Predicted, Predictor
 
+FEWEST_ANSWERS, FEWEST_STUDENTS = 100, 5
+"""In all tests together. An AUC of 100 answers is known to about ±0.1; of three it is 0, 0.5 or 1. Intervals come from
+students who are drawn with replacement, and of a handful the same few are drawn again and again."""
+
 
 @dataclass(frozen=True)
 class FoldResult:
@@ -92,6 +96,9 @@ def evaluate(
         notes += said
     if not log.has_clock:
         notes.append("the log has no time stamps: nothing is forgotten between answers, and no next week is predicted")
+    few = _too_few(results)
+    if few is not None:
+        notes.insert(0, few)
     whole = questions(log.batch, np.ones(log.batch.row.size, np.bool_))
     return Evaluation(
         split=named(split),
@@ -161,16 +168,26 @@ def _measure(
     return result, notes
 
 
+def _too_few(results: Sequence[FoldResult]) -> str | None:
+    """Return what to say where the tests are too small for their measures to mean anything; None where they are not."""
+    answers = sum(one.tested.y.size for one in results)
+    students = sum(one.test_students for one in results)
+    if answers >= FEWEST_ANSWERS and students >= FEWEST_STUDENTS:
+        return None
+    return (
+        f"{counted(answers, 'answer')} of {counted(students, 'student')} were predicted, too few to judge a scorer by: "
+        f"measures and intervals mean something from about {FEWEST_ANSWERS} answers of {FEWEST_STUDENTS} students on"
+    )
+
+
 def _check(name: str, asked: Questions, learnt: Questions) -> None:
     for what, answers in (("test", asked), ("training", learnt)):
         if answers.y.size == 0:
             raise BadInput(f"{name}: the {what} part holds no answers; split the log in another way")
     if asked.y.min() == asked.y.max():
         outcome = "right" if asked.y[0] > 0.5 else "wrong"
-        raise BadInput(
-            f"{name}: all {asked.y.size} answers of the test are {outcome}, so nothing can be told apart; "
-            "split the log in another way"
-        )
+        whole = "the only answer of the test is" if asked.y.size == 1 else f"all {asked.y.size} answers of the test are"
+        raise BadInput(f"{name}: {whole} {outcome}, so nothing can be told apart; split the log in another way")
 
 
 def _learnt(one: Fold, asked: Questions, learnt: Questions) -> Int64s:

@@ -25,7 +25,8 @@ EXPECTED = {
     "number": "a number",
     "whole": "a whole number",
     "truth": "true or false (or yes, no, 1, 0)",
-    "moment": "a time stamp in ISO 8601, or seconds or milliseconds since 1970",
+    "moment": "a time stamp in ISO 8601 (2025-12-31 14:30 or 2025-12-31T14:30:00Z), or seconds or milliseconds "
+    "since 1970",
     "ids": "a list of ids: a|b|c or a JSON list",
 }
 """What a column of each kind should contain, in words."""
@@ -48,7 +49,8 @@ class Planned:
         theirs = next(theirs for theirs, ours in self.renamed.items() if ours == column.name)
         raise BadInput(
             f"{self.input.place}: column {theirs!r} has no usable value in any of {tally.rows} rows; expected "
-            f"{EXPECTED[column.kind]} ({column.doc}). If another column is meant, rename it with {RENAMING}"
+            f"{EXPECTED[column.kind]}: {column.doc}. Write its values so; or, if another column is meant, rename that "
+            f"one with {RENAMING}"
         )
 
 

@@ -14,6 +14,7 @@ from mastery.features.next_answers import next_answers
 from mastery.insight.rollups import CurriculumPath
 from mastery.instants import instant, moment
 from mastery.lake import Lake
+from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import ItemProbabilitiesDocument, ItemProbabilityDocument
 from mastery.scorers import telling_items
 from mastery.scorers.model_set import ModelSet
@@ -68,8 +69,9 @@ def item_probabilities(
     known -= {UNASSIGNED}
     if topic_id not in known:
         some = ", ".join(sorted(known)[:3])
+        titles = {one: place.title for one, place in places.items()}
         raise NotFound(
-            f"no topic {topic_id!r} in tenant {tenant!r}{did_you_mean(topic_id, sorted(known))}; "
+            f"no topic {topic_id!r} in tenant {tenant!r}{topic_meant(topic_id, known, titles)}; "
             f"there are {len(known)}, such as {some}"
         )
     chosen = _chosen(wanted, topic_id, tenant, items, model_set, columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mastery.errors import BadInput
+from mastery.errors import BadInput, closest, did_you_mean
 
 
 def id_named(text: str, known: Iterable[str], titles: Mapping[str, str | None] | None = None) -> str:
@@ -28,3 +28,13 @@ def id_named(text: str, known: Iterable[str], titles: Mapping[str, str | None] |
     if len(found) > 1:
         raise BadInput(f"{text!r} names {' and '.join(map(repr, sorted(found)))}; give the one that you mean")
     return found.pop() if found else text
+
+
+def topic_meant(text: str, known: Iterable[str], titles: Mapping[str, str | None]) -> str:
+    """Return ``"; did you mean 'frac-equiv' (Equivalent fractions)?"`` for the known topic whose id or title is closest
+    to a text, or an empty string.
+    """
+    ids = sorted(known)
+    by_title = {title: one for one in ids if (title := titles.get(one)) is not None}
+    close = closest(text, list(by_title))
+    return did_you_mean(text, ids) if close is None else f"; did you mean {by_title[close]!r} ({close})?"

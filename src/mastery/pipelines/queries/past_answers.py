@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from mastery.errors import BadInput, NotFound, did_you_mean
+from mastery.errors import BadInput, NotFound
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import ago, counted
 from mastery.instants import DAY_US, instant, moment
+from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
 from mastery.scorers import SPECS
 from mastery.scorers.model_set import ModelSet
@@ -47,9 +48,10 @@ def past_answers(
     batch = make_batch(event_columns(events, as_of_us))
     topics = [batch.topics[t][1] for t in batch.slot_topic]
     if topic_id not in topics:
-        known = sorted({*topics} - {UNASSIGNED})
+        titles = {one: place.title for one, place in places.items()}
         raise NotFound(
-            f"no event of this student on topic {topic_id!r} by {moment(as_of_us)}{did_you_mean(topic_id, known)}"
+            f"no event of this student on topic {topic_id!r} by {moment(as_of_us)}"
+            f"{topic_meant(topic_id, {*topics} - {UNASSIGNED}, titles)}"
         )
     slot = topics.index(topic_id)
     model = model_set.models(batch.topics, batch.items)[name]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mastery.arrays import Floats
-from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
+from mastery.errors import BadInput, Conflict, NotFound, Unwritable, did_you_mean
 from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
@@ -29,6 +29,7 @@ from mastery.pipelines.queries.class_view import (
     weakest_rows,
 )
 from mastery.pipelines.queries.item_probabilities import item_probabilities, items_of
+from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.past_answers import past_answers
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
@@ -66,13 +67,14 @@ class Reader:
     """Reads one deployment. Safe for threads.
 
     A student is read from their record; where there is none that is up to date, or `as_of` lies before their last
-    event, their events are folded again from the lake (and the record is put right).
+    event, their events are folded again from the lake (and the record is put right). Without a state store, and on a
+    full disk, everybody's are.
     """
 
     def __init__(
         self,
         lake: Lake,
-        state: StateStore,
+        state: StateStore | None,
         rules: Floats,
         *,
         min_evidence: int,
@@ -187,13 +189,15 @@ class Reader:
         source = self._source(source, self.metadata().model_set)
         rows = self._lake.read_student(HISTORY, student_id, at=self._lake.shown(HISTORY)).to_pylist()
         mine = [row for row in rows if row["topic_id"] == topic_id and row["tenant"] == tenant]
+        places = self.metadata().places.get(tenant, {})
         if not mine:
-            known = sorted({row["topic_id"] for row in rows})
+            titles = {one: place.title for one, place in places.items()}
             raise NotFound(
-                f"no history of this student on topic {topic_id!r}{did_you_mean(topic_id, known)}; "
+                f"no history of this student on topic {topic_id!r}"
+                f"{topic_meant(topic_id, {row['topic_id'] for row in rows}, titles)}; "
                 "history is published by 'mastery recompute'"
             )
-        place = self.metadata().places.get(tenant, {}).get(topic_id)
+        place = places.get(topic_id)
         return HistoryDocument(
             student_id=student_id,
             tenant=tenant,
@@ -253,6 +257,7 @@ class Reader:
         as_of_us: int,
         source: str | None = None,
         weakest: int = 10,
+        limit: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> tuple[ClassDocument, list[ClassRow]]:
         """Return a whole class at any moment under the active set, and its weakest student-topics with reasons.
@@ -260,6 +265,7 @@ class Reader:
         Every event of the tenant is read and folded; what is published is neither read nor changed.
 
         Args:
+            limit: Of how many students the document holds the scores; None for all.
             progress: Called with the number of events of each part that is done.
 
         Raises:
@@ -270,7 +276,7 @@ class Reader:
         source = self._source(source, metadata.model_set)
         with gold_at(self._lake, metadata.model_set, tenant, as_of_us, self._min_evidence, progress) as folded:
             index = class_index(folded, folded.shown(GOLD), source, tenant, None, "lowest_mean")
-            document = class_document(folded, index, metadata.places.get(tenant, {}), 0, None)
+            document = class_document(folded, index, metadata.places.get(tenant, {}), 0, limit)
             weak = self._weakest(metadata, metadata.model_set, folded, index, weakest)
         note = staleness_note(self.newest_event_us(), as_of_us)
         notes = document.notes if note is None else [*document.notes, note]
@@ -375,7 +381,7 @@ class Reader:
         record = self._record(student_id, model_set.version)
         if record is not None and is_current(record, model_set) and as_of_us >= record.last_event_us:
             return snapshot_from(record, model_set)
-        expected = self._state.version(student_id, model_set.version)
+        expected = self._version(student_id, model_set.version)
         events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])
         folded = fold_events(events, model_set, as_of_us, history=False)
         if not folded.batch.students:
@@ -383,10 +389,18 @@ class Reader:
                 f"no event of student {student_id!r} of tenant {tenant!r} by {moment(as_of_us)}; "
                 "check the id and the tenant, or ingest their events"
             )
-        if _newest(events) <= as_of_us:
-            with suppress(Overtaken):  # somebody was faster, with news: theirs stands, this answer is of its moment
+        if self._state is not None and expected is not None and _newest(events) <= as_of_us:
+            # Somebody was faster, with news: theirs stands, this answer is of its moment. Or the disk is full.
+            with suppress(Overtaken, Unwritable):
                 self._state.put(record_of(events, folded), expected)
         return snapshot_of(folded)
+
+    def _version(self, student_id: str, model_version: str) -> int | None:
+        """Return the number that a record put now has to name; None where none can be put."""
+        try:
+            return None if self._state is None else self._state.version(student_id, model_version)
+        except Unwritable:  # asking may write; an answer needs no record
+            return None
 
     def _record(self, student_id: str, model_version: str) -> Record | None:
         """Return the student's record; None where there is none, or it lacks events that the lake had when asked.
@@ -395,11 +409,16 @@ class Reader:
         reading the record it would go unseen, and a score fall back behind one already shown; so there is a look after
         the record too.
         """
-        catch_up(self._lake, self._state)
-        record = self._state.get(student_id, model_version)
-        if record is None:
+        if self._state is None:
             return None
-        catch_up(self._lake, self._state)
+        try:
+            catch_up(self._lake, self._state)
+            record = self._state.get(student_id, model_version)
+            if record is None:
+                return None
+            catch_up(self._lake, self._state)
+        except Unwritable:  # on a full disk nobody can be marked, so no record is trusted
+            return None
         return record if self._state.version(student_id, model_version) == record.version else None
 
 

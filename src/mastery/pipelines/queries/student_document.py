@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mastery.arrays import Floats
-from mastery.errors import NotFound, did_you_mean
+from mastery.errors import NotFound
 from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
 from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import band_of
@@ -18,6 +18,7 @@ from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
 from mastery.instants import DAY_US, instant, moment
+from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import (
     ExplanationDocument,
     FactorDocument,
@@ -86,9 +87,10 @@ def student_document(
         known = {one.topic_id for one in documents}
         for topic in wanted:
             if topic not in known:
+                titles = {one: place.title for one, place in places.items()}
                 raise NotFound(
                     f"no event of this student on topic {topic!r} by {moment(as_of_us)}"
-                    f"{did_you_mean(topic, sorted(known))}; leave the topic out to see all {len(known)}"
+                    f"{topic_meant(topic, known, titles)}; leave the topic out to see all {len(known)}"
                 )
         documents = [one for one in documents if one.topic_id in wanted]
     notes = (staleness_note(snapshot.last_event_us, as_of_us), unplaced_note(of_topics, places))

@@ -149,7 +149,7 @@ def _choose(
         return (
             Variant(per_step=per_step, per_day=per_day, pooling=POOLING[1]),
             {},
-            (f"bkt: {answers} answers of held-out students are too few to choose by; the plain variant is fitted",),
+            (f"bkt: too few answers of held-out students to choose by ({answers}); the plain variant is fitted",),
         )
     clock = has_clock(batch)
     measures: dict[str, float | str] = {}

@@ -151,7 +151,7 @@ def _grow(
     many = int(rows.sum())
     if many < FEWEST_ROWS:
         note = (
-            f"ml_unconstrained: {many} answers are too few to grow trees on ({FEWEST_ROWS} at least); "
+            f"ml_unconstrained: too few answers to grow trees on ({many}, and {FEWEST_ROWS} are needed); "
             "it predicts their mean"
         )
         return np.zeros(0, np.uint8), (note,), {"rows": float(many), "trees": 0.0}
