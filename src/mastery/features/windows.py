@@ -10,13 +10,12 @@ tests/features/test_windows.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from mastery.arrays import Floats, Floats32, Int32s, Int64s
+from mastery.arrays import Floats, Int32s, Int64s
 from mastery.features.ledger import (
     ASSIGNMENT_SCORE,
     ASSIGNMENTS,
@@ -68,8 +67,7 @@ class Days(Protocol):
     def cell_slot(self) -> Int32s: ...
 
 
-@dataclass(frozen=True)
-class Windows:
+class Windows(NamedTuple):
     """Features of P slots, a row of the array each; column order as in mastery.tables.
 
     Attributes:
@@ -95,21 +93,20 @@ def windows(days: Days, ledger: Int64s, gap_days: Int64s, feedback: Floats, as_o
         np.full((len(WINDOWED_RATES) * WINDOWS, slots), np.nan, np.float32),
         np.full((len(LATEST_FEATURES), slots), np.nan, np.float32),
     )
-    _windows(
-        days.slot_ptr,
-        days.student_day_ptr,
-        days.day,
-        days.cell_ptr,
-        days.cell_slot,
-        ledger,
-        gap_days,
-        as_of_us // DAY_US,
-        found.counts,
-        found.rates,
-        found.latest,
-    )
+    arrays = DayArrays(days.slot_ptr, days.student_day_ptr, days.day, days.cell_ptr, days.cell_slot)
+    _windows(arrays, ledger, gap_days, as_of_us // DAY_US, found)
     found.latest[LATEST_FEATURES.index("teacher_feedback_score")] = feedback
     return found
+
+
+class DayArrays(NamedTuple):
+    """`Days` as kernels take it."""
+
+    slot_ptr: Int64s
+    student_day_ptr: Int64s
+    day: Int32s
+    cell_ptr: Int64s
+    cell_slot: Int32s
 
 
 @kernel
@@ -125,19 +122,8 @@ def _trend(weight: float, x: float, xx: float, v: float, xv: float) -> float:
 
 
 @kernel
-def _windows(
-    slot_ptr: Int64s,
-    student_day_ptr: Int64s,
-    day: Int32s,
-    cell_ptr: Int64s,
-    cell_slot: Int32s,
-    ledger: Int64s,
-    gap_days: Int64s,
-    today: int,
-    counts: Int32s,
-    rates: Floats32,
-    latest: Floats32,
-) -> None:
+def _windows(days: DayArrays, ledger: Int64s, gap_days: Int64s, today: int, found: Windows) -> None:
+    slot_ptr, student_day_ptr, day, cell_ptr, cell_slot = days
     widest = 0
     for s in range(slot_ptr.size - 1):
         widest = max(widest, slot_ptr[s + 1] - slot_ptr[s])
@@ -177,7 +163,7 @@ def _windows(
                     line[p, 4] += answers * v
                     line[p, 5] += answers * x * v
         for p in range(mine):
-            _emit(sums[p], line[p], today - last_day[p], last_day[p] > -(2**31), first + p, counts, rates, latest)
+            _emit(sums[p], line[p], today - last_day[p], last_day[p] > -(2**31), first + p, found)
 
 
 @kernel
@@ -187,10 +173,9 @@ def _emit(
     idle_days: int,
     active: bool,
     slot: int,
-    counts: Int32s,
-    rates: Floats32,
-    latest: Floats32,
+    found: Windows,
 ) -> None:
+    counts, rates, latest = found
     for w in range(WINDOWS):
         if w > 0:
             for k in range(SUMS):

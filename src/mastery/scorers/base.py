@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,9 +71,8 @@ class States:
     student: Floats
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of P slots at one time.
+class Scores(NamedTuple):
+    """Scores of P slots at one time; kernels write into one from `empty_scores`.
 
     Attributes:
         score, lower, upper: float64[P]. 0 ≤ lower ≤ score ≤ upper ≤ 1; 90 % of intervals should contain the truth.
@@ -84,6 +83,11 @@ class Scores:
     lower: Floats
     upper: Floats
     contributions: Floats
+
+
+def empty_scores(slots: int, contributions: int) -> Scores:
+    """Return scores to be written, the contributions laid out one after the other: they are read as columns."""
+    return Scores(np.empty(slots), np.empty(slots), np.empty(slots), np.empty((slots, contributions), order="F"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -180,9 +180,15 @@ class Columns(NamedTuple):
 
 @kernel
 def _forget(
-    score: Floats, slot_topic: Int32s, counters: Int64s, params: Floats, half_life_days: int, growth: int, prior: int,
-    at: int, as_of_us: int, out: Floats,
-) -> None:  # fmt: skip
+    score: Floats,
+    slot_topic: Int32s,
+    counters: Int64s,
+    params: Floats,
+    columns: Columns,
+    as_of_us: int,
+    out: Floats,
+) -> None:
+    half_life_days, growth, prior, at = columns
     for p in range(score.size):
         t, last_at_us = slot_topic[p], counters[p, LAST_AT_US]
         elapsed = 0.0 if last_at_us == NEVER else float(as_of_us - last_at_us)
@@ -199,5 +205,5 @@ def forget(score: Floats, inputs: Inputs, params: Floats, columns: Columns, as_o
         params: float64[T, K] by topic code.
     """
     out = np.empty((3, score.size))
-    _forget(score, inputs.slot_topic, inputs.counters, params, *columns, as_of_us, out)
+    _forget(score, inputs.slot_topic, inputs.counters, params, columns, as_of_us, out)
     return out

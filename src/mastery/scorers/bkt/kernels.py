@@ -8,14 +8,16 @@ forgetting by answers and pull too, and predicts each answer before it folds it.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from mastery.arrays import Floats, Int32s
 from mastery.features.batch import BatchArrays, BySlot
-from mastery.features.columns import FEEDBACK
+from mastery.features.columns import FEEDBACK, QUIZ
 from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
+from mastery.scorers.base import Scores
 from mastery.scorers.interval import LN2_PER_DAY_US, interval, kept_at, retention
 
 STATE = (
@@ -169,11 +171,27 @@ def weigh(guess: float, slip: float) -> tuple[float, float]:
     return math.log((1.0 - slip) / guess), math.log(slip / (1.0 - guess))
 
 
+class Told(NamedTuple):
+    """What the rights and the wrongs of an event add to the log-odds, and their factor: what the odds are multiplied
+    by."""
+
+    for_right: float
+    for_wrong: float
+    factor: float
+
+
+class Happened(NamedTuple):
+    """An event without its outcome: kind, microseconds since 1970 UTC, weight, opportunity to learn."""
+
+    kind: int
+    at_us: int
+    weight: float
+    opportunity: float
+
+
 @kernel
-def tell(
-    params: Floats, given: Floats, logs: Floats, t: int, item: int, group: int, y: float, n: float
-) -> tuple[float, float, float]:
-    """Return what the rights and the wrongs of an event add to the log-odds, and their factor.
+def tell(params: Floats, given: Floats, logs: Floats, t: int, item: int, group: int, y: float, n: float) -> Told:
+    """Return what an event says of mastery.
 
     given: `constants(params)`. logs: float64[I, 2], what one right, and one wrong answer on each item adds; NaN where
     nothing is known of it.
@@ -189,8 +207,8 @@ def tell(
     eighths = int(n * EIGHTHS)
     plain = n <= 1.0 and eighths == n * EIGHTHS and n * y * (1.0 - y) == 0.0
     if plain and not own and not group:
-        return for_right, for_wrong, given[t, RATIOS + 2 * eighths + int(y)]
-    return for_right, for_wrong, math.exp(for_right + for_wrong)
+        return Told(for_right, for_wrong, given[t, RATIOS + 2 * eighths + int(y)])
+    return Told(for_right, for_wrong, math.exp(for_right + for_wrong))
 
 
 @kernel
@@ -245,21 +263,11 @@ def fold_slots(
 
 @kernel
 def advance(
-    state: Floats,
-    p: int,
-    params: Floats,
-    t: int,
-    what: int,
-    at_us: int,
-    n: float,
-    opportunity: float,
-    excess: float,
-    answers: float,
-    for_right: float,
-    for_wrong: float,
-    answer: float,
+    state: Floats, p: int, params: Floats, t: int, event: Happened, excess: float, answers: float, told: Told
 ) -> None:
-    """Fold one event into the state of slot p. excess, answers: of the student, before; answer: its factor."""
+    """Fold one event on topic t into the state of slot p. excess, answers: of the student, before."""
+    what, at_us, n, opportunity = event
+    for_right, for_wrong, answer = told
     odds, last = state[p, ODDS], state[p, LAST]
     if math.isnan(last):
         more = pulled(params, t, excess, answers)
@@ -322,9 +330,9 @@ def fold_in_order(
                     j += 1
             if kind[i] != FEEDBACK:
                 t, n, what = slot_topic[slot[i]], weight[i], kind[i]
-                for_right, for_wrong, answer = tell(params, given, logs, t, item[i], GROUP[what], y[i], n)
-                advance(state, slot[i], params, t, what, at_us[i], n, opportunity[i], before, answers_before,
-                        for_right, for_wrong, answer)  # fmt: skip
+                told = tell(params, given, logs, t, item[i], GROUP[what], y[i], n)
+                event = Happened(what, at_us[i], n, opportunity[i])
+                advance(state, slot[i], params, t, event, before, answers_before, told)
                 if params[t, PULL] + params[t, PULL_LEARNING] > 0.0:
                     excess += n * (y[i] - params[t, EXPECTED])
                     answers += n
@@ -359,8 +367,8 @@ def fold_answer(
     guess, slip = probabilities(params, items, t, item, 0)
     log_right, log_wrong = weigh(guess, slip)
     for_right, for_wrong = weight * y * log_right, weight * (1.0 - y) * log_wrong
-    advance(state, p, params, t, 0, at_us, weight, 1.0, excess, answers, for_right, for_wrong,
-            math.exp(for_right + for_wrong))  # fmt: skip
+    told = Told(for_right, for_wrong, math.exp(for_right + for_wrong))
+    advance(state, p, params, t, Happened(QUIZ, at_us, weight, 1.0), excess, answers, told)
     if params[t, PULL] + params[t, PULL_LEARNING] > 0.0:
         students[s, EXCESS] += weight * (y - params[t, EXPECTED])
         students[s, ANSWERS] += weight
@@ -384,16 +392,14 @@ def read_states(
     slot_topic: Int32s,
     params: Floats,
     as_of_us: int,
-    scores: Floats,
-    lower: Floats,
-    upper: Floats,
-    contributions: Floats,
+    scores: Scores,
 ) -> None:
     """Write every slot's score, interval and contributions; see mastery.scorers.bkt.scorer.read_slots."""
+    known, lower, upper, contributions = scores
     for p in range(state.shape[0]):
         t = slot_topic[p]
         kept = retention(as_of_us - state[p, LAST], params[t, HALF_LIFE])
-        scores[p], lower[p], upper[p] = score(state[p, ODDS], state[p, WEIGHT], kept, params, t)
+        known[p], lower[p], upper[p] = score(state[p, ODDS], state[p, WEIGHT], kept, params, t)
         contributions[p, 0] = math.log(params[t, INIT] / (1.0 - params[t, INIT]))
         contributions[p, 1], contributions[p, 2] = state[p, RIGHT], state[p, WRONG]
         contributions[p, 3], contributions[p, 4] = state[p, PRACTISED], state[p, ASSIGNED]

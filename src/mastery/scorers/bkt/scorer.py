@@ -32,7 +32,7 @@ import numpy as np
 from mastery.arrays import Floats, Int32s
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, empty_scores
 from mastery.scorers.bkt.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.bkt.kernels import (
     FORGET,
@@ -172,11 +172,8 @@ def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Scores:
     """See Scorer.read_slots. The score is P(known) itself."""
-    n = slot_topic.size
-    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
-    read_states(
-        slot_state, slot_topic, params, as_of_us, scores.score, scores.lower, scores.upper, scores.contributions
-    )
+    scores = empty_scores(slot_topic.size, len(CONTRIBUTIONS))
+    read_states(slot_state, slot_topic, params, as_of_us, scores)
     return scores
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -93,20 +94,23 @@ FIRST_MEMBER = N_FEATURES - len(MEMBERS)
 FADE = 0.8
 
 
+class Around(NamedTuple):
+    """What is known of a slot beyond its own counters.
+
+    Attributes:
+        answers, right: Of the student on all topics.
+        topic_base, item_base: Log-odds of a right answer, over all students.
+    """
+
+    answers: int
+    right: int
+    topic_base: float
+    item_base: float
+    idle_days: float
+
+
 @kernel
-def _row(
-    counters: Int64s,
-    p: int,
-    all_answers: int,
-    all_right: int,
-    topic_base: float,
-    item_base: float,
-    idle_days: float,
-    probabilities: Floats,
-    at: int,
-    out: Floats32,
-    i: int,
-) -> None:
+def _row(counters: Int64s, p: int, around: Around, probabilities: Floats, at: int, out: Floats32, i: int) -> None:
     """Write out[i]: what is known of slot p; probabilities[k, at] is member k's probability of a right answer, NaN
     for none."""
     answers, right = counters[p, ANSWERS], counters[p, RIGHT]
@@ -121,8 +125,8 @@ def _row(
         if not bit and run_wrong == k:
             run_wrong += 1
     practised, assignments, videos = counters[p, PRACTICE_ATTEMPTS], counters[p, ASSIGNMENTS], counters[p, VIDEOS]
-    others, others_right = all_answers - answers, all_right - right
-    out[i, 0], out[i, 1] = topic_base, item_base
+    others, others_right = around.answers - answers, around.right - right
+    out[i, 0], out[i, 1] = around.topic_base, around.item_base
     out[i, 2], out[i, 3], out[i, 4] = answers, right, answers - right
     out[i, 5] = (right + 1.0) / (answers + 2.0)
     out[i, 6] = recent
@@ -132,7 +136,7 @@ def _row(
     out[i, 12], out[i, 13] = assignments, (counters[p, ASSIGNMENT_PPM] / 1e6 + 1.0) / (assignments + 2.0)
     out[i, 14], out[i, 15] = videos, (counters[p, VIDEO_PPM] / 1e6 + 1.0) / (videos + 2.0)
     out[i, 16] = counters[p, HINTS] / max(1.0, float(answers + practised))
-    out[i, 17], out[i, 18], out[i, 19] = counters[p, HELP_REQUESTS], counters[p, ACTIVE_DAYS], idle_days
+    out[i, 17], out[i, 18], out[i, 19] = counters[p, HELP_REQUESTS], counters[p, ACTIVE_DAYS], around.idle_days
     out[i, 20], out[i, 21] = others, (others_right + 1.0) / (others + 2.0)
     for k in range(probabilities.shape[0]):
         probability = probabilities[k, at]
@@ -155,7 +159,7 @@ def _slots(
         all_right[slot_student[p]] += counters[p, RIGHT]
     for p in range(slot_topic.size):
         s, mean = slot_student[p], base[slot_topic[p]]
-        _row(counters, p, all_answers[s], all_right[s], mean, mean, 0.0, probabilities, p, out, p)
+        _row(counters, p, Around(all_answers[s], all_right[s], mean, mean, 0.0), probabilities, p, out, p)
 
 
 def slot_features(
@@ -195,8 +199,8 @@ def _walk(
                         p = slot[j]
                         last = counters[p, LAST_AT_US]
                         idle = 0.0 if last == NEVER else (at_us[j] - last) / DAY_US
-                        _row(counters, p, all_answers, all_right, topic_base[j], item_base[j], idle, probabilities, j,
-                             out, place[j])  # fmt: skip
+                        around = Around(all_answers, all_right, topic_base[j], item_base[j], idle)
+                        _row(counters, p, around, probabilities, j, out, place[j])
                     j += 1
             if kind[i] == FEEDBACK:
                 continue

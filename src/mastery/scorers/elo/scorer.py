@@ -29,7 +29,7 @@ from mastery.features.batch import Batch, BatchArrays
 from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import bounded, log_odds, sigmoid
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, empty_scores
 from mastery.scorers.elo.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.interval import LN2_PER_DAY_US, forgotten, interval, interval_parameters, kept_at, retention
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
@@ -221,13 +221,14 @@ def _fold(
 @kernel
 def _read(
     state: Floats, students: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int,
-    scores: Floats, lower: Floats, upper: Floats, contributions: Floats,
+    scores: Scores,
 ) -> None:  # fmt: skip
+    made, lower, upper, contributions = scores
     for p in range(state.shape[0]):
         s, t = slot_student[p], slot_topic[p]
         logit = students[s, ABILITY] + state[p, CHAPTER_VALUE] + state[p, OFFSET] - params[t, DIFFICULTY]
         elapsed = as_of_us - state[p, LAST]
-        scores[p], lower[p], upper[p] = score(logit, state[p, EVIDENCE], t, params, elapsed)
+        made[p], lower[p], upper[p] = score(logit, state[p, EVIDENCE], t, params, elapsed)
         last = mastery(logit, t, params)
         own = state[p, RIGHT] + state[p, WRONG] + state[p, PRACTISED] + state[p, ASSIGNED]
         contributions[p, 0] = -params[t, DIFFICULTY]
@@ -236,7 +237,7 @@ def _read(
         # Ability and chapter less what this topic's own steps put there; all of a topic never answered on.
         contributions[p, 5] = students[s, ABILITY] + state[p, CHAPTER_VALUE] + state[p, OFFSET] - own
         contributions[p, 6] = log_odds(last) - logit
-        contributions[p, 7] = log_odds(scores[p]) - log_odds(last)
+        contributions[p, 7] = log_odds(made[p]) - log_odds(last)
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -271,10 +272,8 @@ def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Scores:
     """See Scorer.read_slots. The score is σ(ability + offset − mean difficulty), then forgetting."""
-    n = slot_topic.size
-    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
-    _read(slot_state, student_state, slot_student, slot_topic, params, as_of_us,
-          scores.score, scores.lower, scores.upper, scores.contributions)  # fmt: skip
+    scores = empty_scores(slot_topic.size, len(CONTRIBUTIONS))
+    _read(slot_state, student_state, slot_student, slot_topic, params, as_of_us, scores)
     return scores
 
 

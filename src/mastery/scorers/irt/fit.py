@@ -22,7 +22,7 @@ from mastery.scorers.base import Model, defaults, predict, start
 from mastery.scorers.fits import Fit, held_out, some_students
 from mastery.scorers.irt import scorer as irt
 from mastery.scorers.irt.em import Answers, Asymptotes, CurvePrior, maximise
-from mastery.scorers.irt.grid import NODES, SEEN, learn, node_values, tables_of, weigh
+from mastery.scorers.irt.grid import NODES, SEEN, CurveAnswer, learn, make_scratch, node_values, tables_of, weigh
 from mastery.scorers.irt.mml import TOLERANCE, Curves, fit_curves
 from mastery.scorers.item_codes import answers_of_codes, has_items, item_codes, topic_of_codes
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
@@ -242,17 +242,17 @@ def _count(
 ) -> None:
     """Fold the answers, and add to `counts` float64[2 (I + T), NODES] where each finds the student, itself counted."""
     student_ptr, slot, slot_topic, y, weight = batch.student_ptr, batch.slot, batch.slot_topic, batch.y, batch.weight
-    curves, kernel, kernels = tables_of(params, items, irt.SPREAD)
-    nodes, topics = NODES, params.shape[0]
-    others, weights, seen = np.empty(nodes), np.empty(nodes), np.empty(nodes)
-    message, post = np.empty(nodes), np.empty(nodes)
+    tables, which = tables_of(params, items, irt.SPREAD)
+    scratch, nodes, topics = make_scratch(), NODES, params.shape[0]
+    (curves, kernels), others = tables, scratch.others
+    weights, post = np.empty(nodes), np.empty(nodes)
     for s in range(student_ptr.size - 1):
         for i in range(student_ptr[s], student_ptr[s + 1]):
             if weight[i] <= 0.0:
                 continue
             p, t = slot[i], slot_topic[slot[i]]
             curve = topics + code[i] if code[i] < items.shape[0] else t
-            weigh(students, s, state, p, kernels, kernel[t], others, weights)
+            weigh(students, s, state, p, kernels, which[t], others, weights)
             for right in range(2):
                 mass = 0.0
                 for g in range(nodes):
@@ -264,8 +264,10 @@ def _count(
                 n = weight[i] * (y[i] if right else 1.0 - y[i])
                 for g in range(nodes):
                     counts[2 * code[i] + right, g] += n * post[g] / mass
-            learn(students, s, state, p, kernels, kernel[t], others, seen, message, curve, curves, y[i], weight[i],
-                      params[t, irt.LOWER], params[t, irt.UPPER], params[t, irt.DRIFT])  # fmt: skip
+            answer = CurveAnswer(
+                curve, y[i], weight[i], params[t, irt.LOWER], params[t, irt.UPPER], params[t, irt.DRIFT]
+            )
+            learn(students, s, state, p, tables, which[t], scratch, answer)
 
 
 def _parameters(batch: Batch, model: Model, curves: Curves) -> Parameters:

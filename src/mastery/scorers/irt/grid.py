@@ -7,6 +7,7 @@ ability by student; `state` float64[P, SEEN + NODES] holds, from column SEEN on,
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,13 +33,53 @@ def node_values() -> Floats:
     return values
 
 
-@kernel
-def tables_of(params: Floats, items: Floats, spread_column: int) -> tuple[Floats, Int64s, Floats]:
-    """Return what the kernels look up; the first two columns of both are discrimination and difficulty.
+class Tables(NamedTuple):
+    """What the kernels look up.
 
-    curves: float64[T + I, 2 NODES]: σ(−x) and σ(x) of each topic's mean item and each item by node. kernel:
-    int64[T], which of the kernels is a topic's. kernels: float64[U, 2 NODES, NODES]: K(φ | θ) with rows by φ, then
-    with rows by θ.
+    Attributes:
+        curves: float64[T + I, 2 NODES]. σ(−x) and σ(x) of each topic's mean item and each item by node.
+        kernels: float64[U, 2 NODES, NODES]. K(φ | θ) with rows by φ, then with rows by θ.
+    """
+
+    curves: Floats
+    kernels: Floats
+
+
+class Scratch(NamedTuple):
+    """float64[NODES] each, written over at every step.
+
+    Attributes:
+        others: The ability as the other topics have it, from `weigh` on.
+        seen, message: What an answer makes of it on its way.
+    """
+
+    others: Floats
+    seen: Floats
+    message: Floats
+
+
+class CurveAnswer(NamedTuple):
+    """An answer as the grid takes it: the row of its curve, y, weight, and what the topic says of answers."""
+
+    curve: int
+    y: float
+    weight: float
+    lower: float
+    upper: float
+    drift: float
+
+
+@kernel
+def make_scratch() -> Scratch:
+    """Return scratch for one thread."""
+    return Scratch(np.empty(NODES), np.empty(NODES), np.empty(NODES))
+
+
+@kernel
+def tables_of(params: Floats, items: Floats, spread_column: int) -> tuple[Tables, Int64s]:
+    """Return what the kernels look up, and int64[T]: which of `Tables.kernels` is a topic's.
+
+    The first two columns of params and items are discrimination and difficulty.
     """
     topics = params.shape[0]
     curves = np.empty((topics + items.shape[0], 2 * NODES))
@@ -49,7 +90,7 @@ def tables_of(params: Floats, items: Floats, spread_column: int) -> tuple[Floats
         for g in range(NODES):
             x = a * ((g - 0.5 * (NODES - 1)) * NODE_STEP - b)
             curves[c, g], curves[c, NODES + g] = sigmoid(-x), sigmoid(x)
-    kernel = np.empty(topics, np.int64)
+    which = np.empty(topics, np.int64)
     spreads = np.empty(topics)
     count = 0
     for t in range(topics):
@@ -59,7 +100,7 @@ def tables_of(params: Floats, items: Floats, spread_column: int) -> tuple[Floats
         if k == count:
             spreads[count] = params[t, spread_column]
             count += 1
-        kernel[t] = k
+        which[t] = k
     kernels = np.empty((count, 2 * NODES, NODES))
     for k in range(count):
         for h in range(NODES):
@@ -71,7 +112,7 @@ def tables_of(params: Floats, items: Floats, spread_column: int) -> tuple[Floats
             for g in range(NODES):
                 kernels[k, g, h] /= total
                 kernels[k, NODES + h, g] = kernels[k, g, h]
-    return curves, kernel, kernels
+    return Tables(curves, kernels), which
 
 
 @kernel
@@ -123,13 +164,15 @@ def moments(state: Floats, p: int, weights: Floats) -> tuple[float, float]:
 
 @kernel
 def learn(
-    students: Floats, s: int, state: Floats, p: int, kernels: Floats, k: int, others: Floats, seen: Floats,
-    message: Floats, curve: int, curves: Floats, y: float, weight: float, lower: float, upper: float, drift: float,
-) -> None:  # fmt: skip
+    students: Floats, s: int, state: Floats, p: int, tables: Tables, k: int, scratch: Scratch, answer: CurveAnswer
+) -> None:
     """Take an answer into a topic's likelihood and the student's ability, in place; see the module for the equations.
 
-    `others` as `weigh` leaves it; `seen` and `message` are scratch.
+    The scratch is as `weigh` left it.
     """
+    curves, kernels = tables
+    others, seen, message = scratch
+    curve, y, weight, lower, upper, drift = answer
     most = 0.0
     for g in range(NODES):
         right = lower + (upper - lower) * curves[curve, NODES + g]

@@ -32,9 +32,19 @@ from mastery.features.batch import Batch, BatchArrays
 from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.log_odds import log_odds, sigmoid, sigmoid_of
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, empty_scores
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
-from mastery.scorers.irt.grid import NODES, SEEN, learn, moments, node_values, tables_of, weigh
+from mastery.scorers.irt.grid import (
+    NODES,
+    SEEN,
+    CurveAnswer,
+    learn,
+    make_scratch,
+    moments,
+    node_values,
+    tables_of,
+    weigh,
+)
 from mastery.scorers.irt.interval_numbers import FITTED
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
@@ -137,8 +147,9 @@ def _fold(
     student_ptr, slot_topic, slot = batch.student_ptr, batch.slot_topic, batch.slot
     item, at_us, kind, y, weight, row = batch.item, batch.at_us, batch.kind, batch.y, batch.weight, batch.row
     day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
-    curves, kernel, kernels = tables_of(params, items, SPREAD)
-    others, weights, seen, message = np.empty(NODES), np.empty(NODES), np.empty(NODES), np.empty(NODES)
+    tables, which = tables_of(params, items, SPREAD)
+    scratch, weights = make_scratch(), np.empty(NODES)
+    (curves, kernels), others = tables, scratch.others
     topics, d = params.shape[0], 0
     for s in range(student_ptr.size - 1):
         for i in range(student_ptr[s], student_ptr[s + 1]):
@@ -148,15 +159,15 @@ def _fold(
                     if weight[j] > 0.0:
                         p, t = slot[j], slot_topic[slot[j]]
                         c = topics + item[j] if item[j] >= 0 and not math.isnan(items[item[j], 0]) else t
-                        mean, _ = weigh(students, s, state, p, kernels, kernel[t], others, weights)
+                        mean, _ = weigh(students, s, state, p, kernels, which[t], others, weights)
                         probability[j] = probability_of(mean, state, p, weights, c, curves, params, t, at_us[j])
                     j += 1
             if weight[i] > 0.0:
                 p, t = slot[i], slot_topic[slot[i]]
                 c = topics + item[i] if item[i] >= 0 and not math.isnan(items[item[i], 0]) else t
-                before, _ = weigh(students, s, state, p, kernels, kernel[t], others, weights)
-                learn(students, s, state, p, kernels, kernel[t], others, seen, message, c, curves, y[i], weight[i],
-                      params[t, LOWER], params[t, UPPER], params[t, DRIFT])  # fmt: skip
+                before, _ = weigh(students, s, state, p, kernels, which[t], others, weights)
+                answer = CurveAnswer(c, y[i], weight[i], params[t, LOWER], params[t, UPPER], params[t, DRIFT])
+                learn(students, s, state, p, tables, which[t], scratch, answer)
                 after, _ = moments(state, p, weights)
                 moved = log_odds(mastery(after, params, t)) - log_odds(mastery(before, params, t))
                 state[p, LAST] = at_us[i]
@@ -167,7 +178,7 @@ def _fold(
                     at = min((day[d] + 1) * DAY_US, as_of_us)
                     for cell in range(cell_ptr[d], cell_ptr[d + 1]):
                         p, t = cell_slot[cell], slot_topic[cell_slot[cell]]
-                        mean, sd = weigh(students, s, state, p, kernels, kernel[t], others, weights)
+                        mean, sd = weigh(students, s, state, p, kernels, which[t], others, weights)
                         low_to_high = score(mean, sd, params, t, at - state[p, LAST])
                         history[0, cell], history[1, cell], history[2, cell] = low_to_high
                 d += 1
@@ -176,14 +187,15 @@ def _fold(
 @kernel
 def _read(
     state: Floats, students: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int,
-    scores: Floats, lower: Floats, upper: Floats, contributions: Floats,
+    scores: Scores,
 ) -> None:  # fmt: skip
-    _, kernel, kernels = tables_of(params, np.empty((0, 2)), SPREAD)
+    made, lower, upper, contributions = scores
+    (_, kernels), which = tables_of(params, np.empty((0, 2)), SPREAD)
     others, weights = np.empty(NODES), np.empty(NODES)
     for p in range(state.shape[0]):
         t = slot_topic[p]
-        mean, sd = weigh(students, slot_student[p], state, p, kernels, kernel[t], others, weights)
-        scores[p], lower[p], upper[p] = score(mean, sd, params, t, as_of_us - state[p, LAST])
+        mean, sd = weigh(students, slot_student[p], state, p, kernels, which[t], others, weights)
+        made[p], lower[p], upper[p] = score(mean, sd, params, t, as_of_us - state[p, LAST])
         last = log_odds(mastery(mean, params, t))
         contributions[p, 0] = log_odds(mastery(0.0, params, t))
         contributions[p, 1], contributions[p, 2] = state[p, RIGHT], state[p, WRONG]
@@ -192,7 +204,7 @@ def _read(
         contributions[p, 5] = last - (
             contributions[p, 0] + contributions[p, 1] + contributions[p, 2] + contributions[p, 3] + contributions[p, 4]
         )
-        contributions[p, 6] = log_odds(scores[p]) - last
+        contributions[p, 6] = log_odds(made[p]) - last
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -228,10 +240,8 @@ def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Scores:
     """See Scorer.read_slots. The score is the topic's mean item at the mean of what is known of the topic."""
-    n = slot_topic.size
-    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
-    _read(slot_state, student_state, slot_student, slot_topic, params, as_of_us,
-          scores.score, scores.lower, scores.upper, scores.contributions)  # fmt: skip
+    scores = empty_scores(slot_topic.size, len(CONTRIBUTIONS))
+    _read(slot_state, student_state, slot_student, slot_topic, params, as_of_us, scores)
     return scores
 
 

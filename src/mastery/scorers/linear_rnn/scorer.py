@@ -28,7 +28,16 @@ from mastery.features.batch import Batch, BatchArrays
 from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import bounded, log_odds, sigmoid
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, place_of
+from mastery.scorers.base import (
+    Model,
+    Parameter,
+    Scorer,
+    Scores,
+    check_bounds,
+    check_guess_and_slip,
+    empty_scores,
+    place_of,
+)
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.linear_rnn.interval_numbers import FITTED
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
@@ -359,15 +368,13 @@ def _read(
     params: Floats,
     means: Floats,
     as_of_us: int,
-    scores: Floats,
-    lower: Floats,
-    upper: Floats,
-    contributions: Floats,
+    scores: Scores,
 ) -> None:
+    made, lower, upper, contributions = scores
     for p in range(state.shape[0]):
         t = slot_topic[p]
         kept = retention(as_of_us - state[p, LAST], params[t, HALF_LIFE])
-        scores[p], lower[p], upper[p], start, past = score_of(
+        made[p], lower[p], upper[p], start, past = score_of(
             students, slot_student[p], state[p, EVIDENCE], kept, params, means, t
         )
         last = mastery(start + past, params[t, GUESS], params[t, SLIP])
@@ -376,7 +383,7 @@ def _read(
         contributions[p, 0] = log_odds(prior)
         contributions[p, 1] = past
         contributions[p, 2] = last_logit - contributions[p, 0] - past
-        contributions[p, 3] = log_odds(scores[p]) - last_logit
+        contributions[p, 3] = log_odds(made[p]) - last_logit
 
 
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
@@ -433,10 +440,8 @@ def read_slots(
 
     h is read as it stood after the student's last event.
     """
-    n = slot_topic.size
-    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
-    _read(slot_state, student_state, slot_student, slot_topic, params, mean_weights(params), as_of_us,
-          scores.score, scores.lower, scores.upper, scores.contributions)  # fmt: skip
+    scores = empty_scores(slot_topic.size, len(CONTRIBUTIONS))
+    _read(slot_state, student_state, slot_student, slot_topic, params, mean_weights(params), as_of_us, scores)
     return scores
 
 

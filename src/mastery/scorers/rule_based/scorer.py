@@ -21,7 +21,7 @@ from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
 from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, empty_scores
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.rule_based.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage, Writing
@@ -230,11 +230,9 @@ def _read(
     slot_topic: Int32s,
     params: Floats,
     as_of_us: int,
-    score: Floats,
-    lower: Floats,
-    upper: Floats,
-    contributions: Floats,
+    scores: Scores,
 ) -> None:
+    score, lower, upper, contributions = scores
     for p in range(state.shape[0]):
         score[p], lower[p], upper[p] = score_of(state, p, params, slot_topic[p], as_of_us, contributions, p)
 
@@ -310,9 +308,8 @@ def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Scores:
     """See Scorer.read_slots. Before a fit it is an index between 0 and 1, not on the scale of the other scorers."""
-    n = slot_topic.size
-    scores = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(CONTRIBUTIONS)), order="F"))
-    _read(slot_state, slot_topic, params, as_of_us, scores.score, scores.lower, scores.upper, scores.contributions)
+    scores = empty_scores(slot_topic.size, len(CONTRIBUTIONS))
+    _read(slot_state, slot_topic, params, as_of_us, scores)
     return scores
 
 
