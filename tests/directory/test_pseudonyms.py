@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from mastery.directory.pseudonyms import Pseudonyms, load_or_create_key
-from mastery.errors import BadInput
+from mastery.errors import BadInput, Unwritable
 
 KEY = bytes(range(32))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -93,3 +97,42 @@ def test_the_configured_key_is_used_and_no_file_is_made(tmp_path: Path):
 
 def test_the_key_is_not_printed():
     assert not re.search(KEY.hex(), repr(Pseudonyms(KEY)))
+
+
+def test_what_a_kill_left_while_the_key_was_made_goes_and_other_files_stay(tmp_path: Path):
+    path = tmp_path / "pseudonym.key"
+    never_used = tmp_path / "pseudonym.key.17.0a1b2c3d"
+    never_used.write_text(KEY.hex())
+    key = load_or_create_key(path, None)
+    assert key != KEY
+    second_copy = tmp_path / "pseudonym.key.4711.deadbeef"
+    second_copy.write_text(path.read_text())
+    backup = tmp_path / "pseudonym.key.backup"
+    backup.write_text(path.read_text())
+    assert load_or_create_key(path, None) == key
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["pseudonym.key", "pseudonym.key.backup"]
+
+
+def test_processes_that_make_the_key_at_once_read_the_same_one(tmp_path: Path):
+    path = tmp_path / "keys" / "pseudonym.key"
+    program = (
+        "import sys; from pathlib import Path; from mastery.directory.pseudonyms import load_or_create_key;"
+        "sys.stdin.read(1); print(load_or_create_key(Path(sys.argv[1]), None).hex())"
+    )
+    line = [sys.executable, "-c", program, str(path)]
+    started = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    for one in started:
+        one.stdin.write("x")
+        one.stdin.flush()
+    assert len({one.communicate()[0] for one in started}) == 1
+    assert [file.name for file in path.parent.iterdir()] == ["pseudonym.key"]
+
+
+def test_a_key_is_not_made_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def without_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", without_links)
+    with pytest.raises(Unwritable, match="no hard links"):
+        load_or_create_key(tmp_path / "keys" / "pseudonym.key", None)
+    assert list((tmp_path / "keys").iterdir()) == []

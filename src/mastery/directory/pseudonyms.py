@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import SecretStr
 
+from mastery import disk
 from mastery.errors import BadInput, writing
 
 KEY_BYTES = 32
@@ -46,8 +47,9 @@ def load_or_create_key(path: Path, configured: SecretStr | None) -> bytes:
 def _create_key(path: Path) -> None:
     """Make a new key under `path` unless there is one; nothing is left of a key that could not be written whole."""
     if path.exists():
+        _discard_unfinished(path)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(path.parent)
     key = secrets.token_bytes(KEY_BYTES)
     # a whole file is linked into place, so that of two first users both read one and the same key
     written = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
@@ -55,10 +57,25 @@ def _create_key(path: Path) -> None:
         handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(key.hex() + "\n")
-        with suppress(FileExistsError):
-            os.link(written, path)
+        disk.settle(written)
+        with suppress(FileExistsError, FileNotFoundError):  # another was faster, and has taken this one away
+            disk.link(written, path)
+        disk.settle_folder(path.parent)
     finally:
         written.unlink(missing_ok=True)
+    _discard_unfinished(path)
+
+
+def _discard_unfinished(path: Path) -> None:
+    """Delete what a kill left while the key was made: a second copy of it, or a key that nobody has used.
+
+    Called when there is a key, so that whoever is making one at this moment needs theirs no longer.
+    """
+    unfinished = re.compile(re.escape(path.name) + r"\.[0-9]+\.[0-9a-f]{8}")
+    with suppress(OSError):  # a home that is only read
+        for file in path.parent.iterdir():
+            if unfinished.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,9 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput, writing
+from mastery.lake import seal
 from mastery.lake.layout import ROW_GROUP_ROWS, SORTED_ROW_GROUP_ROWS, Layout, layout, sort_columns
 from mastery.lake.location import TableLocation
 from mastery.tables import Table
@@ -40,7 +43,7 @@ def write(
 ) -> AddAction:
     """Write one file and return the action that adds it to the table; nothing is committed.
 
-    A file that cannot be written whole is taken away again.
+    What is returned is on the disk. A file that cannot be written whole is taken away again.
 
     Args:
         place: Folder of the table.
@@ -78,6 +81,8 @@ def write(
         except BaseException:
             writer.is_open = False  # or it is closed once more when it is collected, and complains on standard error
             raise
+        if place.is_local:
+            path = place.finish(path, seal.seal(Path(place.path(path)), footer[0]))
     return AddAction(
         path=path,
         size=place.size(path),
@@ -116,15 +121,58 @@ def read(
         return encoded_schema(plan, wanted).empty_table()
     parts = []
     for path in paths:
+        with opened(place, table, path) as file:
+            parts.append(file.read(wanted, threads=threads))
+    return contiguous(pa.concat_tables(parts), plan, wanted)
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file that is open for reading. What is read is compared with its checksums first; see `mastery.lake.seal`."""
+
+    place: TableLocation
+    table: Table
+    path: str
+    parquet: pq.ParquetFile
+    chunks: seal.Chunks | None
+
+    def read(self, columns: Sequence[str], group: int | None = None, *, threads: bool = False) -> pa.Table:
+        """Return these columns, of one row group or of all, strings dictionary-encoded."""
+        if self.chunks is not None:
+            leaves = layout(self.table).leaves
+            wanted = [number for number, name in enumerate(leaves) if name in set(columns)]
+            groups = range(len(self.chunks) // len(leaves)) if group is None else (group,)
+            chosen = (one * len(leaves) + number for one in groups for number in wanted)
+            seal.compare(self.place, self.path, self.chunks, chosen)
+        if group is None:
+            return self.parquet.read(columns, use_threads=threads)
+        return self.parquet.read_row_group(group, columns, use_threads=threads)
+
+
+@contextmanager
+def opened(
+    place: TableLocation,
+    table: Table,
+    path: str,
+    known: tuple[pq.FileMetaData, seal.Chunks | None] | None = None,
+) -> Iterator[OpenFile]:
+    """Open one file; `known` is what stands at its end, where that has been read before.
+
+    Raises:
+        DamagedFile: It does not hold what was written into it.
+    """
+    with seal.noticing(place, table, path):
+        metadata, chunks = (None, seal.chunks_of(place, path)) if known is None else known
         with pq.ParquetFile(
             place.path(path),
             filesystem=place.filesystem,
+            metadata=metadata,
             memory_map=place.is_local,
-            read_dictionary=list(plan.strings),
+            read_dictionary=list(layout(table).strings),
             pre_buffer=not place.is_local,
-        ) as file:
-            parts.append(file.read(wanted, use_threads=threads))
-    return contiguous(pa.concat_tables(parts), plan, wanted)
+            page_checksum_verification=chunks is None,
+        ) as parquet:
+            yield OpenFile(place, table, path, parquet, chunks)
 
 
 def contiguous(rows: pa.Table, plan: Layout, wanted: Sequence[str]) -> pa.Table:

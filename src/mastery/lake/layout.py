@@ -47,12 +47,14 @@ class Layout:
 
     Attributes:
         schema: The file's columns: the table's without its partition columns.
+        leaves: Of each leaf column of a file, in order, the column of the table that it is part of.
         strings: Top-level string columns, read back dictionary-encoded.
         statistics: Columns with minimum and maximum per row group and in the Delta log.
         options: Keyword arguments for `pyarrow.parquet.write_table`.
     """
 
     schema: pa.Schema
+    leaves: tuple[str, ...]
     strings: tuple[str, ...]
     statistics: tuple[str, ...]
     options: dict[str, Any]
@@ -78,6 +80,7 @@ def layout(table: Table) -> Layout:
     statistics = tuple(name for name in STATISTICS if name in schema.names)
     return Layout(
         schema=schema,
+        leaves=tuple(field.name for field in schema for _ in _leaves(field.name, field.type)),
         strings=tuple(field.name for field in schema if pa.types.is_string(field.type)),
         statistics=statistics,
         options={
@@ -87,6 +90,7 @@ def layout(table: Table) -> Layout:
             "write_statistics": list(statistics),
             "write_batch_size": WRITE_BATCH_ROWS,
             "dictionary_pagesize_limit": DICTIONARY_BYTES,
+            "write_page_checksum": True,
             # Without the Arrow schema a dictionary array is stored, and read by others, as a string.
             "store_schema": False,
         },

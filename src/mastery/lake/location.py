@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from mastery import disk
 from mastery.errors import BadInput, writing
 
 
@@ -39,7 +40,22 @@ class TableLocation:
     def make_folder(self, relative: str) -> None:
         """Make the folder of one file; an object store has none."""
         if self.is_local:
-            Path(self.path(relative)).parent.mkdir(parents=True, exist_ok=True)
+            disk.make_folder(Path(self.path(relative)).parent)
+
+    def settle(self, folder: str, names: Iterable[str]) -> None:
+        """Wait until these files of a folder, and their names, outlast a power cut; in an object store they do."""
+        if self.is_local:
+            for name in names:
+                disk.settle(self.path(f"{folder}/{name}"))
+            disk.settle_folder(self.path(folder))
+
+    def finish(self, relative: str, name: str) -> str:
+        """Give one local file its lasting name, in the same folder, and return its path; both are on the disk then."""
+        path = Path(self.path(relative))
+        disk.settle(path)
+        path.replace(path.with_name(name))
+        disk.settle_folder(path.parent)
+        return relative.removesuffix(path.name) + name
 
     def size(self, relative: str) -> int:
         """Return the bytes of one file."""
@@ -82,13 +98,14 @@ class TableLocation:
         if not self.is_local:
             yield
             return
-        import fcntl
-
-        with writing("a lock", self.root):
-            file = Path(self.path(relative)).open("ab")  # noqa: SIM115 - closed below, when the body has run
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also when the process is killed
+        with ExitStack() as held:
+            with writing("a lock", self.root):
+                held.enter_context(disk.locked(self.path(relative)))
             yield
+
+    def links(self) -> bool:
+        """Tell whether delta-rs can commit here: in a local folder it does so with hard links."""
+        return not self.is_local or disk.has_links(Path(self.root))
 
     def discard(self, relative: str) -> None:
         """Delete one file, if it is there: one that no commit names."""
@@ -105,8 +122,10 @@ def locate(root: str, storage_options: Mapping[str, str] | None = None) -> Table
 
     Raises:
         BadInput: No such kind of URL, or the path is a file.
+        Unwritable: The system has no file locks.
     """
     if "://" not in root or root.startswith("file://"):
+        disk.require_locks()
         folder = Path(root.removeprefix("file://")).absolute()
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"lake {root!r} is a file; give a folder, or a path where one can be made")

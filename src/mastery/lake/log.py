@@ -10,6 +10,9 @@ from mastery.lake.location import TableLocation
 
 FOLDER = "_delta_log"
 
+LASTING = (".json", ".parquet", "_last_checkpoint")
+"""How the names in a log end; a commit that has not got its name yet ends otherwise."""
+
 
 def holds_no_commit(place: TableLocation) -> bool:
     """Tell whether there is a log and nothing was ever committed to it.
@@ -18,7 +21,7 @@ def holds_no_commit(place: TableLocation) -> bool:
     first commit that was never given its name. A log with any commit or checkpoint in it is another matter.
     """
     names = place.child(FOLDER).names()
-    return not any(name.endswith((".json", ".parquet")) or name == "_last_checkpoint" for name in names)
+    return not any(name.endswith(LASTING) for name in names)
 
 
 def mark(place: TableLocation, version: int) -> tuple[int, ...] | None:
@@ -45,6 +48,14 @@ def fingerprint(place: TableLocation, version: int) -> str | None:
             return None
         content = b"".join(folder.read_bytes(name) or b"" for name in names)
     return hashlib.sha256(content).hexdigest()[:32]
+
+
+def names_after(place: TableLocation, version: int) -> list[str]:
+    """Return the names in a local log of what came after a version: commits, checkpoints, which of them is the last."""
+    if not place.is_local:
+        return []
+    first = f"{version + 1:020d}"  # "_last_checkpoint" comes after every number
+    return [name for name in place.child(FOLDER).names() if name >= first and name.endswith(LASTING)]
 
 
 def files_added(place: TableLocation, after: int, until: int) -> list[str] | None:

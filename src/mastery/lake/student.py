@@ -16,6 +16,7 @@ from mastery.events.identity import murmur
 from mastery.lake import files
 from mastery.lake.layout import layout
 from mastery.lake.location import TableLocation
+from mastery.lake.seal import Chunks
 from mastery.tables import Table
 
 STUDENT = "student_id"
@@ -30,12 +31,14 @@ class Footer:
 
     Attributes:
         metadata: The Parquet footer.
+        chunks: The checksums before it.
         bounds: Per row group the least and the greatest student_id; None where it names none.
         students: Of a file in order of arrival, whose bounds tell nothing: int64, the murmurs of its
             students, ascending. A fresh file without the student then costs nothing (with it 0.9 ms).
     """
 
     metadata: pq.FileMetaData
+    chunks: Chunks | None
     bounds: tuple[tuple[str, str] | None, ...]
     students: npt.NDArray[np.int64] | None
 
@@ -67,7 +70,7 @@ class StudentReader:
         found = [
             rows
             for path in paths
-            for rows in self._from_file(place, path, list(plan.strings), needed, student_id, murmur_hi)
+            for rows in self._from_file(place, table, path, needed, student_id, murmur_hi)
             if rows.num_rows
         ]
         if not found:
@@ -77,34 +80,27 @@ class StudentReader:
     def _from_file(
         self,
         place: TableLocation,
+        table: Table,
         path: str,
-        strings: list[str],
         columns: list[str],
         student_id: str,
         murmur_hi: np.int64,
     ) -> list[pa.Table]:
-        footer = self._footer(place, path)
+        footer = self._footer(place, table, path)
         groups = footer.groups(student_id, murmur_hi)
         if not groups:
             return []
-        with pq.ParquetFile(
-            place.path(path),
-            filesystem=place.filesystem,
-            metadata=footer.metadata,
-            memory_map=place.is_local,
-            read_dictionary=strings,
-            pre_buffer=not place.is_local,
-        ) as file:
-            return [_rows_of(file.read_row_group(group, columns, use_threads=False), student_id) for group in groups]
+        with files.opened(place, table, path, (footer.metadata, footer.chunks)) as file:
+            return [_rows_of(file.read(columns, group), student_id) for group in groups]
 
-    def _footer(self, place: TableLocation, path: str) -> Footer:
+    def _footer(self, place: TableLocation, table: Table, path: str) -> Footer:
         key = place.path(path)
         with self._lock:
             known = self._footers.get(key)
             if known is not None:
                 self._footers.move_to_end(key)
                 return known
-        footer = _read_footer(place, key)
+        footer = _read_footer(place, table, path)
         with self._lock:
             self._footers[key] = footer
             while len(self._footers) > self._kept:
@@ -112,12 +108,12 @@ class StudentReader:
         return footer
 
 
-def _read_footer(place: TableLocation, key: str) -> Footer:
-    with pq.ParquetFile(key, filesystem=place.filesystem, read_dictionary=[STUDENT]) as file:
-        metadata = file.metadata
+def _read_footer(place: TableLocation, table: Table, path: str) -> Footer:
+    with files.opened(place, table, path) as file:
+        metadata = file.parquet.metadata
         students = None
-        if files.is_fresh(key):
-            ids = file.read([STUDENT], use_threads=False).column(STUDENT).unify_dictionaries()
+        if files.is_fresh(path):
+            ids = file.read([STUDENT]).column(STUDENT).unify_dictionaries()
             students = np.unique(murmur(ids)[0])
     column = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == STUDENT)
     bounds: list[tuple[str, str] | None] = []
@@ -125,7 +121,7 @@ def _read_footer(place: TableLocation, key: str) -> Footer:
         statistics = metadata.row_group(group).column(column).statistics
         named = statistics is not None and statistics.has_min_max
         bounds.append((statistics.min, statistics.max) if named else None)
-    return Footer(metadata, tuple(bounds), students)
+    return Footer(metadata, file.chunks, tuple(bounds), students)
 
 
 def _rows_of(rows: pa.Table, student_id: str) -> pa.Table:
