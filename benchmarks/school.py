@@ -24,6 +24,7 @@ from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.registry import SOURCES
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
+from mastery.lake.tenants import root_of
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
 from mastery.pipelines.ingest.files import Block
@@ -32,6 +33,8 @@ from mastery.simulation import SchoolPlan, course, simulate
 from mastery.tables import EVENTS, ITEMS, TOPICS, Table
 
 TENANT = "default"
+LAKE = root_of("lake", TENANT)
+"""The root of its tables, in its home."""
 
 BUCKETS = 64
 
@@ -72,7 +75,7 @@ def received(plan: SchoolPlan) -> datetime:
 
 def lake_of(home: Path) -> Lake:
     """Return the lake of a home."""
-    return Lake.open(str(home / "lake"), buckets=BUCKETS)
+    return Lake.open(str(home / LAKE), buckets=BUCKETS)
 
 
 def prepared(
@@ -139,15 +142,15 @@ def build(home: Path, students: int, progress: Callable[[str], None] = print) ->
 
 def made_of(plan: SchoolPlan) -> str:
     """Return a digest of what the events of a home depend on, as far as it can be told from outside."""
-    return hashlib.sha256(f"{plan}\n{EVENTS.schema}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{plan}\n{LAKE}\n{EVENTS.schema}".encode()).hexdigest()[:16]
 
 
 def copy(home: Path, to: Path, tables: tuple[Table, ...] = (EVENTS, TOPICS, ITEMS)) -> None:
     """Make a second home of the same events. Parquet files never change, so they are linked and not copied."""
     shutil.rmtree(to, ignore_errors=True)
     for table in tables:
-        if (home / "lake" / table.name).exists():
-            shutil.copytree(home / "lake" / table.name, to / "lake" / table.name, copy_function=_link)
+        if (home / LAKE / table.name).exists():
+            shutil.copytree(home / LAKE / table.name, to / LAKE / table.name, copy_function=_link)
     shutil.copytree(home / "keys", to / "keys")
     shutil.copy(home / "built.json", to / "built.json")
 

@@ -33,7 +33,7 @@ def test_everything_has_a_default():
     assert set(loaded.origin.values()) == {"default"}
     assert loaded.settings.home == Path(".mastery")
     assert loaded.settings.lake == ".mastery/lake"
-    assert loaded.settings.state == "sqlite:.mastery/state.db"
+    assert loaded.settings.state == "sqlite:.mastery/state"
     assert loaded.settings.pseudonym_key_file == Path(".mastery/keys/pseudonym.key")
     assert loaded.settings.api_url == "http://127.0.0.1:8321"
     assert loaded.settings.workers >= 1
@@ -79,7 +79,7 @@ def test_a_named_file_that_is_not_there_is_refused():
 def test_home_moves_all_that_is_in_it():
     settings = load_settings(None, {"MASTERY_HOME": "/srv/school"}).settings
     assert settings.lake == "/srv/school/lake"
-    assert settings.state == "sqlite:/srv/school/state.db"
+    assert settings.state == "sqlite:/srv/school/state"
     assert settings.pseudonym_key_file == Path("/srv/school/keys/pseudonym.key")
 
 

@@ -17,7 +17,7 @@ from mastery.tables import FEATURES, GOLD, HISTORY, LEDGER, MODEL_PARAMS
 
 PUBLISHED = (LEDGER, FEATURES, GOLD, HISTORY, MODEL_PARAMS)
 
-STATE = "state.db"
+STATE = f"state/{school.TENANT}.db"
 
 EVERYBODY_DAYS = 36_500
 """A student with an event within this many days is active: all of them."""
@@ -62,6 +62,6 @@ def _recompute(lake: Lake, models: ModelSet, as_of_us: int, workers: int, state:
 def forget(home: Path) -> None:
     """Take away what an earlier recompute wrote, so that each begins with the same."""
     for table in PUBLISHED:
-        shutil.rmtree(home / "lake" / table.name, ignore_errors=True)
+        shutil.rmtree(home / school.LAKE / table.name, ignore_errors=True)
     for one in home.glob(f"{STATE}*"):
         one.unlink()

@@ -52,7 +52,7 @@ def measure(watch: Stopwatch, home: str, reads: int) -> dict[str, Any]:
 
 def _bare_ms(home: Path) -> float:
     """Return the ms of processor time of reading one row group of a file of events, all columns, by pyarrow alone."""
-    path = max(home.glob("lake/events/*/*.parquet"), key=lambda file: file.stat().st_size)
+    path = max(home.glob(f"{school.LAKE}/events/*/*.parquet"), key=lambda file: file.stat().st_size)
     footer = pq.read_metadata(path)
     began = time.process_time()
     with pq.ParquetFile(path, metadata=footer) as file:

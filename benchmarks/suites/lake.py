@@ -25,7 +25,7 @@ def _recompute(run: Run, students: int) -> Callable[[], Measured]:
 
 def _recompute_20m(run: Run) -> Outcome:
     students = run.scaled(school.STUDENTS)
-    files = f"{run.home(students)}/lake/events/*/*.parquet"
+    files = f"{run.home(students)}/{school.LAKE}/events/*/*.parquet"
     ours, theirs = run.by_turns(
         _recompute(run, students),
         partial(run.child, duck.read_sort_write, files=files, folder=run.spare("duckdb"), threads=run.workers),
@@ -81,7 +81,7 @@ def _dedupe_1m(run: Run) -> Outcome:
         partial(
             run.child,
             duck.anti_join,
-            files=f"{home}/lake/events/*/*.parquet",
+            files=f"{home}/{school.LAKE}/events/*/*.parquet",
             incoming=file,
             folder=run.spare("duckdb"),
             threads=run.workers,

@@ -160,7 +160,7 @@ def test_it_is_shown_with_its_reasons_by_the_command_line(scored):
 
 def test_it_is_offered_and_shown_by_the_api_from_which_the_page_takes_its_menu(scored):
     _, engine, _ = scored
-    app = create_app(engine.reader, engine.pseudonyms, lambda: 1_780_000_000_000_000)
+    app = create_app(lambda _tenant: engine.reader, engine.pseudonyms, lambda: 1_780_000_000_000_000)
 
     async def ask(path: str):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

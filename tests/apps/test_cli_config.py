@@ -57,7 +57,7 @@ def test_config_shows_no_secret(mastery):
 def test_config_prints_a_line_for_each_setting(mastery):
     done = mastery("config")
     assert "api.port" in done.stdout
-    assert "sqlite:.mastery/state.db" in done.stdout
+    assert "sqlite:.mastery/state" in done.stdout
 
 
 def test_a_wrong_setting_ends_with_2_and_one_clear_line(mastery):

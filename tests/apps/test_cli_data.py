@@ -151,7 +151,7 @@ def test_compaction_changes_no_score(mastery, empty, quiz):
     mastery("ingest", SAMPLE / "practice_sessions.csv", home=empty)
     mastery("recompute", "--as-of", "latest", home=empty)
     before = mastery("show", "A", "--as-of", "latest", "--json", home=empty).stdout
-    files = json.loads(mastery("compact", "--json", home=empty).stdout)
+    files = json.loads(mastery("compact", "--json", home=empty).stdout)["tables"]
     assert files["events"]["files_after"] <= files["events"]["files_before"]
     assert mastery("show", "A", "--as-of", "latest", "--json", home=empty).stdout == before
 

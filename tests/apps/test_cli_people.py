@@ -36,7 +36,7 @@ def test_show_says_score_band_and_why_for_every_topic(mastery):
 def test_show_prints_the_same_document_as_the_api(mastery, engine):
     at = "2026-04-01T08:00:00Z"
     shown = json.loads(mastery("show", "S000014", "--as-of", at, "--scorer", "bkt", "--json").stdout)
-    app = create_app(engine.reader, engine.pseudonyms, now_us)
+    app = create_app(lambda _tenant: engine.reader, engine.pseudonyms, now_us)
 
     async def ask():
         transport = httpx.ASGITransport(app)

@@ -25,7 +25,7 @@ def older(home, tmp_path):
     """A home as it was left at commit e6ca8d2, with a set promoted that is not the default one; and its version."""
     copy = tmp_path / "home"
     shutil.copytree(home, copy)
-    lake = Lake.open(str(copy / "lake"), create=False)
+    lake = Lake.open(str(copy / "lake" / "tenants" / "default"), create=False)
     chosen = current_model_set(lake, load_rules("spaced").params)
     store_model_set(lake, chosen, 0)
     rows = {
@@ -35,8 +35,8 @@ def older(home, tmp_path):
         "version": [chosen.version],
         "previous": pa.array([None], pa.string()),
     }
-    write_deltalake(copy / "lake" / "promotions", pa.table(rows))
-    with sqlite3.connect(copy / "state.db") as state:
+    write_deltalake(copy / "lake" / "tenants" / "default" / "promotions", pa.table(rows))
+    with sqlite3.connect(copy / "state" / "default.db") as state:
         state.execute("ALTER TABLE metadata RENAME TO facts")
         state.execute("PRAGMA user_version = 1")
     state.close()
@@ -55,7 +55,7 @@ def test_a_state_store_of_an_older_layout_is_answered_with_one_sentence_that_say
 
 def test_once_the_old_store_is_moved_away_the_set_that_was_promoted_is_active_and_can_be_switched(mastery, older):
     folder, version = older
-    (folder / "state.db").rename(folder / "state.db.old")
+    (folder / "state" / "default.db").rename(folder / "state" / "default.db.old")
     assert mastery("recompute", *LATEST, home=folder).exit_code == 0
     shown = json.loads(mastery("show", "S000014", *LATEST, "--json", home=folder).stdout)
     report = json.loads(mastery("class-report", "--json", home=folder).stdout)

@@ -194,7 +194,7 @@ def sets_shown(folder: Path) -> dict[str, list[str]]:
     deployment = school(folder)
     reader = deployment.reader
     one = KEY.student("default", "S1")
-    app = create_app(reader, KEY, lambda: NOW_US)
+    app = create_app(lambda _tenant: reader, KEY, lambda: NOW_US)
     history = deployment.lake.read_student(HISTORY, one, at=deployment.lake.shown(HISTORY)).to_pylist()
     return {
         "active": [reader.metadata().model_set.version],

@@ -1,4 +1,4 @@
-"""What one deployment is connected to: lake, state store, key, rules. Each is opened when it is first needed."""
+"""What one tenant of a deployment is connected to: lake, state store, key, rules. Each is opened when first needed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from propcache import cached_property
 
 from mastery.as_of import as_of_us
-from mastery.errors import BadInput, Conflict, Unwritable
+from mastery.errors import BadInput, Conflict, NotFound, Unwritable
 from mastery.lake import Lake
+from mastery.lake.tenants import folder_of, root_of, tenants_in
 from mastery.settings import Settings
 from mastery.tables import EVENTS
 
@@ -25,10 +26,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The settings of one deployment and what they lead to."""
+    """The settings of one deployment, and what they lead to for the tenant that they name.
+
+    Attributes:
+        create: Whether the tenant's lake is made where there is none.
+    """
 
     settings: Settings
-    lake: Lake
+    create: bool = True
+
+    @property
+    def tenant(self) -> str:
+        """Whose lake, states, model sets and publications these are."""
+        return self.settings.tenant
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The tenant's lake.
+
+        Raises:
+            NotFound: The tenant has none, and none is to be made.
+        """
+        found = self.settings
+        self.tenants  # noqa: B018 - a lake of an earlier version is refused before anything is made in it
+        try:
+            return Lake.open(
+                root_of(found.lake, self.tenant),
+                buckets=found.buckets,
+                storage_options=found.storage_options or None,
+                create=self.create,
+            )
+        except NotFound:
+            raise NotFound(
+                f"there are no events of tenant {self.tenant!r}; check its name, or ingest its files"
+            ) from None
+
+    @property
+    def tenants(self) -> list[str]:
+        """The tenants that there are, by name."""
+        return tenants_in(self.settings.lake, self.settings.storage_options or None)
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -36,7 +72,7 @@ class Deployment:
         from mastery.directory.pseudonyms import Pseudonyms, load_or_create_key
 
         path, configured = self.settings.pseudonym_key_file, self.settings.pseudonym_key
-        if configured is None and not path.exists() and self.lake.count(EVENTS):
+        if configured is None and not path.exists() and self._has_students():
             raise Conflict(
                 f"{path}: the key of the pseudonyms is gone, and the lake holds students under it; restore it from "
                 "your backup, or name its place (MASTERY_PSEUDONYM_KEY_FILE). A new one would make them strangers"
@@ -53,9 +89,9 @@ class Deployment:
     @cached_property
     def state(self) -> StateStore:
         """The learner-state store."""
-        from mastery.state import connect
+        from mastery.state import connect, url_of
 
-        return connect(self.settings.state)
+        return connect(url_of(self.settings.state, folder_of(self.tenant)))
 
     @cached_property
     def reader(self) -> Reader:
@@ -97,21 +133,19 @@ class Deployment:
         """Return the moment that a text names, in microseconds since 1970."""
         return as_of_us(as_of, now, self.reader.newest_event_us)
 
-    def tenant_named(self, tenant: str | None) -> str:
-        """Return the tenant, or the one of the settings where none is named."""
-        if tenant is not None and not tenant.isascii():
-            try:
-                tenant.encode()
-            except UnicodeEncodeError:  # bytes of a command line that are no text
-                raise BadInput("the tenant is not text in UTF-8; write it as it was ingested") from None
-        return self.settings.tenant if tenant is None else tenant
-
-    def pseudonym(self, tenant: str, student_id: str) -> str:
+    def pseudonym(self, student_id: str) -> str:
         """Return the pseudonym of a student, from the source's own id or from the pseudonym itself."""
         try:
-            return self.pseudonyms.student(tenant, student_id)
+            return self.pseudonyms.student(self.tenant, student_id)
         except UnicodeEncodeError:
             raise BadInput("the student id is not text in UTF-8; write it as the source does") from None
+
+    def _has_students(self) -> bool:
+        """Tell whether any tenant has events: they are under the one key that all tenants share."""
+        found = self.settings
+        roots = (root_of(found.lake, tenant) for tenant in self.tenants)
+        options = found.storage_options or None
+        return any(Lake.open(root, storage_options=options, create=False).count(EVENTS) for root in roots)
 
     def close(self) -> None:
         """Close what was opened."""

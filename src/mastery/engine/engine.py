@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from propcache import cached_property
 from mastery.engine import clock
 from mastery.engine.deployment import Deployment
 from mastery.engine.models import Models
-from mastery.errors import Conflict
+from mastery.errors import BadInput, Conflict, NotFound
 from mastery.instants import instant, microseconds
 from mastery.lake import Lake
 from mastery.settings import Settings, load_settings
@@ -34,12 +34,17 @@ if TYPE_CHECKING:
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
 
+TENANTS_OPEN = 32
+"""Engines of other tenants that stay open: each keeps some file descriptors, and what it has read of its course. One
+that makes room for another is closed when nobody works with it any more."""
+
+
 class Engine(Deployment):
-    """One deployment, connected.
+    """One deployment, connected, for the tenant of its settings; `of` gives that of another tenant.
 
     Where a method takes a moment (`as_of`), it is `now`, `latest` (the newest event), a date (the end of that UTC day)
-    or a time in ISO 8601. Where it takes a tenant, None is the one of the settings; where it takes a scorer, None is
-    the default one. Students are named by the source's own id or by their pseudonym.
+    or a time in ISO 8601. Where it takes a tenant, None is the engine's own; where it takes a scorer, None is the
+    default one. Students are named by the source's own id or by their pseudonym.
     """
 
     @staticmethod
@@ -49,10 +54,10 @@ class Engine(Deployment):
         Raises:
             NotFound: There is no lake yet and `create` is false.
         """
-        lake = Lake.open(
-            settings.lake, buckets=settings.buckets, storage_options=settings.storage_options or None, create=create
-        )
-        return Engine(settings, lake)
+        engine = Engine(settings, create)
+        if not create and not engine.tenants:
+            raise NotFound(f"no lake at {settings.lake!r}; ingest something first, or name the folder of another one")
+        return engine
 
     @staticmethod
     def open(home: str | Path | None = None, *, create: bool = True) -> Engine:
@@ -66,6 +71,30 @@ class Engine(Deployment):
             NotFound: There is no lake yet and `create` is false.
         """
         return Engine.connect(load_settings(home=None if home is None else Path(home)).settings, create=create)
+
+    def of(self, tenant: str | None) -> Engine:
+        """Return the engine of another tenant of the deployment; this one for None and its own tenant.
+
+        Those asked for last stay open. Whether there is such a tenant is found out when it is used.
+
+        Raises:
+            BadInput: The tenant is not text.
+        """
+        if tenant is None or tenant == self.tenant:
+            return self
+        try:
+            tenant.encode()
+        except UnicodeEncodeError:  # bytes of a command line that are no text
+            raise BadInput("the tenant is not text in UTF-8; write it as it was ingested") from None
+        return self._opened(tenant)
+
+    @cached_property
+    def _opened(self) -> Callable[[str], Engine]:
+        @lru_cache(TENANTS_OPEN)
+        def opened(tenant: str) -> Engine:
+            return Engine(self.settings.model_copy(update={"tenant": tenant}), self.create)
+
+        return opened
 
     @cached_property
     def models(self) -> Models:
@@ -106,11 +135,12 @@ class Engine(Deployment):
             source = [source]
         elif not isinstance(source, list | tuple):
             source = [read_frame(source).table]
+        of = self.of(tenant)
         return ingest(
             source,
-            lake=self.lake,
-            pseudonyms=self.pseudonyms,
-            tenant=self.tenant_named(tenant),
+            lake=of.lake,
+            pseudonyms=of.pseudonyms,
+            tenant=of.tenant,
             now=instant(clock.now_us() if now_us is None else now_us),
             table=table,
             columns_map=columns,
@@ -120,13 +150,19 @@ class Engine(Deployment):
         )
 
     def recompute(
-        self, as_of: str = "now", *, workers: int | None = None, progress: Callable[[int], None] | None = None
+        self,
+        as_of: str = "now",
+        *,
+        workers: int | None = None,
+        tenant: str | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> RecomputeReport:
-        """Fold every student from the lake and publish; `progress` is called with the events of each bucket."""
+        """Fold every student of a tenant and publish; `progress` is called with the events of each bucket."""
         from mastery.pipelines.models.active import shadow_model_set
 
-        publish = self.publisher(as_of, clock.now_us(), workers=workers, progress=progress)
-        return publish(self.reader.metadata().model_set, shadow=shadow_model_set(self.lake), switch=None)
+        of = self.of(tenant)
+        publish = of.publisher(as_of, clock.now_us(), workers=workers, progress=progress)
+        return publish(of.reader.metadata().model_set, shadow=shadow_model_set(of.lake), switch=None)
 
     def student(
         self,
@@ -138,11 +174,11 @@ class Engine(Deployment):
         tenant: str | None = None,
     ) -> StudentDocument:
         """Return one student's scores with their reasons, of all topics where none are named."""
-        scope = self.tenant_named(tenant)
-        return self.reader.student(
-            self.pseudonym(scope, student_id),
-            tenant=scope,
-            as_of_us=self.moment_us(as_of, clock.now_us()),
+        of = self.of(tenant)
+        return of.reader.student(
+            of.pseudonym(student_id),
+            tenant=of.tenant,
+            as_of_us=of.moment_us(as_of, clock.now_us()),
             source=scorer,
             topics=topics,
         )
@@ -151,19 +187,19 @@ class Engine(Deployment):
         self, student_id: str, topic_id: str, *, scorer: str | None = None, tenant: str | None = None
     ) -> HistoryDocument:
         """Return one student's score on a topic at the end of each active day, as last published."""
-        scope = self.tenant_named(tenant)
-        return self.reader.history(self.pseudonym(scope, student_id), topic_id, tenant=scope, source=scorer)
+        of = self.of(tenant)
+        return of.reader.history(of.pseudonym(student_id), topic_id, tenant=of.tenant, source=scorer)
 
     def past_answers(
         self, student_id: str, topic_id: str, *, as_of: str = "now", tenant: str | None = None
     ) -> AnswersDocument:
         """Return which of a student's past answers make linear_rnn's score of a topic, and by how much."""
-        scope = self.tenant_named(tenant)
-        return self.reader.past_answers(
-            self.pseudonym(scope, student_id),
+        of = self.of(tenant)
+        return of.reader.past_answers(
+            of.pseudonym(student_id),
             topic_id,
-            tenant=scope,
-            as_of_us=self.moment_us(as_of, clock.now_us()),
+            tenant=of.tenant,
+            as_of_us=of.moment_us(as_of, clock.now_us()),
         )
 
     def item_probabilities(
@@ -176,18 +212,19 @@ class Engine(Deployment):
         tenant: str | None = None,
     ) -> ItemProbabilitiesDocument:
         """Return one student's probability of a right answer to items of a topic."""
-        scope = self.tenant_named(tenant)
-        return self.reader.item_probabilities(
-            self.pseudonym(scope, student_id),
+        of = self.of(tenant)
+        return of.reader.item_probabilities(
+            of.pseudonym(student_id),
             topic_id,
-            tenant=scope,
-            as_of_us=self.moment_us(as_of, clock.now_us()),
+            tenant=of.tenant,
+            as_of_us=of.moment_us(as_of, clock.now_us()),
             items=items,
         )
 
     def class_scores(self, *, scorer: str | None = None, tenant: str | None = None) -> ClassDocument:
         """Return a class as last published."""
-        return self.reader.class_scores(tenant=self.tenant_named(tenant), source=scorer)
+        of = self.of(tenant)
+        return of.reader.class_scores(tenant=of.tenant, source=scorer)
 
     def class_report(
         self,
@@ -210,21 +247,21 @@ class Engine(Deployment):
             tenant: Whose students.
             progress: Called with the number of events that have been folded since it was called before.
         """
-        scope = self.tenant_named(tenant)
+        of = self.of(tenant)
         if as_of is not None:
-            as_of_us = self.moment_us(as_of, clock.now_us())
-            return self.reader.class_at(
-                tenant=scope, as_of_us=as_of_us, source=scorer, weakest=weakest, limit=students, progress=progress
+            as_of_us = of.moment_us(as_of, clock.now_us())
+            return of.reader.class_at(
+                tenant=of.tenant, as_of_us=as_of_us, source=scorer, weakest=weakest, limit=students, progress=progress
             )
-        return self.reader.class_scores(tenant=scope, source=scorer, limit=students), self.reader.weakest(
-            tenant=scope, source=scorer, limit=weakest
+        return of.reader.class_scores(tenant=of.tenant, source=scorer, limit=students), of.reader.weakest(
+            tenant=of.tenant, source=scorer, limit=weakest
         )
 
-    def tenants(self) -> list[TenantCounts]:
-        """Return the tenants in the lake by name, with what it holds of each."""
-        from mastery.pipelines.queries.tenants import tenants
+    def tenant_counts(self) -> list[TenantCounts]:
+        """Return the tenants by name, with what the lake holds of each."""
+        from mastery.pipelines.queries.tenants import counts_of
 
-        return tenants(self.lake)
+        return [counts_of(self.of(tenant).lake, tenant) for tenant in self.tenants]
 
     def topic_id(self, text: str, tenant: str | None = None) -> str:
         """Return the id of the topic that a text names: by id, capitals aside, or by its title. Where no metadata know
@@ -235,7 +272,8 @@ class Engine(Deployment):
         """
         from mastery.pipelines.queries.names import id_named
 
-        places = self.reader.metadata().places.get(self.tenant_named(tenant), {})
+        of = self.of(tenant)
+        places = of.reader.metadata().places.get(of.tenant, {})
         return id_named(text, places, {topic: place.title for topic, place in places.items()})
 
     def item_id(self, text: str, tenant: str | None = None) -> str:
@@ -247,17 +285,15 @@ class Engine(Deployment):
         from mastery.pipelines.queries.item_probabilities import items_of
         from mastery.pipelines.queries.names import id_named
 
-        return id_named(text, items_of(self.lake, self.tenant_named(tenant)))
+        of = self.of(tenant)
+        return id_named(text, items_of(of.lake, of.tenant))
 
-    def rejected(self, tenant: str, limit: int) -> tuple[list[dict[str, Any]], int]:
+    def rejected(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
         """Return rejected rows of a tenant, the newest reading first and each by file and line, and how many there
         are in all; `limit` 0 returns all.
         """
-        import pyarrow.compute as pc
-
         shown = ("source_table", "source", "line", "column", "value", "reason", "code", "received_at")
-        rows = self.lake.scan(REJECTED, ["tenant", *shown])
-        rows = rows.filter(pc.equal(rows["tenant"], tenant)).select(list(shown))
+        rows = self.of(tenant).lake.scan(REJECTED, shown)
         rows = rows.sort_by([("received_at", "descending"), ("source", "ascending"), ("line", "ascending")])
         return rows.slice(0, min(limit or rows.num_rows, rows.num_rows)).to_pylist(), rows.num_rows
 
@@ -277,13 +313,20 @@ class Engine(Deployment):
             "state": self._count_records,
         }
 
+    @cached_property
+    def _tables_seen(self) -> set[str]:
+        return set()
+
     def _read_a_little(self, table: Table) -> None:
         """Read a table's log from its beginning, and a column of one file: an open table would not miss them."""
-        known = self.lake.version(table)
-        opened = Lake.open(self.settings.lake, storage_options=self.settings.storage_options or None, create=False)
+        opened = Lake.open(self.lake.root, storage_options=self.settings.storage_options or None, create=False)
         found = opened.snapshot(table)
-        if found.version < known:
-            raise Conflict(f"table {table.name!r} was at version {known} and is at {found.version}: restore its log")
+        if found.version >= 0:
+            self._tables_seen.add(table.name)
+        elif table.name in self._tables_seen:
+            raise Conflict(
+                f"table {table.name!r} was there and is gone: restore it, or recompute if it is a published one"
+            )
         opened.read_files(table, [file.path for file in found.files[-1:]], ["tenant"])
 
     def _count_records(self) -> int:

@@ -71,11 +71,11 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         malformed_share=0.02,
     )
     write_school(school, folder / "school")
-    engine = Engine.connect(Settings(home=folder / "home", workers=2))
+    engine = Engine.connect(Settings(home=folder / "home", tenant=TENANT, workers=2))
     try:
         step("ingest")
         for _ in range(2):  # the second time every row is known
-            engine.ingest(folder / "school", tenant=TENANT)
+            engine.ingest(folder / "school")
         step("recompute")
         engine.recompute("latest")
         step("read")
@@ -99,15 +99,15 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
 
 def _read(engine: Engine, *, fitted: bool = False) -> None:
     """Read a student and a class in every way there is, by each scorer that is published."""
-    document, weakest = engine.class_report(weakest=3, tenant=TENANT)
+    document, weakest = engine.class_report(weakest=3)
     student, topic = weakest[0].student_id, weakest[0].topic_id
     for scorer in document.scorers:
         for as_of in ("latest", HALF_WAY, "now"):
-            engine.student(student, as_of=as_of, scorer=scorer.name, tenant=TENANT)
-        engine.history(student, topic, scorer=scorer.name, tenant=TENANT)
-    engine.item_probabilities(student, topic, as_of="latest", tenant=TENANT)
+            engine.student(student, as_of=as_of, scorer=scorer.name)
+        engine.history(student, topic, scorer=scorer.name)
+    engine.item_probabilities(student, topic, as_of="latest")
     if fitted:
-        engine.past_answers(student, topic, as_of="latest", tenant=TENANT)
+        engine.past_answers(student, topic, as_of="latest")
 
 
 def _answer_by_answer(engine: Engine) -> None:

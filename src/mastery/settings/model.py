@@ -171,7 +171,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     lake: str = Field(
         default_factory=_in_home("lake"),
         min_length=1,
-        description="Root of the Delta tables: a folder, or the URL of an object store.",
+        description="Root of the Delta tables, tenants/NAME for each tenant: a folder, or the URL of an object store.",
         json_schema_extra={"shown": "<home>/lake"},
     )
     lake_options: dict[str, SecretStr] = Field(
@@ -180,9 +180,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         json_schema_extra={"shown": "none"},
     )
     state: Annotated[str, AfterValidator(_state)] = Field(
-        default_factory=_in_home("state.db", prefix="sqlite:"),
-        description="Store of the students' states, backend:location.",
-        json_schema_extra={"shown": "sqlite:<home>/state.db"},
+        default_factory=_in_home("state", prefix="sqlite:"),
+        description="Store of the students' states, backend:location; of sqlite a folder, with a file for each tenant.",
+        json_schema_extra={"shown": "sqlite:<home>/state"},
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Log lines of this level and above are written: debug, info, warning or error."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from mastery.errors import BadInput, did_you_mean
+from mastery.errors import BadInput, Conflict, did_you_mean
 from mastery.state.encoding import decode, encode, encode_many, tail
 from mastery.state.record import (
     LEDGER_DAYS,
@@ -36,6 +37,7 @@ __all__ = [
     "encode_block",
     "encode_many",
     "tail",
+    "url_of",
 ]
 
 STORES: dict[str, Callable[[str], StateStore]] = {"sqlite": SqliteStore}
@@ -59,3 +61,25 @@ def connect(url: str) -> StateStore:
     if not location:
         raise BadInput(f"state store {url!r} names no place; give one, as in {backend}:.mastery/state.db")
     return STORES[backend](location)
+
+
+def url_of(url: str, name: str) -> str:
+    """Return the URL of one of the stores at a location, for `connect`; each lake has a store of its own.
+
+    >>> url_of("sqlite:.mastery/state", "north")
+    'sqlite:.mastery/state/north.db'
+
+    Args:
+        url: Backend and location; of sqlite a folder, with a file for each store.
+        name: Fit for the name of a file.
+
+    Raises:
+        Conflict: There is a file where the folder should be.
+    """
+    _, _, location = url.partition(":")
+    if location and Path(location).is_file():
+        raise Conflict(
+            f"state store {location!r} is a file, as an earlier version made it; move it away: it is a folder now, and "
+            "the states in it are computed again from the lake"
+        )
+    return f"{url}/{name}.db"

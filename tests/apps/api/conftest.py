@@ -97,7 +97,7 @@ def checks():
 
 @pytest.fixture
 def app(reader, checks):
-    return create_app(reader, Pseudonyms(KEY), lambda: NOW_US, tenant="default", checks=checks)
+    return create_app(lambda _tenant: reader, Pseudonyms(KEY), lambda: NOW_US, tenant="default", checks=checks)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def engine(home, tmp_path):
 
 @pytest.fixture
 def app(engine):
-    return create_app(engine.reader, engine.pseudonyms, now_us, checks=engine.checks())
+    return create_app(lambda _tenant: engine.reader, engine.pseudonyms, now_us, checks=engine.checks())
 
 
 def test_a_whole_deployment_is_ready(client):
@@ -49,7 +49,7 @@ def lose_log(table):
 @pytest.mark.parametrize("table", ["events", "gold"])
 def test_readiness_names_the_table_that_cannot_be_read_and_no_answer_a_path(client, engine, tmp_path, table, tear):
     assert client.get("/readyz").status_code == 200  # both tables are open
-    tear(tmp_path / "home" / "lake" / table)
+    tear(tmp_path / "home" / "lake" / "tenants" / "default" / table)
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
@@ -65,7 +65,9 @@ def test_readiness_names_the_table_that_cannot_be_read_and_no_answer_a_path(clie
 
 
 def test_readiness_names_the_state_store(client, tmp_path):
-    for file in (tmp_path / "home").glob("state.db*"):
+    for file in (tmp_path / "home" / "state").glob("default.db*"):
         file.unlink()
-    (tmp_path / "home" / "state.db").write_bytes(b"not a database at all, but long enough to be looked at" * 100)
+    (tmp_path / "home" / "state" / "default.db").write_bytes(
+        b"not a database at all, but long enough to be looked at" * 100
+    )
     assert "state" in client.get("/readyz").json()["detail"]

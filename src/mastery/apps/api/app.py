@@ -26,7 +26,7 @@ by the source's own id or by their pseudonym; answers hold pseudonyms only. Erro
 
 
 def create_app(
-    reader: Reader,
+    readers: Callable[[str], Reader],
     pseudonyms: Pseudonyms,
     now: Callable[[], int],
     *,
@@ -37,8 +37,9 @@ def create_app(
     """Return the app.
 
     Args:
-        reader: Answers every question about scores.
-        pseudonyms: Turns a source's student id into the one the reader knows.
+        readers: Returns what answers every question about the scores of a tenant; NotFound where there is no tenant
+            of that name.
+        pseudonyms: Turns a source's student id into the one that readers know.
         now: The time in microseconds since 1970.
         tenant: Institution of requests that name none.
         checks: What /readyz tries, by name.
@@ -52,7 +53,7 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.desk = Desk(reader, pseudonyms, now, tenant)
+    app.state.desk = Desk(readers, pseudonyms, now, tenant)
     problems.install(app)
     app.add_middleware(BusyWhenExhausted)
     app.add_middleware(LoopbackOnly)

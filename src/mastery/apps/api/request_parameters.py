@@ -120,11 +120,12 @@ class Desk:
     """What routes need. Built once by `create_app`.
 
     Attributes:
+        readers: Returns what answers for a tenant.
         now: The time in microseconds since 1970.
         tenant: The deployment's own.
     """
 
-    reader: Reader
+    readers: Callable[[str], Reader]
     pseudonyms: Pseudonyms
     now: Callable[[], int]
     tenant: str
@@ -132,6 +133,10 @@ class Desk:
     def tenant_of(self, request: TenantParameters) -> str:
         """Return the tenant of a request."""
         return self.tenant if request.tenant is None else request.tenant
+
+    def reader(self, request: TenantParameters) -> Reader:
+        """Return what answers for the tenant of a request."""
+        return self.readers(self.tenant_of(request))
 
     def student(self, student_id: str, request: TenantParameters) -> str:
         """Return the pseudonym of a student who is named by it or by the source's own id."""
@@ -142,7 +147,7 @@ class Desk:
 
     def moment_us(self, request: StudentParameters | AnswersParameters | ItemsParameters) -> int:
         """Return the moment of a request."""
-        return as_of_us(request.as_of, self.now(), self.reader.newest_event_us)
+        return as_of_us(request.as_of, self.now(), self.reader(request).newest_event_us)
 
 
 def _desk(request: Request) -> Desk:

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/mastery", tags=["mastery"])
 @router.get("", responses=example(CLASS) | documented("not-found", "bad-input", "busy"), summary="A class")
 def read_class(desk: AtDesk, request: Annotated[ClassParameters, Query()]) -> ClassDocument:
     """Return a class as last published: the numbers of all of it and a page of students, the lowest mean first."""
-    return desk.reader.class_scores(
+    return desk.reader(request).class_scores(
         tenant=desk.tenant_of(request),
         source=request.scorer,
         topics=request.topic_id,
@@ -50,7 +50,7 @@ def read_student(
     student_id: StudentId, desk: AtDesk, request: Annotated[StudentParameters, Query()]
 ) -> StudentDocument:
     """Return how well one student masters each topic, how sure that is, and why; the lowest score first."""
-    return desk.reader.student(
+    return desk.reader(request).student(
         desk.student(student_id, request),
         tenant=desk.tenant_of(request),
         as_of_us=desk.moment_us(request),
@@ -70,7 +70,7 @@ def read_history(
 ) -> HistoryDocument:
     """Return a student's score on a topic at the end of each day with activity, oldest first, as last published."""
     student = desk.student(student_id, request)
-    return desk.reader.history(student, topic_id, tenant=desk.tenant_of(request), source=request.scorer)
+    return desk.reader(request).history(student, topic_id, tenant=desk.tenant_of(request), source=request.scorer)
 
 
 @router.get(
@@ -83,7 +83,9 @@ def read_past_answers(
 ) -> AnswersDocument:
     """Return which past answers of a student make linear_rnn's score of a topic, those that weigh most first."""
     student = desk.student(student_id, request)
-    return desk.reader.past_answers(student, topic_id, tenant=desk.tenant_of(request), as_of_us=desk.moment_us(request))
+    return desk.reader(request).past_answers(
+        student, topic_id, tenant=desk.tenant_of(request), as_of_us=desk.moment_us(request)
+    )
 
 
 @router.get(
@@ -95,7 +97,7 @@ def read_item_probabilities(
     student_id: StudentId, topic_id: TopicId, desk: AtDesk, request: Annotated[ItemsParameters, Query()]
 ) -> ItemProbabilitiesDocument:
     """Return how likely a student is to answer each item of a topic correctly now: for choosing items, not a score."""
-    return desk.reader.item_probabilities(
+    return desk.reader(request).item_probabilities(
         desk.student(student_id, request),
         topic_id,
         tenant=desk.tenant_of(request),

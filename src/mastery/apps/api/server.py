@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import uvicorn
 
 from mastery.apps.api.app import create_app
 from mastery.apps.api.connections import lifespan_of, own_capacity, protocol_of
 from mastery.engine import Engine, now_us
+from mastery.pipelines.queries.reader import Reader
 
 GRACE_S = 10
 """Requests that are at work when the server ends have so long to finish."""
@@ -31,10 +33,15 @@ def server_of(engine: Engine) -> Server:
         Conflict: The process may open too few files.
     """
     settings = engine.settings
-    reader, pseudonyms = engine.reader, engine.pseudonyms  # opened now: their descriptors are counted below
+    own, pseudonyms = engine.reader, engine.pseudonyms  # opened now: their descriptors are counted below
     capacity = own_capacity()
+    others = replace(engine, create=False)  # a tenant that a request names is not made for it
+
+    def readers(tenant: str) -> Reader:
+        return own if tenant == settings.tenant else others.of(tenant).reader
+
     app = create_app(
-        reader,
+        readers,
         pseudonyms,
         now_us,
         tenant=settings.tenant,

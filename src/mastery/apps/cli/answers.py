@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mastery.apps.cli.context import settings
+from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant, Topic
 
 
@@ -18,11 +18,10 @@ def answers(
 ) -> None:
     """Show which past answers of a student, on any topic, add to linear_rnn's score of one topic, and how much."""
     from mastery.apps.cli.unknown import naming_what_there_is
-    from mastery.engine import Engine
 
-    engine = Engine.connect(settings(context), create=False)
-    with naming_what_there_is(engine, tenant, student):
-        document = engine.past_answers(student, engine.topic_id(topic, tenant), as_of=as_of, tenant=tenant)
+    engine = engine_of(context, tenant)
+    with naming_what_there_is(engine, student):
+        document = engine.past_answers(student, engine.topic_id(topic), as_of=as_of)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

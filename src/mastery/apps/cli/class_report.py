@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
+from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import AsJson, Scorer, Tenant
 
 if TYPE_CHECKING:
@@ -44,18 +44,16 @@ def class_report(
     """Show every topic over the class, and the weakest student-topics with reasons, as last published."""
     from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.apps.progress import progress
-    from mastery.engine import Engine
     from mastery.tables import EVENTS
 
-    engine = Engine.connect(settings(context), create=False)
+    engine = engine_of(context, tenant)
     work = ("Reading the class", None) if as_of is None else ("Folding events", engine.lake.count(EVENTS))
-    with naming_what_there_is(engine, tenant), progress(*work) as bar:
+    with naming_what_there_is(engine), progress(*work) as bar:
         document, weak = engine.class_report(
             weakest=weakest,
             students=None if as_json else 0,  # what is printed names the weakest only
             as_of=as_of,
             scorer=scorer,
-            tenant=tenant,
             progress=bar.advance,
         )
     if as_json:

@@ -11,6 +11,7 @@ import typer
 from mastery.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
+    from mastery.engine import Engine
     from mastery.settings import Loaded, Settings
 
 
@@ -49,3 +50,34 @@ def _check_scorer(name: str, origin: str) -> None:
 def settings(context: typer.Context) -> Settings:
     """Return the active settings."""
     return loaded(context).settings
+
+
+def engine_of(context: typer.Context, tenant: str | None = None) -> Engine:
+    """Return the engine of a tenant that has been ingested; None for the one of the settings.
+
+    Raises:
+        NotFound: There is no such tenant; it says which there are.
+    """
+    from mastery.apps.cli.unknown import naming_what_there_is
+    from mastery.engine import Engine
+
+    engine = Engine.connect(settings(context), create=False).of(tenant)
+    with naming_what_there_is(engine):
+        engine.lake  # noqa: B018 - opened now, so that the tenant is known to be there
+    return engine
+
+
+def engines_of(context: typer.Context, tenant: str | None, all_tenants: bool) -> list[Engine]:
+    """Return the engine of a tenant, or those of all tenants that there are.
+
+    Raises:
+        BadInput: Both were asked for.
+    """
+    if not all_tenants:
+        return [engine_of(context, tenant)]
+    if tenant is not None:
+        raise BadInput("--tenant names one, --all-tenants means all of them; give one of the two")
+    from mastery.engine import Engine
+
+    engine = Engine.connect(settings(context), create=False)
+    return [engine.of(one) for one in engine.tenants]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson
+from mastery.apps.cli.context import engine_of, settings
+from mastery.apps.cli.options import AsJson, Tenant
 from mastery.apps.cli.reading import As, Renamed, Timezone, Units, pairs
 from mastery.errors import BadInput, did_you_mean
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mastery.arrays import Floats
     from mastery.evaluation.splits import Log, Split
     from mastery.features.answer_log import Clock
+    from mastery.lake import Lake
     from mastery.pipelines.evaluation.audit import Audit
     from mastery.pipelines.evaluation.evaluate import Evaluation
     from mastery.pipelines.evaluation.simulated import Learnt
@@ -84,6 +85,7 @@ def evaluate(
     renamed: Renamed = None,
     units: Units = None,
     timezone: Timezone = None,
+    tenant: Tenant = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse files with rows that cannot be used, instead of leaving them out.")
     ] = False,
@@ -119,7 +121,7 @@ def evaluate(
         log, notes = _read(files, how, when, chosen, table, renamed, units, timezone, strict)
         chapters = None
     else:
-        log, notes, chapters = _read_lake(chosen)
+        log, notes, chapters = _read_lake(engine_of(context, tenant).lake)
     found = _measured(log, how, folds, names, when, unfitted, rules, seed, threads, chapters, rows)
     found = replace(found, notes=(*found.notes, *notes))
     if rows is not None and audit is not None:
@@ -172,12 +174,10 @@ def _read(
     return answers_log(answers, clock), answers.notes()
 
 
-def _read_lake(chosen: Settings) -> tuple[Log, list[str], dict[Scoped, str] | None]:
-    from mastery.engine import Engine
+def _read_lake(lake: Lake) -> tuple[Log, list[str], dict[Scoped, str] | None]:
     from mastery.pipelines.evaluation.logs import lake_log
     from mastery.pipelines.models.chapters import chapters_of
 
-    lake = Engine.connect(chosen, create=False).lake
     log, note = lake_log(lake)
     return log, [] if note is None else [note], chapters_of(lake)
 

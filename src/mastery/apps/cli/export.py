@@ -7,7 +7,8 @@ from typing import Annotated, cast
 
 import typer
 
-from mastery.apps.cli.context import settings
+from mastery.apps.cli.context import engine_of
+from mastery.apps.cli.options import Tenant
 
 
 def export(
@@ -17,17 +18,17 @@ def export(
     ],
     file_format: Annotated[str, typer.Option("--format", help="csv, parquet or json.", metavar="FORMAT")],
     out: Annotated[Path | None, typer.Option(help="File to write; standard output when left out.")] = None,
+    tenant: Tenant = None,
 ) -> None:
     """Write a table of the lake as CSV, Parquet or JSON; scores with their explanation and top factors."""
     from mastery.apps.cli.console import say
     from mastery.apps.export import Format, table_named
     from mastery.apps.export import export as write
     from mastery.apps.progress import progress
-    from mastery.engine import Engine
     from mastery.insight.words import counted
 
     chosen = table_named(table)
-    engine = Engine.connect(settings(context), create=False)
+    engine = engine_of(context, tenant)
     with progress(f"Exporting {chosen.name}") as report:
 
         def rows_done(done: int, total: int) -> None:

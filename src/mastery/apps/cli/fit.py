@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson
+from mastery.apps.cli.context import engine_of
+from mastery.apps.cli.options import AsJson, Tenant
 
 if TYPE_CHECKING:
     from mastery.pipelines.models.card import ModelCard
@@ -29,13 +29,14 @@ def fit(
         int | None,
         typer.Option(help="Stop reading students at this many events; 2 million when left out.", min=1),
     ] = None,
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit parameters to the lake's events and store them as a new version; scores change once it is activated."""
     from mastery.apps.progress import progress
-    from mastery.engine import Engine, now_us
+    from mastery.engine import now_us
 
-    engine = Engine.connect(settings(context), create=False)
+    engine = engine_of(context, tenant)
     with progress("Fitting") as report:
 
         def step(what: str, done: int, total: int) -> None:

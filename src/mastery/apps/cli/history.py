@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mastery.apps.cli.context import settings
+from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import AsJson, Scorer, Student, Tenant, Topic
 
 
@@ -18,11 +18,10 @@ def history(
 ) -> None:
     """Show a student's score on a topic at the end of each day with activity, as last published."""
     from mastery.apps.cli.unknown import naming_what_there_is
-    from mastery.engine import Engine
 
-    engine = Engine.connect(settings(context), create=False)
-    with naming_what_there_is(engine, tenant, student):
-        document = engine.history(student, engine.topic_id(topic, tenant), scorer=scorer, tenant=tenant)
+    engine = engine_of(context, tenant)
+    with naming_what_there_is(engine, student):
+        document = engine.history(student, engine.topic_id(topic), scorer=scorer)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

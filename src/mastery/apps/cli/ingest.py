@@ -60,7 +60,7 @@ def ingest(
     from mastery.instants import instant
 
     columns_map, column_units = pairs(renamed, "--map"), pairs(units, "--unit")
-    engine, now = Engine.connect(settings(context)), now_us()
+    engine, now = Engine.connect(settings(context)).of(tenant), now_us()
     with progress("Reading files") as report:
 
         def read(name: str, done: int, size: int) -> None:
@@ -72,7 +72,6 @@ def ingest(
             columns=columns_map,
             units=column_units,
             timezone=timezone,
-            tenant=tenant,
             now_us=now,
             progress=read,
         )

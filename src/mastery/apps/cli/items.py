@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
+from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import AsJson, AsOf, Student, Tenant, Topic
 
 
@@ -23,16 +23,14 @@ def items(
 ) -> None:
     """Show the probability that a student answers each item of a topic correctly: for choosing items, not a score."""
     from mastery.apps.cli.unknown import naming_what_there_is
-    from mastery.engine import Engine
 
-    engine = Engine.connect(settings(context), create=False)
-    with naming_what_there_is(engine, tenant, student):
+    engine = engine_of(context, tenant)
+    with naming_what_there_is(engine, student):
         document = engine.item_probabilities(
             student,
-            engine.topic_id(topic, tenant),
-            items=[engine.item_id(one, tenant) for one in item] if item else None,
+            engine.topic_id(topic),
+            items=[engine.item_id(one) for one in item] if item else None,
             as_of=as_of,
-            tenant=tenant,
         )
     if as_json:
         typer.echo(document.model_dump_json(indent=2))

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson, AsOf
+from mastery.apps.cli.context import engine_of
+from mastery.apps.cli.options import AsJson, AsOf, Tenant
 from mastery.apps.cli.texts import TextCommand
 
 if TYPE_CHECKING:
-    from mastery.engine import Engine
     from mastery.pipelines.models.compare import Comparison
     from mastery.pipelines.models.listing import VersionDocument
     from mastery.pipelines.scoring.recompute import RecomputeReport
@@ -30,19 +29,13 @@ models = typer.Typer(
 )
 
 
-def _engine(context: typer.Context) -> Engine:
-    from mastery.engine import Engine
-
-    return Engine.connect(settings(context), create=False)
-
-
 @models.command("list", cls=TextCommand)
-def list_(context: typer.Context, as_json: AsJson = False) -> None:
+def list_(context: typer.Context, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """List the model sets, and which of them is active, in shadow or published."""
     from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table
     from mastery.insight.words import counted
 
-    every = _engine(context).models.versions()
+    every = engine_of(context, tenant).models.versions()
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in every], indent=2))
         return
@@ -64,14 +57,14 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @models.command(cls=TextCommand)
-def show(context: typer.Context, version: Version, as_json: AsJson = False) -> None:
+def show(context: typer.Context, version: Version, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Show one model set: the data it was fitted to, how well it predicts, and its default parameters."""
     from rich.text import Text
 
     from mastery.apps.cli.console import console
     from mastery.apps.cli.fit import show_card
 
-    detail = _engine(context).models.show(version)
+    detail = engine_of(context, tenant).models.show(version)
     if as_json:
         typer.echo(detail.model_dump_json(indent=2))
         return
@@ -98,10 +91,11 @@ def compare(
     context: typer.Context,
     old: Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="OLD")],
     new: Annotated[str, typer.Argument(help="The other one.", metavar="NEW")],
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two model sets: measures, parameters and, where both are published, scores."""
-    found = _engine(context).models.compare(old, new)
+    found = engine_of(context, tenant).models.compare(old, new)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return
@@ -110,27 +104,34 @@ def compare(
 
 @models.command(cls=TextCommand)
 def activate(
-    context: typer.Context, version: Version, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False
+    context: typer.Context,
+    version: Version,
+    as_of: AsOf = "now",
+    workers: Workers = None,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compute everyone's scores with a model set, publish them, and switch to it; until then the old one is active."""
     from mastery.apps.progress import progress
     from mastery.engine import now_us
     from mastery.tables import EVENTS
 
-    engine = _engine(context)
+    engine = engine_of(context, tenant)
     with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
         report = engine.models.activate(version, as_of, now_us=now_us(), workers=workers, progress=bar.advance)
     _switched(report, as_json)
 
 
 @models.command(cls=TextCommand)
-def rollback(context: typer.Context, as_of: AsOf = "now", workers: Workers = None, as_json: AsJson = False) -> None:
+def rollback(
+    context: typer.Context, as_of: AsOf = "now", workers: Workers = None, tenant: Tenant = None, as_json: AsJson = False
+) -> None:
     """Switch back to the model set that was active before, at once; then publish its scores."""
     from mastery.apps.progress import progress
     from mastery.engine import now_us
     from mastery.tables import EVENTS
 
-    engine = _engine(context)
+    engine = engine_of(context, tenant)
     with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
         report = engine.models.rollback(as_of, now_us=now_us(), workers=workers, progress=bar.advance)
     _switched(report, as_json)
@@ -140,12 +141,13 @@ def rollback(context: typer.Context, as_of: AsOf = "now", workers: Workers = Non
 def shadow(
     context: typer.Context,
     version: Annotated[str, typer.Argument(help="A version, or off.", metavar="VERSION")],
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a model set beside the active one from the next recompute on, only to compare them; `off` ends it."""
     from mastery.engine import now_us
 
-    now = _engine(context).models.shadow(None if version == "off" else version, now_us())
+    now = engine_of(context, tenant).models.shadow(None if version == "off" else version, now_us())
     if as_json:
         typer.echo(json.dumps({"active": now.active, "shadow": now.shadow}))
         return

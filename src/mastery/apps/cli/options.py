@@ -10,6 +10,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing el
 
 Tenant = Annotated[str | None, typer.Option(help="Institution whose ids are meant; the setting tenant when left out.")]
 
+AllTenants = Annotated[bool, typer.Option("--all-tenants", help="Every tenant there is, one after the other.")]
+
 Scorer = Annotated[
     str | None,
     typer.Option(help="Whose score, such as rule_based, bkt or blend; the setting scorer when left out."),

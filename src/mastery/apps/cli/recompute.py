@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson, AsOf
+from mastery.apps.cli.context import engines_of
+from mastery.apps.cli.options import AllTenants, AsJson, AsOf, Tenant
+from mastery.errors import Conflict, MasteryError
 
 if TYPE_CHECKING:
     from mastery.engine import Engine
@@ -22,16 +23,34 @@ def recompute(
     workers: Annotated[
         int | None, typer.Option(help="Number of workers; the setting workers when left out.", min=1, max=1024)
     ] = None,
+    tenant: Tenant = None,
+    all_tenants: AllTenants = False,
     as_json: AsJson = False,
 ) -> None:
     """Compute every score again from the lake: ledger, features, scores with reasons, history."""
-    from mastery.engine import Engine
+    failed: list[str] = []
+    for engine in engines_of(context, tenant, all_tenants):
+        if all_tenants and not as_json:
+            typer.echo(f"{engine.tenant}:")
+        try:
+            report = run(engine, as_of, workers)
+        except (MasteryError, OSError) as error:  # a school that cannot be recomputed keeps no other one waiting
+            if not all_tenants:
+                raise
+            failed.append(f"{engine.tenant}: {error}")
+            continue
+        _tell(engine, report, as_json)
+    if failed:
+        raise Conflict(f"not recomputed: {'; '.join(failed)}")
+
+
+def _tell(engine: Engine, report: RecomputeReport, as_json: bool) -> None:
     from mastery.insight.freshness import staleness_note
 
-    report = run(Engine.connect(settings(context), create=False), as_of, workers)
     note = staleness_note(report.newest_event_us, report.as_of_us)
     if as_json:
-        typer.echo(json.dumps(as_document(report) | {"notes": [] if note is None else [note]}, ensure_ascii=False))
+        document = {"tenant": engine.tenant} | as_document(report) | {"notes": [] if note is None else [note]}
+        typer.echo(json.dumps(document, ensure_ascii=False))
         return
     show_report(report)
     if note is not None:

@@ -18,10 +18,12 @@ def rejected(
     as_json: AsJson = False,
 ) -> None:
     """List rows that were read and not accepted: file, line, column, value and reason."""
+    from mastery.apps.cli.unknown import others
     from mastery.engine import Engine
 
-    engine = Engine.connect(settings(context), create=False)
-    rows, total = engine.rejected(engine.tenant_named(tenant), limit)
+    engine = Engine.connect(settings(context), create=False).of(tenant)
+    known = engine.tenant in engine.tenants
+    rows, total = engine.rejected(limit) if known else ([], 0)
     if as_json:
         typer.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
         return
@@ -29,16 +31,13 @@ def rejected(
     from rich.text import Text
 
     from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table, printable
-    from mastery.apps.cli.unknown import others
 
     out = console()
     if not rows:
-        scope = engine.tenant_named(tenant)
-        every = engine.tenants()
-        if any(one.tenant == scope for one in every):
-            out.print(Text(f"No row of tenant {scope!r} was rejected."))
+        if known:
+            out.print(Text(f"No row of tenant {engine.tenant!r} was rejected."))
         else:
-            out.print(Text(f"There are no rows of tenant {scope!r}; {others(every)}"), soft_wrap=True)
+            out.print(Text(f"There are no rows of tenant {engine.tenant!r}; {others(engine)}"), soft_wrap=True)
         return
     heads = ("file", "line", "column", "value", "reason")
     wide = plain_table(*heads, right=("line",), wrap={"file": 24, "value": 12, "reason": 30})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
+from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import AsJson, AsOf, Scorer, Student, Tenant
 
 if TYPE_CHECKING:
@@ -33,12 +33,11 @@ def show(
 ) -> None:
     """Show how well one student masters each topic, how certain that is, and why; lowest score first."""
     from mastery.apps.cli.unknown import naming_what_there_is
-    from mastery.engine import Engine
 
-    engine = Engine.connect(settings(context), create=False)
-    with naming_what_there_is(engine, tenant, student):
-        topics = None if topic is None else [engine.topic_id(one, tenant) for one in topic]
-        document = engine.student(student, topics=topics, as_of=as_of, scorer=scorer, tenant=tenant)
+    engine = engine_of(context, tenant)
+    with naming_what_there_is(engine, student):
+        topics = None if topic is None else [engine.topic_id(one) for one in topic]
+        document = engine.student(student, topics=topics, as_of=as_of, scorer=scorer)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return

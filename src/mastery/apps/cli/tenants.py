@@ -15,7 +15,8 @@ def tenants(context: typer.Context, as_json: AsJson = False) -> None:
     """List the tenants in the lake, with the number of students, events and rejected rows of each."""
     from mastery.engine import Engine
 
-    every = Engine.connect(settings(context), create=False).tenants()
+    engine = Engine.connect(settings(context), create=False)
+    every = engine.tenant_counts()
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in every], indent=2, ensure_ascii=False))
         return
@@ -23,12 +24,8 @@ def tenants(context: typer.Context, as_json: AsJson = False) -> None:
     from rich.text import Text
 
     from mastery.apps.cli.console import console, number, plain_table, printable
-    from mastery.apps.cli.unknown import others
 
     out = console()
-    if not every:
-        out.print(Text(others(every).capitalize()), soft_wrap=True)
-        return
     table = plain_table("tenant", "students", "events", "rejected", right=("students", "events", "rejected"))
     for one in every:
         table.add_row(Text(printable(one.tenant)), number(one.students), number(one.events), number(one.rejected))

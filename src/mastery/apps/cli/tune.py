@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
-from mastery.apps.cli.options import AsJson
+from mastery.apps.cli.context import engine_of
+from mastery.apps.cli.options import AsJson, Tenant
 from mastery.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,17 +23,18 @@ def tune(
         str | None, typer.Option(help="Use events up to this moment; all of them when left out.", metavar="TIME")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file when it is there.")] = False,
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for the weights and half-life of the rule-based score that predict answers in your own data best."""
     from mastery.apps.progress import progress
-    from mastery.engine import Engine, now_us
+    from mastery.engine import now_us
     from mastery.pipelines.models.rules import text_of
     from mastery.pipelines.models.tune import tune as search
 
     if out is not None and out.exists() and not overwrite:
         raise BadInput(f"{out} is there already; give another name, or --overwrite")
-    engine = Engine.connect(settings(context), create=False)
+    engine = engine_of(context, tenant)
     as_of_us = None if until is None else engine.moment_us(until, now_us())
     with progress("Searching weights") as report:
 

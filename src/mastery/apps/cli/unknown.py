@@ -10,12 +10,11 @@ from mastery.errors import NotFound
 
 if TYPE_CHECKING:
     from mastery.engine import Engine
-    from mastery.pipelines.queries.tenants import TenantCounts
 
 
 @contextmanager
-def naming_what_there_is(engine: Engine, tenant: str | None, student: str | None = None) -> Iterator[None]:
-    """Let an error say more where the tenant has no events, or the student has none in it.
+def naming_what_there_is(engine: Engine, student: str | None = None) -> Iterator[None]:
+    """Let an error say more where the engine's tenant has no events, or the student has none in it.
 
     Raises:
         NotFound: instead of the one that was raised inside.
@@ -23,39 +22,41 @@ def naming_what_there_is(engine: Engine, tenant: str | None, student: str | None
     try:
         yield
     except NotFound as error:
-        scope = engine.tenant_named(tenant)
-        if student is not None and _has_events(engine, scope, student):
+        if student is not None and _has_events(engine, student):
             raise
-        every = engine.tenants()  # reads two columns of every event, so only where nothing was found
-        if not any(one.tenant == scope and one.events for one in every):
-            raise NotFound(f"there are no events of tenant {scope!r}; {others(every)}") from None
+        if not _has_any(engine):
+            raise NotFound(f"there are no events of tenant {engine.tenant!r}; {others(engine)}") from None
         if student is None:
             raise
-        slip = _slip(engine, scope, student, [one.tenant for one in every if one.events])
-        raise NotFound(f"no event of student {student!r} in tenant {scope!r}; {slip}") from error
+        slip = _slip(engine, student)
+        raise NotFound(f"no event of student {student!r} in tenant {engine.tenant!r}; {slip}") from error
 
 
-def others(every: list[TenantCounts]) -> str:
-    """Return in words which tenants there are."""
+def others(engine: Engine) -> str:
+    """Return in words which other tenants there are."""
+    every = [tenant for tenant in engine.tenants if tenant != engine.tenant]
     if not every:
         return "the lake holds no events at all; `mastery ingest FILE...` reads some in"
-    return f"there are {', '.join(repr(one.tenant) for one in every)}: name one with --tenant"
+    return f"there {'is' if len(every) == 1 else 'are'} {', '.join(map(repr, every))}: name one with --tenant"
 
 
-def _slip(engine: Engine, scope: str, student: str, tenants: list[str]) -> str:
-    for tenant in tenants:
-        if _has_events(engine, tenant, student):
+def _slip(engine: Engine, student: str) -> str:
+    for tenant in engine.tenants:
+        if _has_events(engine.of(tenant), student):
             return f"there is one in tenant {tenant!r}: add --tenant {tenant}"
     for other in dict.fromkeys((student.upper(), student.lower(), student.capitalize(), student.strip())):
-        if _has_events(engine, scope, other):
+        if _has_events(engine, other):
             return f"did you mean {other!r}?"
     return "check the id, upper and lower case too, or ingest their events"
 
 
-def _has_events(engine: Engine, tenant: str, student: str) -> bool:
-    import pyarrow.compute as pc
-
+def _has_any(engine: Engine) -> bool:
     from mastery.tables import EVENTS
 
-    rows = engine.lake.read_student(EVENTS, engine.pseudonym(tenant, student), ["tenant"])
-    return bool(pc.any(pc.equal(rows["tenant"].cast("string"), tenant)).as_py())
+    return engine.tenant in engine.tenants and engine.lake.count(EVENTS) > 0
+
+
+def _has_events(engine: Engine, student: str) -> bool:
+    from mastery.tables import EVENTS
+
+    return _has_any(engine) and engine.lake.read_student(EVENTS, engine.pseudonym(student), ["tenant"]).num_rows > 0

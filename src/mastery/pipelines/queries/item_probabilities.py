@@ -12,9 +12,9 @@ from mastery.errors import BadInput, NotFound, did_you_mean
 from mastery.features.columns import QUIZ, EventColumns, event_columns
 from mastery.features.next_answers import next_answers
 from mastery.insight.rollups import CurriculumPath
-from mastery.instants import instant, moment
+from mastery.instants import instant
 from mastery.lake import Lake
-from mastery.pipelines.queries.names import topic_meant
+from mastery.pipelines.queries.names import no_events, topic_meant
 from mastery.pipelines.queries.schemas import ItemProbabilitiesDocument, ItemProbabilityDocument
 from mastery.scorers import telling_items
 from mastery.scorers.model_set import ModelSet
@@ -56,13 +56,8 @@ def item_probabilities(
         BadInput: an item of another topic.
     """
     columns = event_columns(events, as_of_us)
-    if not columns.students:
-        raise NotFound(
-            f"no event of student {student_id!r} of tenant {tenant!r} by {moment(as_of_us)}; "
-            "check the id and the tenant, or ingest their events"
-        )
-    if columns.tenants[0] != tenant:
-        raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
+    if not columns.students or columns.tenants[0] != tenant:
+        raise NotFound(no_events(student_id, tenant, as_of_us))
     source = telling_items(model_set.scorers)
     known = {topic for of, topic in model_set.scorers[source].topics.keys if of == tenant}
     known |= {topic for _, topic in columns.topics} | set(places) | {topic for topic in items.values() if topic}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mastery.errors import BadInput, closest, did_you_mean
+from mastery.instants import moment
 
 
 def id_named(text: str, known: Iterable[str], titles: Mapping[str, str | None] | None = None) -> str:
@@ -38,3 +39,11 @@ def topic_meant(text: str, known: Iterable[str], titles: Mapping[str, str | None
     by_title = {title: one for one in ids if (title := titles.get(one)) is not None}
     close = closest(text, list(by_title))
     return did_you_mean(text, ids) if close is None else f"; did you mean {by_title[close]!r} ({close})?"
+
+
+def no_events(student_id: str, tenant: str, as_of_us: int) -> str:
+    """Return what is said of a student who has no event by a moment: the same whether another tenant has one or not."""
+    return (
+        f"no event of student {student_id!r} of tenant {tenant!r} by {moment(as_of_us)}; "
+        "check the id and the tenant, or ingest their events"
+    )

@@ -15,7 +15,6 @@ from mastery.errors import BadInput, Conflict, NotFound, Unwritable, did_you_mea
 from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
-from mastery.instants import moment
 from mastery.lake import Lake
 from mastery.pipelines.models.active import active_model_set
 from mastery.pipelines.models.store import load_model_set
@@ -29,7 +28,7 @@ from mastery.pipelines.queries.class_view import (
     weakest_rows,
 )
 from mastery.pipelines.queries.item_probabilities import item_probabilities, items_of
-from mastery.pipelines.queries.names import topic_meant
+from mastery.pipelines.queries.names import no_events, topic_meant
 from mastery.pipelines.queries.past_answers import past_answers
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
@@ -130,7 +129,7 @@ class Reader:
         source = self._source(source, model_set)
         snapshot = self._snapshot(student_id, tenant, as_of_us, model_set)
         if snapshot.tenant != tenant:
-            raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
+            raise NotFound(no_events(student_id, tenant, as_of_us))
         return student_document(
             snapshot,
             source,
@@ -154,7 +153,7 @@ class Reader:
             events, metadata.model_set, as_of_us, student_id, topic_id, metadata.places.get(tenant, {})
         )
         if found.tenant != tenant:
-            raise NotFound(f"student {student_id!r} is not of tenant {tenant!r}; name the tenant they belong to")
+            raise NotFound(no_events(student_id, tenant, as_of_us))
         return found
 
     def item_probabilities(
@@ -385,10 +384,7 @@ class Reader:
         events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])
         folded = fold_events(events, model_set, as_of_us, history=False)
         if not folded.batch.students:
-            raise NotFound(
-                f"no event of student {student_id!r} of tenant {tenant!r} by {moment(as_of_us)}; "
-                "check the id and the tenant, or ingest their events"
-            )
+            raise NotFound(no_events(student_id, tenant, as_of_us))
         if self._state is not None and expected is not None and _newest(events) <= as_of_us:
             # Somebody was faster, with news: theirs stands, this answer is of its moment. Or the disk is full.
             with suppress(Overtaken, Unwritable):
