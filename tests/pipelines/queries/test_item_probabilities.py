@@ -99,7 +99,7 @@ def test_without_known_items_the_students_own_are_there_and_one_stands_for_all(t
         ),
         ({"items": ["nothing like it"]}, NotFound, "no item 'nothing like it' in tenant 'default'"),
         ({"student": KEY.student("default", "nobody")}, NotFound, "no event of student 's_"),
-        ({"tenant": "other"}, NotFound, "is not of tenant 'other'"),
+        ({"tenant": "other"}, NotFound, "of tenant 'other'"),
         ({"as_of_us": 0}, NotFound, "no event of student"),
     ],
 )

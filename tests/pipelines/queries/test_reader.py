@@ -127,7 +127,7 @@ def test_strangers_topics_tenants_and_scorers_that_are_not_there_are_named(schoo
         school.reader.student(KEY.student("default", "nobody"), tenant="default", as_of_us=now)
     with pytest.raises(NotFound, match="did you mean 'frac-add'"):
         school.reader.student(who, tenant="default", as_of_us=now, topics=["frac-ad"])
-    with pytest.raises(NotFound, match="not of tenant"):
+    with pytest.raises(NotFound, match="no event of student"):
         school.reader.student(who, tenant="elsewhere", as_of_us=now)
     with pytest.raises(BadInput, match="did you mean 'bkt'"):
         school.reader.student(who, tenant="default", as_of_us=now, source="btk")
