@@ -21,6 +21,12 @@ def sigmoid(x: float) -> float:
 
 
 @inlined_kernel
+def steep_sigmoid(x: float) -> float:
+    """Return σ of any number: e^x is only taken where it cannot overflow."""
+    return 1.0 / (1.0 + math.exp(-x)) if x > 0.0 else math.exp(x) / (1.0 + math.exp(x))
+
+
+@inlined_kernel
 def bounded(x: float) -> float:
     """Return a logit within ± `FARTHEST`."""
     return min(FARTHEST, max(-FARTHEST, x))
@@ -29,7 +35,7 @@ def bounded(x: float) -> float:
 @inlined_kernel
 def bounded_sigmoid(x: float) -> float:
     """Return σ of a logit that is kept within ± `FARTHEST`."""
-    return 1.0 / (1.0 + math.exp(-bounded(x)))
+    return sigmoid(bounded(x))
 
 
 @inlined_kernel

@@ -141,6 +141,35 @@ def defaults(scorer: Scorer, topics: int) -> Floats:
     return np.tile(np.concatenate([np.full(p.size, p.default) for p in scorer.parameters]), (topics, 1))
 
 
+Walk = Callable[[Batch, Model, Floats, Floats, Floats, Floats, int], None]
+"""(batch, model, slot_state, student_state, history, probability, as_of_us): one loop that both folds and predicts.
+
+history is [3, 0] where nobody asks for it, and probability [0]; see `Scorer.fold_rows` and `Scorer.predict_rows`.
+"""
+
+
+def folding_by(walk: Walk) -> Callable[[Batch, Model, Floats, Floats, Floats, int], None]:
+    """Return `Scorer.fold_rows` of a scorer that folds and predicts in one loop."""
+
+    def fold_rows(
+        batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
+    ) -> None:
+        walk(batch, model, slot_state, student_state, history, np.empty(0), as_of_us)
+
+    return fold_rows
+
+
+def predicting_by(walk: Walk) -> Callable[[Batch, Model, Floats, Floats], Floats]:
+    """Return `Scorer.predict_rows` of a scorer that folds and predicts in one loop."""
+
+    def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
+        probability = np.full(batch.slot.size, np.nan)
+        walk(batch, model, slot_state, student_state, np.empty((3, 0)), probability, 0)
+        return probability
+
+    return predict_rows
+
+
 def check_bounds(name: str, parameters: Sequence[Parameter], params: Floats) -> None:
     """Raise BadInput at the first parameter outside its bounds, or not a number."""
     for parameter in parameters:
@@ -163,6 +192,13 @@ def check_guess_and_slip(name: str, guess: Floats, slip: Floats, what: str = "to
             f"{name}: guess {guess[r]:g} + slip {slip[r]:g} of {what} row {r} is not below 1; "
             "a right answer would lower the score. Lower one of them"
         )
+
+
+def check_topics(name: str, parameters: Sequence[Parameter], params: Floats) -> None:
+    """Raise BadInput where a parameter of a topic is out of bounds, or its guess + slip ≥ 1."""
+    check_bounds(name, parameters, params)
+    guess, slip = (params[:, place_of(parameters, word).start] for word in ("guess", "slip"))
+    check_guess_and_slip(name, guess, slip)
 
 
 def start(scorer: Scorer, model: Model, batch: Batch) -> States:

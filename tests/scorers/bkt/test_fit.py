@@ -12,6 +12,7 @@ from answers import answer_batch
 from mastery.features.batch import Batch
 from mastery.features.take_rows import take_rows
 from mastery.scorers.base import Model, defaults, predict, start
+from mastery.scorers.bkt import kernels
 from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.bkt.em import expect, fit_topic, improve, log_prior, room
 from mastery.scorers.bkt.fit import Variant, fit, fit_variant, held_out_loss
@@ -203,7 +204,7 @@ def test_items_that_differ_are_told_apart_and_help_to_predict():
 def test_with_all_strength_an_item_is_its_topic():
     batch, _ = simulated(100, topics=1, items=3)
     apart, _, _ = fit_variant(batch, Variant(strength=1e9))
-    topic = apart.topics.values[0, [bkt.GUESS, bkt.SLIP]]
+    topic = apart.topics.values[0, [kernels.GUESS, kernels.SLIP]]
     np.testing.assert_allclose(apart.items.values, np.tile(topic, (3, 1)), atol=1e-5)
 
 

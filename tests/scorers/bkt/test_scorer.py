@@ -16,6 +16,7 @@ from mastery.errors import BadInput
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers.base import Model, defaults, fold, predict, read, start
+from mastery.scorers.bkt import kernels
 from mastery.scorers.bkt import kernels as bkt_kernels
 from mastery.scorers.bkt import scorer as bkt
 
@@ -143,7 +144,7 @@ def test_a_video_not_watched_starts_the_clock_like_one_watched_a_little():
 
 def test_guess_and_slip_that_sum_to_one_are_refused():
     params = defaults(bkt.SCORER, 2)
-    params[1, [bkt.GUESS, bkt.SLIP]] = 0.6, 0.4
+    params[1, [kernels.GUESS, kernels.SLIP]] = 0.6, 0.4
     with pytest.raises(BadInput, match=r"guess 0.6 \+ slip 0.4 of topic row 1 is not below 1"):
         bkt.check(Model(params, np.zeros((0, 0))))
 

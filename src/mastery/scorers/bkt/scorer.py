@@ -32,12 +32,21 @@ import numpy as np
 from mastery.arrays import Floats, Int32s
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, empty_scores
+from mastery.scorers.base import (
+    Model,
+    Parameter,
+    Scorer,
+    Scores,
+    check_bounds,
+    check_guess_and_slip,
+    check_topics,
+    empty_scores,
+    predicting_by,
+)
 from mastery.scorers.bkt.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.bkt.kernels import (
     FORGET,
     FORGOT,
-    GUESS,
     GUESS_PRACTICE,
     INIT,
     INTERVAL,
@@ -46,7 +55,6 @@ from mastery.scorers.bkt.kernels import (
     LAST,
     LEARN,
     ODDS,
-    SLIP,
     SLIP_PRACTICE,
     STATE,
     STUDENT_STATE,
@@ -124,13 +132,6 @@ def fold_rows(
     fold_slots(batch.by_slot, batch.slot_topic, batch.cell_day, model.params, slot_state, history, as_of_us)
 
 
-def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
-    """See Scorer.predict_rows. P(right) = P(known) (1 − slip) + (1 − P(known)) guess."""
-    probability = np.full(batch.slot.size, np.nan)
-    _in_order(batch, model, slot_state, student_state, np.empty((3, 0)), probability, 0)
-    return probability
-
-
 def _in_order(
     batch: Batch,
     model: Model,
@@ -140,6 +141,7 @@ def _in_order(
     probability: Floats,
     as_of_us: int,
 ) -> None:
+    """Fold in time order, and predict: P(right) = P(known) (1 − slip) + (1 − P(known)) guess."""
     items = model.items if model.items.shape[1] else np.full((len(batch.items), len(ITEM_PARAMETERS)), np.nan)
     fold_in_order(batch.arrays, model.params, items, slot_state, student_state, history, probability, as_of_us)
 
@@ -179,9 +181,8 @@ def read_slots(
 
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1: right answers would count against."""
-    check_bounds("bkt", PARAMETERS, model.params)
     params = model.params
-    check_guess_and_slip("bkt", params[:, GUESS], params[:, SLIP])
+    check_topics("bkt", PARAMETERS, params)
     check_guess_and_slip("bkt", params[:, GUESS_PRACTICE], params[:, SLIP_PRACTICE], "practice on topic")
     if model.items.shape[1]:
         known = model.items[~np.isnan(model.items[:, ITEM_GUESS])]
@@ -204,7 +205,7 @@ SCORER = Scorer(
     start_slots=start_slots,
     start_students=start_students,
     fold_rows=fold_rows,
-    predict_rows=predict_rows,
+    predict_rows=predicting_by(_in_order),
     read_slots=read_slots,
     check=check,
     own_scale=True,  # its score is P(known), and its own chain says the rest

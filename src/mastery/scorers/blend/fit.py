@@ -17,7 +17,7 @@ from mastery.arrays import Bools, Floats
 from mastery.evaluation.calibration import fit_calibration
 from mastery.features.batch import Batch
 from mastery.kernels import kernel
-from mastery.log_odds import FARTHEST, bounded_log_odds_of, log_odds_of, sigmoid_of
+from mastery.log_odds import FARTHEST, bounded_log_odds_of, log_odds_of, sigmoid_of, steep_sigmoid
 from mastery.scorers import source_of
 from mastery.scorers.base import place_of
 from mastery.scorers.blend.scorer import GUESS, NAME, PARAMETERS, PRIOR, SLIP, Mixture, predict
@@ -53,7 +53,7 @@ def _look(logits: Floats, y: Floats, at: Floats, gradient: Floats) -> float:
         for k in range(members):
             z += at[k] * logits[k, i]
         loss += max(z, 0.0) - z * y[i] + math.log1p(math.exp(-abs(z)))
-        off = (1.0 / (1.0 + math.exp(-z)) if z > 0.0 else math.exp(z) / (1.0 + math.exp(z))) - y[i]
+        off = steep_sigmoid(z) - y[i]
         for k in range(members):
             gradient[k] += off * logits[k, i]
         gradient[members] += off

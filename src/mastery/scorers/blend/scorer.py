@@ -30,7 +30,7 @@ from mastery.features.batch import Batch
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
 from mastery.kernels import kernel
 from mastery.log_odds import bounded_log_odds, bounded_sigmoid, log_odds
-from mastery.scorers.base import Model, Parameter, Scores, check_bounds, check_guess_and_slip
+from mastery.scorers.base import Model, Parameter, Scores, check_topics
 from mastery.scorers.blend.interval_numbers import FITTED
 from mastery.scorers.derived import Derived, Inputs, probability_of
 from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
@@ -312,8 +312,7 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
 
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, guess + slip ≥ 1, or the mixture breaks a law."""
-    check_bounds(NAME, PARAMETERS, model.params)
-    check_guess_and_slip(NAME, model.params[:, GUESS], model.params[:, SLIP])
+    check_topics(NAME, PARAMETERS, model.params)
     mixture(model.shared)
 
 

@@ -26,7 +26,7 @@ from mastery.arrays import Floats
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.counters import initial_counters
-from mastery.log_odds import sigmoid_of
+from mastery.log_odds import sigmoid, sigmoid_of
 from mastery.scorers import SCORERS, source_of
 from mastery.scorers.base import Model, place_of
 from mastery.scorers.boosting import scorer as ml
@@ -220,7 +220,7 @@ def _boost(
 
     settings = dict(boosting) | {
         "monotone_constraints": tuple(feature.sign for feature in FEATURES),
-        "base_score": 1.0 / (1.0 + math.exp(-base)),
+        "base_score": sigmoid(base),
         "seed": seed,
         "nthread": threads,
     }

@@ -24,7 +24,7 @@ from mastery.features.batch import Batch
 from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import FARTHEST, bounded_sigmoid, log_odds, log_odds_of, sigmoid_of
-from mastery.scorers.base import Model, Parameter, Scores, check_bounds, check_guess_and_slip
+from mastery.scorers.base import Model, Parameter, Scores, check_topics
 from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
 from mastery.scorers.boosting.interval_numbers import FITTED
 from mastery.scorers.boosting.trees import trees_of
@@ -197,8 +197,7 @@ def bases(batch: Batch, model: Model) -> tuple[Floats, Floats]:
 
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
-    check_bounds(NAME, PARAMETERS, model.params)
-    check_guess_and_slip(NAME, model.params[:, GUESS], model.params[:, SLIP])
+    check_topics(NAME, PARAMETERS, model.params)
 
 
 DERIVED = Derived(

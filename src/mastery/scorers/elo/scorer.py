@@ -29,7 +29,7 @@ from mastery.features.batch import Batch, BatchArrays
 from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import bounded, log_odds, sigmoid
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, empty_scores
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_topics, empty_scores, folding_by, predicting_by
 from mastery.scorers.elo.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.interval import LN2_PER_DAY_US, forgotten, interval, interval_parameters, kept_at, retention
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
@@ -254,18 +254,16 @@ def start_students(params: Floats, students: int) -> Floats:
     return state
 
 
-def fold_rows(
-    batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
+def _walk(
+    batch: Batch,
+    model: Model,
+    slot_state: Floats,
+    student_state: Floats,
+    history: Floats,
+    probability: Floats,
+    as_of_us: int,
 ) -> None:
-    """See Scorer.fold_rows."""
-    _fold(batch.arrays, model.params, model.items, slot_state, student_state, history, np.empty(0), as_of_us)
-
-
-def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
-    """See Scorer.predict_rows."""
-    probability = np.full(batch.slot.size, np.nan)
-    _fold(batch.arrays, model.params, model.items, slot_state, student_state, np.empty((3, 0)), probability, 0)
-    return probability
+    _fold(batch.arrays, model.params, model.items, slot_state, student_state, history, probability, as_of_us)
 
 
 def read_slots(
@@ -279,8 +277,7 @@ def read_slots(
 
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
-    check_bounds("elo", PARAMETERS, model.params)
-    check_guess_and_slip("elo", model.params[:, GUESS], model.params[:, SLIP])
+    check_topics("elo", PARAMETERS, model.params)
 
 
 SCORER = Scorer(
@@ -294,8 +291,8 @@ SCORER = Scorer(
     contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
-    fold_rows=fold_rows,
-    predict_rows=predict_rows,
+    fold_rows=folding_by(_walk),
+    predict_rows=predicting_by(_walk),
     read_slots=read_slots,
     check=check,
 )

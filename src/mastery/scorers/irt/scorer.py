@@ -32,7 +32,7 @@ from mastery.features.batch import Batch, BatchArrays
 from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.log_odds import log_odds, sigmoid, sigmoid_of
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, check_guess_and_slip, empty_scores
+from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_topics, empty_scores, folding_by, predicting_by
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.irt.grid import (
     NODES,
@@ -222,18 +222,16 @@ def start_students(params: Floats, students: int) -> Floats:
     return tiled
 
 
-def fold_rows(
-    batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
+def _walk(
+    batch: Batch,
+    model: Model,
+    slot_state: Floats,
+    student_state: Floats,
+    history: Floats,
+    probability: Floats,
+    as_of_us: int,
 ) -> None:
-    """See Scorer.fold_rows."""
-    _fold(batch.arrays, model.params, model.items, slot_state, student_state, history, np.empty(0), as_of_us)
-
-
-def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
-    """See Scorer.predict_rows. The mean of the item's curve over what is known of the topic."""
-    probability = np.full(batch.slot.size, np.nan)
-    _fold(batch.arrays, model.params, model.items, slot_state, student_state, np.empty((3, 0)), probability, 0)
-    return probability
+    _fold(batch.arrays, model.params, model.items, slot_state, student_state, history, probability, as_of_us)
 
 
 def read_slots(
@@ -247,8 +245,7 @@ def read_slots(
 
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
-    check_bounds("irt", PARAMETERS, model.params)
-    check_guess_and_slip("irt", model.params[:, GUESS], model.params[:, SLIP])
+    check_topics("irt", PARAMETERS, model.params)
 
 
 SCORER = Scorer(
@@ -262,8 +259,8 @@ SCORER = Scorer(
     contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
-    fold_rows=fold_rows,
-    predict_rows=predict_rows,
+    fold_rows=folding_by(_walk),
+    predict_rows=predicting_by(_walk),
     read_slots=read_slots,
     check=check,
 )

@@ -34,9 +34,11 @@ from mastery.scorers.base import (
     Scorer,
     Scores,
     check_bounds,
-    check_guess_and_slip,
+    check_topics,
     empty_scores,
+    folding_by,
     place_of,
+    predicting_by,
 )
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.linear_rnn.interval_numbers import FITTED
@@ -405,31 +407,17 @@ def mean_weights(params: Floats) -> Floats:
     return params[:, U : U + CHANNELS] + params[:, ITEM_U : ITEM_U + CHANNELS]
 
 
-def _run(
+def _walk(
     batch: Batch,
     model: Model,
     slot_state: Floats,
     student_state: Floats,
     history: Floats,
     probability: Floats,
-    at_us: int,
+    as_of_us: int,
 ) -> None:
     weights = Weights(model.params, model.items, mean_weights(model.params), *written(model.params, model.items))
-    _fold(batch.arrays, batch.item_key, weights, FADES, slot_state, student_state, history, probability, at_us)
-
-
-def fold_rows(
-    batch: Batch, model: Model, slot_state: Floats, student_state: Floats, history: Floats, as_of_us: int
-) -> None:
-    """See Scorer.fold_rows."""
-    _run(batch, model, slot_state, student_state, history, np.empty(0), as_of_us)
-
-
-def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
-    """See Scorer.predict_rows."""
-    probability = np.full(batch.slot.size, np.nan)
-    _run(batch, model, slot_state, student_state, np.empty((3, 0)), probability, 0)
-    return probability
+    _fold(batch.arrays, batch.item_key, weights, FADES, slot_state, student_state, history, probability, as_of_us)
 
 
 def read_slots(
@@ -446,10 +434,9 @@ def read_slots(
 
 
 def _check(name: str, parameters: tuple[Parameter, ...], item_parameters: tuple[Parameter, ...], model: Model) -> None:
-    check_bounds(name, parameters, model.params)
+    check_topics(name, parameters, model.params)
     known = ~np.isnan(model.items[:, :1]).all(axis=1)
     check_bounds(f"{name} (items)", item_parameters, model.items[known])
-    check_guess_and_slip(name, model.params[:, GUESS], model.params[:, SLIP])
 
 
 def check(model: Model) -> None:
@@ -473,8 +460,8 @@ SCORER = Scorer(
     contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
-    fold_rows=fold_rows,
-    predict_rows=predict_rows,
+    fold_rows=folding_by(_walk),
+    predict_rows=predicting_by(_walk),
     read_slots=read_slots,
     check=check,
 )
