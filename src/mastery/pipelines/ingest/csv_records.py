@@ -1,8 +1,9 @@
 """Cut the bytes of a CSV file into records, by RFC 4180, so that a damaged record costs only itself.
 
-Two rules go beyond the RFC. A quoted field must end before a delimiter or the end of a line, and within `LONGEST`
+Three rules go beyond the RFC. A quoted field must end before a delimiter or the end of a line, and within `LONGEST`
 bytes; otherwise its quote was never closed, the line with the quote is refused, and reading continues with the next
-line. A quote that does not begin a field is a character like any other.
+line. A quote that does not begin a field is a character like any other. A record of more than
+`LONGEST` bytes is refused.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from mastery.arrays import Int64s
 from mastery.kernels import kernel
 
 LONGEST = 1 << 20
-"""The longest quoted record, in bytes. A quote that is never closed is noticed after this many."""
+"""The longest record, in bytes: what is held of a file stays bounded, whatever is in it. A quote that is never closed
+is noticed after this many."""
 
-FINE, FIELDS, QUOTE, LETTERS = range(4)
-"""State of a record: whole; another number of fields; an open quote; not UTF-8."""
+FINE, FIELDS, QUOTE, LETTERS, LONG = range(5)
+"""State of a record: whole; another number of fields; an open quote; not UTF-8; too long."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -156,6 +158,8 @@ def _cut(
                 if not last:
                     break
                 stop = data.size
+        elif stop - at > LONGEST:
+            fault = LONG
         elif highest >= 0x80 and not _utf8(data, at, stop):
             fault = LETTERS
         elif fields != expected:
@@ -193,7 +197,7 @@ class Records:
     Attributes:
         starts, stops: int64[n]. Where each record is in the bytes, without its line end.
         lines: int64[n]. The physical line each begins on.
-        faults: uint8[n]. `FINE`, `FIELDS`, `QUOTE` or `LETTERS`.
+        faults: uint8[n]. `FINE`, `FIELDS`, `QUOTE`, `LETTERS` or `LONG`.
         used: Number of bytes cut; the rest belongs to the next piece.
         next_line: The line the rest begins on.
         faulty: Number of records that are not fine.

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mastery.errors import BadInput
-from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk, broken_lines
-from mastery.pipelines.ingest.csv_records import FIELDS, FINE, LETTERS, QUOTE, Bytes, Records, cut, fine
+from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, TOO_LONG, Chunk, broken_lines
+from mastery.pipelines.ingest.csv_records import FIELDS, FINE, LETTERS, LONG, LONGEST, QUOTE, Bytes, Records, cut, fine
 
 DELIMITERS = b",;\t"
 """Delimiters of fields. The one that the header has most of is used: spreadsheets write all three."""
@@ -102,11 +102,12 @@ class Plan:
             FIELDS: (f"has another number of fields than the {len(self.columns)} of the header", "fields"),
             QUOTE: ("has a quote that opens a field and is not closed before a delimiter", "quote"),
             LETTERS: ("is not UTF-8", "utf8"),
+            LONG: TOO_LONG,
         }
         return broken_lines(
             records.lines[at].tolist(),
             [reasons[int(records.faults[i])] for i in at],
-            [data[records.starts[i] : records.stops[i]].tobytes() for i in at],
+            [data[records.starts[i] : min(records.stops[i], records.starts[i] + LONGEST)].tobytes() for i in at],
         )
 
 

@@ -21,13 +21,17 @@ import pyarrow.parquet as pq
 from mastery.errors import BadInput, NotFound
 from mastery.events.values import is_text
 from mastery.pipelines.ingest import csv_rows, json_rows
-from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
+from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, TOO_LONG, Chunk, broken_lines
+from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
 
 BLOCK_BYTES = 24 << 20
 """Text is read in pieces of this size: about 400,000 answers."""
 
 BATCH_ROWS = 524_288
-"""Rows of a Parquet file, or of a table in memory, that are taken at a time."""
+"""Rows of a Parquet file, or of a table in memory, that are taken at a time at most."""
+
+BATCH_BYTES = 256 << 20
+"""Fewer rows are taken where they are so long that they would hold more than this."""
 
 HEAD_BYTES = 1 << 20
 """The first record of a text file must end within this many bytes."""
@@ -43,6 +47,7 @@ FORMATS = {
 }
 
 GZIP_MAGIC = b"\x1f\x8b"
+_NEWLINE, _RETURN = 10, 13
 _BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -83,6 +88,10 @@ class Input:
         """Where a message says that something is wrong."""
         return str(self.path)
 
+    def empty(self, wanted: Mapping[str, bool]) -> pa.Table:
+        """Return no rows, with the columns to read."""
+        return pa.table({name: pa.array([], pa.string()) for name in self.columns if name in wanted})
+
     def blocks(self, wanted: Mapping[str, bool]) -> Iterator[Block]:
         """Return the file's blocks in order.
 
@@ -120,8 +129,9 @@ class TableInput:
         """Return the table's blocks in order; see `Input.blocks`."""
         table = self.table.select([name for name in self.columns if name in wanted])
         n = table.num_rows
-        for first in range(0, max(n, 1), BATCH_ROWS):
-            last = min(first + BATCH_ROWS, n)
+        at_once = _batch_rows(n, table.nbytes)
+        for first in range(0, max(n, 1), at_once):
+            last = min(first + at_once, n)
             chunk = Chunk(table.slice(first, last - first), np.arange(first + 1, last + 1), NOTHING_BROKEN)
             yield Block(lambda chunk=chunk: chunk, self.size * last // max(n, 1))  # type: ignore[misc]
 
@@ -226,6 +236,33 @@ def _text_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
             read, used, line = cut(data, line, last=last)
             rest = data[used:]
             yield Block(read, file.tell())
+            if not last and len(rest) > LONGEST:
+                lost = broken_lines([line], [TOO_LONG], [rest[:LONGEST].tobytes()])
+                rest, last = _after_line(text, rest)
+                line += 1
+                empty = source.empty(wanted)
+                yield Block(partial(Chunk, empty, np.empty(0, np.int64), lost), file.tell())
+
+
+def _after_line(text: io.BufferedIOBase, rest: Bytes) -> tuple[Bytes, bool]:
+    """Read on to the end of a line, a piece at a time; return what follows it, and whether the file has ended."""
+    while True:
+        ends = np.flatnonzero((rest == _NEWLINE) | (rest == _RETURN))
+        if len(ends):
+            after = int(ends[0]) + 1
+            if rest[ends[0]] == _RETURN:  # \r\n is one end, also where a piece ends in between
+                if after == len(rest):
+                    rest = np.append(rest, np.frombuffer(text.read(1), np.uint8))
+                after += int(after < len(rest) and rest[after] == _NEWLINE)
+            return rest[after:], False
+        rest = np.frombuffer(text.read(LONGEST), np.uint8)
+        if not len(rest):
+            return rest, True
+
+
+def _batch_rows(rows: int, size: int) -> int:
+    """Return how many rows are taken at a time where so many rows hold that many bytes."""
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
 
 
 def _parquet_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
@@ -233,7 +270,9 @@ def _parquet_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block
     repeating = [name for name in texts if wanted.get(name, False)]
     with pq.ParquetFile(source.path, read_dictionary=repeating) as file:
         first, rows = 1, max(file.metadata.num_rows, 1)
-        batches = file.iter_batches(BATCH_ROWS, columns=[name for name in source.columns if name in wanted])
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        at_once = min((_batch_rows(group.num_rows, group.total_byte_size) for group in groups), default=BATCH_ROWS)
+        batches = file.iter_batches(at_once, columns=[name for name in source.columns if name in wanted])
         for batch in batches:
             lines = np.arange(first, first + batch.num_rows, dtype=np.int64)
             first += batch.num_rows

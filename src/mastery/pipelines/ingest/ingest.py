@@ -3,7 +3,7 @@
 1. Open every file and check its columns; nothing is written when one cannot be used.
 2. Read, parse, pseudonymise and identify, a block at a time, in threads.
 3. Every `ROWS_PER_WRITE` events, and at the end: find what the lake has already, keep what lost, commit the rest.
-4. Keep the rows that could not be used.
+4. Keep the rows that could not be used, every `REJECTED_PER_WRITE` of them and at the end.
 
 A crash between any two writes is repaired by reading the files again: events that were written are duplicates then.
 """
@@ -25,13 +25,16 @@ from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.inputs import Planned, check_options, plan
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
-from mastery.pipelines.ingest.rejects import keep_rejected, number_repeats
+from mastery.pipelines.ingest.rejects import Repeats, keep_rejected
 from mastery.pipelines.ingest.report import FileReport, IngestReport
 from mastery.pipelines.ingest.write_events import write_events
 from mastery.tables import TABLES, TOPICS
 
 ROWS_PER_WRITE = 4_000_000
 """Events that are held in memory before they are written: about 600 MB."""
+
+REJECTED_PER_WRITE = 200_000
+"""Rejected rows that are held before they are kept: about 100 MB, for each has its reason."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes of it that are done, and its size."""
@@ -105,7 +108,8 @@ class _Run:
         self.tables = [one.source.name for one in planned]
         self.waiting: list[tuple[int, Prepared]] = []
         self.metadata: list[tuple[int, pa.Table]] = []
-        self.rejected: list[list[pa.Table]] = [[] for _ in planned]
+        self.rejected: list[pa.Table] = []
+        self.repeats = [Repeats() for _ in planned]
         self.known_topics = self._topics()
 
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
@@ -133,7 +137,10 @@ class _Run:
         self.tallies[number] += ready.tally
         self.counts[number, 2] += ready.rejected.num_rows
         if ready.rejected.num_rows:
-            self.rejected[number].append(ready.rejected)
+            self.rejected.append(self.repeats[number].number(ready.rejected))
+            if sum(rows.num_rows for rows in self.rejected) >= REJECTED_PER_WRITE:
+                self.planned[number].check_usable(self.tallies[number])  # of a file that is none nothing is kept
+                self._keep_rejected()
         if self.planned[number].source.metadata:
             self.metadata.append((number, ready.rows))
         elif ready.rows.num_rows:
@@ -152,9 +159,7 @@ class _Run:
             pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
             self.counts[:, :2] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
         self._write_events()
-        refused = [number_repeats(pa.concat_tables(parts)) for parts in self.rejected if parts]
-        if refused:
-            keep_rejected(self.lake, self.tenant, pa.concat_tables(refused).combine_chunks())
+        self._keep_rejected()
 
     def notes(self) -> list[str]:
         """Return the notes, each with the name of its file."""
@@ -177,6 +182,11 @@ class _Run:
         if self.waiting:
             self.counts += write_events(self.lake, self.waiting, self.tables, self.tenant, self.now)
         self.waiting = []
+
+    def _keep_rejected(self) -> None:
+        if self.rejected:
+            keep_rejected(self.lake, self.tenant, pa.concat_tables(self.rejected).combine_chunks())
+        self.rejected = []
 
     def _reading(self, number: int) -> ParseOptions:
         one = self.planned[number]

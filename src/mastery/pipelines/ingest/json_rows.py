@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.errors import BadInput
-from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk, broken_lines
-from mastery.pipelines.ingest.csv_records import Bytes
+from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, TOO_LONG, Chunk, broken_lines
+from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
 
 LOOKED_AT = 1000
 """Rows whose keys are taken as the file's columns. A key that appears later may still be read."""
@@ -83,6 +83,17 @@ def cut(data: Bytes, line: int, *, wanted: Sequence[str], last: bool) -> tuple[C
 
 
 def _read(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
+    """Return the rows; a line that is too long is not given to the parser, which would take 20 times its size."""
+    long = np.asarray(pc.greater(pc.fill_null(pc.binary_length(texts), 0), LONGEST))
+    if not long.any():
+        return _parsed(texts, numbers, wanted)
+    chunk = _parsed(texts.filter(pa.array(~long)), numbers[~long], wanted)
+    begun = [text.encode()[:LONGEST] for text in texts.filter(pa.array(long)).to_pylist()]
+    broken = broken_lines(numbers[long].tolist(), [TOO_LONG] * len(begun), begun)
+    return Chunk(chunk.raw, chunk.lines, pa.concat_tables([chunk.broken, broken]))
+
+
+def _parsed(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
     paths = ['$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in wanted]
     with duckdb.connect() as engine:
         engine.execute("SET threads = 1")

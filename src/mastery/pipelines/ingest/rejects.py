@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.identity import Blocks
 from mastery.events.source import Source
@@ -52,7 +53,7 @@ def rejected_rows(
 ) -> pa.Table:
     """Return the rows of REJECTED for the refused rows and broken lines of a chunk, by line.
 
-    Equal rows of one file have the same content hash until `number_repeats`.
+    Equal rows of one file have the same content hash until `Repeats` numbers them.
     """
     if refused.num_rows == 0 and chunk.broken.num_rows == 0:
         return REJECTED.schema.empty_table()
@@ -121,22 +122,37 @@ def _texts(values: pa.Array) -> pa.Array:
     return as_text(values).cast(pa.string())  # a dictionary would bring along the texts of all other rows
 
 
-def number_repeats(rows: pa.Table) -> pa.Table:
-    """Return the rejected rows of one file with final content hashes, in which n is mixed for the nth of equal rows.
+class Repeats:
+    """Numbers the equal rejected rows of one file, which are given to it in parts.
 
     A file that is read again has the same hashes, and two equal bad rows of one file have two.
     """
-    if rows.num_rows == 0:
-        return rows
-    base = rows[HASH].to_numpy()
-    order = np.argsort(base, kind="stable")
-    inner = base[order]
-    begins = np.concatenate([[True], inner[1:] != inner[:-1]])
-    start = np.maximum.accumulate(np.where(begins, np.arange(len(inner)), 0))
-    nth = np.empty(len(base), np.int64)
-    nth[order] = np.arange(len(inner)) - start
-    final, _ = Blocks(len(base)).text(rows["source_table"]).add(base, nth).finish()
-    return rows.set_column(rows.column_names.index(HASH), HASH, pa.array(final))
+
+    def __init__(self) -> None:
+        self._hashes, self._counts = np.empty(0, np.int64), np.empty(0, np.int64)  # by hash, ascending
+
+    def number(self, rows: pa.Table) -> pa.Table:
+        """Return the next rejected rows with final content hashes, in which n is mixed for the nth of equal rows."""
+        if rows.num_rows == 0:
+            return rows
+        base = rows[HASH].to_numpy()
+        hashes, which, counts = np.unique(base, return_inverse=True, return_counts=True)
+        order = np.argsort(which, kind="stable")
+        nth = np.empty(len(base), np.int64)
+        nth[order] = np.arange(len(base)) - np.repeat(np.cumsum(counts) - counts, counts)
+        nth += self._count(hashes, counts)[which]
+        final, _ = Blocks(len(base)).text(rows["source_table"]).add(base, nth).finish()
+        return rows.set_column(rows.column_names.index(HASH), HASH, pa.array(final))
+
+    def _count(self, hashes: Int64s, counts: Int64s) -> Int64s:
+        """Add to the counts of some hashes, and return what they were."""
+        every, which = np.unique(np.concatenate([self._hashes, hashes]), return_inverse=True)
+        totals = np.bincount(which[: len(self._hashes)], self._counts, len(every)).astype(np.int64)
+        mine = which[len(self._hashes) :]
+        before = totals[mine]
+        totals[mine] += counts
+        self._hashes, self._counts = every, totals
+        return before
 
 
 def keep_rejected(lake: Lake, tenant: str, rows: pa.Table) -> None:
