@@ -92,12 +92,6 @@ class MemoryStore:
         self.floors = {model: floor for model, floor in self.floors.items() if model not in gone}
         return dropped
 
-    def erase(self, student_id: str) -> bool:
-        known = any(key[0] == student_id for key in self.versions)
-        self.bodies = {key: body for key, body in self.bodies.items() if key[0] != student_id}
-        self.versions = {key: version for key, version in self.versions.items() if key[0] != student_id}
-        return known
-
     def close(self) -> None:
         pass
 

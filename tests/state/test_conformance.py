@@ -34,7 +34,6 @@ def test_a_record_comes_back_as_it_was_put_with_its_new_version(store: StateStor
 def test_a_stranger_has_no_record_and_version_0(store: StateStore) -> None:
     assert store.get("s_nobody", "v1") is None
     assert store.version("s_nobody", "v1") == 0
-    assert not store.erase("s_nobody")
 
 
 def test_a_writer_who_read_an_older_version_is_refused_and_changes_nothing(store: StateStore, block: Block) -> None:
@@ -180,20 +179,6 @@ def test_seeding_from_an_older_view_of_the_lake_lowers_the_watermark_to_it(store
     assert store.watermark() == 5
     store.put_many(block(2), folded_at=4)
     assert store.watermark() == 4
-
-
-def test_erasing_a_student_leaves_every_other_record_bit_equal(store: StateStore, block: Block) -> None:
-    store.put_many(block(5))
-    store.put_many(block(5, "v2"))
-    gone, *others = records(block(5))
-    assert store.erase(gone.student_id)
-    assert store.get(gone.student_id, "v1") is None
-    assert store.version(gone.student_id, "v2") == 0
-    for record in others:
-        back = store.get(record.student_id, "v1")
-        assert back is not None
-        assert encode(back) == encode(record)
-    assert store.count() == 8
 
 
 def test_threads_may_share_a_store(store: StateStore, block: Block) -> None:

@@ -31,9 +31,6 @@ class Defect:
         return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-ACCEPTED = frozenset({"unknown_topic"})
-"""Defects of rows that are read all the same: topics unknown to the course are accepted and reported."""
-
 _STUDENT = Defect("missing_student", "student_id", None)
 _NO_TIME = Defect("missing_time", "timestamp", None)
 _BAD_TIME = Defect("bad_time", "timestamp", "2026-02-30T10:15:00Z")

@@ -215,11 +215,6 @@ class SqliteStore:
         self._delete_what_has_no_name()
         return int(dropped)
 
-    def erase(self, student_id: str) -> bool:
-        with self._writing() as db:
-            db.execute("DELETE FROM bodies WHERE id IN (SELECT id FROM heads WHERE student_id = ?)", (student_id,))
-            return db.execute("DELETE FROM heads WHERE student_id = ?", (student_id,)).rowcount > 0
-
     def close(self) -> None:
         """Close both connections."""
         with self._turn, self._reading:
@@ -237,7 +232,7 @@ class SqliteStore:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # what is dropped can be given back to the disk
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA secure_delete = ON")  # an erased student's bytes do not stay in free pages
+            db.execute("PRAGMA secure_delete = ON")  # the bytes of deleted records do not stay in free pages
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         except BaseException:
             db.close()  # where file descriptors are short it holds one

@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mastery.apps.api.examples import CLASS, DOCUMENTS
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT
+from mastery.pipelines.queries.schemas import (
+    AnswersDocument,
+    ClassDocument,
+    HistoryDocument,
+    ItemProbabilitiesDocument,
+    StudentDocument,
+)
 
 
 def test_a_student_is_read_under_their_own_id_and_under_their_pseudonym_alike(client, reader):
@@ -92,7 +99,16 @@ def test_no_answer_may_be_kept_by_a_cache(client):
         assert client.get(path).headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize(("example", "document"), DOCUMENTS)
+@pytest.mark.parametrize(
+    ("example", "document"),
+    [
+        (STUDENT, StudentDocument),
+        (HISTORY, HistoryDocument),
+        (ANSWERS, AnswersDocument),
+        (ITEMS, ItemProbabilitiesDocument),
+        (CLASS, ClassDocument),
+    ],
+)
 def test_an_example_is_the_document_it_stands_for(example, document):
     assert document.model_validate(example).model_dump(mode="json") == example
 

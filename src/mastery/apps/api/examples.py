@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mastery.pipelines.queries.schemas import (
-    AnswersDocument,
-    ClassDocument,
-    HistoryDocument,
-    ItemProbabilitiesDocument,
-    StudentDocument,
-)
-
 _STUDENT = "s_5f0c2a9b7d314e6688a1c3d2e4f5a6b7"
 _MODEL = "default-4f1c9a2b7e30"
 _TOPIC = {
@@ -212,15 +204,6 @@ CLASS: dict[str, Any] = {
     ],
     "notes": [],
 }
-
-DOCUMENTS = (
-    (STUDENT, StudentDocument),
-    (HISTORY, HistoryDocument),
-    (ANSWERS, AnswersDocument),
-    (ITEMS, ItemProbabilitiesDocument),
-    (CLASS, ClassDocument),
-)
-"""Each example with the document that it is one of."""
 
 
 def example(document: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
