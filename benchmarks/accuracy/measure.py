@@ -40,7 +40,13 @@ def measure(
             )
         )
         found = evaluate(
-            log, how, predictor, folds=folds, scorers=names, clock="answer" if clock == "answer" else "start", seed=seed
+            log,
+            how,
+            predictor,
+            cv_folds=folds,
+            scorers=names,
+            clock="answer" if clock == "answer" else "start",
+            seed=seed,
         )
     if out is not None:
         write_report(found, Path(out))

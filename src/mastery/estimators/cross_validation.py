@@ -36,16 +36,16 @@ def cross_validate(
 ) -> Any:
     """Return how well models predict answers that they have not learnt from, a row for each, in a frame.
 
-    Each model is fitted again in every fold; the ones given stay as they are. Every answer is predicted from its
+    Each model is fitted again in every CV fold; the ones given stay as they are. Every answer is predicted from its
     student's answers before it. Columns: model, answers, then auc, log_loss, rmse and ece (expected calibration
-    error), each a mean over folds with the ends of its 95 % interval (students drawn with replacement).
+    error), each a mean over CV folds with the ends of its 95 % interval (students drawn with replacement).
 
     Args:
-        by: What is tested: `student` (each fold's students are new to the model), `time` (the last fifth of the
+        by: What is tested: `student` (each CV fold's students are new to the model), `time` (the last fifth of the
             answers), `time:2026-03-01` (those after a moment) or `column:NAME` (each value of a column in turn).
-        folds: How many folds the students are dealt into.
-        random_state: Seed of the folds and of the intervals.
-        progress: Called with the fold, the folds done and the folds in all.
+        folds: How many CV folds the students are dealt into.
+        random_state: Seed of the CV folds and of the intervals.
+        progress: Called with the CV fold, how many are done and how many there are.
 
     Raises:
         BadInput: The answers cannot be split like this.
@@ -69,7 +69,7 @@ def cross_validate(
         answers_log(known.read, known.clock),
         split,
         predictor,
-        folds=folds if split.kind == "student" else None,
+        cv_folds=folds if split.kind == "student" else None,
         clock=known.clock,
         seed=random_state,
         progress=progress,
@@ -89,7 +89,8 @@ def _interval(found: Evaluation, label: str, measure: str, seed: int) -> tuple[f
     if measure in summary.intervals:
         return summary.intervals[measure]
     draws = [
-        bootstrap_ece(fold.probability[label], fold.tested.y, fold.tested.student, DRAWS, seed) for fold in found.folds
+        bootstrap_ece(cv_fold.probability[label], cv_fold.tested.y, cv_fold.tested.student, DRAWS, seed)
+        for cv_fold in found.cv_folds
     ]
     return interval(np.mean(draws, axis=0))
 

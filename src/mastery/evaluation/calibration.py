@@ -23,10 +23,10 @@ from scipy.optimize import isotonic_regression, minimize
 
 from mastery.arrays import Bools, Floats, Int64s
 
-FOLDS = 5
+CV_FOLDS = 5
 """Cross-validation by student: the number of CV folds, each calibrated by the others."""
 
-ENOUGH_STUDENTS = 2 * FOLDS
+ENOUGH_STUDENTS = 2 * CV_FOLDS
 """With fewer students nothing can be said about how well a map carries over, and predictions stay as they are."""
 
 LOWEST, HIGHEST = -12.0, 12.0
@@ -84,11 +84,11 @@ def fit_calibration(logit: Floats, y: Floats, student: Int64s) -> Calibration:
     students = int(code.max(initial=-1)) + 1
     if students < ENOUGH_STUDENTS or y.min() == y.max():
         return IDENTITY
-    cv_fold = code % FOLDS
+    cv_fold = code % CV_FOLDS
     total = {"identity": _loss(logit, y).sum()}
     for name, fit in CANDIDATES.items():
         total[name] = 0.0
-        for k in range(FOLDS):
+        for k in range(CV_FOLDS):
             found = fit(_cells(logit, y, cv_fold != k))
             total[name] += _loss(apply(found, logit[cv_fold == k]), y[cv_fold == k]).sum()
     best = min(total, key=lambda name: (total[name], name != "identity"))

@@ -28,13 +28,13 @@ from mastery.features.subset import take_students
 from mastery.features.take_rows import take_rows
 
 TESTED_ONE_IN = 5
-"""Without a number of folds one student in five is tested."""
+"""Without a number of CV folds one student in five is tested."""
 
 LEARNT_SHARE = 0.8
 """Without a moment, so much of the answers lies before it."""
 
 STRAY_SHARE = 0.1
-"""A fold numbered 0 that holds less than this share of a mean fold is no fold: it marks who is never tested."""
+"""A CV fold numbered 0 that holds less than this share of a mean one is none: it marks who is never tested."""
 
 Kind = Literal["student", "time", "column"]
 
@@ -66,8 +66,8 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One training and one test.
+class CvFold:
+    """One part of a cross-validation: one training and one test.
 
     Attributes:
         train: What is learnt from.
@@ -102,32 +102,32 @@ def parse_split(text: str) -> Split:
     )
 
 
-def folds_of(log: Log, split: Split, folds: int | None, seed: int) -> tuple[list[str], Iterator[Fold]]:
-    """Return the names of the folds, and the folds one by one. `folds`: their number, or that of values of a column.
+def cv_folds_of(log: Log, split: Split, cv_folds: int | None, seed: int) -> tuple[list[str], Iterator[CvFold]]:
+    """Return the names of the CV folds, and these one by one. `cv_folds`: their number, or that of values of a column.
 
     Raises:
         BadInput: the log cannot be split like this.
     """
-    if folds is not None and folds < 1:
-        raise BadInput(f"{folds} folds; expected 1 or more")
+    if cv_folds is not None and cv_folds < 1:
+        raise BadInput(f"{cv_folds} folds; expected 1 or more")
     if log.batch.row.size == 0:
         raise BadInput("the log holds no answers")
     if split.kind == "student":
-        return _by_student(log, folds, seed)
-    if folds is not None and folds > 1 and (split.kind == "time" or split.value is not None):
-        raise BadInput(f"{folds} folds of a split that has one test; leave --folds out")
-    return _by_time(log, split.value) if split.kind == "time" else _by_column(log, split, folds)
+        return _by_student(log, cv_folds, seed)
+    if cv_folds is not None and cv_folds > 1 and (split.kind == "time" or split.value is not None):
+        raise BadInput(f"{cv_folds} folds of a split that has one test; leave --folds out")
+    return _by_time(log, split.value) if split.kind == "time" else _by_column(log, split, cv_folds)
 
 
-def _by_student(log: Log, folds: int | None, seed: int) -> tuple[list[str], Iterator[Fold]]:
-    parts = TESTED_ONE_IN if folds is None or folds == 1 else folds
+def _by_student(log: Log, cv_folds: int | None, seed: int) -> tuple[list[str], Iterator[CvFold]]:
+    parts = TESTED_ONE_IN if cv_folds is None or cv_folds == 1 else cv_folds
     names = list(log.batch.students)
     if len(names) < 2:
         raise BadInput("the log has one student; a split by student needs two or more")
     # Another hash than that of mastery.scorers.fits.held_out. With the same one, a test of one in five may hold just
     # those students that a fit holds out for its choices, and leave it none to choose with.
     part = np.asarray(buckets(pa.array([f"test {seed}\x1f{name}" for name in names], pa.string()), parts))
-    tested = range(parts) if parts == folds else range(1)
+    tested = range(parts) if parts == cv_folds else range(1)
     titles = [f"part {k + 1} of {parts}" for k in tested]
     for title, k in zip(titles, tested, strict=True):
         if (part == k).all() or not (part == k).any():
@@ -139,7 +139,7 @@ def _by_student(log: Log, folds: int | None, seed: int) -> tuple[list[str], Iter
     return titles, (_of_students(log, title, part == k) for title, k in zip(titles, tested, strict=True))
 
 
-def _by_time(log: Log, moment: str | None) -> tuple[list[str], Iterator[Fold]]:
+def _by_time(log: Log, moment: str | None) -> tuple[list[str], Iterator[CvFold]]:
     if not log.has_clock:
         raise BadInput("the log has no time stamps to split by; split by student or by a column")
     at_us = log.batch.at_us
@@ -158,7 +158,7 @@ def _moment_us(text: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e6)
 
 
-def _by_column(log: Log, split: Split, folds: int | None) -> tuple[list[str], Iterator[Fold]]:
+def _by_column(log: Log, split: Split, cv_folds: int | None) -> tuple[list[str], Iterator[CvFold]]:
     if log.table is None:
         raise BadInput("events of the lake have no columns to split by; split by student or by time")
     names = log.table.column_names
@@ -176,7 +176,7 @@ def _by_column(log: Log, split: Split, folds: int | None) -> tuple[list[str], It
             raise BadInput(f"no row has {split.name} {split.value!r}; its values are: {some or 'none'}")
         tested = [split.value]
     else:
-        tested = [value for value in known if not _stray(value, values)][: folds or None]
+        tested = [value for value in known if not _stray(value, values)][: cv_folds or None]
         if len(known) > max(50, log.batch.row.size // 100):
             raise BadInput(f"{split.name} has {len(known)} values; name one: column:{split.name}=VALUE")
     if not tested:
@@ -186,10 +186,10 @@ def _by_column(log: Log, split: Split, folds: int | None) -> tuple[list[str], It
 
 
 def _stray(value: str, values: npt.NDArray[np.object_]) -> bool:
-    """Whether the value marks rows that are never tested: 0 beside folds that are numbered from 1."""
+    """Whether the value marks rows that are never tested: 0 beside CV folds that are numbered from 1."""
     others = np.array([one is not None and one != "0" for one in values.tolist()])
-    folds = len(set(values[others].tolist()))
-    return value == "0" and folds > 1 and (values == "0").sum() < STRAY_SHARE * others.sum() / folds
+    cv_folds = len(set(values[others].tolist()))
+    return value == "0" and cv_folds > 1 and (values == "0").sum() < STRAY_SHARE * others.sum() / cv_folds
 
 
 def _numbers_first(text: str) -> tuple[int, float, str]:
@@ -199,8 +199,8 @@ def _numbers_first(text: str) -> tuple[int, float, str]:
         return 1, 0.0, text
 
 
-def _of_rows(log: Log, title: str, counted: Bools) -> Fold:
-    """Return the fold that tests these rows."""
+def _of_rows(log: Log, title: str, counted: Bools) -> CvFold:
+    """Return the CV fold that tests these rows."""
     batch = log.batch
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     tests = np.bincount(owner, counted, minlength=len(batch.students))
@@ -210,10 +210,10 @@ def _of_rows(log: Log, title: str, counted: Bools) -> Fold:
     # Some students are on both sides: of these only what came before is learnt from.
     so_far: Int64s = np.cumsum(counted) - counted
     before: Int64s = so_far - so_far[batch.student_ptr[:-1]][owner]
-    return Fold(title, take_rows(batch, ~counted & (before == 0)), take_students(batch, tests > 0),
+    return CvFold(title, take_rows(batch, ~counted & (before == 0)), take_students(batch, tests > 0),
                 counted[(tests > 0)[owner]])  # fmt: skip
 
 
-def _of_students(log: Log, title: str, tested: Bools) -> Fold:
+def _of_students(log: Log, title: str, tested: Bools) -> CvFold:
     test = take_students(log.batch, tested)
-    return Fold(title, take_students(log.batch, ~tested), test, np.ones(test.row.size, np.bool_))
+    return CvFold(title, take_students(log.batch, ~tested), test, np.ones(test.row.size, np.bool_))

@@ -82,22 +82,22 @@ def summarise(p: Floats, test: Sample, seed: int, next_week: tuple[float, int] =
     return Summary(p.size, found, draws, groups, sizes, *next_week, ends)
 
 
-def mean_of(folds: Sequence[Summary]) -> Summary:
-    """Return the mean over folds: of every measure, and of the draws, one by one. Answers are added up.
+def mean_of(cv_folds: Sequence[Summary]) -> Summary:
+    """Return the mean over CV folds: of every measure, and of the draws, one by one. Answers are added up.
 
-    A fold where something is undefined is left out of that mean.
+    A CV fold where something is undefined is left out of that mean.
     """
-    if len(folds) == 1:
-        return folds[0]
-    draws = {name: _mean([one.draws[name] for one in folds]) for name in folds[0].draws}
+    if len(cv_folds) == 1:
+        return cv_folds[0]
+    draws = {name: _mean([one.draws[name] for one in cv_folds]) for name in cv_folds[0].draws}
     return Summary(
-        sum(one.answers for one in folds),
-        _mean_measures([one.measures for one in folds]),
+        sum(one.answers for one in cv_folds),
+        _mean_measures([one.measures for one in cv_folds]),
         draws,
-        _mean_groups([one.cold_start for one in folds]),
-        _mean_groups([one.topic_size for one in folds]),
-        float(_mean([np.array([one.next_week]) for one in folds])[0]),
-        sum(one.weeks for one in folds),
+        _mean_groups([one.cold_start for one in cv_folds]),
+        _mean_groups([one.topic_size for one in cv_folds]),
+        float(_mean([np.array([one.next_week]) for one in cv_folds])[0]),
+        sum(one.weeks for one in cv_folds),
         {name: interval(values) for name, values in draws.items()},
     )
 
@@ -111,16 +111,16 @@ def _by_size(learnt: Int64s) -> list[tuple[str, np.ndarray[tuple[int], np.dtype[
     return [(f"quarter_{k + 1}", quarter == k) for k in range(SIZE_GROUPS)]
 
 
-def _mean_groups(folds: Sequence[tuple[Group, ...]]) -> tuple[Group, ...]:
+def _mean_groups(cv_folds: Sequence[tuple[Group, ...]]) -> tuple[Group, ...]:
     return tuple(
         Group(one.name, sum(group.answers for group in same), _mean_measures([group.measures for group in same]))
-        for same in zip(*folds, strict=True)
+        for same in zip(*cv_folds, strict=True)
         for one in same[:1]
     )
 
 
-def _mean_measures(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: float(_mean([np.array([one[name]]) for one in folds])[0]) for name in folds[0]}
+def _mean_measures(cv_folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(_mean([np.array([one[name]]) for one in cv_folds])[0]) for name in cv_folds[0]}
 
 
 def _mean(values: Sequence[Floats]) -> Floats:

@@ -1,7 +1,7 @@
 """Cross-fitting by student: what scorers say of answers of students they have not learnt from.
 
 A scorer that is fitted on the answers it is then asked about says too much of them; what is stacked on it would trust
-it too much. So the students are dealt into folds, and each fold is predicted with what was fitted on all the others.
+it too much. So the students are dealt into CV folds, and each is predicted with what was fitted on all the others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FitScorer = Callable[..., Fit]
 
 
 def deal(students: Sequence[str], cv_folds: int, seed: int) -> Int64s:
-    """Return int64[S]: the fold of each student, dealt out in the order of a hash of seed and name.
+    """Return int64[S]: the CV fold of each student, dealt out in the order of a hash of seed and name.
 
     Another hash than that of `held_out`, by which fits choose their settings.
     """
@@ -88,13 +88,13 @@ def cross_fit(
     threads: int,
     told: Callable[[str], None],
 ) -> tuple[dict[str, Fit], dict[str, Floats]]:
-    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's fold of the students).
+    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's CV fold of the students).
 
-    With one fold alone nobody can be left out: then rows are predicted by the fits on everybody.
+    With one CV fold alone nobody can be left out: then rows are predicted by the fits on everybody.
 
     Args:
         cv_fold: int64[S], from 0.
-        told: Called after the fits on everybody and after those without each fold.
+        told: Called after the fits on everybody and after those without each CV fold.
     """
     mine = {name: scorers[name] for name in fits}
     everybody = fit_in_order(batch, fits, given, seed=seed, threads=threads)

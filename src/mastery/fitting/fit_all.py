@@ -1,7 +1,7 @@
 """All scorers fitted together: each learns from those before it, and the blend weighs what all of them say.
 
-    bkt → elo → irt → linear_rnn     cross-fitted by student: in 5 folds of the students, and once on everybody
-    ml                               learns from the cross-fitted probabilities: without some folds of the students,
+    bkt → elo → irt → linear_rnn     cross-fitted by student: in 5 CV folds of the students, and once on everybody
+    ml                               learns from the cross-fitted probabilities: without some CV folds of them,
                                      then once on everybody
     rule_based                       keeps its weights, learns what its index stands for
     blend                            weights and calibration on students that no member has learnt from
@@ -40,12 +40,12 @@ from mastery.scorers.spec import Stage
 from mastery.scorers.stacked import Stacked
 
 CV_FOLDS = 5
-"""Students are dealt into this many folds for cross-fitting."""
+"""Students are dealt into this many CV folds for cross-fitting."""
 
 LEARN_FROM_OTHERS = (Stage.PROBABILITIES, Stage.BLEND)
 
 ENOUGH_STACKED = 100_000
-"""ml is fitted without one fold of the students after the other until this many answers are predicted, or all: enough
+"""ml is fitted without one CV fold after the other until this many answers are predicted, or all: enough
 for half a dozen weights and a calibration, and ml takes most of the time."""
 
 ALONE = "one student alone: what is measured is measured on answers that were learnt from"
@@ -124,12 +124,12 @@ def fit_all(
     held_out = held_out or bool(learning)
     cv_fold = deal(batch.students, max(1, min(cv_folds if held_out else 1, len(batch.students))), seed)
     left_out = _left_out(batch, answers, cv_fold)
-    fold, late, by_rules, blends = (
+    to_answers, late, by_rules, blends = (
         [name for name in of_stage(stage) if name in wanted]
         for stage in (Stage.ANSWERS, Stage.PROBABILITIES, Stage.RULES, Stage.BLEND)
     )
     foldable = {name: scorer for name, scorer in folding().items() if SPECS[name].stage == Stage.ANSWERS}
-    steps = (1 + (int(cv_fold.max()) + 1 if left_out else 0)) * bool(fold) + len(late) * (1 + len(left_out)) + 1
+    steps = (1 + (int(cv_fold.max()) + 1 if left_out else 0)) * bool(to_answers) + len(late) * (1 + len(left_out)) + 1
     done = count(1)
 
     def told(what: str) -> None:
@@ -137,12 +137,12 @@ def fit_all(
             progress(what, next(done), steps)
 
     found: dict[str, Parameters] = {} if base is None else dict(base.scorers)
-    kept = {name: scorer for name, scorer in foldable.items() if name in found and name not in fold}
+    kept = {name: scorer for name, scorer in foldable.items() if name in found and name not in to_answers}
     probabilities = predict_folding(kept, found, batch)
     fits: dict[str, Fit] = {}
-    if fold:
+    if to_answers:
         fits, said = cross_fit(
-            batch, cv_fold, _fits(fold, {"chapters": chapters}, settings or {}), foldable,
+            batch, cv_fold, _fits(to_answers, {"chapters": chapters}, settings or {}), foldable,
             {name: found[name] for name in kept}, seed=seed, threads=threads, told=told,
         )  # fmt: skip
         probabilities |= said
@@ -202,7 +202,7 @@ def _wanted(scorers: Sequence[str] | None) -> list[str]:
 
 
 def _left_out(batch: Batch, answers: Bools, cv_fold: Int64s) -> list[int]:
-    """Return the folds of the students that ml is fitted without, one after the other; none where there is one fold."""
+    """Return the CV folds that ml is fitted without, one after the other; none where there is only one."""
     cv_folds = int(cv_fold.max()) + 1
     predicted = np.cumsum(np.bincount(np.repeat(cv_fold, np.diff(batch.student_ptr))[answers], minlength=cv_folds))
     return [k for k in range(cv_folds) if k == 0 or predicted[k - 1] < ENOUGH_STACKED] if cv_folds > 1 else []

@@ -54,9 +54,9 @@ def cross_fit_to_probabilities(
     threads: int,
     told: Callable[[str], None],
 ) -> tuple[dict[str, Fit], dict[str, Floats]]:
-    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's fold of the students).
+    """Return (fits on everybody, float64[n] by scorer predicted by fits without the row's CV fold of the students).
 
-    NaN on rows of folds that are not in `left_out`; where none is, rows are predicted by the fits on everybody.
+    NaN on rows of CV folds that are not in `left_out`; where none is, rows are predicted by the fits on everybody.
 
     Args:
         names: Scorers of Stage.PROBABILITIES.

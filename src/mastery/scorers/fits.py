@@ -42,10 +42,10 @@ def some_students(batch: Batch, answers: int) -> Batch:
 
 
 def held_out(students: Sequence[str], one_in: int, cv_fold: int = 0) -> Bools:
-    """Return bool[S]: which students are in fold `cv_fold` out of `one_in`, by a hash of their names.
+    """Return bool[S]: which students are in CV fold `cv_fold` out of `one_in`, by a hash of their names.
 
     The same ones each time, whoever else is there: choices are made with students that nothing was learnt from. The
-    hash says how many folds there are: else fold 0 of 5 would be folds 0 and 5 of 10, and who had left it out to test
+    hash says how many CV folds there are: else 0 of 5 would be 0 and 5 of 10, and who had left it out to test
     on would find nobody to choose with.
     """
     names = pa.array([f"{one_in}\x1f{name}" for name in students], pa.string())

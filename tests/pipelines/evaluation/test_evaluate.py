@@ -14,7 +14,7 @@ import pytest
 
 from answers import NOW, log_of
 from mastery.errors import BadInput
-from mastery.evaluation.splits import Split, folds_of, parse_split
+from mastery.evaluation.splits import Split, cv_folds_of, parse_split
 from mastery.features.subset import take_students
 from mastery.pipelines.evaluation.audit import Audit, audit_rows
 from mastery.pipelines.evaluation.evaluate import evaluate, named
@@ -49,15 +49,15 @@ def test_every_scorer_is_measured_and_beats_probability_on_students_who_can_be_t
     assert set(found.summaries) == {"rule_based", "bkt", "elo"}
     for summary in found.summaries.values():
         assert summary.measures["auc"] > 0.55
-        assert summary.answers == found.folds[0].tested.y.size
+        assert summary.answers == found.cv_folds[0].tested.y.size
     assert found.summaries["elo"].weeks > 100
     assert found.summaries["elo"].next_week > 0.1
 
 
 def test_folds_test_every_answer_once_and_their_mean_is_told(log):
-    found = evaluate(log, Split("student"), unfitted(RULES), folds=4, scorers=["elo"])
-    assert sum(fold.tested.y.size for fold in found.folds) == found.answers
-    one_by_one = [fold.summaries["elo"].measures["auc"] for fold in found.folds]
+    found = evaluate(log, Split("student"), unfitted(RULES), cv_folds=4, scorers=["elo"])
+    assert sum(fold.tested.y.size for fold in found.cv_folds) == found.answers
+    one_by_one = [fold.summaries["elo"].measures["auc"] for fold in found.cv_folds]
     assert found.summaries["elo"].measures["auc"] == pytest.approx(np.mean(one_by_one))
 
 
@@ -70,7 +70,7 @@ def test_later_answers_change_nothing_that_was_said_before_them(school, log):
         school["is_correct"].to_numpy(),
     )
     other = log_of(school.set_column(school.column_names.index("is_correct"), "is_correct", pa.array(turned)), "answer")
-    one, two = (evaluate(which, parse_split("time:2026-02-01"), unfitted(RULES)).folds[0] for which in (log, other))
+    one, two = (evaluate(which, parse_split("time:2026-02-01"), unfitted(RULES)).cv_folds[0] for which in (log, other))
     # Questions are in the same order in both.
     early = np.flatnonzero(one.tested.y == two.tested.y)
     later = np.flatnonzero(one.tested.y != two.tested.y)
@@ -88,7 +88,7 @@ def test_a_predictor_is_shown_nothing_of_a_tested_student(log):
         shown.append((set(train.students), set(test.students)))
         return Predicted({"half": np.full(test.row.size, 0.5)})
 
-    found = evaluate(log, Split("student"), remember, folds=3)
+    found = evaluate(log, Split("student"), remember, cv_folds=3)
     assert all(not train & test for train, test in shown)
     assert found.summaries["half"].measures["auc"] == 0.5
     assert found.summaries["half"].measures["ece"] < 0.2
@@ -108,7 +108,7 @@ def test_rows_of_one_interaction_are_one_answer_and_none_of_them_tells_of_anothe
         }),
         "start",
     )  # fmt: skip
-    found = evaluate(log, Split("student"), unfitted(RULES), folds=2)
+    found = evaluate(log, Split("student"), unfitted(RULES), cv_folds=2)
     assert found.answers == n
     for summary in found.summaries.values():
         assert 0.42 < summary.measures["auc"] < 0.58
@@ -216,7 +216,7 @@ def test_a_split_is_named_as_it_was_written(text):
 
 def test_the_report_is_written_with_a_picture(log, tmp_path):
     pytest.importorskip("matplotlib", reason="the extra `charts` is not installed")
-    found = evaluate(log, Split("student"), unfitted(RULES), folds=2)
+    found = evaluate(log, Split("student"), unfitted(RULES), cv_folds=2)
     written, missing = write_report(found, tmp_path / "out")
     assert missing is None
     assert [path.name for path in written] == ["evaluation.json", "evaluation.md", "reliability.png"]
@@ -274,7 +274,7 @@ def test_kt_audit_finds_nothing_wrong_with_what_fitted_scorers_predict_of_a_real
 def test_kt_audit_would_notice_a_prediction_that_saw_its_answer(log):
     """The audit is no rubber stamp: what is learnt from later than it is tested on is found."""
     kt_audit = pytest.importorskip("kt_audit", reason="kt-audit is not installed")
-    _, folds = folds_of(log, parse_split("time"), None, 0)
+    _, folds = cv_folds_of(log, parse_split("time"), None, 0)
     (fold,) = folds
     rows = audit_rows(fold, np.linspace(0, 1, fold.test.row.size)).to_pandas()
     rows["split"] = rows["split"].map({"train": "test", "test": "train"})
@@ -282,7 +282,7 @@ def test_kt_audit_would_notice_a_prediction_that_saw_its_answer(log):
 
 
 def test_the_audit_has_one_row_for_each_question_and_time_goes_on(log):
-    _, folds = folds_of(log, Split("student"), None, 0)
+    _, folds = cv_folds_of(log, Split("student"), None, 0)
     (fold,) = folds
     rows = audit_rows(fold, np.full(fold.test.row.size, 0.5)).to_pandas()
     assert len(rows) == log.batch.row.size
@@ -291,7 +291,7 @@ def test_the_audit_has_one_row_for_each_question_and_time_goes_on(log):
 
 def test_take_students_keeps_what_the_test_is_about(log):
     """The test of a fold is a batch of its own: its students, and the topics' codes of the whole log."""
-    _, folds = folds_of(log, Split("student"), 2, 0)
+    _, folds = cv_folds_of(log, Split("student"), 2, 0)
     for fold in folds:
         keep = np.isin(log.batch.students, fold.test.students)
         np.testing.assert_array_equal(take_students(log.batch, keep).row, fold.test.row)

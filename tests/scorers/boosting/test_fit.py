@@ -17,7 +17,7 @@ from mastery.scorers.boosting import fit as fitting
 from mastery.scorers.boosting import scorer as ml
 from mastery.scorers.boosting.training_rows import (
     Bases,
-    held_out_folds,
+    held_out_cv_folds,
     labelled,
     opinions_as_questions,
     probabilities_before,
@@ -40,7 +40,7 @@ def log_loss(batch: Batch, p: np.ndarray) -> float:
 
 
 def rows_of(batch: Batch):
-    sums = Bases.of(batch, held_out_folds(batch))
+    sums = Bases.of(batch, held_out_cv_folds(batch))
     parameters = fitting._scale(batch, GIVEN, sums)
     asked = opinions_as_questions(batch)
     said = {name: probabilities_before(name, batch, asked, mine, None) for name, mine in GIVEN.items()}
@@ -79,12 +79,12 @@ def test_what_is_measured_is_what_the_parameters_predict_when_every_choice_is_ma
 
 def test_bases_of_a_training_row_hold_no_answer_of_its_own_student():
     batch = school(students=60)
-    topic, item = Bases.of(batch, held_out_folds(batch)).rows(batch)
+    topic, item = Bases.of(batch, held_out_cv_folds(batch)).rows(batch)
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     for student in (0, 17, 59):
         mine = owner == student
         turned = replace(batch, y=np.where(mine, 1.0 - batch.y, batch.y))
-        topic_turned, item_turned = Bases.of(turned, held_out_folds(batch)).rows(turned)
+        topic_turned, item_turned = Bases.of(turned, held_out_cv_folds(batch)).rows(turned)
         np.testing.assert_array_equal(topic_turned[mine], topic[mine])
         np.testing.assert_array_equal(item_turned[mine], item[mine])
         assert np.any(item_turned[~mine] != item[~mine])

@@ -209,7 +209,7 @@ def _measured(
             rules, scorers=names, clock=clock, seed=seed, threads=threads, chapters=chapters, progress=told
         )  # fmt: skip
         return measure(
-            log, split, predictor, folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
+            log, split, predictor, cv_folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
             hear=None if audit is None else audit.hear,
         )  # fmt: skip
 
@@ -223,13 +223,13 @@ def show_evaluation(found: Evaluation) -> None:
     from mastery.pipelines.evaluation.report import TITLES, shown
 
     out = console()
-    tests = sum(fold.tested.y.size for fold in found.folds)
+    tests = sum(cv_fold.tested.y.size for cv_fold in found.cv_folds)
     out.print(
         Text(f"{counted(tests, 'answer')} predicted, each before it was seen", "bold").append(
             f" · the log: {counted(found.answers, 'answer')} of {counted(found.students, 'student')}", "default"
         )
     )
-    how = f"split {found.split} · {counted(len(found.folds), 'test')} · clock {found.clock}"
+    how = f"split {found.split} · {counted(len(found.cv_folds), 'test')} · clock {found.clock}"
     out.print(Text(f"{printable(how)} · seed {found.seed}\n", "bright_black"))
     heads = ("scorer", "AUC", "95 %", "accuracy", "RMSE", "log loss", "ECE", "if perfect", "next week")
     rows = []

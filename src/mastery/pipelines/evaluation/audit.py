@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from mastery.arrays import Floats
 from mastery.errors import BadInput
 from mastery.evaluation.questions import Questions, questions
-from mastery.evaluation.splits import Fold
+from mastery.evaluation.splits import CvFold
 from mastery.features.batch import Batch
 from mastery.pipelines.evaluation.predictors import Predicted
 
@@ -29,7 +29,7 @@ class Audit:
         self.scorer = scorer
         self.tables: list[pa.Table] = []
 
-    def hear(self, fold: Fold, predicted: Predicted) -> None:
+    def hear(self, cv_fold: CvFold, predicted: Predicted) -> None:
         """Take a test and what was said of it.
 
         Raises:
@@ -39,7 +39,7 @@ class Audit:
             self.scorer = list(predicted.probability)[-1]
         if self.scorer not in predicted.probability:
             raise BadInput(f"nothing was predicted by {self.scorer}; there are {', '.join(predicted.probability)}")
-        self.tables.append(audit_rows(fold, predicted.probability[self.scorer]))
+        self.tables.append(audit_rows(cv_fold, predicted.probability[self.scorer]))
 
     def write(self, path: Path) -> int:
         """Write all rows as Parquet; return how many."""
@@ -49,7 +49,7 @@ class Audit:
         return int(table.num_rows)
 
 
-def audit_rows(fold: Fold, probability: Floats) -> pa.Table:
+def audit_rows(cv_fold: CvFold, probability: Floats) -> pa.Table:
     """Return a row for each question learnt from and each one predicted: user_id, timestamp, split, kc_ids, item_id,
     y_true, y_pred, fold.
 
@@ -57,13 +57,13 @@ def audit_rows(fold: Fold, probability: Floats) -> pa.Table:
     learnt from nothing was predicted: y_pred is the share right there.
 
     Args:
-        probability: float64 by row of the fold's test.
+        probability: float64 by row of the CV fold's test.
     """
-    learnt = questions(fold.train, np.ones(fold.train.row.size, np.bool_))
-    asked = questions(fold.test, fold.counted)
+    learnt = questions(cv_fold.train, np.ones(cv_fold.train.row.size, np.bool_))
+    asked = questions(cv_fold.test, cv_fold.counted)
     parts = [
-        _rows(fold.train, learnt, np.full(learnt.y.size, learnt.y.mean()), "train", fold.name),
-        _rows(fold.test, asked, asked.mean(probability), "test", fold.name),
+        _rows(cv_fold.train, learnt, np.full(learnt.y.size, learnt.y.mean()), "train", cv_fold.name),
+        _rows(cv_fold.test, asked, asked.mean(probability), "test", cv_fold.name),
     ]
     return pa.concat_tables(parts)
 

@@ -32,7 +32,7 @@ def draw_reliability(evaluation: Evaluation, path: Path) -> None:
     wide, high = LEFT + columns * (SIDE + GAP), TOP + rows * (HEAD + SIDE + BETWEEN + LOW + FOOT)
     with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans", "axes.edgecolor": GREY}):
         figure = Figure(figsize=(wide, high), dpi=144)
-        tests = sum(fold.tested.y.size for fold in evaluation.folds)
+        tests = sum(cv_fold.tested.y.size for cv_fold in evaluation.cv_folds)
         figure.text(
             LEFT / wide, 1 - 0.12 / high, "Do predicted probabilities come true?", va="top", size=12, weight="bold"
         )

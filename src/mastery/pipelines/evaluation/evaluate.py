@@ -14,7 +14,7 @@ from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput
 from mastery.evaluation.next_week import correlation, next_week
 from mastery.evaluation.questions import Questions, questions
-from mastery.evaluation.splits import Fold, Log, Split, folds_of
+from mastery.evaluation.splits import CvFold, Log, Split, cv_folds_of
 from mastery.evaluation.summary import Sample, Summary, mean_of, summarise
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
@@ -27,8 +27,8 @@ students who are drawn with replacement, and of a handful the same few are drawn
 
 
 @dataclass(frozen=True)
-class FoldResult:
-    """What one fold came to.
+class CvFoldResult:
+    """What one CV fold came to.
 
     Attributes:
         probability: float64[m] by scorer, by question.
@@ -48,7 +48,7 @@ class Evaluation:
     """What an evaluation came to.
 
     Attributes:
-        summaries: By scorer: the mean over folds.
+        summaries: By scorer: the mean over CV folds.
         notes: What somebody who reads the numbers should know.
     """
 
@@ -59,7 +59,7 @@ class Evaluation:
     answers: int
     topics: int
     items: int
-    folds: Sequence[FoldResult]
+    cv_folds: Sequence[CvFoldResult]
     summaries: Mapping[str, Summary]
     notes: tuple[str, ...]
 
@@ -69,24 +69,24 @@ def evaluate(
     split: Split,
     predictor: Predictor,
     *,
-    folds: int | None = None,
+    cv_folds: int | None = None,
     scorers: Sequence[str] | None = None,
     clock: Clock = "start",
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
-    hear: Callable[[Fold, Predicted], None] | None = None,
+    hear: Callable[[CvFold, Predicted], None] | None = None,
 ) -> Evaluation:
-    """Return what the predictor's probabilities are worth on every fold, and over all of them.
+    """Return what the predictor's probabilities are worth on every CV fold, and over all of them.
 
     Args:
         scorers: Those that are measured; all that the predictor names where None.
-        progress: Called with (name of the fold, folds done, folds in all).
-        hear: Is given every fold and what was predicted of it; see mastery.pipelines.evaluation.audit.
+        progress: Called with (name of the CV fold, how many are done, how many there are).
+        hear: Is given every CV fold and what was predicted of it; see mastery.pipelines.evaluation.audit.
 
     Raises:
         BadInput: the log cannot be split like this, or a test holds no answers, or only right or only wrong ones.
     """
-    names, cut = folds_of(log, split, folds, seed)
+    names, cut = cv_folds_of(log, split, cv_folds, seed)
     results, notes = [], list[str]()
     for done, one in enumerate(cut):
         if progress is not None:
@@ -108,7 +108,7 @@ def evaluate(
         answers=whole.y.size,
         topics=int(np.unique(log.batch.slot_topic).size),
         items=int(np.unique(log.batch.item[log.batch.item >= 0]).size),
-        folds=results,
+        cv_folds=results,
         summaries={name: mean_of([one.summaries[name] for one in results]) for name in results[0].summaries},
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -123,13 +123,13 @@ def named(split: Split) -> str:
 
 
 def _measure(
-    one: Fold,
+    one: CvFold,
     predictor: Predictor,
     scorers: Sequence[str] | None,
     seed: int,
     has_clock: bool,
-    hear: Callable[[Fold, Predicted], None] | None,
-) -> tuple[FoldResult, list[str]]:
+    hear: Callable[[CvFold, Predicted], None] | None,
+) -> tuple[CvFoldResult, list[str]]:
     asked = questions(one.test, one.counted)
     learnt = questions(one.train, np.ones(one.train.row.size, np.bool_))
     _check(one.name, asked, learnt)
@@ -163,12 +163,12 @@ def _measure(
             )
             week = correlation(np.where(weeks > 0, said, np.nan), share), int((weeks > 0).sum())
         summaries[name] = summarise(probability[name], tested, seed, week)
-    result = FoldResult(one.name, len(one.train.students), learnt.y.size, int(np.unique(asked.student).size), tested,
+    result = CvFoldResult(one.name, len(one.train.students), learnt.y.size, int(np.unique(asked.student).size), tested,
                         probability, summaries)  # fmt: skip
     return result, notes
 
 
-def _too_few(results: Sequence[FoldResult]) -> str | None:
+def _too_few(results: Sequence[CvFoldResult]) -> str | None:
     """Return what to say where the tests are too small for their measures to mean anything; None where they are not."""
     answers = sum(one.tested.y.size for one in results)
     students = sum(one.test_students for one in results)
@@ -190,7 +190,7 @@ def _check(name: str, asked: Questions, learnt: Questions) -> None:
         raise BadInput(f"{name}: {whole} {outcome}, so nothing can be told apart; split the log in another way")
 
 
-def _learnt(one: Fold, asked: Questions, learnt: Questions) -> Int64s:
+def _learnt(one: CvFold, asked: Questions, learnt: Questions) -> Int64s:
     """Return int64[m]: answers on each question's topic that were learnt from; of several topics the least."""
     topics = len(one.test.topics)
     # Codes of topics are those of the whole log in both parts.
@@ -200,7 +200,7 @@ def _learnt(one: Fold, asked: Questions, learnt: Questions) -> Int64s:
     return found
 
 
-def _weeks(one: Fold, asked: Questions) -> tuple[Floats, Int64s]:
+def _weeks(one: CvFold, asked: Questions) -> tuple[Floats, Int64s]:
     counted = np.zeros(one.test.cell_slot.size, np.bool_)
     counted[one.test.cell[asked.rows]] = True
     return next_week(one.test, asked.rows, counted)

@@ -56,12 +56,12 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         },
         "folds": [
             {
-                "name": fold.name,
-                "train": {"students": fold.train_students, "answers": fold.train_answers},
-                "test": {"students": fold.test_students, "answers": int(fold.tested.y.size)},
-                "scorers": {name: _summary(summary) for name, summary in fold.summaries.items()},
+                "name": cv_fold.name,
+                "train": {"students": cv_fold.train_students, "answers": cv_fold.train_answers},
+                "test": {"students": cv_fold.test_students, "answers": int(cv_fold.tested.y.size)},
+                "scorers": {name: _summary(summary) for name, summary in cv_fold.summaries.items()},
             }
-            for fold in evaluation.folds
+            for cv_fold in evaluation.cv_folds
         ],
         "notes": list(evaluation.notes),
     }
@@ -69,12 +69,12 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 def markdown(evaluation: Evaluation) -> str:
     """Return the evaluation as a page."""
-    tests = sum(fold.tested.y.size for fold in evaluation.folds)
+    tests = sum(cv_fold.tested.y.size for cv_fold in evaluation.cv_folds)
     about = (
         f"{counted(evaluation.answers, 'answer')} of {counted(evaluation.students, 'student')} on "
         f"{counted(evaluation.topics, 'topic')} and {counted(evaluation.items, 'item')}. Split: `{evaluation.split}`, "
-        f"{counted(len(evaluation.folds), 'test')} with {counted(tests, 'answer')} in all; clock: {evaluation.clock}; "
-        f"seed {evaluation.seed}."
+        f"{counted(len(evaluation.cv_folds), 'test')} with {counted(tests, 'answer')} in all; "
+        f"clock: {evaluation.clock}; seed {evaluation.seed}."
     )
     lines = ["# Evaluation", "", about, "", HOW, ""]
     heads = ("scorer", "answers", "AUC", "95 %", "accuracy", "RMSE", "Brier", "log loss", "ECE", "perfect", "next week")
@@ -85,12 +85,16 @@ def markdown(evaluation: Evaluation) -> str:
         ("By size of the topic", {name: one.topic_size for name, one in evaluation.summaries.items()}),
     ):
         lines += ["", f"## {title}", "", "AUC, and log loss after the bar.", "", *_group_table(groups)]
-    if len(evaluation.folds) > 1:
+    if len(evaluation.cv_folds) > 1:
         lines += ["", "## Tests one by one", "", "AUC.", ""]
         names = list(evaluation.summaries)
         rows = [
-            (fold.name, f"{fold.tested.y.size:,}", *(shown(fold.summaries[name].measures["auc"]) for name in names))
-            for fold in evaluation.folds
+            (
+                cv_fold.name,
+                f"{cv_fold.tested.y.size:,}",
+                *(shown(cv_fold.summaries[name].measures["auc"]) for name in names),
+            )
+            for cv_fold in evaluation.cv_folds
         ]
         lines += _table(("test", "answers", *names), rows)
     if evaluation.notes:
@@ -101,8 +105,8 @@ def markdown(evaluation: Evaluation) -> str:
 def pooled(evaluation: Evaluation, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return (probability, outcome) of one scorer over all tests, float64 each."""
     return (
-        np.concatenate([fold.probability[name] for fold in evaluation.folds]),
-        np.concatenate([fold.tested.y for fold in evaluation.folds]),
+        np.concatenate([cv_fold.probability[name] for cv_fold in evaluation.cv_folds]),
+        np.concatenate([cv_fold.tested.y for cv_fold in evaluation.cv_folds]),
     )
 
 

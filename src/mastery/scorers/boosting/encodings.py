@@ -4,7 +4,7 @@ A context is what is known before an answer: its topic, its item, the tries and 
 encoding is the logit of (Σy + k · parent) / (n + k), clipped, with n as round(2 log₂(n + 1)): Micci-Barreca (2001),
 A preprocessing scheme for high-cardinality categorical attributes, SIGKDD Explorations 3(1), with a chain of parents.
 
-Sums are raw and **out of fold by student**: rows of a training student take the sums of the students in other folds,
+Sums are raw and **out of fold by student**: rows of a training student take the sums of the students in other CV folds,
 rows of a new student those of all training students. With its own answers in the sums a row would see its own label.
 Residuals against an out-of-fold parent leak the label just so, by the way of what the other rows lack: there are none.
 
@@ -155,17 +155,17 @@ def _contexts(
 
 
 @kernel
-def _fold_sums(code: Int64s, counts: Bools, y: Floats, fold: Int32s, n: Floats, right: Floats) -> None:
+def _sums_by_cv_fold(code: Int64s, counts: Bools, y: Floats, cv_fold: Int32s, n: Floats, right: Floats) -> None:
     for i in range(code.size):
         if counts[i]:
-            n[code[i], fold[i]] += 1.0
-            right[code[i], fold[i]] += y[i]
+            n[code[i], cv_fold[i]] += 1.0
+            right[code[i], cv_fold[i]] += y[i]
 
 
 @kernel
 def _out_of_fold(
     code: Int64s,
-    fold: Int32s,
+    cv_fold: Int32s,
     n: Floats,
     right: Floats,
     parent: Floats,
@@ -176,7 +176,7 @@ def _out_of_fold(
     for i in range(code.size):
         seen, good = 0.0, 0.0
         for f in range(n.shape[1]):
-            if f != fold[i]:
+            if f != cv_fold[i]:
                 seen += n[code[i], f]
                 good += right[code[i], f]
         probability[i] = (good + shrinkage * parent[i]) / (seen + shrinkage)
@@ -209,11 +209,11 @@ def contexts(batch: Batch) -> tuple[UInt64s, Bools]:
     return out, lead
 
 
-def learn_encodings(batch: Batch, fold: Int32s, out: Floats32) -> dict[str, npt.NDArray[Any]]:
+def learn_encodings(batch: Batch, cv_fold: Int32s, out: Floats32) -> dict[str, npt.NDArray[Any]]:
     """Write each row's encodings, out of fold, into float32[n, 2·len(ENCODINGS)]; return the sums of all rows.
 
     Args:
-        fold: int32[n], from 0. Rows of one student are of one fold.
+        cv_fold: int32[n], from 0. Rows of one student are of one CV fold.
 
     Returns:
         encoding_ptr int64[len(ENCODINGS) + 1], encoding_key uint64[M] ascending within each encoding, encoding_n and
@@ -221,21 +221,21 @@ def learn_encodings(batch: Batch, fold: Int32s, out: Floats32) -> dict[str, npt.
     """
     keys, lead = contexts(batch)
     counts = labelled(batch)
-    folds = int(fold.max(initial=0)) + 1
-    n_of = np.bincount(fold[counts], minlength=folds).astype(np.float64)
-    right_of = np.bincount(fold[counts], batch.y[counts], minlength=folds)
-    # Half an answer of each kind: a mean is never 0 or 1. Sums of the other folds, not of all less one's own: that left
-    # the rounding of a fold's own answers in.
-    others = [np.arange(folds) != f for f in range(folds)]
-    mean = np.array([(right_of[rest].sum() + 0.5) / (n_of[rest].sum() + 1.0) for rest in others])[fold]
-    probability, many = np.empty((len(ENCODINGS), fold.size)), np.empty(fold.size)
+    cv_folds = int(cv_fold.max(initial=0)) + 1
+    n_of = np.bincount(cv_fold[counts], minlength=cv_folds).astype(np.float64)
+    right_of = np.bincount(cv_fold[counts], batch.y[counts], minlength=cv_folds)
+    # Half an answer of each kind: a mean is never 0 or 1. Sums of the other CV folds, not of all less one's own: that
+    # left the rounding of a CV fold's own answers in.
+    others = [np.arange(cv_folds) != f for f in range(cv_folds)]
+    mean = np.array([(right_of[rest].sum() + 0.5) / (n_of[rest].sum() + 1.0) for rest in others])[cv_fold]
+    probability, many = np.empty((len(ENCODINGS), cv_fold.size)), np.empty(cv_fold.size)
     key_parts, n_parts, right_parts, ptr = [], [], [], [0]
     for e, encoding in enumerate(ENCODINGS):
         distinct, code = np.unique(keys[e], return_inverse=True)
-        n, right = np.zeros((distinct.size, folds)), np.zeros((distinct.size, folds))
-        _fold_sums(code, counts & lead if encoding.once else counts, batch.y, fold, n, right)
+        n, right = np.zeros((distinct.size, cv_folds)), np.zeros((distinct.size, cv_folds))
+        _sums_by_cv_fold(code, counts & lead if encoding.once else counts, batch.y, cv_fold, n, right)
         parent = mean if encoding.parent < 0 else probability[encoding.parent]
-        _out_of_fold(code, fold, n, right, parent, encoding.shrinkage, probability[e], many)
+        _out_of_fold(code, cv_fold, n, right, parent, encoding.shrinkage, probability[e], many)
         _write(probability[e], many, 2 * e, out)
         n_all = n.sum(axis=1)
         kept = n_all > 0.0

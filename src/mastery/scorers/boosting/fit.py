@@ -35,10 +35,10 @@ from mastery.scorers.boosting.training_rows import (
     WEEK_US,
     Bases,
     Labelled,
-    held_out_folds,
+    held_out_cv_folds,
     labelled,
     opinions_as_questions,
-    own_fold,
+    own_cv_fold,
     probabilities_before,
 )
 from mastery.scorers.boosting.trees import Trees, dumped, no_trees
@@ -93,7 +93,7 @@ def fit(
     members = [name for name in MEMBERS if name in given and name in SCORERS]
     asked = opinions_as_questions(batch)
     probabilities = {name: probabilities_before(name, batch, asked, given[name], predicted) for name in members}
-    sums = Bases.of(batch, held_out_folds(batch))
+    sums = Bases.of(batch, held_out_cv_folds(batch))
     parameters = _scale(batch, given, sums)
     rows = labelled(batch, asked, probabilities, sums, parameters)
     if predicted is None and members:
@@ -188,7 +188,7 @@ def _trees_needed(
     threads: int,
 ) -> tuple[int, dict[str, float | str]]:
     """Return how many trees held-out students ask for, and how well those do on them."""
-    away = own_fold(batch.students, HELD_OUT, 0)[rows.student]
+    away = own_cv_fold(batch.students, HELD_OUT, 0)[rows.student]
     first, last = int(rows.at_us.min()), int(rows.at_us.max())
     until = first + int(EARLIER * (last - first)) if last - first > 2 * WEEK_US else last
     learnt, judged = rows.take(~away & (rows.at_us <= until)), rows.take(away & rows.answer)

@@ -23,7 +23,7 @@ from mastery.scorers.boosting.unconstrained import CLOCKS, column_names, empty_m
 from mastery.scorers.fits import Fit
 from mastery.scorers.parameters import Parameters, no_rows
 
-FOLDS = 5
+CV_FOLDS = 5
 VALIDATION = 10
 """One student in this many is held out to say when to stop."""
 
@@ -114,7 +114,7 @@ def fit_unconstrained(
     of_row = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     matrix = empty_matrix(batch, extra)
     write_known(batch, clock, extra, matrix)
-    shared = learn_encodings(batch, student_parts(batch, FOLDS, "fold")[of_row], encoded(matrix))
+    shared = learn_encodings(batch, student_parts(batch, CV_FOLDS, "fold")[of_row], encoded(matrix))
     trees, notes, measures = _grow(
         matrix, batch.y, rows, part[of_row] == 0, len(column_names(extra)), rounds, again, seed, threads
     )

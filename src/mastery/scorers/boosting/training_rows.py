@@ -20,7 +20,7 @@ from mastery.scorers.fits import held_out
 from mastery.scorers.parameters import Parameters
 
 CV_FOLDS = 5
-"""Bases of items are found in this many folds of the students, each for the others: a row's own answer is in none."""
+"""Bases of items are found in this many CV folds, each for the others: a row's own answer is in none."""
 
 SHRINKAGE = 10.0
 """Bases stand on this many answers of their parent (item → topic → all) before their own."""
@@ -58,22 +58,22 @@ class Labelled:
         return Labelled(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
 
-def own_fold(students: Sequence[str], one_in: int, cv_fold: int) -> Bools:
+def own_cv_fold(students: Sequence[str], one_in: int, cv_fold: int) -> Bools:
     """Return bool[S]: `held_out`, by another hash: whoever calls a fit may have left out students by that one."""
     return held_out([f"ml {name}" for name in students], one_in, cv_fold)
 
 
-def held_out_folds(batch: Batch) -> Int32s:
-    """Return int32[S]: which of `CV_FOLDS` folds each student is in, by a hash of the name."""
+def held_out_cv_folds(batch: Batch) -> Int32s:
+    """Return int32[S]: which of `CV_FOLDS` each student is in, by a hash of the name."""
     cv_fold = np.zeros(len(batch.students), np.int32)
     for k in range(CV_FOLDS):
-        cv_fold[own_fold(batch.students, CV_FOLDS, k)] = k
+        cv_fold[own_cv_fold(batch.students, CV_FOLDS, k)] = k
     return cv_fold
 
 
 @dataclass(frozen=True)
 class Bases:
-    """Log-odds of a right answer by topic and item: by fold of the students (of all the others), and over all.
+    """Log-odds of a right answer by topic and item: by CV fold of the students (of all the others), and over all.
 
     Attributes:
         topic, item: float64[CV_FOLDS + 1, T] and [CV_FOLDS + 1, I]; the last row is over all students.
@@ -112,7 +112,7 @@ class Bases:
         return Bases(_logit(share), _logit(own), of_item[0, CV_FOLDS].astype(np.int64), cv_fold)
 
     def rows(self, batch: Batch) -> tuple[Floats, Floats]:
-        """Return float64[n] each: of the row's topic and item, from the folds its student is not in."""
+        """Return float64[n] each: of the row's topic and item, from the CV folds its student is not in."""
         cv_fold = np.repeat(self.cv_fold, np.diff(batch.student_ptr))
         topic = self.topic[cv_fold, batch.slot_topic[batch.slot]]
         if self.item.shape[1] == 0:
