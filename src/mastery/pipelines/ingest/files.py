@@ -261,7 +261,7 @@ def _after_line(text: io.BufferedIOBase, rest: Bytes) -> tuple[Bytes, bool]:
 
 
 def _batch_rows(rows: int, size: int) -> int:
-    """Return how many rows are taken at a time where so many rows hold that many bytes."""
+    """Return how many rows are taken at a time of a file whose `rows` rows hold `size` bytes."""
     return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
 
 
