@@ -354,7 +354,7 @@ ACTIVATIONS = Table(
     ),
     key=("number",),
     partition_by=(),
-    doc="Which model set is active, and which runs beside it: the last row of each kind says. Append-only.",
+    doc="Choices of a model set, as they were kept before there were PUBLICATIONS. Only read.",
 )
 
 SHADOW = Table(
@@ -364,6 +364,29 @@ SHADOW = Table(
     partition_by=("bucket",),
     doc="The scores of the model set that runs in shadow: seen by nobody, compared with gold.",
     published=True,
+)
+
+PUBLICATIONS = Table(
+    "publications",
+    _schema(
+        number=pa.int64(),  # the generation: one more with each row
+        at=UTC,  # when what it publishes was begun
+        committed_at=UTC,
+        action=pa.string(),  # recompute, activate, rollback, shadow, compact; found: what was there before the first
+        version=pa.string(),  # the set that is chosen: null is the default set; of a shadow: none
+        previous=pa.string(),
+        model_version=pa.string(),  # whose scores are published
+        as_of=UTC,
+        events=pa.int64(),  # version of the events that were read
+        ledger=pa.int64(),  # versions of the tables that people see
+        features=pa.int64(),
+        gold=pa.int64(),
+        history=pa.int64(),
+        shadow=pa.int64(),
+    ),
+    key=("number",),
+    partition_by=(),
+    doc="What people see: the last row names the version of every published table. Rows are added, never changed.",
 )
 
 TABLES = {
@@ -380,7 +403,7 @@ TABLES = {
         MODEL_PARAMS,
         MODEL_ARRAYS,
         MODEL_CARDS,
-        ACTIVATIONS,
+        PUBLICATIONS,
         SHADOW,
     )
 }

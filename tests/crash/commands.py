@@ -15,17 +15,17 @@ import numpy as np
 
 from mastery.apps.api.app import create_app
 from mastery.features.columns import QUIZ
-from mastery.pipelines.models.activations import active_choice
+from mastery.pipelines.models.activations import active_choice, choices
 from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.fit import fit
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import store_model_set
-from mastery.pipelines.scoring.activate import activate
+from mastery.pipelines.scoring.activate import activate, rollback
 from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.state import encode
-from mastery.tables import GOLD, HISTORY, TABLES
+from mastery.tables import FEATURES, GOLD, HISTORY, PUBLICATIONS, TABLES
 from school import KEY, NOW_US, Deployment
 
 RULES = load_rules("classic").params
@@ -122,6 +122,19 @@ def run_activate(folder: Path) -> None:
         deployment.recompute()
 
 
+def with_an_active_set(folder: Path) -> None:
+    with_a_stored_set(folder)
+    run_activate(folder)
+
+
+def run_rollback(folder: Path) -> None:
+    deployment = school(folder)
+    if active_choice(deployment.lake).active is not None:
+        rollback(deployment.lake, RULES, NOW_US, publisher(deployment))
+    else:
+        deployment.recompute()
+
+
 def in_many_files(folder: Path) -> None:
     for part in range(4):
         ingest(folder, f"part{part}", answers(part * 60, part * 60 + 60, 0))
@@ -154,6 +167,7 @@ COMMANDS = {
     "recompute": Command(ready_to_recompute, run_recompute),
     "fit": Command(base, run_fit),
     "activate": Command(with_a_stored_set, run_activate),
+    "rollback": Command(with_an_active_set, run_rollback),
     "compact": Command(in_many_files, run_compact),
 }
 
@@ -164,8 +178,13 @@ def everything(folder: Path) -> dict[str, Any]:
     lake, reader = deployment.lake, deployment.reader
     found: dict[str, Any] = {}
     for name, table in TABLES.items():
+        if table is PUBLICATIONS:  # which has a row more where something was published before the kill
+            continue
         rows = lake.scan(table) if not table.partition_by else lake_rows(deployment, table)
         found[name] = sorted(repr(row) for row in rows.to_pylist())
+    shown = lake.publication()
+    found["published"] = [repr(one) for one in (shown.model_version, shown.as_of)]
+    found["choices"] = [repr((one.action, one.version, one.previous)) for one in choices(lake)]
     students = [KEY.student("default", f"S{number}") for number in range(STUDENTS)]
     found["shown"] = [
         reader.student(one, tenant="default", as_of_us=NOW_US).model_dump_json() for one in students
@@ -182,6 +201,13 @@ def lake_rows(deployment: Deployment, table: Any) -> Any:
     at = deployment.lake.shown(table)
     paths = [file.path for file in at.files]
     return deployment.lake.read_files(table, paths)
+
+
+def moments_shown(folder: Path) -> list[str]:
+    """Return of which moments gold and features are, and of which the publication says that they are."""
+    deployment = school(folder)
+    rows = [lake_rows(deployment, table)["as_of"].to_pylist() for table in (GOLD, FEATURES)]
+    return sorted({str(one) for one in (*rows[0], *rows[1], deployment.lake.publication().as_of)})
 
 
 async def answered(app: Any, path: str) -> Any:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from crash.commands import COMMANDS, everything, sets_shown
+from crash.commands import COMMANDS, everything, moments_shown, sets_shown
 from crash.points import install
 
 
@@ -59,7 +59,7 @@ def main(name: str, folder: Path, most: int) -> None:
         command.run(folder / "killed")
 
     def looked_at_and_run_again() -> list[Any]:
-        before = sets_shown(folder / "killed")
+        before = [sets_shown(folder / "killed"), moments_shown(folder / "killed")]
         command.run(folder / "killed")
         return [before, everything(folder / "killed")]
 
@@ -77,7 +77,8 @@ def main(name: str, folder: Path, most: int) -> None:
                     "point": kill_at,
                     "of": points,
                     "killed": ended == -signal.SIGKILL,
-                    "sets": before,
+                    "sets": before[0],
+                    "moments": before[1],
                     "differs": {part: [whole[part], after[part]] for part in whole if whole[part] != after[part]},
                 }
             ),

@@ -45,5 +45,6 @@ def check(results: list[dict[str, object]], tried: object) -> None:
     assert len(results) == tried
     assert all(one["killed"] for one in results)
     assert {one["point"]: one["differs"] for one in results if one["differs"]} == {}
-    for one in results:  # and before it was run again, every door showed the scores of one model set
+    for one in results:  # and before it was run again, every door showed the scores of one model set and one moment
         assert len({version for versions in one["sets"].values() for version in versions}) == 1, one
+        assert len(one["moments"]) == 1, one

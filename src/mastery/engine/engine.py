@@ -253,9 +253,7 @@ class Engine(Deployment):
             return of.reader.class_at(
                 tenant=of.tenant, as_of_us=as_of_us, source=scorer, weakest=weakest, limit=students, progress=progress
             )
-        return of.reader.class_scores(tenant=of.tenant, source=scorer, limit=students), of.reader.weakest(
-            tenant=of.tenant, source=scorer, limit=weakest
-        )
+        return of.reader.class_report(tenant=of.tenant, source=scorer, weakest=weakest, limit=students)
 
     def tenant_counts(self) -> list[TenantCounts]:
         """Return the tenants by name, with what the lake holds of each."""
@@ -320,7 +318,7 @@ class Engine(Deployment):
     def _read_a_little(self, table: Table) -> None:
         """Read a table's log from its beginning, and a column of one file: an open table would not miss them."""
         opened = Lake.open(self.lake.root, storage_options=self.settings.storage_options or None, create=False)
-        found = opened.snapshot(table)
+        found = opened.shown(table)
         if found.version >= 0:
             self._tables_seen.add(table.name)
         elif table.name in self._tables_seen:

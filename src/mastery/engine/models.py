@@ -109,7 +109,7 @@ class Models:
     def rollback(
         self, as_of: str = "now", *, now_us: int | None = None, workers: int | None = None, progress: Bar | None = None
     ) -> RecomputeReport:
-        """Switch back to the previous set, at once, and publish."""
+        """Fold every student into the previous set, publish, and switch back to it; see `activate`."""
         from mastery.pipelines.scoring.activate import rollback
 
         deployment, at = self.deployment, clock.now_us() if now_us is None else now_us

@@ -17,15 +17,19 @@ from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.events.identity import buckets as bucket_of
+from mastery.instants import instant
 from mastery.lake import compaction, files, log, publication
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, Change, Handle, Mode
 from mastery.lake.location import TableLocation, locate
-from mastery.lake.snapshot import Snapshot, TableVersion
+from mastery.lake.publication import Publication
+from mastery.lake.snapshot import NOTHING, Snapshot, TableVersion
 from mastery.lake.student import STUDENT, StudentReader
-from mastery.tables import ACTIVATIONS, EVENTS, Table
+from mastery.tables import EVENTS, PUBLICATIONS, Table
 
 BUCKET = "bucket"
+
+EPOCH = instant(0)
 
 ONE_WRITER, ONE_PUBLISHER = "_one_writer.lock", "_one_publisher.lock"
 
@@ -52,6 +56,7 @@ class Lake:
         self._handles: dict[str, Handle] = {}
         self._lock = threading.Lock()
         self._reader = StudentReader()
+        self._publication = (NOTHING, publication.NOTHING)  # the table as it was read, and its last row
 
     @staticmethod
     def open(
@@ -78,14 +83,13 @@ class Lake:
             raise Conflict(f"the events table in {root!r} does not say {BUCKETS}; another program made it: use another")
         return lake if kept == buckets else Lake(root, place, kept, storage_options)
 
-    def renew(self, table: Table) -> None:
-        """Make a published table of another version again, empty; nothing where it has this version's columns."""
-        self._handle(table).renew()
-
     # What there is
 
     def snapshot(self, table: Table) -> Snapshot:
-        """Return the files of the newest version. Pass it as `at` to read many buckets of one moment."""
+        """Return the files of the newest version. Pass it as `at` to read many buckets of one moment.
+
+        What people see of a published table is `shown`.
+        """
         return self._handle(table).snapshot()
 
     def version(self, table: Table) -> int:
@@ -101,19 +105,32 @@ class Lake:
         return self._handle(table).holds(version)
 
     def count(self, table: Table) -> int:
-        """Return how many rows the table has, from the log alone."""
-        return self.snapshot(table).rows
+        """Return how many rows the table has, of a published one as people see it, from the log alone."""
+        return self.shown(table).rows
 
     def newest(self, table: Table, column: str, at: Snapshot | None = None) -> int | None:
         """Return the latest instant of a time column, microseconds since 1970, from the log alone; None for no rows."""
         return self._handle(table).newest(column, self.snapshot(table) if at is None else at)
 
-    def shown(self, table: Table) -> Snapshot:
-        """Return the files of a published table that people see: the newest version, or the last one before it where
-        the switch to another model set that the newest was published for has not been made. See
-        `mastery.lake.publication`.
+    def publication(self) -> Publication:
+        """Return what is published now. Ask once for each answer, and read every table by it; see `shown`."""
+        handle = self._handle(PUBLICATIONS)
+        now = handle.snapshot()
+        read, known = self._publication
+        if read is not now:  # not by its number: a lake that was restored may have another of the same
+            known = publication.last(self._rows_of(PUBLICATIONS, now))
+            self._publication = (now, known)
+        return known
+
+    def shown(self, table: Table, by: Publication | None = None) -> Snapshot:
+        """Return the files that people see: of a published table those of the version that the publication names (the
+        one of now where none is given), of any other the newest. See `mastery.lake.publication`.
         """
-        return publication.shown(self._handle(table), self._handle(ACTIVATIONS))
+        handle = self._handle(table)
+        if not table.published:
+            return handle.snapshot()
+        version = (self.publication() if by is None else by).versions.get(table.name)
+        return handle.snapshot() if version is None else handle.at(version)
 
     def files_added(self, table: Table, after: int, until: int) -> list[str] | None:
         """Return the files that brought new rows after version `after`; see `mastery.lake.log`."""
@@ -122,9 +139,14 @@ class Lake:
     # Reading
 
     def scan(self, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return everything, in the table's own types and, unless columns are named, in its order of columns."""
+        """Return everything that people see, in the table's own types and, unless columns are named, in its order of
+        columns.
+        """
+        return self._rows_of(table, self.shown(table), columns)
+
+    def _rows_of(self, table: Table, at: Snapshot, columns: Sequence[str] | None = None) -> pa.Table:
         wanted = table.schema.names if columns is None else list(columns)
-        live = self.snapshot(table).files
+        live = at.files
         rows = files.read(self._handle(table).place, table, [file.path for file in live], wanted, threads=True)
         if BUCKET in wanted and table.partition_by:
             bucket = np.repeat([file.bucket for file in live], [file.rows for file in live]).astype(np.int32)
@@ -134,8 +156,11 @@ class Lake:
     def read_bucket(
         self, table: Table, bucket: int, columns: Sequence[str] | None = None, at: Snapshot | None = None
     ) -> pa.Table:
-        """Return one bucket: one array per column, strings dictionary-encoded, `bucket` only when named."""
-        snapshot = self.snapshot(table) if at is None else at
+        """Return one bucket: one array per column, strings dictionary-encoded, `bucket` only when named.
+
+        What people see of it where no snapshot is given; see `shown`.
+        """
+        snapshot = self.shown(table) if at is None else at
         return self._named(bucket, columns, self.read_files(table, [f.path for f in snapshot.bucket(bucket)], columns))
 
     def read_files(self, table: Table, paths: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
@@ -148,7 +173,7 @@ class Lake:
         """Return one student's rows in no promised order, as `read_bucket` does; none for a stranger."""
         bucket = int(bucket_of(pa.array([student_id]), self.buckets)[0])
         handle = self._handle(table)
-        paths = [file.path for file in (handle.snapshot() if at is None else at).bucket(bucket)]
+        paths = [file.path for file in (self.shown(table) if at is None else at).bucket(bucket)]
         return self._named(bucket, columns, self._reader.read(handle.place, table, paths, student_id, columns))
 
     # Writing
@@ -180,44 +205,80 @@ class Lake:
         *,
         mode: Mode = "append",
         remove_files: Sequence[str] = (),
-        switch: int | None = None,
     ) -> int:
-        """Make one Delta commit of files already written and return its version.
+        """Make one Delta commit of files already written and return its version. Of a published table people see it
+        once `publish` has named that version.
 
         Args:
             table: The table.
             adds: What `write_file` returned.
             mode: `append`, or `overwrite`: everything that is there now goes.
             remove_files: With append, take away exactly these, by path.
-            switch: Of a published table: people see it from the switch with this number on; see
-                `mastery.lake.publication`. Of ACTIVATIONS: this commit is that switch. None: from now on.
 
         Raises:
             Conflict: One of `remove_files` is gone: another writer rewrote it. Read again and repeat.
             Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
-        numbers = publication.numbers(self._handle(table), self._handle(ACTIVATIONS), switch)
 
         def plan(now: Snapshot) -> Change:
             live = {file.path: file for file in now.files}
             gone = [path for path in remove_files if path not in live]
             if gone:
                 raise Conflict(f"table {table.name!r}: another writer has rewritten {gone[0]}; read it again")
-            return Change(adds, [live[path] for path in remove_files], numbers=numbers)
+            return Change(adds, [live[path] for path in remove_files])
 
         return self._handle(table).commit(mode, plan)
 
-    def append(self, table: Table, rows: pa.Table, *, switch: int | None = None) -> int:
+    def append(self, table: Table, rows: pa.Table) -> int:
         """Add rows in one commit, cut by the bucket of their student, and return its version."""
         adds = self._write_cut(table, rows)
         with self.discarding(table, adds):
-            return self.commit(table, adds, switch=switch)
+            return self.commit(table, adds)
 
     def replace(self, table: Table, rows: pa.Table) -> int:
         """Make the table hold exactly these rows, in one commit, and return its version."""
         adds = self._write_cut(table, rows)
         with self.discarding(table, adds):
             return self.commit(table, adds, mode="overwrite")
+
+    def begin_publishing(self) -> Publication:
+        """Return what is published, and make every published table ready for this version's columns.
+
+        A lake without publications gets one of what is there, so that nothing is shown before it is whole. A table of
+        another version gets this one's columns; people are shown the version before on.
+        """
+        with self.one_publisher():
+            if self.publication() is publication.NOTHING:
+                versions = {table.name: self.version(table) for table in publication.TABLES}
+                self.publish(publication.NOTHING.after(publication.FOUND, EPOCH, versions=versions))
+            for table in publication.TABLES:
+                self._handle(table).renew()
+            return self.publication()
+
+    def publish(self, new: Publication) -> None:
+        """Show what a publication names, from this commit on.
+
+        Raises:
+            Conflict: Somebody else has published since the one before it was read.
+        """
+        handle = self._handle(PUBLICATIONS)
+        before = handle.snapshot()
+        merge = len(before.files) >= publication.MOST_FILES
+        rows = publication.row_of(new)
+        if merge:
+            rows = pa.concat_tables([self._rows_of(PUBLICATIONS, before), rows])
+        adds = self._write_cut(PUBLICATIONS, rows)
+
+        def plan(now: Snapshot) -> Change:
+            if self.publication().number != new.number - 1 or (merge and now.version != before.version):
+                raise Conflict(
+                    f"somebody else has published since (generation {self.publication().number}); nothing of this is "
+                    "shown: run it again"
+                )
+            return Change(adds, before.files if merge else (), numbers={publication.NUMBER: new.number})
+
+        with self.discarding(PUBLICATIONS, adds):
+            handle.commit("append", plan)
 
     def append_unless(self, table: Table, there: Callable[[], bool], rows: pa.Table, name: str) -> bool:
         """Add rows unless they are there; see `commit_unless`."""
@@ -268,7 +329,28 @@ class Lake:
             table: The table.
             min_fresh_files: Leave buckets alone that have fewer files in order of arrival.
             progress: Called with (buckets done, buckets to do).
+
+        A published table is compacted as people see it, and shown compacted; one whose newest version is not shown, or
+        is of another version of the engine, is left to the next recompute.
         """
+        if table.published:
+            with self.one_publisher():
+                return self._compact_published(table, min_fresh_files, progress)
+        return self._compact(table, min_fresh_files, progress)
+
+    def _compact_published(
+        self, table: Table, min_fresh_files: int, progress: Callable[[int, int], None] | None
+    ) -> Compaction:
+        now, newest = self.publication(), self.version(table)
+        if now.versions.get(table.name, newest) != newest or self._handle(table).other_columns():
+            return Compaction(version=newest, buckets=0, files_before=0, rows=0, skipped=0)
+        done = self._compact(table, min_fresh_files, progress)
+        if done.version != newest and now is not publication.NOTHING:
+            at = EPOCH if now.at is None else now.at  # it shows nothing that was begun later
+            self.publish(now.after(publication.COMPACT, at, versions={**now.versions, table.name: done.version}))
+        return done
+
+    def _compact(self, table: Table, min_fresh_files: int, progress: Callable[[int, int], None] | None) -> Compaction:
         handle = self._handle(table)
         before = handle.snapshot()
         work = {bucket: old for bucket, old in before.by_bucket.items() if compaction.needed(old, min_fresh_files)}
@@ -291,11 +373,16 @@ class Lake:
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
         """Delete files that no version of the last `retain_hours` names and return their paths.
 
-        A file is written before its commit, so `retain_hours` must be longer than any job runs.
+        A file is written before its commit, so `retain_hours` must be longer than any job runs. Of a published table
+        whatever people have been shown within a day stays, however long ago it was taken out of the table.
         """
         if retain_hours < 1:
             raise BadInput(f"vacuum after {retain_hours} hours would delete what others are writing; give 1 or more")
-        return self._handle(table).vacuum(retain_hours)
+        keep: Sequence[int] = ()
+        if table.published:
+            retain_hours = max(retain_hours, publication.READERS_HOURS)
+            keep = publication.versions_in_use(self.scan(PUBLICATIONS), table.name, retain_hours)
+        return self._handle(table).vacuum(retain_hours, keep)
 
     # Within
 

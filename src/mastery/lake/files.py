@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from mastery.errors import BadInput, writing
+from mastery.errors import BadInput, Conflict, writing
 from mastery.lake import seal
 from mastery.lake.layout import ROW_GROUP_ROWS, SORTED_ROW_GROUP_ROWS, Layout, layout, sort_columns
 from mastery.lake.location import TableLocation
@@ -113,7 +113,7 @@ def read(
     """Return the rows of some files in the order of `paths`, one contiguous array per column.
 
     String columns come back dictionary-encoded over one dictionary, other columns in the table's types;
-    partition columns are left out.
+    partition columns are left out. A file of another version of the engine is read by name; see `by_name`.
     """
     plan = layout(table)
     wanted = plan.schema.names if columns is None else [name for name in columns if name in plan.schema.names]
@@ -122,7 +122,8 @@ def read(
     parts = []
     for path in paths:
         with opened(place, table, path) as file:
-            parts.append(file.read(wanted, threads=threads))
+            rows = file.read(wanted, threads=threads)
+        parts.append(by_name(rows, table, wanted))
     return contiguous(pa.concat_tables(parts), plan, wanted)
 
 
@@ -136,10 +137,18 @@ class OpenFile:
     parquet: pq.ParquetFile
     chunks: seal.Chunks | None
 
+    @property
+    def leaves(self) -> Sequence[str]:
+        """The column that each of its Parquet columns belongs to; a published table may be of another version."""
+        if not self.table.published:
+            return layout(self.table).leaves
+        schema = self.parquet.metadata.schema
+        return [schema.column(number).path.partition(".")[0] for number in range(self.parquet.metadata.num_columns)]
+
     def read(self, columns: Sequence[str], group: int | None = None, *, threads: bool = False) -> pa.Table:
         """Return these columns, of one row group or of all, strings dictionary-encoded."""
         if self.chunks is not None:
-            leaves = layout(self.table).leaves
+            leaves = self.leaves
             wanted = [number for number, name in enumerate(leaves) if name in set(columns)]
             groups = range(len(self.chunks) // len(leaves)) if group is None else (group,)
             chosen = (one * len(leaves) + number for one in groups for number in wanted)
@@ -163,16 +172,67 @@ def opened(
     """
     with seal.noticing(place, table, path):
         metadata, chunks = (None, seal.chunks_of(place, path)) if known is None else known
-        with pq.ParquetFile(
-            place.path(path),
-            filesystem=place.filesystem,
-            metadata=metadata,
-            memory_map=place.is_local,
-            read_dictionary=list(layout(table).strings),
-            pre_buffer=not place.is_local,
-            page_checksum_verification=chunks is None,
-        ) as parquet:
+        strings = layout(table).strings
+        try:
+            found = _parquet(place, path, metadata, strings, check=chunks is None)
+        except KeyError:  # a file of another version of the engine lacks one of them
+            with _parquet(place, path, metadata, (), check=chunks is None) as one:
+                metadata, there = one.metadata, set(one.schema_arrow.names)
+            there_too = [name for name in strings if name in there]
+            found = _parquet(place, path, metadata, there_too, check=chunks is None)
+        with found as parquet:
             yield OpenFile(place, table, path, parquet, chunks)
+
+
+def _parquet(
+    place: TableLocation, path: str, metadata: pq.FileMetaData | None, strings: Sequence[str], *, check: bool
+) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        place.path(path),
+        filesystem=place.filesystem,
+        metadata=metadata,
+        memory_map=place.is_local,
+        read_dictionary=list(strings),
+        pre_buffer=not place.is_local,
+        page_checksum_verification=check,
+    )
+
+
+def by_name(rows: pa.Table, table: Table, wanted: Sequence[str]) -> pa.Table:
+    """Return the rows of one file in the columns of this version: null where the file lacks one, also within a struct.
+    What only the file has is left out.
+
+    Raises:
+        Conflict: A column is of a type that does not fit this version's.
+    """
+    schema = encoded_schema(layout(table), wanted)
+    if rows.schema.equals(schema):
+        return rows
+    return pa.table([_of_type(rows, table, field) for field in schema], schema=schema)
+
+
+def _of_type(rows: pa.Table, table: Table, field: pa.Field) -> pa.ChunkedArray:
+    if field.name not in rows.column_names:
+        return pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
+    column = rows.column(field.name)
+    try:
+        if pa.types.is_struct(field.type):
+            return pa.chunked_array([_struct(chunk, field.type) for chunk in column.chunks], field.type)
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise Conflict(
+            f"table {table.name!r}, column {field.name!r}: {column.type} of another version does not fit "
+            f"{field.type}; run 'mastery recompute', which makes the table again"
+        ) from error
+
+
+def _struct(values: pa.StructArray, kind: pa.StructType) -> pa.StructArray:
+    have = {field.name for field in values.type}
+    own = [
+        values.field(field.name).cast(field.type) if field.name in have else pa.nulls(len(values), field.type)
+        for field in kind
+    ]
+    return pa.StructArray.from_arrays(own, fields=list(kind), mask=values.is_null())
 
 
 def contiguous(rows: pa.Table, plan: Layout, wanted: Sequence[str]) -> pa.Table:

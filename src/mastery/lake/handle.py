@@ -63,10 +63,6 @@ class Change:
     numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-class OtherColumns(Conflict):
-    """A table has columns, or types, of another version of this program."""
-
-
 class Handle:
     """Opening a table costs 17 ms at 64 commits, asking an open one for news 0.5 ms, so it stays open."""
 
@@ -154,6 +150,8 @@ class Handle:
         with self._lock:
             if version < 0:
                 return NOTHING
+            if version == self.snapshot().version:
+                return self._snapshot
             if self._earlier is None or self._earlier.version() != version:
                 try:
                     self._earlier = DeltaTable(self.place.uri, version=version, storage_options=self._options)
@@ -189,18 +187,21 @@ class Handle:
             self._settle(-1)
 
     def renew(self) -> None:
-        """Make a published table of another version again, empty, with the columns of this one. Others stay."""
-        if not self.table.published:
-            return
+        """Give a published table of another version the columns of this one. Its newest version is empty then."""
         with self._lock:
+            if not self.other_columns():
+                return
             try:
-                self.snapshot()
-            except OtherColumns:
-                try:
-                    self._make("overwrite")
-                except (DeltaError, OSError) as error:
-                    raise self._unwritable(error) from error
-                self._settle(-1)
+                self._make("overwrite")
+            except (DeltaError, OSError) as error:
+                raise self._unwritable(error) from error
+            self._settle(-1)
+
+    def other_columns(self) -> list[str]:
+        """Return the columns that the table or this version of the program has alone, or in another type."""
+        with self._lock:
+            self.snapshot()
+            return [] if self._delta is None else _other_columns(self.table, self._delta)
 
     def commit(self, mode: Mode, plan: Callable[[Snapshot], Change]) -> int:
         """Commit what `plan` says about the newest version and return the version made.
@@ -239,12 +240,18 @@ class Handle:
             "same time; try again, or let fewer jobs rewrite this table at once"
         )
 
-    def vacuum(self, retain_hours: int) -> list[str]:
-        """Delete files that no version of the last hours names and return their paths."""
+    def vacuum(self, retain_hours: int, keep: Sequence[int] = ()) -> list[str]:
+        """Delete files that no version of the last hours names, nor any of those to keep; return their paths."""
         with self._lock:
             if self.snapshot().version < 0 or self._delta is None:
                 return []
-            return self._delta.vacuum(retain_hours, dry_run=False, enforce_retention_duration=False, full=True)
+            return self._delta.vacuum(
+                retain_hours,
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=True,
+                keep_versions=[version for version in keep if version < self._snapshot.version] or None,
+            )
 
     def _try(self, mode: Mode, change: Change, before: Snapshot) -> None:
         assert self._delta is not None
@@ -331,23 +338,25 @@ class Handle:
         return None
 
     def _check(self, delta: DeltaTable) -> None:
-        """Raise Conflict unless the table has our columns, types and partitions."""
-        have = {field.name: field.type for field in Schema.from_arrow(delta.schema()).fields}
-        want = {field.name: field.type for field in Schema.from_arrow(self.table.schema).fields}
-        odd = sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
-        if odd:
-            way_out = "use another home, or ingest into a new one"
-            if self.table.published:
-                way_out = "run 'mastery recompute', which makes it again from the events"
-            raise OtherColumns(
+        """Raise Conflict unless the table has our partitions and, if it is not published, our columns and types."""
+        odd = _other_columns(self.table, delta)
+        if odd and not self.table.published:  # a published one is read by the names of its columns; see `files.read`
+            raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} differs from this version's in {', '.join(odd)}; "
-                f"it was made by another version or program: {way_out}"
+                "it was made by another version or program: use another home, or ingest into a new one"
             )
         if tuple(delta.metadata().partition_columns) != self.table.partition_by:
             raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} is cut by {delta.metadata().partition_columns}, "
                 f"expected {list(self.table.partition_by)}; another program made it: use another home"
             )
+
+
+def _other_columns(table: Table, delta: DeltaTable) -> list[str]:
+    """Return the columns that are not the same in a table as it is and as this version of the program has it."""
+    have = {field.name: field.type for field in Schema.from_arrow(delta.schema()).fields}
+    want = {field.name: field.type for field in Schema.from_arrow(table.schema).fields}
+    return sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
 
 
 def _latest(delta: DeltaTable | None, column: str) -> int | None:

@@ -1,51 +1,106 @@
-"""Which version of a published table people see: a switch to another model set shows all of its tables at once.
+"""Which versions of the published tables people see: one row of PUBLICATIONS names them all.
 
-A recompute commits ledger, features, gold and history one after the other. When another model set becomes active, they
-are committed first and the switch (a row of ACTIVATIONS) last. Whoever is killed in between must not leave scores of
-one set in reports and of another in the answers for one student. So the commits of the tables carry the number of the
-switch they wait for, and the version that people saw before; the commit of the switch carries its number too. Who reads
-compares the two: equal, or no number, means that the newest version is shown.
+A recompute commits ledger, features, gold and history one after the other, each a version of its own table, and then
+appends the row that names these versions: the one commit that shows them. The row also says which model set was chosen,
+so tables and choice are switched by the same commit. Whoever is killed before it has changed nothing that people see,
+and whoever reads looks at the row once and then reads every table at the version it names.
 
-All of it lies in application transactions of Delta's own log, so the switch is one commit, and older homes, which have
-none, are read as they are.
+A lake without a row is of an earlier version of the engine, or new: the newest version of each table is shown. Before
+anything is committed to it, a row of what is there is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from mastery.errors import Conflict
-from mastery.lake.handle import Handle
-from mastery.lake.snapshot import Snapshot
+import pyarrow as pa
 
-SWITCH = "mastery.switch"
-"""Of a published table: the switch with which its newest version is shown; 0: at once. Of ACTIVATIONS: the last one."""
+from mastery.tables import FEATURES, GOLD, HISTORY, LEDGER, PUBLICATIONS, SHADOW
 
-SHOWN_BEFORE = "mastery.shown_before"
-"""The version that is shown until then."""
+FOUND, RECOMPUTE, COMPACT = "found", "recompute", "compact"
+"""Actions that choose nothing; the others are in `mastery.pipelines.models.activations`."""
 
-ATTEMPTS = 10
-"""How often a reader looks again because a switch was made while it looked."""
+TABLES = (LEDGER, FEATURES, GOLD, HISTORY, SHADOW)
+"""The tables whose versions a row names."""
 
+READERS_HOURS = 24
+"""For so long after another publication the files of one are kept, for who still reads them. Without an end to it a
+daily recompute of 20 million events would add 2 GB every day."""
 
-def shown(table: Handle, switches: Handle) -> Snapshot:
-    """Return the version of a published table that people see."""
-    for _ in range(ATTEMPTS):
-        made = switches.number(SWITCH)
-        snapshot, (waits_for, before) = table.numbered(SWITCH, SHOWN_BEFORE)
-        if not waits_for or waits_for == made or before is None:
-            return snapshot
-        if switches.number(SWITCH) == made:  # else it may have been made since, and this version be the newer one
-            return table.at(before)
-    raise Conflict(f"model sets were switched {ATTEMPTS} times in a row while a table was read; try again")
+NUMBER = "mastery.publication"
+"""Application transaction of each commit to PUBLICATIONS: of two at once Delta refuses one, on an object store too."""
+
+MOST_FILES = 32
+"""Files of PUBLICATIONS before they are made one again: each publication adds one."""
 
 
-def numbers(table: Handle, switches: Handle, switch: int | None) -> Mapping[str, int]:
-    """Return the numbers that a commit of the table carries; none of a table that is not published."""
-    if table is switches:
-        return {} if switch is None else {SWITCH: switch}
-    if not table.table.published:
-        return {}
-    if switch is None:
-        return {SWITCH: 0} if table.number(SWITCH) else {}
-    return {SWITCH: switch, SHOWN_BEFORE: shown(table, switches).version}
+@dataclass(frozen=True)
+class Publication:
+    """What people see from one commit on.
+
+    Attributes:
+        number: The generation, one more with each; −1 before the first.
+        at: When what it publishes was begun, by the clock of who did it.
+        action: What made it; see PUBLICATIONS.
+        version, previous: The model set that was chosen with it, and the one before.
+        model_version: Whose scores are in gold.
+        as_of: Moment of the scores.
+        events: Version of the events that were read.
+        versions: By name of the table, the version that is shown; the newest one of a table that is not in it.
+    """
+
+    number: int = -1
+    at: datetime | None = None
+    action: str = FOUND
+    version: str | None = None
+    previous: str | None = None
+    model_version: str | None = None
+    as_of: datetime | None = None
+    events: int | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+    def after(self, action: str, at: datetime, **changed: Any) -> Publication:
+        """Return the next publication: as this one but for what has changed."""
+        plain = replace(self, number=self.number + 1, action=action, at=at, version=None, previous=None)
+        return replace(plain, **changed)
+
+    def is_newer_than(self, events: int, at: datetime) -> bool:
+        """Tell whether it holds later events than those at that version, or the same and was begun after `at`."""
+        return self.events is not None and self.at is not None and (events, at) < (self.events, self.at)
+
+
+NOTHING = Publication()
+
+
+def last(rows: pa.Table) -> Publication:
+    """Return the last of the rows of PUBLICATIONS; `NOTHING` where there are none."""
+    if not rows.num_rows:
+        return NOTHING
+    row = max(rows.to_pylist(), key=lambda one: int(one["number"]))
+    return Publication(
+        **{name: row[name] for name in PUBLICATIONS.schema.names if name in Publication.__dataclass_fields__},
+        versions={table.name: row[table.name] for table in TABLES if row[table.name] is not None},
+    )
+
+
+def row_of(publication: Publication) -> pa.Table:
+    """Return the row that shows it from now on."""
+    row = {**vars(publication), **publication.versions, "committed_at": _now()}
+    return pa.Table.from_pylist([row], schema=PUBLICATIONS.schema)
+
+
+def versions_in_use(rows: pa.Table, table: str, hours: int) -> Sequence[int]:
+    """Return the versions of a table that were shown within the last hours, the one that is shown now among them."""
+    shown = sorted(rows.select(["number", "committed_at", table]).to_pylist(), key=lambda one: int(one["number"]))
+    since = _now() - timedelta(hours=hours)
+    ends = [later["committed_at"] for later in shown[1:]]
+    recent = [one for one, end in zip(shown, ends, strict=False) if end >= since]
+    return sorted({one[table] for one in (*recent, *shown[-1:]) if one[table] is not None and one[table] >= 0})
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)

@@ -91,7 +91,8 @@ class StudentReader:
         if not groups:
             return []
         with files.opened(place, table, path, (footer.metadata, footer.chunks)) as file:
-            return [_rows_of(file.read(columns, group), student_id) for group in groups]
+            found = [file.read(columns, group) for group in groups]
+        return [_rows_of(files.by_name(rows, table, columns), student_id) for rows in found]
 
     def _footer(self, place: TableLocation, table: Table, path: str) -> Footer:
         key = place.path(path)

@@ -28,7 +28,7 @@ from mastery.scorers import SCORERS
 from mastery.scorers.blend.scorer import PARAMETERS, Mixture
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters, no_rows
-from mastery.tables import ACTIVATIONS, GOLD, HISTORY, SHADOW
+from mastery.tables import GOLD, HISTORY, SHADOW
 from school import NOW_US, SAMPLE, Deployment, student
 
 ROOT = Path(__file__).parents[3]
@@ -106,9 +106,9 @@ def test_records_of_the_new_set_are_there_before_the_switch_and_those_of_the_old
     at_switch = []
 
     class Looking(Switch):
-        def make(self, number=None):
+        def make(self, shown, **published):
             at_switch.append((active_choice(school.lake).active, school.state.count(version)))
-            super().make(number)
+            super().make(shown, **published)
 
     def publish(model_set, *, shadow, switch):
         return publisher(school)(model_set, shadow=shadow, switch=Looking(**vars(switch)))
@@ -149,7 +149,7 @@ from mastery.pipelines.scoring.recompute import recompute
 from school import NOW_US, Deployment
 
 class Killing(Switch):
-    def make(self, number=None):
+    def make(self, shown, **published):
         os._exit(9)
 
 school = Deployment.at(Path(sys.argv[1]))
@@ -183,7 +183,7 @@ def test_an_activation_that_is_killed_leaves_the_old_set_active_and_can_be_run_a
     again = Deployment.at(tmp_path)
     assert active_choice(again.lake).active is None
     assert documents(again) == before
-    weakest = again.reader.weakest(tenant="default", source="bkt", limit=3)
+    weakest = again.reader.class_report(tenant="default", source="bkt", weakest=3)[1]
     assert all(row.reason for row in weakest)
     assert again.reader.class_scores(tenant="default").model_version == default
     assert again.lake.newest(GOLD, "as_of", again.lake.shown(GOLD)) == again.newest_us()
@@ -206,7 +206,9 @@ def test_a_recompute_after_a_killed_activation_publishes_the_active_set(school, 
     default = school.reader.metadata().model_set.version
     killed(school, tmp_path, version, "published")
     again = Deployment.at(tmp_path)
-    assert set(again.lake.scan(GOLD)["model_version"].to_pylist()) == {version}, "what nobody is shown"
+    newest = again.lake.read_bucket(GOLD, 0, ["model_version"], at=again.lake.snapshot(GOLD))
+    assert set(newest["model_version"].to_pylist()) == {version}, "what nobody is shown"
+    assert set(again.lake.scan(GOLD)["model_version"].to_pylist()) == {default}
     assert published_version(again.lake, GOLD) == default
     again.recompute()
     assert published_version(again.lake, GOLD) == default
@@ -320,13 +322,13 @@ def test_two_who_switch_at_once_do_not_undo_each_other(school):
 
 
 def test_what_cannot_be_activated_is_refused_before_anything_is_folded(school):
-    version, before = stored(school), school.lake.version(GOLD)
+    version, before, shown = stored(school), school.lake.version(GOLD), school.lake.publication()
     with pytest.raises(NotFound, match=f"did you mean '{version}'"):
         activate(school.lake, RULES, version[:-1] + "z", NOW_US, publisher(school))
     with pytest.raises(Conflict, match="active already"):
         activate(school.lake, RULES, "default", NOW_US, publisher(school))
     assert school.lake.version(GOLD) == before
-    assert school.lake.version(ACTIVATIONS) == -1
+    assert school.lake.publication() == shown
 
 
 def test_course_metadata_changes_the_default_set_and_not_an_activated_one(school, tmp_path):
@@ -362,7 +364,7 @@ def test_once_a_set_with_a_blend_is_active_people_see_the_blend_and_its_history_
     activate(school.lake, RULES, version, NOW_US, publisher(school))
     first = points()
     assert shown() == ("blend", "blend") and len(first) == 586
-    assert all(row.reason for row in reader.weakest(tenant="default", limit=3))
+    assert all(row.reason for row in reader.class_report(tenant="default", weakest=3)[1])
     publisher(school)(load_model_set(school.lake, version), shadow=None, switch=None)
     assert points() == first, "the same day twice is one point"
     rollback(school.lake, RULES, NOW_US, publisher(school))

@@ -126,7 +126,7 @@ def activate(
 def rollback(
     context: typer.Context, as_of: AsOf = "now", workers: Workers = None, tenant: Tenant = None, as_json: AsJson = False
 ) -> None:
-    """Switch back to the model set that was active before, at once; then publish its scores."""
+    """Compute everyone's scores with the model set that was active before, publish them, and switch back to it."""
     from mastery.apps.progress import progress
     from mastery.engine import now_us
     from mastery.tables import EVENTS

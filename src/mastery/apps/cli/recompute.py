@@ -90,3 +90,5 @@ def show_report(report: RecomputeReport) -> None:
         f"{counted(report.student_topics, 'student-topic')}, {counted(report.days, 'student-topic-day')}\n"
         f"as of {instant(report.as_of_us):%-d %B %Y %H:%M} UTC, model {report.model_version}"
     )
+    if report.generation is None:
+        typer.echo("\nnote: not published: a recompute that began later has published already, and stays")

@@ -1,23 +1,26 @@
-"""Which model set is active and which runs beside it: the rows of ACTIVATIONS, read from the first to the last."""
+"""Which model set is active and which runs beside it: the choices among the rows of PUBLICATIONS, from the first to
+the last.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-
-import pyarrow as pa
+from typing import Any
 
 from mastery.errors import Conflict
 from mastery.instants import instant
 from mastery.lake import Lake
-from mastery.tables import ACTIVATIONS
+from mastery.lake.publication import Publication
+from mastery.tables import ACTIVATIONS, PUBLICATIONS
 
-ACTIVATE, ROLLBACK, SHADOWED = "activate", "rollback", "shadow"
+ACTIVATE, ROLLBACK, SHADOWED = CHOICES = ("activate", "rollback", "shadow")
+"""Actions of PUBLICATIONS that choose a model set."""
 
 PROMOTE = "promote"
 PROMOTIONS = replace(ACTIVATIONS, name="promotions", doc="What ACTIVATIONS was called before version 0.1.0. Only read.")
-"""Choices made then stay: their numbers come before those of ACTIVATIONS, which such a home gets with its next one."""
+"""Choices made then stay: they come before those of ACTIVATIONS, and both before those of PUBLICATIONS."""
 
 DEFAULT = "default"
 """What people call the set that is active before any activation: today's default parameters."""
@@ -25,13 +28,16 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Choice:
-    """One row of ACTIVATIONS: a version where it is None is the default set, or no shadow."""
+    """One choice: a version where it is None is the default set, or no shadow. Numbers begin at 1."""
 
     number: int
     at: datetime
     action: str
     version: str | None
     previous: str | None
+
+
+FIELDS = tuple(Choice.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,21 @@ class ActiveChoice:
     last: int
 
 
-def choices(lake: Lake) -> list[Choice]:
-    """Return every choice ever made, the first one first, those of an earlier version of the engine too."""
-    rows = [*lake.scan(PROMOTIONS).to_pylist(), *lake.scan(ACTIVATIONS).to_pylist()]
-    made = [Choice(**row | {"action": ACTIVATE if row["action"] == PROMOTE else row["action"]}) for row in rows]
-    return sorted(made, key=lambda one: (one.number, one.at))
+def choices(lake: Lake, by: Publication | None = None) -> list[Choice]:
+    """Return every choice ever made, the first one first, those of an earlier version of the engine too.
+
+    Those up to a publication where one is given.
+    """
+    earlier = [*lake.scan(PROMOTIONS).to_pylist(), *lake.scan(ACTIVATIONS).to_pylist()]
+    earlier.sort(key=lambda row: (row["number"], row["at"]))
+    published = lake.scan(PUBLICATIONS, [field.name for field in PUBLICATIONS.schema if field.name in FIELDS])
+    later = sorted(published.to_pylist(), key=lambda row: int(row["number"]))
+    until = (lake.publication() if by is None else by).number
+    made = [*earlier, *(row for row in later if row["action"] in CHOICES and row["number"] <= until)]
+    return [
+        Choice(**row | {"number": number, "action": ACTIVATE if row["action"] == PROMOTE else row["action"]})
+        for number, row in enumerate(made, start=1)
+    ]
 
 
 def choice_after(made: Sequence[Choice]) -> ActiveChoice:
@@ -72,25 +88,26 @@ def choice_after(made: Sequence[Choice]) -> ActiveChoice:
     return ActiveChoice(stack[-1], tuple(reversed(stack[:-1])), shadow, made[-1].number if made else 0)
 
 
-def active_choice(lake: Lake) -> ActiveChoice:
-    """Return which set is active, and which in shadow."""
-    return choice_after(choices(lake))
+def active_choice(lake: Lake, by: Publication | None = None) -> ActiveChoice:
+    """Return which set is active, and which in shadow: now, or when something was published."""
+    return choice_after(choices(lake, by))
 
 
 def choose(lake: Lake, action: str, version: str | None, now_us: int, expected: ActiveChoice) -> ActiveChoice:
-    """Append one choice, and return what is active from now on.
+    """Make a choice that shows no other tables, and return what is active from now on.
 
     Raises:
         Conflict: somebody else has chosen since `expected` was read.
     """
+    lake.begin_publishing()
     with lake.one_publisher():
-        Switch(lake, action, version, now_us, expected).make()
+        Switch(lake, action, version, now_us, expected).make(lake.publication())
     return active_choice(lake)
 
 
 @dataclass(frozen=True)
 class Switch:
-    """A choice that is made as soon as what it needs is published. Check and make it within `lake.one_publisher`."""
+    """A choice that is made with the publication of what it needs. Check it within `lake.one_publisher`."""
 
     lake: Lake
     action: str
@@ -107,11 +124,14 @@ class Switch:
                 "look at 'mastery models list', and do it again if it is still what you want"
             )
 
-    def make(self, number: int | None = None) -> None:
-        """Append the choice: the one commit that switches. `number`: of the tables that are shown with it."""
+    def make(self, shown: Publication, **published: Any) -> None:
+        """Publish the choice: the one commit that switches.
+
+        Args:
+            shown: What is published now.
+            published: What of it changes with the switch; see `Publication`.
+        """
         self.check()
-        now = self.expected
-        previous = now.shadow if self.action == SHADOWED else now.active
-        row = Choice(now.last + 1, instant(self.now_us), self.action, self.version, previous)
-        rows = pa.Table.from_pylist([vars(row)], schema=ACTIVATIONS.schema)
-        self.lake.append(ACTIVATIONS, rows, switch=number)
+        previous = self.expected.shadow if self.action == SHADOWED else self.expected.active
+        at = instant(self.now_us)
+        self.lake.publish(shown.after(self.action, at, version=self.version, previous=previous, **published))

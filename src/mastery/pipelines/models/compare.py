@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, Field
 
 from mastery.lake import Lake
+from mastery.lake.publication import Publication
 from mastery.lake.snapshot import Snapshot
 from mastery.pipelines.models.card import ModelCard
 from mastery.scorers.model_set import ModelSet
@@ -47,7 +48,10 @@ class Comparison(BaseModel):
 
 def compare(lake: Lake, old: ModelSet, new: ModelSet, cards: dict[str, ModelCard]) -> Comparison:
     """Return what differs between two sets. Scores are compared where one of them is published and one in shadow."""
-    published = {version: table for table in (GOLD, SHADOW) if (version := published_version(lake, table)) is not None}
+    shown = lake.publication()
+    published = {
+        version: table for table in (GOLD, SHADOW) if (version := published_version(lake, table, shown)) is not None
+    }
     notes = []
     scores: dict[str, ScoreDifference] = {}
     missing = [one.version for one in (old, new) if one.version not in published]
@@ -59,7 +63,7 @@ def compare(lake: Lake, old: ModelSet, new: ModelSet, cards: dict[str, ModelCard
             f"{'is' if len(missing) == 1 else 'are'} not; 'mastery models shadow' and 'mastery recompute' publish one"
         )
     else:
-        scores = differences(lake, published[old.version], published[new.version])
+        scores = differences(lake, published[old.version], published[new.version], shown)
     measured = [cards[one.version].data.hash for one in (old, new) if one.version in cards]
     if len(set(measured)) > 1:
         notes.append("the measures of the two were taken on different events")
@@ -80,17 +84,17 @@ def compare(lake: Lake, old: ModelSet, new: ModelSet, cards: dict[str, ModelCard
     )
 
 
-def published_version(lake: Lake, table: Table) -> str | None:
-    """Return the model set whose scores a table holds; None for an empty one."""
-    for file in lake.shown(table).files:
+def published_version(lake: Lake, table: Table, shown: Publication | None = None) -> str | None:
+    """Return the model set whose scores a table holds, as a publication shows it; None for an empty one."""
+    for file in lake.shown(table, shown).files:
         if file.rows:
             return str(lake.read_files(table, [file.path], ["model_version"])["model_version"][0].as_py())
     return None
 
 
-def differences(lake: Lake, old: Table, new: Table) -> dict[str, ScoreDifference]:
+def differences(lake: Lake, old: Table, new: Table, shown: Publication) -> dict[str, ScoreDifference]:
     """Return by scorer how the scores of one table differ from those of another, bucket by bucket."""
-    at = {table.name: lake.shown(table) for table in (old, new)}
+    at = {table.name: lake.shown(table, shown) for table in (old, new)}
     sums: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = {}
     for bucket in at[old.name].buckets:
         pairs = _scores(lake, old, bucket, at[old.name]).join(

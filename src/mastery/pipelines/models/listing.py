@@ -45,8 +45,9 @@ class VersionDetail(BaseModel):
 
 def list_versions(lake: Lake, rules: Floats) -> list[VersionDocument]:
     """Return every model set, the default one of today first, then the oldest first."""
-    now, known, stored = active_choice(lake), cards(lake), versions(lake)
-    today, published = current_model_set(lake, rules), published_version(lake, GOLD)
+    shown = lake.publication()
+    now, known, stored = active_choice(lake, shown), cards(lake), versions(lake)
+    today, published = current_model_set(lake, rules), published_version(lake, GOLD, shown)
 
     def document(version: str, created_at: datetime | None, scorers: list[str]) -> VersionDocument:
         card, is_default = known.get(version), version == today.version

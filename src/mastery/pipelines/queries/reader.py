@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -16,7 +16,9 @@ from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
 from mastery.lake import Lake
-from mastery.pipelines.models.active import active_model_set
+from mastery.lake.publication import Publication
+from mastery.pipelines.models.activations import active_choice
+from mastery.pipelines.models.active import named_model_set
 from mastery.pipelines.models.store import load_model_set
 from mastery.pipelines.queries.class_at import gold_at
 from mastery.pipelines.queries.class_view import (
@@ -47,7 +49,7 @@ from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
 from mastery.scorers import shown_by_default, unfitted, with_scores
 from mastery.scorers.model_set import ModelSet
 from mastery.state import Overtaken, Record, StateStore
-from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, ITEMS, TOPICS
+from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, TOPICS
 
 INDICES_KEPT = 8
 """Indices of classes kept in memory, some forty bytes a student each: a few scorers of one published version."""
@@ -55,11 +57,18 @@ INDICES_KEPT = 8
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the lake knows of topics, and the active model set, at one version of the tables that say so."""
+    """What the lake knows of topics, the active model set, and what is published: of one moment.
 
-    versions: tuple[int, int, int]
+    Attributes:
+        versions: Of TOPICS and ITEMS.
+        active: Version that was activated; None for the default set.
+    """
+
+    versions: tuple[int, int]
     places: Mapping[str, Mapping[str, CurriculumPath]]
+    active: str | None
     model_set: ModelSet
+    published: Publication
 
 
 class Reader:
@@ -185,10 +194,12 @@ class Reader:
         Raises:
             NotFound: nothing has been published of this student and topic.
         """
-        source = self._source(source, self.metadata().model_set)
-        rows = self._lake.read_student(HISTORY, student_id, at=self._lake.shown(HISTORY)).to_pylist()
+        metadata = self.metadata()
+        source = self._source(source, metadata.model_set)
+        shown = self._lake.shown(HISTORY, metadata.published)
+        rows = self._lake.read_student(HISTORY, student_id, at=shown).to_pylist()
         mine = [row for row in rows if row["topic_id"] == topic_id and row["tenant"] == tenant]
-        places = self.metadata().places.get(tenant, {})
+        places = metadata.places.get(tenant, {})
         if not mine:
             titles = {one: place.title for one, place in places.items()}
             raise NotFound(
@@ -236,18 +247,27 @@ class Reader:
         Raises:
             NotFound: nothing is published for this tenant, or on one of the topics; or no such student in the class.
         """
-        index = self._index(source, tenant, None if topics is None else frozenset(topics), order)
+        metadata = self.metadata()
+        index = self._index(metadata, source, tenant, None if topics is None else frozenset(topics), order)
         if student_id is not None:
             place = place_of(index, student_id)
             offset = 0 if limit is None else place - place % limit
-        return class_document(self._lake, index, self.metadata().places.get(tenant, {}), offset, limit)
+        return class_document(self._lake, index, metadata.places.get(tenant, {}), offset, limit)
 
-    def weakest(self, *, tenant: str, source: str | None = None, limit: int = 10) -> list[ClassRow]:
-        """Return the weakest student-topics with enough evidence as last published, each with its reasons."""
+    def class_report(
+        self, *, tenant: str, source: str | None = None, weakest: int = 10, limit: int | None = None
+    ) -> tuple[ClassDocument, list[ClassRow]]:
+        """Return a class as last published, with the scores of `limit` students (None: of all), and its weakest
+        student-topics with enough evidence, each with its reasons: of one publication.
+
+        Raises:
+            NotFound: nothing is published for this tenant.
+        """
         metadata = self.metadata()
-        index = self._index(source, tenant)
+        index = self._index(metadata, source, tenant)
         model_set = self._set_of(index.model_version, metadata.model_set)
-        return self._weakest(metadata, model_set, self._lake, index, limit)
+        document = class_document(self._lake, index, metadata.places.get(tenant, {}), 0, limit)
+        return document, self._weakest(metadata, model_set, self._lake, index, weakest)
 
     def class_at(
         self,
@@ -299,11 +319,21 @@ class Reader:
         return self._lake.newest(EVENTS, "occurred_at")
 
     def metadata(self) -> Metadata:
-        """Return topics and model set, read again only when their tables have changed."""
-        versions = (self._lake.version(TOPICS), self._lake.version(ITEMS), self._lake.version(ACTIVATIONS))
+        """Return topics, model set and what is published, read again only when their tables have changed.
+
+        Ask once for each answer: the next one may be of another moment.
+        """
+        versions = (self._lake.version(TOPICS), self._lake.version(ITEMS))
         with self._lock:
-            if self._metadata is None or self._metadata.versions != versions:
-                self._metadata = Metadata(versions, _places(self._lake), active_model_set(self._lake, self._rules))
+            published, known = self._lake.publication(), self._metadata
+            if known is not None and known.versions == versions and known.published is published:
+                return known
+            active = active_choice(self._lake, published).active
+            if known is not None and known.versions == versions and known.active == active:
+                self._metadata = replace(known, published=published)
+            else:
+                model_set = named_model_set(self._lake, self._rules, active)
+                self._metadata = Metadata(versions, _places(self._lake), active, model_set, published)
             return self._metadata
 
     def _source(self, source: str | None, model_set: ModelSet) -> str:
@@ -324,6 +354,7 @@ class Reader:
 
     def _index(
         self,
+        metadata: Metadata,
         source: str | None,
         tenant: str,
         topics: frozenset[str] | None = None,
@@ -333,17 +364,19 @@ class Reader:
 
         After a switch, and before the next set is published, the best scorer may not be there yet.
         """
-        chosen = self._source(source, self.metadata().model_set)
+        chosen = self._source(source, metadata.model_set)
         try:
-            return self._index_of(chosen, tenant, topics, order)
+            return self._index_of(metadata.published, chosen, tenant, topics, order)
         except NotFound:
             before_any_fit = shown_by_default(unfitted())
             if source is not None or self._default is not None or chosen == before_any_fit:
                 raise
-        return self._index_of(before_any_fit, tenant, topics, order)
+        return self._index_of(metadata.published, before_any_fit, tenant, topics, order)
 
-    def _index_of(self, source: str, tenant: str, topics: frozenset[str] | None, order: Order) -> ClassIndex:
-        snapshot = self._lake.shown(GOLD)
+    def _index_of(
+        self, published: Publication, source: str, tenant: str, topics: frozenset[str] | None, order: Order
+    ) -> ClassIndex:
+        snapshot = self._lake.shown(GOLD, published)
         key = (snapshot.version, tenant, source, topics, order)
         with self._lock:
             known = self._indices.get(key)

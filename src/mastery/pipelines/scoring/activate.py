@@ -2,10 +2,10 @@
 
     activate   fold everybody into the new set: records beside those of the old one, files nobody reads yet
                commit the published tables; people still see the versions before
-               append to ACTIVATIONS: from here on everything is of the new set, scores of one student and reports alike
-    rollback   append to ACTIVATIONS: the records of the set before are still there; then publish again
+               append to PUBLICATIONS: from here on everything is of the new set, a student's scores and reports alike
+    rollback   the same with the set that was active before
 
-Until the row is in ACTIVATIONS the old set is active, and an activation that was broken off starts again from the
+Until the row is in PUBLICATIONS the old set is active, and a switch that was broken off starts again from the
 beginning. How readers know which version of a table they are shown: `mastery.lake.publication`. Nobody is notified of
 scores that differ because the model does.
 """
@@ -55,7 +55,7 @@ def activate(lake: Lake, rules: Floats, version: str, now_us: int, publish: Publ
 
 
 def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> RecomputeReport:
-    """Switch back to the set that was active before the one that is, at once, and publish its scores.
+    """Switch back to the set that was active before the one that is, as `activate` switches to one.
 
     Raises:
         Conflict: nothing has been activated, this engine cannot use the set before, or somebody else has switched.
@@ -64,9 +64,8 @@ def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> Recomp
     if not before.before:
         raise Conflict(f"the {DEFAULT} set is active and nothing was before it; 'mastery models list' lists the others")
     target = before.before[0]
-    model_set = named_model_set(lake, rules, target)  # before the switch: it may be one that cannot be used
-    choose(lake, ROLLBACK, target, now_us, before)
-    return publish(model_set, shadow=shadow_model_set(lake), switch=None)
+    model_set = named_model_set(lake, rules, target)
+    return publish(model_set, shadow=shadow_model_set(lake), switch=Switch(lake, ROLLBACK, target, now_us, before))
 
 
 def set_shadow(lake: Lake, rules: Floats, version: str | None, now_us: int) -> ActiveChoice:

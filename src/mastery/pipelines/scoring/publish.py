@@ -6,6 +6,8 @@ names, so that no string is copied per row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -154,6 +156,33 @@ def derived_history_rows(folded: Folded, earlier: pa.Table) -> pa.Table:
         }
         tables.append(_table(columns, HISTORY.schema))
     return pa.concat_tables([_encoded(kept.filter(pa.array(stays))), *tables], promote_options="permissive")
+
+
+def points_only_in(theirs: pa.Table, mine: pa.Table) -> pa.Table:
+    """Return the rows of HISTORY of the scorers that fold nothing, of students and topics that `mine` has, for scorers
+    and days that it has not.
+
+    Args:
+        theirs: Rows of HISTORY.
+        mine: The same, or only their keys.
+    """
+    derived = theirs.filter(pc.is_in(theirs["score_source"], value_set=pa.array(list(DERIVED))))
+    key = [name for name in HISTORY.key if name != "day"]
+    theirs_at, mine_at = (_joined(rows, key) for rows in (derived, mine))
+    day = [rows["day"].cast(pa.int32()).cast(pa.string()) for rows in (derived, mine)]
+    known = pc.is_in(
+        pc.binary_join_element_wise(theirs_at, day[0], "\x1f"),
+        value_set=pc.binary_join_element_wise(mine_at, day[1], "\x1f").combine_chunks(),
+    )
+    there = pc.is_in(
+        _joined(derived, ["student_id", "topic_id"]),
+        value_set=_joined(mine, ["student_id", "topic_id"]).combine_chunks(),
+    )
+    return derived.filter(pc.and_(there, pc.invert(known)))
+
+
+def _joined(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(*(rows[name].cast(pa.string()) for name in names), "\x1f")
 
 
 def _encoded(history: pa.Table) -> pa.Table:

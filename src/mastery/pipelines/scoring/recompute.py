@@ -1,5 +1,11 @@
 """The daily recompute: every student folded from the lake, a bucket at a time; ledger, features, gold and history
-published, one commit a table; then the states of active students brought up to date.
+committed, one commit a table, and shown together by one more; the states of active students brought up to date.
+
+Two at once do not wait for each other while they fold. The one that comes to publish after another looks at what that
+one has read: had it later events, or the same and began later, then what is shown is newer than what this one has, and
+it publishes nothing and says so in its report. That is no error: whoever asked for a recompute finds tables as new as
+that. For an activation it is one, for nothing was switched. Otherwise it publishes over the other, and keeps the points
+of history that only the other has.
 
 Workers pull buckets from one counter. They are threads: kernels and Parquet run outside Python's lock, and forked
 processes were no faster.
@@ -7,7 +13,6 @@ processes were no faster.
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,12 +26,21 @@ from deltalake.transaction import AddAction
 
 from mastery.errors import Conflict
 from mastery.features.columns import READ
+from mastery.instants import instant
 from mastery.lake import Lake
+from mastery.lake.publication import READERS_HOURS, RECOMPUTE, Publication
 from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice, choices
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import Folded, fold_events
-from mastery.pipelines.scoring.publish import derived_history_rows, feature_rows, gold_rows, history_rows, ledger_rows
+from mastery.pipelines.scoring.publish import (
+    derived_history_rows,
+    feature_rows,
+    gold_rows,
+    history_rows,
+    ledger_rows,
+    points_only_in,
+)
 from mastery.pipelines.scoring.records import active_students, record_block
 from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
@@ -37,6 +51,7 @@ from mastery.tables import (
     GOLD,
     HISTORY,
     LEDGER,
+    PUBLICATIONS,
     SHADOW,
     TOPICS,
     UNASSIGNED,
@@ -53,6 +68,8 @@ class RecomputeReport:
         events_later: Events after it, left out.
         student_topics, days: Rows of features, and of the ledger.
         shadow: Version that was folded beside it; None for none.
+        generation: Number of the publication that shows what was folded; None where nothing was published, because
+            another recompute, which began later, had published already.
         newest_event_us: Time of the newest event in the lake; None when it is empty.
     """
 
@@ -65,6 +82,7 @@ class RecomputeReport:
     days: int = 0
     newest_event_us: int | None = None
     shadow: str | None = None
+    generation: int | None = None
     topics_without_metadata: set[str] = field(default_factory=set)
 
 
@@ -84,24 +102,24 @@ def recompute(
 ) -> RecomputeReport:
     """Fold every student of the lake and publish what comes out, as of `as_of_us`.
 
-    Readers see the tables as they were until each one's commit. With a `state`, students with an event within
-    `active_days` before `as_of_us` get their record at once, the others when they are first asked for; unless there
-    are events after `as_of_us`: a record holds all of a student's events. A `shadow` is folded too; its scores go into
-    SHADOW and nowhere else. With a `switch` people see nothing of it before the switch is made, which is as soon as
-    everything is published. `progress` is called with the events of each finished bucket.
+    Readers see all tables as they were, and from one commit on all as they are now. With a `state`, students with an
+    event within `active_days` before `as_of_us` get their record at once, the others when they are first asked for;
+    unless there are events after `as_of_us`: a record holds all of a student's events. A `shadow` is folded too; its
+    scores go into SHADOW and nowhere else. A `switch` is made with the same commit. `progress` is called with the
+    events of each finished bucket.
 
     Raises:
-        Conflict: Another set became active meanwhile; nothing was published.
+        Conflict: Another set became active meanwhile, or with a `switch` another recompute that began later has
+            published; nothing was published.
         Unwritable: The disk is full, or may not be written to; what was written and not committed is gone again.
     """
     if shadow is not None and shadow.version == model_set.version:
         shadow = None  # it has become active
-    for table in (*PUBLISHED, SHADOW):
-        lake.renew(table)
+    began = lake.begin_publishing()  # before the snapshot: what is published from here on may have read more
     if state is not None:
         # Before the snapshot: not everybody gets a new record below, so whoever has new events is marked first.
         catch_up(lake, state)
-    run = _Run(lake, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days)
+    run = _Run(lake, began, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days, switch)
     buckets = iter(run.snapshot.buckets)
     stop = threading.Event()  # so that an error, or Ctrl-C, does not wait for all the other buckets
 
@@ -131,6 +149,7 @@ class _Run:
     def __init__(
         self,
         lake: Lake,
+        began: Publication,
         model_set: ModelSet,
         shadow: ModelSet | None,
         state: StateStore | None,
@@ -138,8 +157,9 @@ class _Run:
         now_us: int,
         min_evidence: int,
         active_days: int,
+        switch: Switch | None,
     ) -> None:
-        self._lake, self._state = lake, state
+        self._lake, self._state, self._began = lake, state, began
         self._model_set, self._shadow = model_set, shadow
         self._as_of_us, self._now_us = as_of_us, now_us
         self._min_evidence, self._active_days = min_evidence, active_days
@@ -147,8 +167,8 @@ class _Run:
         self.snapshot = lake.snapshot(EVENTS)
         # Scorers that fold nothing have the history that was published: none without them, and before any activation.
         derived = any(name in DERIVED for name in model_set.scorers) or bool(choices(lake))
-        self._history = lake.shown(HISTORY) if derived else None
-        self._active = active_choice(lake).active
+        self._history = lake.shown(HISTORY, began) if derived else None
+        self._check_active(switch)
         self.report = RecomputeReport(model_set.version, as_of_us, shadow=None if shadow is None else shadow.version)
         known = lake.scan(TOPICS, ["tenant", "topic_id"])
         self._known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
@@ -156,7 +176,8 @@ class _Run:
         self._wanted = [name for name in READ if name != "item_id" or knows_items]
         if state is not None:
             self._wanted.append("body_hash")
-        shadowed = shadow is not None or lake.count(SHADOW) > 0  # one that has been ended is cleared away
+        # One that has been ended is cleared away.
+        shadowed = shadow is not None or lake.shown(SHADOW, began).rows > 0 or lake.snapshot(SHADOW).rows > 0
         self._tables = (*PUBLISHED, SHADOW) if shadowed else PUBLISHED
         self._added: dict[str, list[AddAction]] = {table.name: [] for table in self._tables}
 
@@ -169,20 +190,66 @@ class _Run:
                 progress(events.num_rows)
 
     def publish(self, switch: Switch | None) -> None:
-        """Commit what was written, and make the switch that it is for."""
+        """Commit what was written, and show it together with the switch that it is for; see the top of this file."""
         store_model_set(self._lake, self._model_set, self._now_us)  # before the scores that name it
-        number = None if switch is None else secrets.randbelow(1 << 62) + 1  # of this one and of no other
+        began_at = instant(self._now_us)
         with self._lake.one_publisher():
+            self._check_active(switch)
+            now = self._lake.publication()
+            if now.number != self._began.number:
+                if now.is_newer_than(self.snapshot.version, began_at):
+                    if switch is not None:
+                        raise Conflict(
+                            "another recompute has published newer events meanwhile; nothing was switched: run it again"
+                        )
+                    for table in self._tables:
+                        self._lake.discard(table, self._added[table.name])
+                    return
+                self._carry_over(now)
+            versions = {
+                table.name: self._lake.commit(table, self._added[table.name], mode="overwrite")
+                for table in self._tables
+            }
+            published = {
+                "model_version": self._model_set.version,
+                "as_of": instant(self._as_of_us),
+                "events": self.snapshot.version,
+                "versions": {**now.versions, **versions},
+            }
             if switch is not None:
-                switch.check()
-            elif active_choice(self._lake).active != self._active:
-                raise Conflict(
-                    "another model set became active while this recompute ran; nothing was published: run it again"
-                )
-            for table in self._tables:  # one right after the other: readers may come in between
-                self._lake.commit(table, self._added[table.name], mode="overwrite", switch=number)
-            if switch is not None:
-                switch.make(number)
+                switch.make(now, **published)
+            else:
+                self._lake.publish(now.after(RECOMPUTE, began_at, **published))
+            self.report.generation = now.number + 1
+
+    def _check_active(self, switch: Switch | None) -> None:
+        """Raise Conflict unless the set is the active one, or about to be; it was read before anything else."""
+        if switch is not None:
+            switch.check()
+            return
+        active, mine = active_choice(self._lake).active, self._model_set.version
+        if active != mine and (active is not None or not mine.startswith(f"{DEFAULT}-")):
+            raise Conflict(
+                f"{active or DEFAULT} is the active model set, and this recompute is of {mine}: another became active "
+                "meanwhile; nothing was published: run it again"
+            )
+
+    def _carry_over(self, now: Publication) -> None:
+        """Add the points of history that another recompute has published since this one began, and this one has not."""
+        theirs = self._lake.shown(HISTORY, now)
+        if theirs.version == self._lake.shown(HISTORY, self._began).version:
+            return
+        mine: dict[int | None, list[str]] = {}
+        for add in self._added[HISTORY.name]:
+            mine.setdefault(int(str(add.partition_values["bucket"])), []).append(add.path)
+        for bucket, paths in mine.items():
+            if bucket is None:
+                continue
+            rows = points_only_in(
+                self._lake.read_bucket(HISTORY, bucket, at=theirs), self._lake.read_files(HISTORY, paths, HISTORY.key)
+            )
+            if rows.num_rows:
+                self._write(HISTORY, rows, bucket)
 
     @contextmanager
     def discarding(self) -> Iterator[None]:
@@ -197,7 +264,8 @@ class _Run:
         neither active nor what a rollback goes back to.
         """
         for table in self._tables:
-            self._lake.vacuum(table, retain_hours=RETAIN_HOURS)
+            self._lake.vacuum(table, retain_hours=READERS_HOURS)
+        self._lake.vacuum(PUBLICATIONS, retain_hours=READERS_HOURS)
         if self._state is not None:
             now = active_choice(self._lake)
             wanted = {self._model_set.version, now.active, now.shadow, *now.before[:1]}
@@ -236,10 +304,6 @@ class _Run:
         with self.lock:
             self._added[table.name].append(action)
 
-
-RETAIN_HOURS = 24
-"""Files of earlier recomputes, and of some that were broken off, are kept so long: a day for who still reads them.
-Without an end to it a daily recompute of 20 million events would add 2 GB every day."""
 
 PART_ROWS = 200_000
 """A bucket of more events is folded in parts of whole students: what a worker holds stays bounded however large the
