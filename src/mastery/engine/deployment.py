@@ -11,7 +11,7 @@ from propcache import cached_property
 
 from mastery.as_of import as_of_us
 from mastery.errors import BadInput, Conflict, NotFound, Unwritable
-from mastery.lake import Lake
+from mastery.lake import Lake, WrongKey
 from mastery.lake.tenants import folder_of, root_of, tenants_in
 from mastery.settings import Settings
 from mastery.tables import EVENTS
@@ -68,7 +68,11 @@ class Deployment:
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
-        """Pseudonyms under the key of the settings; a new key is made only while nothing depends on one."""
+        """Pseudonyms under the key of the settings; a new key is made only while nothing depends on one.
+
+        Raises:
+            WrongKey: The students in the lake were named with another key.
+        """
         from mastery.directory.pseudonyms import Pseudonyms, load_or_create_key
 
         path, configured = self.settings.pseudonym_key_file, self.settings.pseudonym_key
@@ -77,7 +81,10 @@ class Deployment:
                 f"{path}: the key of the pseudonyms is gone, and the lake holds students under it; restore it from "
                 "your backup, or name its place (MASTERY_PSEUDONYM_KEY_FILE). A new one would make them strangers"
             )
-        return Pseudonyms(load_or_create_key(path, configured))
+        names = Pseudonyms(load_or_create_key(path, configured))
+        if self._key_check() not in (None, names.check):
+            raise WrongKey
+        return names
 
     @cached_property
     def rules(self) -> ScoringRules:
@@ -140,12 +147,18 @@ class Deployment:
         except UnicodeEncodeError:
             raise BadInput("the student id is not text in UTF-8; write it as the source does") from None
 
+    def _key_check(self) -> int | None:
+        """Return the check value of the key in the tenant's lake; of a new tenant, in that of another one."""
+        own_first = sorted(self.tenants, key=lambda one: one != self.tenant)
+        return next((kept for one in own_first if (kept := self._lake_of(one).key_check()) is not None), None)
+
     def _has_students(self) -> bool:
         """Tell whether any tenant has events: they are under the one key that all tenants share."""
+        return any(self._lake_of(tenant).count(EVENTS) for tenant in self.tenants)
+
+    def _lake_of(self, tenant: str) -> Lake:
         found = self.settings
-        roots = (root_of(found.lake, tenant) for tenant in self.tenants)
-        options = found.storage_options or None
-        return any(Lake.open(root, storage_options=options, create=False).count(EVENTS) for root in roots)
+        return Lake.open(root_of(found.lake, tenant), storage_options=found.storage_options or None, create=False)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -20,7 +20,7 @@ from mastery.events.identity import buckets as bucket_of
 from mastery.instants import instant
 from mastery.lake import compaction, files, log, publication
 from mastery.lake.compaction import Compaction
-from mastery.lake.handle import BUCKETS, Change, Handle, Mode
+from mastery.lake.handle import BUCKETS, KEY, Change, Handle, Mode
 from mastery.lake.location import TableLocation, locate
 from mastery.lake.publication import Publication
 from mastery.lake.snapshot import NOTHING, Snapshot, TableVersion
@@ -191,6 +191,24 @@ class Lake:
         Held while tables are committed and the choice of a model set is made, not while scores are computed.
         """
         return self._place.alone(ONE_PUBLISHER)
+
+    def key_check(self) -> int | None:
+        """Return the check value of the key that named the lake's students; None where nobody has said it."""
+        return self._handle(EVENTS).number(KEY)
+
+    def commit_key(self, check: int) -> None:
+        """Commit events from now on under the key with this check value; where the lake has none, it gets this one.
+
+        Raises:
+            WrongKey: Its students were named with another key.
+        """
+        self._handle(EVENTS).commit_key(check)
+
+    def keep_key(self, check: int) -> None:
+        """Commit the check value of the key that named the lake's students, to a lake that has none."""
+        handle = self._handle(EVENTS)
+        handle.commit_key(check)
+        handle.commit("append", lambda _: Change(()))
 
     def write_file(self, table: Table, rows: pa.Table, bucket: int | None) -> AddAction:
         """Write one file and return what `commit` needs to add it. Any thread or process may call this."""

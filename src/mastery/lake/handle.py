@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -38,6 +38,9 @@ BUCKETS = "mastery.buckets"
 
 REWRITE = "mastery.rewrite"
 """Application transaction of every commit that takes files away."""
+
+KEY = "mastery.key"
+"""Application transaction of the first events: its number is the check value of the key that named their students."""
 
 OURS = ("bucket=", f"{FRESH}-", f"{SORTED}-")
 """How the names of our own files and folders begin."""
@@ -63,6 +66,17 @@ class Change:
     numbers: Mapping[str, int] = field(default_factory=dict)
 
 
+class WrongKey(Conflict):
+    """The students of a lake were named with another key than is to be used now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the pseudonym key is not the one that the students in this lake were named with: each of them would be a "
+            "stranger, and be in it twice; put the key file back from your backup, or name its place "
+            "(MASTERY_PSEUDONYM_KEY_FILE). To begin again under this key, use another home"
+        )
+
+
 class Handle:
     """Opening a table costs 17 ms at 64 commits, asking an open one for news 0.5 ms, so it stays open."""
 
@@ -77,6 +91,7 @@ class Handle:
         self._fingerprint: str | None = None  # the same, when somebody has asked
         self._newest: dict[str, int | None] = {}  # of `_snapshot`; asked for with every page shown
         self._earlier: DeltaTable | None = None
+        self._key: int | None = None
         self._lock = threading.RLock()
 
     def buckets(self) -> int | None:
@@ -203,14 +218,25 @@ class Handle:
             self.snapshot()
             return [] if self._delta is None else _other_columns(self.table, self._delta)
 
+    def commit_key(self, check: int) -> None:
+        """Make commits under a key from now on: one that finds no check value in the table carries it.
+
+        Raises:
+            WrongKey: The table has the check value of another key; so do commits, where another process was faster.
+        """
+        with self._lock:
+            self._key = check
+            self._missing_key()
+
     def commit(self, mode: Mode, plan: Callable[[Snapshot], Change]) -> int:
         """Commit what `plan` says about the newest version and return the version made.
 
         `plan` is called again, with what is there then, each time another writer was faster.
-        A change of nothing makes no commit.
+        A change of nothing makes no commit, unless it is to carry the key's check value.
 
         Raises:
             Conflict: Others were faster every time.
+            WrongKey: See `commit_key`.
             Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
         self.create()
@@ -218,10 +244,12 @@ class Handle:
             for _ in range(ATTEMPTS):
                 before = self.snapshot()
                 change = plan(before)
-                if not change.adds and not change.removes and (mode == "append" or not before.files):
+                missing = self._missing_key()
+                nothing = not change.adds and not change.removes and (mode == "append" or not before.files)
+                if nothing and not missing:
                     return before.version
                 try:
-                    self._try(mode, change, before)
+                    self._try(mode, replace(change, numbers={**change.numbers, **missing}), before)
                 except CommitFailedError as error:
                     if unwritable(error, "", "") is not None:
                         raise self._unwritable(error) from error
@@ -294,6 +322,13 @@ class Handle:
         self._delta = self._earlier = self._mark = self._fingerprint = None
         self._snapshot = NOTHING
         self._newest.clear()
+
+    def _missing_key(self) -> Mapping[str, int]:
+        """Return the number under which the next commit is to say the key's check value; none where it is there."""
+        kept = None if self._key is None else self.number(KEY)
+        if kept is not None and kept != self._key:
+            raise WrongKey
+        return {} if self._key is None or kept is not None else {KEY: self._key}
 
     def _settle(self, after: int) -> None:
         """Wait until the commits after a version, and what delta-rs has put beside them, outlast a power cut.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from mastery import disk
 from mastery.errors import BadInput, writing
+
+MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|\\|[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ def locate(root: str, storage_options: Mapping[str, str] | None = None) -> Table
     """
     if "://" not in root or root.startswith("file://"):
         disk.require_locks()
-        folder = Path(root.removeprefix("file://")).absolute()
+        folder = Path(unquote(root.removeprefix("file://")) if root.startswith("file://") else root).absolute()
+        _check_name(root, folder)
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"lake {root!r} is a file; give a folder, or a path where one can be made")
         return TableLocation(str(folder), pafs.LocalFileSystem(), str(folder), True)
@@ -139,6 +144,17 @@ def locate(root: str, storage_options: Mapping[str, str] | None = None) -> Table
     except pa.ArrowInvalid as error:
         raise BadInput(f"lake {root!r}: {error}; give a folder or an s3:// URL") from error
     return TableLocation(uri, filesystem, inner, False)
+
+
+def _check_name(root: str, folder: Path) -> None:
+    """Raise BadInput for a path that delta-rs takes for another one, so that it would look for a commit elsewhere."""
+    odd = MISREAD.search(str(folder)) or MISREAD.search(str(folder.resolve()))
+    if odd is not None:
+        raise BadInput(
+            f"lake {root!r}: its path holds {odd[0]!r}, which delta-rs, the library for its tables, reads as something "
+            "else; give the home, or the lake, a folder without backslashes, control characters and % before two "
+            "hex digits"
+        )
 
 
 def _s3(options: Mapping[str, str]) -> pafs.FileSystem:

@@ -23,12 +23,13 @@ from mastery.events.tally import Tally
 from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.inputs import Planned, check_options, plan
+from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import Repeats, keep_rejected
 from mastery.pipelines.ingest.report import FileReport, IngestReport
 from mastery.pipelines.ingest.write_events import write_events
-from mastery.tables import TABLES, TOPICS
+from mastery.tables import EVENTS, TABLES, TOPICS
 
 ROWS_PER_WRITE = 4_000_000
 """Events that are held in memory before they are written: about 600 MB."""
@@ -69,10 +70,13 @@ def ingest(
 
     Raises:
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
+        WrongKey: The lake's students were named with another key.
     """
     check_options(tenant, now, timezone)
     planned, notes = plan(files, table, columns_map or {})
     check_units([one.source for one in planned], units or {})
+    use_key(lake, pseudonyms)
+    before = lake.snapshot(EVENTS)
     with lake.one_writer():
         run = _Run(planned, lake, pseudonyms, tenant, dict(units or {}), timezone, now)
         run.check_beginnings()
@@ -83,6 +87,7 @@ def ingest(
                     progress(one.input.name, done, one.input.size)
             run.end_file(number)
         run.write()
+    keep_key_if_known(lake, pseudonyms, tenant, before)
     notes += run.notes()
     return IngestReport(run.reports(), tuple(notes))
 
