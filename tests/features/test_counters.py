@@ -14,7 +14,6 @@ from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.features.counters import NEVER, RECENT, fold_counters, initial_counters
 from mastery.features.feedback import fold_feedback, initial_feedback
-from mastery.features.recent import KEPT, recent_rows
 from mastery.features.resume import resume
 from mastery.tables import COUNTERS
 
@@ -69,21 +68,6 @@ def test_the_last_feedback_wins(events):
         ]
         last = [said[-1].success_ppm / 1e6, said[-1].at_us] if said else [np.nan, np.nan]
         np.testing.assert_array_equal(feedback[slot], last)
-
-
-@given(events=histories())
-def test_recent_rows_are_each_students_last_events_newest_last(events):
-    batch = make_batch(event_columns(table(events)))
-    ptr, rows = recent_rows(batch)
-    for s, student in enumerate(batch.students):
-        mine = [event.number for event in active_choice(events) if event.student == student]
-        assert [events[row].number for row in rows[ptr[s] : ptr[s + 1]]] == mine[-KEPT:]
-
-
-def test_no_more_last_events_are_remembered_than_the_limit():
-    events = [Event(START + k, number=k, topics=("t0", "t1"), kind="assignment") for k in range(KEPT + 10)]
-    _, rows = recent_rows(make_batch(event_columns(table(events))))
-    assert rows.tolist() == list(range(10, KEPT + 10))
 
 
 def test_known_topics_keep_their_place_and_new_ones_follow():

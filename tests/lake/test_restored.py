@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from mastery.errors import Conflict
 from mastery.lake import Lake, log
 from mastery.tables import EVENTS
 
@@ -68,6 +69,16 @@ def test_a_lake_that_is_made_again_is_another(lake: Lake) -> None:
         assert now.version == before.version and now.table_id != before.table_id
         assert not opened.holds(EVENTS, before)
         assert students(opened) == ["x"]
+
+
+def test_a_table_whose_log_is_gone_under_an_open_lake_is_not_taken_for_an_empty_one(lake: Lake, tmp_path: Path) -> None:
+    shutil.copytree(lake.root, tmp_path / "backup")
+    shutil.rmtree(Path(lake.root) / "events" / "_delta_log")
+    for _ in range(2):
+        with pytest.raises(Conflict, match="was at version 1 and its log is gone; restore it"):
+            lake.snapshot(EVENTS)
+    put_back(tmp_path / "backup", lake)
+    assert students(lake) == ["a"]
 
 
 def test_where_a_commit_is_gone_its_checkpoint_tells_of_the_version(lake: Lake) -> None:

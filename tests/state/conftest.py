@@ -8,10 +8,13 @@ import pyarrow as pa
 import pytest
 
 from mastery.state import (
+    NOWHERE,
     RECORD_LEDGER,
     STORES,
     EncodedBlock,
+    KnownLake,
     Overtaken,
+    Position,
     Record,
     RecordBlock,
     StateStore,
@@ -22,6 +25,9 @@ from mastery.state import (
 )
 from mastery.tables import COUNTERS
 
+LAKE = KnownLake(1, "a-table", 0, "its-first-commit")
+"""What stores know of the lake when a test begins; records of tests have seen it."""
+
 
 class MemoryStore:
     """What a store does, in obvious lines; never fast."""
@@ -29,83 +35,91 @@ class MemoryStore:
     def __init__(self) -> None:
         self.bodies: dict[tuple[str, str], bytes] = {}
         self.versions: dict[tuple[str, str], int] = {}
-        self.stale: set[tuple[str, str]] = set()
-        self.floors: dict[str, int] = {}
-        self.floor = 0
-        self.mark: int | None = None
+        self.news: dict[str, Position] = {}
+        self.lake: KnownLake | None = None
 
-    def _write(self, student_id: str, model_version: str, body: bytes) -> int:
-        key = (student_id, model_version)
-        self.versions[key] = self.version(student_id, model_version) + 1
+    def _seen(self, key: tuple[str, str]) -> Position:
+        return decode(self.bodies[key]).seen if key in self.bodies else NOWHERE
+
+    def _write(self, key: tuple[str, str], body: bytes) -> int:
+        self.versions[key] = self.version(*key) + 1
         self.bodies[key] = body
-        self.stale.discard(key)
         return self.versions[key]
 
     def get(self, student_id: str, model_version: str) -> Record | None:
         key = (student_id, model_version)
-        return decode(self.bodies[key], self.versions[key]) if key in self.bodies.keys() - self.stale else None
+        if key not in self.bodies or self.lake is None:
+            return None
+        record = decode(self.bodies[key], self.versions[key])
+        current = record.seen.lineage == self.lake.lineage and record.seen >= self.news.get(student_id, NOWHERE)
+        return record if current else None
 
     def version(self, student_id: str, model_version: str) -> int:
-        floor = self.floors.setdefault(model_version, self.floor)
-        return self.versions.get((student_id, model_version), floor)
+        return self.versions.get((student_id, model_version), 0)
 
     def put(self, record: Record, expected_version: int) -> int:
-        found = self.version(record.student_id, record.model_version)
-        if found != expected_version:
-            raise Overtaken(record.student_id, expected_version, found)
-        return self._write(record.student_id, record.model_version, encode(record))
+        key = (record.student_id, record.model_version)
+        if self.version(*key) != expected_version or record.seen < self._seen(key):
+            raise Overtaken(record.student_id, expected_version, self.version(*key))
+        return self._write(key, encode(record))
 
-    def put_many(self, block: RecordBlock | EncodedBlock, folded_at: int | None = None) -> int:
-        if folded_at is not None and self.mark is not None:
-            self.mark = min(self.mark, folded_at)
+    def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
+        written = 0
         for s, student_id in enumerate(encoded.student_ids):
-            body = encoded.buffer[encoded.ptr[s] : encoded.ptr[s + 1]].tobytes()
-            self._write(student_id, encoded.model_version, body)
-        return len(encoded.student_ids)
+            key = (student_id, encoded.model_version)
+            if encoded.seen >= self._seen(key):
+                self._write(key, encoded.buffer[encoded.ptr[s] : encoded.ptr[s + 1]].tobytes())
+                written += 1
+        return written
 
-    def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
-        if self.mark != after:
+    def note_events(self, student_ids: Iterable[str], at: Position) -> None:
+        for student_id in student_ids:
+            self.news[student_id] = max(at, self.news.get(student_id, NOWHERE))
+
+    def known_lake(self) -> KnownLake | None:
+        return self.lake
+
+    def know_lake(self, now: KnownLake, before: KnownLake | None) -> bool:
+        if self.lake != before:
             return False
-        for key in [(student_id, model) for student_id in set(student_ids) for model in self.floors]:
-            self.versions[key] = self.version(*key) + 1
-            self.stale.add(key)
-        self.mark = version
+        if before is None or before.lineage != now.lineage:
+            self.drop_model_versions(self.model_versions())
+        self.lake = now
         return True
-
-    def watermark(self) -> int | None:
-        return self.mark
 
     def count(self, model_version: str | None = None) -> int:
         return sum(1 for _, model in self.bodies if model_version in (None, model))
 
     def model_versions(self) -> list[str]:
-        return list(self.floors)
+        return list(dict.fromkeys(model for _, model in self.bodies))
 
     def drop_model_versions(self, model_versions: Iterable[str]) -> int:
-        gone = set(model_versions)
-        dropped = sum(1 for _, model in self.bodies if model in gone)
-        self.floor = max([self.floor, *(n for (_, model), n in self.versions.items() if model in gone)]) + 1
-        self.bodies = {key: body for key, body in self.bodies.items() if key[1] not in gone}
-        self.versions = {key: version for key, version in self.versions.items() if key[1] not in gone}
-        self.stale = {key for key in self.stale if key[1] not in gone}
-        self.floors = {model: floor for model, floor in self.floors.items() if model not in gone}
-        return dropped
+        gone = [key for key in self.bodies if key[1] in set(model_versions)]
+        for key in gone:
+            del self.bodies[key], self.versions[key]
+        return len(gone)
 
     def close(self) -> None:
         pass
 
 
 def make_block(
-    students: int, model_version: str = "v1", seed: int = 0, slots: int = 3, days: int = 4, recent: int = 2
+    students: int,
+    model_version: str = "v1",
+    seed: int = 0,
+    slots: int = 3,
+    days: int = 4,
+    recent: int = 2,
+    seen: Position = LAKE.position,
 ) -> RecordBlock:
-    """Return random records of students `s_0…`, each with at most that many slots, days and recent events."""
+    """Return random records of students `s_0…`, each with at most that many slots, days, recent and missing events."""
     random = np.random.default_rng(seed)
 
     def pointers(most: int) -> np.ndarray:
         return np.concatenate(([0], np.cumsum(random.integers(0, most + 1, students)))).astype(np.int64)
 
-    slot_ptr, ledger_ptr, recent_ptr = pointers(slots), pointers(days), pointers(recent)
+    slot_ptr, ledger_ptr, recent_ptr, missing_ptr = (pointers(most) for most in (slots, days, recent, recent))
     n_slots, n_days, n_recent = slot_ptr[-1], ledger_ptr[-1], recent_ptr[-1]
     override = np.full((n_slots, 2), np.nan)
     override[::2] = (0.25, 1.7e15)
@@ -125,8 +139,12 @@ def make_block(
         override=override,
         recent_ptr=recent_ptr,
         recent=random.integers(-(2**63), 2**63 - 1, (n_recent, 3)),
+        newest=random.integers(-(2**51), 2**51, (students, 4)),
+        missing_ptr=missing_ptr,
+        missing=random.integers(-(2**63), 2**63 - 1, (missing_ptr[-1], 2)),
         last_event_us=random.integers(0, 2**51, students),
         events_folded=random.integers(0, 2**20, students),
+        seen=seen,
     )
 
 
@@ -138,5 +156,6 @@ def block() -> Callable[..., RecordBlock]:
 @pytest.fixture(params=[*STORES, "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterable[StateStore]:
     opened = MemoryStore() if request.param == "memory" else connect(f"{request.param}:{tmp_path / 'state.db'}")
+    assert opened.know_lake(LAKE, None)
     yield opened
     opened.close()

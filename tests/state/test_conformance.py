@@ -6,7 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from mastery.state import Overtaken, Record, RecordBlock, StateStore, decode, encode, encode_block, encode_many
+from mastery.state import (
+    KnownLake,
+    Overtaken,
+    Position,
+    Record,
+    RecordBlock,
+    StateStore,
+    decode,
+    encode,
+    encode_block,
+    encode_many,
+)
+from state.conftest import LAKE
 
 Block = Callable[..., RecordBlock]
 
@@ -16,10 +28,8 @@ def records(block: RecordBlock) -> list[Record]:
     return [decode(buffer[ptr[s] : ptr[s + 1]].tobytes()) for s in range(len(ptr) - 1)]
 
 
-def mark(store: StateStore, *student_ids: str) -> None:
-    """Note new events of some students."""
-    watermark = store.watermark()
-    assert store.note_events(1 if watermark is None else watermark + 1, student_ids, after=watermark)
+def at(version: int, lineage: int = LAKE.lineage) -> Position:
+    return Position(lineage, version)
 
 
 def test_a_record_comes_back_as_it_was_put_with_its_new_version(store: StateStore, block: Block) -> None:
@@ -41,11 +51,27 @@ def test_a_writer_who_read_an_older_version_is_refused_and_changes_nothing(store
     store.put(record, 0)
     store.put(replace(record, events_folded=5), 1)
     for expected in (0, 1, 3):
-        with pytest.raises(Overtaken, match="another writer or newer events"):
+        with pytest.raises(Overtaken, match="another writer came in between"):
             store.put(replace(record, events_folded=9), expected)
     back = store.get(record.student_id, "v1")
     assert back is not None
     assert (back.events_folded, back.version) == (5, 2)
+
+
+@pytest.mark.parametrize("older", [at(4), at(9, lineage=0)])
+def test_a_writer_who_has_seen_less_is_refused_and_changes_nothing(
+    store: StateStore, block: Block, older: Position
+) -> None:
+    (record,) = records(block(1, seen=at(5)))
+    store.put(record, 0)
+    with pytest.raises(Overtaken, match="the one there has seen more"):
+        store.put(replace(record, seen=older, events_folded=9), 1)
+    assert store.put_many(block(1, seed=3, seen=older)) == 0
+    back = store.get(record.student_id, "v1")
+    assert back is not None
+    assert (encode(back), back.version) == (encode(record), 1)
+    assert store.put(replace(record, events_folded=9), 1) == 2, "as much is enough: damaged bytes are replaced so"
+    assert store.put_many(block(1, seed=3, seen=at(5))) == 1
 
 
 def test_what_is_seeded_is_what_was_encoded(store: StateStore, block: Block) -> None:
@@ -69,31 +95,45 @@ def test_seeding_replaces_what_is_there_and_counts_its_version_up(store: StateSt
         store.put(fresh[0], 1)
 
 
-def test_a_stale_record_is_treated_as_absent_until_it_is_put_again(store: StateStore, block: Block) -> None:
+def test_a_record_that_has_not_seen_the_news_is_treated_as_absent_until_one_is_put_that_has(
+    store: StateStore, block: Block
+) -> None:
     store.put_many(block(3))
     first, second, _ = records(block(3))
-    mark(store, first.student_id, first.student_id)
+    store.note_events([first.student_id, first.student_id], at(7))
     assert store.get(first.student_id, "v1") is None
     assert store.get(second.student_id, "v1") is not None
     assert store.count() == 3
-    version = store.version(first.student_id, "v1")
-    assert store.put(first, version) == version + 1
+    assert store.version(first.student_id, "v1") == 1
+    store.put(replace(first, seen=at(6)), 1)
+    assert store.get(first.student_id, "v1") is None, "folded from before the news"
+    store.put(replace(first, seen=at(7)), 2)
     assert store.get(first.student_id, "v1") is not None
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_fold_that_began_before_newer_events_were_noted_is_refused(
-    store: StateStore, block: Block, known: bool
+def test_news_only_grow_in_whatever_order_they_are_noted(store: StateStore, block: Block) -> None:
+    (record,) = records(block(1, seen=at(6)))
+    store.put(record, 0)
+    for version, current in ((5, True), (7, False), (6, False), (7, False), (0, False)):
+        store.note_events([record.student_id], at(version))
+        assert (store.get(record.student_id, "v1") is not None) is current
+    store.put(replace(record, seen=at(7)), 1)
+    store.note_events([record.student_id], at(6))
+    assert store.get(record.student_id, "v1") is not None
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_a_fold_that_began_before_news_of_a_stranger_does_not_hide_them(
+    store: StateStore, block: Block, many: bool
 ) -> None:
     (record,) = records(block(1))
-    if known:
-        store.put(record, 0)
-    expected = store.version(record.student_id, "v1")
-    mark(store, record.student_id)
-    with pytest.raises(Overtaken):
-        store.put(record, expected)
+    store.note_events([record.student_id], at(1))
+    if many:
+        store.put_many(block(1))
+    else:
+        store.put(record, store.version(record.student_id, "v1"))
     assert store.get(record.student_id, "v1") is None
-    assert store.count() == int(known)
+    assert store.count() == 1
 
 
 def test_model_sets_live_side_by_side_and_are_dropped_alone(store: StateStore, block: Block) -> None:
@@ -103,7 +143,7 @@ def test_model_sets_live_side_by_side_and_are_dropped_alone(store: StateStore, b
     assert store.model_versions() == ["v1", "v2"]
     assert (store.count("v1"), store.count("v2"), store.count()) == (3, 2, 5)
     one, two = (f"s_{number:032x}" for number in range(2))
-    mark(store, one)
+    store.note_events([one], at(1))
     assert store.get(one, "v1") is store.get(one, "v2") is None
     kept = store.get(two, "v2")
     assert store.drop_model_versions(["v1", "never"]) == 3
@@ -115,25 +155,14 @@ def test_model_sets_live_side_by_side_and_are_dropped_alone(store: StateStore, b
     assert store.drop_model_versions([]) == 0
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_fold_that_began_before_its_model_set_was_dropped_is_refused(
-    store: StateStore, block: Block, known: bool
-) -> None:
+def test_a_fold_of_a_set_that_was_dropped_meanwhile_hides_no_news(store: StateStore, block: Block) -> None:
     (record,) = records(block(1))
-    if known:
-        store.put(record, 0)
-    before = store.version(record.student_id, "v1")
     store.drop_model_versions(["v1"])
-    mark(store, record.student_id)  # nothing of it reaches a set that is not there
-    with pytest.raises(Overtaken):
-        store.put(record, before)
-    again = store.version(record.student_id, "v1")
-    with pytest.raises(Overtaken):
-        store.put(record, before)
+    store.note_events([record.student_id], at(1))
+    store.put(record, 0)
     assert store.get(record.student_id, "v1") is None
-    assert store.put(record, again) == again + 1
-    mark(store, record.student_id)
-    assert store.get(record.student_id, "v1") is None
+    store.put(replace(record, seen=at(1)), 1)
+    assert store.get(record.student_id, "v1") is not None
 
 
 def test_seeding_a_set_that_was_dropped_starts_it_again(store: StateStore, block: Block) -> None:
@@ -142,43 +171,48 @@ def test_seeding_a_set_that_was_dropped_starts_it_again(store: StateStore, block
     store.put_many(block(2))
     assert store.count() == 2
     (first, _) = records(block(2))
-    back = store.get(first.student_id, "v1")
-    assert back is not None and back.version == store.version(first.student_id, "v1") > 1
+    assert store.get(first.student_id, "v1") is not None
 
 
-def test_the_watermark_moves_only_from_where_its_mover_has_seen_it(store: StateStore, block: Block) -> None:
-    store.put_many(block(2))
-    one, two = (record.student_id for record in records(block(2)))
-    assert store.watermark() is None
-    assert not store.note_events(1, [one], after=0)
-    assert store.note_events(0, [], after=None)
-    assert store.note_events(1, [one], after=0)
-    assert not store.note_events(3, [two], after=2), "commit 2 has not been noted"
-    assert store.get(two, "v1") is not None
-    assert store.note_events(3, [two], after=1)
-    assert store.get(two, "v1") is None
-    assert store.watermark() == 3
+def test_what_is_known_of_the_lake_moves_only_from_where_its_mover_has_seen_it(store: StateStore) -> None:
+    one, two = (LAKE._replace(version=version, fingerprint=f"commit-{version}") for version in (1, 2))
+    assert store.known_lake() == LAKE
+    assert not store.know_lake(one, None)
+    assert store.know_lake(one, LAKE)
+    assert not store.know_lake(two, LAKE), "commit 1 has been noted meanwhile"
+    assert not store.know_lake(two, one._replace(fingerprint="another")), "a number is not enough"
+    assert store.know_lake(two, one)
+    assert store.known_lake() == two
 
 
-def test_a_first_fold_under_a_model_set_nobody_has_used_is_refused_after_a_mark(
+def test_records_and_news_of_another_lake_are_gone_and_come_back_by_no_late_writer(
     store: StateStore, block: Block
 ) -> None:
-    (record,) = records(block(1))
-    expected = store.version(record.student_id, "v1")
-    store.note_events(1, [record.student_id], after=None)
-    with pytest.raises(Overtaken):
-        store.put(record, expected)
+    store.put_many(block(3, seen=at(50)))
+    store.put_many(block(2, "v2", seen=at(50)))
+    late, other, _ = records(block(3, seen=at(50)))
+    store.note_events([other.student_id], at(60))
+    assert store.know_lake(KnownLake(2, "another-table", 3, "its-commit"), LAKE)
+    assert (store.count(), store.model_versions()) == (0, [])
+    assert store.get(late.student_id, "v1") is None
+    store.put(late, store.version(late.student_id, "v1"))
+    assert store.get(late.student_id, "v1") is None, "it has seen a lake that is gone"
+    fresh = replace(other, seen=at(3, lineage=2))
+    store.put(fresh, store.version(other.student_id, "v1"))
+    assert store.get(other.student_id, "v1") is not None
+    store.put_many(block(3, seen=at(50)))
+    back = store.get(other.student_id, "v1")
+    assert back is not None and encode(back) == encode(fresh)
+    store.note_events([other.student_id], at(70))
+    assert store.get(other.student_id, "v1") is not None, "news of a lake that is gone"
+    store.note_events([other.student_id], at(4, lineage=2))
+    assert store.get(other.student_id, "v1") is None
+
+
+def test_a_store_that_knows_no_lake_has_no_record_that_is_current(store: StateStore, block: Block) -> None:
+    (record,) = records(block(1, seen=at(0, lineage=9)))
+    store.put(record, 0)
     assert store.get(record.student_id, "v1") is None
-
-
-def test_seeding_from_an_older_view_of_the_lake_lowers_the_watermark_to_it(store: StateStore, block: Block) -> None:
-    store.put_many(block(2), folded_at=3)
-    assert store.watermark() is None
-    store.note_events(5, [], after=None)
-    store.put_many(block(2), folded_at=7)
-    assert store.watermark() == 5
-    store.put_many(block(2), folded_at=4)
-    assert store.watermark() == 4
 
 
 def test_threads_may_share_a_store(store: StateStore, block: Block) -> None:

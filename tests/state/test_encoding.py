@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mastery.errors import BadInput
-from mastery.state import RECORD_LEDGER, CorruptRecord, Record, RecordBlock, decode, encode, encode_many
+from mastery.state import RECORD_LEDGER, CorruptRecord, Position, Record, RecordBlock, decode, encode, encode_many
 from mastery.state.encoding import HEAD
 from mastery.tables import COUNTERS
 
@@ -37,8 +37,11 @@ def any_record(draw: st.DrawFn) -> Record:
         ledger=draw(matrix(days, len(RECORD_LEDGER), INT64, np.int64)),
         override=draw(matrix(slots, 2, st.floats(allow_nan=False) | st.just(float("nan")), np.float64)),
         recent=draw(matrix(recent, 3, INT64, np.int64)),
+        newest=draw(matrix(1, 4, INT64, np.int64))[0],
+        missing=draw(matrix(draw(st.integers(0, 2)), 2, INT64, np.int64)),
         last_event_us=draw(INT64),
         events_folded=draw(INT64),
+        seen=Position(draw(st.integers(0, 2**40)), draw(st.integers(-1, 2**40))),
         offsets=draw(st.dictionaries(st.text(max_size=4), INT64, max_size=2)),
         outbox=tuple(draw(st.lists(st.text(max_size=4), max_size=2))),
     )
@@ -52,10 +55,10 @@ def words(array: np.ndarray) -> list[int]:
 def test_every_bit_of_a_record_comes_back(record: Record) -> None:
     back = decode(encode(record), version=7)
     assert back.version == 7
-    for name in ("student_id", "tenant", "model_version", "topics", "last_event_us", "events_folded", "outbox"):
+    for name in ("student_id", "tenant", "model_version", "topics", "last_event_us", "events_folded", "seen", "outbox"):
         assert getattr(back, name) == getattr(record, name)
     assert back.offsets == record.offsets
-    for name in ("counters", "ledger", "recent"):
+    for name in ("counters", "ledger", "recent", "newest", "missing"):
         np.testing.assert_array_equal(getattr(back, name), getattr(record, name))
     np.testing.assert_array_equal(back.override, record.override)
     for one, other in ((back.slot_states, record.slot_states), (back.student_states, record.student_states)):
@@ -82,6 +85,9 @@ def test_a_record_has_the_same_bytes_alone_and_in_a_block(block: Block, students
         np.testing.assert_array_equal(record.override, made.override[own])
         np.testing.assert_array_equal(record.ledger, made.ledger[made.ledger_ptr[s] : made.ledger_ptr[s + 1]])
         np.testing.assert_array_equal(record.recent, made.recent[made.recent_ptr[s] : made.recent_ptr[s + 1]])
+        np.testing.assert_array_equal(record.missing, made.missing[made.missing_ptr[s] : made.missing_ptr[s + 1]])
+        np.testing.assert_array_equal(record.newest, made.newest[s])
+        assert record.seen == made.seen
         assert record.topics == tuple(made.topics[code] for code in made.topic_codes[own])
         assert record.tenant == made.tenants[s].as_py()
 
@@ -91,7 +97,7 @@ def test_one_changed_byte_anywhere_is_noticed(block: Block, place: int) -> None:
     buffer, ptr = encode_many(block(1, slots=3))
     data = bytearray(buffer[: ptr[1]].tobytes())
     data[place] ^= 0x40
-    with pytest.raises(CorruptRecord, match="`mastery recompute` makes all records again"):
+    with pytest.raises(CorruptRecord, match="it is made again when the student is next shown"):
         decode(bytes(data))
 
 
@@ -104,7 +110,7 @@ def test_a_record_cut_short_is_noticed(block: Block, size: int) -> None:
 def test_a_format_of_the_future_is_named(block: Block) -> None:
     data = bytearray(encode_many(block(1))[0].tobytes())
     data[4] = 9
-    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 1"):
+    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 2"):
         decode(bytes(data))
 
 
@@ -112,17 +118,20 @@ def test_the_first_bytes_are_as_documented() -> None:
     empty = np.zeros((0, 2))
     record = Record(
         "s_1", "a", "m", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
-        np.zeros((0, len(RECORD_LEDGER)), np.int64), empty, np.zeros((0, 3), np.int64), -1, 64,
+        np.zeros((0, len(RECORD_LEDGER)), np.int64), empty, np.zeros((0, 3), np.int64),
+        np.array([-3, 1, 2, -1]), np.array([[3, 4]]), -1, 64, Position(1, 70),
     )  # fmt: skip
     body = (
-        b"\x01m"
+        b"\x01m\x02\x8c\x01"
         b"\x00\x00"
         + bytes([len(COUNTERS), len(RECORD_LEDGER)])
         + b"\x03s_1\x01a"
-        + b"\x00\x00\x00\x00"
+        + b"\x00\x00\x00\x01\x00"
         + b"\x01\x80\x01"
+        + b"\x03\x02"
+        + b"".join(number.to_bytes(8, "little", signed=True) for number in (2, -1, 3, 4))
     )
-    assert encode(record) == HEAD.pack(b"MREC", 1, zlib.crc32(body)) + body
+    assert encode(record) == HEAD.pack(b"MREC", 2, zlib.crc32(body)) + body
 
 
 def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:
@@ -131,6 +140,8 @@ def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:
         {"counters": good.counters[1:]},
         {"slot_ptr": good.slot_ptr[:-1]},
         {"ledger_ptr": good.ledger_ptr + 1},
+        {"missing_ptr": good.missing_ptr[:-1]},
+        {"newest": good.newest[:, :3]},
         {"topics": ()},
         {"tenants": good.tenants[1:]},
         {"slot_states": {"bkt": np.zeros((99, 2))}},

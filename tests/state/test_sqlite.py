@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mastery.errors import BadInput, Conflict
-from mastery.state import CorruptRecord, RecordBlock, connect, decode, encode_many
-from mastery.state.sqlite import VERSION, SqliteStore
+from mastery.errors import BadInput
+from mastery.state import CorruptRecord, RecordBlock, StateUnusable, connect, decode, encode_many
+from state.conftest import LAKE
 
 Block = Callable[..., RecordBlock]
 
@@ -42,6 +42,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def seed(url: str, block: Block) -> str:
     store = connect(url)
+    store.know_lake(LAKE, None)
     store.put_many(block(3))
     student = decode(encode_many(block(1))[0].tobytes()).student_id
     record = store.get(student, "v1")
@@ -135,23 +136,86 @@ def test_many_threads_share_two_connections(tmp_path: Path, block: Block) -> Non
     store.close()
 
 
-def test_a_file_that_is_not_a_state_store_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_state_store_is_refused_with_what_to_do_and_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
         connect(f"sqlite:{tmp_path}")
-    (tmp_path / "text").write_text("dear diary" * 1000)
-    with pytest.raises(Conflict, match="cannot be used"):
-        connect(f"sqlite:{tmp_path / 'text'}")
+    text = tmp_path / "text"
+    text.write_text("dear diary" * 1000)
+    with pytest.raises(StateUnusable, match=r"cannot be used: .*; move it away together with .*text-wal"):
+        connect(f"sqlite:{text}").known_lake()
+    assert text.read_text() == "dear diary" * 1000
     with sqlite3.connect(tmp_path / "other.db") as db:
         db.execute("CREATE TABLE notes (text)")
     db.close()
-    with pytest.raises(Conflict, match="another program"):
-        connect(f"sqlite:{tmp_path / 'other.db'}")
-    connect(f"sqlite:{tmp_path / 'newer.db'}").close()
-    with sqlite3.connect(tmp_path / "newer.db") as db:
-        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StateUnusable, match="another program"):
+        connect(f"sqlite:{tmp_path / 'other.db'}").known_lake()
+    with sqlite3.connect(tmp_path / "other.db") as db:
+        assert db.execute("SELECT count(*) FROM notes").fetchone() == (0,)
     db.close()
-    with pytest.raises(Conflict, match="layout 99, this version knows 2"):
-        connect(f"sqlite:{tmp_path / 'newer.db'}")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "state.db", tmp_path / "file" / "deeper" / "state.db"):
+        with pytest.raises(StateUnusable, match="its folder cannot be made .*give it another path"):
+            connect(f"sqlite:{place}").known_lake()
+
+
+def layout(path: Path, number: int) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {number}")
+    db.close()
+
+
+def test_a_store_of_a_later_version_is_refused(tmp_path: Path, block: Block) -> None:
+    path = tmp_path / "state.db"
+    seed(f"sqlite:{path}", block)
+    layout(path, 99)
+    with pytest.raises(
+        StateUnusable, match=r"layout 99, this version knows 3: a later version made it; use that one, or"
+    ):
+        connect(f"sqlite:{path}").count()
+    layout(path, 3)
+    assert connect(f"sqlite:{path}").count() == 3
+
+
+def test_a_store_of_an_earlier_version_is_made_again_which_one_line_says(
+    tmp_path: Path, block: Block, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state.db"
+    url = f"sqlite:{path}"
+    seed(url, block)
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE lake RENAME TO metadata")
+    db.close()
+    layout(path, 2)
+    store = connect(url)
+    assert (store.known_lake(), store.count(), store.model_versions()) == (None, 0, [])
+    student = decode(encode_many(block(1))[0].tobytes()).student_id
+    assert student.encode() not in path.read_bytes(), "what was dropped has left the file"
+    assert store.know_lake(LAKE, None)
+    assert store.put_many(block(3)) == 3
+    store.close()
+    assert connect(url).count() == 3
+    (line,) = caplog.messages
+    assert "layout 2, now 3" in line and "\n" not in line
+
+
+def test_a_store_that_was_mended_or_moved_away_is_used_without_a_new_start(tmp_path: Path, block: Block) -> None:
+    path = tmp_path / "state.db"
+    student = seed(f"sqlite:{path}", block)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"x" * 20_000 + whole[20_100:])
+    store = connect(f"sqlite:{path}")
+    with pytest.raises(StateUnusable, match="move it away together with"):
+        store.get(student, "v1")
+    for name in path.parent.glob("state.db*"):
+        name.rename(name.with_name(f"damaged-{name.name}"))
+    assert store.known_lake() is None
+    assert store.know_lake(LAKE, None)
+    assert store.put_many(block(3)) == 3
+    assert store.get(student, "v1") is not None
+    store.close()
 
 
 def test_a_dropped_model_set_gives_its_space_back(tmp_path: Path, block: Block) -> None:
@@ -196,20 +260,3 @@ def test_an_unknown_store_is_refused_with_the_known_ones(tmp_path: Path) -> None
         connect("sqlit:x")
     with pytest.raises(BadInput, match="names no place"):
         connect("sqlite:")
-
-
-def test_a_set_that_is_dropped_while_its_version_is_read_has_one_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = SqliteStore(str(tmp_path / "state.db"))
-    before = store.version("s", "v1")
-    read = store._read
-
-    def dropped_just_before(statement, *values):  # type: ignore[no-untyped-def]
-        if statement == VERSION:
-            store.drop_model_versions(["v1"])
-        return read(statement, *values)
-
-    monkeypatch.setattr(store, "_read", dropped_just_before)
-    assert store.version("s", "v1") > before
-    store.close()

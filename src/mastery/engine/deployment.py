@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from propcache import cached_property
 
 from mastery.as_of import as_of_us
-from mastery.errors import BadInput, Conflict, NotFound, Unwritable
+from mastery.errors import BadInput, Conflict, NotFound
 from mastery.lake import Lake, WrongKey
 from mastery.lake.tenants import folder_of, root_of, tenants_in
 from mastery.settings import Settings
@@ -105,13 +105,9 @@ class Deployment:
         """Answers questions about scores."""
         from mastery.pipelines.queries.reader import Reader
 
-        try:
-            state: StateStore | None = self.state
-        except Unwritable:  # a full disk, or one that may only be read: the lake has all that an answer needs
-            state = None
         return Reader(
             self.lake,
-            state,
+            self.state,
             self.rules.params,
             min_evidence=self.settings.min_evidence,
             default_scorer=self.settings.scorer,

@@ -113,7 +113,7 @@ def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns
             items, item = _scoped(tenant_names, tenant[row], item_names, item_codes[row])
 
     def column(name: str, absent: int = ABSENT) -> Int64s:
-        values = _integers(events.column(name), absent)
+        values = integers(events.column(name), absent)
         return values if topics_of_event is None else values[row]
 
     return EventColumns(
@@ -144,12 +144,12 @@ def _effective(events: pa.Table, as_of_us: int | None) -> tuple[pa.Table, Int64s
     """Return the events that count, and which rows of the table they are (None: all of them)."""
     keep = np.ones(events.num_rows, bool)
     if as_of_us is not None and events.num_rows:
-        keep &= _integers(events.column("occurred_at")) <= as_of_us
+        keep &= integers(events.column("occurred_at")) <= as_of_us
     replacing = events.column("replaces_hi").is_valid().to_numpy() & keep
     if replacing.any():
         by = events.filter(pa.array(replacing))
-        gone_hi, gone_lo = _integers(by.column("replaces_hi")), _integers(by.column("replaces_lo"))
-        hi, lo = _integers(events.column("event_id_hi")), _integers(events.column("event_id_lo"))
+        gone_hi, gone_lo = integers(by.column("replaces_hi")), integers(by.column("replaces_lo"))
+        hi, lo = integers(events.column("event_id_hi")), integers(events.column("event_id_lo"))
         pairs = set(zip(gone_hi.tolist(), gone_lo.tolist(), strict=True))
         for i in np.flatnonzero(np.isin(hi, gone_hi)):
             keep[i] &= (int(hi[i]), int(lo[i])) not in pairs
@@ -247,7 +247,8 @@ def _coded(events: pa.Table, name: str, null: str | None = None) -> tuple[list[s
     return names, indices
 
 
-def _integers(column: pa.ChunkedArray, absent: int = ABSENT) -> Int64s:
+def integers(column: pa.ChunkedArray, absent: int = ABSENT) -> Int64s:
+    """Return int64[n] of integers or moments (microseconds), with `absent` for null."""
     array = _one(column)
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.timestamp("us", tz=array.type.tz)).cast(pa.int64())

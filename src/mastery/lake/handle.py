@@ -109,13 +109,13 @@ class Handle:
         was restored from a backup, or made again), the table is opened again. An object store is always asked.
 
         Raises:
-            Conflict: Something else lies in the table's folder.
+            Conflict: Something else lies in the table's folder, or the table was there and is gone.
         """
         with self._lock:
             if self._delta is not None:
                 mark = log.mark(self.place, self._snapshot.version)
                 if mark != self._mark:
-                    self._forget()
+                    self._open_again()
                 elif mark is None or not self.place.is_local or log.has_commit(self.place, self._snapshot.version + 1):
                     self._delta.update_incremental()
             if self._delta is None:
@@ -317,11 +317,15 @@ class Handle:
             raise_if_key_not_exists=False,
         )
 
-    def _forget(self) -> None:
-        """Know nothing of the table any more."""
-        self._delta = self._earlier = self._mark = self._fingerprint = None
-        self._snapshot = NOTHING
-        self._newest.clear()
+    def _open_again(self) -> None:
+        """Take the table for a new one, of which nothing is known."""
+        opened = self._open()
+        if opened is None:
+            raise Conflict(
+                f"table {self.table.name!r} in {self.place.uri} was at version {self._snapshot.version} and its log is "
+                "gone; restore it from your backup, or start this program again to begin with nothing"
+            )
+        self._delta, self._earlier, self._snapshot = opened, None, NOTHING
 
     def _missing_key(self) -> Mapping[str, int]:
         """Return the number under which the next commit is to say the key's check value; none where it is there."""

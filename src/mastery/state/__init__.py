@@ -7,8 +7,11 @@ from pathlib import Path
 
 from mastery.errors import BadInput, Conflict, did_you_mean
 from mastery.state.encoding import decode, encode, encode_many, tail
+from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import (
     LEDGER_DAYS,
+    MISSING,
+    ORDER,
     OVERRIDE,
     RECENT,
     RECORD_LEDGER,
@@ -17,20 +20,26 @@ from mastery.state.record import (
     RecordBlock,
 )
 from mastery.state.sqlite import SqliteStore
-from mastery.state.store import EncodedBlock, Overtaken, StateStore, encode_block
+from mastery.state.store import EncodedBlock, Overtaken, StateStore, StateUnusable, encode_block
 
 __all__ = [
     "LEDGER_DAYS",
+    "MISSING",
+    "NOWHERE",
+    "ORDER",
     "OVERRIDE",
     "RECENT",
     "RECORD_LEDGER",
     "STORES",
     "CorruptRecord",
     "EncodedBlock",
+    "KnownLake",
     "Overtaken",
+    "Position",
     "Record",
     "RecordBlock",
     "StateStore",
+    "StateUnusable",
     "connect",
     "decode",
     "encode",
@@ -45,11 +54,10 @@ STORES: dict[str, Callable[[str], StateStore]] = {"sqlite": SqliteStore}
 
 
 def connect(url: str) -> StateStore:
-    """Return the store that `backend:location` names, such as `sqlite:.mastery/state.db`.
+    """Return the store that `backend:location` names, such as `sqlite:.mastery/state.db`. It is opened when first used.
 
     Raises:
-        BadInput: No such backend, or no location.
-        Conflict: What lies there is not a store of this version.
+        BadInput: No such backend, or no location, or one that can be none.
     """
     backend, _, location = url.partition(":")
     if backend not in STORES:

@@ -7,6 +7,7 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
     1 byte    format version
     4 bytes   crc32 of all that follows
     text      model version
+    signed    what the record has seen: lineage, then version
     number    count of scorers with slot states, and of each: text name, number K
     number    count of scorers with student states, and of each: text name, number K
     number    count of counters, then of ledger columns
@@ -20,6 +21,8 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
               1 byte: has an override, and if so 2 × 8 bytes
     H times   signed: slot less the slot before, day less the day before; integers: the other columns
     R times   3 × 8 bytes
+    signed    newest event: at_us less last_event_us, then sequence; 2 × 8 bytes of its id
+    Q times   2 × 8 bytes
 
 Floats are one bit each that says "not +0.0" (filled up to a byte) and 8 bytes for each that is not, so
 every bit of every float survives. Integers are one number with a bit for each that is not zero, and
@@ -40,11 +43,21 @@ import pyarrow as pa
 
 from mastery.arrays import Floats, Int64s
 from mastery.state.kernels import BlockArrays, Texts, decode_student, encode_students
-from mastery.state.record import OVERRIDE, RECENT, RECORD_LEDGER, CorruptRecord, Record, RecordBlock
+from mastery.state.position import Position
+from mastery.state.record import (
+    MISSING,
+    ORDER,
+    OVERRIDE,
+    RECENT,
+    RECORD_LEDGER,
+    CorruptRecord,
+    Record,
+    RecordBlock,
+)
 from mastery.tables import COUNTERS
 
 MAGIC = b"MREC"
-FORMAT = 1
+FORMAT = 2
 HEAD = struct.Struct("<4sBI")
 
 Bytes = npt.NDArray[np.uint8]
@@ -86,6 +99,9 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
         override=np.ascontiguousarray(block.override, dtype=np.float64),
         recent_ptr=_ints(block.recent_ptr),
         recent=_ints(block.recent),
+        newest=_ints(block.newest),
+        missing_ptr=_ints(block.missing_ptr),
+        missing=_ints(block.missing),
         last_event_us=_ints(block.last_event_us),
         events_folded=_ints(block.events_folded),
     )
@@ -102,7 +118,7 @@ def capacity(block: RecordBlock, preamble_bytes: int, text_bytes: int) -> int:
     n_students, n_slots = len(block.student_ids), len(block.topic_codes)
     slot_floats = sum(state.shape[1] for state in block.slot_states.values())
     student_floats = sum(state.shape[1] for state in block.student_states.values())
-    per_student = HEAD.size + preamble_bytes + 8 * 10 + 9 * student_floats + 1
+    per_student = HEAD.size + preamble_bytes + 11 * 10 + 16 + 9 * student_floats + 1
     per_slot = 10 + 9 * slot_floats + 1 + 10 * (len(COUNTERS) + 1) + 1 + 8 * len(OVERRIDE)
     per_day = 10 * (len(RECORD_LEDGER) + 1)
     return (
@@ -110,6 +126,7 @@ def capacity(block: RecordBlock, preamble_bytes: int, text_bytes: int) -> int:
         + n_slots * per_slot
         + len(block.ledger) * per_day
         + len(block.recent) * 8 * len(RECENT)
+        + len(block.missing) * 8 * len(MISSING)
         + text_bytes
     )
 
@@ -129,7 +146,7 @@ def decode(data: bytes, version: int = 0) -> Record:
     if found != checksum:
         raise CorruptRecord(f"its checksum is {checksum:08x} and its bytes give {found:08x}")
     reader = _Reader(data, HEAD.size)
-    model_version = reader.text()
+    model_version, seen = reader.text(), Position(reader.signed(), reader.signed())
     slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     n_counters, n_ledger = reader.number(), reader.number()
@@ -139,7 +156,7 @@ def decode(data: bytes, version: int = 0) -> Record:
             f"this version expects {len(COUNTERS)} and {len(RECORD_LEDGER)}"
         )
     student_id, tenant = reader.text(), reader.text()
-    n_slots, n_days, n_recent = reader.number(), reader.number(), reader.number()
+    n_slots, n_days, n_recent, n_missing = (reader.number() for _ in range(4))
     rest = json.loads(reader.text() or "{}")
     topics = tuple(reader.text() for _ in range(n_slots))
     slot_words = np.zeros((n_slots, sum(slot_widths.values())), dtype=np.uint64)
@@ -148,6 +165,8 @@ def decode(data: bytes, version: int = 0) -> Record:
     ledger = np.zeros((n_days, n_ledger), dtype=np.int64)
     override = np.full((n_slots, len(OVERRIDE)), np.nan)
     recent = np.empty((n_recent, len(RECENT)), dtype=np.int64)
+    newest = np.empty(len(ORDER), dtype=np.int64)
+    missing = np.empty((n_missing, len(MISSING)), dtype=np.int64)
     _, last_event_us, events_folded = decode_student(
         np.frombuffer(data, dtype=np.uint8),
         reader.at,
@@ -157,6 +176,8 @@ def decode(data: bytes, version: int = 0) -> Record:
         ledger,
         override.view(np.uint64),
         recent,
+        newest,
+        missing,
     )
     return Record(
         student_id=student_id,
@@ -169,8 +190,11 @@ def decode(data: bytes, version: int = 0) -> Record:
         ledger=ledger,
         override=override,
         recent=recent,
+        newest=newest,
+        missing=missing,
         last_event_us=int(last_event_us),
         events_folded=int(events_folded),
+        seen=seen,
         offsets=rest.get("offsets", {}),
         outbox=tuple(rest.get("outbox", ())),
         version=version,
@@ -201,6 +225,10 @@ class _Reader:
                 return value
             shift += 7
 
+    def signed(self) -> int:
+        value = self.number()
+        return value >> 1 ^ -(value & 1)
+
     def text(self) -> str:
         size = self.number()
         self.at += size
@@ -226,15 +254,19 @@ def _block_of(record: Record) -> RecordBlock:
         override=record.override,
         recent_ptr=whole(len(record.recent)),
         recent=record.recent,
+        newest=record.newest[None, :],
+        missing_ptr=whole(len(record.missing)),
+        missing=record.missing,
         last_event_us=np.array([record.last_event_us], dtype=np.int64),
         events_folded=np.array([record.events_folded], dtype=np.int64),
+        seen=record.seen,
         tails=[tail(record.offsets, record.outbox)],
     )
 
 
 def _preamble(block: RecordBlock) -> bytes:
-    """Return what all records of a block begin with: the model set, scorers and widths."""
-    parts = [_text(block.model_version)]
+    """Return what all records of a block begin with: the model set, what they have seen, scorers and widths."""
+    parts = [_text(block.model_version), *(_signed(number) for number in block.seen)]
     for states in (block.slot_states, block.student_states):
         parts.append(_number(len(states)))
         parts.extend(_text(scorer) + _number(state.shape[1]) for scorer, state in states.items())
@@ -248,6 +280,10 @@ def _number(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _signed(value: int) -> bytes:
+    return _number(value << 1 ^ value >> 63)
 
 
 def _text(text: str) -> bytes:

@@ -39,6 +39,9 @@ class BlockArrays(NamedTuple):
     override: Floats
     recent_ptr: Int64s
     recent: Int64s
+    newest: Int64s
+    missing_ptr: Int64s
+    missing: Int64s
     last_event_us: Int64s
     events_folded: Int64s
 
@@ -82,6 +85,15 @@ def _put_word(out: Any, at: Any, word: Any) -> Any:
 
 
 @kernel
+def _put_words(out: Any, at: Any, values: Any, start: Any, end: Any) -> Any:
+    """Write rows of integers, 8 bytes each."""
+    for r in range(start, end):
+        for k in range(values.shape[1]):
+            at = _put_word(out, at, np.uint64(values[r, k]))
+    return at
+
+
+@kernel
 def _put_floats(out: Any, at: Any, words: Any, row: Any) -> Any:
     """Write which of a row's floats are not +0.0, one bit each, and then those."""
     n = words.shape[1]
@@ -121,6 +133,7 @@ def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> 
     ids, tenants, topics, tails = block.ids, block.tenants, block.topics, block.tails
     slot_ptr, ledger_ptr, recent_ptr = block.slot_ptr, block.ledger_ptr, block.recent_ptr
     ledger, recent, override = block.ledger, block.recent, block.override
+    newest, missing_ptr, missing = block.newest, block.missing_ptr, block.missing
     at = np.int64(0)
     for s in range(slot_ptr.size - 1):
         ptr[s] = at
@@ -131,6 +144,7 @@ def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> 
         at = _put_number(out, at, np.uint64(slot_ptr[s + 1] - slot_ptr[s]))
         at = _put_number(out, at, np.uint64(ledger_ptr[s + 1] - ledger_ptr[s]))
         at = _put_number(out, at, np.uint64(recent_ptr[s + 1] - recent_ptr[s]))
+        at = _put_number(out, at, np.uint64(missing_ptr[s + 1] - missing_ptr[s]))
         at = _put_text(out, at, tails.data, tails.ptr[s], tails.ptr[s + 1])
         for p in range(slot_ptr[s], slot_ptr[s + 1]):
             code = block.topic_codes[p]
@@ -154,9 +168,12 @@ def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> 
             at = _put_signed(out, at, ledger[h, 1] - day)
             slot, day = ledger[h, 0], ledger[h, 1]
             at = _put_integers(out, at, ledger, h, 2)
-        for r in range(recent_ptr[s], recent_ptr[s + 1]):
-            for k in range(recent.shape[1]):
-                at = _put_word(out, at, np.uint64(recent[r, k]))
+        at = _put_words(out, at, recent, recent_ptr[s], recent_ptr[s + 1])
+        at = _put_signed(out, at, newest[s, 0] - block.last_event_us[s])
+        at = _put_signed(out, at, newest[s, 1])
+        at = _put_word(out, at, np.uint64(newest[s, 2]))
+        at = _put_word(out, at, np.uint64(newest[s, 3]))
+        at = _put_words(out, at, missing, missing_ptr[s], missing_ptr[s + 1])
     ptr[slot_ptr.size - 1] = at
 
 
@@ -206,8 +223,26 @@ def _integers(data: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
 
 
 @kernel
+def _words(data: Any, at: Any, values: Any) -> Any:
+    for r in range(values.shape[0]):
+        for k in range(values.shape[1]):
+            values[r, k] = np.int64(_word(data, at))
+            at += 8
+    return at
+
+
+@kernel
 def decode_student(
-    data: Any, at: Any, slot_words: Any, student_words: Any, counters: Any, ledger: Any, override: Any, recent: Any
+    data: Any,
+    at: Any,
+    slot_words: Any,
+    student_words: Any,
+    counters: Any,
+    ledger: Any,
+    override: Any,
+    recent: Any,
+    newest: Any,
+    missing: Any,
 ) -> Any:
     """Fill the arrays, which hold zeros (overrides NaN); return (place after, last_event_us, events_folded)."""
     last_event_us, at = _signed(data, at)
@@ -229,8 +264,10 @@ def decode_student(
         day += step
         ledger[h, 0], ledger[h, 1] = slot, day
         at = _integers(data, at, ledger, h, 2)
-    for r in range(recent.shape[0]):
-        for k in range(recent.shape[1]):
-            recent[r, k] = np.int64(_word(data, at))
-            at += 8
+    at = _words(data, at, recent)
+    step, at = _signed(data, at)
+    newest[0] = last_event_us + step
+    newest[1], at = _signed(data, at)
+    newest[2], newest[3] = np.int64(_word(data, at)), np.int64(_word(data, at + 8))
+    at = _words(data, at + 16, missing)
     return at, last_event_us, events_folded

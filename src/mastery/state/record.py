@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput, Conflict
+from mastery.state.position import NOWHERE, Position
 from mastery.tables import COUNTERS, LEDGER_COUNTS
 
 LEDGER_DAYS = 90
@@ -24,6 +25,12 @@ OVERRIDE = ("score", "at_us")
 
 RECENT = ("event_id_hi", "event_id_lo", "body_hash")
 """Columns of a record's recent events, by which a duplicate is known without a look at the lake."""
+
+ORDER = ("at_us", "sequence", "event_id_hi", "event_id_lo")
+"""What events are ordered by."""
+
+MISSING = ("event_id_hi", "event_id_lo")
+"""Columns of the ids that an event replaces and that have not come yet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +47,12 @@ class Record:
         counters: int64[P, len(COUNTERS)].
         ledger: int64[H, len(RECORD_LEDGER)], the days of the last `LEDGER_DAYS`.
         override: float64[P, 2], columns `OVERRIDE`.
-        recent: int64[R, 3], columns `RECENT`.
-        last_event_us: Moment of the last event folded; 0 before the first.
-        events_folded: How many events the states have seen.
+        recent: int64[R, 3], columns `RECENT`: the last events, withdrawn and replaced ones too, newest last.
+        newest: int64[4], columns `ORDER`: the last of all events, withdrawn and replaced ones too.
+        missing: int64[Q, 2], columns `MISSING`, ascending.
+        last_event_us: Moment of the last event that counts.
+        events_folded: How many events the states have seen, one for each topic of an event.
+        seen: The version of the lake's events that this record is a fold of.
         offsets: Source partition → offset of the next message to read.
         outbox: JSON documents still to be told to others, oldest first.
         version: What the store counts up with each write; not part of the bytes.
@@ -58,16 +68,24 @@ class Record:
     ledger: Int64s
     override: Floats
     recent: Int64s
+    newest: Int64s
+    missing: Int64s
     last_event_us: int
     events_folded: int
+    seen: Position = NOWHERE
     offsets: Mapping[str, int] = field(default_factory=dict)
     outbox: tuple[str, ...] = ()
     version: int = 0
 
+    @property
+    def newest_event_us(self) -> int:
+        """Moment of the last of all events. A question about an earlier one is answered from the lake."""
+        return int(self.newest[0])
+
 
 @dataclass(frozen=True, eq=False)
 class RecordBlock:
-    """Records of S students under one model set as grouped arrays: P slots, H ledger rows, R ids in all.
+    """Records of S students under one model set as grouped arrays: P slots, H ledger rows, R and Q ids in all.
 
     Attributes:
         model_version: The model set.
@@ -84,8 +102,12 @@ class RecordBlock:
         override: float64[P, 2].
         recent_ptr: int64[S + 1], rows of `recent` by student.
         recent: int64[R, 3].
+        newest: int64[S, 4].
+        missing_ptr: int64[S + 1], rows of `missing` by student.
+        missing: int64[Q, 2].
         last_event_us: int64[S].
         events_folded: int64[S].
+        seen: The version of the lake's events that all of them are folds of.
         tails: Per student the bytes of offsets and outbox (`mastery.state.encoding.tail`); None: all empty.
     """
 
@@ -103,8 +125,12 @@ class RecordBlock:
     override: Floats
     recent_ptr: Int64s
     recent: Int64s
+    newest: Int64s
+    missing_ptr: Int64s
+    missing: Int64s
     last_event_us: Int64s
     events_folded: Int64s
+    seen: Position = NOWHERE
     tails: Sequence[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -115,6 +141,8 @@ class RecordBlock:
             "ledger": (self.ledger, (len(self.ledger), len(RECORD_LEDGER))),
             "override": (self.override, (n_slots, len(OVERRIDE))),
             "recent": (self.recent, (len(self.recent), len(RECENT))),
+            "newest": (self.newest, (n_students, len(ORDER))),
+            "missing": (self.missing, (len(self.missing), len(MISSING))),
             "last_event_us": (self.last_event_us, (n_students,)),
             "events_folded": (self.events_folded, (n_students,)),
         }
@@ -128,6 +156,7 @@ class RecordBlock:
             ("slot_ptr", self.slot_ptr, n_slots),
             ("ledger_ptr", self.ledger_ptr, len(self.ledger)),
             ("recent_ptr", self.recent_ptr, len(self.recent)),
+            ("missing_ptr", self.missing_ptr, len(self.missing)),
         ):
             if len(ptr) != n_students + 1 or ptr[0] != 0 or ptr[-1] != end or (np.diff(ptr) < 0).any():
                 raise BadInput(f"records: {name} must rise from 0 to {end} in {n_students + 1} steps")
@@ -144,4 +173,4 @@ class CorruptRecord(Conflict):
     title = "A student's record cannot be read"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"a student's record cannot be read: {what}; `mastery recompute` makes all records again")
+        super().__init__(f"a student's record cannot be read: {what}; it is made again when the student is next shown")

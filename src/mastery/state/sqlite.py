@@ -1,37 +1,41 @@
 """The learner-state store in one SQLite file. Safe for threads and processes; one writes at a time.
 
-Two tables: `heads` (who, which model set, version, stale; small) and `bodies` (the bytes), so that
-marking thousands of students stale does not rewrite their bytes. Pages of 32 KiB hold several records
-each: with 4 KiB every record spills into overflow pages and seeding takes twice as long. WAL lets
+Two tables of records: `heads` (who, which model set, version, what it has seen; small) and `bodies` (the bytes), and
+one with the students' news, so that noting events of thousands of students rewrites no record. Pages of 32 KiB hold
+several records each: with 4 KiB every record spills into overflow pages and seeding takes twice as long. WAL lets
 readers read while one writes; a commit survives the end of the process at any moment.
 
 Records of a model set that nobody needs any more go at once for all readers, and their bytes a few thousand at a time:
 the set loses its name first, and whatever has no name is deleted whenever records are next dropped.
 
 Two connections a store, one that reads and one that writes, whatever the number of threads: one a thread
-cost an API three file descriptors for each of its forty.
+cost an API three file descriptors for each of its forty. Each is opened when it is first needed.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from mastery.errors import BadInput, Conflict, Unwritable, writing
+from mastery.errors import BadInput, writing
 from mastery.state.encoding import decode, encode
+from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import Record, RecordBlock
-from mastery.state.store import EncodedBlock, Overtaken, encode_block
+from mastery.state.store import EncodedBlock, Overtaken, StateUnusable, encode_block
 
-LAYOUT = 2
-"""Version of the tables below, kept in SQLite's `user_version`."""
+log = logging.getLogger(__name__)
+
+LAYOUT = 3
+"""Version of the tables below, and of the records in them; kept in SQLite's `user_version`."""
 
 APPLICATION = 0x4D415354
 """SQLite's `application_id`: MAST."""
@@ -52,166 +56,173 @@ DROPPED_AT_ONCE = 4_000
 """Records deleted in one transaction: some 30 MB, for deleted bytes are overwritten, and so go through the log."""
 
 TABLES = """
-CREATE TABLE model_sets (id INTEGER PRIMARY KEY, name TEXT UNIQUE, floor INTEGER NOT NULL);
+CREATE TABLE lake (
+    here INTEGER PRIMARY KEY CHECK (here = 1),
+    lineage INTEGER NOT NULL,
+    table_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL
+);
+CREATE TABLE model_sets (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE heads (
     id INTEGER PRIMARY KEY,
     student_id TEXT NOT NULL,
     model_set INTEGER NOT NULL REFERENCES model_sets (id),
-    tenant TEXT,
+    tenant TEXT NOT NULL,
     version INTEGER NOT NULL,
-    stale INTEGER NOT NULL,
+    lineage INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
     UNIQUE (student_id, model_set)
 );
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE metadata (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE news (student_id TEXT PRIMARY KEY, lineage INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-WATERMARK = "watermark"
+CURRENT = """
+SELECT h.version, b.body FROM heads h
+JOIN model_sets m ON m.id = h.model_set AND m.name = ?
+JOIN bodies b ON b.id = h.id
+JOIN lake l ON l.lineage = h.lineage
+LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
+WHERE h.student_id = ? AND h.seen >= coalesce(n.version, h.seen)
+"""
 
-FLOOR = "floor"
-"""No record that was dropped had a version above this one. Model sets that are used from then on count from there, so
-that a writer who read a version before the drop, and knows nothing of marks since, is refused."""
+HEAD = """
+SELECT h.id, h.version, h.lineage, h.seen FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ?
+WHERE h.student_id = ?
+"""
 
-METADATA = "SELECT value FROM metadata WHERE name = ?"
-VERSION = (
-    "SELECT coalesce((SELECT h.version FROM heads h WHERE h.student_id = ?2 AND h.model_set = m.id), m.floor) "
-    "FROM model_sets m WHERE m.name = ?1"
-)
+NOTE = """
+INSERT INTO news (student_id, lineage, version) SELECT value, ?, ? FROM json_each(?) WHERE true
+ON CONFLICT DO UPDATE SET lineage = excluded.lineage, version = excluded.version
+WHERE (excluded.lineage, excluded.version) > (lineage, version)
+"""
+
+PUT_HEAD = """
+INSERT INTO heads (id, student_id, model_set, tenant, version, lineage, seen) VALUES (?, ?, ?, ?, 1, ?, ?)
+ON CONFLICT DO UPDATE SET
+    version = version + 1, tenant = excluded.tenant, lineage = excluded.lineage, seen = excluded.seen
+"""
+
+KNOWN_LAKE = "SELECT lineage, table_id, version, fingerprint FROM lake"
 
 
 class SqliteStore:
     """A connection that reads, one that writes, and the statements of `StateStore`. Threads take turns at each."""
 
     def __init__(self, path: str) -> None:
-        """Open the file, made if it is not there.
+        """Take the file's path. The file is opened, and made if it is not there, when it is first needed.
+
+        Whatever needs it then raises `StateUnusable` where it is damaged, of another program or of a later version, and
+        `Unwritable` where the disk is full, or may not be written to. A store of an earlier version is made again,
+        empty: the lake has all that was in it.
 
         Raises:
             BadInput: The path is a folder.
-            Conflict: The file is not a state store of this version.
-            Unwritable: The disk is full, or may not be written to.
         """
+        if Path(path).is_dir():
+            raise BadInput(f"state store {path!r} is a folder; give the path of a file in it")
         self._path = path
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._reading = threading.Lock()
         self._turn = threading.Lock()
-        if Path(path).is_dir():
-            raise BadInput(f"state store {path!r} is a folder; give the path of a file in it")
-        folder = Path(path).absolute().parent
-        with writing(STUDENT_RECORDS, folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with self._writing() as db:
-                self._make_tables(db)
-        except Unwritable:
-            self.close()
-            raise
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise Conflict(f"state store {path!r} cannot be used: {error}; move it away and recompute") from error
-        except Conflict:
-            self.close()
-            raise
 
     # Reading
 
     def get(self, student_id: str, model_version: str) -> Record | None:
-        rows = self._read(
-            "SELECT h.version, b.body FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? "
-            "JOIN bodies b ON b.id = h.id WHERE h.student_id = ? AND NOT h.stale",
-            model_version,
-            student_id,
-        )
+        rows = self._read(CURRENT, model_version, student_id)
         return decode(rows[0][1], rows[0][0]) if rows else None
 
     def version(self, student_id: str, model_version: str) -> int:
-        found = self._read(VERSION, model_version, student_id)
-        if found:
-            return int(found[0][0])
-        with self._writing() as db:  # in one transaction, or a drop could come in between
-            self._model_set(db, model_version)
-            return int(_one(db, VERSION, model_version, student_id))
+        rows = self._read(HEAD, model_version, student_id)
+        return int(rows[0][1]) if rows else 0
+
+    def known_lake(self) -> KnownLake | None:
+        rows = self._read(KNOWN_LAKE)
+        return KnownLake(*rows[0]) if rows else None
 
     def count(self, model_version: str | None = None) -> int:
         return self._count(
-            "SELECT count(*) FROM heads h JOIN model_sets m ON m.id = h.model_set "
-            "WHERE m.name = coalesce(?, m.name) AND h.tenant IS NOT NULL",
+            "SELECT count(*) FROM heads h JOIN model_sets m ON m.id = h.model_set WHERE m.name = coalesce(?, m.name)",
             model_version,
         )
 
     def model_versions(self) -> list[str]:
         return [name for (name,) in self._read("SELECT name FROM model_sets WHERE name IS NOT NULL ORDER BY id")]
 
-    def watermark(self) -> int | None:
-        return _value(self._read(METADATA, WATERMARK))
-
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
         body = encode(record)
         with self._writing() as db:
-            model_set, _ = self._model_set(db, record.model_version)
-            found = _one(db, VERSION, record.model_version, record.student_id)
-            if found != expected_version:
-                raise Overtaken(record.student_id, expected_version, found)
-            (head,) = db.execute(
-                "INSERT INTO heads (student_id, model_set, tenant, version, stale) VALUES (?, ?, ?, ?, 0) "
-                "ON CONFLICT DO UPDATE SET version = version + 1, stale = 0, tenant = excluded.tenant RETURNING id",
-                (record.student_id, model_set, record.tenant, expected_version + 1),
-            ).fetchone()
-            db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (head, body))
+            row = db.execute(HEAD, (record.model_version, record.student_id)).fetchone()
+            head, version, *seen = row if row else (None, 0, *NOWHERE)
+            if version != expected_version or record.seen < Position(*seen):
+                raise Overtaken(record.student_id, expected_version, version)
+            model_set = _model_set(db, record.model_version)
+            made = db.execute(PUT_HEAD, (head, record.student_id, model_set, record.tenant, *record.seen)).lastrowid
+            db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (head or made, body))
         return expected_version + 1
 
-    def put_many(self, block: RecordBlock | EncodedBlock, folded_at: int | None = None) -> int:
+    def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
-        ids = encoded.student_ids
         view, places = encoded.buffer.data, encoded.ptr.tolist()
         with self._writing() as db:
-            watermark = _value(db.execute(METADATA, (WATERMARK,)).fetchall())
-            if folded_at is not None and watermark is not None and folded_at < watermark:
-                self._set_metadata(db, WATERMARK, folded_at)
-            model_set, floor = self._model_set(db, encoded.model_version)
+            model_set = _model_set(db, encoded.model_version)
             last = _one(db, "SELECT coalesce(max(id), 0) FROM heads")
             known = {}
             if last:
-                known = dict(
-                    db.execute(
-                        "SELECT h.student_id, h.id FROM json_each(?) AS wanted "
+                known = {
+                    student_id: (head, Position(*seen))
+                    for student_id, head, *seen in db.execute(
+                        "SELECT h.student_id, h.id, h.lineage, h.seen FROM json_each(?) AS wanted "
                         "JOIN heads h ON h.student_id = wanted.value AND h.model_set = ?",
-                        (_json(ids), model_set),
+                        (_json(encoded.student_ids), model_set),
                     )
-                )
-            heads = [known.get(student_id, last + place) for place, student_id in enumerate(ids, start=1)]
+                }
+            puts = []
+            for s, student_id in enumerate(encoded.student_ids):
+                head, seen = known.get(student_id, (last + s + 1, NOWHERE))
+                if seen <= encoded.seen:
+                    puts.append((s, head))
             db.executemany(
-                "INSERT INTO heads (id, student_id, model_set, tenant, version, stale) VALUES (?, ?, ?, ?, ?, 0) "
-                "ON CONFLICT DO UPDATE SET version = version + 1, stale = 0, tenant = excluded.tenant",
-                zip(heads, ids, [model_set] * len(ids), encoded.tenants, [floor + 1] * len(ids), strict=True),
+                PUT_HEAD,
+                ((head, encoded.student_ids[s], model_set, encoded.tenants[s], *encoded.seen) for s, head in puts),
             )
             db.executemany(
                 "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)",
-                ((head, view[places[s] : places[s + 1]]) for s, head in enumerate(heads)),
+                ((head, view[places[s] : places[s + 1]]) for s, head in puts),
             )
-        return len(ids)
+        return len(puts)
 
-    def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
+    def note_events(self, student_ids: Iterable[str], at: Position) -> None:
         with self._writing() as db:
-            if _value(db.execute(METADATA, (WATERMARK,)).fetchall()) != after:
+            db.execute(NOTE, (*at, _json(sorted(set(student_ids)))))
+
+    def know_lake(self, now: KnownLake, before: KnownLake | None) -> bool:
+        with self._writing() as db:
+            row = db.execute(KNOWN_LAKE).fetchone()
+            if before != (KnownLake(*row) if row else None):
                 return False
-            self._mark(db, student_ids)
-            self._set_metadata(db, WATERMARK, version)
+            db.execute(
+                "INSERT OR REPLACE INTO lake (here, lineage, table_id, version, fingerprint) VALUES (1, ?, ?, ?, ?)",
+                now,
+            )
+            other = before is None or before.lineage != now.lineage
+            if other:  # at once for all readers: none of what is left is of this lineage
+                db.execute("UPDATE model_sets SET name = NULL WHERE name IS NOT NULL")
+                db.execute("DELETE FROM news WHERE lineage < ?", (now.lineage,))
+        if other:
+            self._delete_what_has_no_name()
         return True
 
     def drop_model_versions(self, model_versions: Iterable[str]) -> int:
-        names = list(model_versions)
+        names = _json(model_versions)
         with self._writing() as db:
             sets = "SELECT id FROM model_sets WHERE name IN (SELECT value FROM json_each(?))"
-            dropped = _one(
-                db, f"SELECT count(*) FROM heads WHERE tenant IS NOT NULL AND model_set IN ({sets})", _json(names)
-            )
-            floors = f"SELECT max(version) FROM heads WHERE model_set IN ({sets})"
-            floor = max(_one(db, floors, _json(names)) or 0, _value(db.execute(METADATA, (FLOOR,)).fetchall()) or 0)
-            self._set_metadata(db, FLOOR, floor + 1)
-            db.execute(f"UPDATE model_sets SET name = NULL WHERE id IN ({sets})", (_json(names),))
+            dropped = _one(db, f"SELECT count(*) FROM heads WHERE model_set IN ({sets})", names)
+            db.execute(f"UPDATE model_sets SET name = NULL WHERE id IN ({sets})", (names,))
         self._delete_what_has_no_name()
         return int(dropped)
 
@@ -226,58 +237,127 @@ class SqliteStore:
     # Within
 
     def _connect(self) -> sqlite3.Connection:
+        folder = Path(self._path).absolute().parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+            raise StateUnusable(
+                f"state store {self._path!r}: its folder cannot be made ({error}); "
+                "give it another path (setting `state`)"
+            ) from error
         db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # what is dropped can be given back to the disk
+            self._check_program(db)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA secure_delete = ON")  # the bytes of deleted records do not stay in free pages
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            if _layout(db) < LAYOUT:
+                self._make_tables(db)
+            db.execute("PRAGMA secure_delete = ON")  # the bytes of deleted records do not stay in free pages
         except BaseException:
             db.close()  # where file descriptors are short it holds one
             raise
         return db
 
+    def _check_program(self, db: sqlite3.Connection) -> None:
+        """Raise StateUnusable unless the file is empty or a store of this version or an earlier one."""
+        application, layout = _one(db, "PRAGMA application_id"), _layout(db)
+        if application != APPLICATION and _one(db, "SELECT count(*) FROM sqlite_master"):
+            raise StateUnusable(
+                f"{self._path!r} is a database of another program; give the state store another path (setting `state`)"
+            )
+        if layout > LAYOUT:
+            raise StateUnusable(
+                f"state store {self._path!r} has layout {layout}, this version knows {LAYOUT}: a later version made "
+                f"it; use that one, or {_moved_away(self._path)}"
+            )
+
+    def _make_tables(self, db: sqlite3.Connection) -> None:
+        """Make the tables, in place of those of an earlier layout, unless another process has done it."""
+        db.execute("PRAGMA secure_delete = OFF")  # VACUUM leaves nothing of what is dropped here
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            layout = _layout(db)
+            tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            earlier = [name for (name,) in db.execute(tables)]
+            if layout < LAYOUT:
+                for name in earlier:
+                    db.execute(f'DROP TABLE "{name}"')
+                for statement in TABLES.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {APPLICATION}")
+                db.execute(f"PRAGMA user_version = {LAYOUT}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        if layout < LAYOUT and earlier:
+            db.executescript("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+            log.warning(
+                "state store %r was made by an earlier version (layout %d, now %d): its records were dropped, and "
+                "are made again from the lake as students are shown, or all at once by 'mastery recompute'",
+                self._path,
+                layout,
+                LAYOUT,
+            )
+
     def _read(self, statement: str, *values: Any) -> list[Any]:
         """Return all rows of a query, so that the connection is free for the next thread."""
-        with self._reading, self._naming_full_disks():  # a reader makes the index of the log where there is none
+        with self._reading, self._naming_errors():  # a reader makes the index of the log where there is none
             if self._reader is None:
                 self._reader = self._connect()
-            return self._reader.execute(statement, values).fetchall()
+            try:
+                return self._reader.execute(statement, values).fetchall()
+            except sqlite3.DatabaseError:
+                self._reader.close()  # the next one opens what lies there by then
+                self._reader = None
+                raise
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock from the first read on, and commit; nothing is written when the body raises."""
-        with self._turn:  # threads wait for each other here; SQLite's own waiting, for processes, is by sleeping
+        with self._turn, self._naming_errors():  # threads wait for each other here; SQLite's own waiting is by sleeping
             if self._writer is None:
-                with self._naming_full_disks():
-                    self._writer = self._connect()
+                self._writer = self._connect()
             db = self._writer
-            with self._naming_full_disks():
+            try:
                 db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:  # SQLite itself has undone it where the disk was full
-                        db.execute("ROLLBACK")
-                    raise
+                yield db
+                db.execute("COMMIT")
+            except BaseException as error:
+                if db.in_transaction:  # SQLite itself has undone it where the disk was full
+                    db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.DatabaseError):
+                    db.close()
+                    self._writer = None
+                raise
 
     @contextmanager
-    def _naming_full_disks(self) -> Iterator[None]:
-        """Turn what SQLite says of a full or forbidden disk into `Unwritable`."""
+    def _naming_errors(self) -> Iterator[None]:
+        """Turn what SQLite says of a full or forbidden disk into `Unwritable`, of another trouble `StateUnusable`."""
         with writing(STUDENT_RECORDS, self._path):
             try:
                 yield
-            except sqlite3.OperationalError as error:
+            except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+                raise
+            except sqlite3.DatabaseError as error:
                 folder = Path(self._path).absolute().parent
                 kind = error.sqlite_errorcode & 0xFF
                 if kind == sqlite3.SQLITE_CANTOPEN and not os.access(folder, os.W_OK):
                     raise PermissionError(errno.EACCES, str(error)) from error
                 if kind == sqlite3.SQLITE_IOERR and shutil.disk_usage(folder).free < LITTLE_BYTES:
                     raise OSError(errno.ENOSPC, str(error)) from error  # the index of the log had no room
-                raise
+                if kind in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY):
+                    raise
+                what_to_do = {
+                    sqlite3.SQLITE_BUSY: f"another process has locked it for {BUSY_S:.0f} s; see what that one does",
+                    sqlite3.SQLITE_CANTOPEN: "see whether its folder is there, and the limit of open files (ulimit -n)",
+                    sqlite3.SQLITE_IOERR: "see to its disk",
+                }.get(kind, _moved_away(self._path))
+                raise StateUnusable(f"state store {self._path!r} cannot be used: {error}; {what_to_do}") from error
 
     def _delete_what_has_no_name(self) -> None:
         """Delete the records of dropped model sets, a few at a time, and give their pages back to the disk."""
@@ -292,64 +372,36 @@ class SqliteStore:
                 last = ids[-1] if ids else None
         with self._writing() as db:
             db.execute("DELETE FROM model_sets WHERE name IS NULL AND id NOT IN (SELECT model_set FROM heads)")
-        with self._turn, self._naming_full_disks():
+        with self._turn, self._naming_errors():
             assert self._writer is not None
             self._writer.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _make_tables(self, db: sqlite3.Connection) -> None:
-        application, layout = (_one(db, f"PRAGMA {name}") for name in ("application_id", "user_version"))
-        if _one(db, "SELECT count(*) FROM sqlite_master") == 0:
-            for statement in TABLES.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION}")
-            db.execute(f"PRAGMA user_version = {LAYOUT}")
-        elif application != APPLICATION:
-            raise Conflict(f"{self._path!r} is a database of another program; give the state store another path")
-        elif layout != LAYOUT:
-            raise Conflict(
-                f"state store {self._path!r} has layout {layout}, this version knows {LAYOUT}; "
-                "move it away and run `mastery recompute`, which makes a new one from the lake"
-            )
-
     def _count(self, statement: str, *values: Any) -> int:
         return int(self._read(statement, *values)[0][0])
 
-    def _model_set(self, db: sqlite3.Connection, model_version: str) -> tuple[int, int]:
-        """Return id and floor of a model set; from now on marks reach it."""
-        db.execute(
-            "INSERT INTO model_sets (name, floor) VALUES (?, coalesce((SELECT value FROM metadata WHERE name = ?), 0)) "
-            "ON CONFLICT DO NOTHING",
-            (model_version, FLOOR),
-        )
-        number, floor = db.execute("SELECT id, floor FROM model_sets WHERE name = ?", (model_version,)).fetchone()
-        return number, floor
 
-    def _mark(self, db: sqlite3.Connection, student_ids: Iterable[str]) -> None:
-        """Count up each student's version in every model set, also where there is no record yet.
+def _moved_away(path: str) -> str:
+    """Say what to do about a file that is in the way. Its log would be taken for that of the next file."""
+    return (
+        f"move it away together with {path}-wal and {path}-shm, where there are such files, and run "
+        "'mastery recompute', which makes a new one from the lake"
+    )
 
-        A fold of a stranger that began before the mark would otherwise put a record without the new
-        events. Such a head has no tenant and no body.
-        """
-        db.execute(
-            "INSERT INTO heads (student_id, model_set, version, stale) "
-            "SELECT marked.value, m.id, m.floor + 1, 1 FROM json_each(?) AS marked CROSS JOIN model_sets m "
-            "WHERE m.name IS NOT NULL "
-            "ON CONFLICT DO UPDATE SET version = version + 1, stale = 1",
-            (_json(sorted(set(student_ids))),),
-        )
 
-    def _set_metadata(self, db: sqlite3.Connection, name: str, value: int | str) -> None:
-        db.execute("INSERT OR REPLACE INTO metadata (name, value) VALUES (?, ?)", (name, value))
+def _layout(db: sqlite3.Connection) -> int:
+    return int(_one(db, "PRAGMA user_version"))
+
+
+def _model_set(db: sqlite3.Connection, model_version: str) -> int:
+    """Return the id of a model set, which has records from now on."""
+    db.execute("INSERT INTO model_sets (name) VALUES (?) ON CONFLICT DO NOTHING", (model_version,))
+    return int(_one(db, "SELECT id FROM model_sets WHERE name = ?", model_version))
 
 
 def _one(db: sqlite3.Connection, statement: str, *values: Any) -> Any:
     with closing(db.execute(statement, values)) as rows:
         return rows.fetchone()[0]
-
-
-def _value(rows: Sequence[Any]) -> Any:
-    return rows[0][0] if rows else None
 
 
 def _json(student_ids: Iterable[str]) -> str:

@@ -9,20 +9,28 @@ from typing import Protocol
 from mastery.arrays import Int64s
 from mastery.errors import Conflict
 from mastery.state.encoding import Bytes, encode_many
+from mastery.state.position import KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 
 
 class Overtaken(Conflict):
-    """A compare-and-set that found another version than the writer had read."""
+    """A compare-and-set that found another version than the writer had read, or a record that has seen more."""
 
     title = "Another writer was faster"
 
     def __init__(self, student_id: str, expected: int, found: int) -> None:
         self.student_id, self.expected, self.found = student_id, expected, found
+        other = f"expected version {expected}, found {found}" if expected != found else "the one there has seen more"
         super().__init__(
-            f"record of {student_id}: expected version {expected}, found {found}; another writer or newer events "
-            "came in between: ask `version` again, fold the student again and put that"
+            f"record of {student_id}: {other}; another writer came in between: ask `version` again, "
+            "fold the student again and put that"
         )
+
+
+class StateUnusable(Conflict):
+    """A state store that is damaged, of another program, or kept locked. Records can be had from the lake alone."""
+
+    title = "The state store cannot be used"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +43,7 @@ class EncodedBlock:
         tenants: S institutions.
         buffer: uint8; student s has buffer[ptr[s]:ptr[s + 1]].
         ptr: int64[S + 1].
+        seen: The version of the lake's events that all of them are folds of.
     """
 
     model_version: str
@@ -42,81 +51,76 @@ class EncodedBlock:
     tenants: Sequence[str]
     buffer: Bytes
     ptr: Int64s
+    seen: Position
 
 
 def encode_block(block: RecordBlock) -> EncodedBlock:
     """Return the block as bytes; runs outside Python's lock but for the checksums."""
     ids = block.student_ids.to_pylist()
     tenants = [block.tenants] * len(ids) if isinstance(block.tenants, str) else block.tenants.to_pylist()
-    return EncodedBlock(block.model_version, ids, tenants, *encode_many(block))
+    return EncodedBlock(block.model_version, ids, tenants, *encode_many(block), block.seen)
 
 
 class StateStore(Protocol):
     """One record per student and model set.
 
-    A student is stale when the lake holds events that the record has not seen. A stale record is
-    treated as absent: whoever needs it folds the student from the lake. So that no event is lost in a
-    race, each mark and each write raises the student's version, and a fold goes like this:
+    A record says which version of the lake's events it has *seen*; a student has *news*, the largest version that
+    brought events of theirs. A record is current if it has seen the news: seen ≥ news, in the lineage of the lake that
+    the store knows. One that is not is treated as absent: whoever needs it folds the student from the lake.
 
-        expected = store.version(student, model)     # first
-        rows = lake.read_student(EVENTS, student)    # then
-        store.put(fold(rows), expected)              # Overtaken: begin again
+    News only grow and a write with a smaller seen loses, so the order in which writers come does not matter and each
+    method may be repeated. None needs a transaction across students: a store does one compare-and-set a record.
     """
 
     def get(self, student_id: str, model_version: str) -> Record | None:
-        """Return the record; None for a stranger and while it is stale."""
+        """Return the record; None for a stranger and where it has not seen the student's news.
+
+        Raises:
+            CorruptRecord: The bytes are damaged.
+        """
         ...
 
     def version(self, student_id: str, model_version: str) -> int:
-        """Return the number that each write and each mark of the record raises by one, also while it is stale.
-
-        A stranger has one too. From now on marks reach the model set, though it has no record yet.
-        """
+        """Return how often the record was written, current or not; 0 for a stranger."""
         ...
 
     def put(self, record: Record, expected_version: int) -> int:
         """Write one record if its version is still `expected_version`; return the new one.
 
         Raises:
-            Overtaken: It is not.
+            Overtaken: It is not, or what lies there has seen more.
         """
         ...
 
-    def put_many(self, block: RecordBlock | EncodedBlock, folded_at: int | None = None) -> int:
-        """Write many records whatever is there, in one transaction; return how many.
-
-        `folded_at` is the version of the lake's events that the records have seen. A watermark above it
-        is lowered to it in the same transaction, so that students who were marked since then, and whose
-        mark this takes away, are marked again by the next `catch_up`.
-        """
+    def put_many(self, block: RecordBlock | EncodedBlock) -> int:
+        """Write many records, but for those that lie there and have seen more; return how many were written."""
         ...
 
-    def note_events(self, version: int, student_ids: Iterable[str], *, after: int | None) -> bool:
-        """Make the students' records of all model sets stale and move the watermark to `version`, in one transaction.
-
-        Does nothing and returns False unless the watermark is `after` (None: never told): commits lie between that
-        nobody has noted, and `catch_up` must be called. Nothing else raises a watermark, so none is above an event
-        whose student was not marked.
-        """
+    def note_events(self, student_ids: Iterable[str], at: Position) -> None:
+        """Raise the students' news to `at`, of strangers too: their first fold may be under way."""
         ...
 
-    def watermark(self) -> int | None:
-        """Return the version of the lake's events up to which students have been marked; None: never."""
+    def known_lake(self) -> KnownLake | None:
+        """Return the version of the lake up to which news have been noted; None: never."""
+        ...
+
+    def know_lake(self, now: KnownLake, before: KnownLake | None) -> bool:
+        """Say that news have been noted up to `now`; does nothing and returns False unless `before` is what is known.
+
+        Where `now` begins another lineage, all records are dropped: they are of another lake.
+        """
         ...
 
     def count(self, model_version: str | None = None) -> int:
-        """Return how many records there are, stale ones included, of one model set or of all."""
+        """Return how many records there are, current or not, of one model set or of all."""
         ...
 
     def model_versions(self) -> list[str]:
-        """Return the model sets that have records or have been asked for."""
+        """Return the model sets that have records."""
         ...
 
     def drop_model_versions(self, model_versions: Iterable[str]) -> int:
-        """Delete all records of some model sets and give their space back; return how many.
-
-        A writer who read a version of one of them before is refused afterwards, whatever the set is used for since.
-        """
+        """Delete all records of some model sets and give their space back; return how many."""
         ...
 
     def close(self) -> None: ...

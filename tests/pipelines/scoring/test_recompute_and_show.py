@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mastery.instants import DAY_US
-from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.tables import EVENTS
 from school import KEY, Deployment
 
@@ -84,44 +83,33 @@ def test_events_that_come_in_while_it_runs(school: Deployment, monkeypatch: pyte
     assert shown(school, "S1") == 14
 
 
-def test_a_recompute_that_puts_its_records_between_a_reader_s_two_looks(
+def test_a_recompute_that_puts_its_records_late_hides_no_newer_ones(
     school: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_many, get = type(school.state).put_many, type(school.state).get
+    put_many = type(school.state).put_many
     kept: list[object] = []
 
-    def keep_for_later(_self, block, folded_at=None):
-        kept.append((block, folded_at))
+    def keep_for_later(_self, block):
+        kept.append(block)
         return 0
 
     monkeypatch.setattr(type(school.state), "put_many", keep_for_later)
+    answers(school, "S2", 3, "2026-05-01")
     school.recompute()
+    monkeypatch.undo()
     answers(school, "S1", 5, "2026-05-02")
+    answers(school, "S2", 5, "2026-05-02")
     assert shown(school, "S1") == 9
-
-    def put_just_before(self, *arguments):
-        while kept:
-            put_many(self, *kept.pop())
-        return get(self, *arguments)
-
-    def put_and_marked_again_just_before(self, *arguments):
-        if kept:
-            put_many(self, *kept.pop())
-            record = get(self, *arguments)
-            catch_up(school.lake, self)  # by another reader
-            return record
-        return get(self, *arguments)
-
-    late = list(kept)
-    assert late
-    for looked in (put_just_before, put_and_marked_again_just_before):
-        kept[:] = late
-        monkeypatch.setattr(type(school.state), "get", looked)
-        assert shown(school, "S1") == 9, "as it was shown before"
-        assert not kept
+    assert kept
+    for block in kept:
+        put_many(school.state, block)
+    assert shown(school, "S1") == 9, "as it was shown before"
+    assert shown(school, "S2") == 8, "whose record was not there yet"
 
 
-def test_nobody_new_is_marked_again_by_the_next_reader(school: Deployment) -> None:
+def test_everything_the_state_needs_is_noted_before_a_recompute_folds(school: Deployment) -> None:
     answers(school, "S1", 5, "2026-05-02")
     school.recompute()
-    assert school.state.watermark() == school.lake.version(EVENTS)
+    known = school.state.known_lake()
+    assert known is not None
+    assert tuple(known)[1:] == school.lake.identified(EVENTS)[1]

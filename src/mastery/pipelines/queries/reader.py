@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from mastery.arrays import Floats
-from mastery.errors import BadInput, Conflict, NotFound, Unwritable, did_you_mean
+from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
@@ -42,13 +41,13 @@ from mastery.pipelines.queries.schemas import (
     StudentDocument,
 )
 from mastery.pipelines.queries.student_document import student_document
-from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import fold_events
-from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
+from mastery.pipelines.scoring.records import record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
+from mastery.pipelines.scoring.student_records import StudentRecords
 from mastery.scorers import shown_by_default, unfitted, with_scores
 from mastery.scorers.model_set import ModelSet
-from mastery.state import Overtaken, Record, StateStore
+from mastery.state import StateStore
 from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, TOPICS
 
 INDICES_KEPT = 8
@@ -74,15 +73,14 @@ class Metadata:
 class Reader:
     """Reads one deployment. Safe for threads.
 
-    A student is read from their record; where there is none that is up to date, or `as_of` lies before their last
-    event, their events are folded again from the lake (and the record is put right). Without a state store, and on a
-    full disk, everybody's are.
+    A student is read from their record; where there is none that is up to date or can be read, or `as_of` lies before
+    the last of all their events, these are folded again from the lake (and the record is put right).
     """
 
     def __init__(
         self,
         lake: Lake,
-        state: StateStore | None,
+        state: StateStore,
         rules: Floats,
         *,
         min_evidence: int,
@@ -95,7 +93,7 @@ class Reader:
                 f"{did_you_mean(default_scorer, list(with_scores()))}; 'mastery config' says where it is set"
             )
         self._lake = lake
-        self._state = state
+        self._records = StudentRecords(lake, state)
         self._rules = rules
         self._min_evidence = min_evidence
         self._default = default_scorer
@@ -410,45 +408,16 @@ class Reader:
         return known
 
     def _snapshot(self, student_id: str, tenant: str, as_of_us: int, model_set: ModelSet) -> StudentSnapshot:
-        record = self._record(student_id, model_set.version)
-        if record is not None and is_current(record, model_set) and as_of_us >= record.last_event_us:
-            return snapshot_from(record, model_set)
-        expected = self._version(student_id, model_set.version)
-        events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"])
+        found = self._records.find(student_id, model_set)
+        if found.record is not None and as_of_us >= found.record.newest_event_us:
+            return snapshot_from(found.record, model_set)
+        events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"], at=found.events)
         folded = fold_events(events, model_set, as_of_us, history=False)
         if not folded.batch.students:
             raise NotFound(no_events(student_id, tenant, as_of_us))
-        if self._state is not None and expected is not None and _newest(events) <= as_of_us:
-            # Somebody was faster, with news: theirs stands, this answer is of its moment. Or the disk is full.
-            with suppress(Overtaken, Unwritable):
-                self._state.put(record_of(events, folded), expected)
+        if found.seen is not None and _newest(events) <= as_of_us:
+            self._records.keep(record_of(events, folded, seen=found.seen), found)
         return snapshot_of(folded)
-
-    def _version(self, student_id: str, model_version: str) -> int | None:
-        """Return the number that a record put now has to name; None where none can be put."""
-        try:
-            return None if self._state is None else self._state.version(student_id, model_version)
-        except Unwritable:  # asking may write; an answer needs no record
-            return None
-
-    def _record(self, student_id: str, model_version: str) -> Record | None:
-        """Return the student's record; None where there is none, or it lacks events that the lake had when asked.
-
-        A recompute puts what it folded when it began, and lowers the watermark to that. Between catching up and
-        reading the record it would go unseen, and a score fall back behind one already shown; so there is a look after
-        the record too.
-        """
-        if self._state is None:
-            return None
-        try:
-            catch_up(self._lake, self._state)
-            record = self._state.get(student_id, model_version)
-            if record is None:
-                return None
-            catch_up(self._lake, self._state)
-        except Unwritable:  # on a full disk nobody can be marked, so no record is trusted
-            return None
-        return record if self._state.version(student_id, model_version) == record.version else None
 
 
 def _newest(events: pa.Table) -> int:

@@ -44,7 +44,7 @@ from mastery.pipelines.scoring.publish import (
 from mastery.pipelines.scoring.records import active_students, record_block
 from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
-from mastery.state import StateStore, encode_block
+from mastery.state import NOWHERE, StateStore, encode_block
 from mastery.tables import (
     EVENTS,
     FEATURES,
@@ -116,9 +116,6 @@ def recompute(
     if shadow is not None and shadow.version == model_set.version:
         shadow = None  # it has become active
     began = lake.begin_publishing()  # before the snapshot: what is published from here on may have read more
-    if state is not None:
-        # Before the snapshot: not everybody gets a new record below, so whoever has new events is marked first.
-        catch_up(lake, state)
     run = _Run(lake, began, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days, switch)
     buckets = iter(run.snapshot.buckets)
     stop = threading.Event()  # so that an error, or Ctrl-C, does not wait for all the other buckets
@@ -164,7 +161,9 @@ class _Run:
         self._as_of_us, self._now_us = as_of_us, now_us
         self._min_evidence, self._active_days = min_evidence, active_days
         self.lock = threading.Lock()
-        self.snapshot = lake.snapshot(EVENTS)
+        # Not everybody gets a new record below, so news are noted of what is folded here before it is.
+        view = None if state is None else catch_up(lake, state)
+        self.snapshot, self._seen = (lake.snapshot(EVENTS), NOWHERE) if view is None else (view.events, view.seen)
         # Scorers that fold nothing have the history that was published: none without them, and before any activation.
         derived = any(name in DERIVED for name in model_set.scorers) or bool(choices(lake))
         self._history = lake.shown(HISTORY, began) if derived else None
@@ -282,8 +281,8 @@ class _Run:
         if self._state is not None and not later:
             active = active_students(folded, self._active_days)
             if active.size:
-                block = encode_block(record_block(events, folded, active))
-                self._state.put_many(block, folded_at=self.snapshot.version)
+                block = encode_block(record_block(events, folded, active, self._seen))
+                self._state.put_many(block)
                 del block
         with self.lock:
             _count(self.report, events, later, folded, self._known_topics)

@@ -7,14 +7,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Int64s
-from mastery.features.recent import recent_rows
+from mastery.features.recent import order_keys, recent_events
 from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded, derived_of
 from mastery.pipelines.scoring.snapshot import LEDGER_DAYS, OneStudentsDays, StudentSnapshot
 from mastery.scorers import SCORERS
 from mastery.scorers.base import States
 from mastery.scorers.model_set import ModelSet
-from mastery.state import RECENT, RECORD_LEDGER, Record, RecordBlock
+from mastery.state import NOWHERE, RECENT, RECORD_LEDGER, Position, Record, RecordBlock
 from mastery.tables import LEDGER_COUNTS
 
 SLOT, DAY, FIRST_COUNT = 0, 1, 2
@@ -28,10 +28,10 @@ def active_students(folded: Folded, active_days: int) -> Int64s:
     return np.flatnonzero(last > folded.as_of_us - active_days * DAY_US)
 
 
-def record_block(events: pa.Table, folded: Folded, students: Int64s) -> RecordBlock:
+def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Position = NOWHERE) -> RecordBlock:
     """Return the records of some students of a fold, as grouped arrays.
 
-    `events` is the table the fold read, with `body_hash`.
+    `events` is the table the fold read, with `body_hash`: all events of these students that there are as of `seen`.
     """
     batch = folded.batch
     slot_ptr, slots = _taken(batch.slot_ptr, students)
@@ -47,9 +47,11 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s) -> RecordBl
     ledger[:, DAY] = day[kept]
     ledger[:, FIRST_COUNT:GAP] = folded.ledger[:, cells].T
     ledger[:, GAP] = folded.gap_days[cells]
-    all_ptr, all_rows = recent_rows(batch)
-    recent_ptr, places = _taken(all_ptr, students)
-    rows = all_rows[places]
+    recent = recent_events(events, batch)
+    recent_ptr, places = _taken(recent.ptr, students)
+    rows = recent.rows[places]
+    newest = recent.rows[recent.ptr[students + 1] - 1]
+    missing_ptr, missing = _taken(recent.missing_ptr, students)
     return RecordBlock(
         model_version=folded.model_version,
         student_ids=pa.array([batch.students[s] for s in students], pa.string()),
@@ -65,14 +67,18 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s) -> RecordBl
         override=folded.feedback[slots],
         recent_ptr=recent_ptr,
         recent=np.column_stack([events.column(name).to_numpy()[rows] for name in RECENT]).astype(np.int64),
+        newest=np.column_stack([key[newest] for key in order_keys(events)]),
+        missing_ptr=missing_ptr,
+        missing=recent.missing[missing],
         last_event_us=last_event_us,
         events_folded=np.diff(batch.student_ptr)[students],
+        seen=seen,
     )
 
 
-def record_of(events: pa.Table, folded: Folded, student: int = 0) -> Record:
-    """Return the record of one student of a fold."""
-    block = record_block(events, folded, np.array([student], np.int64))
+def record_of(events: pa.Table, folded: Folded, student: int = 0, seen: Position = NOWHERE) -> Record:
+    """Return the record of one student of a fold; see `record_block`."""
+    block = record_block(events, folded, np.array([student], np.int64), seen)
     return Record(
         student_id=folded.batch.students[student],
         tenant=folded.batch.tenants[student],
@@ -84,8 +90,11 @@ def record_of(events: pa.Table, folded: Folded, student: int = 0) -> Record:
         ledger=block.ledger,
         override=block.override,
         recent=block.recent,
+        newest=block.newest[0],
+        missing=block.missing,
         last_event_us=int(block.last_event_us[0]),
         events_folded=int(block.events_folded[0]),
+        seen=seen,
     )
 
 
