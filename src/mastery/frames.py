@@ -6,8 +6,8 @@ narwhals tells the libraries apart and imports none of them; nothing of ours dep
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -31,7 +31,8 @@ class Frame:
 
     Attributes:
         native: The frame itself; a lazy one computed once, so that its rows have one order.
-        table: The same columns, row by row. An index of pandas is no column.
+        table: The same columns, row by row, but for those that were left out. An index of pandas is no column.
+        left_out: Columns that Arrow has no type for and nobody needs, with what is wrong with each.
         kind: pandas, polars, pyarrow or duckdb: what frames made for the same caller should be.
         lazy: Whether it came as a lazy frame of polars.
     """
@@ -40,22 +41,22 @@ class Frame:
     table: pa.Table
     kind: str
     lazy: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def with_column(self, name: str, values: Floats) -> Any:
         """Return the frame in its own kind with one more column, the last; NaN becomes null.
 
-        Rows, their order and the other columns stay as they are.
-
-        Raises:
-            BadInput: It has a column of that name.
+        Rows, their order and the other columns stay as they are. A column of that name is replaced, where it stands.
         """
         import narwhals as nw
 
-        if name in self.table.column_names:
-            raise BadInput(f"the frame has a column {name!r} already; rename it, or drop it before")
         column = pa.array(values, pa.float64(), from_pandas=True)
         if self.kind in ("pyarrow", "duckdb"):
-            return frame_of(self.native.append_column(name, column), self.kind)
+            place = self.native.schema.get_field_index(name)
+            found = (
+                self.native.append_column(name, column) if place < 0 else self.native.set_column(place, name, column)
+            )
+            return frame_of(found, self.kind)
         known = nw.from_native(self.native, eager_only=True)
         # pandas keeps its index: a series of another index is put in by position.
         series = nw.new_series(name, column.to_numpy(zero_copy_only=False), nw.Float64, backend=known.implementation)
@@ -65,11 +66,14 @@ class Frame:
         return found.lazy().to_native() if self.lazy else found.to_native()
 
 
-def read_frame(source: Any) -> Frame:
+def read_frame(source: Any, needed: Container[str] | None = None) -> Frame:
     """Return a frame with its rows as an Arrow table.
 
+    Args:
+        needed: Columns that must be readable; another one that is not is left out of the table. None for all.
+
     Raises:
-        BadInput: It is no frame, or a column holds what Arrow has no type for.
+        BadInput: It is no frame, or a needed column holds what Arrow has no type for.
     """
     import narwhals as nw
 
@@ -89,12 +93,35 @@ def read_frame(source: Any) -> Frame:
             return Frame(eager.to_native(), _plain(eager.to_arrow()), kind, lazy=kind == "polars")
         pandas = known.implementation.is_pandas()
         native = known.to_native()
-        table = _plain(pa.Table.from_pandas(native, preserve_index=False) if pandas else known.to_arrow())
+        table, left_out = _arrow(known, pandas, needed)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise BadInput(
             f"the frame cannot be read ({_on_one_line(error)}); give each column one type: texts, numbers or times"
         ) from None
-    return Frame(native, table, str(known.implementation.to_native_namespace().__name__))
+    return Frame(native, table, str(known.implementation.to_native_namespace().__name__), left_out=left_out)
+
+
+def _arrow(known: Any, pandas: bool, needed: Container[str] | None) -> tuple[pa.Table, dict[str, str]]:
+    """Return an eager frame of narwhals as Arrow, and the columns that were left out, with what is wrong with each."""
+
+    def converted(frame: Any) -> pa.Table:
+        found = pa.Table.from_pandas(frame.to_native(), preserve_index=False) if pandas else frame.to_arrow()
+        return _plain(found)
+
+    try:
+        return converted(known), {}
+    except (pa.ArrowException, TypeError, ValueError):
+        if needed is None:
+            raise
+    columns, left_out = {}, {}
+    for name in known.columns:
+        try:
+            columns[str(name)] = converted(known.select(name)).column(0)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            if name in needed:
+                raise
+            left_out[str(name)] = _on_one_line(error)
+    return pa.table(columns), left_out
 
 
 def frame_of(table: pa.Table, kind: str) -> Any:

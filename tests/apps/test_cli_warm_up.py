@@ -8,10 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mastery.apps.cli.compiling import KERNELS, Compiled, Notice
+from mastery.kernels import warm
+from mastery.kernels.cache import write_kept
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from mastery.apps.cli import main; main()"
@@ -54,7 +57,9 @@ def test_after_a_warm_up_nothing_is_compiled_by_another_school_and_the_next_warm
     first = json.loads(run(MAIN, "warm-up", "--json", tmp_path=tmp_path))
     assert Path(first["folder"]).is_dir()
     assert list(tmp_path.iterdir()) == [new_home]
+    began = os.times()
     assert json.loads(run(MAIN, "warm-up", "--json", tmp_path=tmp_path))["compiled"] == 0
+    again = os.times()
     assert "nothing to compile: every kernel is in " in run(MAIN, "warm-up", tmp_path=tmp_path)
     sample = ROOT / "data" / "sample"
     steps = (
@@ -66,6 +71,42 @@ def test_after_a_warm_up_nothing_is_compiled_by_another_school_and_the_next_warm
         "fit",
     )
     assert run(COUNTED, new_home, *steps, tmp_path=tmp_path) == "0\n"
+    used = os.times()
+    # What is known to be there is not gone through again: six commands together take more than twice as long.
+    spent = [end.children_user - begin.children_user for begin, end in ((began, again), (again, used))]
+    assert 2 * spent[0] < spent[1]
+
+
+@pytest.mark.slow
+def test_a_warm_up_sees_that_a_kernel_is_gone_or_damaged(monkeypatch, tmp_path):
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(warm, "folders", lambda: (folder,))
+    monkeypatch.setattr(warm, "USED", {"one", "two"})
+    assert not warm.is_warm()
+    for name in ("one", "two"):
+        write_kept(folder / name, b"machine code")
+    warm.note_warm()
+    assert warm.is_warm()
+    (folder / "one").write_bytes(b"torn")
+    assert not warm.is_warm()
+    write_kept(folder / "one", b"machine code")
+    assert warm.is_warm()
+    (folder / "two").unlink()
+    assert not warm.is_warm()
+
+
+def test_a_warm_up_of_another_version_does_not_count(monkeypatch, tmp_path):
+    package = tmp_path / "mastery"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "kernels.py").write_text("RATE = 0.1\n")
+    monkeypatch.setattr(warm, "folders", lambda: (tmp_path / "cache",))
+    monkeypatch.setattr(warm, "USED", set())
+    monkeypatch.setattr(warm, "mastery", SimpleNamespace(__file__=str(package / "__init__.py")))
+    warm.note_warm()
+    assert warm.is_warm()
+    (package / "kernels.py").write_text("RATE = 0.2\n")
+    assert not warm.is_warm()
 
 
 def test_compiling_that_takes_long_is_told_once(notice, capsys):

@@ -61,10 +61,54 @@ def test_frames_that_cannot_be_read_are_refused_and_an_index_is_no_column(fitted
     twice = pd.DataFrame([["a", 0, 1]], columns=["student_id", "is_correct", "is_correct"])
     with pytest.raises(ms.BadInput, match="the frame cannot be read: .*is_correct"):
         ms.read_answers(twice)
-    with pytest.raises(ms.BadInput, match="the frame has a column 'p_correct' already; rename it, or drop it"):
-        fitted["BKT"].predict(frame.assign(p_correct=0.5))
     with pytest.raises(ms.BadInput, match="unknown kind of frame 'excel'; expected pandas, polars, pyarrow or duckdb"):
         ms.read_answers(frame, frames="excel")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_p_correct_that_is_there_already_is_replaced_where_it_stands(fitted, school, kind):
+    make, _ = KINDS[kind]
+    table = school.answers.frame.table
+    once = as_arrow(fitted["BKT"].predict(make(table)))
+    first = [*table.column_names[:2], "p_correct", *table.column_names[2:]]
+    again = as_arrow(
+        fitted["BKT"].predict(make(once.set_column(len(first) - 1, "p_correct", once["is_correct"]).select(first)))
+    )
+    assert again.column_names == first
+    assert again["p_correct"].to_pylist() == once["p_correct"].to_pylist()
+
+
+def test_a_column_that_nobody_needs_may_hold_anything(fitted):
+    given = {"student_id": ["a", "b"], "topic_id": ["t", "t"], "is_correct": [0, 1]}
+    pandas = pd.DataFrame(given | {"remark": [1, "two"], "photo": [object(), {}]}, index=["x", "y"])
+    answers = ms.read_answers(pandas)
+    assert answers.frame.table.column_names == [*given]
+    assert [note.split(",")[0] for note in answers.notes] == [
+        "column 'remark' was left out",
+        "column 'photo' was left out",
+    ]
+    found = fitted["BKT"].predict(answers)
+    pd.testing.assert_frame_equal(found.drop(columns="p_correct"), pandas)
+    polars = pl.DataFrame(given | {"photo": pl.Series([object(), object()], dtype=pl.Object)})
+    assert fitted["BKT"].predict(polars).columns == [*given, "photo", "p_correct"]
+    with pytest.raises(ms.BadInput, match="the frame cannot be read .*topic_id.*give each column one type"):
+        ms.read_answers(pandas.assign(topic_id=[1, "t"]))
+    renamed = pandas.rename(columns={"remark": "skill"}).drop(columns="topic_id")
+    with pytest.raises(ms.BadInput, match="the frame cannot be read .*skill.*give each column one type"):
+        ms.read_answers(renamed, columns={"skill": "topic_id"})
+
+
+def test_outcomes_apart_from_the_answers_are_refused_in_words(fitted, school):
+    with pytest.raises(ms.BadInput, match="fit takes answers alone; their column is_correct"):
+        ms.BKT().fit(school.answers, [0, 1])
+    assert ms.RuleBased().fit(school.answers, None).model_set_
+
+
+def test_messages_name_what_is_written_in_python():
+    frame = pa.table({"student_id": ["a"], "is_correct": [1]})
+    with pytest.raises(ms.BadInput) as told:
+        ms.read_answers(frame, units={"watch": "fraction"})
+    assert "--unit" not in str(told.value)
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "ndjson"])

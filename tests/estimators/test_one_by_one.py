@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -126,6 +127,39 @@ def test_a_state_of_another_model_is_refused(fitted):
         fitted["Elo"].update(state, topic="t", correct=True)
     with pytest.raises(ms.BadInput, match="was made by model bkt-.*, and this one is elo-.*fold the student's answers"):
         fitted["Elo"].scores(state)
+
+
+@pytest.mark.parametrize("value", ["not a state", None, 3, {}])
+def test_what_is_no_state_is_refused(fitted, value):
+    for read in (
+        lambda: fitted["BKT"].update(value, topic="t", correct=True),
+        lambda: fitted["BKT"].p_correct(value, topic="t"),
+    ):
+        with pytest.raises(ms.BadInput, match=r"is no state of a student; expected what model\.state\(student=…\)"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "  ", float("nan"), float("inf"), "a\x00b", "a\tb", "x" * 1025, [], b"t", True, pd.NA]
+)
+def test_an_id_that_no_row_could_have_is_refused(fitted, school, value):
+    model = fitted["BKT"]
+    state = model.state(student="S1")
+    for what, read in {
+        "topic": lambda: model.update(state, topic=value, correct=True),
+        "item": lambda: model.p_correct(state, topic="t", item=value),
+        "student": lambda: model.state(student=value),
+    }.items():
+        with pytest.raises(ms.BadInput, match=f"{what} is .*; expected an id: a text of 1 to 1,024 letters"):
+            read()
+
+
+def test_an_id_is_understood_as_a_column_of_ids_is(fitted):
+    model = fitted["BKT"]
+    state = model.update(model.state(student=" S1 "), topic=3.0, correct=True)
+    assert (state.student, *state.topics) == ("S1", "3")
+    for topic in (3, np.int8(3), np.float32(3), "3", " 3"):
+        assert model.update(model.state(student="S1"), topic=topic, correct=True) == state
 
 
 @pytest.mark.parametrize("value", ["false", "0", None, float("nan"), 0.5, -1, 2, []])

@@ -20,6 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from mastery.errors import BadInput, did_you_mean, writing
+from mastery.insight.reasons import NOTHING
 from mastery.lake import Lake
 from mastery.lake.delta import BUCKET
 from mastery.tables import CONTRIBUTIONS, GOLD, HISTORY, TABLES, Table
@@ -238,7 +239,7 @@ def _top_factors(format: Format) -> str:  # noqa: A002
         f"{{'size': -abs({EXPLANATION}.\"{name}\"), 'name': '{name}', 'contribution': {EXPLANATION}.\"{name}\"}}"
         for name in CONTRIBUTIONS
     )
-    there = f"list_filter([{every}], lambda one: one.contribution <> 0)"
+    there = f"list_filter([{every}], lambda one: abs(one.contribution) > {NOTHING})"
     ranked = f"list_slice(list_sort({there}), 1, {TOP_FACTORS})"
     top = f"list_transform({ranked}, lambda one: {{'name': one.name, 'contribution': one.contribution}})"
     return {"csv": f"to_json({top})::VARCHAR", "json": f"to_json({top})", "parquet": top}[format]

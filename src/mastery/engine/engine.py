@@ -129,13 +129,14 @@ class Engine(Deployment):
         Raises:
             BadInput: It cannot be read, lacks a column, or has no usable value in one.
         """
+        from mastery.events.recognise import names_read
         from mastery.frames import read_frame
         from mastery.pipelines.ingest.ingest import ingest
 
         if isinstance(source, str | Path):
             source = [source]
         elif not isinstance(source, list | tuple):
-            source = [read_frame(source).table]
+            source = [read_frame(source, names_read(columns or {})).table]
         of = self.of(tenant)
         return ingest(
             source,

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from mastery.engine.engine import Engine
+from mastery.kernels.warm import is_warm, note_warm
 from mastery.scorers import SPECS
 from mastery.scorers.student_state import OneByOne
 from mastery.settings import Settings
@@ -37,8 +38,11 @@ Progress = Callable[[str, int, int], None]
 def warm_up(progress: Progress | None = None) -> None:
     """Use every part of the engine that has kernels: each is compiled, or loaded where it was compiled before.
 
-    No setting of the deployment is looked at and nothing of it is touched.
+    No setting of the deployment is looked at and nothing of it is touched. Where a warm-up of this version has been
+    before, and all that it compiled is still there, nothing is done.
     """
+    if is_warm():
+        return
     begins = iter(range(len(STEPS)))
 
     def step(name: str) -> None:
@@ -49,6 +53,7 @@ def warm_up(progress: Progress | None = None) -> None:
 
     with tempfile.TemporaryDirectory(prefix="mastery-warm-up-") as folder:
         _walk(Path(folder), step)
+    note_warm()
 
 
 def _walk(folder: Path, step: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from propcache import cached_property
 from mastery.arrays import Floats
 from mastery.as_of import LATEST, as_of_us
 from mastery.errors import BadInput
+from mastery.events.recognise import names_read
 from mastery.features.answer_log import NO_TOPIC, Clock
 from mastery.features.batch import Batch
 from mastery.frames import Frame, frame_of, read_frame
@@ -80,7 +81,11 @@ class Answers:
     @property
     def notes(self) -> list[str]:
         """What somebody who learns from these answers should know, in whole sentences."""
-        return self.read.notes()
+        left_out = [
+            f"column {name!r} was left out, for it cannot be read ({said})"
+            for name, said in self.frame.left_out.items()
+        ]
+        return [*self.read.notes(), *left_out]
 
     @property
     def latest_us(self) -> int:
@@ -182,7 +187,7 @@ def read_answers(
     if clock not in ("start", "answer"):
         raise BadInput(f"clock is {clock!r}; expected 'answer' or 'start'")
     is_path = isinstance(source, str | Path)
-    frame = None if is_path else read_frame(source)
+    frame = None if is_path else read_frame(source, names_read(columns or {}))
     read = reader.read_answers(
         Path(source) if frame is None else frame.table,
         now=datetime.now(UTC),
@@ -196,7 +201,7 @@ def read_answers(
     if frame is None:
         frame = Frame(frame_of(read.table, frames or "pyarrow"), read.table, frames or "pyarrow")
     elif frames is not None and frames != frame.kind:
-        frame = Frame(frame_of(frame.table, frames), frame.table, frames)
+        frame = Frame(frame_of(frame.table, frames), frame.table, frames, left_out=frame.left_out)
     return Answers(frame, read, clock, dict(columns or {}))
 
 

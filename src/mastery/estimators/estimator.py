@@ -19,6 +19,7 @@ from mastery.arrays import Floats
 from mastery.errors import BadInput, NotFitted, NotFound, did_you_mean
 from mastery.estimators.answers import TENANT, Moment, as_answers, at_us
 from mastery.estimators.explained import Explained, explained
+from mastery.estimators.ids import id_of
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.counters import EVIDENCE
@@ -120,7 +121,7 @@ class Estimator:
 
     # learning
 
-    def fit(self, answers: Any) -> Self:
+    def fit(self, answers: Any, y: object = None) -> Self:
         """Learn the scorer's parameters from answers, and return the estimator.
 
         Settings that a constructor leaves open are chosen on students held out. The same answers, settings and
@@ -128,10 +129,15 @@ class Estimator:
 
         Args:
             answers: What `read_answers` returns, or what it takes.
+            y: Left out, or None, which tools of scikit-learn give: outcomes are a column of the answers.
 
         Raises:
-            BadInput: There is nothing to learn from, or a setting cannot be used.
+            BadInput: There is nothing to learn from, a setting cannot be used, or `y` is given.
         """
+        if y is not None:
+            raise BadInput(
+                "fit takes answers alone; their column is_correct says which are right. Put y there: fit(answers)"
+            )
         known = as_answers(answers)
         self.fit_batch(known.batch, known.clock)
         self.frames_, self.durations_are_gaps_ = known.frame.kind, known.durations_are_gaps
@@ -188,7 +194,8 @@ class Estimator:
     def predict(self, answers: Any) -> Any:
         """Return the frame that came in with `p_correct`: the probability of a right answer, each before its answer.
 
-        Rows, their order and all columns stay as they are; a row that is no answer has null. Of answers that the
+        Rows, their order and all other columns stay as they are; a `p_correct` that is there already is replaced. A row
+        that is no answer has null. Of answers that the
         model has learnt from, its parameters know the outcome: `cross_validate` measures on students it has not seen.
         """
         known = as_answers(answers)
@@ -233,15 +240,16 @@ class Estimator:
         """
         known = as_answers(answers)
         as_of_us = known.moment_us(as_of)
-        batch = self._only(known.until(as_of_us), str(student))
+        wanted = id_of("topic", topic)
+        batch = self._only(known.until(as_of_us), id_of("student", student))
         folded = self._folded(batch, as_of_us)
         topics = [batch.topics[t][1] for t in batch.slot_topic]
-        if str(topic) not in topics:
+        if wanted not in topics:
             raise NotFound(
-                f"student {student} has no answer on topic {topic!r}{did_you_mean(str(topic), topics)}; "
+                f"student {student} has no answer on topic {topic!r}{did_you_mean(wanted, topics)}; "
                 f"there are answers on {', '.join(sorted(topics))}"
             )
-        slot = topics.index(str(topic))
+        slot = topics.index(wanted)
         scores = folded.scores(explain=True)[self.scorer_name]
         return explained(self.scorer_name, scores, slot, folded.counters[slot], as_of_us, self.min_evidence)
 
@@ -253,12 +261,12 @@ class Estimator:
         Raises:
             NotFound: The student is not among those who answered.
         """
-        one_by_one = self._one_by_one
+        one_by_one, name = self._one_by_one, id_of("student", student)
         if answers is None:
-            return one_by_one.nothing_known(str(student), getattr(self, "durations_are_gaps_", False))
+            return one_by_one.nothing_known(name, getattr(self, "durations_are_gaps_", False))
         known = as_answers(answers)
-        self._place(known.batch, str(student))
-        return one_by_one.folded(known.batch, str(student), known.durations_are_gaps)
+        self._place(known.batch, name)
+        return one_by_one.folded(known.batch, name, known.durations_are_gaps)
 
     def update(
         self,
@@ -277,19 +285,21 @@ class Estimator:
         Law: updating a state answer by answer gives the bits of `state` on all of the answers.
 
         Args:
+            topic: Its id; None for an answer on no topic in particular.
+            item: Its id; None where it is unknown.
             at: When it was given; at the time of the student's newest answer when left out.
             seconds: How long it took. Left out it is unknown; or the time since the answer before, where the model's
                 answers had no durations either.
             hints, attempt: Hints used, and which try it is; see docs/features.md.
 
         Raises:
-            BadInput: The answer comes before the newest one, another model made the state, or a value is none that a
-                row of answers could have.
+            BadInput: The answer comes before the newest one, it is no state or another model made it, or a value is
+                none that a row of answers could have.
         """
         return self._one_by_one.after(
             state,
-            None if topic is None else str(topic),
-            None if item is None else str(item),
+            None if topic is None else id_of("topic", topic),
+            None if item is None else id_of("item", item),
             _outcome(correct),
             None if at is None else at_us(at),
             None if seconds is None else int(_number("seconds", seconds) * 1_000.0),
@@ -305,8 +315,8 @@ class Estimator:
         """
         return self._one_by_one.after(
             state,
-            None if topic is None else str(topic),
-            None if item is None else str(item),
+            None if topic is None else id_of("topic", topic),
+            None if item is None else id_of("item", item),
             True,
             None if at is None else at_us(at),
             None,
@@ -336,8 +346,12 @@ class Estimator:
         """Write settings and parameters to one file, and return its path; `mastery.load` reads it.
 
         The file holds numbers and texts, no code: it can be sent to others.
+
+        Raises:
+            BadInput: It is no path, or cannot be written to.
+            NotFitted: Nothing was learnt.
         """
-        from mastery.estimators.files import write
+        from mastery.estimators.files import model_path, write
 
         model_set = self.fitted_model_set()
         about = {
@@ -348,7 +362,7 @@ class Estimator:
             "frames": getattr(self, "frames_", "pyarrow"),
             "durations_are_gaps": getattr(self, "durations_are_gaps_", False),
         }
-        return write(Path(path), about, model_set)
+        return write(model_path(path), about, model_set)
 
     # within
 

@@ -4,9 +4,9 @@
     sha256.json     hash of every other member
     arrays/*.npy    the numbers, read without pickle
 
-What is read is checked three times over: every member against its hash, the observation rules and the meaning of each
-scorer's numbers against this version's, and the version of the model set, which is a hash of all parameters, against
-what was read.
+What is read is checked four times over: every member against its hash, the observation rules and the meaning of each
+scorer's numbers against this version's, the numbers against what the scorer's code reads (`scorers/check.py`: the
+hashes may have been made to fit), and the version of the model set, a hash of all parameters, against what was read.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -25,13 +26,43 @@ import numpy.typing as npt
 
 from mastery.errors import BadInput, NotFound
 from mastery.features.observations import OBSERVATION_VERSION
+from mastery.scorers.check import check_parameters
 from mastery.scorers.model_set import ModelSet, meaning
-from mastery.scorers.parameters import KeyedRows, Parameters
+from mastery.scorers.parameters import KeyedRows, Parameters, Scoped
 
 FORMAT = 1
 """Raised when the layout of the file changes."""
 
 MODEL, HASHES = "model.json", "sha256.json"
+
+MODEL_KINDS = {
+    "estimator": str,
+    "settings": dict,
+    "notes": list,
+    "measures": dict,
+    "frames": str,
+    "durations_are_gaps": bool,
+    "observation_version": int,
+    "model_version": str,
+    "scorers": dict,
+}
+SCORER_KINDS = {"meaning": int, "topics": list, "items": list, "shared": list}
+
+KINDS = {str: "a text", dict: "an object", list: "a list", bool: "true or false", int: "a whole number"}
+
+AGAIN = "Copy the file again, or fit the model again"
+SHOWN = 60
+
+
+def model_path(path: object) -> Path:
+    """Return the path of a model file.
+
+    Raises:
+        BadInput: It is none.
+    """
+    if not isinstance(path, str | os.PathLike) or not Path(path).name or "\0" in str(path):
+        raise BadInput(f"{path!r} is no path of a model file; give one such as 'bkt.mastery'")
+    return Path(path)
 
 
 def write(path: Path, about: Mapping[str, object], model_set: ModelSet) -> Path:
@@ -94,6 +125,7 @@ def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
             f"{path}: format {model.get('format')!r} of a model file; this version reads {FORMAT}. Fit the model "
             "again, or use the version that wrote it"
         )
+    _check_kinds(path, model, MODEL_KINDS)
     if model["observation_version"] != OBSERVATION_VERSION:
         raise BadInput(
             f"{path}: fitted under observation rules {model['observation_version']}, and this version has "
@@ -101,6 +133,9 @@ def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
         )
     scorers = {}
     for name, one in model["scorers"].items():
+        if not isinstance(one, dict):
+            raise BadInput(f"{path}: {MODEL}: scorers: {name} is {shown(one)}; expected an object. {AGAIN}")
+        _check_kinds(path, one, SCORER_KINDS, f"scorers: {name}: ")
         if one["meaning"] != meaning(name):
             raise BadInput(
                 f"{path}: {name} in version {one['meaning']}, and here it is {meaning(name) or 'unknown'}; the same "
@@ -112,11 +147,46 @@ def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
         }
         scorers[name] = Parameters(
             arrays["default"],
-            KeyedRows([(tenant, topic) for tenant, topic in one["topics"]], arrays["topics"]),
-            KeyedRows([(tenant, item) for tenant, item in one["items"]], arrays["items"]),
+            KeyedRows(_keys(path, name, "topics", one["topics"]), arrays["topics"]),
+            KeyedRows(_keys(path, name, "items", one["items"]), arrays["items"]),
             {shared: arrays[f"shared/{shared}"] for shared in one["shared"]},
         )
+        try:
+            check_parameters(name, scorers[name])
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}. {AGAIN}") from None
     return model, scorers
+
+
+def shown(value: object) -> str:
+    """Return a value of a file for a message: its first characters."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _check_kinds(path: Path, found: Mapping[str, Any], kinds: Mapping[str, type], where: str = "") -> None:
+    for name, kind in kinds.items():
+        value = found.get(name)
+        if type(value) is not kind:
+            raise BadInput(
+                f"{path}: {MODEL}: {where}{name} is {shown(value) if name in found else 'missing'}; expected "
+                f"{KINDS[kind]}. {AGAIN}"
+            )
+    for name in ("notes", "shared"):
+        if name in kinds and not all(isinstance(one, str) for one in found[name]):
+            raise BadInput(f"{path}: {MODEL}: {where}{name} is {shown(found[name])}; expected texts. {AGAIN}")
+
+
+def _keys(path: Path, name: str, what: str, keys: list[Any]) -> list[Scoped]:
+    found = []
+    for key in keys:
+        if not (isinstance(key, list) and len(key) == 2 and all(isinstance(part, str) for part in key)):
+            raise BadInput(
+                f"{path}: {MODEL}: scorers: {name}: {what} holds {shown(key)}; expected an institution and an id. "
+                f"{AGAIN}"
+            )
+        found.append((key[0], key[1]))
+    return found
 
 
 def _members(path: Path) -> Mapping[str, bytes]:
@@ -148,10 +218,10 @@ def _array(path: Path, members: Mapping[str, bytes], name: str) -> npt.NDArray[A
     if name not in members:
         raise BadInput(f"{path}: {name} is missing; copy the file again")
     try:
-        found: npt.NDArray[Any] = np.load(io.BytesIO(members[name]), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        found: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(members[name]), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:  # MemoryError: of a shape that nothing holds
         raise BadInput(f"{path}: {name} cannot be read ({error}); copy the file again") from None
-    return found
+    return np.ascontiguousarray(found) if found.ndim else found
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import RENAMING, STUDENT
@@ -13,6 +13,16 @@ from mastery.events.source import Source
 
 HAPPENED = frozenset({STUDENT.name, "timestamp", "is_correct", "score", "score_pct"})
 """Columns of things that happened to somebody. Metadata has none of them."""
+
+
+def names_read(renamed: Mapping[str, str]) -> frozenset[str]:
+    """Return the columns that any source table may be read from, under the names that they have in the source.
+
+    Args:
+        renamed: The source's name of a column → ours, where they differ.
+    """
+    ours = {column.name for source in SOURCES.values() for column in source.columns}
+    return frozenset(renamed) | (ours - set(renamed.values()))
 
 
 def source_named(name: str) -> Source:

@@ -24,6 +24,9 @@ Direction = Literal["raises", "lowers", "adds_nothing"]
 
 MOST_FACTORS = 3
 
+NOTHING = 1e-9
+"""A contribution this small adds nothing: what is left of a sum is rounding, such as −2.2e-16."""
+
 CONSTANT = frozenset({"start", "calibration", "limit"})
 """Contributions that no one can do anything about: told only when there is nothing else."""
 
@@ -52,7 +55,7 @@ class Factor:
     @property
     def direction(self) -> Direction:
         """What it does to the score."""
-        if self.contribution == 0.0:
+        if abs(self.contribution) <= NOTHING:
             return "adds_nothing"
         return "raises" if self.contribution > 0.0 else "lowers"
 
@@ -93,14 +96,16 @@ def explain(
     """
     seen = activity_from(counters, as_of_us)
     given = {name: float(one) for name, one in zip(names, contributions, strict=True) if math.isfinite(one)}
-    told = [name for name in given if name not in CONSTANT and (given[name] != 0.0 or failed_so_far(name, seen))]
+    told = [
+        name for name in given if name not in CONSTANT and (abs(given[name]) > NOTHING or failed_so_far(name, seen))
+    ]
     if not told:
-        told = [name for name in given if name in CONSTANT and given[name] != 0.0]
+        told = [name for name in given if name in CONSTANT and abs(given[name]) > NOTHING]
     told.sort(key=lambda name: -abs(given[name]))  # stable: equal contributions stay in the scorer's order
     every = _said_once([_factor(name, given[name], seen) for name in told])
     factors = every[:MOST_FACTORS]
     enough = seen.evidence >= min_evidence
-    failed = [factor for factor in every[MOST_FACTORS:] if factor.contribution == 0.0]
+    failed = [factor for factor in every[MOST_FACTORS:] if factor.direction == "adds_nothing"]
     summary = _summary([*factors, *failed], scale) if enough else too_little(seen, min_evidence)
     return Explanation(factors, summary, given, enough)
 

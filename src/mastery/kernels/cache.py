@@ -39,6 +39,9 @@ LOG = logging.getLogger("mastery.kernels")
 """Says at level INFO which kernel is compiled now, and at DEBUG which is loaded."""
 
 FORMAT = f"1 {sys.implementation.cache_tag} numba {numba.__version__} numpy {np.__version__}"
+USED: set[str] = set()
+"""Names of the files that this process has loaded or written."""
+
 KEPT_DAYS = 14
 """A file that no process has used for this long is removed when the next kernel is compiled."""
 
@@ -101,10 +104,11 @@ class KernelCache:
             return None
         file = self._file(signature, target.codegen())
         for folder in folders():
-            payload = _read(folder / file)
+            payload = read_kept(folder / file)
             if payload is not None:
                 rtsys.initialize(target)
                 LOG.debug("loading %s", self._name)
+                USED.add(file)
                 return CompileResult._rebuild(target, *_Unpickler(io.BytesIO(payload)).load())
         LOG.info("compiling %s", self._name)
         return None
@@ -117,10 +121,11 @@ class KernelCache:
         reasons = []
         for folder in folders():
             try:
-                _write(folder / file, payload)
+                write_kept(folder / file, payload)
             except OSError as error:
                 reasons.append(f"{folder}: {error.strerror}")
             else:
+                USED.add(file)
                 _remove_unused(folder)
                 return
         _warn_unkept("; ".join(reasons) or "there is no home folder and none for temporary files")
@@ -167,7 +172,7 @@ def _environment(module: str, constants: list[Any], name: str) -> Environment:
     return made
 
 
-def _read(path: Path) -> bytes | None:
+def read_kept(path: Path) -> bytes | None:
     """Return what a file holds, and mark it as used; None where it is missing, or damaged as by a crash."""
     try:
         with path.open("rb") as file:
@@ -186,7 +191,7 @@ def _read(path: Path) -> bytes | None:
     return payload
 
 
-def _write(path: Path, payload: bytes) -> None:
+def write_kept(path: Path, payload: bytes) -> None:
     """Write a file whole or not at all; a process that writes the same one at the same time does no harm."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".writing-{uuid.uuid4().hex}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from propcache import cached_property
 
 from mastery.arrays import Floats, Int64s
+from mastery.errors import BadInput
 from mastery.scorers.base import Model
 
 Scoped = tuple[str, str]
@@ -93,3 +94,14 @@ class Parameters:
             array = self.shared[name]
             found.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
+
+
+def array_text(array: npt.NDArray[Any] | None) -> str:
+    """Return what a message says of an array: its type and shape."""
+    return "missing" if array is None else f"{array.dtype.name} of shape {array.shape}"
+
+
+def check_array(what: str, array: npt.NDArray[Any] | None, kind: npt.DTypeLike, shape: tuple[int, ...]) -> None:
+    """Raise BadInput where an array from outside is missing, or of another type or shape."""
+    if array is None or array.dtype != kind or array.shape != shape:
+        raise BadInput(f"{what} is {array_text(array)}; expected {np.dtype(kind).name} of shape {shape}")

@@ -8,7 +8,7 @@ from enum import IntEnum
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from mastery.scorers.base import Parameter, Scorer
+from mastery.scorers.base import Model, Parameter, Scorer
 from mastery.scorers.derived import Derived
 from mastery.scorers.interval import Numbers
 from mastery.scorers.one_answer import Steps
@@ -72,6 +72,8 @@ class ScorerSpec:
         derived: What reads the others, for a scorer without.
         predict: "module:function", (batch, parameters, probabilities, threads) → float64[n]: what it predicts of each
             row from the predictions of others. Of a scorer that folds, `scorer` predicts, and this is left out.
+        check: "module:function", (Model): raises BadInput on parameters that the scorer's own code could not have made.
+            Of a scorer that folds, `Scorer.check` does, and this is left out.
         one_answer: "module:function", a mastery.scorers.one_answer.Steps: folds single answers without a batch.
         monotone: Whether a right answer never lowers a score (law 6). One that is not monotone predicts answers, and
             nobody is shown a score of it.
@@ -98,6 +100,7 @@ class ScorerSpec:
     scorer: Scorer | None = None
     derived: Derived | None = None
     predict: str | None = None
+    check: str | None = None
     one_answer: str | None = None
     monotone: bool = True
     works_unfitted: bool = False
@@ -139,6 +142,12 @@ class ScorerSpec:
         if self.predict is None:
             raise TypeError(f"{self.name} predicts by its own fold, not from the predictions of others")
         return load(self.predict)
+
+    def load_check(self) -> Callable[[Model], None] | None:
+        """Return what checks its parameters; see `check`. None where nothing does."""
+        if self.scorer is not None:
+            return self.scorer.check
+        return None if self.check is None else load(self.check)
 
     def load_steps(self) -> Steps:
         """Return what folds single answers; see `one_answer`.

@@ -221,7 +221,8 @@ def test_parts_are_known_names_and_features_belong_to_them():
 
 
 def test_guess_and_slip_of_1_together_are_refused():
-    params = np.array([[0.0, 0.6, 0.4, 120.0, 1.0, 0.5, 1.0]])
+    params = np.concatenate([np.full(one.size, one.default) for one in ml.PARAMETERS])[None, :]
+    params[0, [ml.GUESS, ml.SLIP]] = 0.6, 0.4
     with pytest.raises(BadInput, match=r"guess .* \+ slip .* of topic row 0"):
         ml.check(Model(params, np.zeros((0, 1))))
 

@@ -5,11 +5,13 @@ A parameter that no route knows is refused: a misspelt `as_off` would otherwise 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from mastery.as_of import as_of_us, fixed
@@ -33,6 +35,25 @@ def _scorer(name: str) -> str:
     if name not in known:
         raise ValueError(f"unknown scorer {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
     return name
+
+
+REPEATABLE = frozenset({"topic_id", "item_id"})
+"""Query parameters that may be given more than once; of any other, all but the last would go unheard."""
+
+
+async def each_once(request: Request) -> None:
+    """Refuse a request that gives another parameter than REPEATABLE twice.
+
+    Raises:
+        RequestValidationError: It does.
+    """
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    twice = [name for name, count in given.items() if count > 1 and name not in REPEATABLE]
+    if twice:
+        message = "given more than once; give it once"
+        raise RequestValidationError(
+            [{"type": "value_error", "loc": ("query", name), "msg": message} for name in twice]
+        )
 
 
 Moment = Annotated[

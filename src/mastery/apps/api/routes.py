@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT, example
 from mastery.apps.api.problems import documented
@@ -17,6 +17,7 @@ from mastery.apps.api.request_parameters import (
     StudentId,
     StudentParameters,
     TopicId,
+    each_once,
 )
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
@@ -26,7 +27,7 @@ from mastery.pipelines.queries.schemas import (
     StudentDocument,
 )
 
-router = APIRouter(prefix="/mastery", tags=["mastery"])
+router = APIRouter(prefix="/mastery", tags=["mastery"], dependencies=[Depends(each_once)])
 
 
 @router.get("", responses=example(CLASS) | documented("not-found", "bad-input", "busy"), summary="A class")

@@ -30,11 +30,11 @@ from mastery.features.batch import Batch
 from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
 from mastery.kernels import kernel
 from mastery.log_odds import bounded_log_odds, bounded_sigmoid, log_odds
-from mastery.scorers.base import Model, Parameter, Scores, check_topics
+from mastery.scorers.base import Model, Parameter, Scores, check_topics, width
 from mastery.scorers.blend.interval_numbers import FITTED
 from mastery.scorers.derived import Derived, Inputs, probability_of
 from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
-from mastery.scorers.parameters import Parameters
+from mastery.scorers.parameters import Parameters, check_array
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 NAME, VERSION = "blend", 2
@@ -115,7 +115,12 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
     Raises:
         BadInput: a weight is negative, or the calibration falls somewhere: a right answer could lower a score.
     """
-    weights = {name.removeprefix(WEIGHT_OF): float(shared[name][0]) for name in sorted(shared) if WEIGHT_OF in name}
+    of_members = [name for name in sorted(shared) if name.startswith(WEIGHT_OF)]
+    for name in ("bias", "unaided", *of_members):
+        check_array(f"blend: {name}", shared.get(name), np.float64, (1,))
+        if name not in of_members and not np.isfinite(shared[name][0]):
+            raise BadInput(f"blend: {name} is {shared[name][0]:g}; expected a finite number")
+    weights = {name.removeprefix(WEIGHT_OF): float(shared[name][0]) for name in of_members}
     for name, weight in weights.items():
         if not weight >= 0.0:
             raise BadInput(f"blend: the weight of {name} is {weight:g}; expected a number that is not negative")
@@ -124,12 +129,12 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
         tuple(weights),
         np.array([*weights.values()], np.float64),
         float(shared["bias"][0]),
-        np.asarray(shared["knots_x"], np.float64),
-        np.asarray(shared["knots_y"], np.float64),
+        np.asarray(shared.get("knots_x", ()), np.float64),
+        np.asarray(shared.get("knots_y", ()), np.float64),
         float(shared["unaided"][0]),
     )
     x, y = found.knots_x, found.knots_y
-    if x.size != y.size or x.size < 2 or not (np.all(np.diff(x) > 0.0) and np.all(np.diff(y) >= 0.0)):
+    if x.shape != y.shape or x.ndim != 1 or x.size < 2 or not (np.all(np.diff(x) > 0.0) and np.all(np.diff(y) >= 0.0)):
         raise BadInput("blend: the calibration is not a line in pieces that never falls; fit the blend again")
     return found
 
@@ -312,6 +317,7 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
 
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, guess + slip ≥ 1, or the mixture breaks a law."""
+    check_array("blend: parameters", model.params, np.float64, (len(model.params), width(PARAMETERS)))
     check_topics(NAME, PARAMETERS, model.params)
     mixture(model.shared)
 
@@ -338,6 +344,7 @@ SPEC = ScorerSpec(
     fit="mastery.scorers.blend.fit:fit",
     derived=DERIVED,
     predict="mastery.scorers.blend.scorer:predict_rows",
+    check="mastery.scorers.blend.scorer:check",
     intervals=Intervals(None, FITTED),
     on_shared_scale=True,
     shown_rank=2,
@@ -350,6 +357,7 @@ UNCONSTRAINED_SPEC = ScorerSpec(
     stage=Stage.BLEND,
     fit="mastery.scorers.blend.fit:fit",
     predict="mastery.scorers.blend.scorer:predict_rows",
+    check="mastery.scorers.blend.scorer:check",
     monotone=False,
     item_rank=3,
 )

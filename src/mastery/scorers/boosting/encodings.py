@@ -23,10 +23,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Bools, Floats, Floats32, Int32s, Int64s
+from mastery.errors import BadInput
 from mastery.events.murmur import murmur
 from mastery.features.batch import Batch
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.boosting.answer_features import event_end, items_or_topics, labelled
+from mastery.scorers.parameters import check_array
 from mastery.splitmix import G1, G2, finalised
 
 UInt64s = npt.NDArray[np.uint64]
@@ -269,3 +271,21 @@ def encode(batch: Batch, sums: Mapping[str, npt.NDArray[Any]], out: Floats32) ->
         parent = mean if encoding.parent < 0 else probability[encoding.parent]
         probability[e] = (right + encoding.shrinkage * parent) / (many + encoding.shrinkage)
         _write(probability[e], many, 2 * e, out)
+
+
+def check_encodings(sums: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Raise BadInput where sums from outside are not as `learn_encodings` returns them."""
+    check_array("encodings: encoding_mean", sums.get("encoding_mean"), np.float64, (1,))
+    check_array("encodings: encoding_ptr", sums.get("encoding_ptr"), np.int64, (len(ENCODINGS) + 1,))
+    key, ptr = sums.get("encoding_key"), sums["encoding_ptr"]
+    shape = (0 if key is None else key.size,)
+    check_array("encodings: encoding_key", key, np.uint64, shape)
+    for name in ("encoding_n", "encoding_right"):
+        check_array(f"encodings: {name}", sums.get(name), np.float32, shape)
+    if ptr[0] != 0 or ptr[-1] != shape[0] or np.any(np.diff(ptr) < 0):
+        raise BadInput(
+            f"encodings: encoding_ptr does not cut {shape[0]} contexts; expected 0, then where each kind ends"
+        )
+    mean, many, right = (sums[name] for name in ("encoding_mean", "encoding_n", "encoding_right"))
+    if not (0.0 < mean[0] < 1.0 and np.all((right >= 0.0) & (right <= many)) and np.all(np.isfinite(many))):
+        raise BadInput("encodings: sums are no counts of answers; expected at least as many answers as right ones")

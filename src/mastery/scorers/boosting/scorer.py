@@ -24,13 +24,13 @@ from mastery.features.batch import Batch
 from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import FARTHEST, bounded_sigmoid, log_odds, log_odds_of, sigmoid_of
-from mastery.scorers.base import Model, Parameter, Scores, check_topics
+from mastery.scorers.base import Model, Parameter, Scores, check_topics, width
 from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
 from mastery.scorers.boosting.interval_numbers import FITTED
-from mastery.scorers.boosting.trees import trees_of
+from mastery.scorers.boosting.trees import check_trees, trees_of
 from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, forget, probability_of
 from mastery.scorers.interval import growth_parameter, interval, interval_parameters
-from mastery.scorers.parameters import Parameters
+from mastery.scorers.parameters import Parameters, check_array
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 NAME, VERSION = "ml", 2
@@ -196,8 +196,13 @@ def bases(batch: Batch, model: Model) -> tuple[Floats, Floats]:
 
 
 def check(model: Model) -> None:
-    """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
+    """Raise BadInput where a parameter is out of bounds, guess + slip ≥ 1, or the trees are none."""
+    check_array("ml: parameters", model.params, np.float64, (len(model.params), width(PARAMETERS)))
     check_topics(NAME, PARAMETERS, model.params)
+    check_array("ml: items", model.items, np.float64, (len(model.items), width(ITEM_PARAMETERS)))
+    check_array("ml: start", model.shared.get("start"), np.float64, (1,))
+    check_array("ml: members", model.shared.get("members"), np.int64, (len(MEMBERS),))
+    check_trees(model.shared, len(FEATURES))
 
 
 DERIVED = Derived(
@@ -217,6 +222,7 @@ SPEC = ScorerSpec(
     needs=MEMBERS,
     derived=DERIVED,
     predict="mastery.scorers.boosting.scorer:predict_rows",
+    check="mastery.scorers.boosting.scorer:check",
     intervals=Intervals(None, FITTED),
     on_shared_scale=True,
 )
@@ -228,5 +234,6 @@ UNCONSTRAINED_SPEC = ScorerSpec(
     fit="mastery.scorers.boosting.fit_unconstrained:fit_to_probabilities",
     needs=(*MEMBERS, "linear_rnn_unconstrained"),
     predict="mastery.scorers.boosting.unconstrained:predict_rows",
+    check="mastery.scorers.boosting.unconstrained:check",
     monotone=False,
 )

@@ -24,7 +24,9 @@ import numpy.typing as npt
 from propcache import cached_property
 
 from mastery.arrays import Floats, Floats32, Int32s
+from mastery.errors import BadInput
 from mastery.kernels import kernel
+from mastery.scorers.parameters import array_text
 
 FIELDS = ("tree_start", "tree_feature", "tree_threshold", "tree_left", "tree_right", "tree_value", "tree_cover")
 
@@ -89,6 +91,63 @@ class Trees:
 def trees_of(shared: Mapping[str, npt.NDArray[Any]]) -> Trees:
     """Return the trees that `Parameters.shared` holds."""
     return Trees(*(shared[name] for name in FIELDS))
+
+
+TYPES = dict(zip(FIELDS, (np.int32, np.int32, np.float32, np.int32, np.int32, np.float32, np.float32), strict=True))
+
+DEEPEST = 12
+"""A complete tree of this depth has 4,096 leaves; a fit makes trees of depth 4."""
+
+
+def check_trees(shared: Mapping[str, npt.NDArray[Any]], features: int) -> None:
+    """Check trees from outside: kernels go wherever a node points.
+
+    Raises:
+        BadInput: An array is missing or of another type or length, or a node asks for a feature that is not there, or
+            leads out of its tree or back up it, or a tree is too deep.
+    """
+    for name, kind in TYPES.items():
+        array = shared.get(name)
+        if array is None or array.dtype != kind or array.ndim != 1:
+            raise BadInput(f"trees: {name} is {array_text(array)}; expected one row of {np.dtype(kind).name}")
+    start, nodes = shared["tree_start"], int(shared["tree_feature"].size)
+    if any(shared[name].size != nodes for name in FIELDS[1:]):
+        raise BadInput(f"trees: {', '.join(FIELDS[1:])} have different lengths; expected one number of each node")
+    if start.size == 0 or start[0] != 0 or start[-1] != nodes or np.any(np.diff(start) < 1):
+        raise BadInput(f"trees: tree_start does not cut {nodes} nodes into trees; expected 0, then where each ends")
+    check_nodes(start, shared["tree_feature"], shared["tree_left"], shared["tree_right"], features)
+    depth = trees_of(shared).depth
+    if depth > DEEPEST:
+        raise BadInput(f"trees: one asks {depth} questions in a row; expected {DEEPEST} at most")
+
+
+def check_nodes(start: Int32s, feature: Int32s, left: Int32s, right: Int32s, features: int) -> None:
+    """Check that every node but a root hangs below one other, which comes before it in the same tree.
+
+    Args:
+        start, feature, left, right: As in `Trees`.
+        features: How many there are.
+
+    Raises:
+        BadInput: They do not.
+    """
+    sizes = np.diff(start)
+    first = np.repeat(start[:-1].astype(np.int64), sizes)
+    size, own = np.repeat(sizes, sizes), np.arange(left.size) - first
+    inner = left >= 0
+    bad = (~inner & ((left != -1) | (right != -1))) | (feature < 0) | (inner & (feature >= features))
+    for child in (left, right):
+        bad |= inner & ((child <= own) | (child >= size))
+    if not bad.any():
+        parents = np.bincount(np.concatenate([(first + left)[inner], (first + right)[inner]]), minlength=left.size)
+        bad = parents != (own > 0)
+    if bad.any():
+        k = int(np.flatnonzero(bad)[0])
+        raise BadInput(
+            f"trees: node {int(own[k])} of tree {int(np.searchsorted(start, k, 'right')) - 1} asks for feature "
+            f"{int(feature[k])} and leads to {int(left[k])} and {int(right[k])}; expected one of {features} features, "
+            "and two later nodes of its tree that nothing else leads to"
+        )
 
 
 def no_trees() -> Trees:

@@ -23,11 +23,13 @@ from mastery.errors import BadInput
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.log_odds import bounded_log_odds_of
+from mastery.scorers.base import Model
 from mastery.scorers.boosting.answer_features import FEATURES, answer_features
-from mastery.scorers.boosting.encodings import encode
+from mastery.scorers.boosting.booster import check_booster
+from mastery.scorers.boosting.encodings import check_encodings, encode
 from mastery.scorers.boosting.encodings import names as encoding_names
 from mastery.scorers.boosting.residuals import RESIDUALS, write_residuals
-from mastery.scorers.parameters import Parameters
+from mastery.scorers.parameters import Parameters, array_text, check_array
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -89,7 +91,13 @@ def unpack(packed: npt.NDArray[np.uint8]) -> tuple[str, ...]:
 
 def predict_rows(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Floats], threads: int) -> Floats:
     """See ScorerSpec.predict."""
-    extra = {name: bounded_log_odds_of(probabilities[name]) for name in unpack(parameters.shared["extra"])}
+    wanted = unpack(parameters.shared["extra"])
+    missing = [name for name in wanted if name not in probabilities]
+    if missing:
+        raise BadInput(
+            f"{NAME} was fitted with what {missing[0]} predicts; it is not among {', '.join(sorted(probabilities))}"
+        )
+    extra = {name: bounded_log_odds_of(probabilities[name]) for name in wanted}
     return predict_unconstrained(batch, parameters, extra, threads=threads)
 
 
@@ -102,6 +110,32 @@ def trees_of(shared: Mapping[str, npt.NDArray[Any]], threads: int = 1) -> Booste
     trees = Booster({"nthread": threads})
     trees.load_model(bytearray(shared["trees"].tobytes()))
     return trees
+
+
+def check(model: Model) -> None:
+    """Check arrays from outside.
+
+    Raises:
+        BadInput: One is missing or of another type or shape, or the trees are none that `predict_unconstrained` can
+            walk: XGBoost itself checks no node.
+    """
+    shared = model.shared
+    for name in ("extra", "columns", "trees"):
+        packed = shared.get(name)
+        if packed is None or packed.dtype != np.uint8 or packed.ndim != 1:
+            raise BadInput(f"{NAME}: {name} is {array_text(packed)}; expected bytes")
+    check_array(f"{NAME}: clock", shared.get("clock"), np.int8, (1,))
+    if not 0 <= int(shared["clock"][0]) < len(CLOCKS):
+        raise BadInput(f"{NAME}: clock is {int(shared['clock'][0])}; expected a number below {len(CLOCKS)}")
+    check_encodings(shared)
+    try:
+        extra = unpack(shared["extra"])
+        columns = unpack(shared["columns"])
+    except UnicodeDecodeError:
+        raise BadInput(f"{NAME}: extra and columns are not text in UTF-8; expected names") from None
+    if extra != tuple(sorted(extra)) or columns != column_names(dict.fromkeys(extra, np.empty(0))):
+        raise BadInput(f"{NAME} was fitted by another version of the engine, on other columns. Fit it again")
+    check_booster(shared["trees"].tobytes(), len(columns))
 
 
 def predict_unconstrained(
