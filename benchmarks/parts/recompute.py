@@ -13,9 +13,9 @@ from mastery.lake import Lake
 from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore, connect
-from mastery.tables import FEATURES, GOLD, HISTORY, LEDGER, MODEL_PARAMS
+from mastery.tables import CLASS_STUDENTS, CLASS_TOPICS, FEATURES, GOLD, HISTORY, LEDGER, MODEL_PARAMS, PUBLICATIONS
 
-PUBLISHED = (LEDGER, FEATURES, GOLD, HISTORY, MODEL_PARAMS)
+PUBLISHED = (LEDGER, FEATURES, GOLD, HISTORY, CLASS_STUDENTS, CLASS_TOPICS, MODEL_PARAMS)
 
 STATE = f"state/{school.TENANT}.db"
 
@@ -61,7 +61,7 @@ def _recompute(lake: Lake, models: ModelSet, as_of_us: int, workers: int, state:
 
 def forget(home: Path) -> None:
     """Take away what an earlier recompute wrote, so that each begins with the same."""
-    for table in PUBLISHED:
+    for table in (*PUBLISHED, PUBLICATIONS):
         shutil.rmtree(home / school.LAKE / table.name, ignore_errors=True)
     for one in home.glob(f"{STATE}*"):
         one.unlink()

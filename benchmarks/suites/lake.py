@@ -8,13 +8,14 @@ from functools import partial
 from benchmarks import school
 from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.child import Measured
-from benchmarks.parts import dedupe, duck, ingest, recompute, records, student
+from benchmarks.parts import dedupe, duck, ingest, pages, recompute, records, student
 from benchmarks.run import Outcome, Run, median, outcome
 
 ANSWERS = 5_000_000
 INCOMING = 1_000_000
 READS = 500
 ROW_GROUP = "CPU seconds: times as many as pyarrow to read one row group of such a file, all columns"
+PAGE = "CPU seconds: times as many as pyarrow to read a row group of gold for each student of the page"
 INSERTS = "CPU seconds: making, encoding and storing alone, times as many as sqlite3 alone to insert such blobs"
 
 
@@ -112,6 +113,14 @@ def _read_one_student_p99(run: Run) -> Outcome:
     return outcome(found.result["p99_ms"], [found], ratio=found.result["p99_ratio"], note=note)
 
 
+def _one_page(run: Run) -> Outcome:
+    home = run.compacted(run.scaled(school.STUDENTS))
+    found = run.child(pages.measure, home=home)
+    got = found.result
+    note = f"{pages.STUDENTS} of {got['students']:,} students; the first page, with the index, {got['first_ms']:.0f} ms"
+    return outcome(got["ms"], [found], ratio=got["ratio"], note=note)
+
+
 def _seed_state(run: Run) -> Outcome:
     home, warm = run.home(run.scaled(school.STUDENTS)), run.warm_home()
     arguments = {"home": home, "warm_home": warm, "workers": run.workers}
@@ -181,6 +190,14 @@ LAKE: tuple[Benchmark, ...] = (
         _read_one_student_p99,
         ROW_GROUP,
         (Bar("ratio", "≤", 2.5),),
+    ),
+    Benchmark(
+        "one_page_200k",
+        "ms",
+        "a page of 100 students of a published class of 200,000, lowest mean first, median of pages at random places",
+        _one_page,
+        PAGE,
+        (Bar("ratio", "≤", 3), Bar("peak_mb", "≤", 600)),
     ),
     Benchmark(
         "seed_state",

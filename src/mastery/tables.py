@@ -279,6 +279,45 @@ GOLD = Table(
     published=True,
 )
 
+CLASS_STUDENTS = Table(
+    "class_students",
+    _schema(
+        tenant=pa.string(),
+        score_source=pa.string(),
+        place=pa.int64(),  # by mean score, the lowest first, from 0
+        lake_place=pa.int64(),  # by bucket
+        student_id=pa.string(),
+        mean=pa.float64(),  # of the topics with enough evidence; null without any
+        in_need=pa.bool_(),  # of help, on at least one topic
+    ),
+    key=("tenant", "score_source", "place"),
+    partition_by=(),
+    doc="The students of a tenant in gold, by one scorer, in the order in which a class is shown.",
+    published=True,
+)
+
+CLASS_TOPICS = Table(
+    "class_topics",
+    _schema(
+        tenant=pa.string(),
+        score_source=pa.string(),
+        topic_id=pa.string(),
+        score_sum=pa.int64(),  # of the students with enough evidence, in 2^-40
+        evidence=pa.int64(),
+        not_enough_evidence=pa.int64(),  # students in each band
+        needs_help=pa.int64(),
+        developing=pa.int64(),
+        proficient=pa.int64(),
+        mastered=pa.int64(),
+        as_of=UTC,
+        model_version=pa.string(),
+    ),
+    key=("tenant", "score_source", "topic_id"),
+    partition_by=(),
+    doc="How one topic stands over all students of a tenant in gold, by one scorer.",
+    published=True,
+)
+
 HISTORY = Table(
     "history",
     _schema(
@@ -383,6 +422,8 @@ PUBLICATIONS = Table(
         gold=pa.int64(),
         history=pa.int64(),
         shadow=pa.int64(),
+        class_students=pa.int64(),
+        class_topics=pa.int64(),
     ),
     key=("number",),
     partition_by=(),
@@ -399,6 +440,8 @@ TABLES = {
         LEDGER,
         FEATURES,
         GOLD,
+        CLASS_STUDENTS,
+        CLASS_TOPICS,
         HISTORY,
         MODEL_PARAMS,
         MODEL_ARRAYS,

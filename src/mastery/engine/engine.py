@@ -282,11 +282,10 @@ class Engine(Deployment):
         Raises:
             BadInput: Two ids differ from it in capitals alone.
         """
-        from mastery.pipelines.queries.item_probabilities import items_of
         from mastery.pipelines.queries.names import id_named
 
         of = self.of(tenant)
-        return id_named(text, items_of(of.lake, of.tenant))
+        return id_named(text, of.reader.items(of.tenant))
 
     def rejected(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
         """Return rejected rows of a tenant, the newest reading first and each by file and line, and how many there

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput, Conflict, NotFound
@@ -175,6 +176,22 @@ class Lake:
         handle = self._handle(table)
         paths = [file.path for file in (self.shown(table) if at is None else at).bucket(bucket)]
         return self._named(bucket, columns, self._reader.read(handle.place, table, paths, student_id, columns))
+
+    def read_students(
+        self, table: Table, students: pa.Array, columns: Sequence[str], at: Snapshot, source: str, few: int
+    ) -> Iterator[pa.Table]:
+        """Yield the rows of some students by one scorer, a bucket at a time. Up to `few` of them are found one by one
+        through bounds of row groups; for more the whole of their buckets is read.
+        """
+        handle, bucket = self._handle(table), np.asarray(bucket_of(students, self.buckets))
+        for one in np.unique(bucket):
+            theirs, paths = students.filter(pa.array(bucket == one)), [file.path for file in at.bucket(int(one))]
+            if len(students) <= few:
+                yield self._reader.read_some(handle.place, table, paths, theirs, columns, source)
+            else:
+                rows = files.read(handle.place, table, paths, columns)
+                mine = pc.is_in(rows[STUDENT], value_set=theirs)
+                yield rows.filter(pc.and_(mine, pc.equal(rows["score_source"], source)))
 
     # Writing
 

@@ -22,7 +22,14 @@ from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput, Conflict, writing
 from mastery.lake import seal
-from mastery.lake.layout import ROW_GROUP_ROWS, SORTED_ROW_GROUP_ROWS, Layout, layout, sort_columns
+from mastery.lake.layout import (
+    FINER_ROW_GROUP_ROWS,
+    ROW_GROUP_ROWS,
+    SORTED_ROW_GROUP_ROWS,
+    Layout,
+    layout,
+    sort_columns,
+)
 from mastery.lake.location import TableLocation
 from mastery.tables import Table
 
@@ -62,7 +69,7 @@ def write(
     name = f"{SORTED if in_order else FRESH}-{uuid.uuid4().hex}.parquet"
     path = name if bucket is None else f"bucket={bucket:0{width}d}/{name}"
     options = dict(plan.options)
-    step = ROW_GROUP_ROWS
+    step = FINER_ROW_GROUP_ROWS.get(table.name, ROW_GROUP_ROWS)
     if in_order:
         step = SORTED_ROW_GROUP_ROWS
         options["sorting_columns"] = pq.SortingColumn.from_ordering(

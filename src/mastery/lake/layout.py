@@ -22,7 +22,7 @@ HASHES = ("event_id_hi", "event_id_lo", "body_hash", "replaces_hi", "replaces_lo
 PACKED = (EVENTS.name, LEDGER.name)
 """Tables whose integers are delta packed. In gold and history a dictionary is faster by a quarter."""
 
-STATISTICS = ("student_id", "occurred_at", "day", "as_of", "tenant", "topic_id")
+STATISTICS = ("student_id", "occurred_at", "day", "as_of", "tenant", "topic_id", "score_source")
 """Columns that people and engines filter by. Statistics on the others would be paid for and not read."""
 
 SORTED_BY = {EVENTS.name: ("student_id", "occurred_at", "sequence", "event_id_hi", "event_id_lo")}
@@ -33,6 +33,10 @@ ROW_GROUP_ROWS = 1_048_576
 
 SORTED_ROW_GROUP_ROWS = 16_384
 """Rows per row group of a compacted file: what is decoded to read one student."""
+
+FINER_ROW_GROUP_ROWS = {"gold": 16_384}
+"""Rows per row group of tables that are read student by student as they were first written: each of its parts lies in
+the order of scorers and students. A page of a hundred students of 200,000 takes 0.1 s instead of 1."""
 
 WRITE_BATCH_ROWS = 65_536
 """Rows handed to the encoder at a time; pyarrow's 1,024 costs gold another eighth."""

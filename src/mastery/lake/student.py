@@ -1,4 +1,4 @@
-"""Read one student's rows: a row group or so of each file of the bucket, found through cached footers."""
+"""Read the rows of one student or a few: some row groups of each file of the bucket, found through cached footers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mastery.events.identity import murmur
@@ -19,7 +20,7 @@ from mastery.lake.location import TableLocation
 from mastery.lake.seal import Chunks
 from mastery.tables import Table
 
-STUDENT = "student_id"
+STUDENT, SOURCE = "student_id", "score_source"
 
 FOOTERS_KEPT = 2_048
 """Footers of 64 buckets with 32 files; about 60 KB each for a sorted file of 20 row groups."""
@@ -33,22 +34,28 @@ class Footer:
         metadata: The Parquet footer.
         chunks: The checksums before it.
         bounds: Per row group the least and the greatest student_id; None where it names none.
-        students: Of a file in order of arrival, whose bounds tell nothing: int64, the murmurs of its
+        sources: The same of score_source; None too in a table that has no such column.
+        students: Of a file of one row group in order of arrival, whose bounds tell nothing: int64, the murmurs of its
             students, ascending. A fresh file without the student then costs nothing (with it 0.9 ms).
     """
 
     metadata: pq.FileMetaData
     chunks: Chunks | None
     bounds: tuple[tuple[str, str] | None, ...]
+    sources: tuple[tuple[str, str] | None, ...]
     students: npt.NDArray[np.int64] | None
 
-    def groups(self, student_id: str, murmur_hi: np.int64) -> list[int]:
-        """Return the row groups that may hold the student."""
+    def groups(self, student_id: str, murmur_hi: np.int64, source: str | None = None) -> list[int]:
+        """Return the row groups that may hold the student, with a score by one scorer where it is named."""
         if self.students is not None:
             place = int(np.searchsorted(self.students, murmur_hi))
             if place == self.students.size or self.students[place] != murmur_hi:
                 return []
-        return [index for index, bound in enumerate(self.bounds) if bound is None or bound[0] <= student_id <= bound[1]]
+        return [
+            group
+            for group, (mine, theirs) in enumerate(zip(self.bounds, self.sources, strict=True))
+            if _within(mine, student_id) and (source is None or _within(theirs, source))
+        ]
 
 
 class StudentReader:
@@ -73,6 +80,34 @@ class StudentReader:
             for rows in self._from_file(place, table, path, needed, student_id, murmur_hi)
             if rows.num_rows
         ]
+        if not found:
+            return files.encoded_schema(plan, wanted).empty_table()
+        return files.contiguous(pa.concat_tables(found), plan, wanted)
+
+    def read_some(
+        self,
+        place: TableLocation,
+        table: Table,
+        paths: Sequence[str],
+        students: pa.Array,
+        columns: Sequence[str] | None,
+        source: str | None = None,
+    ) -> pa.Table:
+        """Return the rows of some students of these files, by one scorer where it is named, file by file; each row
+        group is read once.
+        """
+        plan = layout(table)
+        wanted = plan.schema.names if columns is None else [name for name in columns if name in plan.schema.names]
+        needed = list(dict.fromkeys([*wanted, STUDENT]))
+        hashes = dict(zip(students.to_pylist(), murmur(students)[0], strict=True))
+        found = []
+        for path in paths:
+            footer = self._footer(place, table, path)
+            groups = sorted({group for one, hi in hashes.items() for group in footer.groups(one, hi, source)})
+            if groups:
+                with files.opened(place, table, path, (footer.metadata, footer.chunks)) as file:
+                    rows = [files.by_name(file.read(needed, group), table, needed) for group in groups]
+                found += [_of(part, students, source) for part in rows]
         if not found:
             return files.encoded_schema(plan, wanted).empty_table()
         return files.contiguous(pa.concat_tables(found), plan, wanted)
@@ -113,16 +148,28 @@ def _read_footer(place: TableLocation, table: Table, path: str) -> Footer:
     with files.opened(place, table, path) as file:
         metadata = file.parquet.metadata
         students = None
-        if files.is_fresh(path):
+        if files.is_fresh(path) and metadata.num_row_groups == 1:
             ids = file.read([STUDENT]).column(STUDENT).unify_dictionaries()
             students = np.unique(murmur(ids)[0])
-    column = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == STUDENT)
-    bounds: list[tuple[str, str] | None] = []
-    for group in range(metadata.num_row_groups):
-        statistics = metadata.row_group(group).column(column).statistics
-        named = statistics is not None and statistics.has_min_max
-        bounds.append((statistics.min, statistics.max) if named else None)
-    return Footer(metadata, file.chunks, tuple(bounds), students)
+    return Footer(metadata, file.chunks, _bounds(metadata, STUDENT), _bounds(metadata, SOURCE), students)
+
+
+def _bounds(metadata: pq.FileMetaData, name: str) -> tuple[tuple[str, str] | None, ...]:
+    """Return the least and the greatest value of a column in each row group; None where the file names none."""
+    column = next((i for i in range(metadata.num_columns) if metadata.schema.column(i).path == name), None)
+    if column is None:
+        return (None,) * metadata.num_row_groups
+    found = [metadata.row_group(group).column(column).statistics for group in range(metadata.num_row_groups)]
+    return tuple((one.min, one.max) if one is not None and one.has_min_max else None for one in found)
+
+
+def _within(bound: tuple[str, str] | None, value: str) -> bool:
+    return bound is None or bound[0] <= value <= bound[1]
+
+
+def _of(rows: pa.Table, students: pa.Array, source: str | None) -> pa.Table:
+    mine = pc.is_in(rows[STUDENT], value_set=students)
+    return rows.filter(mine if source is None else pc.and_(mine, pc.equal(rows[SOURCE], source)))
 
 
 def _rows_of(rows: pa.Table, student_id: str) -> pa.Table:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mastery.errors import NotFound
 from mastery.events.identity import buckets
 from mastery.insight.bands import BANDS
 from mastery.lake import Lake
+from mastery.lake.layout import FINER_ROW_GROUP_ROWS
+from mastery.pipelines.queries.class_view import SHOWN, added_up_index, published_index
 from mastery.tables import GOLD
 from school import NOW_US, SAMPLE, Deployment, student
 
@@ -95,7 +100,6 @@ def test_pages_put_together_are_the_whole_class(school, order):
 
 
 def test_students_of_a_page_in_the_order_of_buckets_lie_side_by_side(school):
-    import pyarrow as pa
 
     listed = school.reader.class_scores(tenant="default", order="bucket").students
     places = buckets(pa.array(listed), school.lake.buckets).tolist()
@@ -128,12 +132,62 @@ def test_a_class_on_some_topics_is_ordered_and_counted_by_these_alone(school, go
         school.reader.class_scores(tenant="default", topics=["frac-ad"])
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_index_that_is_published_is_the_one_that_gold_adds_up_to(school, order):
+    published = school.lake.publication()
+    gold = school.lake.shown(GOLD, published)
+    for source in ("rule_based", "bkt", "elo"):
+        mine = published_index(school.lake, gold, published, source, "default", order)
+        theirs = added_up_index(school.lake, gold, source, "default", None, order)
+        assert mine.students.to_pylist() == theirs.students.to_pylist()
+        assert replace(mine, students=None) == replace(theirs, students=None)
+    with pytest.raises(NotFound, match="nothing is published for tenant 'elsewhere'"):
+        published_index(school.lake, gold, published, "bkt", "elsewhere", order)
+
+
+def test_where_an_earlier_version_has_published_the_class_is_added_up_from_gold(school):
+    published = school.lake.publication()
+    earlier = replace(published, versions={GOLD.name: published.versions[GOLD.name]})
+    assert published_index(school.lake, school.lake.shown(GOLD), earlier, "bkt", "default", "bucket") is None
+
+
+def test_few_students_are_read_as_many_are(school):
+    gold = school.lake.shown(GOLD)
+    everybody = added_up_index(school.lake, gold, "elo", "default", None, "bucket").students
+    columns = [*SHOWN, "score_source"]
+    few, many = (
+        pa.concat_tables(school.lake.read_students(GOLD, everybody, columns, gold, "elo", most)) for most in (30, 29)
+    )
+    assert few.num_rows == many.num_rows > 0
+    assert sorted(few.to_pylist(), key=str) == sorted(many.to_pylist(), key=str)
+
+
+def test_scores_lie_in_parts_that_are_read_by_themselves(tmp_path, monkeypatch):
+    monkeypatch.setitem(FINER_ROW_GROUP_ROWS, GOLD.name, 8)
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(SAMPLE)
+    deployment.recompute()
+    whole = deployment.reader.class_scores(tenant="default")
+    page = deployment.reader.class_scores(tenant="default", offset=11, limit=3)
+    assert [row for row in whole.scores if row.student_id in page.students] == page.scores
+    read = 0
+
+    def counted(file, group, columns, **options):
+        nonlocal read
+        read += 1
+        return read_row_group(file, group, columns, **options)
+
+    read_row_group = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    scores = deployment.reader.class_scores(tenant="default", offset=11, limit=1).scores
+    assert read <= -(-len(scores) // 8) + 2
+
+
 def test_a_second_page_reads_only_the_buckets_of_its_students(tmp_path):
     deployment = Deployment.at(tmp_path)
     deployment.ingest(SAMPLE)
     deployment.recompute()
     first = deployment.reader.class_scores(tenant="default", order="bucket", limit=1)
-    import pyarrow as pa
 
     second = deployment.reader.class_scores(tenant="default", order="bucket", offset=1, limit=1)
     needed = {int(buckets(pa.array(page.students), deployment.lake.buckets)[0]) for page in (first, second)}

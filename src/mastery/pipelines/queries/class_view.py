@@ -1,33 +1,33 @@
 """A class as last published: the numbers of all of it, and a page of its students with their scores.
 
-Gold is read twice, in two ways. The **index** is one pass over the whole tenant, a bucket at a time: who is in the
-class, in which order, and how each topic stands. It keeps some forty bytes a student and no score, and is made once
-for each published version (`Reader` keeps it). A **page** reads only the buckets in which its students lie: in the
-order of means a hundred students lie in most of 64 buckets, in the order of buckets in one or two.
+The **index** says who is in the class, in which order, and how each topic stands. It is published with gold
+(CLASS_STUDENTS, CLASS_TOPICS); for a class on some topics alone, and where an earlier version of the engine has
+published, it is added up from one pass over gold. It keeps some forty bytes a student and no score, and is made once
+for each published version (`Reader` keeps it). A **page** reads only the parts of files in which its students lie.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.arrays import Floats, Int64s
 from mastery.errors import NotFound, did_you_mean
-from mastery.events.identity import buckets as bucket_of
 from mastery.insight.bands import BANDS
 from mastery.insight.ranking import weakest
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import counted
-from mastery.instants import instant
+from mastery.instants import instant, microseconds
 from mastery.lake import Lake, Snapshot
+from mastery.lake.publication import Publication
 from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, ClassTotals, PublishedScorer, TopicSummary
+from mastery.pipelines.scoring.class_numbers import COLUMNS, FIXED_POINT, ClassNumbers
 from mastery.scorers import SPECS, with_scores
-from mastery.tables import GOLD
+from mastery.tables import CLASS_STUDENTS, CLASS_TOPICS, GOLD, Table
 
 NOBODY, HELP = BANDS[0], BANDS[1]
 
@@ -38,9 +38,8 @@ evidence on any topic last. `bucket`: as they lie in the lake, and by pseudonym.
 SHOWN = ("student_id", "topic_id", "mastery_score", "lower", "upper", "band", "evidence_count")
 """Columns of a `ClassRow`."""
 
-FIXED_POINT = 2.0**40
-"""Scores are added up as integers of this fraction, so that a mean does not depend on the order of files. Sums of
-eight million scores fit into 63 bits."""
+FEW_STUDENTS = 400
+"""A page of up to this many students is read student by student; of more, whole buckets are."""
 
 
 @dataclass(frozen=True)
@@ -84,51 +83,98 @@ class ClassIndex:
     topics: tuple[TopicNumbers, ...]
 
 
-def class_index(
+def published_index(
+    lake: Lake, snapshot: Snapshot, by: Publication, source: str, tenant: str, order: Order
+) -> ClassIndex | None:
+    """Return the index of a class as it was published with gold; None where none was.
+
+    Args:
+        snapshot: Gold, as the publication names it.
+
+    Raises:
+        NotFound: nothing is published for this tenant.
+    """
+    if not snapshot.rows or any(table.name not in by.versions for table in (CLASS_STUDENTS, CLASS_TOPICS)):
+        return None
+    students = lake.read_files(CLASS_STUDENTS, _paths(lake, CLASS_STUDENTS, by))
+    topics = lake.read_files(CLASS_TOPICS, _paths(lake, CLASS_TOPICS, by))
+    return _index_of(snapshot, students, topics, source, tenant, None, order)
+
+
+def added_up_index(
     lake: Lake, snapshot: Snapshot, source: str, tenant: str, topic_ids: frozenset[str] | None, order: Order
 ) -> ClassIndex:
-    """Return the index of a class, from one pass over gold.
+    """Return the index of a class from one pass over gold.
 
     Raises:
         NotFound: nothing is published for this tenant, or nothing on a topic that is wanted.
     """
-    sums, scorers, topics_there = _Sums(), set(), set()
-    as_of_us, model_version = 0, None
-    columns = ["tenant", "score_source", "student_id", "topic_id", "mastery_score", "band", "evidence_count"]
-    for rows in _of_tenant(lake, snapshot, [*columns, "as_of", "model_version"], tenant):
-        scorers.update(pc.unique(rows["score_source"]).to_pylist())
-        rows = rows.filter(pc.equal(rows["score_source"], source))
-        topics_there.update(pc.unique(rows["topic_id"]).to_pylist())
-        if rows.num_rows:
-            as_of_us = max(as_of_us, pc.max(rows["as_of"]).cast(pa.int64()).as_py())
-            model_version = model_version or rows["model_version"][0].as_py()
+    numbers, topics_there = ClassNumbers(), set()
+    for rows in _of_tenant(lake, snapshot, COLUMNS, tenant):
         if topic_ids is not None:
+            topics_there.update(pc.unique(rows.filter(pc.equal(rows["score_source"], source))["topic_id"]).to_pylist())
             rows = rows.filter(pc.is_in(rows["topic_id"], pa.array(sorted(topic_ids), pa.string())))
-        sums.add(rows)
-    if model_version is None:
+        numbers.add(rows)
+    for topic in sorted((topic_ids or frozenset()) - topics_there if topics_there else ()):
+        raise NotFound(
+            f"nothing is published on topic {topic!r}{did_you_mean(topic, sorted(topics_there))}; "
+            f"leave the topic out to see all {len(topics_there)}"
+        )
+    students, topics = numbers.student_rows(lake.buckets), numbers.topic_rows()
+    return _index_of(snapshot, students, topics, source, tenant, topic_ids, order)
+
+
+def _index_of(
+    snapshot: Snapshot,
+    students: pa.Table,
+    topics: pa.Table,
+    source: str,
+    tenant: str,
+    topic_ids: frozenset[str] | None,
+    order: Order,
+) -> ClassIndex:
+    """Return an index from rows of CLASS_STUDENTS and CLASS_TOPICS.
+
+    Raises:
+        NotFound: there are none of this tenant, or of this scorer.
+    """
+    topics = topics.filter(pc.equal(topics["tenant"], tenant))
+    scorers = pc.unique(topics["score_source"]).to_pylist()
+    topics = topics.filter(pc.equal(topics["score_source"], source))
+    if not topics.num_rows:
         raise NotFound(
             f"nothing is published for tenant {tenant!r}"
             + (f" by scorer {source!r}" if scorers else "")
             + "; run 'mastery recompute' after an ingest"
         )
-    for topic in sorted((topic_ids or frozenset()) - topics_there):
-        raise NotFound(
-            f"nothing is published on topic {topic!r}{did_you_mean(topic, sorted(topics_there))}; "
-            f"leave the topic out to see all {len(topics_there)}"
-        )
-    students, in_need = sums.students(order)
+    mine = pc.and_(pc.equal(students["tenant"], tenant), pc.equal(students["score_source"], source))
+    students = students.filter(mine)
+    place = students["place" if order == "lowest_mean" else "lake_place"].to_numpy()
+    listed = students["student_id"].cast(pa.string()).combine_chunks().take(pa.array(np.argsort(place)))
+    rows = topics.to_pylist()
     return ClassIndex(
         snapshot,
         tenant,
         source,
         topic_ids,
         tuple(name for name in with_scores() if name in scorers),
-        as_of_us,
-        model_version,
-        students,
-        in_need,
-        sums.topics(),
+        max(microseconds(row["as_of"]) for row in rows),
+        rows[0]["model_version"],
+        listed,
+        int(pc.sum(students["in_need"]).as_py() or 0),
+        tuple(sorted(map(_numbers, rows), key=lambda one: (one.mean is None, one.mean or 0.0, one.topic_id))),
     )
+
+
+def _numbers(row: Mapping[str, Any]) -> TopicNumbers:
+    bands = {band: row[band] for band in BANDS}
+    judged = sum(bands.values()) - bands[NOBODY]
+    mean = row["score_sum"] / FIXED_POINT / judged if judged else None
+    return TopicNumbers(row["topic_id"], mean, row["evidence"], bands)
+
+
+def _paths(lake: Lake, table: Table, by: Publication) -> list[str]:
+    return [file.path for file in lake.shown(table, by).files]
 
 
 def place_of(index: ClassIndex, student_id: str) -> int:
@@ -180,12 +226,10 @@ def class_document(
 
 
 def scores_of(lake: Lake, index: ClassIndex, students: pa.Array) -> pa.Table:
-    """Return the scores of some students of a class, columns SHOWN, by bucket. Only their buckets are read."""
-    found = []
-    for bucket in np.unique(bucket_of(students, lake.buckets)):
-        rows = lake.read_bucket(GOLD, int(bucket), [*SHOWN, "tenant", "score_source"], at=index.snapshot)
-        mine = pc.and_(pc.equal(rows["score_source"], index.source), pc.is_in(rows["student_id"], students))
-        mine = pc.and_(mine, pc.equal(rows["tenant"], index.tenant))
+    """Return the scores of some students of a class, columns SHOWN, by bucket. Only what holds them is read."""
+    found, columns = [], [*SHOWN, "tenant", "score_source"]
+    for rows in lake.read_students(GOLD, students, columns, index.snapshot, index.source, FEW_STUDENTS):
+        mine = pc.equal(rows["tenant"], index.tenant)
         if index.topic_ids is not None:
             mine = pc.and_(mine, pc.is_in(rows["topic_id"], pa.array(sorted(index.topic_ids), pa.string())))
         found.append(rows.filter(mine).select(list(SHOWN)))
@@ -209,86 +253,6 @@ def weakest_rows(lake: Lake, index: ClassIndex, limit: int, min_evidence: int) -
         )
         best = rows.take(pa.array(places))
     return [] if best is None else _rows(best)
-
-
-class _Sums:
-    """What one pass over gold adds up: per topic over the class, and per student over topics."""
-
-    def __init__(self) -> None:
-        self._topics: dict[str, list[int]] = {}  # of each: sum of judged scores, evidence, students per band
-        self._ids: list[pa.Array] = []
-        self._means: list[Floats] = []
-        self._in_need = 0
-
-    def add(self, rows: pa.Table) -> None:
-        """Add the rows of one bucket, which holds all rows of its students."""
-        if not rows.num_rows:
-            return
-        student, topic, band = (_codes(rows[name]) for name in ("student_id", "topic_id", "band"))
-        band_at = np.array([BANDS.index(name) for name in band.names])[band.codes]
-        judged = band_at != BANDS.index(NOBODY)
-        score = np.where(judged, rows["mastery_score"].to_numpy(), 0.0)
-        fixed = np.round(score * FIXED_POINT).astype(np.int64)
-        evidence = rows["evidence_count"].to_numpy().astype(np.int64)
-        in_band = np.bincount(topic.codes * len(BANDS) + band_at, minlength=len(topic.names) * len(BANDS))
-        counts = np.column_stack(
-            [
-                _sum(fixed, topic.codes, len(topic.names)),
-                _sum(evidence, topic.codes, len(topic.names)),
-                in_band.reshape(-1, len(BANDS)),
-            ]
-        )
-        for name, mine in zip(topic.names, counts.tolist(), strict=True):
-            so_far = self._topics.get(name)
-            self._topics[name] = mine if so_far is None else [a + b for a, b in zip(so_far, mine, strict=True)]
-        total = _sum(fixed, student.codes, len(student.names))
-        n_judged = np.bincount(student.codes[judged], minlength=len(student.names))
-        means = np.full(len(student.names), np.inf)  # who cannot be judged yet comes last
-        np.divide(total / FIXED_POINT, n_judged, out=means, where=n_judged > 0)
-        self._ids.append(pa.array(student.names, pa.string()))
-        self._means.append(means)
-        self._in_need += int(np.unique(student.codes[band_at == BANDS.index(HELP)]).size)
-
-    def students(self, order: Order) -> tuple[pa.Array, int]:
-        """Return the students in order, and how many of them need help on some topic."""
-        if not self._ids:
-            return pa.array([], pa.string()), 0
-        if order == "bucket":  # as they came
-            first = np.repeat(np.arange(len(self._ids), dtype=np.float64), [len(ids) for ids in self._ids])
-        else:
-            first = np.concatenate(self._means)
-        people = pa.table({"first": first, "id": pa.chunked_array(self._ids)})
-        places = pc.sort_indices(people, [("first", "ascending"), ("id", "ascending")])
-        return people["id"].combine_chunks().take(places), self._in_need
-
-    def topics(self) -> tuple[TopicNumbers, ...]:
-        """Return the topics, the lowest mean first."""
-        found = []
-        for name, (total, evidence, *in_band) in self._topics.items():
-            bands = dict(zip(BANDS, in_band, strict=True))
-            judged = sum(in_band) - bands[NOBODY]
-            found.append(TopicNumbers(name, total / FIXED_POINT / judged if judged else None, evidence, bands))
-        return tuple(sorted(found, key=lambda one: (one.mean is None, one.mean or 0.0, one.topic_id)))
-
-
-@dataclass(frozen=True)
-class _Codes:
-    names: list[str]
-    codes: Int64s
-
-
-def _codes(column: pa.ChunkedArray) -> _Codes:
-    """Return the values that occur in a column, and for each row the place of its value among them."""
-    encoded = column.combine_chunks()
-    used, codes = np.unique(encoded.indices.to_numpy(zero_copy_only=False), return_inverse=True)
-    return _Codes(encoded.dictionary.take(pa.array(used)).to_pylist(), codes)
-
-
-def _sum(values: Int64s, codes: Int64s, size: int) -> Int64s:
-    """Return int64[size]: the sum of the values of each code."""
-    total = np.zeros(size, np.int64)
-    np.add.at(total, codes, values)
-    return total
 
 
 def _of_tenant(lake: Lake, snapshot: Snapshot, columns: Sequence[str], tenant: str) -> Iterator[pa.Table]:

@@ -13,21 +13,14 @@ from mastery.features.columns import QUIZ, EventColumns, event_columns
 from mastery.features.next_answers import next_answers
 from mastery.insight.rollups import CurriculumPath
 from mastery.instants import instant
-from mastery.lake import Lake
 from mastery.pipelines.queries.names import no_events, topic_meant
 from mastery.pipelines.queries.schemas import ItemProbabilitiesDocument, ItemProbabilityDocument
 from mastery.scorers import telling_items
 from mastery.scorers.model_set import ModelSet
-from mastery.tables import ITEMS, UNASSIGNED
+from mastery.tables import UNASSIGNED
 
 ROWS_AT_ONCE = 200_000
 """Each item takes a copy of the student's past; this many rows are predicted together."""
-
-
-def items_of(lake: Lake, tenant: str) -> dict[str, str | None]:
-    """Return the topic of each item of a tenant, as the metadata of the lake say."""
-    rows = lake.scan(ITEMS, ["tenant", "item_id", "topic_id"]).to_pylist()
-    return {row["item_id"]: row["topic_id"] for row in rows if row["tenant"] == tenant}
 
 
 def item_probabilities(

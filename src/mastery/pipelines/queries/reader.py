@@ -23,12 +23,13 @@ from mastery.pipelines.queries.class_at import gold_at
 from mastery.pipelines.queries.class_view import (
     ClassIndex,
     Order,
+    added_up_index,
     class_document,
-    class_index,
     place_of,
+    published_index,
     weakest_rows,
 )
-from mastery.pipelines.queries.item_probabilities import item_probabilities, items_of
+from mastery.pipelines.queries.item_probabilities import item_probabilities
 from mastery.pipelines.queries.names import no_events, topic_meant
 from mastery.pipelines.queries.past_answers import past_answers
 from mastery.pipelines.queries.schemas import (
@@ -99,6 +100,7 @@ class Reader:
         self._default = default_scorer
         self._target = target
         self._metadata: Metadata | None = None
+        self._items: tuple[int, Mapping[str, Mapping[str, str | None]]] | None = None
         self._published_set: ModelSet | None = None
         self._lock = threading.Lock()
         self._indices: OrderedDict[tuple[object, ...], ClassIndex] = OrderedDict()
@@ -182,7 +184,7 @@ class Reader:
             tenant,
             topic_id,
             items,
-            items=items_of(self._lake, tenant),
+            items=self.items(tenant),
             places=metadata.places.get(tenant, {}),
         )
 
@@ -232,8 +234,8 @@ class Reader:
     ) -> ClassDocument:
         """Return a class as last published: its numbers, and `limit` of its students after the first `offset`.
 
-        Only the scores of these students are read. The numbers and the order of students cost one pass over gold for
-        each published version and scorer; they are kept.
+        Only the scores of these students are read. The numbers and the order of students are published with them; on
+        some topics alone they cost one pass over gold for each published version and scorer. They are kept.
 
         Args:
             topics: Only these topics: means and order are of them alone.
@@ -292,7 +294,7 @@ class Reader:
         metadata = self.metadata()
         source = self._source(source, metadata.model_set)
         with gold_at(self._lake, metadata.model_set, tenant, as_of_us, self._min_evidence, progress) as folded:
-            index = class_index(folded, folded.shown(GOLD), source, tenant, None, "lowest_mean")
+            index = added_up_index(folded, folded.shown(GOLD), source, tenant, None, "lowest_mean")
             document = class_document(folded, index, metadata.places.get(tenant, {}), 0, limit)
             weak = self._weakest(metadata, metadata.model_set, folded, index, weakest)
         note = staleness_note(self.newest_event_us(), as_of_us)
@@ -333,6 +335,14 @@ class Reader:
                 model_set = named_model_set(self._lake, self._rules, active)
                 self._metadata = Metadata(versions, _places(self._lake), active, model_set, published)
             return self._metadata
+
+    def items(self, tenant: str) -> Mapping[str, str | None]:
+        """Return the topic of each item of a tenant, as metadata say; read again only when they have changed."""
+        version = self._lake.version(ITEMS)
+        with self._lock:
+            if self._items is None or self._items[0] != version:
+                self._items = version, _items(self._lake)
+            return self._items[1].get(tenant, {})
 
     def _source(self, source: str | None, model_set: ModelSet) -> str:
         """Return whose score is shown: the scorer requested, else the one of the settings, else the best there is."""
@@ -385,7 +395,10 @@ class Reader:
             with self._lock:
                 known = self._indices.get(key)
             if known is None:
-                known = class_index(self._lake, snapshot, source, tenant, topics, order)
+                if topics is None:
+                    known = published_index(self._lake, snapshot, published, source, tenant, order)
+                if known is None:
+                    known = added_up_index(self._lake, snapshot, source, tenant, topics, order)
                 with self._lock:
                     self._indices[key] = known
                     while len(self._indices) > INDICES_KEPT:
@@ -431,3 +444,10 @@ def _places(lake: Lake) -> dict[str, dict[str, CurriculumPath]]:
             chapter=row["chapter"], subject=row["subject"], course=row["course"], title=row["title"]
         )
     return places
+
+
+def _items(lake: Lake) -> dict[str, dict[str, str | None]]:
+    items: dict[str, dict[str, str | None]] = {}
+    for row in lake.scan(ITEMS, ["tenant", "item_id", "topic_id"]).to_pylist():
+        items.setdefault(row["tenant"], {})[row["item_id"]] = row["topic_id"]
+    return items

@@ -32,6 +32,7 @@ from mastery.lake.publication import READERS_HOURS, RECOMPUTE, Publication
 from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice, choices
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
+from mastery.pipelines.scoring.class_numbers import ClassNumbers
 from mastery.pipelines.scoring.fold import Folded, fold_events
 from mastery.pipelines.scoring.publish import (
     derived_history_rows,
@@ -46,6 +47,8 @@ from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
 from mastery.state import NOWHERE, StateStore, encode_block
 from mastery.tables import (
+    CLASS_STUDENTS,
+    CLASS_TOPICS,
     EVENTS,
     FEATURES,
     GOLD,
@@ -179,6 +182,7 @@ class _Run:
         shadowed = shadow is not None or lake.shown(SHADOW, began).rows > 0 or lake.snapshot(SHADOW).rows > 0
         self._tables = (*PUBLISHED, SHADOW) if shadowed else PUBLISHED
         self._added: dict[str, list[AddAction]] = {table.name: [] for table in self._tables}
+        self._class = ClassNumbers()
 
     def fold_bucket(self, bucket: int, progress: Callable[[int], None] | None) -> None:
         """Fold a bucket, put the records of its active students, and write its files."""
@@ -191,6 +195,12 @@ class _Run:
     def publish(self, switch: Switch | None) -> None:
         """Commit what was written, and show it together with the switch that it is for; see the top of this file."""
         store_model_set(self._lake, self._model_set, self._now_us)  # before the scores that name it
+        for table, rows in (
+            (CLASS_STUDENTS, self._class.student_rows(self._lake.buckets)),
+            (CLASS_TOPICS, self._class.topic_rows()),
+        ):
+            if rows.num_rows:
+                self._added[table.name].append(self._lake.write_file(table, rows, None))
         began_at = instant(self._now_us)
         with self._lake.one_publisher():
             self._check_active(switch)
@@ -287,6 +297,11 @@ class _Run:
         with self.lock:
             _count(self.report, events, later, folded, self._known_topics)
         for table, rows in _published(folded, self._min_evidence, self._now_us):
+            if table is GOLD:
+                numbers = ClassNumbers()
+                numbers.add(rows)
+                with self.lock:
+                    self._class.merge(numbers)
             self._write(table, rows, bucket)
             del rows
         if earlier is not None:
@@ -326,7 +341,7 @@ def parts(events: pa.Table, most: int = PART_ROWS) -> Iterator[pa.Table]:
         yield events.filter(pa.array(part == number))
 
 
-PUBLISHED: tuple[Table, ...] = (LEDGER, FEATURES, GOLD, HISTORY)
+PUBLISHED: tuple[Table, ...] = (LEDGER, FEATURES, GOLD, CLASS_STUDENTS, CLASS_TOPICS, HISTORY)
 
 
 def _published(folded: Folded, min_evidence: int, now_us: int) -> Iterator[tuple[Table, pa.Table]]:
