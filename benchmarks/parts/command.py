@@ -100,7 +100,7 @@ def responses(watch: Stopwatch, file: str, student: str, home: str) -> dict[str,
     shutil.rmtree(home)
     counts = json.loads(ingested.printed)
     return {
-        "counts": {name: int(counts[name]) for name in ("read", "accepted", "duplicates", "rejected")},
+        "counts": {name: int(counts[name]) for name in ("read", "accepted", "revised", "duplicates", "rejected")},
         "topics": len(json.loads(shown.printed)["topics"]),
         "cpu_s": sum(ran.cpu_s for ran in (ingested, recomputed, shown)),
         "peak_mb": max(ran.peak_mb for ran in (ingested, recomputed, shown)),

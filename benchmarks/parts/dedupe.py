@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from benchmarks import school
 from benchmarks.child import Stopwatch
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, judge
-from mastery.pipelines.ingest.write_events import WORKERS
+from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME
+from mastery.pipelines.ingest.write_events import WORKERS, judge_bucket
 from mastery.tables import EVENTS
 
 KNOWN_SHARE = 0.1
@@ -66,25 +66,12 @@ def measure(watch: Stopwatch, home: str, incoming: str) -> dict[str, int]:
     hi, lo, body = (rows[name].to_numpy() for name in KEYS)
     lake = school.lake_of(Path(home))
     at = lake.snapshot(EVENTS)
-    judge(hi[:9], lo[:9], body[:9], hi[:1], lo[:1], lambda: body[:1])  # loads the kernels
-
-    def bodies(bucket: int) -> Int64s:
-        found: Int64s = lake.read_bucket(EVENTS, bucket, KEYS[2:], at)[KEYS[2]].to_numpy()
-        return found
+    judge_bucket(lake, at, 0, hi[:9], lo[:9], body[:9])  # loads the kernels
 
     def verdicts(bucket: int) -> Int64s:
         part = slice(offsets[bucket], offsets[bucket + 1])
-        known = lake.read_bucket(EVENTS, bucket, KEYS[:2], at)
-        found = judge(
-            hi[part],
-            lo[part],
-            body[part],
-            known[KEYS[0]].to_numpy(),
-            known[KEYS[1]].to_numpy(),
-            lambda: bodies(bucket),
-        )
-        return np.bincount(found.verdict, minlength=4)
+        return np.bincount(judge_bucket(lake, at, bucket, hi[part], lo[part], body[part]), minlength=3)
 
     with watch, ThreadPoolExecutor(WORKERS) as pool:
         counts = np.sum(list(pool.map(verdicts, range(lake.buckets))), axis=0)
-    return {"new": int(counts[NEW]), "same": int(counts[SAME]), "conflicts": int(counts[[LOST, WON]].sum())}
+    return {"new": int(counts[NEW]), "same": int(counts[SAME]), "revised": int(counts[REVISED])}

@@ -53,7 +53,7 @@ def measure(watch: Stopwatch, file: str, warm_file: str, folder: str) -> dict[st
                 report = ingest([path], lake=lake, pseudonyms=pseudonyms, tenant=school.TENANT, now=now)
         else:
             report = ingest([path], lake=lake, pseudonyms=pseudonyms, tenant=school.TENANT, now=now)
-        counts = {name: report.as_dict()[name] for name in ("read", "accepted", "duplicates", "rejected")}
+        counts = {name: report.as_dict()[name] for name in ("read", "accepted", "revised", "duplicates", "rejected")}
         counts["in the lake"] = lake.count(EVENTS)
         shutil.rmtree(lake_folder)
     return counts

@@ -36,7 +36,7 @@ def _response(file: Path, run: Run) -> Outcome:
     counts = found.result["counts"]
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     rows = pq.read_metadata(file).num_rows
-    if not rows == counts["read"] == counts["accepted"] + counts["duplicates"] + counts["rejected"]:
+    if not rows == counts["read"] == counts["accepted"] + counts["revised"] + counts["duplicates"] + counts["rejected"]:
         raise RuntimeError(f"{file.name} has {rows} rows, which do not add up to what ingest says: {told}")
     steps = ", ".join(f"{name} {s:.1f} s" for name, s in zip(("ingest", "recompute", "show"), found.laps, strict=True))
     return Outcome(found.wall_s, cpu_s=found.result["cpu_s"], peak_mb=found.result["peak_mb"], note=f"{told}; {steps}")

@@ -76,10 +76,19 @@ EVENTS = Table(
         reason=pa.string(),
         source=pa.string(),
         received_at=UTC,
+        source_version=pa.int64(),  # of the event, where its source counts its revisions; null so far
     ),
     key=("event_id_hi", "event_id_lo"),
     partition_by=("bucket",),
-    doc="One fact about one student, as it was read. Append-only but for conflicts.",
+    doc="One fact about one student, as it was read. Append-only; of the revisions of one event one counts.",
+)
+
+SUPERSEDED = Table(
+    "superseded",
+    EVENTS.schema,
+    key=("event_id_hi", "event_id_lo", "body_hash"),
+    partition_by=("bucket",),
+    doc="A revision of an event that does not count any more, taken out of events by compaction.",
 )
 
 REJECTED = Table(
@@ -434,6 +443,7 @@ TABLES = {
     table.name: table
     for table in (
         EVENTS,
+        SUPERSEDED,
         REJECTED,
         TOPICS,
         ITEMS,

@@ -16,7 +16,7 @@ from mastery.events.registry import SOURCES
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
-COUNTS = ("read", "accepted", "duplicates", "rejected")
+COUNTS = ("read", "accepted", "revised", "duplicates", "rejected")
 
 
 @pytest.fixture
@@ -39,9 +39,23 @@ def empty(tmp_path):
 
 def test_every_row_read_is_accepted_a_duplicate_or_rejected(mastery, empty, quiz):
     counts = json.loads(mastery("ingest", quiz, "--json", home=empty).stdout)
-    assert [counts[name] for name in COUNTS] == [3, 2, 0, 1]
+    assert [counts[name] for name in COUNTS] == [3, 2, 0, 0, 1]
     again = json.loads(mastery("ingest", quiz, "--json", home=empty).stdout)
-    assert [again[name] for name in COUNTS] == [3, 0, 2, 1]
+    assert [again[name] for name in COUNTS] == [3, 0, 0, 2, 1]
+
+
+def test_what_a_later_reading_replaced_is_listed(mastery, empty, quiz):
+    mastery("ingest", quiz, home=empty)
+    assert (
+        mastery("rejected", "--superseded", home=empty).stdout.strip() == "No row of tenant 'default' was superseded."
+    )
+    quiz.write_text(QUIZ + "A,q1,fractions,no,9,1,2026-03-01T10:00:00Z\n")
+    shown = mastery("ingest", quiz, home=empty).stdout
+    assert "1 row is another revision of known events" in shown
+    assert "`mastery rejected --superseded` lists the others" in shown
+    (row,) = json.loads(mastery("rejected", "--superseded", "--json", home=empty).stdout)
+    assert (row["item_id"], row["success_ppm"], row["duration_ms"]) == ("q1", 1_000_000, 4_000)
+    assert "1 of 1, 4 s, attempt 1" in mastery("rejected", "--superseded", home=empty).stdout
 
 
 def test_ingest_says_why_rows_were_rejected_and_where_they_are_listed(mastery, empty, quiz):

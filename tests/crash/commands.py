@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.state import encode
 from mastery.tables import FEATURES, GOLD, HISTORY, PUBLICATIONS, TABLES
-from school import KEY, NOW_US, Deployment
+from school import KEY, NOW, NOW_US, Deployment
 
 RULES = load_rules("classic").params
 STUDENTS, ROWS, BUCKETS = 12, 240, 2
@@ -46,10 +47,10 @@ def school(folder: Path) -> Deployment:
     return Deployment.at(folder, buckets=BUCKETS)
 
 
-def ingest(folder: Path, name: str, rows: str) -> None:
+def ingest(folder: Path, name: str, rows: str, *, day: int = 0) -> None:
     file = folder / f"{name}.csv"
     file.write_text(HEADER + rows)
-    school(folder).ingest(file)
+    school(folder).ingest(file, now=NOW + timedelta(days=day))
 
 
 def base(folder: Path) -> None:
@@ -58,10 +59,10 @@ def base(folder: Path) -> None:
 
 
 def corrections(folder: Path) -> None:
-    """Other bodies for a third of the rows, of which half lose; new rows; and rows that cannot be used."""
+    """Revisions of a third of the rows; new rows, some of them in two revisions; and rows that cannot be used."""
     refused = "S1,Q1,T1,perhaps,2024-05-01T00:00:00Z,1,B1\nS1,Q1,T1,perhaps,2024-05-01T00:00:00Z,1,B1\n,,,1,,,\n"
     third = "".join(answers(n, n + 1, n % 11 - 5 or 6) for n in range(0, ROWS, 3))
-    ingest(folder, "second", third + answers(ROWS, ROWS + 40, 0) + refused + answers(ROWS, ROWS + 9, 3))
+    ingest(folder, "second", third + answers(ROWS, ROWS + 40, 0) + refused + answers(ROWS, ROWS + 9, 3), day=1)
 
 
 def eager(model_set: ModelSet) -> ModelSet:
@@ -138,6 +139,7 @@ def run_rollback(folder: Path) -> None:
 def in_many_files(folder: Path) -> None:
     for part in range(4):
         ingest(folder, f"part{part}", answers(part * 60, part * 60 + 60, 0))
+    corrections(folder)
     school(folder).recompute()
 
 

@@ -70,7 +70,7 @@ def test_a_school_that_publishes_or_reads_in_keeps_no_other_one_waiting(engine, 
         engine.recompute("latest", workers=1, tenant="south")
         done.set()
 
-    with north.one_writer(), north.one_publisher():
+    with north.one_committer(), north.one_publisher():
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         assert done.wait(120), "the other school waited"

@@ -26,7 +26,7 @@ def test_a_research_log_end_to_end(name, tmp_path):
     source = pq.read_table(path, columns=["student_id", "topic_id", "is_correct"])
     deployment = Deployment.at(tmp_path, buckets=8)
     report = deployment.ingest(path, table="responses")
-    assert report.read == source.num_rows == report.accepted + report.duplicates + report.rejected
+    assert report.read == source.num_rows == report.accepted + report.revised + report.duplicates + report.rejected
     assert report.accepted == deployment.lake.count(EVENTS)
     again = deployment.ingest(path, table="responses")
     assert (again.accepted, again.duplicates, again.rejected) == (

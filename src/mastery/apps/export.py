@@ -184,7 +184,7 @@ def _buckets(lake: Lake, table: Table, progress: Callable[[int, int], None] | No
     for bucket in sorted(snapshot.by_bucket, key=lambda bucket: -1 if bucket is None else bucket):
         rows = lake.scan(table) if bucket is None else lake.read_bucket(table, bucket, schema.names, at=snapshot)
         waiting = pa.concat_tables([waiting, rows.select(schema.names).cast(schema)])
-        done += rows.num_rows
+        done += sum(file.rows for file in snapshot.bucket(bucket))  # not what was read: some rows may not count
         if waiting.num_rows >= BATCH_ROWS or done == snapshot.rows:
             yield waiting
             waiting = waiting.slice(waiting.num_rows)

@@ -34,6 +34,21 @@ if TYPE_CHECKING:
     from mastery.pipelines.queries.tenants import TenantCounts
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
+SHOWN_OF_SUPERSEDED = (
+    "source",
+    "received_at",
+    "kind",
+    "topic_id",
+    "item_id",
+    "occurred_at",
+    "attempts",
+    "success_ppm",
+    "duration_ms",
+    "attempt_number",
+    "hints",
+)
+"""Columns that are shown of a revision that does not count: what it says of an event, and nothing about the person."""
+
 
 TENANTS_OPEN = 32
 """Engines of other tenants that stay open: each keeps some file descriptors, and what it has read of its course. One
@@ -113,8 +128,9 @@ class Engine(Deployment):
         tenant: str | None = None,
         now_us: int | None = None,
         progress: Progress | None = None,
+        waiting: Callable[[], None] | None = None,
     ) -> IngestReport:
-        """Read rows into the lake and return what became of them: accepted, duplicates, rejected.
+        """Read rows into the lake and return what became of them: accepted, revised, duplicates, rejected.
 
         Args:
             source: Files and folders (one path or a sequence of them), or a frame of pandas, polars, pyarrow or
@@ -125,6 +141,7 @@ class Engine(Deployment):
             timezone: IANA name of the zone of time stamps that name none.
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
+            waiting: Called when another ingest has been committing for seconds, and this one waits for it.
 
         Raises:
             BadInput: It cannot be read, lacks a column, or has no usable value in one.
@@ -149,6 +166,7 @@ class Engine(Deployment):
             units=units,
             timezone=self.settings.timezone if timezone is None else timezone,
             progress=progress,
+            waiting=waiting,
         )
 
     def recompute(
@@ -286,6 +304,14 @@ class Engine(Deployment):
 
         of = self.of(tenant)
         return id_named(text, of.reader.items(of.tenant))
+
+    def superseded(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
+        """Return revisions of a tenant's events that do not count any more, the newest reading first, and how many
+        there are in all; `limit` 0 returns all.
+        """
+        rows = self.of(tenant).lake.superseded(SHOWN_OF_SUPERSEDED)
+        rows = rows.sort_by([("received_at", "descending"), ("source", "ascending"), ("occurred_at", "ascending")])
+        return rows.slice(0, min(limit or rows.num_rows, rows.num_rows)).to_pylist(), rows.num_rows
 
     def rejected(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
         """Return rejected rows of a tenant, the newest reading first and each by file and line, and how many there

@@ -81,6 +81,7 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         step("ingest")
         for _ in range(2):  # the second time every row is known
             engine.ingest(folder / "school")
+        _revise(engine)
         step("recompute")
         engine.recompute("latest")
         step("read")
@@ -100,6 +101,20 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         _answer_by_answer(engine)
     finally:
         engine.close()
+
+
+def _revise(engine: Engine) -> None:
+    """Bring in an answer, and the same one again as a wrong one."""
+    import pyarrow as pa
+
+    answer = {
+        "student_id": ["revised"],
+        "question_id": ["q"],
+        "topic_id": ["t"],
+        "timestamp": [f"{HALF_WAY}T08:00:00Z"],
+    }
+    for right in (1, 0):
+        engine.ingest(pa.table({**answer, "is_correct": [right]}), table="quiz_attempts")
 
 
 def _read(engine: Engine, *, fitted: bool = False) -> None:

@@ -3,6 +3,18 @@
 from mastery.lake.compaction import Compaction
 from mastery.lake.delta import Lake
 from mastery.lake.handle import WrongKey
+from mastery.lake.known_ids import NOTHING_KNOWN, Known
+from mastery.lake.revisions import superseded
 from mastery.lake.snapshot import File, Snapshot, TableVersion
 
-__all__ = ["Compaction", "File", "Lake", "Snapshot", "TableVersion", "WrongKey"]
+__all__ = [
+    "NOTHING_KNOWN",
+    "Compaction",
+    "File",
+    "Known",
+    "Lake",
+    "Snapshot",
+    "TableVersion",
+    "WrongKey",
+    "superseded",
+]

@@ -15,6 +15,7 @@ from mastery.lake import files
 from mastery.lake.handle import Change, Handle
 from mastery.lake.layout import sort_columns
 from mastery.lake.location import TableLocation
+from mastery.lake.revisions import has_revisions, superseded
 from mastery.lake.snapshot import File, Snapshot
 from mastery.tables import Table
 
@@ -44,13 +45,21 @@ def needed(bucket: Sequence[File], min_fresh_files: int) -> bool:
     return fresh >= max(min_fresh_files, 1) or len(bucket) - fresh > 1
 
 
-def merge(place: TableLocation, table: Table, bucket: int | None, old: Sequence[File], width: int) -> AddAction:
-    """Write one sorted file with all rows of the old ones; nothing is committed."""
-    rows = files.read(place, table, [file.path for file in old])
+def merge(
+    place: TableLocation, table: Table, bucket: int | None, old: Sequence[File], width: int
+) -> tuple[AddAction, pa.Table | None]:
+    """Write one sorted file with the rows of all files of a bucket that count; nothing is committed.
+
+    Returns the file, and the rows that were left out because another revision of their event counts; None for none.
+    """
+    rows, gone = files.read(place, table, [file.path for file in old]), None
+    if has_revisions(table, old):
+        lost = superseded(rows)
+        rows, gone = rows.filter(pa.array(~lost)), rows.filter(pa.array(lost))
     rows = rows.take(pa.array(order(rows, sort_columns(table))))
     action = files.write(place, table, rows, bucket, width=width, in_order=True)
     action.data_change = False
-    return action
+    return action, gone
 
 
 def publish(
@@ -100,6 +109,16 @@ def order(rows: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.int64]:
     places = first[tied]
     first[tied] = places[np.lexsort([key[places] for key in keys[:1:-1]] + [run])]
     return first
+
+
+def distinct(rows: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the first row of each combination of these columns, ascending."""
+    keys = [_sortable(rows.column(name)) for name in columns]
+    by_key = np.lexsort(keys)
+    repeats = np.ones(max(rows.num_rows - 1, 0), bool)
+    for key in keys:
+        repeats &= key[by_key][1:] == key[by_key][:-1]
+    return np.sort(by_key[np.concatenate(([True], ~repeats))[: rows.num_rows]])
 
 
 def _sortable(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:

@@ -10,29 +10,38 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.transaction import AddAction
 
+from mastery.arrays import Int64s
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.events.identity import buckets as bucket_of
 from mastery.instants import instant
-from mastery.lake import compaction, files, log, publication
+from mastery.lake import compaction, files, known_ids, log, publication, revisions
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, KEY, Change, Handle, Mode
+from mastery.lake.known_ids import Known
 from mastery.lake.location import TableLocation, locate
 from mastery.lake.publication import Publication
-from mastery.lake.snapshot import NOTHING, Snapshot, TableVersion
+from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion
 from mastery.lake.student import STUDENT, StudentReader
-from mastery.tables import EVENTS, PUBLICATIONS, Table
+from mastery.tables import EVENTS, PUBLICATIONS, SUPERSEDED, Table
 
 BUCKET = "bucket"
 
 EPOCH = instant(0)
 
 ONE_WRITER, ONE_PUBLISHER = "_one_writer.lock", "_one_publisher.lock"
+
+BUCKET_WRITES = "mastery.bucket"
+"""Application transaction, with the bucket's number behind it, of every commit that brings events into a bucket."""
+
+MISSING, UPDATE = "mastery.missing", "mastery.update"
+"""Application transactions of commits that depend on which rows the table had."""
 
 WRITERS = 2
 """Threads that encode the files of one append; encoding runs outside Python's lock."""
@@ -58,6 +67,7 @@ class Lake:
         self._lock = threading.Lock()
         self._reader = StudentReader()
         self._publication = (NOTHING, publication.NOTHING)  # the table as it was read, and its last row
+        self._newest: tuple[Snapshot, str, int | None] = (NOTHING, "", None)  # of events with revisions
 
     @staticmethod
     def open(
@@ -106,12 +116,21 @@ class Lake:
         return self._handle(table).holds(version)
 
     def count(self, table: Table) -> int:
-        """Return how many rows the table has, of a published one as people see it, from the log alone."""
+        """Return how many rows the table has, of a published one as people see it, from the log alone.
+
+        Of events, revisions that do not count are counted too.
+        """
         return self.shown(table).rows
 
     def newest(self, table: Table, column: str, at: Snapshot | None = None) -> int | None:
-        """Return the latest instant of a time column, microseconds since 1970, from the log alone; None for no rows."""
-        return self._handle(table).newest(column, self.snapshot(table) if at is None else at)
+        """Return the latest instant of a time column, microseconds since 1970; None for no rows.
+
+        From the log alone, but for buckets of events with revisions: their newest row may not count.
+        """
+        snapshot = self.snapshot(table) if at is None else at
+        if not any(revisions.has_revisions(table, live) for live in snapshot.by_bucket.values()):
+            return self._handle(table).newest(column, snapshot)
+        return self._newest_that_counts(table, column, snapshot)
 
     def publication(self) -> Publication:
         """Return what is published now. Ask once for each answer, and read every table by it; see `shown`."""
@@ -141,32 +160,69 @@ class Lake:
 
     def scan(self, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
         """Return everything that people see, in the table's own types and, unless columns are named, in its order of
-        columns.
+        columns; of events what counts.
         """
         return self._rows_of(table, self.shown(table), columns)
 
     def _rows_of(self, table: Table, at: Snapshot, columns: Sequence[str] | None = None) -> pa.Table:
         wanted = table.schema.names if columns is None else list(columns)
+        schema = pa.schema([table.schema.field(name) for name in wanted])
         live = at.files
+        if revisions.has_revisions(table, live):
+            parts = [self.read_bucket(table, bucket, wanted, at) for bucket in at.buckets]
+            return pa.concat_tables([part.cast(schema) for part in parts]).combine_chunks()
         rows = files.read(self._handle(table).place, table, [file.path for file in live], wanted, threads=True)
         if BUCKET in wanted and table.partition_by:
             bucket = np.repeat([file.bucket for file in live], [file.rows for file in live]).astype(np.int32)
             rows = rows.add_column(wanted.index(BUCKET), BUCKET, pa.array(bucket))
-        return rows.cast(pa.schema([table.schema.field(name) for name in wanted]))
+        return rows.cast(schema)
 
     def read_bucket(
         self, table: Table, bucket: int, columns: Sequence[str] | None = None, at: Snapshot | None = None
     ) -> pa.Table:
         """Return one bucket: one array per column, strings dictionary-encoded, `bucket` only when named.
 
-        What people see of it where no snapshot is given; see `shown`.
+        What people see of it where no snapshot is given; see `shown`. Of the revisions of an event the one that counts;
+        see `mastery.lake.revisions`.
         """
-        snapshot = self.shown(table) if at is None else at
-        return self._named(bucket, columns, self.read_files(table, [f.path for f in snapshot.bucket(bucket)], columns))
+        live = (self.shown(table) if at is None else at).bucket(bucket)
+        paths = [file.path for file in live]
+        read = partial(self.read_files, table, paths)
+        return self._named(bucket, columns, _counting(table, live, columns, read))
 
     def read_files(self, table: Table, paths: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows of some files, as `read_bucket` returns those of a bucket."""
+        """Return the rows of some files, as `read_bucket` returns those of a bucket; of events all revisions."""
         return files.read(self._handle(table).place, table, paths, columns)
+
+    def superseded(self, columns: Sequence[str]) -> pa.Table:
+        """Return the revisions of events that do not count any more, compacted or not, each once; in the table's types.
+
+        Events are looked at first: a row that compaction moves meanwhile is in one of the two at least.
+        """
+        wanted = list(dict.fromkeys([*columns, *SUPERSEDED.key]))
+        schema = pa.schema([EVENTS.schema.field(name) for name in wanted])
+        snapshot, found = self.snapshot(EVENTS), []
+        for bucket in snapshot.buckets:
+            live = snapshot.bucket(bucket)
+            if revisions.has_revisions(EVENTS, live):
+                read = list(dict.fromkeys([*wanted, *revisions.NEEDED]))
+                rows = self.read_files(EVENTS, [file.path for file in live], read)
+                rows = rows.filter(pa.array(revisions.superseded(rows)))
+                found.append(self._named(bucket, wanted, rows.select([name for name in wanted if name != BUCKET])))
+        rows = pa.concat_tables([self.scan(SUPERSEDED, wanted), *(part.cast(schema) for part in found)])
+        return rows.take(pa.array(compaction.distinct(rows, SUPERSEDED.key))).select(list(columns))
+
+    def known(self, table: Table, bucket: int, hi: Int64s, lo: Int64s, at: Snapshot | None = None) -> Known:
+        """Return the rows of a bucket whose event id is one of those asked for, revisions that do not count included.
+
+        Args:
+            table: EVENTS or SUPERSEDED.
+            bucket: Which.
+            hi, lo: int64[n]. The ids.
+            at: Of which moment; None for now.
+        """
+        live = (self.snapshot(table) if at is None else at).bucket(bucket)
+        return known_ids.find(self._handle(table).place, table, live, hi, lo)
 
     def read_student(
         self, table: Table, student_id: str, columns: Sequence[str] | None = None, at: Snapshot | None = None
@@ -174,8 +230,10 @@ class Lake:
         """Return one student's rows in no promised order, as `read_bucket` does; none for a stranger."""
         bucket = int(bucket_of(pa.array([student_id]), self.buckets)[0])
         handle = self._handle(table)
-        paths = [file.path for file in (self.shown(table) if at is None else at).bucket(bucket)]
-        return self._named(bucket, columns, self._reader.read(handle.place, table, paths, student_id, columns))
+        live = (self.shown(table) if at is None else at).bucket(bucket)
+        paths = [file.path for file in live]
+        read = partial(self._reader.read, handle.place, table, paths, student_id)
+        return self._named(bucket, columns, _counting(table, live, columns, read))
 
     def read_students(
         self, table: Table, students: pa.Array, columns: Sequence[str], at: Snapshot, source: str, few: int
@@ -195,12 +253,13 @@ class Lake:
 
     # Writing
 
-    def one_writer(self) -> AbstractContextManager[None]:
-        """Return a context in which no other process is in the same one: for reading, judging and then writing.
+    def one_committer(self, waiting: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+        """Return a context in which no other process commits events: for the commit of what was judged before.
 
-        Two ingests at once would each find an event new. A folder has a lock; on an object store run one at a time.
+        It spares writers that meet the refusals; that none of them doubles an event is up to `commit_judged`. A folder
+        has a lock, an object store none. `waiting` is called once when it takes seconds to get it.
         """
-        return self._place.alone(ONE_WRITER)
+        return self._place.alone(ONE_WRITER, waiting)
 
     def one_publisher(self) -> AbstractContextManager[None]:
         """Return a context in which no other process is in the same one: for committing what belongs together.
@@ -227,11 +286,15 @@ class Lake:
         handle.commit_key(check)
         handle.commit("append", lambda _: Change(()))
 
-    def write_file(self, table: Table, rows: pa.Table, bucket: int | None) -> AddAction:
-        """Write one file and return what `commit` needs to add it. Any thread or process may call this."""
+    def write_file(self, table: Table, rows: pa.Table, bucket: int | None, *, revisions: bool = False) -> AddAction:
+        """Write one file and return what `commit` needs to add it. Any thread or process may call this.
+
+        `revisions` says that the rows are other revisions of events that the bucket has, or gets with the same commit.
+        """
         if (bucket is None) == bool(table.partition_by):
             raise BadInput(f"table {table.name!r} is {'' if table.partition_by else 'not '}cut by bucket; got {bucket}")
-        return files.write(self._handle(table).place, table, rows, bucket, width=self._width)
+        place = self._handle(table).place
+        return files.write(place, table, rows, bucket, width=self._width, revisions=revisions)
 
     def commit(
         self,
@@ -263,6 +326,37 @@ class Lake:
             return Change(adds, [live[path] for path in remove_files])
 
         return self._handle(table).commit(mode, plan)
+
+    def commit_judged(self, adds: Mapping[int, Sequence[AddAction]], judged_on: Snapshot) -> frozenset[int]:
+        """Commit events by bucket, unless others came into one of these buckets after they were judged.
+
+        Each bucket has an application transaction, so of two writers to one bucket Delta refuses one, on an object
+        store too; what compaction moves meanwhile does not count.
+
+        Args:
+            adds: Bucket → files with events that it did not have as of `judged_on`.
+            judged_on: The events that they were compared with.
+
+        Returns:
+            The buckets to be judged again, for nothing was committed; empty when everything was.
+
+        Raises:
+            Unwritable: The disk is full, or may not be written to. Nothing was committed.
+        """
+        handle = self._handle(EVENTS)
+        moved: frozenset[int] = frozenset()
+
+        def plan(now: Snapshot) -> Change:
+            nonlocal moved
+            came = log.buckets_added(handle.place, judged_on.version, now.version)
+            moved = frozenset(adds) if came is None else came & frozenset(adds)
+            if moved:
+                return Change(())
+            numbers = {f"{BUCKET_WRITES}.{bucket}": now.version + 1 for bucket in adds}
+            return Change([add for some in adds.values() for add in some], numbers=numbers)
+
+        handle.commit("append", plan)
+        return moved
 
     def append(self, table: Table, rows: pa.Table) -> int:
         """Add rows in one commit, cut by the bucket of their student, and return its version."""
@@ -319,6 +413,39 @@ class Lake:
         """Add rows unless they are there; see `commit_unless`."""
         return self.commit_unless(table, there, self._write_cut(table, rows), name)
 
+    def append_missing(self, table: Table, rows: pa.Table) -> int:
+        """Add the rows whose key the table does not have; return its version.
+
+        They come in once, however many processes add them and wherever one was killed.
+        """
+        written: list[AddAction] = []
+
+        def plan(now: Snapshot) -> Change:
+            self._take_back(table, written)  # of a commit that was refused; what is missing may be less now
+            written.extend(self._write_cut(table, self._missing(table, rows, now)))
+            return Change(list(written), numbers={MISSING: now.version + 1} if written else {})
+
+        with self.discarding(table, written):
+            return self._handle(table).commit("append", plan)
+
+    def update(self, table: Table, change: Callable[[pa.Table], pa.Table | None]) -> int:
+        """Make the table hold what `change` makes of its rows (None: nothing new); return its version.
+
+        `change` is called again, with what is there then, each time another writer was faster.
+        """
+        written: list[AddAction] = []
+
+        def plan(now: Snapshot) -> Change:
+            self._take_back(table, written)
+            rows = change(self._rows_of(table, now))
+            if rows is None:
+                return Change(())
+            written.extend(self._write_cut(table, rows))
+            return Change(list(written), now.files, numbers={UPDATE: now.version + 1})
+
+        with self.discarding(table, written):
+            return self._handle(table).commit("append", plan)
+
     def commit_unless(self, table: Table, there: Callable[[], bool], adds: Sequence[AddAction], name: str) -> bool:
         """Commit files already written unless their rows are there; tell whether they were added now.
 
@@ -358,7 +485,10 @@ class Lake:
     def compact(
         self, table: Table = EVENTS, *, min_fresh_files: int = 1, progress: Callable[[int, int], None] | None = None
     ) -> Compaction:
-        """Merge each bucket's files into one sorted file, in one commit that changes no data.
+        """Merge each bucket's files into one sorted file, in one commit that changes nothing that counts.
+
+        Revisions of events that do not count go to SUPERSEDED. They are committed there first: after a kill between the
+        two commits they are in both, and are left out there the next time.
 
         Args:
             table: The table.
@@ -390,10 +520,13 @@ class Lake:
         before = handle.snapshot()
         work = {bucket: old for bucket, old in before.by_bucket.items() if compaction.needed(old, min_fresh_files)}
         written: list[AddAction] = []
+        gone: list[pa.Table] = []
 
         def merge(bucket: int | None) -> AddAction:
-            add = compaction.merge(handle.place, table, bucket, work[bucket], self._width)
+            add, rows = compaction.merge(handle.place, table, bucket, work[bucket], self._width)
             written.append(add)  # not read back from here: other threads append too
+            if rows is not None and rows.num_rows:
+                gone.append(rows)
             return add
 
         merged: dict[int | None, AddAction] = {}
@@ -403,6 +536,8 @@ class Lake:
                     merged[bucket] = add
                     if progress is not None:
                         progress(len(merged), len(work))
+            if gone:
+                self.append_missing(SUPERSEDED, pa.concat_tables(gone).unify_dictionaries())
             return compaction.publish(handle, work, merged)
 
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
@@ -426,6 +561,35 @@ class Lake:
             if table.name not in self._handles:
                 self._handles[table.name] = Handle(self._place.child(table.name), table, self.buckets, self._options)
             return self._handles[table.name]
+
+    def _take_back(self, table: Table, written: list[AddAction]) -> None:
+        """Delete files whose commit was refused."""
+        for add in written:
+            self._handle(table).place.discard(add.path)
+        written.clear()
+
+    def _missing(self, table: Table, rows: pa.Table, at: Snapshot) -> pa.Table:
+        """Return the rows whose key the table does not have, each key once."""
+        key = list(table.key)
+        there = self._rows_of(table, at, key)
+        both = pa.concat_tables([there, rows.select(key).cast(there.schema)])
+        first = compaction.distinct(both, key)
+        return rows.take(pa.array(first[first >= there.num_rows] - there.num_rows))
+
+    def _newest_that_counts(self, table: Table, column: str, snapshot: Snapshot) -> int | None:
+        """Return the latest instant of the events that count. A bucket is read only where its latest row may win."""
+        if self._newest[0] is snapshot and self._newest[1] == column:
+            return self._newest[2]
+        found: int | None = None
+        for latest, bucket in self._handle(table).newest_by_bucket(column, snapshot):
+            if found is not None and latest <= found:
+                break
+            if revisions.has_revisions(table, snapshot.bucket(bucket)):
+                own = pc.max(self.read_bucket(table, bucket, [column], snapshot)[column]).cast(pa.int64()).as_py()
+                latest = latest if own is None else own
+            found = latest if found is None else max(found, latest)
+        self._newest = (snapshot, column, found)
+        return found
 
     def _write_cut(self, table: Table, rows: pa.Table) -> list[AddAction]:
         """Write the rows, one file for each bucket that has some."""
@@ -452,3 +616,18 @@ class Lake:
             return rows
         constant = pa.array(np.full(rows.num_rows, bucket, dtype=np.int32))
         return rows.add_column(list(columns).index(BUCKET), BUCKET, constant)
+
+
+def _counting(
+    table: Table,
+    live: Sequence[File],
+    columns: Sequence[str] | None,
+    read: Callable[[Sequence[str] | None], pa.Table],
+) -> pa.Table:
+    """Return what counts of the rows that `read` reads from files of a bucket: of whole events, in any order."""
+    if not revisions.has_revisions(table, live):
+        return read(columns)
+    names = [name for name in (table.schema.names if columns is None else columns) if name != BUCKET]
+    rows = read(list(dict.fromkeys([*names, *revisions.NEEDED])))
+    gone = revisions.superseded(rows)
+    return (rows.filter(pa.array(~gone)) if gone.any() else rows).select(names)

@@ -33,8 +33,9 @@ from mastery.lake.layout import (
 from mastery.lake.location import TableLocation
 from mastery.tables import Table
 
-FRESH, SORTED = "part", "sorted"
-"""First word of a file's name: rows as they came, or compacted and in order."""
+FRESH, REVISIONS, SORTED = "part", "revisions", "sorted"
+"""First word of a file's name: rows as they came; such rows whose events the bucket has in another revision; or
+compacted and in order."""
 
 FEW_VALUES = 64
 """A dictionary smaller than this is written as it is."""
@@ -42,11 +43,23 @@ FEW_VALUES = 64
 
 def is_fresh(path: str) -> bool:
     """Tell whether a file's rows lie as they came, from its name."""
-    return path.rpartition("/")[2].startswith(f"{FRESH}-")
+    return not path.rpartition("/")[2].startswith(f"{SORTED}-")
+
+
+def holds_revisions(path: str) -> bool:
+    """Tell whether a file holds revisions of events that lie in other rows of the bucket, from its name."""
+    return path.rpartition("/")[2].startswith(f"{REVISIONS}-")
 
 
 def write(
-    place: TableLocation, table: Table, rows: pa.Table, bucket: int | None, *, width: int = 2, in_order: bool = False
+    place: TableLocation,
+    table: Table,
+    rows: pa.Table,
+    bucket: int | None,
+    *,
+    width: int = 2,
+    in_order: bool = False,
+    revisions: bool = False,
 ) -> AddAction:
     """Write one file and return the action that adds it to the table; nothing is committed.
 
@@ -60,13 +73,14 @@ def write(
         bucket: The partition; None for a table without.
         width: Digits of the bucket in the folder's name.
         in_order: The rows are in `sort_columns` order: small row groups, and the file says so.
+        revisions: The rows are revisions of events in other rows of the bucket, and the file says so.
 
     Raises:
         Unwritable: The disk is full, or may not be written to.
     """
     plan = layout(table)
     body = conform(table, rows)
-    name = f"{SORTED if in_order else FRESH}-{uuid.uuid4().hex}.parquet"
+    name = f"{SORTED if in_order else REVISIONS if revisions else FRESH}-{uuid.uuid4().hex}.parquet"
     path = name if bucket is None else f"bucket={bucket:0{width}d}/{name}"
     options = dict(plan.options)
     step = FINER_ROW_GROUP_ROWS.get(table.name, ROW_GROUP_ROWS)

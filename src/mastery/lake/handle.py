@@ -26,7 +26,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 from mastery import disk
 from mastery.errors import Conflict, unwritable, writing
 from mastery.lake import log
-from mastery.lake.files import FRESH, SORTED
+from mastery.lake.files import FRESH, REVISIONS, SORTED
 from mastery.lake.location import TableLocation
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
 from mastery.tables import Table
@@ -42,7 +42,7 @@ REWRITE = "mastery.rewrite"
 KEY = "mastery.key"
 """Application transaction of the first events: its number is the check value of the key that named their students."""
 
-OURS = ("bucket=", f"{FRESH}-", f"{SORTED}-")
+OURS = ("bucket=", f"{FRESH}-", f"{REVISIONS}-", f"{SORTED}-")
 """How the names of our own files and folders begin."""
 
 ATTEMPTS = 20
@@ -188,6 +188,16 @@ class Handle:
             if column not in self._newest:
                 self._newest[column] = _latest(self._delta, column)
             return self._newest[column]
+
+    def newest_by_bucket(self, column: str, at: Snapshot) -> list[tuple[int, int]]:
+        """Return (latest instant in microseconds, bucket) of each bucket that has one, the latest first."""
+        with self._lock:
+            if at.version != self._snapshot.version:
+                self.at(at.version)
+            actions = _instants(self._delta if at.version == self._snapshot.version else self._earlier, column)
+        latest = actions.group_by("bucket").aggregate([("at", "max")])
+        found = zip(latest["at_max"].to_pylist(), latest["bucket"].to_pylist(), strict=True)
+        return sorted(((at_us, bucket) for at_us, bucket in found if at_us is not None), reverse=True)
 
     def create(self) -> None:
         """Make the table unless it is there; of two processes at once one makes it."""
@@ -400,11 +410,18 @@ def _other_columns(table: Table, delta: DeltaTable) -> list[str]:
 
 def _latest(delta: DeltaTable | None, column: str) -> int | None:
     """Return the greatest value of a time column in microseconds, from the statistics of the files."""
-    if delta is None:
-        return None
+    return None if delta is None else pc.max(_instants(delta, column)["at"]).as_py()
+
+
+def _instants(delta: DeltaTable | None, column: str) -> pa.Table:
+    """Return `bucket` (null without partitions) and `at`, the latest instant in microseconds, of each live file."""
+    assert delta is not None
     actions = pa.table(delta.get_add_actions(flatten=True))
-    latest = pc.max(actions.column(f"max.{column}").cast(pa.timestamp("us", tz="UTC")))
-    return None if not latest.is_valid else int(latest.cast(pa.int64()).as_py())
+    at = actions.column(f"max.{column}").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    none = pa.chunked_array([pa.nulls(actions.num_rows, pa.int32())])
+    return pa.table(
+        {"bucket": actions.column("partition.bucket") if "partition.bucket" in actions.column_names else none, "at": at}
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -17,6 +18,9 @@ from mastery import disk
 from mastery.errors import BadInput, writing
 
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|\\|[\x00-\x1f\x7f]")
+
+WAITING_S = 3.0
+"""How long another may hold a lock before it is said that this one waits."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,16 @@ class TableLocation:
             return None
 
     @contextmanager
-    def alone(self, relative: str) -> Iterator[None]:
-        """Hold a lock that one process at a time can hold, waiting for it; on an object store there is none to hold."""
+    def alone(self, relative: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold a lock that one process at a time can hold, waiting for it; on an object store there is none to hold.
+
+        `waiting` is called once when another has held it for `WAITING_S`.
+        """
         if not self.is_local:
             yield
             return
         with ExitStack() as held:
-            with writing("a lock", self.root):
+            with writing("a lock", self.root), _said_after(WAITING_S, waiting):
                 held.enter_context(disk.locked(self.path(relative)))
             yield
 
@@ -115,6 +122,21 @@ class TableLocation:
         """Delete one file, if it is there: one that no commit names."""
         with suppress(FileNotFoundError):
             self.filesystem.delete_file(self.path(relative))
+
+
+@contextmanager
+def _said_after(seconds: float, say: Callable[[], None] | None) -> Iterator[None]:
+    """Call `say`, from another thread, when the body takes longer than that."""
+    if say is None:
+        yield
+        return
+    timer = Timer(seconds, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def locate(root: str, storage_options: Mapping[str, str] | None = None) -> TableLocation:

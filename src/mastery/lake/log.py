@@ -80,6 +80,16 @@ def files_added(place: TableLocation, after: int, until: int) -> list[str] | Non
     return list(added)
 
 
+def buckets_added(place: TableLocation, after: int, until: int) -> frozenset[int] | None:
+    """Return the buckets into which commits after version `after`, up to `until`, brought new rows; None where the log
+    no longer goes back that far.
+    """
+    paths = files_added(place, after, until)
+    if paths is None:
+        return None
+    return frozenset(int(path.partition("/")[0].removeprefix("bucket=")) for path in paths)
+
+
 def commit_naming(place: TableLocation, paths: set[str], after: int, until: int) -> int:
     """Return the version in (`after`, `until`] whose commit adds or removes one of these files.
 

@@ -73,11 +73,13 @@ def test_every_decision_is_that_of_an_ingest(quiz, tmp_path):
     report = ingest([quiz], lake=lake, pseudonyms=KEY, tenant="default", now=datetime(2026, 6, 1, tzinfo=UTC))
     found = answers.report.as_dict()
     assert found["files"] == report.as_dict()["files"]
-    assert (found["read"], found["accepted"], found["duplicates"], found["rejected"]) == (11, 4, 1, 6)
+    assert [found[name] for name in ("read", "accepted", "revised", "duplicates", "rejected")] == [11, 4, 1, 1, 5]
     assert answers.events.num_rows == 4
     columns = ("line", "column", "reason", "code", "source_table", "source")
     kept = lake.scan(REJECTED).select(columns)
-    # Which of two contradicting rows is kept is decided by their bodies, and those are the same here and there.
+    # Which of two revisions counts is decided by their bodies, and those are the same here and there.
+    meant = [Counter(rows.column("success_ppm").to_pylist()) for rows in (answers.events, lake.scan(EVENTS))]
+    assert meant[0] == meant[1]
     assert sorted(map(str, answers.rejected.select(columns).to_pylist())) == sorted(map(str, kept.to_pylist()))
 
 
@@ -175,15 +177,16 @@ def test_a_log_without_time_stamps_has_an_order_and_no_clock():
 
 def test_notes_say_how_many_rows_are_left_out_and_why(quiz):
     said = " ".join(read(quiz).notes())
-    assert "6 rows were rejected and are not counted, of 11 read: " in said
+    assert "5 rows were rejected and are not counted, of 11 read: " in said
     assert "1 × is_correct is not one of true, false, yes, no, 1, 0 (quiz_attempts)" in said
     assert "1 × has another number of fields than the 6 of the header (quiz_attempts)" in said
+    assert "1 of 11 rows says something else than another one of the same event; one of each event is counted" in said
     assert "1 of 11 rows repeats another one" in said
 
 
 def test_strictly_read_one_bad_row_is_too_many(quiz):
     with pytest.raises(
-        BadInput, match=r"6 of 11 rows cannot be used; the first is line 5 of quiz.csv: is_correct is not"
+        BadInput, match=r"5 of 11 rows cannot be used; the first is line 5 of quiz.csv: is_correct is not"
     ):
         read(quiz, strict=True)
     good = pa.table({"student_id": ["a"], "is_correct": [1]})

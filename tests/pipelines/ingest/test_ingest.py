@@ -36,7 +36,7 @@ def put(lake, *files, **options):
     given_options = {"lake": lake, "pseudonyms": KEY, "tenant": "default", "now": NOW} | options
     report = ingest(list(files), **given_options)
     for one in (report, *report.files):
-        assert one.read == one.accepted + one.duplicates + one.rejected
+        assert one.read == one.accepted + one.revised + one.duplicates + one.rejected
     return report
 
 
@@ -59,6 +59,7 @@ def test_two_answers_are_two_events(lake, tmp_path):
     assert report.as_dict() == {
         "read": 2,
         "accepted": 2,
+        "revised": 0,
         "duplicates": 0,
         "rejected": 0,
         "files": [
@@ -67,6 +68,7 @@ def test_two_answers_are_two_events(lake, tmp_path):
                 "table": "quiz_attempts",
                 "read": 2,
                 "accepted": 2,
+                "revised": 0,
                 "duplicates": 0,
                 "rejected": 0,
             }
@@ -230,7 +232,8 @@ def test_counts_add_up_on_dirty_files_and_nothing_changes_the_second_time(text, 
     except BadInput:
         assert lake.count(EVENTS) == lake.count(REJECTED) == 0
         return
-    assert lake.count(EVENTS) == first.accepted
+    assert lake.count(EVENTS) == first.accepted + first.revised
+    assert lake.scan(EVENTS).num_rows == first.accepted
     before = stored(lake), stored(lake, REJECTED)
     second = put(lake, file)
     assert (second.read, second.accepted) == (first.read, 0)

@@ -46,7 +46,7 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
 
     from mastery.apps.cli.class_report import show_class
     from mastery.apps.cli.console import console
-    from mastery.apps.cli.ingest import show_counts, show_reasons
+    from mastery.apps.cli.ingest import show_counts, show_reasons, show_revised
     from mastery.apps.cli.recompute import run, show_report
     from mastery.apps.cli.show import show_student
     from mastery.engine import now_us
@@ -62,6 +62,7 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
     now = now_us()
     counts = engine.ingest(source, now_us=now)
     show_counts(counts)
+    show_revised(counts.revised)
     show_reasons(engine.rejected_at(instant(now)), counts.rejected)
 
     step("2. Compute every score", "recompute --as-of latest")

@@ -30,7 +30,7 @@ def ingest(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read files of what students did into the lake; say what was accepted, known before, or rejected.
+    """Read files of what students did into the lake; say what was accepted, revised, known before, or rejected.
 
     The table is recognised from its columns. What happened to a student has student_id, timestamp and:
 
@@ -66,6 +66,9 @@ def ingest(
         def read(name: str, done: int, size: int) -> None:
             report.update(done=done, total=size, title=name)
 
+        def wait() -> None:
+            report.update(title="Waiting for another ingest to write its events")
+
         counts = engine.ingest(
             files,
             table=table,
@@ -74,11 +77,13 @@ def ingest(
             timezone=timezone,
             now_us=now,
             progress=read,
+            waiting=wait,
         )
     if as_json:
         typer.echo(json.dumps(counts.as_dict(), ensure_ascii=False))
         return
     show_counts(counts)
+    show_revised(counts.revised)
     show_reasons(engine.rejected_at(instant(now)), counts.rejected)
 
 
@@ -88,7 +93,7 @@ def show_counts(counts: IngestReport) -> None:
 
     from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table, printable
 
-    numbers = ("read", "accepted", "duplicates", "rejected")
+    numbers = ("read", "accepted", "revised", "duplicates", "rejected")
     wide = plain_table("table", "file", *numbers, right=numbers, wrap={"file": 16})
     middle = plain_table("file, table", *numbers, right=numbers, wrap={"file, table": 24})
     narrow = plain_table("file, table", "rows", wrap={"file, table": 16})
@@ -111,6 +116,20 @@ def show_counts(counts: IngestReport) -> None:
     out.print(first_that_fits(out, wide, middle, narrow))
     for note in counts.notes:
         out.print(Text(f"\nnote: {printable(note)}"), soft_wrap=True)
+
+
+def show_revised(revised: int) -> None:
+    """Print where to find what the revised rows replaced."""
+    from mastery.apps.cli.console import console, number
+
+    if not revised:
+        return
+    rows = "1 row is another revision" if revised == 1 else f"{number(revised)} rows are other revisions"
+    console().print(
+        f"\n{rows} of known events; of each event the one received last counts. "
+        "`mastery rejected --superseded` lists the others.",
+        soft_wrap=True,
+    )
 
 
 def show_reasons(rows: list[dict[str, Any]], rejected: int) -> None:

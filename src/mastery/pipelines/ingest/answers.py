@@ -25,13 +25,14 @@ from mastery.events.parse import check_units
 from mastery.events.tally import Tally
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
+from mastery.lake import NOTHING_KNOWN, superseded
 from mastery.pipelines.ingest.chunk import Chunk
-from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, judge
+from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, judge
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.inputs import Planned, check_options, plan
 from mastery.pipelines.ingest.prepare import ParseOptions, understand
 from mastery.pipelines.ingest.read_ahead import in_order
-from mastery.pipelines.ingest.rejects import conflict_rows, refusals
+from mastery.pipelines.ingest.rejects import refusals
 from mastery.pipelines.ingest.report import FileReport, IngestReport
 from mastery.settings.model import DEFAULT_TENANT
 from mastery.tables import EVENTS, REJECTED
@@ -61,10 +62,11 @@ class Answers:
             caller's own.
         rows: int64[E]. The row each event came from, from 0; of several files the rows of all, one after another.
             Lines that cannot be read as a row are not counted.
-        event_of_row: int64[N]. The event of each row; of a duplicate, that of the row it repeats; −1 for none.
+        event_of_row: int64[N]. The event of each row; of a duplicate, that of the row it repeats; −1 for none, also
+            where another revision of its event counts.
         table: N rows. The requested columns of the source, unchanged.
-        rejected: Rows that cannot be used, columns `REJECTED_COLUMNS`; those that contradict another row come last.
-        report: Rows read, accepted, duplicates and rejected of each file, and notes on them.
+        rejected: Rows that cannot be used, columns `REJECTED_COLUMNS`.
+        report: Rows read, accepted, revised, duplicates and rejected of each file, and notes on them.
         timed: Whether the source has time stamps. If not, only the order of `occurred_at` means something.
     """
 
@@ -115,6 +117,12 @@ class Answers:
             more = "" if other <= 0 else f"; and {other} other reason{'' if other == 1 else 's'}"
             are = "row was rejected and is" if rejected == 1 else "rows were rejected and are"
             notes.append(f"{rejected:,} {are} not counted, of {read:,} read: {listed}{more}")
+        if self.report.revised:
+            others = "says" if self.report.revised == 1 else "say"
+            notes.append(
+                f"{self.report.revised:,} of {read:,} rows {others} something else than another one of the same event; "
+                "one of each event is counted"
+            )
         if repeats:
             once = "repeats another one and is" if repeats == 1 else "repeat another one and are"
             notes.append(f"{repeats:,} of {read:,} rows {once} counted once")
@@ -127,7 +135,6 @@ class _Piece:
 
     Attributes:
         rows, read: Number of its rows, and the same with the lines that cannot be read as a row.
-        lines: The physical line of each event.
         kept: Columns of the source as they are.
     """
 
@@ -135,7 +142,6 @@ class _Piece:
     rows: int
     events: pa.Table
     places: Int64s
-    lines: Int64s
     rejected: pa.Table
     kept: pa.Table
     read: int
@@ -195,7 +201,7 @@ def read_answers(
         one.check_usable(tally)
         notes += _notes(one, tally, units or {})
         pieces += mine
-    answers = _joined(planned, pieces, notes, tenant, now)
+    answers = _joined(planned, pieces, notes)
     if answers.report.read and not answers.events.num_rows:
         raise BadInput(
             f"{', '.join(one.input.place for one in planned)}: none of {answers.report.read:,} rows can be used"
@@ -260,7 +266,6 @@ def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], pl
         rows=chunk.raw.num_rows,
         events=events,
         places=parsed.places,
-        lines=chunk.lines[parsed.places],
         rejected=rejected.select(REJECTED_COLUMNS),
         kept=kept,
         read=chunk.read,
@@ -268,34 +273,27 @@ def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], pl
     )
 
 
-def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str], tenant: str, now: datetime) -> Answers:
-    """Return all pieces as one; of rows under one id, one is kept, as in the lake."""
+def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> Answers:
+    """Return all pieces as one; of the revisions of one event the one that counts, as in the lake."""
     events = pa.concat_tables([EVENT_COLUMNS.empty_table(), *(piece.events.cast(EVENT_COLUMNS) for piece in pieces)])
     before = np.cumsum([0, *(piece.rows for piece in pieces)])
     rows = _concatenated([start + piece.places for start, piece in zip(before, pieces, strict=False)])
     number = _concatenated([np.full(piece.places.size, piece.number) for piece in pieces])
     hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
-    none = np.zeros(0, np.int64)
-    verdicts = judge(hi, lo, body, none, none, lambda: none)
+    verdicts = judge(hi, lo, body, NOTHING_KNOWN)
     event_of_row = np.full(int(before[-1]), -1, np.int64)
-    kept = verdicts.kept
+    kept = np.flatnonzero(~superseded(events))
     rejected = [piece.rejected for piece in pieces]
     if kept.size == rows.size:
         event_of_row[rows] = np.arange(rows.size)
     else:
         event_of_row[rows] = _kept_event(hi, lo, body, kept)
-        losers = np.unique(verdicts.loser[verdicts.verdict >= LOST])
-        if losers.size:
-            lines = _concatenated([piece.lines for piece in pieces])[losers]
-            tables = pa.array([planned[k].source.name for k in number[losers].tolist()], pa.string())
-            lost = conflict_rows(events.take(pa.array(losers)), pa.array(lines), tables, tenant, now)
-            rejected.append(lost.select(REJECTED_COLUMNS))
         events, rows = events.take(pa.array(kept)), rows[kept]
-    counts = np.zeros((len(planned), 3), np.int64)
-    for place, kinds in enumerate(((NEW,), (SAME,), (LOST, WON))):
-        counts[:, place] = np.bincount(number[np.isin(verdicts.verdict, kinds)], minlength=len(planned))
+    counts = np.zeros((len(planned), 4), np.int64)
+    for place, verdict in enumerate((NEW, REVISED, SAME)):
+        counts[:, place] = np.bincount(number[verdicts == verdict], minlength=len(planned))
     for piece in pieces:
-        counts[piece.number, 2] += piece.rejected.num_rows
+        counts[piece.number, 3] += piece.rejected.num_rows
     reports = tuple(
         FileReport(
             one.input.place,

@@ -24,26 +24,28 @@ def merge(lake: Lake, table: Table, pieces: Sequence[tuple[int, pa.Table]], file
         pieces: (number of the file, its rows), in the order they were read.
         files: Number of files.
     """
-    before = lake.scan(table)
-    rows = pa.concat_tables([before, *[piece.cast(table.schema) for _, piece in pieces]]).combine_chunks()
-    file_of = np.concatenate(
-        [np.full(before.num_rows, -1), *[np.full(piece.num_rows, number) for number, piece in pieces]]
-    ).astype(np.int64)
-    key, body = _hashes(rows, table.key), _hashes(rows, table.schema.names)
-    # by key, then by arrival: each row then follows the one that it would replace
-    order = np.lexsort((np.arange(rows.num_rows), key))
-    same_key = np.concatenate([[False], key[order][1:] == key[order][:-1]])
-    same_body = np.concatenate([[False], body[order][1:] == body[order][:-1]])
-    repeats = np.zeros(rows.num_rows, np.bool_)
-    repeats[order] = same_key & same_body
-    came = file_of >= 0
+    came = pa.concat_tables([piece.cast(table.schema) for _, piece in pieces])
+    file_of = np.concatenate([np.full(piece.num_rows, number) for number, piece in pieces]).astype(np.int64)
     counts = np.zeros((files, 2), np.int64)
-    counts[:, 0] = np.bincount(file_of[came & ~repeats], minlength=files)
-    counts[:, 1] = np.bincount(file_of[came & repeats], minlength=files)
-    if counts[:, 0].sum():
+
+    def merged(before: pa.Table) -> pa.Table | None:
+        rows = pa.concat_tables([before, came]).combine_chunks()
+        key, body = _hashes(rows, table.key), _hashes(rows, table.schema.names)
+        # by key, then by arrival: each row then follows the one that it would replace
+        order = np.lexsort((np.arange(rows.num_rows), key))
+        same_key = np.concatenate([[False], key[order][1:] == key[order][:-1]])
+        same_body = np.concatenate([[False], body[order][1:] == body[order][:-1]])
+        repeats = np.zeros(rows.num_rows, np.bool_)
+        repeats[order] = same_key & same_body
+        repeats = repeats[before.num_rows :]
+        counts[:, 0] = np.bincount(file_of[~repeats], minlength=files)
+        counts[:, 1] = np.bincount(file_of[repeats], minlength=files)
+        if repeats.all():
+            return None
         last = np.concatenate([~same_key[1:], [True]])
-        merged = rows.take(pa.array(np.sort(order[last])))
-        lake.replace(table, merged.sort_by([(name, "ascending") for name in table.key]))
+        return rows.take(pa.array(np.sort(order[last]))).sort_by([(name, "ascending") for name in table.key])
+
+    lake.update(table, merged)
     return counts
 
 

@@ -1,11 +1,12 @@
-"""From files into the lake. Every row that is read is accepted, a duplicate or rejected, exactly one of them.
+"""From files into the lake. Every row that is read is accepted, revised, a duplicate or rejected, exactly one of them.
 
 1. Open every file and check its columns; nothing is written when one cannot be used.
 2. Read, parse, pseudonymise and identify, a block at a time, in threads.
-3. Every `ROWS_PER_WRITE` events, and at the end: find what the lake has already, keep what lost, commit the rest.
+3. Every `ROWS_PER_WRITE` events, and at the end: find what the lake has already, commit the rest.
 4. Keep the rows that could not be used, every `REJECTED_PER_WRITE` of them and at the end.
 
 A crash between any two writes is repaired by reading the files again: events that were written are duplicates then.
+Others may ingest at the same time; see `mastery.pipelines.ingest.write_events`.
 """
 
 from __future__ import annotations
@@ -26,16 +27,19 @@ from mastery.pipelines.ingest.inputs import Planned, check_options, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
-from mastery.pipelines.ingest.rejects import Repeats, keep_rejected
+from mastery.pipelines.ingest.rejects import Repeats
 from mastery.pipelines.ingest.report import FileReport, IngestReport
 from mastery.pipelines.ingest.write_events import write_events
-from mastery.tables import EVENTS, TABLES, TOPICS
+from mastery.tables import EVENTS, REJECTED, TABLES, TOPICS
 
 ROWS_PER_WRITE = 4_000_000
 """Events that are held in memory before they are written: about 600 MB."""
 
 REJECTED_PER_WRITE = 200_000
 """Rejected rows that are held before they are kept: about 100 MB, for each has its reason."""
+
+METADATA_ROWS, REJECTED_ROWS = (0, 2), 3
+"""Columns of the counts, which are accepted, revised, duplicates and rejected."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes of it that are done, and its size."""
@@ -53,6 +57,7 @@ def ingest(
     units: Mapping[str, str] | None = None,
     timezone: str | None = None,
     progress: Progress | None = None,
+    waiting: Callable[[], None] | None = None,
 ) -> IngestReport:
     """Read the files into the lake and return the counts of their rows.
 
@@ -67,6 +72,7 @@ def ingest(
         units: Column → unit, where it is not in its default one; see docs/events.md.
         timezone: IANA name of the zone of clocks that name none; None is UTC.
         progress: Called after each block.
+        waiting: Called when another ingest has been committing for seconds, and this one waits for it.
 
     Raises:
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
@@ -77,16 +83,15 @@ def ingest(
     check_units([one.source for one in planned], units or {})
     use_key(lake, pseudonyms)
     before = lake.snapshot(EVENTS)
-    with lake.one_writer():
-        run = _Run(planned, lake, pseudonyms, tenant, dict(units or {}), timezone, now)
-        run.check_beginnings()
-        for number, one in enumerate(planned):
-            for ready, done in run.read(number):
-                run.take(number, ready)
-                if progress is not None:
-                    progress(one.input.name, done, one.input.size)
-            run.end_file(number)
-        run.write()
+    run = _Run(planned, lake, pseudonyms, tenant, dict(units or {}), timezone, now, waiting)
+    run.check_beginnings()
+    for number, one in enumerate(planned):
+        for ready, done in run.read(number):
+            run.take(number, ready)
+            if progress is not None:
+                progress(one.input.name, done, one.input.size)
+        run.end_file(number)
+    run.write()
     keep_key_if_known(lake, pseudonyms, tenant, before)
     notes += run.notes()
     return IngestReport(run.reports(), tuple(notes))
@@ -104,13 +109,14 @@ class _Run:
         units: Mapping[str, str],
         timezone: str | None,
         now: datetime,
+        waiting: Callable[[], None] | None,
     ) -> None:
         self.planned, self.lake, self.pseudonyms, self.tenant = planned, lake, pseudonyms, tenant
-        self.units, self.timezone, self.now = units, timezone, now
+        self.units, self.timezone, self.now, self.waiting_for_others = units, timezone, now, waiting
         n = len(planned)
-        self.n_read, self.counts = np.zeros(n, np.int64), np.zeros((n, 3), np.int64)
+        self.n_read, self.counts = np.zeros(n, np.int64), np.zeros((n, 4), np.int64)
+        self.contradicting = np.zeros(n, np.int64)
         self.tallies = [Tally() for _ in planned]
-        self.tables = [one.source.name for one in planned]
         self.waiting: list[tuple[int, Prepared]] = []
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[pa.Table] = []
@@ -140,7 +146,7 @@ class _Run:
         """Hold a block's rows, and write all that are held when there are many."""
         self.n_read[number] += ready.read
         self.tallies[number] += ready.tally
-        self.counts[number, 2] += ready.rejected.num_rows
+        self.counts[number, REJECTED_ROWS] += ready.rejected.num_rows
         if ready.rejected.num_rows:
             self.rejected.append(self.repeats[number].number(ready.rejected))
             if sum(rows.num_rows for rows in self.rejected) >= REJECTED_PER_WRITE:
@@ -162,16 +168,22 @@ class _Run:
         """Write everything that is held: metadata, events, then what was rejected."""
         for name in dict.fromkeys(self.planned[number].source.kind for number, _ in self.metadata):
             pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
-            self.counts[:, :2] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
+            self.counts[:, METADATA_ROWS] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
         self._write_events()
         self._keep_rejected()
 
     def notes(self) -> list[str]:
         """Return the notes, each with the name of its file."""
         notes = []
-        for one, tally in zip(self.planned, self.tallies, strict=True):
+        for one, tally, contradicting in zip(self.planned, self.tallies, self.contradicting.tolist(), strict=True):
             if not tally.rows:
                 notes.append(f"{one.input.name}: has no rows")
+            if contradicting:
+                rows = "1 row says" if contradicting == 1 else f"{contradicting:,} rows say"
+                notes.append(
+                    f"{one.input.name}: {rows} something else than another row of the same event, read with it; "
+                    "of each event one row counts. Different events need an id, a time or an order each"
+                )
             notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, self.units)]
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)
@@ -185,12 +197,14 @@ class _Run:
 
     def _write_events(self) -> None:
         if self.waiting:
-            self.counts += write_events(self.lake, self.waiting, self.tables, self.tenant, self.now)
+            found = write_events(self.lake, self.waiting, len(self.planned), self.waiting_for_others)
+            self.counts[:, :REJECTED_ROWS] += found[:, :REJECTED_ROWS]
+            self.contradicting += found[:, REJECTED_ROWS]
         self.waiting = []
 
     def _keep_rejected(self) -> None:
         if self.rejected:
-            keep_rejected(self.lake, self.tenant, pa.concat_tables(self.rejected).combine_chunks())
+            self.lake.append_missing(REJECTED, pa.concat_tables(self.rejected).combine_chunks())
         self.rejected = []
 
     def _reading(self, number: int) -> ParseOptions:

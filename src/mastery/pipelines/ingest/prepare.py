@@ -57,14 +57,12 @@ class Prepared:
         rows: Columns of EVENTS without `bucket`, ordered by bucket, within one as in the file; of a
             metadata table its rows.
         offsets: int64[buckets + 1]. Bucket b owns rows offsets[b]:offsets[b + 1]; empty for metadata.
-        lines: int64[n]. The physical line of each of `rows`.
         rejected: Columns of REJECTED, hashes not final.
         read: Rows read, broken lines included.
     """
 
     rows: pa.Table
     offsets: Int64s
-    lines: Int64s
     rejected: pa.Table
     read: int
     tally: Tally
@@ -94,9 +92,8 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     """Return the rows of a block; events under pseudonyms, with ids, ordered by bucket."""
     chunk, parsed = understand(block.read(), how)
     rejected = rejected_rows(chunk, parsed.rejected, how.source, pseudonyms, how.tenant, how.origin, how.now)
-    lines, read = chunk.lines[parsed.places], chunk.read
     if how.source.metadata:
-        return Prepared(parsed.rows, np.zeros(0, np.int64), lines, rejected, read, parsed.tally)
+        return Prepared(parsed.rows, np.zeros(0, np.int64), rejected, chunk.read, parsed.tally)
     events = parsed.rows
     for name, scope in (("student_id", pseudonyms.students), ("teacher_id", pseudonyms.teachers)):
         place = events.column_names.index(name)
@@ -105,7 +102,7 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     bucket = buckets(events["student_id"], n_buckets)
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
-    return Prepared(_ordered(events, pa.array(order)), offsets, lines[order], rejected, read, parsed.tally)
+    return Prepared(_ordered(events, pa.array(order)), offsets, rejected, chunk.read, parsed.tally)
 
 
 def _ordered(events: pa.Table, order: pa.Array) -> pa.Table:

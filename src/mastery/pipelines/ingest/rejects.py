@@ -6,25 +6,14 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.identity import Blocks
 from mastery.events.source import Source
 from mastery.events.values import as_text
-from mastery.lake import Lake
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.tables import REJECTED, UTC
-
-CONFLICT = "conflict"
-CONFLICT_REASON = (
-    "another row of the same event (by its own id, else by student, item, topic, time and order) has other values; "
-    "of the two, this one is not kept"
-)
-
-SHOWN_OF_A_CONFLICT = ("occurred_at", "attempts", "success_ppm", "duration_ms", "attempt_number", "hints")
-"""Values that are kept of an event that was not kept: its outcome, and nothing about the person."""
 
 HASH = "content_hash"
 
@@ -73,43 +62,10 @@ def rejected_rows(
     return _completed(both, tenant, source.name, origin, now).sort_by("line")
 
 
-def conflict_rows(losers: pa.Table, lines: pa.Array, source_table: pa.Array, tenant: str, now: datetime) -> pa.Table:
-    """Return the rows of REJECTED for events with the id of another one that was kept.
-
-    Args:
-        losers: Columns of EVENTS.
-        lines: int64. The line each was read from; null for one that was in the lake already.
-        source_table: The source table of each.
-    """
-    hi, lo = losers["event_id_hi"].to_numpy(), losers["event_id_lo"].to_numpy()
-    body = losers["body_hash"].to_numpy()
-    shown = [
-        pc.binary_join_element_wise(f"{name}=", pc.coalesce(losers[name].cast(pa.string()), pa.scalar("")), "")
-        for name in SHOWN_OF_A_CONFLICT
-    ]
-    n = losers.num_rows
-    rows = pa.table(
-        {
-            "line": lines,
-            "column": pa.nulls(n, pa.string()),
-            "value": pc.binary_join_element_wise(*shown, " "),
-            "reason": pa.array([CONFLICT_REASON] * n, pa.string()),
-            "code": pa.array([CONFLICT] * n, pa.string()),
-            # by id and body, so that it is kept once, whichever of the two comes again
-            HASH: Blocks(n).add(hi, lo).add(body, body).finish()[0],
-        }
-    )
-    return _completed(rows, tenant, source_table, losers["source"].cast(pa.string()), now)
-
-
-def _completed(
-    rows: pa.Table, tenant: str, source_table: str | pa.Array, origin: str | pa.Array, now: datetime
-) -> pa.Table:
+def _completed(rows: pa.Table, tenant: str, source_table: str, origin: str, now: datetime) -> pa.Table:
     n = rows.num_rows
     same = {"tenant": tenant, "source_table": source_table, "source": origin}
-    columns = {
-        name: pa.array([value] * n, pa.string()) if isinstance(value, str) else value for name, value in same.items()
-    }
+    columns = {name: pa.array([value] * n, pa.string()) for name, value in same.items()}
     columns["received_at"] = pa.array([now] * n, UTC)
     for name in rows.column_names:
         columns[name] = rows[name]
@@ -153,18 +109,3 @@ class Repeats:
         totals[mine] += counts
         self._hashes, self._counts = every, totals
         return before
-
-
-def keep_rejected(lake: Lake, tenant: str, rows: pa.Table) -> None:
-    """Add the rejected rows that are new to the lake."""
-    if rows.num_rows == 0:
-        return
-    there = lake.scan(REJECTED, ["tenant", HASH])
-    known = np.unique(there.filter(pc.equal(there["tenant"], tenant))[HASH].to_numpy())
-    hashes = rows[HASH].to_numpy()
-    _, first = np.unique(hashes, return_index=True)
-    fresh = np.zeros(len(hashes), np.bool_)
-    fresh[first] = True
-    fresh &= ~np.isin(hashes, known)
-    if fresh.any():
-        lake.append(REJECTED, rows.filter(pa.array(fresh)))

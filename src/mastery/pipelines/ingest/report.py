@@ -8,12 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FileReport:
-    """Counts of one file: read = accepted + duplicates + rejected."""
+    """Counts of one file: read = accepted + revised + duplicates + rejected.
+
+    Attributes:
+        accepted: Events that were not known; of course metadata, rows with something new.
+        revised: Known events that say something else than before.
+        duplicates: Known events as they are known.
+    """
 
     path: str
     table: str
     read: int
     accepted: int
+    revised: int
     duplicates: int
     rejected: int
 
@@ -23,6 +30,7 @@ class FileReport:
             "table": self.table,
             "read": self.read,
             "accepted": self.accepted,
+            "revised": self.revised,
             "duplicates": self.duplicates,
             "rejected": self.rejected,
         }
@@ -44,6 +52,10 @@ class IngestReport:
         return sum(file.accepted for file in self.files)
 
     @property
+    def revised(self) -> int:
+        return sum(file.revised for file in self.files)
+
+    @property
     def duplicates(self) -> int:
         return sum(file.duplicates for file in self.files)
 
@@ -55,6 +67,7 @@ class IngestReport:
         return {
             "read": self.read,
             "accepted": self.accepted,
+            "revised": self.revised,
             "duplicates": self.duplicates,
             "rejected": self.rejected,
             "files": [file.as_dict() for file in self.files],

@@ -1,17 +1,18 @@
-"""Write prepared events into the lake: new ones once, and one of those that contradict each other.
+"""Write prepared events into the lake: each once, and each further revision of one beside it.
 
-The order of the writes, so that a kill between any two loses nothing: the files of all buckets; then, to `rejected`,
-the rows whose id is kept with another body; then one commit with the new events; then one for each bucket in which a
-row of the lake is replaced. Running it again finds what was committed as known and does the rest.
+All buckets are judged against the lake and their files written; then one commit names all files. Ingests meet only
+there: rows that another one brought into a bucket since it was judged are refused by Delta, and that bucket is judged
+again. So a kill leaves all of it or nothing, and running it again finds what was committed as known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,9 @@ from mastery.errors import Conflict
 from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
-from mastery.pipelines.ingest.dedupe import LOST, NEW, SAME, WON, Verdicts, judge
+from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts, judge
 from mastery.pipelines.ingest.prepare import Prepared
-from mastery.pipelines.ingest.rejects import conflict_rows, keep_rejected
-from mastery.tables import EVENTS
+from mastery.tables import EVENTS, SUPERSEDED
 
 WORKERS = 2
 """Buckets written at a time. Reading, judging and writing all run outside of Python's lock."""
@@ -34,20 +34,18 @@ SMALL_DICTIONARY = 512
 """Dictionaries up to this size stay as they are when a bucket takes its part of a chunk."""
 
 ATTEMPTS = 20
-"""How often a bucket is judged again when a compaction has merged the files that it was judged on."""
+"""How often buckets are judged again because other ingests were faster. On a folder, where they take turns, once."""
+
+LONGEST_PAUSE_S = 2.0
+"""Pauses between the attempts double up to this, and differ from one ingest to the other."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket: its counts, its rows that are not kept (columns of REJECTED), the file that was written for it, and
-    the files that this one replaces; None where it is added to them.
-    """
+    """One bucket: the counts of its rows, see `write_events`, and the files that were written for it."""
 
-    bucket: int
     counts: Int64s
-    conflicts: pa.Table | None
-    add: AddAction | None
-    instead: list[str] | None
+    adds: tuple[AddAction, ...]
 
 
 @dataclass(frozen=True)
@@ -56,116 +54,97 @@ class _Write:
 
     lake: Lake
     pieces: Sequence[tuple[int, Prepared]]
-    tables: Sequence[str]
-    tenant: str
-    now: datetime
+    files: int
     written: list[AddAction]
 
 
 def write_events(
-    lake: Lake, pieces: Sequence[tuple[int, Prepared]], tables: Sequence[str], tenant: str, now: datetime
+    lake: Lake, pieces: Sequence[tuple[int, Prepared]], files: int, waiting: Callable[[], None] | None = None
 ) -> Int64s:
-    """Write the new events and return int64[files, 3]: events that are new, the same as a known one, in conflict.
+    """Write the new events and return int64[files, 4]: rows that are new, revisions of known ones, the same as known;
+    and rows of the first two that say something else than an earlier row of these files.
 
     Args:
         lake: Where.
         pieces: (number of the file, its rows), in the order they were read.
-        tables: Source table of each file, by its number.
-        tenant: The institution.
-        now: When they were received.
+        files: Number of files.
+        waiting: Called when another ingest has been committing for seconds.
+
+    Raises:
+        Conflict: Other ingests were faster every time.
     """
-    at = lake.snapshot(EVENTS)
-    pieces = _one_dictionary(pieces)
     written: list[AddAction] = []
-    write = _Write(lake, pieces, tables, tenant, now, written)
+    write = _Write(lake, _one_dictionary(pieces), files, written)
+    at = lake.snapshot(EVENTS)
+    filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for _, p in pieces)]
     with lake.discarding(EVENTS, written):
-        with ThreadPoolExecutor(WORKERS) as pool:
-            parts = list(pool.map(lambda bucket: _write_bucket(write, at, bucket), range(lake.buckets)))
-        losers = [part.conflicts for part in parts if part.conflicts is not None]
-        if losers:
-            keep_rejected(lake, tenant, pa.concat_tables(losers).combine_chunks())
-        appended = [part.add for part in parts if part.add is not None and part.instead is None]
-        if appended:
-            lake.commit(EVENTS, appended)
-        for part in parts:
-            if part.instead is not None:
-                _replace(write, part)
-    return np.sum([part.counts for part in parts], axis=0)
-
-
-def _replace(write: _Write, part: _Part) -> None:
-    """Commit the file that a bucket gets instead of those it had.
-
-    A compaction may have merged those meanwhile. It changes no rows, and no other ingest runs beside this one, so the
-    bucket is judged again on the files that it has now, with the same result.
-    """
-    for _ in range(ATTEMPTS):
-        if part.add is None or part.instead is None:
-            return
-        try:
-            write.lake.commit(EVENTS, [part.add], remove_files=part.instead)
-            return
-        except Conflict:
-            write.lake.discard(EVENTS, [part.add])
-            part = _write_bucket(write, write.lake.snapshot(EVENTS), part.bucket)
+        parts = _judged(write, at, filled)
+        with lake.one_committer(waiting):
+            for attempt in range(ATTEMPTS):
+                if attempt:
+                    _pause(attempt)
+                moved = lake.commit_judged({b: part.adds for b, part in parts.items() if part.adds}, at)
+                if not moved:
+                    return np.sum([part.counts for part in parts.values()], axis=0)
+                at = lake.snapshot(EVENTS)
+                lake.discard(EVENTS, [add for bucket in moved for add in parts[bucket].adds])
+                parts |= _judged(write, at, moved)
     raise Conflict(
-        f"bucket {part.bucket} of events was rewritten by others {ATTEMPTS} times in a row; "
-        "stop running 'mastery compact' in a loop beside an ingest, and run this again: what was written is a duplicate"
+        f"other ingests brought events into the same buckets {ATTEMPTS} times in a row, each time before this one had "
+        "compared its rows with theirs; let fewer run at once, and run this again: what was written is a duplicate"
     )
+
+
+def _judged(write: _Write, at: Snapshot, buckets: Iterable[int]) -> dict[int, _Part]:
+    """Judge some buckets against the lake as of `at`, and write their files."""
+    buckets = sorted(buckets)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return dict(zip(buckets, pool.map(lambda bucket: _write_bucket(write, at, bucket), buckets), strict=True))
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(min(LONGEST_PAUSE_S, 0.02 * 2**attempt) * random.uniform(0.5, 1.0))
 
 
 def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s) -> Verdicts:
     """Return the verdicts on the incoming rows of this bucket against those that the lake has in it.
 
-    Of the lake only ids are read, and body hashes only when an id is known.
+    What was superseded is looked at after the events: a row that compaction moves meanwhile is in one of the two.
     """
-    known = lake.read_bucket(EVENTS, bucket, ["event_id_hi", "event_id_lo"], at)
-    return judge(
-        hi,
-        lo,
-        body,
-        known["event_id_hi"].to_numpy(),
-        known["event_id_lo"].to_numpy(),
-        lambda: cast(Int64s, lake.read_bucket(EVENTS, bucket, ["body_hash"], at)["body_hash"].to_numpy()),
-    )
+    known = lake.known(EVENTS, bucket, hi, lo, at)
+    verdicts = judge(hi, lo, body, known)
+    revised = verdicts == REVISED
+    if revised.any():
+        verdicts = judge(hi, lo, body, known + lake.known(SUPERSEDED, bucket, hi[revised], lo[revised]))
+    return verdicts
 
 
 def _write_bucket(write: _Write, at: Snapshot, bucket: int) -> _Part:
-    """Judge the rows of one bucket against the lake as of `at`, and write its file without a commit."""
-    lake, pieces, tables = write.lake, write.pieces, write.tables
-    mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in pieces]
+    """Judge the rows of one bucket against the lake as of `at`, and write its files without a commit."""
+    mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in write.pieces]
     mine = [(file, p, start, stop) for file, p, start, stop in mine if stop > start]
-    counts = np.zeros((len(tables), 3), np.int64)
-    if not mine:
-        return _Part(bucket, counts, None, None, None)
 
     def column(name: str) -> Int64s:
         return np.concatenate([p.rows[name].to_numpy()[start:stop] for _, p, start, stop in mine])
 
-    verdicts = judge_bucket(lake, at, bucket, column("event_id_hi"), column("event_id_lo"), column("body_hash"))
+    hi, lo, body = (column(name) for name in ("event_id_hi", "event_id_lo", "body_hash"))
+    verdicts = judge_bucket(write.lake, at, bucket, hi, lo, body)
     file_of = np.concatenate([np.full(stop - start, file) for file, _, start, stop in mine])
-    for place, kinds in enumerate(((NEW,), (SAME,), (LOST, WON))):
-        counts[:, place] = np.bincount(file_of[np.isin(verdicts.verdict, kinds)], minlength=len(tables))
-    conflicted = bool((verdicts.verdict >= LOST).any())
-    if not conflicted and len(verdicts.kept) == 0:
-        return _Part(bucket, counts, None, None, None)
-    if len(verdicts.kept) == len(verdicts.verdict):
-        rows = _gathered(mine, None)
-    else:
-        rows = _gathered(mine, verdicts.kept)
-    whole = lake.read_bucket(EVENTS, bucket, at=at) if conflicted and at.bucket(bucket) else None
-    conflicts = _losers(mine, verdicts, whole, file_of, write) if conflicted else None
-    instead = None
-    if whole is not None and len(verdicts.replaced):
-        stays = np.ones(whole.num_rows, np.bool_)
-        stays[verdicts.replaced] = False
-        kept = whole.filter(pa.array(stays))
-        rows = pa.concat_tables([_plain(kept), _plain(rows)])
-        instead = [file.path for file in at.bucket(bucket)]
-    add = lake.write_file(EVENTS, rows, bucket) if rows.num_rows else None
-    if add is not None:
-        write.written.append(add)
-    return _Part(bucket, counts, conflicts, add, instead)
+    counts = np.zeros((write.files, 4), np.int64)
+    for place, verdict in enumerate((NEW, REVISED, SAME)):
+        counts[:, place] = np.bincount(file_of[verdicts == verdict], minlength=write.files)
+    if counts[:, 1].any():
+        kept = np.flatnonzero(verdicts != SAME)
+        _, first = np.unique(lo[kept], return_index=True)
+        counts[:, 3] = np.bincount(np.delete(file_of[kept], first), minlength=write.files)
+    adds = []
+    for verdict in (NEW, REVISED):
+        kept = np.flatnonzero(verdicts == verdict)
+        if kept.size:
+            rows = _gathered(mine, None if kept.size == verdicts.size else kept)
+            adds.append(write.lake.write_file(EVENTS, rows, bucket, revisions=verdict == REVISED))
+            write.written.append(adds[-1])
+    return _Part(counts, tuple(adds))
 
 
 Mine = list[tuple[int, Prepared, int, int]]
@@ -193,30 +172,6 @@ def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
         before += stop - start
         parts.append(part)
     return _compacted(pa.concat_tables(parts).combine_chunks())
-
-
-def _losers(mine: Mine, verdicts: Verdicts, whole: pa.Table | None, file_of: Int64s, write: _Write) -> pa.Table:
-    """Return the rows of REJECTED for events that are not kept: incoming ones, and some that the lake had."""
-    tenant, now = write.tenant, write.now
-    loser = verdicts.loser[verdicts.verdict >= LOST]
-    incoming, known = np.unique(loser[loser >= 0]), np.unique(-2 - loser[loser < 0])
-    lines = np.concatenate([p.lines[start:stop] for _, p, start, stop in mine])
-    came = _plain(_gathered(mine, incoming))
-    parts = [conflict_rows(came, pa.array(lines[incoming]), _named(write.tables, file_of[incoming]), tenant, now)]
-    if whole is not None and len(known):
-        had = _plain(whole.take(pa.array(known)))
-        none = pa.nulls(len(known), pa.int64())
-        parts.append(conflict_rows(had, none, pa.nulls(len(known), pa.string()), tenant, now))
-    return pa.concat_tables(parts)
-
-
-def _named(tables: Sequence[str], file_of: Int64s) -> pa.Array:
-    return pa.array(list(tables), pa.string()).take(pa.array(file_of))
-
-
-def _plain(rows: pa.Table) -> pa.Table:
-    names = [name for name in EVENTS.schema.names if name != "bucket"]
-    return pa.table([rows[name].cast(EVENTS.schema.field(name).type) for name in names], names=names)
 
 
 @kernel

@@ -21,7 +21,9 @@ class TenantCounts:
 def counts_of(lake: Lake, tenant: str) -> TenantCounts:
     """Return what a tenant's lake holds. Reads one column of every event, a bucket at a time."""
     snapshot = lake.snapshot(EVENTS)
-    students = 0
+    students = events = 0
     for bucket in snapshot.buckets:  # one student lies in one bucket
-        students += len(lake.read_bucket(EVENTS, bucket, ["student_id"], at=snapshot)["student_id"].unique())
-    return TenantCounts(tenant, students, snapshot.rows, lake.count(REJECTED))
+        rows = lake.read_bucket(EVENTS, bucket, ["student_id"], at=snapshot)
+        students += len(rows["student_id"].unique())
+        events += rows.num_rows
+    return TenantCounts(tenant, students, events, lake.count(REJECTED))
