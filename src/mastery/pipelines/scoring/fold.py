@@ -94,34 +94,60 @@ class Folded:
         return windows(self.batch, self.ledger, self.gap_days, self.feedback[:, SCORE], self.as_of_us)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What an earlier fold left of the students of a batch, by the batch's slots and students; written in place.
+
+    Attributes:
+        states: By scorer.
+        counters: int64[P, len(COUNTERS)].
+        feedback: float64[P, 2].
+    """
+
+    states: Mapping[str, States]
+    counters: Int64s
+    feedback: Floats
+
+
+def begin(batch: Batch, models: Mapping[str, Model]) -> Begun:
+    """Return where everybody stands before any event."""
+    slots = batch.slot_topic.size
+    states = {name: start(SCORERS[name], model, batch) for name, model in models.items()}
+    return Begun(states, initial_counters(slots), initial_feedback(slots))
+
+
 def fold_events(events: pa.Table, model_set: ModelSet, as_of_us: int, history: bool = True) -> Folded:
     """Fold all events up to `as_of_us` of the students in `events` (columns `features.columns.READ`), in any order."""
     return fold_batch(make_batch(event_columns(events, as_of_us)), model_set, as_of_us, history)
 
 
-def fold_batch(batch: Batch, model_set: ModelSet, as_of_us: int, history: bool = True) -> Folded:
-    """Fold a batch, none of whose events comes after `as_of_us`."""
+def fold_batch(
+    batch: Batch, model_set: ModelSet, as_of_us: int, history: bool = True, begun: Begun | None = None
+) -> Folded:
+    """Fold a batch, none of whose events comes after `as_of_us`; from where `begun` left off, if it is given.
+
+    Counts of the ledger and gaps are those of this batch alone.
+    """
     models = model_set.models(batch.topics, batch.items)
-    slots = batch.slot_topic.size
-    counters, feedback = initial_counters(slots), initial_feedback(slots)
-    gap_days, evidence = fold_counters(batch, counters)
-    fold_feedback(batch, feedback)
-    states = {name: start(SCORERS[name], model, batch) for name, model in models.items()}
+    if begun is None:
+        begun = begin(batch, models)
+    gap_days, evidence = fold_counters(batch, begun.counters)
+    fold_feedback(batch, begun.feedback)
     points = {
-        name: fold(SCORERS[name], model, batch, states[name], as_of_us, history) for name, model in models.items()
+        name: fold(SCORERS[name], model, batch, begun.states[name], as_of_us, history) for name, model in models.items()
     }
     return Folded(
         model_version=model_set.version,
         as_of_us=as_of_us,
         batch=batch,
         models=models,
-        states=states,
+        states=begun.states,
         history=points,
-        counters=counters,
+        counters=begun.counters,
         gap_days=gap_days,
         evidence=evidence,
         ledger=daily_ledger(batch),
-        feedback=feedback,
+        feedback=begun.feedback,
         derived=derived_of(model_set),
     )
 
