@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from mastery.apps.dashboard.cards import short
 from mastery.engine import Engine
 from mastery.pipelines.ingest.ingest import ingest
+from mastery.scorers import SPECS
 from mastery.settings import load_settings
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -29,7 +31,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+TESTS = Path(__file__).parents[2]
 MAIN = "from mastery.apps.cli import main; main()"
+FROM_OUTSIDE = f"import share_right; from mastery.scorers import register; register(share_right.SPEC); {MAIN}"
+"""The command line of somebody who has registered a scorer of their own."""
 CHARTS = "[data-testid=stVegaLiteChart] svg"
 WAIT_MS = 60_000
 MANY = 97
@@ -44,20 +49,26 @@ pytestmark = [
 ]
 
 
-def start(home: Path, cwd: Path, *options: str, **variables: str) -> tuple[subprocess.Popen[str], list[str]]:
+def environment() -> dict[str, str]:
+    """Return the variables of a process that finds our code and that of the tests, and no setting of ours."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")}
+    return ours | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])}
+
+
+def start(
+    home: Path, cwd: Path, *options: str, main: str = MAIN, **variables: str
+) -> tuple[subprocess.Popen[str], list[str]]:
     """Start `mastery serve` on free ports and return it with the URLs it printed."""
     with socket.socket() as one, socket.socket() as other:
         ports = []
         for sock in (one, other):
             sock.bind(("127.0.0.1", 0))
             ports.append(sock.getsockname()[1])
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("MASTERY_")}
     process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "--home", str(home), "serve", *options],
+        [sys.executable, "-c", main, "--home", str(home), "serve", *options],
         cwd=cwd,
-        env=ours
+        env=environment()
         | {
-            "PYTHONPATH": str(Path(__file__).parents[3] / "src"),
             "MASTERY_API__PORT": str(ports[0]),
             "MASTERY_DASHBOARD__PORT": str(ports[1]),
             "MASTERY_LOG_LEVEL": "warning",
@@ -180,6 +191,33 @@ def test_a_teacher_sees_the_class_a_student_with_reasons_and_their_history(home,
         end(process)
 
 
+def each_shows_its_own_scores(page, options: list[str]) -> None:
+    """Choose every scorer of the menu in turn: its class, a student with reasons and a history, no error."""
+    from playwright.sync_api import expect
+
+    menu = page.get_by_role("combobox", name="Scorer")
+    numbers = set()
+    for option in options:
+        menu.click()
+        page.get_by_role("option", name=option, exact=True).click()
+        expect(menu).to_have_value(option, timeout=WAIT_MS)
+        expect(page.get_by_text(re.compile(r"\d+ topics, lowest score first"))).to_be_visible(timeout=WAIT_MS)
+        page.locator(CHARTS).nth(1).wait_for()
+        page.wait_for_timeout(1_000)
+        expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
+        expect(page.locator(".m-topic .m-score").first).to_have_text(re.compile(r"^\d+ \d+–\d+$"))
+        expect(page.locator(".m-why").first).not_to_be_empty()
+        numbers.add("".join(page.locator(".m-score").all_text_contents()))
+    assert len(numbers) == len(options)
+
+
+def offered(page) -> list[str]:
+    page.get_by_role("combobox", name="Scorer").click()
+    options = page.get_by_role("option").all_text_contents()
+    page.keyboard.press("Escape")
+    return options
+
+
 def test_every_scorer_of_the_menu_shows_the_class_and_the_menu_starts_on_the_setting(home, tmp_path, page):
     from playwright.sync_api import expect
 
@@ -188,22 +226,42 @@ def test_every_scorer_of_the_menu_shows_the_class_and_the_menu_starts_on_the_set
         page.goto(dashboard)
         menu = page.get_by_role("combobox", name="Scorer")
         expect(menu).to_have_value("Knowledge tracing (BKT)", timeout=WAIT_MS)
-        menu.click()
-        options = page.get_by_role("option").all_text_contents()
+        options = offered(page)
         assert options == ["Rules", "Knowledge tracing (BKT)", "Elo"]  # no model set has been fitted
-        page.keyboard.press("Escape")
-        tiles = page.locator(".m-tile", has_text="student-topics need help")
-        numbers = set()
-        for option in options:
-            menu.click()
-            page.get_by_role("option", name=option).click()
-            expect(menu).to_have_value(option, timeout=WAIT_MS)
-            expect(page.get_by_text(re.compile(r"\d+ topics, lowest score first"))).to_be_visible(timeout=WAIT_MS)
-            page.locator(CHARTS).nth(1).wait_for()
-            page.wait_for_timeout(1_000)
-            expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
-            numbers.add(tiles.text_content())
-        assert len(numbers) == len(options)  # each its own scores
+        each_shows_its_own_scores(page, options)
+    finally:
+        end(process)
+
+
+@pytest.fixture(scope="module")
+def fitted_home(tmp_path_factory):
+    """A home of a small school on whose answers every scorer has been fitted, one from outside among them."""
+    folder = tmp_path_factory.mktemp("fitted")
+
+    def run(*arguments: str) -> str:
+        line = [sys.executable, "-c", FROM_OUTSIDE, "--home", str(folder / "home"), *arguments]
+        return subprocess.run(line, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    run("simulate", "--out", "school", "--students", "16", "--days", "20", "--topics", "5")
+    run("ingest", "school")
+    version = json.loads(run("fit", "--json"))["version"]
+    run("models", "activate", version, "--as-of", "latest")
+    return folder / "home"
+
+
+def test_once_a_model_set_is_fitted_every_scorer_shows_its_scores_and_so_does_one_from_outside(
+    fitted_home, tmp_path, page
+):
+    from playwright.sync_api import expect
+
+    process, (_, dashboard) = start(fitted_home, tmp_path, main=FROM_OUTSIDE, MASTERY_SCORER="blend")
+    try:
+        page.goto(dashboard)
+        menu = page.get_by_role("combobox", name="Scorer")
+        expect(menu).to_have_value("All together (blend)", timeout=WAIT_MS)
+        options = offered(page)
+        assert options == [spec.label for spec in SPECS.values() if spec.has_scores] + ["Share right"]
+        each_shows_its_own_scores(page, options)
     finally:
         end(process)
 
@@ -266,8 +324,7 @@ def test_an_api_that_is_down_is_said_and_tried_again(home, tmp_path, page):
         port = str(sock.getsockname()[1])
     nowhere = {"MASTERY_DASHBOARD__PORT": port, "MASTERY_DASHBOARD__API_URL": "http://127.0.0.1:9"}
     line = command(load_settings(home=home, environ=nowhere).settings)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
-    process = subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(line, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL)
     try:
         for _ in range(WAIT_MS // 200):
             with socket.socket() as probe:
