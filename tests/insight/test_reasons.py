@@ -52,6 +52,17 @@ def test_what_raises_and_what_lowers_a_score_stand_apart(counters, as_of_us):
     )
 
 
+@pytest.mark.parametrize(("right", "wrong"), [(0.4, -2.9), (3.1, -0.4)])
+def test_the_sentence_begins_with_what_counts_most_for_a_low_score_with_what_lowers_it(
+    counters, as_of_us, right, wrong
+):
+    told = counters("+----+--", evidence=8)
+    why = explain(BKT, parts_of(BKT, answers_right=right, answers_wrong=wrong), "log_odds", told, as_of_us, 3)
+    clauses = ["what raises it: 2 right answers so far", "what lowers it: 6 of 8 answers wrong"]
+    said = "; ".join(clauses if right > -wrong else reversed(clauses))
+    assert why.summary == f"{said[0].upper()}{said[1:]}."
+
+
 @pytest.mark.parametrize(
     ("told", "least", "summary"),
     [

@@ -71,6 +71,12 @@ def test_the_day_told_is_the_day_on_which_the_score_falls_under_the_target(score
             assert at(HORIZON_DAYS - 1.0)[p] >= target - 1e-6
 
 
+def test_a_score_that_is_gone_within_hours_is_followed_to_its_hour():
+    (found,) = fadings(lambda days: np.array([max(1e-12, 0.8 * 2.0 ** (-days / 0.1))]), 0.4)  # as bkt bounds its odds
+    assert found.half_life_days == pytest.approx(0.1, abs=1e-3)
+    assert found.days_until_below == pytest.approx(0.1, abs=1e-3)
+
+
 def test_a_score_that_fades_on_two_clocks_is_followed_to_its_day():
     def score_in(days: float) -> np.ndarray:
         bonus = 0.25 * 2.0 ** (-days / 5.0)

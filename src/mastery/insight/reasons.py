@@ -147,9 +147,11 @@ def too_little(seen: ActivitySummary, min_evidence: int) -> str:
 
 
 def _summary(factors: Sequence[Factor], scale: Scale) -> str:
+    directions: tuple[Direction, ...] = ("raises", "lowers", "adds_nothing")
+    if scale == "log_odds" and factors and factors[0].direction == "lowers":  # a low score begins with what made it low
+        directions = ("lowers", "raises", "adds_nothing")
     texts: Mapping[Direction, list[str]] = {
-        direction: [factor.text for factor in factors if factor.direction == direction]
-        for direction in ("raises", "lowers", "adds_nothing")
+        direction: [factor.text for factor in factors if factor.direction == direction] for direction in directions
     }
     if texts["adds_nothing"] and not texts["raises"] and not texts["lowers"]:
         return f"Nothing has raised it yet: {listed(texts['adds_nothing'])}."

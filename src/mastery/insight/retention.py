@@ -29,7 +29,9 @@ HORIZON_DAYS = 3_650.0
 LOOK_AHEAD_DAYS = 20.0
 """Between the three scores that tell how a score fades: far enough apart to keep digits, near enough to lose some."""
 
-CHECKED_AFTER_DAYS = (*(LOOK_AHEAD_DAYS * 2.0**k for k in range(2, 8)), HORIZON_DAYS)
+CHECKED_AFTER_DAYS = (1.0, *(LOOK_AHEAD_DAYS * 2.0**k for k in range(2, 8)), HORIZON_DAYS)
+"""The first finds scores that are gone within hours: two of the three that tell the shape hold no digits of it then."""
+
 NOT_THE_SHAPE = 1e-6
 """A score that is further than this from where the shape has it on one of these days fades otherwise."""
 
