@@ -302,6 +302,27 @@ def test_on_a_phone_the_numbers_of_the_class_can_be_read_by_scrolling(home, tmp_
         end(process)
 
 
+def test_on_a_tablet_class_and_student_stand_below_each_other_and_the_name_of_the_scorer_is_whole(
+    home, tmp_path, browser
+):
+    from playwright.sync_api import expect
+
+    process, (_, dashboard) = start(home, tmp_path, MASTERY_SCORER="bkt")
+    tablet = browser.new_page(viewport={"width": 820, "height": 1180})
+    try:
+        tablet.goto(dashboard)
+        tablet.locator(CHARTS).nth(1).wait_for(timeout=WAIT_MS)
+        menu, pick = (tablet.get_by_role("combobox", name=name) for name in ("Scorer", "Student"))
+        expect(menu).to_have_value("Knowledge tracing (BKT)", timeout=WAIT_MS)
+        assert menu.evaluate("input => input.scrollWidth <= input.clientWidth")
+        class_box, student_box = tablet.locator(CHARTS).first.bounding_box(), pick.bounding_box()
+        assert student_box["y"] > class_box["y"] + class_box["height"]
+        assert tablet.evaluate("document.documentElement.scrollWidth") <= 820
+    finally:
+        tablet.close()
+        end(process)
+
+
 def test_a_home_without_scores_says_how_to_begin(tmp_path, page):
     from playwright.sync_api import expect
 

@@ -90,6 +90,14 @@ def test_a_history_leads_on_from_its_last_day_to_the_score_of_today():
     assert dashed("2026-03-20T23:00:00Z") == []
 
 
+def test_the_interval_of_a_single_day_is_a_bar_and_not_an_area_without_width():
+    one_day = HISTORY | {"points": HISTORY["points"][-1:]}
+    layers = charts.history_chart(one_day, TOPIC, HISTORY["points"][-1]["day"]).to_dict()["layer"]
+    assert layers[1]["mark"]["type"] == "rule"
+    assert layers[1]["mark"]["strokeWidth"] > 4
+    assert layers[1]["encoding"]["y2"]["field"] == "upper"
+
+
 def test_two_topics_of_one_title_are_two_columns():
     topics = [CLASS["topics"][0], CLASS["topics"][0] | {"topic_id": "other"}]
     chart = charts.heatmap(CLASS | {"topics": topics}, STUDENT["student_id"], None).to_dict()

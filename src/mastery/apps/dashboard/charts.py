@@ -161,13 +161,19 @@ def history_chart(document: Document, topic: Document, as_of: str) -> alt.LayerC
     layers = [limits]
     for rows, dash, fill in ((points, [1, 0], ACCENT), (faded, [4, 3], "#ffffff")):
         layers += [
-            chart(rows).mark_area(color=ACCENT, opacity=0.16, aria=False).encode(y=height("lower:Q"), y2="upper:Q"),
+            _between(chart(rows), len(rows)).encode(y=height("lower:Q"), y2="upper:Q"),
             chart(rows).mark_line(color=ACCENT, strokeWidth=2, strokeDash=dash, aria=False).encode(y=height("score:Q")),
             chart(rows[-1:] if rows is faded else rows)
             .mark_point(**dots, filled=False, fill=fill)
             .encode(y=height("score:Q")),
         ]
     return _styled(alt.layer(*layers).properties(height=190))
+
+
+def _between(chart: alt.Chart, days: int) -> alt.Chart:
+    """Draw the intervals: an area over several days, a bar on a single one, where an area would have no width."""
+    look = {"color": ACCENT, "opacity": 0.16, "aria": False}
+    return chart.mark_rule(strokeWidth=12, **look) if days == 1 else chart.mark_area(**look)
 
 
 def _point(at: str, score: Document) -> Document:

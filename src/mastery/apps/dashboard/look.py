@@ -73,6 +73,16 @@ STYLE = f"""
   .m-tag {{ font-size: .74rem; border: 1px solid {LINE}; border-radius: 9px; padding: 0 .45rem; margin-right: .3rem;
             color: {FAINT}; white-space: nowrap; }}
   .st-key-{HEATMAP} {{ overflow-x: auto; }}
+  .m-wrap {{ flex-wrap: wrap; row-gap: 0; }}
+  /* On a tablet class and student stand below each other, each as wide as the screen; what stands inside them stays. */
+  @media (max-width: 1000px) {{
+    [data-testid="stColumn"] {{ min-width: 100%; }}
+    [data-testid="stHorizontalBlock"] {{ flex-wrap: wrap; }}
+  }}
+  @media (min-width: 641px) {{
+    [data-testid="stColumn"] [data-testid="stColumn"] {{ min-width: 0; }}
+    [data-testid="stColumn"] [data-testid="stHorizontalBlock"] {{ flex-wrap: nowrap; }}
+  }}
   @media (max-width: 640px) {{
     .block-container {{ padding: 1rem .8rem; }}
     .m-tile {{ flex: 1 1 auto; }}

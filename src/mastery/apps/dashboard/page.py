@@ -209,7 +209,7 @@ def _heading(student: Document) -> str:
     rollups = [one for one in student["rollups"] if one["level"] == "course" and one["mastery_score"] is not None]
     courses = " · ".join(f"{escape(one['name'])} {cards.hundredths(one['mastery_score'])}" for one in rollups)
     return (
-        f'<div class="m-head"><span class="m-name">{len(student["topics"])} topics, lowest score first</span>'
+        f'<div class="m-head m-wrap"><span class="m-name">{len(student["topics"])} topics, lowest score first</span>'
         f'<span class="m-faint">{courses}</span></div>'
     )
 
