@@ -21,10 +21,10 @@ from mastery.arrays import Int64s
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.events.identity import buckets as bucket_of
 from mastery.instants import instant
-from mastery.lake import compaction, files, known_ids, log, publication, revisions
+from mastery.lake import compaction, files, log, publication, revisions
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, KEY, Change, Handle, Mode
-from mastery.lake.known_ids import Known
+from mastery.lake.known_ids import Known, KnownIds
 from mastery.lake.location import TableLocation, locate
 from mastery.lake.publication import Publication
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion
@@ -66,6 +66,7 @@ class Lake:
         self._handles: dict[str, Handle] = {}
         self._lock = threading.Lock()
         self._reader = StudentReader()
+        self._known_ids = KnownIds()
         self._publication = (NOTHING, publication.NOTHING)  # the table as it was read, and its last row
         self._newest: tuple[Snapshot, str, int | None] = (NOTHING, "", None)  # of events with revisions
 
@@ -222,7 +223,7 @@ class Lake:
             at: Of which moment; None for now.
         """
         live = (self.snapshot(table) if at is None else at).bucket(bucket)
-        return known_ids.find(self._handle(table).place, table, live, hi, lo)
+        return self._known_ids.find(self._handle(table).place, table, live, hi, lo)
 
     def read_student(
         self, table: Table, student_id: str, columns: Sequence[str] | None = None, at: Snapshot | None = None

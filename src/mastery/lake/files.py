@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
@@ -23,6 +24,9 @@ from deltalake.transaction import AddAction
 from mastery.errors import BadInput, Conflict, writing
 from mastery.lake import seal
 from mastery.lake.layout import (
+    FALSE_POSITIVES,
+    FILTERED_BY,
+    FILTERED_ROWS,
     FINER_ROW_GROUP_ROWS,
     ROW_GROUP_ROWS,
     SORTED_ROW_GROUP_ROWS,
@@ -89,6 +93,9 @@ def write(
         options["sorting_columns"] = pq.SortingColumn.from_ordering(
             plan.schema, [(column, "ascending") for column in sort_columns(table)]
         )
+    if table.name in FILTERED_BY and body.num_rows >= FILTERED_ROWS:
+        filtered = {"ndv": min(step, body.num_rows), "fpp": FALSE_POSITIVES}
+        options["bloom_filter_options"] = {FILTERED_BY[table.name]: filtered}
     footer: list[pq.FileMetaData] = []
     with writing(f"table {table.name!r}", place.uri), _discarded_when_broken(place, path):
         place.make_folder(path)
@@ -171,12 +178,25 @@ class OpenFile:
         if self.chunks is not None:
             leaves = self.leaves
             wanted = [number for number, name in enumerate(leaves) if name in set(columns)]
-            groups = range(len(self.chunks) // len(leaves)) if group is None else (group,)
+            groups = range(self.parquet.num_row_groups) if group is None else (group,)
             chosen = (one * len(leaves) + number for one in groups for number in wanted)
             seal.compare(self.place, self.path, self.chunks, chosen)
         if group is None:
             return self.parquet.read(columns, use_threads=threads)
         return self.parquet.read_row_group(group, columns, use_threads=threads)
+
+    def filter(self, column: str, group: int) -> npt.NDArray[np.uint32] | None:
+        """Return the words of a row group's Bloom filter of a column; None where the file has none of it."""
+        leaves = self.leaves
+        chunk = self.parquet.metadata.row_group(group).column(leaves.index(column))
+        if chunk.bloom_filter_offset is None:
+            return None
+        if self.chunks is not None:
+            seal.compare(self.place, self.path, self.chunks, [self.parquet.num_row_groups * len(leaves) + group])
+        words = 1 << (chunk.bloom_filter_length.bit_length() - 1)  # a power of two; a header of some bytes is before it
+        with self.place.filesystem.open_input_file(self.place.path(self.path)) as file:
+            file.seek(chunk.bloom_filter_offset + chunk.bloom_filter_length - words)
+            return np.frombuffer(file.read(words), "<u4")
 
 
 @contextmanager

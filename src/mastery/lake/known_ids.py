@@ -2,24 +2,41 @@
 
 An open-addressing hash table over the ids that are asked for (few, so it stays in the processor's cache) is probed with
 the ids of the bucket's files (many, read once in order). For 1 million ids against 20 million, probing takes 0.1 s;
-reading the ids takes the rest. Body hashes are read only of files in which an id is found.
+reading the ids takes the rest. Body hashes are read only where an id is found.
+
+Of a few ids most files need not be read: of each row group a Bloom filter tells that it has none of them. Filters, and
+the ids of files too small to have one, stay in memory: the next few ids cost what they are, not what the lake holds.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 
 from mastery.arrays import Int64s
 from mastery.kernels import kernel
 from mastery.lake import files
+from mastery.lake.bloom import may_hold
+from mastery.lake.layout import FILTERED_BY, FILTERED_ROWS
 from mastery.lake.location import TableLocation
+from mastery.lake.seal import Chunks
 from mastery.lake.snapshot import File
 from mastery.tables import Table
+
+FEW = 256
+"""Up to this many ids a bucket, filters are asked: of more, some would pass most of them by chance alone."""
+
+KEPT_BYTES = 256 << 20
+"""Of filters and ids that stay in memory: those of 100 million events and more."""
+
+ID = ["event_id_hi", "event_id_lo"]
 
 NONE = -1
 
@@ -48,32 +65,122 @@ class Known:
 NOTHING_KNOWN = Known(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-def find(place: TableLocation, table: Table, live: Sequence[File], hi: Int64s, lo: Int64s) -> Known:
-    """Return the rows of some files whose id is one of those asked for.
+@dataclass(frozen=True)
+class _Summary:
+    """What is remembered of one file.
 
-    Args:
-        place: Folder of the table.
-        table: EVENTS or SUPERSEDED.
-        live: The files.
-        hi, lo: int64[n]. Ids; they may repeat.
+    Attributes:
+        ids: hi and lo of its rows, of a small one.
+        footer: Its metadata and checksums, of others.
+        filters: The Bloom filter of each row group, uint32[blocks x 8]; None where it has none.
     """
-    found = NOTHING_KNOWN
-    if not live:
+
+    ids: tuple[Int64s, Int64s] | None
+    footer: tuple[pq.FileMetaData, Chunks | None] | None = None
+    filters: tuple[npt.NDArray[np.uint32] | None, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        own = () if self.ids is None else self.ids
+        return 512 + sum(array.nbytes for array in (*own, *self.filters) if array is not None)
+
+
+class KnownIds:
+    """Finds ids in files, and holds what it has learnt of them. Files never change, so it never grows old."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept_bytes = kept_bytes
+        self._summaries: OrderedDict[str, _Summary] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def find(self, place: TableLocation, table: Table, live: Sequence[File], hi: Int64s, lo: Int64s) -> Known:
+        """Return the rows of some files whose id is one of those asked for.
+
+        Args:
+            place: Folder of the table.
+            table: EVENTS or SUPERSEDED.
+            live: The files.
+            hi, lo: int64[n]. Ids; they may repeat.
+        """
+        found = NOTHING_KNOWN
+        if not live:
+            return found
+        asked = _Asked(hi, lo)
+        for file in live:
+            if hi.size > FEW:
+                found += _in_file(place, table, file.path, asked)
+                continue
+            summary = self._summary(place, table, file)
+            if summary.ids is not None:
+                if asked.rows(*summary.ids).size:
+                    found += _in_file(place, table, file.path, asked)
+                continue
+            groups = [g for g, words in enumerate(summary.filters) if words is None or may_hold(words, lo).any()]
+            if groups:
+                found += _in_file(place, table, file.path, asked, summary.footer, groups)
         return found
-    slots = _slots(hi.size)
-    _insert(hi, lo, slots)
-    for file in live:
-        ids = files.read(place, table, [file.path], ["event_id_hi", "event_id_lo"])
-        their_hi, their_lo = ids["event_id_hi"].to_numpy(), ids["event_id_lo"].to_numpy()
-        rows = np.flatnonzero(_asked(hi, lo, slots, their_hi, their_lo))
-        if rows.size:
-            body = files.read(place, table, [file.path], ["body_hash"])["body_hash"].to_numpy()[rows]
-            found += Known(their_hi[rows], their_lo[rows], body)
+
+    def _summary(self, place: TableLocation, table: Table, file: File) -> _Summary:
+        key = place.path(file.path)
+        with self._lock:
+            known = self._summaries.get(key)
+            if known is not None:
+                self._summaries.move_to_end(key)
+                return known
+        summary = _summary_of(place, table, file)
+        with self._lock:
+            if key not in self._summaries:
+                self._summaries[key] = summary
+                self._bytes += summary.bytes
+            while self._bytes > self._kept_bytes and len(self._summaries) > 1:
+                self._bytes -= self._summaries.popitem(last=False)[1].bytes
+        return summary
+
+
+def _summary_of(place: TableLocation, table: Table, file: File) -> _Summary:
+    if file.rows < FILTERED_ROWS:
+        ids = files.read(place, table, [file.path], ID)
+        hi, lo = (ids[name].to_numpy() for name in ID)
+        return _Summary((hi.copy(), lo.copy()))
+    with files.opened(place, table, file.path) as opened:
+        groups = range(opened.parquet.num_row_groups)
+        filters = tuple(opened.filter(FILTERED_BY[table.name], group) for group in groups)
+        return _Summary(None, (opened.parquet.metadata, opened.chunks), filters)
+
+
+def _in_file(
+    place: TableLocation,
+    table: Table,
+    path: str,
+    asked: _Asked,
+    footer: tuple[pq.FileMetaData, Chunks | None] | None = None,
+    groups: Sequence[int | None] = (None,),
+) -> Known:
+    """Return the rows of a file, or of some of its row groups, whose id is one of those asked for."""
+    found = NOTHING_KNOWN
+    with files.opened(place, table, path, footer) as opened:
+        for group in groups:
+            ids = opened.read(ID, group)
+            hi, lo = (ids[name].combine_chunks().to_numpy() for name in ID)
+            rows = asked.rows(hi, lo)
+            if rows.size:
+                body = opened.read(["body_hash"], group)["body_hash"].combine_chunks().to_numpy()
+                found += Known(hi[rows], lo[rows], body[rows])
     return found
 
 
-def _slots(n: int) -> npt.NDArray[np.int32]:
-    return np.full(1 << max(3, int(2 * n - 1).bit_length()), NONE, np.int32)
+class _Asked:
+    """A hash table of the ids that are asked for."""
+
+    def __init__(self, hi: Int64s, lo: Int64s) -> None:
+        self._hi, self._lo = hi, lo
+        self._slots = np.full(1 << max(3, int(2 * hi.size - 1).bit_length()), NONE, np.int32)
+        _insert(hi, lo, self._slots)
+
+    def rows(self, hi: Int64s, lo: Int64s) -> Int64s:
+        """Return which of these ids are among them."""
+        return np.flatnonzero(_asked(self._hi, self._lo, self._slots, hi, lo))
 
 
 @kernel

@@ -28,6 +28,15 @@ STATISTICS = ("student_id", "occurred_at", "day", "as_of", "tenant", "topic_id",
 SORTED_BY = {EVENTS.name: ("student_id", "occurred_at", "sequence", "event_id_hi", "event_id_lo")}
 """Order of rows in a compacted file; the table's key where none is named."""
 
+FILTERED_BY = {EVENTS.name: "event_id_lo", SUPERSEDED.name: "event_id_lo"}
+"""Column of which a file has a Bloom filter per row group: whether it may hold an id is known from a page of it."""
+
+FILTERED_ROWS = 2_048
+"""From this many rows on; the ids of fewer are read as fast as a filter."""
+
+FALSE_POSITIVES = 0.01
+"""Share of ids that a row group does not hold and its filter lets pass, at most. It takes two bytes or less per row."""
+
 ROW_GROUP_ROWS = 1_048_576
 """Rows per row group of a file as it is first written: one group, so one contiguous array per column."""
 

@@ -1,9 +1,9 @@
 """Whether a file still holds what was written: bits that flipped on a disk are noticed, never read as other values.
 
 A local file is sealed: between its last page and its footer stand the place, the length and the CRC-32 of each column
-chunk, and its name ends in the CRC-32 of that list and of the footer. What is read of it is compared first. The
-checksums of pages, which Parquet knows, would not do: they leave out the headers of the pages and the footer, where one
-bit in a hundred gave other values and no error. Other programs read such a file as any other.
+chunk and Bloom filter, and its name ends in the CRC-32 of that list and of the footer. What is read of it is compared
+first. The checksums of pages, which Parquet knows, would not do: they leave out the headers of the pages and the
+footer, where one bit in a hundred gave other values and no error. Other programs read such a file as any other.
 
 An object store has checksums of its own, and files of versions before are not sealed; of both the pages are compared.
 """
@@ -27,7 +27,8 @@ from mastery.lake.location import TableLocation
 from mastery.tables import Table
 
 Chunks = npt.NDArray[np.int64]
-"""int64[row groups x columns, 3]: of each column chunk, row group by row group, `START`, `SIZE` and `CRC`."""
+"""int64[row groups x columns + filters, 3]: `START`, `SIZE` and `CRC` of each column chunk, row group by row group, and
+then of each Bloom filter."""
 
 START, SIZE, CRC = range(3)
 
@@ -128,7 +129,7 @@ def _mapped(path: str) -> Iterator[memoryview]:
 
 
 def _places(metadata: pq.FileMetaData) -> Iterator[tuple[int, int]]:
-    """Yield the first byte and the number of bytes of each column chunk, row group by row group."""
+    """Yield the first byte and the number of bytes of each column chunk, row group by row group; then of filters."""
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
         for column in range(metadata.num_columns):
@@ -137,3 +138,9 @@ def _places(metadata: pq.FileMetaData) -> Iterator[tuple[int, int]]:
             if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
                 first = min(first, chunk.dictionary_page_offset)
             yield first, chunk.total_compressed_size
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for column in range(metadata.num_columns):
+            chunk = row_group.column(column)
+            if chunk.bloom_filter_offset is not None:
+                yield chunk.bloom_filter_offset, chunk.bloom_filter_length
