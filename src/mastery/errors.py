@@ -20,6 +20,11 @@ class MasteryError(Exception):
     status: int = 500
     title: str = "The engine could not do this"
 
+    @property
+    def public(self) -> str:
+        """What anybody may read who asks over the network: no folder, no file, nothing that another program said."""
+        return str(self)
+
 
 class BadInput(MasteryError, ValueError):
     """Something the caller gave (file, option, setting, id) that cannot be used as it is."""
@@ -52,6 +57,10 @@ class Conflict(MasteryError):
     status = 409
     title = "The store is in use or holds something else"
 
+    @property
+    def public(self) -> str:
+        return "a store of the engine is in use, or cannot be read; the server's log says why"
+
 
 class Unwritable(MasteryError):
     """A disk that is full, or a place that may not be written to."""
@@ -59,6 +68,18 @@ class Unwritable(MasteryError):
     exit_code = 5
     status = 507
     title = "The store cannot be written to"
+
+
+MOST_LETTERS = 1_500
+"""Of a message: what somebody typed is in it, and may be of any length."""
+
+
+def shortened(message: str, most: int = MOST_LETTERS) -> str:
+    """Return the message, or its beginning and its end, where most messages say what to do."""
+    if len(message) <= most:
+        return message
+    half = most // 2
+    return f"{message[:half]} … ({len(message) - 2 * half:,} characters left out) … {message[-half:]}"
 
 
 FULL, FORBIDDEN = "full", "forbidden"

@@ -85,6 +85,15 @@ def test_an_unknown_student_is_answered_with_the_likeliest_slip(mastery, schools
     assert said in str(error)
 
 
+def test_of_a_pseudonym_nobody_is_told_in_which_tenant_it_is(mastery, schools):
+    pseudonym = json.loads(mastery("show", "Cid", "--tenant", "lake", *LATEST, "--json", home=schools).stdout)[
+        "student_id"
+    ]
+    error = mastery("show", pseudonym, "--tenant", "hill", home=schools).exception
+    assert isinstance(error, NotFound)
+    assert "'lake'" not in str(error)
+
+
 @pytest.mark.parametrize("topic", ["Fractions", "FRACTIONS", "Parts of a whole", "parts of a WHOLE"])
 def test_a_topic_may_be_called_by_its_title_or_in_other_capitals(mastery, schools, topic):
     hill = ("--tenant", "hill", *LATEST, "--json")

@@ -104,6 +104,11 @@ def _decode(text: str, where: str) -> bytes:
     return key
 
 
+def is_pseudonym(text: str) -> bool:
+    """Tell whether a text has the form of a student's pseudonym."""
+    return _PSEUDONYM.fullmatch(text) is not None
+
+
 class Pseudonyms:
     """Pseudonyms under one key. Equal ids of two tenants, and of a student and a teacher, never meet."""
 
@@ -132,7 +137,7 @@ class Pseudonyms:
 
     def student(self, tenant: str, student_id: str) -> str:
         """Return one student's pseudonym. What already is a pseudonym is passed through, so people may type either."""
-        if _PSEUDONYM.fullmatch(student_id):
+        if is_pseudonym(student_id):
             return student_id
         return self._one(_STUDENT, tenant, student_id)
 

@@ -335,6 +335,7 @@ class Engine(Deployment):
         return {
             "events": partial(self._read_a_little, EVENTS),
             "gold": partial(self._read_a_little, GOLD),
+            "models": self._load_active,
             "state": self._read_state,
         }
 
@@ -343,8 +344,8 @@ class Engine(Deployment):
         return set()
 
     def _read_a_little(self, table: Table) -> None:
-        """Read a table's log from its beginning, and a column of one file: an open table would not miss them."""
-        opened = Lake.open(self.lake.root, storage_options=self.settings.storage_options or None, create=False)
+        """Read a table's log, which an open table would not miss, and a few rows, however many there are."""
+        opened = self._opened_again()
         found = opened.shown(table)
         if found.version >= 0:
             self._tables_seen.add(table.name)
@@ -352,7 +353,16 @@ class Engine(Deployment):
             raise Conflict(
                 f"table {table.name!r} was there and is gone: restore it, or recompute if it is a published one"
             )
-        opened.read_files(table, [file.path for file in found.files[-1:]], ["tenant"])
+        opened.read_a_little(table, found, "tenant")
+
+    def _load_active(self) -> None:
+        """Load the active model set from its tables: a reader that has it would not miss them."""
+        from mastery.pipelines.models.active import active_model_set
+
+        active_model_set(self._opened_again(), self.rules.params)
+
+    def _opened_again(self) -> Lake:
+        return Lake.open(self.lake.root, storage_options=self.settings.storage_options or None, create=False)
 
     def _read_state(self) -> None:
         """Read from the state store. One that may only be read hinders nobody: students are folded from the lake."""

@@ -176,8 +176,8 @@ class OpenFile:
     def read(self, columns: Sequence[str], group: int | None = None, *, threads: bool = False) -> pa.Table:
         """Return these columns, of one row group or of all, strings dictionary-encoded."""
         if self.chunks is not None:
-            leaves = self.leaves
-            wanted = [number for number, name in enumerate(leaves) if name in set(columns)]
+            leaves, named = self.leaves, set(columns)
+            wanted = [number for number, name in enumerate(leaves) if name in named]
             groups = range(self.parquet.num_row_groups) if group is None else (group,)
             chosen = (one * len(leaves) + number for one in groups for number in wanted)
             seal.compare(self.place, self.path, self.chunks, chosen)

@@ -42,16 +42,30 @@ NOT_DAMAGE = ("[errno", "Too many open files", "AWS Error")
 
 
 class DamagedFile(Conflict):
-    """A file of the lake does not hold what was written into it."""
+    """A file of the lake does not hold what was written into it, or is not there."""
+
+    fault = "damaged"
 
     def __init__(self, place: TableLocation, table: Table, path: str, found: str) -> None:
         self.table, self.path = table.name, path
-        way_out = "put it back from a backup of the lake"
+        self.way_out = "put it back from a backup of the lake"
         if table.published:
-            way_out = "run 'mastery recompute', which makes the table again from the events"
+            self.way_out = "run 'mastery recompute', which makes the table again from the events"
         super().__init__(
-            f"table {table.name!r}: file {place.path(path)} is damaged ({found}), and nothing of it was used; {way_out}"
+            f"table {table.name!r}: file {place.path(path)} is {self.fault} ({found}), and nothing of it was used; "
+            f"{self.way_out}"
         )
+
+    @property
+    def public(self) -> str:
+        """Without the file."""
+        return f"table {self.table!r}: a file is {self.fault}, the server's log says which; {self.way_out}"
+
+
+class MissingFile(DamagedFile, FileNotFoundError):
+    """A file that a commit names is not there: lost, or vacuumed after this reader had looked at the log."""
+
+    fault = "missing"
 
 
 @contextmanager
@@ -59,6 +73,8 @@ def noticing(place: TableLocation, table: Table, path: str) -> Iterator[None]:
     """Turn what is raised while one file is read into `DamagedFile`, unless the file could not be reached at all."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise MissingFile(place, table, path, "no such file") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         found = str(error).partition("\n")[0]
         reached = not isinstance(error, OSError) or error.errno is None

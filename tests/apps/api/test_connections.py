@@ -179,6 +179,41 @@ def test_a_request_that_trickles_in_is_not_given_more_time_by_every_byte(server)
     one.close()
 
 
+def test_connections_that_are_half_open_are_closed(server):
+    """Nothing sent; no more to be sent; a request whose body never comes; one answered, and nothing after it."""
+    idle, ended, without_body, answered = (server.connect() for _ in range(4))
+    ended.shutdown(socket.SHUT_WR)
+    without_body.sendall(b"POST /mastery HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
+    answered.sendall(HEALTH)
+    began = time.monotonic()
+    nothing, none_either, refused, alive = answers([idle, ended, without_body, answered], connections.REQUEST_S + 5)
+    assert time.monotonic() - began < connections.REQUEST_S + 5
+    assert (nothing, none_either) == (b"", b"")
+    assert b" 405 " in refused
+    assert b" 200 " in alive
+
+
+def test_handshakes_and_nonsense_are_answered_and_a_hundred_of_them_leave_a_few_lines_and_no_id(server):
+    secret = b"S-secret-4711"
+    upgrade = (
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n"
+    )
+    began = time.monotonic()
+    for request, status in (
+        (b"GET /mastery/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s" % (secret, upgrade), b" 404 "),
+        (b"GET /%s nonsense\r\n\r\n" % secret, b" 400 "),
+    ):
+        for _ in range(4):
+            sockets = [server.connect() for _ in range(25)]
+            for one in sockets:
+                one.sendall(request)
+                one.shutdown(socket.SHUT_WR)
+            assert any(status in answer for answer in answers(sockets, WAIT_S))
+    said = server.warnings()
+    assert len(said) <= 2 * (time.monotonic() - began + 1), said[:5]
+    assert secret.decode() not in "".join(said)
+
+
 def test_a_student_is_read_while_connections_take_all_they_may(server):
     idle = [server.connect() for _ in range(20)]
     status, document = server.get("/mastery/S000010?as_of=latest")

@@ -8,7 +8,8 @@ from mastery.apps.api.guard import is_loopback
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.0.0.1:8321", "localhost", "localhost:80", "[::1]", "[::1]:8321", "127.8.9.10:1"]
+    "host",
+    ["127.0.0.1", "127.0.0.1:8321", "localhost", "LOCALHOST", "LocalHost:80", "[::1]", "[::1]:8321", "127.8.9.10:1"],
 )
 def test_this_machine_is_answered(client, host):
     assert is_loopback(host)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mastery.errors import BadInput, Conflict, MasteryError, NotFound
+from mastery.lake.location import locate
+from mastery.lake.seal import DamagedFile
+from mastery.tables import GOLD
 
 
 @pytest.mark.parametrize(
@@ -83,3 +86,27 @@ def test_what_nobody_foresaw_is_a_500_without_internals(client, reader, error):
     assert answer.headers["cache-control"] == "no-store"
     assert "torn" not in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/mastery/{}", "/mastery/S000001?scorer={}", "/mastery/S000001?{}=1", "/{}"])
+def test_what_is_over_long_is_not_sent_back_as_often_as_it_is_named(client, path):
+    answer = client.get(path.format("x" * 20_000))
+    assert answer.status_code in (404, 422)
+    assert len(answer.content) < 8_000
+    assert len(answer.json()["detail"]) < 2_000
+
+
+def test_of_a_long_message_the_end_stays_which_says_what_to_do(client, reader):
+    reader.fails = NotFound(f"no event of student {'x' * 20_000}; check the id")
+    assert client.get("/mastery/S000001").json()["detail"].endswith("; check the id")
+
+
+def test_a_damaged_file_is_told_by_its_table_and_what_to_do_and_named_in_the_log_alone(client, reader, caplog):
+    reader.fails = DamagedFile(locate("/srv/lake/gold"), GOLD, "bucket=00/part-1.parquet", "the 5 bytes from 4 on")
+    answer = client.get("/mastery/S000001")
+    assert answer.status_code == 503
+    assert "table 'gold'" in answer.json()["detail"]
+    assert "mastery recompute" in answer.json()["detail"]
+    assert "srv" not in answer.text
+    assert "parquet" not in answer.text
+    assert "/srv/lake/gold/bucket=00/part-1.parquet" in caplog.text

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import resource
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -95,6 +96,28 @@ def own_capacity() -> Capacity:
     return capacity_of(soft, sum(1 for _ in Path("/dev/fd").iterdir()))
 
 
+class OneWarningASecond(logging.Filter):
+    """Lets a warning of each text pass once a second: what one client sends, others can send by the thousand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to write it. Errors always are: what failed is ours."""
+        if record.levelno != logging.WARNING:
+            return True
+        now, last = record.created, self._last_s.get(str(record.msg))
+        if last is not None and now - last < 1.0:
+            return False
+        self._last_s[str(record.msg)] = now
+        return True
+
+
+log = logging.getLogger("uvicorn.error.http")
+log.addFilter(OneWarningASecond())
+
+
 class BoundedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 with bounds on connections and on time. `capacity` is set by `protocol_of`."""
 
@@ -105,6 +128,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Answer the connection, or answer it with 503, or close it."""
         super().connection_made(transport)
+        self.logger = log
         if len(self.connections) > self.capacity.connections + self.capacity.refusals:
             transport.abort()
             return
@@ -125,6 +149,9 @@ class BoundedProtocol(H11Protocol):
             self._stop_waiting()
         elif self._waiting is None:  # the beginning of a request; more of it does not move the end of the time
             self._wait()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: who asks for a WebSocket is answered as if they had asked without."""
 
     def on_response_complete(self) -> None:
         """Wait for the next request; uvicorn ends the connection where none begins."""

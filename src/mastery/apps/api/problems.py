@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from mastery.errors import BadInput, Conflict, MasteryError
+from mastery.errors import MOST_LETTERS, BadInput, Conflict, MasteryError, shortened
 
 log = logging.getLogger("uvicorn.error")
 
@@ -59,8 +60,8 @@ def problem(request: Request, status: int, kind: str, title: str, detail: str, *
         type=TYPE + kind,
         title=title,
         status=status,
-        detail=detail,
-        instance=request.url.path,
+        detail=shortened(detail),
+        instance=shortened(request.url.path),
         errors=more.get("errors"),
     )
     # Here and not in the middleware alone: an answer to what nobody foresaw is made outside of it.
@@ -81,9 +82,6 @@ class Sparingly:
             log.warning("%s", message)
 
 
-_say_unreadable = Sparingly()
-
-
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's `responses` for these kinds of problem."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -99,30 +97,29 @@ def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     """Make every error that leaves the app a problem document."""
-    app.add_exception_handler(MasteryError, _of_ours)
+    app.add_exception_handler(MasteryError, partial(_of_ours, Sparingly()))
     app.add_exception_handler(RequestValidationError, _of_a_request)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _of_nobody)
 
 
-def _of_ours(request: Request, error: Exception) -> ProblemResponse:
+def _of_ours(say: Sparingly, request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, MasteryError)
-    if isinstance(error, Conflict):  # its words are for who runs the engine: they name folders, and what lies there
-        _say_unreadable(str(error).partition("\n")[0])
-        detail = "a store of the engine is in use, or cannot be read; the server's log says why"
-        return problem(request, 503, "store-unreadable", "A store cannot be read", detail, headers=RETRY)
+    if isinstance(error, Conflict):
+        say(str(error).partition("\n")[0])
+        return problem(request, 503, "store-unreadable", "A store cannot be read", error.public, headers=RETRY)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("failed on %s", request.scope["route"].path if "route" in request.scope else "?", exc_info=error)
         return _of_nobody(request, error)
-    return problem(request, error.status, _dashed(type(error).__name__), error.title, str(error))
+    return problem(request, error.status, _dashed(type(error).__name__), error.title, error.public)
 
 
 def _of_a_request(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)
     parts = [
         InvalidPart(
-            where=".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]),
-            message=str(one["msg"]).removeprefix("Value error, "),
+            where=shortened(".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]), MOST_LETTERS // 4),
+            message=shortened(str(one["msg"]).removeprefix("Value error, "), MOST_LETTERS // 2),
         )
         for one in error.errors()
     ]

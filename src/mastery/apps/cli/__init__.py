@@ -43,7 +43,7 @@ from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
 from mastery.apps.cli.warm_up import warm_up
 from mastery.apps.interrupt import INTERRUPTED
-from mastery.errors import MasteryError, unwritable
+from mastery.errors import MasteryError, shortened, unwritable
 
 SET_UP, WORK, MODELS, PEOPLE = "Set up", "Move data", "Fit and choose models", "See scores"
 
@@ -208,4 +208,5 @@ def _tell(error: MasteryError) -> None:
     from rich.text import Text
 
     # soft_wrap: a message in a log is one line for each thing that is wrong.
-    Console(stderr=True).print(Text("error: ", style="bold red").append(str(error), style="default"), soft_wrap=True)
+    message = Text("error: ", style="bold red").append(shortened(str(error)), style="default")
+    Console(stderr=True).print(message, soft_wrap=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mastery.directory.pseudonyms import is_pseudonym
 from mastery.errors import NotFound
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def others(engine: Engine) -> str:
 
 
 def _slip(engine: Engine, student: str) -> str:
-    for tenant in engine.tenants:
+    # of a pseudonym nobody is told whose it is
+    for tenant in () if is_pseudonym(student) else engine.tenants:
         if _has_events(engine.of(tenant), student):
             return f"there is one in tenant {tenant!r}: add --tenant {tenant}"
     for other in dict.fromkeys((student.upper(), student.lower(), student.capitalize(), student.strip())):
