@@ -33,6 +33,7 @@ class Table:
             hash of the pseudonym, so one student's rows lie in one folder.
         doc: What one row is.
         published: Whether a recompute makes all of it, so that one of another version is made again.
+        grows: Whether versions of the engine add columns to it; those that a file lacks are null.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Table:
     partition_by: tuple[str, ...]
     doc: str
     published: bool = False
+    grows: bool = False
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
@@ -437,6 +439,7 @@ PUBLICATIONS = Table(
     key=("number",),
     partition_by=(),
     doc="What people see: the last row names the version of every published table. Rows are added, never changed.",
+    grows=True,
 )
 
 TABLES = {

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mastery.lake import files
+from mastery.lake.files import FileWriter
 from mastery.lake.handle import Handle
 from mastery.lake.location import TableLocation
 
@@ -48,7 +48,8 @@ class Points:
 def install(kill_at: int | None) -> Points:
     """Put the points in; `kill_at` None only counts them."""
     points = Points(kill_at)
-    points.around(files, "write")
+    for name in ("add", "finish"):
+        points.around(FileWriter, name)
     for name in ("_make", "_try", "vacuum"):
         points.around(Handle, name)
     points.around(TableLocation, "discard")

@@ -23,12 +23,14 @@ from mastery.events.identity import buckets as bucket_of
 from mastery.instants import instant
 from mastery.lake import compaction, files, log, publication, revisions
 from mastery.lake.compaction import Compaction
+from mastery.lake.files import STUDENT, FileWriter, Only
 from mastery.lake.handle import BUCKETS, KEY, Change, Handle, Mode
 from mastery.lake.known_ids import Known, KnownIds
 from mastery.lake.location import TableLocation, locate
 from mastery.lake.publication import Publication
+from mastery.lake.ranges import student_ranges
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion
-from mastery.lake.student import STUDENT, StudentReader
+from mastery.lake.student import StudentReader
 from mastery.tables import EVENTS, PUBLICATIONS, SUPERSEDED, Table
 
 BUCKET = "bucket"
@@ -179,17 +181,35 @@ class Lake:
         return rows.cast(schema)
 
     def read_bucket(
-        self, table: Table, bucket: int, columns: Sequence[str] | None = None, at: Snapshot | None = None
+        self,
+        table: Table,
+        bucket: int,
+        columns: Sequence[str] | None = None,
+        at: Snapshot | None = None,
+        only: Only | None = None,
     ) -> pa.Table:
-        """Return one bucket: one array per column, strings dictionary-encoded, `bucket` only when named.
+        """Return one bucket, or `only` some of its rows: one array per column, strings dictionary-encoded, `bucket`
+        only when named.
 
         What people see of it where no snapshot is given; see `shown`. Of the revisions of an event the one that counts;
         see `mastery.lake.revisions`.
         """
         live = (self.shown(table) if at is None else at).bucket(bucket)
-        paths = [file.path for file in live]
-        read = partial(self.read_files, table, paths)
+        place, paths = self._handle(table).place, [file.path for file in live]
+
+        def read(names: Sequence[str] | None) -> pa.Table:
+            return files.read(place, table, paths, names, only=only)
+
         return self._named(bucket, columns, _counting(table, live, columns, read))
+
+    def student_ranges(self, table: Table, bucket: int, most: int, at: Snapshot) -> list[tuple[str, str] | None]:
+        """Return first and last pseudonym of ranges of students with about `most` rows each, which together are all of
+        a bucket; a range of None is everybody.
+        """
+        found = at.bucket(bucket)
+        if sum(file.rows for file in found) <= most:
+            return [None]
+        return [*student_ranges(self._handle(table).place, table, [file.path for file in found], most)]
 
     def read_files(self, table: Table, paths: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of some files, as `read_bucket` returns those of a bucket; of events all revisions."""
@@ -299,10 +319,15 @@ class Lake:
 
         `revisions` says that the rows are other revisions of events that the bucket has, or gets with the same commit.
         """
+        with self.new_file(table, bucket, revisions=revisions) as file:
+            file.add(rows)
+            return file.finish()
+
+    def new_file(self, table: Table, bucket: int | None, *, revisions: bool = False) -> FileWriter:
+        """Return a file that is written in parts; see `write_file`. Any thread or process may call this."""
         if (bucket is None) == bool(table.partition_by):
             raise BadInput(f"table {table.name!r} is {'' if table.partition_by else 'not '}cut by bucket; got {bucket}")
-        place = self._handle(table).place
-        return files.write(place, table, rows, bucket, width=self._width, revisions=revisions)
+        return FileWriter(self._handle(table).place, table, bucket, width=self._width, revisions=revisions)
 
     def commit(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
@@ -40,6 +41,11 @@ from mastery.tables import Table
 FRESH, REVISIONS, SORTED = "part", "revisions", "sorted"
 """First word of a file's name: rows as they came; such rows whose events the bucket has in another revision; or
 compacted and in order."""
+
+STUDENT = "student_id"
+
+BATCH_ROWS = 65_536
+"""Rows that are decoded at a time where only some of a file are wanted."""
 
 FEW_VALUES = 64
 """A dictionary smaller than this is written as it is."""
@@ -82,52 +88,98 @@ def write(
     Raises:
         Unwritable: The disk is full, or may not be written to.
     """
-    plan = layout(table)
-    body = conform(table, rows)
-    name = f"{SORTED if in_order else REVISIONS if revisions else FRESH}-{uuid.uuid4().hex}.parquet"
-    path = name if bucket is None else f"bucket={bucket:0{width}d}/{name}"
-    options = dict(plan.options)
-    step = FINER_ROW_GROUP_ROWS.get(table.name, ROW_GROUP_ROWS)
-    if in_order:
-        step = SORTED_ROW_GROUP_ROWS
-        options["sorting_columns"] = pq.SortingColumn.from_ordering(
-            plan.schema, [(column, "ascending") for column in sort_columns(table)]
-        )
-    if table.name in FILTERED_BY and body.num_rows >= FILTERED_ROWS:
-        filtered = {"ndv": min(step, body.num_rows), "fpp": FALSE_POSITIVES}
-        options["bloom_filter_options"] = {FILTERED_BY[table.name]: filtered}
-    footer: list[pq.FileMetaData] = []
-    with writing(f"table {table.name!r}", place.uri), _discarded_when_broken(place, path):
-        place.make_folder(path)
-        writer = pq.ParquetWriter(
-            place.path(path), body.schema, filesystem=place.filesystem, metadata_collector=footer, **options
-        )
-        try:
-            for start in range(0, body.num_rows, step):
-                writer.write_table(with_used_values(body.slice(start, step)), row_group_size=step)
-            writer.close()
-        except BaseException:
-            writer.is_open = False  # or it is closed once more when it is collected, and complains on standard error
-            raise
-        if place.is_local:
-            path = place.finish(path, seal.seal(Path(place.path(path)), footer[0]))
-    return AddAction(
-        path=path,
-        size=place.size(path),
-        partition_values={} if bucket is None else {"bucket": str(bucket)},
-        modification_time=int(time.time() * 1000),
-        data_change=True,
-        stats=_statistics(footer[0], plan),
-    )
+    with FileWriter(place, table, bucket, width=width, in_order=in_order, revisions=revisions) as file:
+        file.add(rows)
+        return file.finish()
 
 
-@contextmanager
-def _discarded_when_broken(place: TableLocation, path: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        place.discard(path)
-        raise
+class FileWriter:
+    """One file that is written in parts, each a row group of its own or more. Without `finish` nothing of it stays."""
+
+    def __init__(
+        self,
+        place: TableLocation,
+        table: Table,
+        bucket: int | None,
+        *,
+        width: int = 2,
+        in_order: bool = False,
+        revisions: bool = False,
+    ) -> None:
+        """Begin a file; see `write`."""
+        self._place, self._table, self._bucket = place, table, bucket
+        name = f"{SORTED if in_order else REVISIONS if revisions else FRESH}-{uuid.uuid4().hex}.parquet"
+        self._path = name if bucket is None else f"bucket={bucket:0{width}d}/{name}"
+        self._options = dict(layout(table).options)
+        self._step = FINER_ROW_GROUP_ROWS.get(table.name, ROW_GROUP_ROWS)
+        if in_order:
+            self._step = SORTED_ROW_GROUP_ROWS
+            self._options["sorting_columns"] = pq.SortingColumn.from_ordering(
+                layout(table).schema, [(column, "ascending") for column in sort_columns(table)]
+            )
+        self._footer: list[pq.FileMetaData] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._finished = False
+
+    def __enter__(self) -> FileWriter:
+        return self
+
+    def add(self, rows: pa.Table) -> None:
+        """Write some rows."""
+        body = conform(self._table, rows)
+        with self._writing():
+            if self._writer is None:
+                if self._table.name in FILTERED_BY and body.num_rows >= FILTERED_ROWS:
+                    filtered = {"ndv": min(self._step, body.num_rows), "fpp": FALSE_POSITIVES}
+                    self._options["bloom_filter_options"] = {FILTERED_BY[self._table.name]: filtered}
+                self._place.make_folder(self._path)
+                self._writer = pq.ParquetWriter(
+                    self._place.path(self._path),
+                    body.schema,
+                    filesystem=self._place.filesystem,
+                    metadata_collector=self._footer,
+                    **self._options,
+                )
+            for start in range(0, body.num_rows, self._step):
+                self._writer.write_table(with_used_values(body.slice(start, self._step)), row_group_size=self._step)
+
+    def __exit__(self, *_error: object) -> None:
+        if not self._finished:
+            self._break_off()
+
+    def finish(self) -> AddAction:
+        """Return the action that adds the file to the table; all of it is on the disk."""
+        path = self._path
+        with self._writing():
+            if self._writer is None:
+                raise BadInput(f"a file of table {self._table.name!r} of no rows at all; add some, or write none")
+            self._writer.close()
+            self._finished = True
+            if self._place.is_local:
+                path = self._place.finish(path, seal.seal(Path(self._place.path(path)), self._footer[0]))
+        return AddAction(
+            path=path,
+            size=self._place.size(path),
+            partition_values={} if self._bucket is None else {"bucket": str(self._bucket)},
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=_statistics(self._footer[0], layout(self._table)),
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Name a full disk, and leave no file that is not whole."""
+        with writing(f"table {self._table.name!r}", self._place.uri):
+            try:
+                yield
+            except BaseException:
+                self._break_off()
+                raise
+
+    def _break_off(self) -> None:
+        if self._writer is not None:
+            self._writer.is_open = False  # or it is closed again when it is collected, and complains on standard error
+        self._place.discard(self._path)
 
 
 def read(
@@ -136,9 +188,10 @@ def read(
     paths: Sequence[str],
     columns: Sequence[str] | None = None,
     *,
+    only: Only | None = None,
     threads: bool = False,
 ) -> pa.Table:
-    """Return the rows of some files in the order of `paths`, one contiguous array per column.
+    """Return the rows of some files in the order of `paths`, one contiguous array per column; `only` some of them.
 
     String columns come back dictionary-encoded over one dictionary, other columns in the table's types;
     partition columns are left out. A file of another version of the engine is read by name; see `by_name`.
@@ -150,9 +203,57 @@ def read(
     parts = []
     for path in paths:
         with opened(place, table, path) as file:
-            rows = file.read(wanted, threads=threads)
-        parts.append(by_name(rows, table, wanted))
+            if only is None:
+                parts.append(by_name(file.read(wanted, threads=threads), table, wanted))
+                continue
+            needed = list(dict.fromkeys([*wanted, *only.columns]))
+            some = (only.of(by_name(rows, table, needed)).select(wanted) for rows in file.batches(needed, only))
+            parts += [with_used_values(rows.combine_chunks()) for rows in some if rows.num_rows]
+    if not parts:
+        return encoded_schema(plan, wanted).empty_table()
     return contiguous(pa.concat_tables(parts), plan, wanted)
+
+
+@dataclass(frozen=True)
+class Only:
+    """Which rows are read; the others are never held all at once.
+
+    Attributes:
+        students: First and last pseudonym; None for all.
+        column, values: Those with one of these values in this column; None for all.
+    """
+
+    students: tuple[str, str] | None = None
+    column: str | None = None
+    values: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it asks for."""
+        return [name for name in (None if self.students is None else STUDENT, self.column) if name is not None]
+
+    def may_be_in(self, low: str, high: str) -> bool:
+        """Tell whether some of the students may lie between these two."""
+        return self.students is None or (self.students[0] <= high and low <= self.students[1])
+
+    def of(self, rows: pa.Table) -> pa.Table:
+        """Return those of the rows."""
+        if self.students is not None:
+            first, last = self.students
+            rows = _where(rows, STUDENT, lambda ids: pc.and_(pc.greater_equal(ids, first), pc.less_equal(ids, last)))
+        if self.column is not None:
+            values = pa.array(self.values, pa.string())
+            rows = _where(rows, self.column, lambda names: pc.is_in(names, value_set=values))
+        return rows
+
+
+def _where(rows: pa.Table, column: str, test: Callable[[pa.Array], pa.Array]) -> pa.Table:
+    """Return the rows whose value in a dictionary-encoded column passes a test, which each value is put to once."""
+    mask = []
+    for chunk in rows.column(column).chunks:
+        passed = np.append(np.asarray(test(chunk.dictionary).fill_null(False)), False)
+        mask.append(passed[chunk.indices.fill_null(len(chunk.dictionary)).to_numpy(zero_copy_only=False)])
+    return rows.filter(pa.array(np.concatenate(mask))) if mask else rows
 
 
 @dataclass(frozen=True)
@@ -167,20 +268,15 @@ class OpenFile:
 
     @property
     def leaves(self) -> Sequence[str]:
-        """The column that each of its Parquet columns belongs to; a published table may be of another version."""
-        if not self.table.published:
+        """The column that each of its Parquet columns belongs to; some tables may be of another version."""
+        if not (self.table.published or self.table.grows):
             return layout(self.table).leaves
         schema = self.parquet.metadata.schema
         return [schema.column(number).path.partition(".")[0] for number in range(self.parquet.metadata.num_columns)]
 
     def read(self, columns: Sequence[str], group: int | None = None, *, threads: bool = False) -> pa.Table:
         """Return these columns, of one row group or of all, strings dictionary-encoded."""
-        if self.chunks is not None:
-            leaves, named = self.leaves, set(columns)
-            wanted = [number for number, name in enumerate(leaves) if name in named]
-            groups = range(self.parquet.num_row_groups) if group is None else (group,)
-            chosen = (one * len(leaves) + number for one in groups for number in wanted)
-            seal.compare(self.place, self.path, self.chunks, chosen)
+        self._compare(columns, group)
         if group is None:
             return self.parquet.read(columns, use_threads=threads)
         return self.parquet.read_row_group(group, columns, use_threads=threads)
@@ -197,6 +293,32 @@ class OpenFile:
         with self.place.filesystem.open_input_file(self.place.path(self.path)) as file:
             file.seek(chunk.bloom_filter_offset + chunk.bloom_filter_length - words)
             return np.frombuffer(file.read(words), "<u4")
+
+    def batches(self, columns: Sequence[str], only: Only) -> Iterator[pa.Table]:
+        """Yield these columns a few rows at a time, of the row groups that may hold the students who are wanted."""
+        for group in range(self.parquet.num_row_groups):
+            statistics = self._statistics_of(STUDENT, group)
+            if statistics is not None and not only.may_be_in(statistics.min, statistics.max):
+                continue
+            self._compare(columns, group)
+            for batch in self.parquet.iter_batches(BATCH_ROWS, [group], list(columns), use_threads=False):
+                yield pa.Table.from_batches([batch])
+
+    def _statistics_of(self, column: str, group: int) -> pq.Statistics | None:
+        """Return the bounds of a column in a row group; None where it has none."""
+        if column not in self.leaves:
+            return None
+        found = self.parquet.metadata.row_group(group).column(list(self.leaves).index(column)).statistics
+        return found if found is not None and found.has_min_max else None
+
+    def _compare(self, columns: Sequence[str], group: int | None) -> None:
+        if self.chunks is None:
+            return
+        leaves, named = self.leaves, set(columns)
+        wanted = [number for number, name in enumerate(leaves) if name in named]
+        groups = range(self.parquet.num_row_groups) if group is None else (group,)
+        chosen = (one * len(leaves) + number for one in groups for number in wanted)
+        seal.compare(self.place, self.path, self.chunks, chosen)
 
 
 @contextmanager

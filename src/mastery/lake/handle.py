@@ -389,7 +389,7 @@ class Handle:
     def _check(self, delta: DeltaTable) -> None:
         """Raise Conflict unless the table has our partitions and, if it is not published, our columns and types."""
         odd = _other_columns(self.table, delta)
-        if odd and not self.table.published:  # a published one is read by the names of its columns; see `files.read`
+        if odd and not (self.table.published or self.table.grows):  # those are read by name; see `files.by_name`
             raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} differs from this version's in {', '.join(odd)}; "
                 "it was made by another version or program: use another home, or ingest into a new one"

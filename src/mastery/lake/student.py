@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 
 from mastery.events.identity import murmur
 from mastery.lake import files
+from mastery.lake.files import STUDENT
 from mastery.lake.layout import layout
 from mastery.lake.location import TableLocation
 from mastery.lake.seal import Chunks
 from mastery.tables import Table
 
-STUDENT, SOURCE = "student_id", "score_source"
+SOURCE = "score_source"
 
 FOOTERS_KEPT = 2_048
 """Footers of 64 buckets with 32 files; about 60 KB each for a sorted file of 20 row groups."""

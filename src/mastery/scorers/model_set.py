@@ -42,6 +42,12 @@ class ModelSet:
         return {name: mine.model(topics, items) for name, mine in self.scorers.items() if name in SCORERS}
 
     @property
+    def folding(self) -> ModelSet:
+        """The same set without scorers that only predict: all that a fold reads, and less to send to whoever folds."""
+        mine = {name: one for name, one in self.scorers.items() if name in SCORERS or name in DERIVED}
+        return ModelSet(self.version, mine)
+
+    @property
     def knows_items(self) -> bool:
         """Whether any scorer holds numbers of single items."""
         return any(mine.items.count > 0 for mine in self.scorers.values())

@@ -30,6 +30,10 @@ class KeyedRows:
     def _place(self) -> Mapping[Scoped, int]:
         return {key: place for place, key in enumerate(self.keys)}
 
+    def __reduce__(self) -> tuple[type[KeyedRows], tuple[Sequence[Scoped], Floats]]:
+        """Pickle keys and numbers, also of rows that are still in a store, and nothing that follows from them."""
+        return KeyedRows, (tuple(self.keys), self.values)
+
     @property
     def count(self) -> int:
         """N: how many keys have a row."""

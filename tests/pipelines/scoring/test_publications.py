@@ -423,6 +423,16 @@ def test_publications_are_kept_in_few_files_and_none_is_forgotten(school):
     assert numbers == list(range(first + MOST_FILES + 6))
 
 
+def test_publications_of_a_version_with_fewer_tables_are_read_and_continued(school, tmp_path):
+    rows = school.lake.scan(PUBLICATIONS).drop_columns(["class_topics"])
+    write_deltalake(str(tmp_path / "lake" / PUBLICATIONS.name), rows, mode="overwrite", schema_mode="overwrite")
+    again = Deployment.at(tmp_path)
+    assert "class_topics" not in again.lake.publication().versions
+    before = whole(again.lake)
+    assert run(again).generation == before["number"] + 1
+    assert "class_topics" in Deployment.at(tmp_path).lake.publication().versions
+
+
 def test_a_new_lake_has_published_nothing(tmp_path):
     lake = Lake.open(str(tmp_path / "lake"))
     assert lake.publication() is NOTHING

@@ -28,24 +28,17 @@ from mastery.errors import Conflict
 from mastery.features.columns import READ
 from mastery.instants import instant
 from mastery.lake import Lake
+from mastery.lake.files import FileWriter, Only
 from mastery.lake.publication import READERS_HOURS, RECOMPUTE, Publication
 from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice, choices
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.class_numbers import ClassNumbers
-from mastery.pipelines.scoring.fold import Folded, fold_events
-from mastery.pipelines.scoring.publish import (
-    derived_history_rows,
-    feature_rows,
-    gold_rows,
-    history_rows,
-    ledger_rows,
-    points_only_in,
-)
-from mastery.pipelines.scoring.records import active_students, record_block
+from mastery.pipelines.scoring.fold_bucket import BucketCounts, BucketOptions, fold_bucket
+from mastery.pipelines.scoring.publish import points_only_in
 from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
-from mastery.state import NOWHERE, StateStore, encode_block
+from mastery.state import NOWHERE, EncodedBlock, StateStore
 from mastery.tables import (
     CLASS_STUDENTS,
     CLASS_TOPICS,
@@ -160,18 +153,20 @@ class _Run:
         switch: Switch | None,
     ) -> None:
         self._lake, self._state, self._began = lake, state, began
-        self._model_set, self._shadow = model_set, shadow
-        self._as_of_us, self._now_us = as_of_us, now_us
-        self._min_evidence, self._active_days = min_evidence, active_days
+        self._model_set = model_set
+        self._counts = BucketCounts()
         self.lock = threading.Lock()
         # Not everybody gets a new record below, so news are noted of what is folded here before it is.
         view = None if state is None else catch_up(lake, state)
-        self.snapshot, self._seen = (lake.snapshot(EVENTS), NOWHERE) if view is None else (view.events, view.seen)
+        self.snapshot, seen = (lake.snapshot(EVENTS), NOWHERE) if view is None else (view.events, view.seen)
+        self._options = BucketOptions(
+            as_of_us, now_us, min_evidence, None if state is None else active_days, shadow, seen
+        )
         # Scorers that fold nothing have the history that was published: none without them, and before any activation.
         derived = any(name in DERIVED for name in model_set.scorers) or bool(choices(lake))
         self._history = lake.shown(HISTORY, began) if derived else None
         self._check_active(switch)
-        self.report = RecomputeReport(model_set.version, as_of_us, shadow=None if shadow is None else shadow.version)
+        self._generation: int | None = None
         known = lake.scan(TOPICS, ["tenant", "topic_id"])
         self._known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
         knows_items = model_set.knows_items or (shadow is not None and shadow.knows_items)
@@ -185,23 +180,76 @@ class _Run:
         self._class = ClassNumbers()
 
     def fold_bucket(self, bucket: int, progress: Callable[[int], None] | None) -> None:
-        """Fold a bucket, put the records of its active students, and write its files."""
-        earlier = None if self._history is None else self._lake.read_bucket(HISTORY, bucket, at=self._history)
-        for events in parts(self._lake.read_bucket(EVENTS, bucket, self._wanted, at=self.snapshot)):
-            self._fold(bucket, events, earlier)
-            if progress is not None:
-                progress(events.num_rows)
+        """Fold a bucket, put the records of its active students, and write its files, one for each table."""
+        with ExitStack() as stack:
+            files: dict[str, FileWriter] = {}
+            for students in self._lake.student_ranges(EVENTS, bucket, READ_ROWS, self.snapshot):
+                only = None if students is None else Only(students)
+                found = self._lake.read_bucket(EVENTS, bucket, self._wanted, self.snapshot, only)
+                earlier = None
+                if self._history is not None:
+                    derived = Only(students, "score_source", tuple(DERIVED))
+                    earlier = self._lake.read_bucket(HISTORY, bucket, None, self._history, derived)
+                for events in parts(found):
+                    tables, records, counts = fold_bucket(events, earlier, self._model_set, self._options)
+                    self._put(records)
+                    del records
+                    for table, rows in tables:
+                        if table.name not in files:
+                            files[table.name] = stack.enter_context(self._lake.new_file(table, bucket))
+                        files[table.name].add(rows)
+                        if table is GOLD:
+                            self._add_to_class(rows)
+                        del rows
+                    with self.lock:
+                        self._counts += counts
+                    if progress is not None:
+                        progress(events.num_rows)
+            for name, file in files.items():
+                self._written(name, file.finish())
+
+    def _add_to_class(self, gold: pa.Table) -> None:
+        numbers = ClassNumbers()
+        numbers.add(gold)
+        with self.lock:
+            self._class.merge(numbers)
+
+    def _put(self, records: EncodedBlock | None) -> None:
+        if records is not None and self._state is not None:
+            self._state.put_many(records)
+
+    @property
+    def report(self) -> RecomputeReport:
+        """What it went through."""
+        counts, shadow = self._counts, self._options.shadow
+        return RecomputeReport(
+            model_version=self._model_set.version,
+            as_of_us=self._options.as_of_us,
+            events=counts.events,
+            events_later=counts.events_later,
+            students=counts.students,
+            student_topics=counts.student_topics,
+            days=counts.days,
+            newest_event_us=counts.newest_event_us,
+            shadow=None if shadow is None else shadow.version,
+            generation=self._generation,
+            topics_without_metadata={
+                topic
+                for tenant, topic in counts.topics
+                if topic != UNASSIGNED and (tenant, topic) not in self._known_topics
+            },
+        )
 
     def publish(self, switch: Switch | None) -> None:
         """Commit what was written, and show it together with the switch that it is for; see the top of this file."""
-        store_model_set(self._lake, self._model_set, self._now_us)  # before the scores that name it
+        store_model_set(self._lake, self._model_set, self._options.now_us)  # before the scores that name it
         for table, rows in (
             (CLASS_STUDENTS, self._class.student_rows(self._lake.buckets)),
             (CLASS_TOPICS, self._class.topic_rows()),
         ):
             if rows.num_rows:
                 self._added[table.name].append(self._lake.write_file(table, rows, None))
-        began_at = instant(self._now_us)
+        began_at = instant(self._options.now_us)
         with self._lake.one_publisher():
             self._check_active(switch)
             now = self._lake.publication()
@@ -221,7 +269,7 @@ class _Run:
             }
             published = {
                 "model_version": self._model_set.version,
-                "as_of": instant(self._as_of_us),
+                "as_of": instant(self._options.as_of_us),
                 "events": self.snapshot.version,
                 "versions": {**now.versions, **versions},
             }
@@ -229,7 +277,7 @@ class _Run:
                 switch.make(now, **published)
             else:
                 self._lake.publish(now.after(RECOMPUTE, began_at, **published))
-            self.report.generation = now.number + 1
+            self._generation = now.number + 1
 
     def _check_active(self, switch: Switch | None) -> None:
         """Raise Conflict unless the set is the active one, or about to be; it was read before anything else."""
@@ -258,7 +306,7 @@ class _Run:
                 self._lake.read_bucket(HISTORY, bucket, at=theirs), self._lake.read_files(HISTORY, paths, HISTORY.key)
             )
             if rows.num_rows:
-                self._write(HISTORY, rows, bucket)
+                self._written(HISTORY.name, self._lake.write_file(HISTORY, rows, bucket))
 
     @contextmanager
     def discarding(self) -> Iterator[None]:
@@ -285,39 +333,14 @@ class _Run:
                 if version not in wanted and not (back_to_default and version.startswith(f"{DEFAULT}-"))
             )
 
-    def _fold(self, bucket: int, events: pa.Table, earlier: pa.Table | None) -> None:
-        folded = fold_events(events, self._model_set, self._as_of_us)
-        later = _later(events, self._as_of_us)
-        if self._state is not None and not later:
-            active = active_students(folded, self._active_days)
-            if active.size:
-                block = encode_block(record_block(events, folded, active, self._seen))
-                self._state.put_many(block)
-                del block
+    def _written(self, table: str, action: AddAction) -> None:
         with self.lock:
-            _count(self.report, events, later, folded, self._known_topics)
-        for table, rows in _published(folded, self._min_evidence, self._now_us):
-            if table is GOLD:
-                numbers = ClassNumbers()
-                numbers.add(rows)
-                with self.lock:
-                    self._class.merge(numbers)
-            self._write(table, rows, bucket)
-            del rows
-        if earlier is not None:
-            rows = derived_history_rows(folded, earlier)
-            if rows.num_rows:
-                self._write(HISTORY, rows, bucket)
-        if self._shadow is not None:
-            del folded
-            beside = fold_events(events, self._shadow, self._as_of_us, history=False)
-            self._write(SHADOW, gold_rows(beside, self._min_evidence, self._now_us), bucket)
+            self._added[table].append(action)
 
-    def _write(self, table: Table, rows: pa.Table, bucket: int) -> None:
-        action = self._lake.write_file(table, rows, bucket)
-        with self.lock:
-            self._added[table.name].append(action)
 
+READ_ROWS = 600_000
+"""Of a bucket with more events only this number is read at a time, of whole students: with the fold of a part and the
+rows of its tables they are most of what a worker holds."""
 
 PART_ROWS = 200_000
 """A bucket of more events is folded in parts of whole students: what a worker holds stays bounded however large the
@@ -325,7 +348,9 @@ lake, and its arrays stay in the processor's caches (buckets of 625,000 rows cos
 
 
 def parts(events: pa.Table, most: int = PART_ROWS) -> Iterator[pa.Table]:
-    """Yield the events of a bucket in parts of about `most` rows, all of a student's events in one of them."""
+    """Yield the events of a bucket in parts of about `most` rows, all of a student's events in one of them, and the
+    parts in the order of students: each is a row group or more of the bucket's files, and is found by its bounds.
+    """
     count = -(-events.num_rows // most)
     if count <= 1:
         yield events
@@ -335,41 +360,11 @@ def parts(events: pa.Table, most: int = PART_ROWS) -> Iterator[pa.Table]:
         student = student.chunk(0)
     if not pa.types.is_dictionary(student.type):
         student = student.dictionary_encode()
-    codes = student.indices.to_numpy(zero_copy_only=False)
-    part = codes.astype(np.int64) * count // max(1, len(student.dictionary))
+    rank = np.empty(len(student.dictionary), np.int64)
+    rank[pc.sort_indices(student.dictionary).to_numpy()] = np.arange(rank.size)
+    part = rank[student.indices.to_numpy(zero_copy_only=False)] * count // max(1, rank.size)
     for number in range(count):
         yield events.filter(pa.array(part == number))
 
 
 PUBLISHED: tuple[Table, ...] = (LEDGER, FEATURES, GOLD, CLASS_STUDENTS, CLASS_TOPICS, HISTORY)
-
-
-def _published(folded: Folded, min_evidence: int, now_us: int) -> Iterator[tuple[Table, pa.Table]]:
-    """Yield each table with its rows, one at a time: together they are most of a worker's memory."""
-    yield LEDGER, ledger_rows(folded)
-    yield FEATURES, feature_rows(folded)
-    yield GOLD, gold_rows(folded, min_evidence, now_us)
-    yield HISTORY, history_rows(folded)
-
-
-def _later(events: pa.Table, as_of_us: int) -> int:
-    """Return how many events happened after `as_of_us`."""
-    return int((events.column("occurred_at").cast(pa.int64()).to_numpy() > as_of_us).sum())
-
-
-def _count(
-    report: RecomputeReport, events: pa.Table, later: int, folded: Folded, known_topics: set[tuple[str, str]]
-) -> None:
-    batch = folded.batch
-    newest = pc.max(events.column("occurred_at")).cast(pa.int64()).as_py()
-    if newest is not None:
-        report.newest_event_us = max(newest, report.newest_event_us or newest)
-    report.events += events.num_rows - later
-    report.events_later += later
-    report.students += len(batch.students)
-    assigned = np.array([topic != UNASSIGNED for _, topic in batch.topics], bool)
-    report.student_topics += int(assigned[batch.slot_topic].sum())
-    report.days += batch.cell_slot.size
-    report.topics_without_metadata |= {
-        topic for tenant, topic in batch.topics if topic != UNASSIGNED and (tenant, topic) not in known_topics
-    }
