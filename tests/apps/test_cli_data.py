@@ -200,7 +200,7 @@ def test_scores_are_exported_alike_in_every_format(mastery, tmp_path):
         assert one["as_of"] == other["as_of"] == "2026-04-11T17:12:00.000000Z"
 
 
-def test_top_factors_are_the_three_largest_parts_of_the_explanation(mastery, tmp_path):
+def test_top_factors_are_the_three_largest_contributions(mastery, tmp_path):
     for row in json.loads(exported(mastery, tmp_path, "gold", "json").read_text()):
         sizes = sorted((abs(value) for value in row["explanation"].values() if value), reverse=True)
         top = row["top_factors"]

@@ -96,6 +96,19 @@ def test_no_old_name_is_defined():
     assert not found, f"see {PAGE}:\n" + "\n".join(found)
 
 
+def test_the_names_given_for_words_kept_to_one_meaning_are_names_in_the_code():
+    given = {name for row in table("Words kept to one meaning") for name in re.findall(r"`(\w+)`", row[2])}
+    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    assert len(given) >= 5
+    assert not [name for name in sorted(given) if not re.search(rf"\b{name}\b", source)]
+
+
+def test_a_word_kept_to_one_meaning_has_what_it_is_otherwise_called_among_the_terms():
+    terms = {row[0] for row in table("Terms")}
+    assert {"fold", "CV fold", "pre-answer features", "training order", "contribution", "slice", "counters"} <= terms
+    assert all(len(row) == 3 and all(row) for row in table("Words kept to one meaning"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -104,6 +117,8 @@ def test_no_old_name_is_defined():
         ("Weights by\n# hand, for want\n# of data", [(2, "for want # of")]),
         ("LANDING_ROWS = 4\nis_in_force = True", [(1, "LANDING"), (2, "in_force")]),
         ("So many answers", [(1, "So many")]),
+        ("the five\nfolds", [(1, "five folds")]),
+        ("knowledge tracing, a traceback", []),
         ("A predictor at chance level.", []),
         ("an understanding that enhances reinforcement", []),
     ],

@@ -1,4 +1,4 @@
-"""Facts of a student-topic against the obvious way; feedback, the last events, and going on from stored topics."""
+"""Counters of a student-topic against the obvious way; feedback, the last events, and going on from stored topics."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def expected(mine: list[Event], topic: str) -> dict[str, int]:
 
 
 @given(events=histories())
-def test_facts_are_what_happened(events):
+def test_counters_count_what_happened(events):
     batch = make_batch(event_columns(table(events)))
     counters = initial_counters(batch.slot_topic.size)
     fold_counters(batch, counters)

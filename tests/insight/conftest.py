@@ -1,4 +1,4 @@
-"""Facts of one student-topic, written as a teacher would tell them."""
+"""Counters of one student-topic, written as a teacher would tell them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TODAY = 20_000
 AS_OF_US = TODAY * DAY_US + DAY_US // 2
 
 
-def facts_of(
+def counters_of(
     recent="",
     *,
     older_right=0,
@@ -46,7 +46,7 @@ def facts_of(
 
 @pytest.fixture(scope="session")
 def counters():
-    return facts_of
+    return counters_of
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
     scale=st.sampled_from(["log_odds", "index"]),
     least=st.integers(1, 5),
 )
-def test_any_parts_and_any_facts_are_explained_by_the_largest(as_of_us, parts, fact, scale, least):
+def test_any_contributions_and_any_counters_are_explained_by_the_largest(as_of_us, parts, fact, scale, least):
     why = explain(CONTRIBUTIONS, parts, scale, fact, as_of_us, least)
     told = {factor.name for factor in why.factors}
     sizes = [abs(factor.contribution) for factor in why.factors]

@@ -158,7 +158,7 @@ def test_habits_are_means_over_all_answers_of_a_student(counters):
     drop=st.floats(),
     trend=st.floats() | st.none(),
 )
-def test_any_facts_have_tags_without_gaps_and_no_tag_both_ways(as_of_us, fact, usual, drop, trend):
+def test_any_counters_have_tags_without_gaps_and_no_tag_both_ways(as_of_us, fact, usual, drop, trend):
     found = tags(
         fact,
         {"forgetting": -1.0},

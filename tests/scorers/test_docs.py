@@ -31,7 +31,7 @@ def test_a_scorer_has_a_page_with_its_parameters(scorer):
 
 
 @every_scorer
-def test_a_page_names_every_part_of_the_explanation(scorer):
+def test_a_page_names_every_contribution(scorer):
     page = (PAGES / f"{scorer.name}.md").read_text("utf-8")
     assert [part for part in scorer.contributions if f"`{part}`" not in page] == []
 

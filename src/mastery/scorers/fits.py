@@ -22,8 +22,8 @@ class Fit:
     Attributes:
         notes: Sentences for people: what was pooled, left out or fell back, and why.
         measures: What was chosen and how well it fits, by name: log-likelihood, epochs, variants.
-        chosen: The settings found on held-out students. Given to the same fit as `chosen` they are taken over: parts
-            of the students are fitted as all of them were, and nothing is searched again.
+        chosen: The settings found on held-out students. Given to the same fit as `chosen` they are taken over: a
+            share of the students is fitted as all of them were, and nothing is searched again.
     """
 
     parameters: Parameters

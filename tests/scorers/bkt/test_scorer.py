@@ -74,6 +74,13 @@ def test_right_wrong_by_hand():
     assert score(events, START)["s_a0", "t0"] == pytest.approx(0.2978328, abs=1e-7)
 
 
+def test_the_worked_example_of_the_page_is_what_is_computed():
+    page = (Path(__file__).parents[3] / "docs" / "scorers" / "bkt.md").read_text("utf-8")
+    right, wrong = Event(START, number=0), Event(START, number=1, sequence=1, share_ppm=0)
+    for events, at in (([right], START), ([right, wrong], START), ([right], START + 120 * DAY)):
+        assert f"**{score(events, at)['s_a0', 't0']:.4f}**" in page
+
+
 def test_parts_after_one_right_answer_by_hand():
     batch = make_batch(event_columns(table([Event(START)])))
     parameters = model(bkt.SCORER, batch, None)

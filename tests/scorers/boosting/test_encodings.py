@@ -41,6 +41,8 @@ def log(answers: list[tuple[str, str, str, int]]) -> pa.Table:
     return pa.table({"student_id": student, "question_id": item, "topic_id": topic, "is_correct": right})
 
 
+PAGE = (Path(__file__).parents[3] / "docs" / "scorers" / "ml.md").read_text("utf-8")
+
 TRAINING = answer_batch(
     log([("a", "q1", "t", 1), ("a", "q2", "t", 1), ("b", "q1", "t", 0), ("b", "q2", "t", 1), ("c", "q1", "t", 1)])
 )
@@ -56,14 +58,23 @@ def test_a_new_student_reads_the_sums_of_all_training_students_by_hand():
     assert probability(found[:, names().index("item")]) == pytest.approx([item, topic, mean], abs=1e-6)
     assert found[:, names().index("topic_n")].tolist() == [round(2 * np.log2(6)), round(2 * np.log2(6)), 0]
     assert found[:, names().index("item_n")].tolist() == [round(2 * np.log2(4)), 0, 0]
+    for shown in (
+        f"| {mean:.4f} |",
+        f"| {topic:.4f} |",
+        f"**{item:.4f}**",
+        f"logit, {found[0, names().index('item')]:.4f},",
+    ):
+        assert shown in PAGE
 
 
-def test_a_training_student_reads_the_sums_of_the_other_folds_by_hand():
+def test_a_training_student_reads_the_sums_of_the_other_cv_folds_by_hand():
     found, _ = learn(TRAINING, np.arange(3))
     mean = (2 + 0.5) / (3 + 1)  # b and c, for a
     topic = (2 + 10 * mean) / (3 + 10)
     assert probability(found[0, names().index("topic")]) == pytest.approx(topic, abs=1e-6)
-    assert probability(found[0, names().index("item")]) == pytest.approx((1 + 10 * topic) / (2 + 10), abs=1e-6)
+    item = (1 + 10 * topic) / (2 + 10)
+    assert probability(found[0, names().index("item")]) == pytest.approx(item, abs=1e-6)
+    assert f"{mean:.4f}, {topic:.4f} and {item:.4f}" in PAGE
 
 
 def test_an_answer_on_several_topics_counts_once_for_its_item_and_once_for_each_topic():
@@ -130,8 +141,7 @@ def test_every_parent_is_encoded_before_its_children():
 
 
 def test_the_page_lists_every_encoding():
-    page = (Path(__file__).parents[3] / "docs" / "scorers" / "ml.md").read_text("utf-8")
     rows = [
         f"| `{e.name}` | {'mean' if e.parent < 0 else f'`{NAMES[e.parent]}`'} | {e.shrinkage:g} |" for e in ENCODINGS
     ]
-    assert "\n".join(rows) in page
+    assert "\n".join(rows) in PAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -31,6 +32,7 @@ from mastery.scorers.boosting.features import (
     pre_answer_features,
     slot_features,
 )
+from mastery.scorers.interval import forgotten, retention, steadied
 from mastery.tables import CONTRIBUTIONS
 from ml_school import fitted, model_set, school
 
@@ -151,15 +153,15 @@ def test_signs_of_features_are_what_a_better_answer_does_to_them():
     assert {FEATURES[k].name for k in np.flatnonzero(moved)} == outcomes
 
 
-def test_the_trace_ends_where_the_facts_end():
+def test_pre_answer_features_end_where_the_counters_end():
     batch = school(students=50)
     counters = initial_counters(batch.slot_topic.size)
     fold_counters(batch, counters)
     zeros, base = np.zeros(batch.slot.size), np.zeros(len(batch.topics))
-    _, traced = pre_answer_features(batch, np.zeros(0, np.int64), zeros, zeros, {})
+    _, followed = pre_answer_features(batch, np.zeros(0, np.int64), zeros, zeros, {})
     probabilities = np.full((len(MEMBERS), batch.slot_topic.size), np.nan)
     mine, theirs = (
-        slot_features(batch.slot_student, batch.slot_topic, one, base, probabilities) for one in (traced, counters)
+        slot_features(batch.slot_student, batch.slot_topic, one, base, probabilities) for one in (followed, counters)
     )
     np.testing.assert_array_equal(mine, theirs)
 
@@ -233,6 +235,19 @@ def test_reading_scores_needs_no_boosting_library():
         "sys.exit('xgboost' in sys.modules or 'sklearn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_worked_example_of_the_page_is_what_is_computed():
+    page = (Path(__file__).parents[3] / "docs" / "scorers" / "ml.md").read_text("utf-8")
+    probability = 1.0 / (1.0 + math.exp(-1.0))
+    last = (probability - 0.2) / (1.0 - 0.1 - 0.2)
+    half_life = steadied(120.0, 1.35, 2.0)
+    kept = retention(30 * DAY, half_life)
+    assert f"σ(1.0) = {probability:.4f} |" in page
+    assert f"= {last:.4f} |" in page
+    assert f"= {half_life:.0f} days |" in page
+    assert f"= {kept:.4f} |" in page
+    assert f"**{forgotten(last, 0.5, kept):.4f}**" in page
 
 
 def test_the_page_says_the_parameters_the_features_and_the_parts_of_the_code():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +62,9 @@ def test_right_right_wrong_by_hand():
     reading = read(SCORER, model, batch, states, START)
     assert reading.score[0] == pytest.approx(sigmoid(0.6 * 1.6 - 1.0))
     assert reading.contributions[0] == pytest.approx([0.0, -0.04, 0.0, 0.0])
+    page = (Path(__file__).parents[3] / "docs" / "scorers" / "linear_rnn.md").read_text("utf-8")
+    assert all(f"σ({x:g}) = {sigmoid(x):.3f}" in page for x in (1.0, 1.6))
+    assert f"**{reading.score[0]:.3f}**" in page
 
 
 def test_channels_that_forget_nothing_are_read_by_the_root_of_the_count():
@@ -177,7 +181,7 @@ def test_influences_name_topic_outcome_count_and_age():
     assert [one.contribution for one in found] == pytest.approx([-1.0, 0.36 + 0.6])
 
 
-def test_a_student_without_answers_has_an_empty_trace():
+def test_a_student_without_answers_has_no_past_answers():
     batch = batch_of(Event(kind="video", share_ppm=500_000))
     found = contributions_of_past_answers(batch, one_channel(batch), 0)
     assert found.logit == 0.0

@@ -22,7 +22,7 @@ SCORER = rule_based.SCORER
 
 
 @given(events=histories(max_events=15), seed=seeds)
-def test_the_traced_values_give_the_score_strictly_before_each_answer(events, seed):
+def test_the_values_before_each_answer_give_the_score_strictly_before_each_answer(events, seed):
     batch = make_batch(event_columns(table(events)))
     parameters = model(SCORER, batch, seed)
     written = slice(rule_based.SCORE_AT, rule_based.INTERVAL)  # what a fit sets; what is tuned is the index

@@ -4,8 +4,8 @@ Each feature either cannot move when the outcome of an answer changes (counts, d
 or moves one way: `sign` says which, and the trees are held to it, so a better answer never lowers a score (law 6). Left
 out on purpose: a teacher's feedback, the trend, and of the answer that is predicted its own time and hints.
 
-All of it is made of facts (mastery.features.counters), so a stored record knows it as well as a fold does. `trace`
-follows the facts through a batch, for training.
+All of it is made of counters (mastery.features.counters), so a stored record knows it as well as a fold does.
+`pre_answer_features` follows the counters through a batch, for training.
 """
 
 from __future__ import annotations

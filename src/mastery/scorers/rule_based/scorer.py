@@ -238,7 +238,7 @@ def _read(
 
 
 @kernel
-def _trace(batch: BatchArrays, params: Floats, state: Floats, values: Floats, kept: Floats, row: Int64s) -> None:
+def _follow(batch: BatchArrays, params: Floats, state: Floats, values: Floats, kept: Floats, row: Int64s) -> None:
     slot, slot_topic, at_us, kind = batch.slot, batch.slot_topic, batch.at_us, batch.kind
     y, weight, attempts, hints = batch.y, batch.weight, batch.attempts, batch.hints
     found = 0
@@ -269,7 +269,7 @@ def pre_answer_features(batch: Batch, params: Floats) -> tuple[Floats, Floats, I
     n = int(np.count_nonzero((batch.kind == QUIZ) & (batch.weight == 1.0)))
     values, kept, row = np.empty((n, len(FACTORS))), np.empty(n), np.empty(n, np.int64)
     state = start_slots(params, batch.slot_topic)
-    _trace(batch.arrays, params, state, values, kept, row)
+    _follow(batch.arrays, params, state, values, kept, row)
     return values, kept, row
 
 
