@@ -62,8 +62,13 @@ def test_after_a_warm_up_nothing_is_compiled_by_another_school_and_the_next_warm
     again = os.times()
     assert "nothing to compile: every kernel is in " in run(MAIN, "warm-up", tmp_path=tmp_path)
     sample = ROOT / "data" / "sample"
+    for right in (0, 1):  # an answer, and another revision of it
+        row = f"S,q,t,{right},2026-03-01T10:00:00Z"
+        (tmp_path / f"{right}.csv").write_text(f"student_id,question_id,topic_id,is_correct,timestamp\n{row}\n")
     steps = (
         f"ingest {sample}",
+        f"ingest {tmp_path / '0.csv'}",
+        f"ingest {tmp_path / '1.csv'}",
         "recompute --as-of latest",
         "class-report",
         "show S000014 --as-of latest",

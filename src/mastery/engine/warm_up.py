@@ -76,7 +76,8 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         malformed_share=0.02,
     )
     write_school(school, folder / "school")
-    engine = Engine.connect(Settings(home=folder / "home", tenant=TENANT, workers=2))
+    # Of two buckets each has the rows from which on a file has a filter of its ids.
+    engine = Engine.connect(Settings(home=folder / "home", tenant=TENANT, workers=2, buckets=2))
     try:
         step("ingest")
         for _ in range(2):  # the second time every row is known
