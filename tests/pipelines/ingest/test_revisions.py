@@ -17,6 +17,9 @@ from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, judge
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.pipelines.queries.tenants import counts_of
 from mastery.tables import EVENTS, REJECTED, SUPERSEDED
+from school import KEY as KEY_OF_SCHOOL
+from school import NOW as SCHOOL_NOW
+from school import NOW_US, Deployment
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -265,3 +268,32 @@ def test_a_later_export_with_another_topic_or_one_more_column_is_that_of_the_sam
     counting = one.lake.scan(EVENTS, ["topic_id", "duration_ms", "success_ppm"]).to_pylist()
     assert sorted(row["success_ppm"] for row in counting) == [0] * 10 + [1_000_000] * 10
     assert {(row["topic_id"], row["duration_ms"]) for row in counting} == {("new", 10_000)}
+
+
+def test_a_revised_student_has_the_scores_of_one_whose_answers_were_always_so(tmp_path):
+    def answers(folder, turned: bool):
+        file = folder / f"{turned}.csv"
+        rows = [
+            f"S{n % 3},Q{n},T{n % 2},{n % 2 ^ (turned and n % 3 == 0)},2026-03-02T09:{n:02d}:00Z,5,A{n}"
+            for n in range(30)
+        ]
+        file.write_text(HEADER + "\n".join(rows) + "\n")
+        return file
+
+    def shown(deployment: Deployment) -> list[str]:
+        who = [KEY_OF_SCHOOL.student("default", f"S{number}") for number in range(3)]
+        return [deployment.reader.student(one, tenant="default", as_of_us=NOW_US).model_dump_json() for one in who]
+
+    revised, always = (Deployment.at(tmp_path / name) for name in ("revised", "always"))
+    revised.ingest(answers(tmp_path, False))
+    revised.recompute()
+    before = shown(revised)
+    revised.ingest(answers(tmp_path, True), now=SCHOOL_NOW + DAY)
+    always.ingest(answers(tmp_path, True))
+    after = shown(revised)
+    assert after == shown(always)
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True, True]
+    for deployment in (revised, always):
+        assert deployment.recompute().events == 30
+    assert shown(revised) == shown(always)
+    assert revised.reader.class_scores(tenant="default") == always.reader.class_scores(tenant="default")
