@@ -8,12 +8,14 @@ from functools import partial
 from benchmarks import school
 from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.child import Measured
-from benchmarks.parts import dedupe, duck, ingest, pages, recompute, records, student
+from benchmarks.parts import batches, dedupe, duck, ingest, pages, recompute, records, student
 from benchmarks.run import Outcome, Run, median, outcome
 
 ANSWERS = 5_000_000
 INCOMING = 1_000_000
 READS = 500
+ALREADY, BATCHES = 3_000_000, 1_000
+ENDS = "CPU seconds of the last batches: times as many as of the first"
 ROW_GROUP = "CPU seconds: times as many as pyarrow to read one row group of such a file, all columns"
 PAGE = "CPU seconds: times as many as pyarrow to read a row group of gold for each student of the page"
 INSERTS = "CPU seconds: making, encoding and storing alone, times as many as sqlite3 alone to insert such blobs"
@@ -71,6 +73,21 @@ def _ingest_5m(run: Run) -> Outcome:
         raise RuntimeError(f"of {rows} answers, all of them different, the ingest counts {counts}")
     note = f"{rows:,} rows, {file.stat().st_size / 2**20:.0f} MiB of CSV; DuckDB {rows / median(theirs):,.0f} rows/s"
     return outcome(rows / median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _small_batches(run: Run) -> Outcome:
+    rows, count = run.scaled(ALREADY), max(3 * batches.ENDS, run.scaled(BATCHES))
+    file = run.folder / f"answers-{rows}-and-{count}-batches.csv"
+    run.child(ingest.write_csv, file=file, rows=rows + (count + batches.ENDS) * batches.BATCH)
+    found = run.child(batches.measure, file=file, rows=rows, batches=count, folder=run.spare("batches"))
+    got = found.result
+    if got["events"] != got["expected"]:
+        raise RuntimeError(f"{got['events']} events are in the lake; expected {got['expected']}")
+    note = (
+        f"{count:,} batches of {batches.BATCH} events into {rows:,}; CPU of the first {batches.ENDS} "
+        f"{got['first_ms']:.0f} ms, of the last {got['last_ms']:.0f} ms, {got['files']:,} files at the end"
+    )
+    return outcome(got["mean_ms"], [found], ratio=got["last_ms"] / got["first_ms"], note=note)
 
 
 def _dedupe_1m(run: Run) -> Outcome:
@@ -166,6 +183,14 @@ LAKE: tuple[Benchmark, ...] = (
         _ingest_5m,
         "DuckDB: the same CSV → Parquet",
         (Bar("ratio", "≤", 3.0),),
+    ),
+    Benchmark(
+        "small_batches",
+        "ms",
+        "CPU of an ingest of 500 events, mean of 1,000 one after the other into a lake of 3 million",
+        _small_batches,
+        ENDS,
+        (Bar("ratio", "≤", 1.3),),
     ),
     Benchmark(
         "dedupe_1m",

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.lake import Lake
+from mastery.lake import Lake, compaction, delta, files
 from mastery.lake.compaction import order
 from mastery.lake.layout import SORTED_ROW_GROUP_ROWS, sort_columns
-from mastery.tables import EVENTS
+from mastery.tables import EVENTS, TOPICS
 
 Events = Callable[..., pa.Table]
 IDS = ["event_id_hi", "event_id_lo"]
@@ -138,3 +138,62 @@ def split(lake: Lake, bucket: int) -> None:
     half = rows.num_rows // 2
     adds = [lake.write_file(EVENTS, part, bucket) for part in (rows.slice(0, half), rows.slice(half))]
     lake.commit(EVENTS, adds, remove_files=read)
+
+
+def test_a_large_bucket_is_not_rewritten_for_a_few_new_rows(
+    lake: Lake, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "WHOLE_ROWS", 500)
+    monkeypatch.setattr(compaction, "MOST_ROWS", 4_000)
+    lake.append(EVENTS, events(3_000))
+    lake.compact()
+    large = {file.path for file in lake.snapshot(EVENTS).files}
+    rewritten, expected = 0, 3_000
+    for seed in range(1, 60):
+        lake.append(EVENTS, events(40, seed=seed))
+        expected += 40
+        rewritten += lake.compact().rows
+        assert lake.count(EVENTS) == expected
+        assert max(len(files) for files in lake.snapshot(EVENTS).by_bucket.values()) <= 6
+    assert rewritten < 10 * 59 * 40, "each row some eight times, and not 3,000 for each 40"
+    live = {file.path for file in lake.snapshot(EVENTS).files}
+    assert live & large or max(file.rows for file in lake.snapshot(EVENTS).files) > 1_500
+    ids = lake.scan(EVENTS, IDS)
+    assert len(ids.group_by(IDS).aggregate([])) == ids.num_rows == expected
+
+
+def test_no_file_gets_more_rows_than_one_merge_may_hold(
+    lake: Lake, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "WHOLE_ROWS", 100)
+    monkeypatch.setattr(compaction, "MOST_ROWS", 300)
+    monkeypatch.setattr(files, "ROW_GROUP_ROWS", 200)  # of a file as it is first written
+    lake.append(EVENTS, events(3_000))
+    before = lake.scan(EVENTS, IDS).sort_by("event_id_hi")
+    assert lake.compact().buckets == 2
+    found = lake.snapshot(EVENTS).files
+    assert max(file.rows for file in found) <= 300
+    assert len(found) >= 10
+    assert not any(files.is_fresh(file.path) for file in found)
+    assert lake.scan(EVENTS, IDS).sort_by("event_id_hi").equals(before)
+    assert lake.compact().buckets == 0
+
+
+def test_a_batch_tidies_up_as_many_files_as_it_brings(
+    lake: Lake, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delta, "TIDY_BUCKETS", 1)
+    for seed in range(60):
+        lake.append(EVENTS, events(30, seed=seed))
+        lake.tidy()
+        assert max(len(there) for there in lake.snapshot(EVENTS).by_bucket.values()) <= delta.TIDY_FILES + 4
+    assert lake.count(EVENTS) == lake.scan(EVENTS).num_rows == 60 * 30
+
+
+def test_a_table_that_is_not_cut_by_bucket_is_compacted_too(lake: Lake) -> None:
+    for number in range(3):
+        row = {"tenant": "t", "topic_id": f"t{number}"}
+        lake.append(TOPICS, pa.Table.from_pylist([row], schema=TOPICS.schema))
+    assert lake.compact(TOPICS, min_fresh_files=2).files_before == 3
+    assert lake.scan(TOPICS)["topic_id"].to_pylist() == ["t0", "t1", "t2"]
+    assert lake.compact(TOPICS, min_fresh_files=2).files_before == 0

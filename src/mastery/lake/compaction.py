@@ -1,8 +1,14 @@
-"""Merge the files of one bucket into one that is sorted, so that a student lies in one place."""
+"""Merge the files of one bucket into few that are sorted, so that a student lies in few places.
+
+How much is rewritten depends on what came in, and not on what is there: a bucket of up to `WHOLE_ROWS` rows becomes one
+file; in a larger one the new files are merged, and with them those sorted files that are not `STEP` times as large, so
+that each row is rewritten about once for each power of `STEP` by which its bucket has grown. No file gets more than
+`MOST_ROWS` rows, which is what one merge holds in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,48 +45,110 @@ class Compaction:
     skipped: int
 
 
-def needed(bucket: Sequence[File], min_fresh_files: int) -> bool:
-    """Tell whether a bucket is worth rewriting: enough fresh files, or more than one sorted."""
-    fresh = sum(1 for file in bucket if files.is_fresh(file.path))
-    return fresh >= max(min_fresh_files, 1) or len(bucket) - fresh > 1
+WHOLE_ROWS = 262_144
+"""A bucket of up to this many rows is merged whole: a third of a second."""
+
+STEP = 4
+
+MOST_ROWS = 1_048_576
+"""Rows of the largest file; some 300 MB in memory while it is made."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What the chosen files of a bucket became.
+
+    Attributes:
+        old: The files.
+        adds: What takes their place; nothing is committed.
+        gone: Rows that were left out because another revision of their event counts; None for none.
+    """
+
+    old: Sequence[File]
+    adds: Sequence[AddAction]
+    gone: pa.Table | None
+
+
+def chosen(bucket: Sequence[File], min_fresh_files: int) -> list[File]:
+    """Return which files of a bucket are worth merging now; none where there are too few.
+
+    Args:
+        bucket: Its files.
+        min_fresh_files: How many in order of arrival are needed, or more than one sorted file that could be merged.
+    """
+    fresh = [file for file in bucket if files.is_fresh(file.path)]
+    in_order = sorted((file for file in bucket if not files.is_fresh(file.path)), key=lambda file: file.rows)
+    if fresh and len(fresh) < min_fresh_files:
+        return []
+    total = sum(file.rows for file in fresh)
+    whole = total + sum(file.rows for file in in_order) <= WHOLE_ROWS
+    found = list(fresh)
+    for file in in_order:
+        if total + file.rows > MOST_ROWS or not (whole or not found or file.rows <= STEP * total):
+            break
+        found.append(file)
+        total += file.rows
+    return [] if len(found) == 1 and not fresh else found
 
 
 def merge(
-    place: TableLocation, table: Table, bucket: int | None, old: Sequence[File], width: int
-) -> tuple[AddAction, pa.Table | None]:
-    """Write one sorted file with the rows of all files of a bucket that count; nothing is committed.
+    place: TableLocation, table: Table, bucket: int | None, old: Sequence[File], whole: bool, width: int
+) -> Merged:
+    """Write sorted files with the rows of some files of a bucket that count; nothing is committed.
 
-    Returns the file, and the rows that were left out because another revision of their event counts; None for none.
+    Args:
+        whole: Whether they are all files of the bucket, so that no other revision of their events can be elsewhere.
     """
-    rows, gone = files.read(place, table, [file.path for file in old]), None
-    if has_revisions(table, old):
-        lost = superseded(rows)
-        rows, gone = rows.filter(pa.array(~lost)), rows.filter(pa.array(lost))
-    rows = rows.take(pa.array(order(rows, sort_columns(table))))
-    action = files.write(place, table, rows, bucket, width=width, in_order=True)
-    action.data_change = False
-    return action, gone
+    adds: list[AddAction] = []
+    gone: list[pa.Table] = []
+    revised = has_revisions(table, old)
+    for rows in _runs(place, table, old):
+        if revised:
+            lost = superseded(rows)
+            gone.append(rows.filter(pa.array(lost)))
+            rows = rows.filter(pa.array(~lost))
+        rows = rows.take(pa.array(order(rows, sort_columns(table))))
+        still = revised and not (whole and sum(file.rows for file in old) <= MOST_ROWS)
+        adds.append(files.write(place, table, rows, bucket, width=width, in_order=True, revisions=still))
+        adds[-1].data_change = False
+    return Merged(old, adds, pa.concat_tables(gone) if gone else None)
 
 
-def publish(
-    handle: Handle, work: Mapping[int | None, Sequence[File]], merged: Mapping[int | None, AddAction]
-) -> Compaction:
-    """Commit the merged files of those buckets whose old files are all still there, and say what came of it."""
+def _runs(place: TableLocation, table: Table, old: Sequence[File]) -> Iterator[pa.Table]:
+    """Yield the rows of some files, up to `MOST_ROWS` at a time: files together that fit, a larger one in parts."""
+    waiting: list[str] = []
+    rows = 0
+    for file in old:
+        if waiting and rows + file.rows > MOST_ROWS:
+            yield files.read(place, table, waiting)
+            waiting, rows = [], 0
+        if file.rows > MOST_ROWS:
+            yield from files.in_parts(place, table, file.path, MOST_ROWS)
+        else:
+            waiting.append(file.path)
+            rows += file.rows
+    if waiting:
+        yield files.read(place, table, waiting)
+
+
+def publish(handle: Handle, merged: Mapping[int | None, Merged]) -> Compaction:
+    """Commit what was merged of those buckets whose old files are all still there, and say what came of it."""
     lost: set[int | None] = set()
 
     def plan(now: Snapshot) -> Change:
         live = set(now.files)
         lost.clear()
-        lost.update(bucket for bucket, old in work.items() if not live.issuperset(old))
-        kept = [bucket for bucket in work if bucket not in lost]
+        lost.update(bucket for bucket, one in merged.items() if not live.issuperset(one.old))
+        kept = [one for bucket, one in merged.items() if bucket not in lost]
         return Change(
-            [merged[bucket] for bucket in kept], [file for bucket in kept for file in work[bucket]], data_change=False
+            [add for one in kept for add in one.adds], [file for one in kept for file in one.old], data_change=False
         )
 
     version = handle.commit("append", plan)
     for bucket in lost:
-        handle.place.discard(merged[bucket].path)
-    kept = [old for bucket, old in work.items() if bucket not in lost]
+        for add in merged[bucket].adds:
+            handle.place.discard(add.path)
+    kept = [one.old for bucket, one in merged.items() if bucket not in lost]
     return Compaction(
         version=version,
         buckets=len(kept),

@@ -31,7 +31,7 @@ from mastery.lake.publication import Publication
 from mastery.lake.ranges import student_ranges
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion
 from mastery.lake.student import StudentReader
-from mastery.tables import EVENTS, PUBLICATIONS, SUPERSEDED, Table
+from mastery.tables import EVENTS, PUBLICATIONS, REJECTED, SUPERSEDED, Table
 
 BUCKET = "bucket"
 
@@ -44,6 +44,10 @@ BUCKET_WRITES = "mastery.bucket"
 
 MISSING, UPDATE = "mastery.missing", "mastery.update"
 """Application transactions of commits that depend on which rows the table had."""
+
+TIDY_FILES, TIDY_BUCKETS = 8, 8
+"""After an ingest, buckets with this many new files or more are compacted, and this many of them at most: of 64 buckets
+that get a file each with each batch, as many files are merged with each batch as come in."""
 
 WRITERS = 2
 """Threads that encode the files of one append; encoding runs outside Python's lock."""
@@ -516,9 +520,15 @@ class Lake:
             raise
 
     def compact(
-        self, table: Table = EVENTS, *, min_fresh_files: int = 1, progress: Callable[[int, int], None] | None = None
+        self,
+        table: Table = EVENTS,
+        *,
+        min_fresh_files: int = 1,
+        most_buckets: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Compaction:
-        """Merge each bucket's files into one sorted file, in one commit that changes nothing that counts.
+        """Merge each bucket's files into few sorted ones, in one commit that changes nothing that counts; see
+        `mastery.lake.compaction`.
 
         Revisions of events that do not count go to SUPERSEDED. They are committed there first: after a kill between the
         two commits they are in both, and are left out there the next time.
@@ -526,6 +536,7 @@ class Lake:
         Args:
             table: The table.
             min_fresh_files: Leave buckets alone that have fewer files in order of arrival.
+            most_buckets: How many buckets at most, those with most files first; None for all.
             progress: Called with (buckets done, buckets to do).
 
         A published table is compacted as people see it, and shown compacted; one whose newest version is not shown, or
@@ -533,45 +544,64 @@ class Lake:
         """
         if table.published:
             with self.one_publisher():
-                return self._compact_published(table, min_fresh_files, progress)
-        return self._compact(table, min_fresh_files, progress)
+                return self._compact_published(table, min_fresh_files, most_buckets, progress)
+        return self._compact(table, min_fresh_files, most_buckets, progress)
+
+    def tidy(self) -> None:
+        """Merge some of the files that many small batches leave; called after each. Each call rewrites the newest files
+        of a few buckets, so that a batch costs the same however many there were before.
+        """
+        self.compact(EVENTS, min_fresh_files=TIDY_FILES, most_buckets=TIDY_BUCKETS)
+        for table in (REJECTED, SUPERSEDED):
+            self.compact(table, min_fresh_files=TIDY_FILES, most_buckets=TIDY_BUCKETS)
 
     def _compact_published(
-        self, table: Table, min_fresh_files: int, progress: Callable[[int, int], None] | None
+        self,
+        table: Table,
+        min_fresh_files: int,
+        most_buckets: int | None,
+        progress: Callable[[int, int], None] | None,
     ) -> Compaction:
         now, newest = self.publication(), self.version(table)
         if now.versions.get(table.name, newest) != newest or self._handle(table).other_columns():
             return Compaction(version=newest, buckets=0, files_before=0, rows=0, skipped=0)
-        done = self._compact(table, min_fresh_files, progress)
+        done = self._compact(table, min_fresh_files, most_buckets, progress)
         if done.version != newest and now is not publication.NOTHING:
             at = EPOCH if now.at is None else now.at  # it shows nothing that was begun later
             self.publish(now.after(publication.COMPACT, at, versions={**now.versions, table.name: done.version}))
         return done
 
-    def _compact(self, table: Table, min_fresh_files: int, progress: Callable[[int, int], None] | None) -> Compaction:
+    def _compact(
+        self,
+        table: Table,
+        min_fresh_files: int,
+        most_buckets: int | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> Compaction:
         handle = self._handle(table)
-        before = handle.snapshot()
-        work = {bucket: old for bucket, old in before.by_bucket.items() if compaction.needed(old, min_fresh_files)}
+        before = handle.snapshot().by_bucket
+        work = {bucket: compaction.chosen(there, min_fresh_files) for bucket, there in before.items()}
+        fullest = sorted((bucket for bucket, old in work.items() if old), key=lambda bucket: -len(work[bucket]))
+        work = {bucket: work[bucket] for bucket in fullest[:most_buckets]}
         written: list[AddAction] = []
-        gone: list[pa.Table] = []
 
-        def merge(bucket: int | None) -> AddAction:
-            add, rows = compaction.merge(handle.place, table, bucket, work[bucket], self._width)
-            written.append(add)  # not read back from here: other threads append too
-            if rows is not None and rows.num_rows:
-                gone.append(rows)
-            return add
+        def merge(bucket: int | None) -> compaction.Merged:
+            whole = len(work[bucket]) == len(before[bucket])
+            done = compaction.merge(handle.place, table, bucket, work[bucket], whole, self._width)
+            written.extend(done.adds)  # not read back from here: other threads append too
+            return done
 
-        merged: dict[int | None, AddAction] = {}
+        merged: dict[int | None, compaction.Merged] = {}
         with self.discarding(table, written):
             with ThreadPoolExecutor(WRITERS) as pool:
-                for bucket, add in zip(work, pool.map(merge, work), strict=True):
-                    merged[bucket] = add
+                for bucket, done in zip(work, pool.map(merge, work), strict=True):
+                    merged[bucket] = done
                     if progress is not None:
                         progress(len(merged), len(work))
+            gone = [done.gone for done in merged.values() if done.gone is not None and done.gone.num_rows]
             if gone:
                 self.append_missing(SUPERSEDED, pa.concat_tables(gone).unify_dictionaries())
-            return compaction.publish(handle, work, merged)
+            return compaction.publish(handle, merged)
 
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
         """Delete files that no version of the last `retain_hours` names and return their paths.

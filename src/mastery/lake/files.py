@@ -38,9 +38,9 @@ from mastery.lake.layout import (
 from mastery.lake.location import TableLocation
 from mastery.tables import Table
 
-FRESH, REVISIONS, SORTED = "part", "revisions", "sorted"
-"""First word of a file's name: rows as they came; such rows whose events the bucket has in another revision; or
-compacted and in order."""
+FRESH, REVISIONS, SORTED, SORTED_REVISIONS = "part", "revisions", "sorted", "sorted_revisions"
+"""First word of a file's name: rows as they came, or compacted and in order; of either kind with rows whose events the
+bucket may have in another revision."""
 
 STUDENT = "student_id"
 
@@ -53,12 +53,12 @@ FEW_VALUES = 64
 
 def is_fresh(path: str) -> bool:
     """Tell whether a file's rows lie as they came, from its name."""
-    return not path.rpartition("/")[2].startswith(f"{SORTED}-")
+    return path.rpartition("/")[2].partition("-")[0] in (FRESH, REVISIONS)
 
 
 def holds_revisions(path: str) -> bool:
     """Tell whether a file holds revisions of events that lie in other rows of the bucket, from its name."""
-    return path.rpartition("/")[2].startswith(f"{REVISIONS}-")
+    return path.rpartition("/")[2].partition("-")[0] in (REVISIONS, SORTED_REVISIONS)
 
 
 def write(
@@ -108,7 +108,8 @@ class FileWriter:
     ) -> None:
         """Begin a file; see `write`."""
         self._place, self._table, self._bucket = place, table, bucket
-        name = f"{SORTED if in_order else REVISIONS if revisions else FRESH}-{uuid.uuid4().hex}.parquet"
+        word = (SORTED_REVISIONS if revisions else SORTED) if in_order else REVISIONS if revisions else FRESH
+        name = f"{word}-{uuid.uuid4().hex}.parquet"
         self._path = name if bucket is None else f"bucket={bucket:0{width}d}/{name}"
         self._options = dict(layout(table).options)
         self._step = FINER_ROW_GROUP_ROWS.get(table.name, ROW_GROUP_ROWS)
@@ -212,6 +213,22 @@ def read(
     if not parts:
         return encoded_schema(plan, wanted).empty_table()
     return contiguous(pa.concat_tables(parts), plan, wanted)
+
+
+def in_parts(place: TableLocation, table: Table, path: str, most: int) -> Iterator[pa.Table]:
+    """Yield the rows of one file, whole row groups together up to about `most` rows."""
+    plan = layout(table)
+    names = plan.schema.names
+    with opened(place, table, path) as file:
+        metadata = file.parquet.metadata
+        waiting: list[pa.Table] = []
+        for group in range(metadata.num_row_groups):
+            rows = sum(part.num_rows for part in waiting)
+            if waiting and rows + metadata.row_group(group).num_rows > most:
+                yield contiguous(pa.concat_tables(waiting), plan, names)
+                waiting = []
+            waiting.append(by_name(file.read(names, group), table, names))
+        yield contiguous(pa.concat_tables(waiting), plan, names)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 from mastery import disk
 from mastery.errors import Conflict, unwritable, writing
 from mastery.lake import log
-from mastery.lake.files import FRESH, REVISIONS, SORTED
+from mastery.lake.files import FRESH, REVISIONS, SORTED, SORTED_REVISIONS
 from mastery.lake.location import TableLocation
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
 from mastery.tables import Table
@@ -42,7 +42,7 @@ REWRITE = "mastery.rewrite"
 KEY = "mastery.key"
 """Application transaction of the first events: its number is the check value of the key that named their students."""
 
-OURS = ("bucket=", f"{FRESH}-", f"{REVISIONS}-", f"{SORTED}-")
+OURS = ("bucket=", *(f"{word}-" for word in (FRESH, REVISIONS, SORTED, SORTED_REVISIONS)))
 """How the names of our own files and folders begin."""
 
 ATTEMPTS = 20

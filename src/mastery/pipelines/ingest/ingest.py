@@ -171,6 +171,7 @@ class _Run:
             self.counts[:, METADATA_ROWS] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
         self._write_events()
         self._keep_rejected()
+        self.lake.tidy()
 
     def notes(self) -> list[str]:
         """Return the notes, each with the name of its file."""
