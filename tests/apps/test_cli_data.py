@@ -13,6 +13,7 @@ import pytest
 from mastery.apps.cli.ingest import ingest
 from mastery.errors import BadInput, NotFound
 from mastery.events.registry import SOURCES
+from mastery.insight.reasons import NOTHING
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
