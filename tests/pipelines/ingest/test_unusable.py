@@ -48,6 +48,11 @@ def test_a_file_that_is_not_there(refuse):
         ("empty.csv", b"", r"empty\.csv: the file is empty"),
         ("quiz.xlsx", b"PK", r"quiz\.xlsx: files of this kind cannot be read.*\.csv"),
         ("utf16.csv", QUIZ.decode().encode("utf-16"), r"utf16\.csv: the text is UTF-16; expected UTF-8"),
+        (
+            "latin1.csv",
+            "Schüler".encode("latin-1") + QUIZ,
+            r"latin1\.csv: the first line is not UTF-8; save the file as CSV",
+        ),
         ("noise.parquet", b"PAR1 and noise", r"noise\.parquet: cannot be read as parquet"),
         ("cut.csv.gz", gzip.compress(QUIZ * 50)[:-9], r"cut\.csv\.gz: cannot be read as csv"),
         ("noise.ndjson", b"hello\nworld\n", r"noise\.ndjson: no JSON object in its first lines"),

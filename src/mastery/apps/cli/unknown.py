@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from mastery.directory.pseudonyms import is_pseudonym
@@ -26,16 +27,28 @@ def naming_what_there_is(engine: Engine, student: str | None = None) -> Iterator
         if student is not None and _has_events(engine, student):
             raise
         if not _has_any(engine):
-            raise NotFound(f"there are no events of tenant {engine.tenant!r}; {others(engine)}") from None
+            raise NotFound(_no_events(engine)) from None
         if student is None:
             raise
         slip = _slip(engine, student)
         raise NotFound(f"no event of student {student!r} in tenant {engine.tenant!r}; {slip}") from error
 
 
-def others(engine: Engine) -> str:
-    """Return in words which other tenants there are."""
-    every = [tenant for tenant in engine.tenants if tenant != engine.tenant]
+def _no_events(engine: Engine) -> str:
+    from mastery.insight.words import counted
+    from mastery.tables import REJECTED
+
+    said = f"there are no events of tenant {engine.tenant!r}"
+    rejected = engine.lake.count(REJECTED) if engine.tenant in engine.tenants else 0
+    if rejected:
+        command = f"mastery rejected --tenant {quote(engine.tenant)}"
+        return f"{said}, only {counted(rejected, 'rejected row')}: `{command}` says why"
+    return f"{said}; {others(engine, [tenant for tenant in engine.tenants if _has_any(engine.of(tenant))])}"
+
+
+def others(engine: Engine, among: Sequence[str] | None = None) -> str:
+    """Return in words which other tenants there are, among all of them or these."""
+    every = [tenant for tenant in (engine.tenants if among is None else among) if tenant != engine.tenant]
     if not every:
         return "the lake holds no events at all; `mastery ingest FILE...` reads some in"
     return f"there {'is' if len(every) == 1 else 'are'} {', '.join(map(repr, every))}: name one with --tenant"

@@ -28,6 +28,11 @@ def header(head: bytes, path: Path) -> tuple[tuple[str, ...], int, int, int]:
     data = np.frombuffer(head, np.uint8)
     # the number of fields is not known yet, so any number is right here
     records = cut(data, delimiter, 0, 1, last=True)
+    if len(records.starts) and records.faults[0] == LETTERS:
+        raise BadInput(
+            f"{path}: the first line is not UTF-8; save the file as CSV UTF-8, or convert it, say with "
+            "`iconv -f WINDOWS-1252 -t UTF-8`"
+        )
     if len(records.starts) == 0 or records.faults[0] not in (FINE, FIELDS):
         raise BadInput(f"{path}: the first line cannot be read; expected the names of the columns as CSV in UTF-8")
     text = bytes(data[: records.stops[0]]).decode()
