@@ -74,6 +74,17 @@ def test_a_version_is_listed_shown_activated_and_rolled_back(mastery, chosen):
     assert mastery("show", "S000014", *LATEST, "--json", home=folder).stdout == before
 
 
+def test_sets_that_nobody_needs_are_listed_and_removed_only_when_that_is_said(mastery, chosen):
+    folder, version = chosen
+    assert "0 model sets, 0.0 MB: nobody needs them." in mastery("models", "prune", home=folder).stdout
+    listed = json.loads(mastery("models", "prune", "--days", "0", "--json", home=folder).stdout)
+    assert not listed["deleted"] and [one["version"] for one in listed["versions"]] == [version]
+    assert "--delete removes them" in mastery("models", "prune", "--days", "0", home=folder).stdout
+    done = mastery("models", "prune", "--days", "0", "--delete", home=folder)
+    assert version in done.stdout and "1 model set, " in done.stdout and "removed" in done.stdout
+    assert version not in mastery("models", "list", home=folder).stdout
+
+
 def test_a_shadow_is_compared_with_the_active_set(mastery, chosen):
     folder, version = chosen
     assert json.loads(mastery("models", "shadow", version, "--json", home=folder).stdout)["shadow"] == version

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.models.compare import Comparison
     from mastery.pipelines.models.fit import Progress, Stored
     from mastery.pipelines.models.listing import VersionDetail, VersionDocument
+    from mastery.pipelines.models.prune import Prunable
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
 Bar = Callable[[int], None]
@@ -115,6 +116,13 @@ class Models:
         deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
         publish = deployment.publisher(as_of, at, workers=workers, progress=progress)
         return rollback(deployment.lake, deployment.rules.params, at, publish)
+
+    def prune(self, days: int = 90, *, delete: bool = False, now_us: int | None = None) -> list[Prunable]:
+        """Return the sets that were never activated, that nothing uses, and that are older; `delete` removes them."""
+        from mastery.pipelines.models.prune import prunable, prune
+
+        at = clock.now_us() if now_us is None else now_us
+        return (prune if delete else prunable)(self.deployment.lake, self.deployment.rules.params, at, days)
 
     def shadow(self, version: str | None, now_us: int | None = None) -> ActiveChoice:
         """Let a set run in shadow from the next recompute on; None ends it."""

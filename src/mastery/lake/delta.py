@@ -7,7 +7,7 @@ exist for readers, and `vacuum` clears it away.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -445,6 +445,32 @@ class Lake:
 
         with self.discarding(PUBLICATIONS, adds):
             handle.commit("append", plan)
+
+    def remove_rows(self, table: Table, column: str, values: Collection[str]) -> int:
+        """Take away the rows of a table without buckets that have one of these values; return how many, in one commit.
+
+        A file that holds others too is written again without them.
+
+        Raises:
+            Conflict: Another writer has rewritten one of the files meanwhile; nothing was removed.
+        """
+        wanted, removed = pa.array(sorted(values), pa.string()), 0
+        gone: list[str] = []
+        adds: list[AddAction] = []
+        with self.discarding(table, adds):
+            for file in self.snapshot(table).files if values else ():
+                mine = pc.is_in(self.read_files(table, [file.path], [column])[column], value_set=wanted)
+                count = pc.sum(mine).as_py() or 0
+                if not count:
+                    continue
+                gone.append(file.path)
+                removed += count
+                if count < file.rows:
+                    rows = self.read_files(table, [file.path]).filter(pc.invert(mine))
+                    adds.append(self.write_file(table, rows, None))
+            if gone:
+                self.commit(table, adds, remove_files=gone)
+        return removed
 
     def append_unless(self, table: Table, there: Callable[[], bool], rows: pa.Table, name: str) -> bool:
         """Add rows unless they are there; see `commit_unless`."""

@@ -157,6 +157,32 @@ def shadow(
         typer.echo(f"{now.shadow} runs in shadow from the next recompute on; then: mastery models compare")
 
 
+@models.command(cls=TextCommand)
+def prune(
+    context: typer.Context,
+    days: Annotated[int, typer.Option(help="Only sets stored more than this number of days ago.", min=0)] = 90,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove them; without it they are only listed.")] = False,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the model sets that were never activated and that nothing uses, or remove them. Their cards stay."""
+    from mastery.engine import now_us
+    from mastery.insight.words import counted
+
+    found = engine_of(context, tenant).models.prune(days, delete=delete, now_us=now_us())
+    if as_json:
+        listed = [{"version": o.version, "created_at": o.created_at.isoformat(), "bytes": o.bytes} for o in found]
+        typer.echo(json.dumps({"deleted": delete, "versions": listed}))
+        return
+    for one in found:
+        typer.echo(f"{one.version}  {one.created_at:%Y-%m-%d %H:%M}  {one.bytes / 1e6:,.1f} MB")
+    size = f"{counted(len(found), 'model set')}, {sum(one.bytes for one in found) / 1e6:,.1f} MB"
+    if delete:
+        typer.echo(f"{size}: removed. The space is given back by the first recompute after a day.")
+    else:
+        typer.echo(f"{size}: nobody needs them." + (" --delete removes them." if found else ""))
+
+
 def _status(one: VersionDocument) -> str:
     told = (
         (one.active, "active"),

@@ -47,6 +47,8 @@ from mastery.tables import (
     GOLD,
     HISTORY,
     LEDGER,
+    MODEL_ARRAYS,
+    MODEL_PARAMS,
     PUBLICATIONS,
     SHADOW,
     TOPICS,
@@ -242,7 +244,6 @@ class _Run:
 
     def publish(self, switch: Switch | None) -> None:
         """Commit what was written, and show it together with the switch that it is for; see the top of this file."""
-        store_model_set(self._lake, self._model_set, self._options.now_us)  # before the scores that name it
         for table, rows in (
             (CLASS_STUDENTS, self._class.student_rows(self._lake.buckets)),
             (CLASS_TOPICS, self._class.topic_rows()),
@@ -263,6 +264,8 @@ class _Run:
                         self._lake.discard(table, self._added[table.name])
                     return
                 self._carry_over(now)
+            # Before the scores that name it, and here, where nobody removes sets that are not active.
+            store_model_set(self._lake, self._model_set, self._options.now_us)
             versions = {
                 table.name: self._lake.commit(table, self._added[table.name], mode="overwrite")
                 for table in self._tables
@@ -322,7 +325,8 @@ class _Run:
         """
         for table in self._tables:
             self._lake.vacuum(table, retain_hours=READERS_HOURS)
-        self._lake.vacuum(PUBLICATIONS, retain_hours=READERS_HOURS)
+        for table in (PUBLICATIONS, MODEL_PARAMS, MODEL_ARRAYS):
+            self._lake.vacuum(table, retain_hours=READERS_HOURS)
         if self._state is not None:
             now = active_choice(self._lake)
             wanted = {self._model_set.version, now.active, now.shadow, *now.before[:1]}

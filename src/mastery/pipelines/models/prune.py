@@ -1,0 +1,71 @@
+"""Remove stored model sets that nobody needs: only when somebody asks, for a person may still want to compare them.
+
+A set is kept if it was ever activated, is active or in shadow, is the default set of today, has published scores, or is
+not old enough. Its card stays in any case: what it was fitted on and how well it did is a few kilobytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mastery.arrays import Floats
+from mastery.instants import instant
+from mastery.lake import Lake
+from mastery.pipelines.models.activations import ACTIVATE, active_choice, choices
+from mastery.pipelines.models.active import current_model_set
+from mastery.pipelines.models.store import versions
+from mastery.tables import MODEL_ARRAYS, MODEL_PARAMS
+
+VERSION = "model_version"
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """A model set that may go, and about how many bytes of the lake are its own."""
+
+    version: str
+    created_at: datetime
+    bytes: int
+
+
+def prunable(lake: Lake, rules: Floats, now_us: int, days: int) -> list[Prunable]:
+    """Return the sets that nobody needs and that were stored more than that many days ago, the oldest first."""
+    shown = lake.publication()
+    now = active_choice(lake, shown)
+    kept = {now.active, now.shadow, shown.model_version, current_model_set(lake, rules).version}
+    kept |= {one.version for one in choices(lake, shown) if one.action == ACTIVATE}
+    until = instant(now_us) - timedelta(days=days)
+    sizes = _bytes_by_version(lake)
+    return [
+        Prunable(version, one.created_at, sizes[version])
+        for version, one in versions(lake).items()
+        if version not in kept and one.created_at < until
+    ]
+
+
+def prune(lake: Lake, rules: Floats, now_us: int, days: int) -> list[Prunable]:
+    """Remove what `prunable` returns, and return it. The files stay a day for who still reads them.
+
+    While this runs nobody publishes, so no set becomes active meanwhile; an activation that has begun stores its set
+    again before it switches.
+
+    Raises:
+        Conflict: A fit or a compaction has rewritten a file meanwhile; what is left goes when it is run again.
+    """
+    with lake.one_publisher():
+        found = prunable(lake, rules, now_us, days)
+        for table in (MODEL_PARAMS, MODEL_ARRAYS):  # arrays last: as long as they are there, the version is
+            lake.remove_rows(table, VERSION, {one.version for one in found})
+    return found
+
+
+def _bytes_by_version(lake: Lake) -> Counter[str]:
+    """Return the bytes of each version: of each file as much as its share of the rows."""
+    found: Counter[str] = Counter()
+    for table in (MODEL_PARAMS, MODEL_ARRAYS):
+        for file in lake.snapshot(table).files:
+            rows = Counter(lake.read_files(table, [file.path], [VERSION])[VERSION].to_pylist())
+            found.update({version: file.size * count // file.rows for version, count in rows.items()})
+    return found
