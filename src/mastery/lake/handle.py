@@ -392,7 +392,8 @@ class Handle:
         if odd and not (self.table.published or self.table.grows):  # those are read by name; see `files.by_name`
             raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} differs from this version's in {', '.join(odd)}; "
-                "it was made by another version or program: use another home, or ingest into a new one"
+                "it was made by another version or program: ingest the files again into a new home, or use the version "
+                "that made this one"
             )
         if tuple(delta.metadata().partition_columns) != self.table.partition_by:
             raise Conflict(
