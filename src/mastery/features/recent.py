@@ -34,12 +34,14 @@ class RecentEvents:
     Attributes:
         ptr: int64[S + 1].
         rows: The rows of the event table of the student's last `KEPT` events, newest last.
+        newest: int64[S, 4]. The order key of the last one.
         missing_ptr: int64[S + 1].
         missing: int64[Q, 2]. Ids (hi, lo), ascending, that an event replaces and that are not in the event table.
     """
 
     ptr: Int64s
     rows: Int64s
+    newest: Int64s
     missing_ptr: Int64s
     missing: Int64s
 
@@ -64,8 +66,10 @@ def recent_events(events: pa.Table, batch: Batch) -> RecentEvents:
     counted[batch.row] = True
     others_ptr, others = _of_students(events, batch, np.flatnonzero(~counted), keys)
     ptr, rows = _recent(batch.student_ptr, batch.row, others_ptr, others, keys)
+    last = rows[ptr[1:] - 1]
+    newest = np.column_stack([column[last] for column in keys])
     missing_ptr, missing = _missing(events, batch, keys)
-    return RecentEvents(ptr, rows, missing_ptr, missing)
+    return RecentEvents(ptr, rows, newest, missing_ptr, missing)
 
 
 def _of_students(events: pa.Table, batch: Batch, rows: Int64s, keys: OrderKeys) -> tuple[Int64s, Int64s]:
@@ -79,9 +83,11 @@ def _of_students(events: pa.Table, batch: Batch, rows: Int64s, keys: OrderKeys) 
 
 
 def _missing(events: pa.Table, batch: Batch, keys: OrderKeys) -> tuple[Int64s, Int64s]:
+    if events.column("replaces_hi").null_count == events.num_rows:
+        return np.zeros(len(batch.students) + 1, np.int64), np.zeros((0, 2), np.int64)
     by = np.flatnonzero(events.column("replaces_hi").is_valid().to_numpy())
     hi, lo = (integers(events.column(name))[by] for name in ("replaces_hi", "replaces_lo"))
-    there = np.flatnonzero(np.isin(keys.id_hi, hi)) if by.size else by
+    there = np.flatnonzero(np.isin(keys.id_hi, hi))
     known = set(zip(keys.id_hi[there].tolist(), keys.id_lo[there].tolist(), strict=True))
     found = zip(_students(events, batch, by).tolist(), hi.tolist(), lo.tolist(), strict=True)
     missing = np.array(sorted({one for one in found if one[0] >= 0 and one[1:] not in known}), np.int64).reshape(-1, 3)
@@ -119,7 +125,9 @@ def _recent(
             else:
                 newest = others[j]
                 j -= 1
-            if kept and _same(found[kept - 1], newest, keys):  # an event on several topics, or read twice
+            if kept and found[kept - 1] == newest:  # an event on several topics
+                continue
+            if kept and others.size and _same(found[kept - 1], newest, keys):  # one read twice
                 continue
             found[kept] = newest
             kept += 1
@@ -144,4 +152,4 @@ def _before(a: int, b: int, keys: OrderKeys) -> bool:
 
 @kernel
 def _same(a: int, b: int, keys: OrderKeys) -> bool:
-    return a == b or (keys.id_hi[a] == keys.id_hi[b] and keys.id_lo[a] == keys.id_lo[b])
+    return keys.id_hi[a] == keys.id_hi[b] and keys.id_lo[a] == keys.id_lo[b]

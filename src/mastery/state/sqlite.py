@@ -21,8 +21,9 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ class SqliteStore:
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
-        view, places = encoded.buffer.data, encoded.ptr.tolist()
+        ids, view, places = encoded.student_ids, encoded.buffer.data, encoded.ptr.tolist()
         with self._writing() as db:
             model_set = _model_set(db, encoded.model_version)
             last = _one(db, "SELECT coalesce(max(id), 0) FROM heads")
@@ -178,21 +179,18 @@ class SqliteStore:
                     for student_id, head, *seen in db.execute(
                         "SELECT h.student_id, h.id, h.lineage, h.seen FROM json_each(?) AS wanted "
                         "JOIN heads h ON h.student_id = wanted.value AND h.model_set = ?",
-                        (_json(encoded.student_ids), model_set),
+                        (_json(ids), model_set),
                     )
                 }
-            puts = []
-            for s, student_id in enumerate(encoded.student_ids):
-                head, seen = known.get(student_id, (last + s + 1, NOWHERE))
-                if seen <= encoded.seen:
-                    puts.append((s, head))
-            db.executemany(
-                PUT_HEAD,
-                ((head, encoded.student_ids[s], model_set, encoded.tenants[s], *encoded.seen) for s, head in puts),
-            )
+            puts: Sequence[int] = range(len(ids))
+            if known:
+                puts = [s for s in puts if ids[s] not in known or known[ids[s]][1] <= encoded.seen]
+            heads = [known[ids[s]][0] if ids[s] in known else last + s + 1 for s in puts]
+            columns = ([ids[s] for s in puts], repeat(model_set), [encoded.tenants[s] for s in puts])
+            db.executemany(PUT_HEAD, zip(heads, *columns, *map(repeat, encoded.seen), strict=False))  # some have no end
             db.executemany(
                 "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)",
-                ((head, view[places[s] : places[s + 1]]) for s, head in puts),
+                ((head, view[places[s] : places[s + 1]]) for head, s in zip(heads, puts, strict=True)),
             )
         return len(puts)
 

@@ -121,6 +121,35 @@ def test_a_copy_that_went_on_from_the_same_lake_keeps_its_records(home: Deployme
     assert caplog.messages == []
 
 
+def titled(deployment: Deployment, title: str) -> None:
+    """Ingest course metadata."""
+    file = Path(deployment.lake.root).parent / "topics.csv"
+    file.write_text(f"topic_id,title\nalgebra,{title}\n")
+    deployment.ingest(file)
+
+
+def test_titles_and_classes_of_the_lake_before_are_not_shown_under_the_same_numbers_of_versions(
+    home: Deployment, tmp_path: Path
+):
+    titled(home, "Before")
+    home.recompute()
+    who = KEY.student("default", "S1")
+
+    def title() -> str | None:
+        return home.reader.student(who, tenant="default", as_of_us=NOW_US).topics[0].title
+
+    def published() -> list[int]:
+        return sorted(row.evidence_count for row in home.reader.class_scores(tenant="default").scores)
+
+    assert (title(), published()) == ("Before", [4, 9])
+    put_in_place(tmp_path / "backup", home)
+    another_process = Deployment.at(Path(home.lake.root).parent)
+    titled(another_process, "After")
+    answers(another_process, "S2", 1, "2026-05-02")
+    another_process.recompute()
+    assert (title(), published()) == ("After", [4, 5])
+
+
 def test_it_is_said_once_in_one_line(home: Deployment, tmp_path: Path, caplog):
     put_in_place(tmp_path / "backup", home)
     for _ in range(3):

@@ -14,7 +14,7 @@ from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
-from mastery.lake import Lake
+from mastery.lake import Lake, TableVersion
 from mastery.lake.publication import Publication
 from mastery.pipelines.models.activations import active_choice
 from mastery.pipelines.models.active import named_model_set
@@ -64,7 +64,7 @@ class Metadata:
         active: Version that was activated; None for the default set.
     """
 
-    versions: tuple[int, int]
+    versions: tuple[TableVersion, TableVersion]
     places: Mapping[str, Mapping[str, CurriculumPath]]
     active: str | None
     model_set: ModelSet
@@ -100,7 +100,7 @@ class Reader:
         self._default = default_scorer
         self._target = target
         self._metadata: Metadata | None = None
-        self._items: tuple[int, Mapping[str, Mapping[str, str | None]]] | None = None
+        self._items: tuple[TableVersion, Mapping[str, Mapping[str, str | None]]] | None = None
         self._published_set: ModelSet | None = None
         self._lock = threading.Lock()
         self._indices: OrderedDict[tuple[object, ...], ClassIndex] = OrderedDict()
@@ -323,7 +323,7 @@ class Reader:
 
         Ask once for each answer: the next one may be of another moment.
         """
-        versions = (self._lake.version(TOPICS), self._lake.version(ITEMS))
+        versions = (self._lake.identified(TOPICS)[1], self._lake.identified(ITEMS)[1])
         with self._lock:
             published, known = self._lake.publication(), self._metadata
             if known is not None and known.versions == versions and known.published is published:
@@ -338,7 +338,7 @@ class Reader:
 
     def items(self, tenant: str) -> Mapping[str, str | None]:
         """Return the topic of each item of a tenant, as metadata say; read again only when they have changed."""
-        version = self._lake.version(ITEMS)
+        version = self._lake.identified(ITEMS)[1]
         with self._lock:
             if self._items is None or self._items[0] != version:
                 self._items = version, _items(self._lake)
@@ -385,7 +385,8 @@ class Reader:
         self, published: Publication, source: str, tenant: str, topics: frozenset[str] | None, order: Order
     ) -> ClassIndex:
         snapshot = self._lake.shown(GOLD, published)
-        key = (snapshot.version, tenant, source, topics, order)
+        # With a file, for a lake that was restored may have another version of the same number.
+        key = (snapshot.version, snapshot.files[:1], tenant, source, topics, order)
         with self._lock:
             known = self._indices.get(key)
             if known is not None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Int64s
-from mastery.features.recent import order_keys, recent_events
+from mastery.features.recent import recent_events
 from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded, derived_of
 from mastery.pipelines.scoring.snapshot import LEDGER_DAYS, OneStudentsDays, StudentSnapshot
@@ -50,7 +50,6 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Posit
     recent = recent_events(events, batch)
     recent_ptr, places = _taken(recent.ptr, students)
     rows = recent.rows[places]
-    newest = recent.rows[recent.ptr[students + 1] - 1]
     missing_ptr, missing = _taken(recent.missing_ptr, students)
     return RecordBlock(
         model_version=folded.model_version,
@@ -67,7 +66,7 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Posit
         override=folded.feedback[slots],
         recent_ptr=recent_ptr,
         recent=np.column_stack([events.column(name).to_numpy()[rows] for name in RECENT]).astype(np.int64),
-        newest=np.column_stack([key[newest] for key in order_keys(events)]),
+        newest=recent.newest[students],
         missing_ptr=missing_ptr,
         missing=recent.missing[missing],
         last_event_us=last_event_us,
