@@ -12,7 +12,7 @@ from propcache import cached_property
 from mastery.as_of import as_of_us
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.lake import Lake, WrongKey
-from mastery.lake.tenants import folder_of, root_of, tenants_in
+from mastery.lake.tenants import check_roots, folder_of, root_of, tenants_in
 from mastery.settings import Settings
 from mastery.tables import EVENTS
 
@@ -48,7 +48,7 @@ class Deployment:
             NotFound: The tenant has none, and none is to be made.
         """
         found = self.settings
-        self.tenants  # noqa: B018 - a lake of an earlier version is refused before anything is made in it
+        check_roots(found.lake, found.storage_options or None)
         try:
             return Lake.open(
                 root_of(found.lake, self.tenant),

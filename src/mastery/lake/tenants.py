@@ -65,14 +65,18 @@ def tenants_in(lake: str, storage_options: Mapping[str, str] | None = None) -> l
     Raises:
         Conflict: The lake was made before each tenant had a root of its own.
     """
-    place = locate(lake, storage_options)
-    if _has_events(place):
+    check_roots(lake, storage_options)
+    every = locate(lake, storage_options).child(TENANTS)
+    return sorted(tenant_of(folder) for folder in every.names() if _has_events(every.child(folder)))
+
+
+def check_roots(lake: str, storage_options: Mapping[str, str] | None = None) -> None:
+    """Raise Conflict where a lake was made before each tenant had a root of its own."""
+    if _has_events(locate(lake, storage_options)):
         raise Conflict(
             f"{lake!r} was made by an earlier version, in which tenants shared their tables; ingest your files into "
             f"a new home, or, if it holds one tenant only, move its folders into {TENANTS}/<tenant>"
         )
-    every = place.child(TENANTS)
-    return sorted(tenant_of(folder) for folder in every.names() if _has_events(every.child(folder)))
 
 
 def _has_events(place: TableLocation) -> bool:

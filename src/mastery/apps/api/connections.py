@@ -86,14 +86,18 @@ def capacity_of(descriptors: int, in_use: int) -> Capacity:
     return Capacity(connections, refusals, backlog, requests)
 
 
-def own_capacity() -> Capacity:
-    """Return what this process can hold, after raising its limit of descriptors as far as it may by itself."""
+def own_capacity(reserved: int = 0) -> Capacity:
+    """Return what this process can hold, after raising its limit of descriptors as far as it may by itself.
+
+    Args:
+        reserved: Descriptors that it will open later for other things than connections and their requests.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return capacity_of(soft, sum(1 for _ in Path("/dev/fd").iterdir()))
+    return capacity_of(soft, reserved + sum(1 for _ in Path("/dev/fd").iterdir()))
 
 
 class OneWarningASecond(logging.Filter):

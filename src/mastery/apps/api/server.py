@@ -11,10 +11,15 @@ import uvicorn
 from mastery.apps.api.app import create_app
 from mastery.apps.api.connections import lifespan_of, own_capacity, protocol_of
 from mastery.engine import Engine, now_us
+from mastery.engine.engine import TENANTS_OPEN
 from mastery.pipelines.queries.reader import Reader
 
 GRACE_S = 10
 """Requests that are at work when the server ends have so long to finish."""
+
+
+DESCRIPTORS_PER_TENANT = 6
+"""Two connections to a state store of SQLite, of three files each."""
 
 
 class Server(uvicorn.Server):
@@ -34,7 +39,7 @@ def server_of(engine: Engine) -> Server:
     """
     settings = engine.settings
     own, pseudonyms = engine.reader, engine.pseudonyms  # opened now: their descriptors are counted below
-    capacity = own_capacity()
+    capacity = own_capacity(DESCRIPTORS_PER_TENANT * min(TENANTS_OPEN, max(0, len(engine.tenants) - 1)))
     others = replace(engine, create=False)  # a tenant that a request names is not made for it
 
     def readers(tenant: str) -> Reader:
