@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,8 +42,9 @@ LONGEST_PAUSE_S = 2.0
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket: the counts of its rows, see `write_events`, and the files that were written for it."""
+    """One bucket: the verdicts on its rows, their counts (see `write_events`), and the files written for it."""
 
+    verdicts: Verdicts
     counts: Int64s
     adds: tuple[AddAction, ...]
 
@@ -78,7 +79,7 @@ def write_events(
     at = lake.snapshot(EVENTS)
     filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for _, p in pieces)]
     with lake.discarding(EVENTS, written):
-        parts = _judged(write, at, filled)
+        parts = _judged(write, at, filled, {})
         with lake.one_committer(waiting):
             for attempt in range(ATTEMPTS):
                 if attempt:
@@ -87,19 +88,21 @@ def write_events(
                 if not moved:
                     return np.sum([part.counts for part in parts.values()], axis=0)
                 at = lake.snapshot(EVENTS)
-                lake.discard(EVENTS, [add for bucket in moved for add in parts[bucket].adds])
-                parts |= _judged(write, at, moved)
+                parts |= _judged(write, at, moved, parts)
     raise Conflict(
         f"other ingests brought events into the same buckets {ATTEMPTS} times in a row, each time before this one had "
         "compared its rows with theirs; let fewer run at once, and run this again: what was written is a duplicate"
     )
 
 
-def _judged(write: _Write, at: Snapshot, buckets: Iterable[int]) -> dict[int, _Part]:
-    """Judge some buckets against the lake as of `at`, and write their files."""
+def _judged(write: _Write, at: Snapshot, buckets: Iterable[int], before: Mapping[int, _Part]) -> dict[int, _Part]:
+    """Judge some buckets against the lake as of `at`, and write their files; those of `before` stay where the verdicts
+    do, as they do where another ingest had other events.
+    """
     buckets = sorted(buckets)
     with ThreadPoolExecutor(WORKERS) as pool:
-        return dict(zip(buckets, pool.map(lambda bucket: _write_bucket(write, at, bucket), buckets), strict=True))
+        parts = pool.map(lambda bucket: _write_bucket(write, at, bucket, before.get(bucket)), buckets)
+        return dict(zip(buckets, parts, strict=True))
 
 
 def _pause(attempt: int) -> None:
@@ -119,7 +122,7 @@ def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, 
     return verdicts
 
 
-def _write_bucket(write: _Write, at: Snapshot, bucket: int) -> _Part:
+def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None) -> _Part:
     """Judge the rows of one bucket against the lake as of `at`, and write its files without a commit."""
     mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in write.pieces]
     mine = [(file, p, start, stop) for file, p, start, stop in mine if stop > start]
@@ -129,6 +132,10 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int) -> _Part:
 
     hi, lo, body = (column(name) for name in ("event_id_hi", "event_id_lo", "body_hash"))
     verdicts = judge_bucket(write.lake, at, bucket, hi, lo, body)
+    if before is not None:
+        if np.array_equal(verdicts, before.verdicts):
+            return before
+        write.lake.discard(EVENTS, before.adds)
     file_of = np.concatenate([np.full(stop - start, file) for file, _, start, stop in mine])
     counts = np.zeros((write.files, 4), np.int64)
     for place, verdict in enumerate((NEW, REVISED, SAME)):
@@ -144,7 +151,7 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int) -> _Part:
             rows = _gathered(mine, None if kept.size == verdicts.size else kept)
             adds.append(write.lake.write_file(EVENTS, rows, bucket, revisions=verdict == REVISED))
             write.written.append(adds[-1])
-    return _Part(counts, tuple(adds))
+    return _Part(verdicts, counts, tuple(adds))
 
 
 Mine = list[tuple[int, Prepared, int, int]]
