@@ -43,11 +43,8 @@ def test_there_is_nobody_before_the_first_ingest(tmp_path):
     assert tenants_in(str(tmp_path / "nothing")) == []
 
 
-def test_a_lake_of_an_earlier_version_is_refused_and_may_be_moved_to_its_one_tenant(tmp_path):
+def test_a_lake_of_an_earlier_version_is_refused(tmp_path):
     lake = tmp_path / "lake"
     Lake.open(str(lake), buckets=1)
-    with pytest.raises(Conflict, match="move its folders into tenants/<tenant>"):
+    with pytest.raises(Conflict, match="ingest your files into a new home"):
         tenants_in(str(lake))
-    (lake / "tenants" / "hill").mkdir(parents=True)
-    (lake / "events").rename(lake / "tenants" / "hill" / "events")
-    assert tenants_in(str(lake)) == ["hill"]

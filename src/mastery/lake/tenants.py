@@ -75,7 +75,7 @@ def check_roots(lake: str, storage_options: Mapping[str, str] | None = None) -> 
     if _has_events(locate(lake, storage_options)):
         raise Conflict(
             f"{lake!r} was made by an earlier version, in which tenants shared their tables; ingest your files into "
-            f"a new home, or, if it holds one tenant only, move its folders into {TENANTS}/<tenant>"
+            "a new home"
         )
 
 
