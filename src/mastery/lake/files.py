@@ -120,7 +120,7 @@ class FileWriter:
             )
         self._footer: list[pq.FileMetaData] = []
         self._writer: pq.ParquetWriter | None = None
-        self._finished = False
+        self._finished = self._broken_off = False
 
     def __enter__(self) -> FileWriter:
         return self
@@ -178,6 +178,9 @@ class FileWriter:
                 raise
 
     def _break_off(self) -> None:
+        if self._broken_off:  # what could not be deleted has been told, as what it is
+            return
+        self._broken_off = True
         if self._writer is not None:
             self._writer.is_open = False  # or it is closed again when it is collected, and complains on standard error
         self._place.discard(self._path)
