@@ -183,7 +183,8 @@ class FileWriter:
         self._broken_off = True
         if self._writer is not None:
             self._writer.is_open = False  # or it is closed again when it is collected, and complains on standard error
-        self._place.discard(self._path)
+        if self._place.exists(self._path):  # on a disk that may only be read there is none, and deleting it fails
+            self._place.discard(self._path)
 
 
 def read(
