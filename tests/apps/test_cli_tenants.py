@@ -137,3 +137,13 @@ def test_a_tenant_that_is_no_text_is_refused(mastery, schools, command):
     done = mastery(*command, "--tenant", "hill\udcff", home=schools)
     assert isinstance(done.exception, BadInput)
     assert "the tenant is not text in UTF-8" in str(done.exception)
+
+
+def test_what_a_command_advises_is_typed_for_the_same_home_and_tenant(mastery, tmp_path):
+    home, quiz = tmp_path / "a home", tmp_path / "quiz.csv"
+    quiz.write_text(QUIZ + "Ann,q1,t,yes,4,1,2026-03-01T10:00:00Z\nAnn,q2,t,perhaps,4,1,2026-03-01T10:01:00Z\n")
+    said = mastery("ingest", quiz, "--tenant", "north hill", home=home).stdout
+    assert f"`mastery --home '{home}' rejected --tenant 'north hill'` lists it" in said.replace("\n", " ")
+    quiz.write_text(QUIZ + "Ann,q1,t,no,4,1,2026-03-01T10:00:00Z\n")
+    said = mastery("ingest", quiz, "--tenant", "north hill", home=home).stdout
+    assert f"`mastery --home '{home}' rejected --tenant 'north hill' --superseded`" in said.replace("\n", " ")

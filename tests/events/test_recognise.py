@@ -72,5 +72,5 @@ def test_a_column_of_names_is_not_taken_for_a_misspelt_id():
     with pytest.raises(BadInput, match="'student_id'") as caught:
         check_columns(SOURCES["quiz_attempts"], columns)
     assert "did you mean" not in str(caught.value)
-    with pytest.raises(BadInput, match="did you mean 'Student ID'"):
+    with pytest.raises(BadInput, match="is it 'Student ID'"):
         check_columns(SOURCES["quiz_attempts"], ["Student ID", *columns])

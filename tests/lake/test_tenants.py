@@ -35,7 +35,7 @@ def test_a_name_leads_nowhere_else(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["", "ü" * 50])
 def test_a_name_that_cannot_be_a_folder_is_refused(name):
-    with pytest.raises(BadInput, match=f"expected at most {FOLDER_BYTES}"):
+    with pytest.raises(BadInput, match=f"expected a name of 1 to {FOLDER_BYTES}"):
         folder_of(name)
 
 

@@ -78,7 +78,7 @@ def export(
     if format not in FORMATS:
         raise BadInput(f"unknown format {format!r}{did_you_mean(format, list(FORMATS))}; known: {', '.join(FORMATS)}")
     if out is None and format == "parquet":
-        raise BadInput("Parquet cannot be written to a pipe; name a file with --out")
+        raise BadInput("Parquet cannot be written to standard output; name a file with --out")
     if out is not None and not out.parent.is_dir():
         raise BadInput(f"{out}: there is no folder {out.parent}; make it first")
     written = 0

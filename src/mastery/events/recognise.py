@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from mastery.errors import BadInput, did_you_mean
+from mastery.errors import BadInput, closest, did_you_mean
 from mastery.events.columns import RENAMING, STUDENT
 from mastery.events.registry import SOURCES
 from mastery.events.responses import RESPONSES
@@ -117,10 +117,15 @@ def _missing(source: Source, expected: Sequence[str], columns: Sequence[str]) ->
     """Return in words which expected columns are not there, with the kinds of value and a likely misspelling."""
     absent = [name for name in dict.fromkeys(expected) if name not in set(columns)]
     spare = [name for name in columns if name not in {column.name for column in source.columns}]
-    words = [f"{name!r} ({source.column(name).doc}){did_you_mean(name, _likely(name, spare))}" for name in absent]
+    words = [f"{name!r} ({source.column(name).doc}{_near(name, _likely(name, spare))})" for name in absent]
     return (
         f"{'column' if len(words) == 1 else 'columns'} {', '.join(words)} {'is' if len(words) == 1 else 'are'} missing"
     )
+
+
+def _near(name: str, columns: Sequence[str]) -> str:
+    found = closest(name, list(columns))
+    return "" if found is None else f"; is it {found!r}?"
 
 
 def _likely(name: str, spare: Sequence[str]) -> list[str]:

@@ -39,8 +39,8 @@ def folder_of(tenant: str) -> str:
     folder = "".join(chr(byte) if byte in _PLAIN else f"={byte:02x}" for byte in tenant.encode())
     if not 0 < len(folder) <= FOLDER_BYTES:
         raise BadInput(
-            f"tenant {tenant[:40]!r}: its folder {'has no name' if not folder else 'would have too long a name'}; "
-            f"expected at most {FOLDER_BYTES} letters a-z and digits, of which any other character takes 3 to 12"
+            f"tenant {tenant[:40]!r}: expected a name of 1 to {FOLDER_BYTES} letters a-z and digits; a capital counts "
+            "as three of them, any other letter as up to twelve"
         )
     return folder
 

@@ -16,7 +16,7 @@ from mastery.features.batch import Batch
 from mastery.features.columns import ABSENT, QUIZ
 from mastery.features.observations import observe
 from mastery.features.subset import take_students
-from mastery.instants import instant
+from mastery.instants import instant, moment
 from mastery.scorers.base import Model, Scorer, States, fold, start
 from mastery.scorers.one_answer import NO_ITEM, Answer, Step, Steps
 from mastery.scorers.parameters import Parameters
@@ -159,8 +159,8 @@ class OneByOne:
             at_us = 0 if before_us is None else before_us
         elif before_us is not None and at_us < before_us:
             raise BadInput(
-                f"student {state.student}: an answer at {instant(at_us).isoformat()} comes after one at "
-                f"{instant(before_us).isoformat()}; states take answers in time order. Fold all of the student's "
+                f"student {state.student}: an answer at {moment(at_us)} comes after one at "
+                f"{moment(before_us)}; states take answers in time order. Fold all of the student's "
                 "answers again: model.state(answers, student=…)"
             )
         name = NO_TOPIC if topic is None else topic

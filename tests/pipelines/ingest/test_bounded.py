@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.errors import BadInput
 from mastery.lake import Lake
 from mastery.pipelines.ingest import files
 from mastery.pipelines.ingest import ingest as ingesting
@@ -99,6 +100,11 @@ def test_a_long_line_of_ndjson_is_refused_unparsed(read, size):
     report, kept = read("long.ndjson", record(1) + record(2, note="x" * size) + record(3) + b"[]\n")
     assert (report.read, report.accepted, report.rejected) == (4, 2, 2)
     assert kept == [(2, "long"), (4, "json")]
+
+
+def test_a_file_that_begins_with_a_line_that_is_too_long_says_so(read):
+    with pytest.raises(BadInput, match=r"first\.ndjson: the first line is longer than 1 MiB"):
+        read("first.ndjson", record(1, note="x" * (5 << 20)) + record(2))
 
 
 @pytest.mark.parametrize("at", range(-2, 3))

@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_used(refuse, name, content, expected):
 def test_a_named_table_that_lacks_a_column(refuse):
     expected = r"x\.csv: for quiz_attempts, column 'topic_id' .* is missing; it has student_id.*--map"
     content = QUIZ.replace(b"topic_id", b"topik_id")
-    assert "did you mean 'topik_id'" in str(refuse("x.csv", content, expected, table="quiz_attempts"))
+    assert "is it 'topik_id'?" in str(refuse("x.csv", content, expected, table="quiz_attempts"))
 
 
 def test_research_logs_need_a_time_or_an_order(refuse):

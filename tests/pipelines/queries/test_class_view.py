@@ -151,6 +151,25 @@ def test_where_an_earlier_version_has_published_the_class_is_added_up_from_gold(
     assert published_index(school.lake, school.lake.shown(GOLD), earlier, "bkt", "default", "bucket") is None
 
 
+def test_a_class_says_when_events_have_come_in_since(tmp_path):
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(SAMPLE / "quiz_attempts.csv")
+    deployment.recompute()
+
+    def told():
+        notes = deployment.reader.class_scores(tenant="default", limit=1).notes
+        return [note for note in notes if "events have come in since" in note]
+
+    assert told() == []
+    deployment.lake.compact()
+    assert told() == []
+    deployment.ingest(SAMPLE / "practice_sessions.csv")
+    assert len(told()) == 1
+    assert told() == [note for note in deployment.reader.class_report(tenant="default")[0].notes if note in told()]
+    deployment.recompute()
+    assert told() == []
+
+
 def test_few_students_are_read_as_many_are(school):
     gold = school.lake.shown(GOLD)
     everybody = added_up_index(school.lake, gold, "elo", "default", None, "bucket").students

@@ -31,7 +31,8 @@ def compact(
             typer.echo(json.dumps({"tenant": engine.tenant, "tables": counts}, ensure_ascii=False))
             continue
         for name, (before, after) in files.items():
-            typer.echo(f"{name:<14} {before:>6} file{'' if before == 1 else 's'}, now {after}")
+            files_now = f"now {after}" if after != before else "nothing to merge"
+            typer.echo(f"{name:<14} {before:>6} file{'' if before == 1 else 's'}, {files_now}")
 
 
 def _compact(lake: Lake, table: Table) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,13 @@ def _check_scorer(name: str, origin: str) -> None:
 def settings(context: typer.Context) -> Settings:
     """Return the active settings."""
     return loaded(context).settings
+
+
+def typed(context: typer.Context, command: str, tenant: str | None = None) -> str:
+    """Return how another command is typed for the same home and tenant, as they were given."""
+    chosen = context.obj if isinstance(context.obj, Chosen) else Chosen()
+    home = "" if chosen.home is None else f"--home {shlex.quote(str(chosen.home))} "
+    return f"mastery {home}{command}" + ("" if tenant is None else f" --tenant {shlex.quote(tenant)}")
 
 
 def engine_of(context: typer.Context, tenant: str | None = None) -> Engine:

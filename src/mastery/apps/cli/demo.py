@@ -62,8 +62,8 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
     now = now_us()
     counts = engine.ingest(source, now_us=now)
     show_counts(counts)
-    show_revised(counts.revised)
-    show_reasons(engine.rejected_at(instant(now)), counts.rejected)
+    show_revised(counts.revised, f"{command} rejected")
+    show_reasons(engine.rejected_at(instant(now)), counts.rejected, f"{command} rejected")
 
     step("2. Compute every score", "recompute --as-of latest")
     show_report(run(engine, "latest"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import engine_of
+from mastery.apps.cli.context import engine_of, typed
 from mastery.apps.cli.options import AsJson, Tenant
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def fit(
         return
     show_card(stored.card)
     if stored.new:
-        typer.echo(f"\n{stored.card.version} is stored. To use it: mastery models activate {stored.card.version}")
+        how = typed(context, f"models activate {stored.card.version}", tenant)
+        typer.echo(f"\n{stored.card.version} is stored. To use it: {how}")
     else:
         typer.echo(f"\n{stored.card.version} was there already, with exactly these numbers; nothing was written.")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mastery.apps.cli.context import settings
+from mastery.apps.cli.context import settings, typed
 from mastery.apps.cli.options import AsJson, Tenant
 from mastery.apps.cli.reading import As, Renamed, Timezone, Units, pairs
 
@@ -83,8 +83,9 @@ def ingest(
         typer.echo(json.dumps(counts.as_dict(), ensure_ascii=False))
         return
     show_counts(counts)
-    show_revised(counts.revised)
-    show_reasons(engine.rejected_at(instant(now)), counts.rejected)
+    how = typed(context, "rejected", tenant)
+    show_revised(counts.revised, how)
+    show_reasons(engine.rejected_at(instant(now)), counts.rejected, how)
 
 
 def show_counts(counts: IngestReport) -> None:
@@ -118,22 +119,21 @@ def show_counts(counts: IngestReport) -> None:
         out.print(Text(f"\nnote: {printable(note)}"), soft_wrap=True)
 
 
-def show_revised(revised: int) -> None:
-    """Print where to find what the revised rows replaced."""
+def show_revised(revised: int, how: str) -> None:
+    """Print where to find what the revised rows replaced; `how` lists rejected rows."""
     from mastery.apps.cli.console import console, number
 
     if not revised:
         return
     rows = "1 row is another revision" if revised == 1 else f"{number(revised)} rows are other revisions"
     console().print(
-        f"\n{rows} of known events; of each event the one received last counts. "
-        "`mastery rejected --superseded` lists the others.",
+        f"\n{rows} of known events; of each event the one received last counts. `{how} --superseded` lists the others.",
         soft_wrap=True,
     )
 
 
-def show_reasons(rows: list[dict[str, Any]], rejected: int) -> None:
-    """Print why rows were rejected, most frequent first, and how to list them."""
+def show_reasons(rows: list[dict[str, Any]], rejected: int, how: str) -> None:
+    """Print why rows were rejected, most frequent first; `how` lists them."""
     from collections import Counter
 
     from rich.text import Text
@@ -146,7 +146,7 @@ def show_reasons(rows: list[dict[str, Any]], rejected: int) -> None:
     out = console()
     if not rows:
         before = "The rejected row was" if rejected == 1 else f"All {number(rejected)} rejected rows were"
-        out.print(f"\n{before} rejected before. `mastery rejected` lists {'it' if rejected == 1 else 'them'}.")
+        out.print(f"\n{before} rejected before. `{how}` lists {'it' if rejected == 1 else 'them'}.")
         return
     reasons = Counter((row["source_table"], row["column"], row["reason"]) for row in rows)
     out.print("\nRejected, because:")
@@ -155,4 +155,4 @@ def show_reasons(rows: list[dict[str, Any]], rejected: int) -> None:
         out.print(Text(f"{number(count):>8}  {printable(what)} ({table})"), soft_wrap=True)
     if len(reasons) > REASONS_SHOWN:
         out.print(f"          and {counted(len(reasons) - REASONS_SHOWN, 'other reason')}")
-    out.print(f"`mastery rejected` lists {'it' if rejected == 1 else 'them'} by file and line.")
+    out.print(Text(f"`{how}` lists {'it' if rejected == 1 else 'them'} by file and line."), soft_wrap=True)

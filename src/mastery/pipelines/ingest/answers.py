@@ -120,8 +120,8 @@ class Answers:
         if self.report.revised:
             others = "says" if self.report.revised == 1 else "say"
             notes.append(
-                f"{self.report.revised:,} of {read:,} rows {others} something else than another one of the same event; "
-                "one of each event is counted"
+                f"{self.report.revised:,} of {read:,} rows {others} something else than another one of the same event "
+                "(by its own id, else by student, item, topic, time and order); one of each event is counted"
             )
         if repeats:
             once = "repeats another one and is" if repeats == 1 else "repeat another one and are"

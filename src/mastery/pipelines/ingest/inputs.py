@@ -141,7 +141,7 @@ def check_options(tenant: str, now: datetime, timezone: str | None) -> None:
     if not tenant.strip() or len(tenant) > ID_LETTERS or not tenant.isprintable():
         raise BadInput(f"tenant {tenant!r}: expected a name of 1 to {ID_LETTERS} printable characters")
     if now.tzinfo is None:
-        raise BadInput(f"now={now.isoformat()} has no zone; give the instant in UTC")
+        raise BadInput(f"now={now:%Y-%m-%d %H:%M} has no zone; give the instant in UTC")
     if timezone is not None:
         try:
             ZoneInfo(timezone)

@@ -33,6 +33,10 @@ def columns(head: bytes, path: Path) -> tuple[str, ...]:
             "THEN line END AS line FROM rows) WHERE line IS NOT NULL"
         ).fetchall()
     names = tuple(dict.fromkeys(name for (name,) in found))
+    if not names and len(head) + 3 > LONGEST and head.count(b"\n") == 0:
+        raise BadInput(
+            f"{path}: the first line is longer than 1 MiB; expected one object per line, none longer than that"
+        )
     if not names:
         raise BadInput(f"{path}: no JSON object in its first lines; expected one object per line")
     return names

@@ -27,7 +27,7 @@ from mastery.features.observations import OBSERVATION_VERSION
 from mastery.instants import instant
 from mastery.lake import Lake
 from mastery.pipelines.models.arrays import DEFAULT, ITEM, SCORER, SHARED, TOPIC, array_rows, arrays_of, only, rows_of
-from mastery.scorers import SCORERS
+from mastery.scorers import SCORERS, SPECS
 from mastery.scorers.base import Parameter
 from mastery.scorers.model_set import ModelSet, meaning
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped
@@ -178,6 +178,11 @@ def versions(lake: Lake) -> dict[str, StoredVersion]:
 
 
 def _check_meaning(version: str, name: str, said: Mapping[str, int]) -> None:
+    if said["version"] and name not in SPECS:
+        raise Conflict(
+            f"model set {version!r} has a scorer {name!r} that this engine does not know; register it, or run 'mastery "
+            "fit' and activate what it finds, or 'mastery models rollback'"
+        )
     for what, then, now in (
         ("observation rules", said["rules"], OBSERVATION_VERSION),
         (f"scorer {name!r}", said["version"], meaning(name)),

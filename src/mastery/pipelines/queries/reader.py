@@ -102,6 +102,7 @@ class Reader:
         self._metadata: Metadata | None = None
         self._items: tuple[TableVersion, Mapping[str, Mapping[str, str | None]]] | None = None
         self._published_set: ModelSet | None = None
+        self._news = (-1, -1, False)  # versions of events: published, now; and whether some came in between
         self._lock = threading.Lock()
         self._indices: OrderedDict[tuple[object, ...], ClassIndex] = OrderedDict()
         self._indexing = threading.Lock()
@@ -252,7 +253,8 @@ class Reader:
         if student_id is not None:
             place = place_of(index, student_id)
             offset = 0 if limit is None else place - place % limit
-        return class_document(self._lake, index, metadata.places.get(tenant, {}), offset, limit)
+        document = class_document(self._lake, index, metadata.places.get(tenant, {}), offset, limit)
+        return self._noting_news(document, metadata.published)
 
     def class_report(
         self, *, tenant: str, source: str | None = None, weakest: int = 10, limit: int | None = None
@@ -267,6 +269,7 @@ class Reader:
         index = self._index(metadata, source, tenant)
         model_set = self._set_of(index.model_version, metadata.model_set)
         document = class_document(self._lake, index, metadata.places.get(tenant, {}), 0, limit)
+        document = self._noting_news(document, metadata.published)
         return document, self._weakest(metadata, model_set, self._lake, index, weakest)
 
     def class_at(
@@ -313,6 +316,18 @@ class Reader:
             factors = student.topics[0].explanation.factors
             rows.append(row.model_copy(update={"reason": "; ".join(factor.text for factor in factors)}))
         return rows
+
+    def _noting_news(self, document: ClassDocument, published: Publication) -> ClassDocument:
+        """Return a class as published, with a note where events have come in since."""
+        read, now = published.events, self._lake.version(EVENTS)
+        if read is None or now <= read:
+            return document
+        if self._news[:2] != (read, now):
+            self._news = read, now, self._lake.files_added(EVENTS, read, now) != []  # compaction brings none
+        if not self._news[2]:
+            return document
+        note = "events have come in since these scores were computed; 'mastery recompute' takes them in"
+        return document.model_copy(update={"notes": [*document.notes, note]})
 
     def newest_event_us(self) -> int | None:
         """Return the time of the newest event in the lake; None when it is empty."""
