@@ -49,6 +49,11 @@ def cross_validate(
 
     Raises:
         BadInput: The answers cannot be split like this.
+
+    >>> import mastery as ms
+    >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+    >>> ms.cross_validate([ms.Elo(), ms.RuleBased()], answers, folds=2).column_names[:5]
+    ['model', 'answers', 'auc', 'auc_lower', 'auc_upper']
     """
     given = [models] if isinstance(models, Estimator) else list(models)
     if not given:

@@ -133,6 +133,11 @@ class Estimator:
 
         Raises:
             BadInput: There is nothing to learn from, a setting cannot be used, or `y` is given.
+
+        >>> import mastery as ms
+        >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+        >>> ms.Elo().fit(answers).params_.num_rows > 0
+        True
         """
         if y is not None:
             raise BadInput(
@@ -197,6 +202,11 @@ class Estimator:
         Rows, their order and all other columns stay as they are; a `p_correct` that is there already is replaced. A row
         that is no answer has null. Of answers that the
         model has learnt from, its parameters know the outcome: `cross_validate` measures on students it has not seen.
+
+        >>> import mastery as ms
+        >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+        >>> ms.Elo().fit(answers).predict(answers).column_names[-1]
+        'p_correct'
         """
         known = as_answers(answers)
         return known.frame_with("p_correct", self.predict_batch(known.batch))
@@ -216,6 +226,11 @@ class Estimator:
             answers: Answers, or one `StudentState`.
             as_of: `latest` (the newest answer), `now`, a date (its end), a time in ISO 8601, or a datetime. Later
                 answers are left out, and scores have faded up to then.
+
+        >>> import mastery as ms
+        >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+        >>> ms.Elo().fit(answers).scores(answers).column_names
+        ['student_id', 'topic_id', 'mastery_score', 'lower', 'upper', 'band', 'evidence_count']
         """
         if isinstance(answers, StudentState):
             return self._scores_of_state(answers, as_of)
@@ -237,6 +252,11 @@ class Estimator:
 
         Raises:
             NotFound: The student has no answer on the topic by then.
+
+        >>> import mastery as ms
+        >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+        >>> ms.Elo().fit(answers).explain(answers, student=answers.students[0], topic="frac-equiv").factors[0].text
+        '7 of the last 8 answers right'
         """
         known = as_answers(answers)
         as_of_us = known.moment_us(as_of)
@@ -260,6 +280,10 @@ class Estimator:
 
         Raises:
             NotFound: The student is not among those who answered.
+
+        >>> import mastery as ms
+        >>> ms.RuleBased().state(student="new").student
+        'new'
         """
         one_by_one, name = self._one_by_one, id_of("student", student)
         if answers is None:
@@ -312,6 +336,11 @@ class Estimator:
 
         Args:
             at: When it would be given; at the time of the student's newest answer when left out.
+
+        >>> import mastery as ms
+        >>> model = ms.RuleBased()
+        >>> 0.0 < model.p_correct(model.state(student="new"), topic="ratios") < 1.0
+        True
         """
         return self._one_by_one.after(
             state,
@@ -350,6 +379,12 @@ class Estimator:
         Raises:
             BadInput: It is no path, or cannot be written to.
             NotFitted: Nothing was learnt.
+
+        >>> import tempfile
+        >>> import mastery as ms
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ms.load(ms.RuleBased().save(f"{folder}/rules.mastery")).scorer_name
+        'rule_based'
         """
         from mastery.estimators.files import model_path, write
 

@@ -20,6 +20,12 @@ def load(path: str | Path) -> Estimator:
     Raises:
         NotFound: There is no such file.
         BadInput: It is no model, is damaged or changed, or was written by a version that means something else.
+
+    >>> import tempfile
+    >>> import mastery as ms
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ms.load(ms.RuleBased().save(f"{folder}/rules.mastery")).scorer_name
+    'rule_based'
     """
     path = model_path(path)
     model, scorers = read(path)

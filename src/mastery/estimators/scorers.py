@@ -70,6 +70,12 @@ class Elo(Estimator):
         chapters: Chapter of each topic id, so that topics of one chapter move together; None gathers topics by how
             alike students do on them, where that predicts better.
         min_evidence, random_state, n_jobs: As in `BKT`.
+
+    >>> import mastery as ms
+    >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+    >>> model = ms.Elo().fit(answers)
+    >>> model.explain(answers, student=answers.students[0], topic="frac-equiv").factors[0].text
+    '7 of the last 8 answers right'
     """
 
     name: ClassVar[str] = "elo"
@@ -102,6 +108,11 @@ class IRT(Estimator):
         discrimination: Whether items differ in how steeply their probability rises with ability (2PL) or not (1PL);
             `auto` chooses on students held out.
         min_evidence, random_state, n_jobs: As in `BKT`.
+
+    >>> import mastery as ms
+    >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+    >>> ms.IRT(discrimination=False).fit(answers).predict(answers).column_names[-1]
+    'p_correct'
     """
 
     name: ClassVar[str] = "irt"
@@ -159,6 +170,11 @@ class LinearRNN(_TwoForms):
     Args:
         monotone: Whether a right answer may never lower a score. False predicts a little better, and gives no scores.
         min_evidence, random_state, n_jobs: As in `BKT`.
+
+    >>> import mastery as ms
+    >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+    >>> ms.LinearRNN().fit(answers).predict(answers).column_names[-1]
+    'p_correct'
     """
 
     name: ClassVar[str] = "linear_rnn"
@@ -172,6 +188,11 @@ class Boosting(_TwoForms):
     Args:
         monotone: As in `LinearRNN`.
         min_evidence, random_state, n_jobs: As in `BKT`.
+
+    >>> import mastery as ms
+    >>> answers = ms.simulate(students=40, days=30, seed=1).answers
+    >>> ms.Boosting().fit(answers).scores(answers).num_rows > 0
+    True
     """
 
     name: ClassVar[str] = "ml"
@@ -185,6 +206,10 @@ class Blend(_TwoForms):
     Args:
         monotone: As in `LinearRNN`.
         min_evidence, random_state, n_jobs: As in `BKT`.
+
+    >>> import mastery as ms
+    >>> ms.Blend().get_params()["random_state"]
+    0
     """
 
     name: ClassVar[str] = "blend"
