@@ -22,7 +22,7 @@ from mastery.insight.ranking import weakest
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import counted
 from mastery.instants import instant, microseconds
-from mastery.lake import Lake, Snapshot
+from mastery.lake import Lake, Snapshot, compaction
 from mastery.lake.publication import Publication
 from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, ClassTotals, PublishedScorer, TopicSummary
 from mastery.pipelines.scoring.class_numbers import COLUMNS, FIXED_POINT, ClassNumbers
@@ -226,13 +226,16 @@ def class_document(
 
 
 def scores_of(lake: Lake, index: ClassIndex, students: pa.Array) -> pa.Table:
-    """Return the scores of some students of a class, columns SHOWN, by bucket. Only what holds them is read."""
+    """Return the scores of some students of a class, columns SHOWN, by bucket, student and topic. Only what holds them
+    is read.
+    """
     found, columns = [], [*SHOWN, "tenant", "score_source"]
     for rows in lake.read_students(GOLD, students, columns, index.snapshot, index.source, FEW_STUDENTS):
         mine = pc.equal(rows["tenant"], index.tenant)
         if index.topic_ids is not None:
             mine = pc.and_(mine, pc.is_in(rows["topic_id"], pa.array(sorted(index.topic_ids), pa.string())))
-        found.append(rows.filter(mine).select(list(SHOWN)))
+        rows = rows.filter(mine).select(list(SHOWN))
+        found.append(rows.take(pa.array(compaction.order(rows, ("student_id", "topic_id")))))  # however the files lie
     if not found:
         return pa.schema([GOLD.schema.field(name) for name in SHOWN]).empty_table()
     return pa.concat_tables(found)
