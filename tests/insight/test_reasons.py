@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from mastery.errors import BadInput
 from mastery.features.counters import NEVER
-from mastery.insight.reasons import CONSTANT, MOST_FACTORS, explain
+from mastery.insight.reasons import CONSTANT, MOST_FACTORS, NOTHING, explain
 from mastery.scorers import DERIVED, SCORERS
 from mastery.tables import CONTRIBUTIONS, COUNTERS
 
@@ -150,7 +150,7 @@ def test_any_contributions_and_any_counters_are_explained_by_the_largest(as_of_u
     left_out = [abs(part) for name, part in given.items() if name not in told | CONSTANT]
     if told and not told <= CONSTANT:
         assert not told & CONSTANT
-        assert max(left_out, default=0.0) <= sizes[-1] or sizes[-1] == 0.0
+        assert max(left_out, default=0.0) <= max(sizes[-1], NOTHING)
     assert why.summary.endswith(".")
     assert why.summary[0].isupper()
     assert "nan" not in why.summary

@@ -8,6 +8,7 @@ write is repaired by running the command again (tests/crash).
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -22,6 +23,9 @@ INTERRUPTED = 130
 GRACE_S = 3.0
 """How long work may take to end by itself, and to take away the files that it has begun."""
 
+AGAIN_S = 0.02
+"""When Ctrl-C comes at a moment in which it would be lost, it is raised again after this time."""
+
 ERASE_LINE, SHOW_CURSOR = "\r\x1b[2K", "\x1b[?25h"
 
 
@@ -34,9 +38,14 @@ def ends_on_ctrl_c(grace_s: float = GRACE_S) -> Iterator[None]:
     timer = threading.Timer(grace_s, _end)
     timer.daemon = True
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    def interrupt(_signal: int, frame: FrameType | None) -> None:
         if not timer.is_alive():
             timer.start()
+        if _would_be_lost(frame):
+            again = threading.Timer(AGAIN_S, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
+            return
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupt)
@@ -45,6 +54,19 @@ def ends_on_ctrl_c(grace_s: float = GRACE_S) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
         timer.cancel()
+
+
+def _would_be_lost(frame: FrameType | None) -> bool:
+    """Tell whether an exception that is raised here goes nowhere, or leaves something half made.
+
+    While a kernel is loaded, LLVM calls functions of llvmlite, and what they raise is printed and forgotten: one
+    simulation in ten that was interrupted went on.
+    """
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("llvmlite."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _end() -> None:
