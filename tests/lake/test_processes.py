@@ -100,3 +100,23 @@ def test_threads_share_one_lake(tmp_path: Path, events: Events) -> None:
         students = sorted(set(lake.scan(EVENTS, ["student_id"])["student_id"].to_pylist()))
         read = pool.map(lambda student: lake.read_student(EVENTS, student).num_rows, students)
     assert sum(read) == 160
+
+
+def test_an_append_that_others_overtake_is_told_its_own_version(tmp_path: Path, events: Events) -> None:
+    root = str(tmp_path / "lake")
+    one, two = Lake.open(root, buckets=1), Lake.open(root)
+    one.append(EVENTS, events(50))
+    handle: Handle = two._handle(EVENTS)
+    add = two.write_file(EVENTS, events(5, seed=2), 0)
+
+    def plan(now):  # type: ignore[no-untyped-def]
+        from mastery.lake.handle import Change
+
+        one.compact()  # takes away a file that was there, between the look and the commit
+        return Change([add])
+
+    version = handle.commit("append", plan)
+    assert version == one.version(EVENTS)
+    assert [path.partition("/")[2] for path in one.files_added(EVENTS, version - 1, version) or []] == [
+        add.path.partition("/")[2]
+    ]

@@ -271,7 +271,8 @@ class Handle:
                 self._settle(before.version)
                 if after.version == before.version + 1:
                     return after.version
-                names = {add.path for add in change.adds} | {file.path for file in change.removes or before.files}
+                # By what it adds, which nobody else does: what it takes away another one may have added meanwhile.
+                names = {add.path for add in change.adds} or {file.path for file in change.removes or before.files}
                 return log.commit_naming(self.place, names, before.version, after.version)
         raise Conflict(
             f"table {self.table.name!r}: {ATTEMPTS} commits in a row were refused because others wrote at the "
