@@ -171,6 +171,17 @@ def test_compaction_changes_no_score(mastery, empty, quiz):
     assert mastery("show", "A", "--as-of", "latest", "--json", home=empty).stdout == before
 
 
+def test_compact_says_what_it_did_to_each_table(mastery, empty, quiz):
+    def said():
+        return dict(line.split(maxsplit=1) for line in mastery("compact", home=empty).stdout.splitlines())
+
+    mastery("ingest", quiz, home=empty)
+    first, second = said(), said()
+    assert first["events"].endswith("sorted")
+    assert second["events"].endswith("nothing to do")
+    assert first["shadow"] == "0 files, nothing to do"
+
+
 def test_tune_writes_rules_that_recompute_takes(mastery, home, tmp_path):
     out = tmp_path / "rules.yaml"
     brier = json.loads(mastery("tune", "--out", out, "--json").stdout)["brier"]

@@ -27,21 +27,23 @@ def compact(
             typer.echo(f"{engine.tenant}:")
         files = {table.name: _compact(engine.lake, table) for table in others}
         if as_json:
-            counts = {name: {"files_before": b, "files_after": a} for name, (b, a) in files.items()}
+            counts = {name: {"files_before": b, "files_after": a} for name, (b, a, _) in files.items()}
             typer.echo(json.dumps({"tenant": engine.tenant, "tables": counts}, ensure_ascii=False))
             continue
-        for name, (before, after) in files.items():
-            files_now = f"now {after}" if after != before else "nothing to merge"
-            typer.echo(f"{name:<14} {before:>6} file{'' if before == 1 else 's'}, {files_now}")
+        for name, (before, after, rewritten) in files.items():
+            outcome = "nothing to do" if not rewritten else "sorted" if after == before else f"now {after}"
+            typer.echo(f"{name:<14} {before:>6} file{'' if before == 1 else 's'}, {outcome}")
 
 
-def _compact(lake: Lake, table: Table) -> tuple[int, int]:
-    """Compact one table and return how many files it had, and has."""
+def _compact(lake: Lake, table: Table) -> tuple[int, int, bool]:
+    """Compact one table and return how many files it had, and has, and whether any was written again."""
     from mastery.apps.progress import progress
 
     before = len(lake.snapshot(table).files)
     with progress(f"Compacting {table.name}") as report:
         fresh = 1 if table.partition_by else 2  # one file is few already
-        lake.compact(table, min_fresh_files=fresh, progress=lambda done, total: report.update(done=done, total=total))
+        done = lake.compact(
+            table, min_fresh_files=fresh, progress=lambda done, total: report.update(done=done, total=total)
+        )
     lake.vacuum(table)  # what was merged more than a week ago, and nobody reads any more
-    return before, len(lake.snapshot(table).files)
+    return before, len(lake.snapshot(table).files), done.buckets > 0
