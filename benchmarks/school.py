@@ -21,6 +21,7 @@ import pyarrow as pa
 from deltalake.transaction import AddAction
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.read_options import NOTHING_SAID
 from mastery.events.registry import SOURCES
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
@@ -86,7 +87,7 @@ def prepared(
     now = received(plan)
     for chunk in simulate(plan, first=first, last=last, students_per_chunk=students_per_chunk):
         for name, rows in chunk.tables.items():
-            how = ParseOptions(SOURCES[name], name, _as_named(rows), TENANT, {}, None, now, topics)
+            how = ParseOptions(SOURCES[name], name, _as_named(rows), TENANT, NOTHING_SAID, now, topics)
             ready = prepare(_block(rows), how, pseudonyms, buckets)
             if ready.rejected.num_rows:
                 raise RuntimeError(f"{ready.rejected.num_rows} simulated {name} were rejected: {ready.rejected[:1]}")
@@ -170,7 +171,7 @@ def quiz_only(plan: SchoolPlan) -> SchoolPlan:
 
 def _put_course(lake: Lake, plan: SchoolPlan) -> None:
     for table, source, rows in zip((TOPICS, ITEMS), ("topics", "items"), course(plan), strict=True):
-        how = ParseOptions(SOURCES[source], source, _as_named(rows), TENANT, {}, None, received(plan), frozenset())
+        how = ParseOptions(SOURCES[source], source, _as_named(rows), TENANT, NOTHING_SAID, received(plan), frozenset())
         ready = prepare(_block(rows), how, Pseudonyms(KEY), BUCKETS)
         courses.merge(lake, table, [(0, ready.rows)], 1)
 

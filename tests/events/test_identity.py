@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mastery.errors import BadInput
 from mastery.events.identity import NULL, Blocks, buckets, identify, murmur
 from mastery.events.parse import parse
+from mastery.events.read_options import NOTHING_SAID
 from mastery.events.registry import SOURCES
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_a_bucket_is_the_unsigned_first_word_modulo_the_count(ids, count):
 def events(rows: list[dict], tenant: str = "default", source: str = "quiz_attempts", columns=None) -> pa.Table:
     names = columns or list(rows[0])
     raw = pa.table({name: pa.array([row[name] for row in rows]) for name in names})
-    parsed = parse(SOURCES[source], raw, tenant=tenant, units={}, timezone=None, now=NOW)
+    parsed = parse(SOURCES[source], raw, tenant=tenant, options=NOTHING_SAID, now=NOW)
     assert parsed.rejected.num_rows == 0, parsed.rejected.to_pylist()
     return identify(parsed.rows)
 

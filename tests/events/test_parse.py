@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mastery.errors import BadInput
 from mastery.events.metadata import prerequisite_notes
 from mastery.events.parse import FIELDS, Parsed, check_units, parse
+from mastery.events.read_options import ReadOptions
 from mastery.events.registry import SOURCES
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -18,8 +19,8 @@ NOW = datetime(2025, 1, 1, tzinfo=UTC)
 def read(source: str, rows: list[dict], **options) -> Parsed:
     names = list(dict.fromkeys(name for row in rows for name in row))
     raw = pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
-    given_options = {"tenant": "default", "units": {}, "timezone": None, "now": NOW} | options
-    return parse(SOURCES[source], raw, **given_options)
+    others = {"now": NOW} | {name: options.pop(name) for name in ("now", "known_topics") if name in options}
+    return parse(SOURCES[source], raw, tenant="default", options=ReadOptions(**options), **others)
 
 
 LOG = {"student_id": "S1", "is_correct": "1", "order": "3", "question_id": "Q1"}

@@ -146,6 +146,7 @@ class Engine(Deployment):
         Raises:
             BadInput: It cannot be read, lacks a column, or has no usable value in one.
         """
+        from mastery.events.read_options import ReadOptions
         from mastery.events.recognise import names_read
         from mastery.frames import read_frame
         from mastery.pipelines.ingest.ingest import ingest
@@ -154,6 +155,7 @@ class Engine(Deployment):
             source = [source]
         elif not isinstance(source, list | tuple):
             source = [read_frame(source, names_read(columns or {})).table]
+        options = ReadOptions(table, columns or {}, units or {}, timezone or self.settings.timezone)
         of = self.of(tenant)
         return ingest(
             source,
@@ -161,10 +163,7 @@ class Engine(Deployment):
             pseudonyms=of.pseudonyms,
             tenant=of.tenant,
             now=instant(clock.now_us() if now_us is None else now_us),
-            table=table,
-            columns_map=columns,
-            units=units,
-            timezone=self.settings.timezone if timezone is None else timezone,
+            options=options,
             progress=progress,
             waiting=waiting,
         )

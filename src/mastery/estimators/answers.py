@@ -16,6 +16,7 @@ from propcache import cached_property
 from mastery.arrays import Floats
 from mastery.as_of import LATEST, as_of_us
 from mastery.errors import BadInput
+from mastery.events.read_options import ReadOptions
 from mastery.events.recognise import names_read
 from mastery.features.answer_log import NO_TOPIC, Clock
 from mastery.features.batch import Batch
@@ -191,10 +192,7 @@ def read_answers(
     read = reader.read_answers(
         Path(source) if frame is None else frame.table,
         now=datetime.now(UTC),
-        table=table,
-        columns=columns,
-        units=units,
-        timezone=timezone,
+        options=ReadOptions(table, columns or {}, units or {}, timezone),
         keep=None,
         strict=strict,
     )

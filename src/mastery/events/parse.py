@@ -15,6 +15,7 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
 from mastery.events.identity import OWN_ID, REPLACES
 from mastery.events.moments import EPOCH_UNITS
+from mastery.events.read_options import ReadOptions
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 from mastery.events.tally import Tally
@@ -91,8 +92,7 @@ def parse(
     raw: pa.Table,
     *,
     tenant: str,
-    units: Mapping[str, str],
-    timezone: str | None,
+    options: ReadOptions,
     now: datetime,
     known_topics: frozenset[str] | None = None,
     origin: str | None = None,
@@ -103,13 +103,12 @@ def parse(
         source: The table that `raw` is a piece of.
         raw: Columns of any type, with the names of the source table; unknown columns are ignored.
         tenant: The institution.
-        units: Column → declared unit, for columns that are not in their default unit.
-        timezone: Zone of clocks that name none; None is UTC.
+        options: What is said about how values are read. Columns are renamed already.
         now: When the rows were received, with a zone.
         known_topics: Topics of the metadata; None to skip the comparison.
         origin: Name of the file or stream, for the column `source`.
     """
-    rows = ParsedRows(source.columns, source.outcome, raw, units, timezone)
+    rows = ParsedRows(source.columns, source.outcome, raw, options)
     made = source.shape(rows)
     if source.metadata:
         table = _metadata(source, rows, made, tenant)

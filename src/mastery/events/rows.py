@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from mastery.events.columns import Column
 from mastery.events.lists import read_ids
 from mastery.events.moments import EPOCH_UNITS, read_moment
+from mastery.events.read_options import ReadOptions
 from mastery.events.values import (
     CODES,
     Mask,
@@ -67,22 +68,20 @@ class ParsedRows:
         columns: Sequence[Column],
         outcome: str | None,
         raw: pa.Table,
-        units: Mapping[str, str],
-        timezone: str | None,
+        options: ReadOptions,
     ) -> None:
         """Read `columns` of `raw` in this order; a value that cannot be used refuses its row.
 
         Args:
             outcome: The column that says how it went. It may be null where a row withdraws an event.
-            units: Column → declared unit.
-            timezone: Zone of clocks that name none; None is UTC.
+            options: What is said about how values are read.
         """
         self.n = raw.num_rows
         self._outcome = outcome
         self._private = frozenset(column.name for column in columns if column.private)
         self.unusable: dict[str, int] = {}
         self.highest: dict[str, float] = {}
-        self._raw, self._units, self._timezone = raw, units, timezone
+        self._raw, self._options = raw, options
         self._fault: npt.NDArray[np.int16] = np.full(self.n, -1, np.int16)
         self._faults: list[tuple[str, Problem]] = []
         self._columns = {column.name: self._read(column) for column in columns}
@@ -178,8 +177,8 @@ class ParsedRows:
             read = read_text(given)
             return Read(read.values.cast(pa.string()), read.problems)
         if column.kind == "moment":
-            unit = self._units.get(column.name)
-            return read_moment(given, self._timezone, unit if unit in EPOCH_UNITS else None)
+            unit = self._options.units.get(column.name)
+            return read_moment(given, self._options.timezone, unit if unit in EPOCH_UNITS else None)
         return {"ids": read_ids, "truth": read_truth, "whole": read_whole, "number": read_number}[column.kind](given)
 
     def _bounded(self, column: Column, values: pa.Array) -> pa.Array:
@@ -188,7 +187,7 @@ class ParsedRows:
             return values
         unit, factor = "", 1.0
         if column.units:
-            unit = self._units.get(column.name, next(iter(column.units)))
+            unit = self._options.units.get(column.name, next(iter(column.units)))
             factor = column.units[unit]
             if values.null_count < self.n:
                 self.highest[column.name] = float(pc.max(values).as_py())

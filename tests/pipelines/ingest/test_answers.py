@@ -14,6 +14,7 @@ import pytest
 
 from answers import NOW, answers_in
 from mastery.errors import BadInput, NotFound
+from mastery.events.read_options import ReadOptions
 from mastery.features.columns import QUIZ
 from mastery.lake import Lake
 from mastery.pipelines.ingest.answers import read_answers
@@ -150,7 +151,7 @@ def test_units_zones_and_other_names_are_those_of_an_ingest():
         "timestamp": ["2026-07-01 10:00"], "time_spent_sec": [1500],
     })  # fmt: skip
     (event,) = answers_in(
-        table, columns={"pupil": "student_id"}, units={"time_spent_sec": "ms"}, timezone="Europe/Berlin"
+        table, options=ReadOptions(None, {"pupil": "student_id"}, {"time_spent_sec": "ms"}, "Europe/Berlin")
     ).events.to_pylist()
     assert event["student_id"] == "a"
     assert event["duration_ms"] == 1500

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import BadInput
+from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest import ingest as ingest_module
 from mastery.pipelines.ingest.ingest import ingest
@@ -146,10 +147,10 @@ def test_columns_can_be_renamed(lake, tmp_path):
     text = TWO.replace("student_id", "Learner").replace("is_correct", "Right?")
     file = write(tmp_path / "quiz.csv", text)
     renames = {"Learner": "student_id", "Right?": "is_correct"}
-    assert counts(put(lake, file, columns_map=renames)) == (2, 2, 0, 0)
+    assert counts(put(lake, file, options=ReadOptions(columns=renames))) == (2, 2, 0, 0)
     lines = [{"Learner": "S1", "question_id": "Q1", "topic_id": "T1", "Right?": True, "timestamp": 1_714_979_289}]
     file = write(tmp_path / "quiz.ndjson", "\n".join(map(json.dumps, lines)))
-    assert counts(put(lake, file, columns_map=renames, tenant="other")) == (1, 1, 0, 0)
+    assert counts(put(lake, file, options=ReadOptions(columns=renames), tenant="other")) == (1, 1, 0, 0)
 
 
 def test_tenants_do_not_meet(lake, tmp_path):

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
@@ -72,6 +73,9 @@ GOOD = {
         "timestamp": "2024-05-06T07:08:09Z",
     },
 }
+
+
+FRACTION = ReadOptions(units={"watch_pct": "fraction"})
 
 
 def csv(rows: list[dict]) -> str:
@@ -209,17 +213,27 @@ def test_these_values_are_accepted_and_mean_this(put, odd, expected):
 
 
 def test_clocks_without_a_zone_stand_in_the_zone_given(put):
-    event = put("quiz_attempts", {"timestamp": "2024-07-15 12:00:00"}, timezone="Europe/Berlin")
+    event = put("quiz_attempts", {"timestamp": "2024-07-15 12:00:00"}, options=ReadOptions(timezone="Europe/Berlin"))
     assert event["occurred_at"] == datetime(2024, 7, 15, 10, tzinfo=UTC)
 
 
 def test_declared_units_are_used(put):
-    event = put("video_events", {"watch_pct": "0.55"}, units={"watch_pct": "fraction"}, beside={"watch_pct": "1"})
+    event = put(
+        "video_events",
+        {"watch_pct": "0.55"},
+        options=FRACTION,
+        beside={"watch_pct": "1"},
+    )
     assert event["success_ppm"] == 550_000
 
 
 def test_a_fraction_above_one_is_refused(put):
-    refused = put("video_events", {"watch_pct": "1.5"}, units={"watch_pct": "fraction"}, beside={"watch_pct": "1"})
+    refused = put(
+        "video_events",
+        {"watch_pct": "1.5"},
+        options=FRACTION,
+        beside={"watch_pct": "1"},
+    )
     assert (refused["column"], refused["reason"]) == ("watch_pct", "is above 1 fraction")
 
 
@@ -235,7 +249,7 @@ def test_a_file_whose_per_cents_are_all_at_most_one_gets_a_note_and_no_guess(lak
     report = ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
     assert any("watch_pct=fraction" in note for note in report.notes)
     assert lake.scan(EVENTS)["success_ppm"].to_pylist() == [5_500]
-    again = ingest([file], lake=lake, pseudonyms=KEY, tenant="other", now=NOW, units={"watch_pct": "fraction"})
+    again = ingest([file], lake=lake, pseudonyms=KEY, tenant="other", now=NOW, options=FRACTION)
     assert not any("fraction" in note for note in again.notes)
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
@@ -50,7 +51,7 @@ def check(name: str, folder: Path) -> None:
     rows = pq.read_metadata(file).num_rows
     lake = Lake.open(str(folder / "lake"), buckets=8)
     options = {"lake": lake, "pseudonyms": Pseudonyms(bytes(32)), "tenant": "default", "now": NOW}
-    first = ingest([file], table="responses", **options)
+    first = ingest([file], options=ReadOptions("responses"), **options)
     lost = NO_OUTCOME.get(name, 0)
     assert (first.read, first.accepted, first.duplicates, first.rejected) == (rows, rows - lost, 0, lost)
     assert lake.count(EVENTS) == rows - lost

@@ -12,6 +12,7 @@ import pytest
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import BadInput, MasteryError, NotFound
+from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
@@ -99,12 +100,17 @@ def test_a_file_that_cannot_be_used(refuse, name, content, expected):
 def test_a_named_table_that_lacks_a_column(refuse):
     expected = r"x\.csv: for quiz_attempts, column 'topic_id' .* is missing; it has student_id.*--map"
     content = QUIZ.replace(b"topic_id", b"topik_id")
-    assert "is it 'topik_id'?" in str(refuse("x.csv", content, expected, table="quiz_attempts"))
+    assert "is it 'topik_id'?" in str(refuse("x.csv", content, expected, options=ReadOptions("quiz_attempts")))
 
 
 def test_research_logs_need_a_time_or_an_order(refuse):
     content = b"student_id,is_correct\nS1,1\n"
-    refuse("x.csv", content, r"x\.csv: .*one of the columns timestamp and order is needed", table="responses")
+    refuse(
+        "x.csv",
+        content,
+        r"x\.csv: .*one of the columns timestamp and order is needed",
+        options=ReadOptions("responses"),
+    )
 
 
 def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
@@ -117,18 +123,27 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"table": "quiz_atempts"}, "unknown source table 'quiz_atempts'; did you mean 'quiz_attempts'"),
-        ({"units": {"watch": "fraction"}}, "unit of 'watch': this is no column with a choice of units"),
+        ({"options": ReadOptions("quiz_atempts")}, "unknown source table 'quiz_atempts'; did you mean 'quiz_attempts'"),
         (
-            {"units": {"time_spent_sec": "hours"}},
+            {"options": ReadOptions(units={"watch": "fraction"})},
+            "unit of 'watch': this is no column with a choice of units",
+        ),
+        (
+            {"options": ReadOptions(units={"time_spent_sec": "hours"})},
             "unit of 'time_spent_sec': it cannot be in 'hours'; expected one of s, ms",
         ),
-        ({"timezone": "Europe/Berln"}, "unknown time zone 'Europe/Berln'"),
+        ({"options": ReadOptions(timezone="Europe/Berln")}, "unknown time zone 'Europe/Berln'"),
         ({"tenant": ""}, "tenant ''"),
         ({"now": NOW.replace(tzinfo=None)}, "has no zone"),
-        ({"columns_map": {"x": "student"}}, "no source table has a column 'student'; did you mean 'student_id'"),
-        ({"columns_map": {"learner": "student_id"}}, "there is no column 'learner' to rename"),
-        ({"columns_map": {"topic_id": "student_id"}}, "after renaming, two columns are called 'student_id'"),
+        (
+            {"options": ReadOptions(columns={"x": "student"})},
+            "no source table has a column 'student'; did you mean 'student_id'",
+        ),
+        ({"options": ReadOptions(columns={"learner": "student_id"})}, "there is no column 'learner' to rename"),
+        (
+            {"options": ReadOptions(columns={"topic_id": "student_id"})},
+            "after renaming, two columns are called 'student_id'",
+        ),
         ({"files": []}, "nothing to read"),
     ],
 )

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from mastery.apps.cli import build
 from mastery.errors import BadInput
 from mastery.events.parse import parse
+from mastery.events.read_options import NOTHING_SAID
 from mastery.events.recognise import source_named
 from mastery.pipelines.simulation.simulate import write_school
 from mastery.simulation import SchoolPlan, simulate
@@ -165,7 +166,7 @@ def test_the_reader_refuses_as_many_rows_as_were_broken(tmp_path, kind):
     as_text = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
     raw = pa_csv.read_csv(tmp_path / f"{kind}.csv", convert_options=as_text)
     now = datetime(2026, 6, 1, tzinfo=UTC)
-    parsed = parse(source_named(kind), raw, tenant="default", units={}, timezone=None, now=now)
+    parsed = parse(source_named(kind), raw, tenant="default", options=NOTHING_SAID, now=now)
     broken = written.counts[kind].broken
     assert set(broken) == {defect.name for defect in DEFECTS[kind]}
     # Topics unknown to the course are accepted and reported.

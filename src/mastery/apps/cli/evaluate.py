@@ -11,8 +11,9 @@ import typer
 
 from mastery.apps.cli.context import engine_of, settings
 from mastery.apps.cli.options import AsJson, Tenant
-from mastery.apps.cli.reading import As, Renamed, Timezone, Units, pairs
+from mastery.apps.cli.reading import reads_files
 from mastery.errors import BadInput, did_you_mean
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
 
 if TYPE_CHECKING:
     from mastery.arrays import Floats
@@ -36,6 +37,7 @@ Files = Annotated[
 ]
 
 
+@reads_files
 def evaluate(
     context: typer.Context,
     files: Files = None,
@@ -81,10 +83,7 @@ def evaluate(
             metavar="FILE",
         ),
     ] = None,
-    table: As = None,
-    renamed: Renamed = None,
-    units: Units = None,
-    timezone: Timezone = None,
+    how: ReadOptions = NOTHING_SAID,
     tenant: Tenant = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse files with rows that cannot be used, instead of leaving them out.")
@@ -94,8 +93,8 @@ def evaluate(
     """Measure how well scorers predict answers that they have not seen: fit on some, test on others."""
     if bool(files) + lake + simulated != 1:
         raise BadInput("give one thing to evaluate on: FILEs, --lake or --simulated")
-    if not files and (table or renamed or units or timezone or strict):
-        raise BadInput("--as, --map, --unit, --timezone and --strict say how files are read; give a FILE")
+    if not files and (how != NOTHING_SAID or strict):
+        raise BadInput("options like --as, --map, --unit, --timezone and --strict say how files are read; give a FILE")
     if clock not in CLOCKS:
         raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
     from mastery.pipelines.evaluation.predictors import wanted_scorers
@@ -116,13 +115,13 @@ def evaluate(
     from mastery.pipelines.evaluation.audit import Audit
 
     rows = None if audit is None else Audit()
-    how, when = parse_split(split), cast("Clock", clock)
+    parted, when = parse_split(split), cast("Clock", clock)
     if files:
-        log, notes = _read(files, how, when, chosen, table, renamed, units, timezone, strict)
+        log, notes = _read(files, parted, when, chosen, how, strict)
         chapters = None
     else:
         log, notes, chapters = _read_lake(engine_of(context, tenant).lake)
-    found = _measured(log, how, folds, names, when, unfitted, rules, seed, threads, chapters, rows)
+    found = _measured(log, parted, folds, names, when, unfitted, rules, seed, threads, chapters, rows)
     found = replace(found, notes=(*found.notes, *notes))
     if rows is not None and audit is not None:
         rows.write(audit)
@@ -142,10 +141,7 @@ def _read(
     split: Split,
     clock: Clock,
     chosen: Settings,
-    table: str | None,
-    renamed: list[str] | None,
-    units: list[str] | None,
-    timezone: str | None,
+    how: ReadOptions,
     strict: bool,
 ) -> tuple[Log, list[str]]:
     """Return the answers in files, with the column to split by, and notes on their rows."""
@@ -163,10 +159,7 @@ def _read(
         answers = read_answers(
             files,
             now=instant(now_us()),
-            table=table,
-            columns=pairs(renamed, "--map"),
-            units=pairs(units, "--unit"),
-            timezone=chosen.timezone if timezone is None else timezone,
+            options=replace(how, timezone=how.timezone or chosen.timezone),
             keep=[split.name] if split.name else [],
             strict=strict,
             progress=read,

@@ -10,7 +10,8 @@ import typer
 
 from mastery.apps.cli.context import settings, typed
 from mastery.apps.cli.options import AsJson, Tenant
-from mastery.apps.cli.reading import As, Renamed, Timezone, Units, pairs
+from mastery.apps.cli.reading import reads_files
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
 
 if TYPE_CHECKING:
     from mastery.pipelines.ingest.report import IngestReport
@@ -18,15 +19,13 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 5
 
 
+@reads_files
 def ingest(
     context: typer.Context,
     files: Annotated[
         list[Path], typer.Argument(help="Files or folders: CSV, Parquet, NDJSON; .gz too.", metavar="FILE...")
     ],
-    table: As = None,
-    renamed: Renamed = None,
-    units: Units = None,
-    timezone: Timezone = None,
+    how: ReadOptions = NOTHING_SAID,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +58,6 @@ def ingest(
     from mastery.engine import Engine, now_us
     from mastery.instants import instant
 
-    columns_map, column_units = pairs(renamed, "--map"), pairs(units, "--unit")
     engine, now = Engine.connect(settings(context)).of(tenant), now_us()
     with progress("Reading files") as report:
 
@@ -71,10 +69,7 @@ def ingest(
 
         counts = engine.ingest(
             files,
-            table=table,
-            columns=columns_map,
-            units=column_units,
-            timezone=timezone,
+            **vars(how),
             now_us=now,
             progress=read,
             waiting=wait,
@@ -83,9 +78,9 @@ def ingest(
         typer.echo(json.dumps(counts.as_dict(), ensure_ascii=False))
         return
     show_counts(counts)
-    how = typed(context, "rejected", tenant)
-    show_revised(counts.revised, how)
-    show_reasons(engine.rejected_at(instant(now)), counts.rejected, how)
+    lists = typed(context, "rejected", tenant)
+    show_revised(counts.revised, lists)
+    show_reasons(engine.rejected_at(instant(now)), counts.rejected, lists)
 
 
 def show_counts(counts: IngestReport) -> None:

@@ -22,6 +22,7 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
 from mastery.events.identity import identify
 from mastery.events.parse import check_units
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
@@ -152,10 +153,7 @@ def read_answers(
     source: Given | Sequence[Given],
     *,
     now: datetime,
-    table: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    units: Mapping[str, str] | None = None,
-    timezone: str | None = None,
+    options: ReadOptions = NOTHING_SAID,
     tenant: str = DEFAULT_TENANT,
     keep: Iterable[str] | None = (),
     strict: bool = False,
@@ -168,10 +166,7 @@ def read_answers(
 
     Args:
         now: When they are received, with a zone: what is later is rejected as of the future.
-        table: The source table that they all are; None to recognise it from the columns.
-        columns: Name of a column in the source → our name.
-        units: Column → unit, where it is not in its default one; see docs/events.md.
-        timezone: IANA name of the zone of clocks that name none; None is UTC.
+        options: What is said about how they are read.
         tenant: The institution; scopes all ids.
         keep: Columns to keep in `Answers.table`, by their name in the source; None for all.
         strict: Refuse the source when any row is rejected.
@@ -181,17 +176,15 @@ def read_answers(
         NotFound: there is no such file.
         BadInput: a file cannot be read, lacks a column, or has rows of which none is usable; or an option is wrong.
     """
-    check_options(tenant, now, timezone)
+    check_options(tenant, now, options)
     given: list[Any] = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
-    planned, notes = plan(given, table, columns or {}, answers=True)
-    check_units([one.source for one in planned], units or {})
+    planned, notes = plan(given, options, answers=True)
+    check_units([one.source for one in planned], options.units)
     kept = None if keep is None else tuple(keep)
     _check_kept(planned, kept)
     pieces: list[_Piece] = []
     for number, one in enumerate(planned):
-        how = ParseOptions(
-            one.source, one.input.name, one.renamed, tenant, dict(units or {}), timezone, now, known_topics=None
-        )
+        how = ParseOptions(one.source, one.input.name, one.renamed, tenant, options, now, known_topics=None)
         mine: list[_Piece] = []
         for piece, done in _pieces(number, one, how, kept):
             mine.append(piece)
@@ -199,7 +192,7 @@ def read_answers(
                 progress(one.input.name, done, one.input.size)
         tally = sum((piece.tally for piece in mine), Tally())
         one.check_usable(tally)
-        notes += _notes(one, tally, units or {})
+        notes += _notes(one, tally, options.units)
         pieces += mine
     answers = _joined(planned, pieces, notes)
     if answers.report.read and not answers.events.num_rows:

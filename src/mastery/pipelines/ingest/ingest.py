@@ -11,7 +11,7 @@ Others may ingest at the same time; see `mastery.pipelines.ingest.write_events`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.parse import check_units
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
 from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
@@ -52,10 +53,7 @@ def ingest(
     pseudonyms: Pseudonyms,
     tenant: str,
     now: datetime,
-    table: str | None = None,
-    columns_map: Mapping[str, str] | None = None,
-    units: Mapping[str, str] | None = None,
-    timezone: str | None = None,
+    options: ReadOptions = NOTHING_SAID,
     progress: Progress | None = None,
     waiting: Callable[[], None] | None = None,
 ) -> IngestReport:
@@ -67,10 +65,7 @@ def ingest(
         pseudonyms: Makes the pseudonyms of students and teachers.
         tenant: The institution; scopes all ids.
         now: When they are received; needs a zone.
-        table: The source table that they all are; None to recognise it from the columns.
-        columns_map: Name of a column in the files → our name.
-        units: Column → unit, where it is not in its default one; see docs/events.md.
-        timezone: IANA name of the zone of clocks that name none; None is UTC.
+        options: What is said about how they are read.
         progress: Called after each block.
         waiting: Called when another ingest has been committing for seconds, and this one waits for it.
 
@@ -78,12 +73,12 @@ def ingest(
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
         WrongKey: The lake's students were named with another key.
     """
-    check_options(tenant, now, timezone)
-    planned, notes = plan(files, table, columns_map or {})
-    check_units([one.source for one in planned], units or {})
+    check_options(tenant, now, options)
+    planned, notes = plan(files, options)
+    check_units([one.source for one in planned], options.units)
     use_key(lake, pseudonyms)
     before = lake.snapshot(EVENTS)
-    run = _Run(planned, lake, pseudonyms, tenant, dict(units or {}), timezone, now, waiting)
+    run = _Run(planned, lake, pseudonyms, tenant, options, now, waiting)
     run.check_beginnings()
     for number, one in enumerate(planned):
         for ready, done in run.read(number):
@@ -106,13 +101,12 @@ class _Run:
         lake: Lake,
         pseudonyms: Pseudonyms,
         tenant: str,
-        units: Mapping[str, str],
-        timezone: str | None,
+        options: ReadOptions,
         now: datetime,
         waiting: Callable[[], None] | None,
     ) -> None:
         self.planned, self.lake, self.pseudonyms, self.tenant = planned, lake, pseudonyms, tenant
-        self.units, self.timezone, self.now, self.waiting_for_others = units, timezone, now, waiting
+        self.options, self.now, self.waiting_for_others = options, now, waiting
         n = len(planned)
         self.n_read, self.counts = np.zeros(n, np.int64), np.zeros((n, 4), np.int64)
         self.contradicting = np.zeros(n, np.int64)
@@ -185,7 +179,7 @@ class _Run:
                     f"{one.input.name}: {rows} something else than another row of the same event, read with it; "
                     "of each event one row counts. Different events need an id, a time or an order each"
                 )
-            notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, self.units)]
+            notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, self.options.units)]
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)
         return notes
@@ -215,8 +209,7 @@ class _Run:
             one.input.name,
             one.renamed,
             self.tenant,
-            self.units,
-            self.timezone,
+            self.options,
             self.now,
             self.known_topics,
         )

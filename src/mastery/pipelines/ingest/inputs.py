@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import RENAMING
+from mastery.events.read_options import ReadOptions
 from mastery.events.recognise import answers_table, check_columns, recognise, source_named
 from mastery.events.registry import SOURCES
 from mastery.events.source import Source
@@ -55,22 +56,21 @@ class Planned:
 
 
 def plan(
-    files: Sequence[str | Path | pa.Table], table: str | None, columns_map: Mapping[str, str], *, answers: bool = False
+    files: Sequence[str | Path | pa.Table], options: ReadOptions, *, answers: bool = False
 ) -> tuple[list[Planned], list[str]]:
     """Return what to read, metadata first, and notes on the files of folders that are left out.
 
     Args:
         files: Files, folders and Arrow tables; of a folder, the files in it that are some source table.
-        table: The source table that they all are; None to recognise it from the columns.
-        columns_map: Name of a column in the files → our name.
+        options: What is said about all of them.
         answers: Only events are read, and only beside each other: course metadata is refused, and a log of students
             and outcomes needs neither time stamps nor an order.
 
     Raises:
         BadInput: A file that was named cannot be used. The message names it.
     """
-    source = source_named(table) if table is not None else None
-    _check_map(columns_map)
+    source = source_named(options.table) if options.table is not None else None
+    _check_map(options.columns)
     found: list[Planned] = []
     notes: list[str] = []
     opened: list[Input | TableInput] = []
@@ -79,12 +79,12 @@ def plan(
         for one in _opened(given):
             opened.append(one)
             try:
-                found.append(_planned(one, source, columns_map, answers=answers))
+                found.append(_planned(one, source, options.columns, answers=answers))
             except BadInput as error:
                 if not folder:
                     raise
                 notes.append(f"left out {one.name}: {error}")
-    absent = [name for name in columns_map if not any(name in one.columns for one in opened)]
+    absent = [name for name in options.columns if not any(name in one.columns for one in opened)]
     if absent and opened:
         have = list(dict.fromkeys(name for one in opened for name in one.columns))
         raise BadInput(
@@ -136,12 +136,13 @@ def _check_map(columns_map: Mapping[str, str]) -> None:
             )
 
 
-def check_options(tenant: str, now: datetime, timezone: str | None) -> None:
+def check_options(tenant: str, now: datetime, options: ReadOptions) -> None:
     """Raise BadInput for a tenant that cannot be a name, a moment without a zone, or a zone that nobody knows."""
     if not tenant.strip() or len(tenant) > ID_LETTERS or not tenant.isprintable():
         raise BadInput(f"tenant {tenant!r}: expected a name of 1 to {ID_LETTERS} printable characters")
     if now.tzinfo is None:
         raise BadInput(f"now={now:%Y-%m-%d %H:%M} has no zone; give the instant in UTC")
+    timezone = options.timezone
     if timezone is not None:
         try:
             ZoneInfo(timezone)

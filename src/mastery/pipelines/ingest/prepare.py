@@ -13,6 +13,7 @@ from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.identity import buckets, identify
 from mastery.events.parse import Parsed, parse
+from mastery.events.read_options import ReadOptions
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.pipelines.ingest.chunk import Chunk
@@ -26,8 +27,7 @@ class ParseOptions:
 
     Attributes:
         renamed: Column of the file → our name, for those that are read.
-        units: Column → declared unit.
-        timezone: Zone of clocks that name none; None is UTC.
+        options: What is said about all files.
         known_topics: Topics of the tenant's metadata; None when not to be compared.
     """
 
@@ -35,8 +35,7 @@ class ParseOptions:
     origin: str
     renamed: Mapping[str, str]
     tenant: str
-    units: Mapping[str, str]
-    timezone: str | None
+    options: ReadOptions
     now: datetime
     known_topics: frozenset[str] | None
 
@@ -79,8 +78,7 @@ def understand(chunk: Chunk, how: ParseOptions) -> tuple[Chunk, Parsed]:
         how.source,
         raw,
         tenant=how.tenant,
-        units=how.units,
-        timezone=how.timezone,
+        options=how.options,
         now=how.now,
         known_topics=how.known_topics,
         origin=how.origin,

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.read_options import NOTHING_SAID
 from mastery.events.registry import SOURCES
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
 from mastery.pipelines.ingest.files import Block
@@ -32,7 +33,13 @@ def simulated_events(plan: SchoolPlan, first: int, last: int) -> tuple[pa.Table,
         truths.append(chunk.truth)
         for name, rows in chunk.tables.items():
             how = ParseOptions(
-                SOURCES[name], name, {column: column for column in rows.column_names}, TENANT, {}, None, now, topics
+                SOURCES[name],
+                name,
+                {column: column for column in rows.column_names},
+                TENANT,
+                NOTHING_SAID,
+                now,
+                topics,
             )
             events.append(prepare(_block(rows), how, KEY, 1).rows)
     names = {student_id(number): KEY.student(TENANT, student_id(number)) for number in range(first, last)}
