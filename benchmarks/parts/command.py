@@ -12,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ WARM_RUNS = 2
 
 @dataclass(frozen=True)
 class Ran:
-    """One run of the command: what it printed, its seconds of processor time, the most memory it held in MiB."""
+    """One run of the command: its standard output, its seconds of processor time, the most memory it held in MiB."""
 
     printed: str
     wall_s: float
@@ -45,26 +46,25 @@ def run(home: Path | str, *arguments: str) -> Ran:
     Raises:
         RuntimeError: It ended with another code than 0; the message holds what it said.
     """
-    return _spent((*COMMAND, "--home", str(home), *arguments))
+    return spent((*COMMAND, "--home", str(home), *arguments))
 
 
-def _spent(command: Sequence[str]) -> Ran:
+def spent(command: Sequence[str]) -> Ran:
+    """Run a program to its end; see `run`."""
+    # What an installation runs is compiled to bytecode already; the first runs, which do not count, see to that here.
+    env = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{' '.join(command[2:])} ended with {process.returncode}:\n{printed[-2000:]}")
+    with tempfile.TemporaryFile("w+", errors="replace") as said:  # apart: long work says how far it is, JSON or not
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=said, text=True, errors="replace")
+        assert process.stdout is not None
+        with process.stdout:
+            printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            said.seek(0)
+            told = f"{printed}{said.read()}"[-2000:]
+            raise RuntimeError(f"{' '.join(command[2:])} ended with {process.returncode}:\n{told}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return Ran(printed, time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
 
@@ -76,7 +76,7 @@ def show(watch: Stopwatch, home: str, students: int, runs: int) -> dict[str, Any
     warming = [run(home, "show", person, "--as-of", "latest") for person in people[:WARM_RUNS]]
     counted, bare = [], []
     for person in people[WARM_RUNS:]:
-        bare.append(_spent(BARE).cpu_s)
+        bare.append(spent(BARE).cpu_s)
         with watch:
             counted.append(run(home, "show", person, "--as-of", "latest"))
     return {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import fields, replace
 
 import pytest
 from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.line import Line, append, newest, read
 from benchmarks.machine import machine
+from benchmarks.parts import command
 from benchmarks.registry import benchmarks
 from benchmarks.run import Outcome, Run, Skip
 from benchmarks.table import asked, markdown, number
@@ -185,3 +187,10 @@ def test_a_child_measures_its_own_memory_and_what_is_inside_of_its_watch():
 def test_a_child_that_fails_says_why():
     with pytest.raises(RuntimeError, match=r"(?s)child\.example ended with 1.*asked to fail"):
         child.run(child.example, sleep_s=0.0, fail=True)
+
+
+def test_what_a_command_says_of_its_progress_is_no_part_of_what_it_prints():
+    both = "import sys; print('{}'); print('Fitting: 10 s so far', file=sys.stderr)"
+    assert command.spent((sys.executable, "-c", both)).printed == "{}\n"
+    with pytest.raises(RuntimeError, match=r"ended with 3(.|\n)*no such file"):
+        command.spent((sys.executable, "-c", "import sys; print('no such file', file=sys.stderr); sys.exit(3)"))
