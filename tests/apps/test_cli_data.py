@@ -56,7 +56,51 @@ def test_what_a_later_reading_replaced_is_listed(mastery, empty, quiz):
     assert "rejected --superseded` lists the others" in shown
     (row,) = json.loads(mastery("rejected", "--superseded", "--json", home=empty).stdout)
     assert (row["item_id"], row["success_ppm"], row["duration_ms"]) == ("q1", 1_000_000, 4_000)
-    assert "1 of 1, 4 s, attempt 1" in mastery("rejected", "--superseded", home=empty).stdout
+    now = row["replaced_by"]
+    assert (now["item_id"], now["success_ppm"], now["duration_ms"], now["source"]) == ("q1", 0, 9_000, "answers.csv")
+    listed = mastery("rejected", "--superseded", home=empty).stdout
+    assert "1 of 1, 4 s, attempt 1" in listed
+    assert "counts now: 0 of 1, 9 s, attempt 1 (answers.csv, received" in listed
+    assert row["student_id"] in listed
+
+
+def test_what_does_not_count_is_exported_before_a_compaction_as_after_it(mastery, empty, quiz):
+    mastery("ingest", quiz, home=empty)
+    quiz.write_text(QUIZ + "A,q1,fractions,no,9,1,2026-03-01T10:00:00Z\n")
+    mastery("ingest", quiz, home=empty)
+    before = mastery("export", "superseded", "--format", "json", home=empty).stdout
+    (row,) = json.loads(before)
+    assert (row["item_id"], row["success_ppm"]) == ("q1", 1_000_000)
+    assert mastery("compact", home=empty).exit_code == 0
+    assert mastery("export", "superseded", "--format", "json", home=empty).stdout == before
+
+
+def test_the_total_tells_rows_of_events_from_rows_about_the_course(mastery, empty, quiz, tmp_path):
+    topics = tmp_path / "topics.csv"
+    topics.write_text("topic_id,title\nfractions,Fractions\n")
+    shown = mastery("ingest", quiz, topics, home=empty).stdout
+    totals = [line.split() for line in shown.splitlines() if line.startswith(("all ", "topics and"))]
+    assert totals == [
+        ["all", "events", "3", "2", "0", "0", "1"],
+        ["topics", "and", "items", "1", "1", "0", "0", "0"],
+        ["all", "rows", "4", "3", "0", "0", "1"],
+    ]
+    assert "all events" not in mastery("ingest", quiz, quiz, home=empty).stdout
+
+
+def test_a_file_of_which_nothing_can_be_used_is_an_error_and_one_of_duplicates_is_none(mastery, empty, quiz, tmp_path):
+    useless = tmp_path / "useless.csv"
+    useless.write_text(QUIZ.splitlines()[0] + "\nA,q1,fractions,perhaps,4,1,2026-03-01T10:00:00Z\n")
+    for arguments in ((quiz, useless), (quiz, useless, "--json")):
+        done = mastery("ingest", *arguments, home=empty)
+        assert isinstance(done.exception, BadInput)
+        assert done.exception.exit_code == 2
+        assert "no row of useless.csv can be used: 1 row read and rejected" in str(done.exception)
+        assert "the other files were read" in str(done.exception)
+        assert "answers.csv" in done.stdout
+    quiz.write_text(QUIZ)
+    assert mastery("ingest", quiz, home=empty).exit_code == 0
+    assert "the other files" not in str(mastery("ingest", useless, home=empty).exception)
 
 
 def test_ingest_says_why_rows_were_rejected_and_where_they_are_listed(mastery, empty, quiz):

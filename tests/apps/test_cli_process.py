@@ -54,7 +54,7 @@ def test_the_demo_ends_with_0_after_the_class_the_weakest_with_reasons_and_what_
     assert "error" not in done.stderr
     read, accepted, revised, duplicates, rejected = (
         int(text.replace(",", ""))
-        for text in next(x for x in done.stdout.splitlines() if x.startswith("all ")).split()[1:]
+        for text in next(x for x in done.stdout.splitlines() if x.startswith("all rows ")).split()[2:]
     )
     assert read == accepted + revised + duplicates + rejected == 5_681
     assert "Class: 30 students" in done.stdout

@@ -82,9 +82,9 @@ def test_the_numbers_of_the_demo_are_what_it_prints(demo):
     told = " ".join(README.split("\n## Quick start\n")[1].split("\n## ")[0].split())
     found = re.search(r"reads ([\d,]+) rows \(([\d,]+) accepted, ([\d,]+) duplicates, ([\d,]+) rejected", told)
     of_scores = re.search(r"of (\d+) students on (\d+) topics", told)
-    every_row = next(line.split() for line in demo[1].splitlines() if line.startswith("all "))
-    assert every_row[1:3] + every_row[4:] == list(found.groups())
-    assert every_row[3] == "0"  # revised
+    every_row = next(line.split() for line in demo[1].splitlines() if line.startswith("all rows "))
+    assert every_row[2:4] + every_row[5:] == list(found.groups())
+    assert every_row[4] == "0"  # revised
     assert f"{of_scores[1]} students, {of_scores[2]} topics" in demo[1]
 
 

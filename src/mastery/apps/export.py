@@ -23,7 +23,7 @@ from mastery.errors import BadInput, did_you_mean, writing
 from mastery.insight.reasons import NOTHING
 from mastery.lake import Lake
 from mastery.lake.delta import BUCKET
-from mastery.tables import CONTRIBUTIONS, GOLD, HISTORY, TABLES, Table
+from mastery.tables import CONTRIBUTIONS, GOLD, HISTORY, SUPERSEDED, TABLES, Table
 
 Format = Literal["csv", "parquet", "json"]
 FORMATS: tuple[Format, ...] = ("csv", "parquet", "json")
@@ -180,6 +180,12 @@ def _schema(table: Table) -> pa.Schema:
 def _buckets(lake: Lake, table: Table, progress: Callable[[int, int], None] | None) -> Iterator[pa.Table]:
     """Yield the rows by whole buckets, at least `BATCH_ROWS` at a time but for the last."""
     schema, snapshot = _schema(table), lake.shown(table)
+    if table is SUPERSEDED:  # some lie among the events until a compaction takes them out
+        rows = lake.superseded(schema.names)
+        yield rows
+        if progress is not None:
+            progress(rows.num_rows, rows.num_rows)
+        return
     done, waiting = 0, pa.Table.from_batches([], schema)
     for bucket in sorted(snapshot.by_bucket, key=lambda bucket: -1 if bucket is None else bucket):
         rows = lake.scan(table) if bucket is None else lake.read_bucket(table, bucket, schema.names, at=snapshot)

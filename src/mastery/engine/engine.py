@@ -34,22 +34,6 @@ if TYPE_CHECKING:
     from mastery.pipelines.queries.tenants import TenantCounts
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
-SHOWN_OF_SUPERSEDED = (
-    "source",
-    "received_at",
-    "kind",
-    "topic_id",
-    "item_id",
-    "occurred_at",
-    "attempts",
-    "success_ppm",
-    "duration_ms",
-    "attempt_number",
-    "hints",
-)
-"""Columns that are shown of a revision that does not count: what it says of an event, and nothing about the person."""
-
-
 TENANTS_OPEN = 32
 """Engines of other tenants that stay open: each keeps some file descriptors, and what it has read of its course. One
 that makes room for another is closed when nobody works with it any more."""
@@ -306,11 +290,11 @@ class Engine(Deployment):
 
     def superseded(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
         """Return revisions of a tenant's events that do not count any more, the newest reading first, and how many
-        there are in all; `limit` 0 returns all.
+        there are in all; `limit` 0 returns all. `replaced_by` of each is the revision that counts.
         """
-        rows = self.of(tenant).lake.superseded(SHOWN_OF_SUPERSEDED)
-        rows = rows.sort_by([("received_at", "descending"), ("source", "ascending"), ("occurred_at", "ascending")])
-        return rows.slice(0, min(limit or rows.num_rows, rows.num_rows)).to_pylist(), rows.num_rows
+        from mastery.pipelines.queries.superseded import superseded_rows
+
+        return superseded_rows(self.of(tenant).lake, limit)
 
     def rejected(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
         """Return rejected rows of a tenant, the newest reading first and each by file and line, and how many there

@@ -11,12 +11,17 @@ import typer
 from mastery.apps.cli.context import settings, typed
 from mastery.apps.cli.options import AsJson, Tenant
 from mastery.apps.cli.reading import reads_files
+from mastery.errors import BadInput
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 
 if TYPE_CHECKING:
-    from mastery.pipelines.ingest.report import IngestReport
+    from collections.abc import Sequence
+
+    from mastery.pipelines.ingest.report import FileReport, IngestReport
 
 REASONS_SHOWN = 5
+FILES_NAMED = 5
+"""Of those of which nothing can be used."""
 
 
 @reads_files
@@ -74,13 +79,30 @@ def ingest(
             progress=read,
             waiting=wait,
         )
+    lists = typed(context, "rejected", tenant)
     if as_json:
         typer.echo(json.dumps(counts.as_dict(), ensure_ascii=False))
+    else:
+        show_counts(counts)
+        show_revised(counts.revised, lists)
+        show_reasons(engine.rejected_at(instant(now)), counts.rejected, lists)
+    _refuse_useless(counts, lists)
+
+
+def _refuse_useless(counts: IngestReport, lists: str) -> None:
+    """Raise BadInput where nothing of a file could be used; `lists` lists rejected rows."""
+    from mastery.insight.words import counted
+
+    useless = [file for file in counts.files if file.rejected == file.read > 0]
+    if not useless:
         return
-    show_counts(counts)
-    lists = typed(context, "rejected", tenant)
-    show_revised(counts.revised, lists)
-    show_reasons(engine.rejected_at(instant(now)), counts.rejected, lists)
+    names = ", ".join(Path(file.path).name for file in useless[:FILES_NAMED])
+    more = f" and {counted(len(useless) - FILES_NAMED, 'other file')}" if len(useless) > FILES_NAMED else ""
+    rest = "" if len(useless) == len(counts.files) else "; the other files were read"
+    raise BadInput(
+        f"no row of {names}{more} can be used: {counted(sum(file.read for file in useless), 'row')} read and rejected; "
+        f"`{lists}` says why of each, docs/events.md what is expected{rest}"
+    )
 
 
 def show_counts(counts: IngestReport) -> None:
@@ -100,18 +122,29 @@ def show_counts(counts: IngestReport) -> None:
         wide.add_row(file.table, name, *row)
         middle.add_row(both, *row)
         narrow.add_row(both, below(*(f"{count} {what}" for count, what in zip(row, numbers, strict=True))))
-    if len(counts.files) > 1:
-        row = [number(getattr(counts, name)) for name in numbers]
-        for table in (wide, middle, narrow):
-            table.add_section()
-        wide.add_row("all", "", *row, style="bold")
-        middle.add_row("all", *row, style="bold")
+    for at, (total, files) in enumerate(_totals(counts.files)):
+        row = [number(sum(getattr(file, column) for file in files)) for column in numbers]
+        if at == 0:
+            for table in (wide, middle, narrow):
+                table.add_section()
+        wide.add_row(total, "", *row, style="bold")
+        middle.add_row(total, *row, style="bold")
         whole = below(*(f"{count} {what}" for count, what in zip(row, numbers, strict=True)))
-        narrow.add_row("all", whole, style="bold")
+        narrow.add_row(total, whole, style="bold")
     out = console()
     out.print(first_that_fits(out, wide, middle, narrow))
     for note in counts.notes:
         out.print(Text(f"\nnote: {printable(note)}"), soft_wrap=True)
+
+
+def _totals(files: Sequence[FileReport]) -> list[tuple[str, Sequence[FileReport]]]:
+    """Return a name and the files of each total: events apart from what describes the course, where there are both."""
+    from mastery.tables import ITEMS, TOPICS
+
+    course = [file for file in files if file.table in (TOPICS.name, ITEMS.name)]
+    events = [file for file in files if file not in course]
+    apart = [("all events", events), ("topics and items", course)] if course and events else []
+    return [*apart, ("all rows", files)] if len(files) > 1 else []
 
 
 def show_revised(revised: int, how: str) -> None:

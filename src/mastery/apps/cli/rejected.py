@@ -11,6 +11,8 @@ from mastery.apps.cli.context import settings
 from mastery.apps.cli.options import AsJson, Tenant
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from mastery.engine import Engine
 
 
@@ -18,7 +20,10 @@ def rejected(
     context: typer.Context,
     limit: Annotated[int, typer.Option(help="List at most this many, the newest first; 0 for all.", min=0)] = 50,
     superseded: Annotated[
-        bool, typer.Option("--superseded", help="List what later revisions of the same events replaced.")
+        bool,
+        typer.Option(
+            "--superseded", help="List what later revisions of the same events replaced, and what counts now."
+        ),
     ] = False,
     tenant: Tenant = None,
     as_json: AsJson = False,
@@ -83,24 +88,43 @@ def _show_superseded(rows: list[dict[str, Any]]) -> None:
     from mastery.instants import microseconds, moment
 
     out = console()
-    heads = ("file", "received", "kind", "topic", "item", "happened", "said")
-    wide = plain_table(*heads, wrap={"file": 16, "topic": 12, "item": 12, "said": 24})
-    narrow = plain_table("file, received", "event", "said", wrap={"file, received": 20, "event": 20, "said": 16})
+    heads = ("file", "received", "event", "student", "said", "counts now")
+    wrap = {"file": 16, "event": 24, "said": 16, "counts now": 16}
+    wide = plain_table(*heads, wrap=wrap)
+    narrow = plain_table(
+        "file, received",
+        "event, student",
+        "said, counts now",
+        wrap=dict.fromkeys(("file, received", "event, student", "said, counts now"), 18),
+    )
     for row in rows:
+        now = row["replaced_by"]
         received, happened = (moment(microseconds(row[name])) for name in ("received_at", "occurred_at"))
-        texts = [
-            row["source"],
-            received,
-            row["kind"],
-            row["topic_id"] or "",
-            row["item_id"] or "",
-            happened,
-            _said(row),
-        ]
-        file, received, kind, topic, item, happened, said = (printable(text) for text in texts)
-        wide.add_row(*(Text(text) for text in (file, received, kind, topic, item, happened, said)))
-        narrow.add_row(below(file, received), below(kind, topic, item, happened), Text(said))
+        event = below(row["kind"], *(row[name] or "" for name in ("topic_id", "item_id")), happened)
+        counts = _counts_now(row, now)
+        wide.add_row(Text(printable(row["source"])), received, event, row["student_id"], _said(row), counts)
+        narrow.add_row(
+            below(row["source"], received),
+            below(event, row["student_id"]),
+            below(_said(row), Text("counts now: ").append_text(counts)),
+        )
     out.print(first_that_fits(out, wide, narrow))
+
+
+def _counts_now(row: dict[str, Any], now: dict[str, Any] | None) -> Text:
+    """Return in words what the revision that counts says, what differs of topic and moment included, and its file."""
+    from rich.text import Text
+
+    from mastery.apps.cli.console import printable
+    from mastery.instants import microseconds, moment
+
+    if now is None:
+        return Text("nothing: the event has been removed")
+    said = [_said(now), *(printable(now[name] or "none") for name in ("topic_id", "item_id") if now[name] != row[name])]
+    if now["occurred_at"] != row["occurred_at"]:
+        said.append(moment(microseconds(now["occurred_at"])))
+    of_whom = f" ({printable(now['source'])}, received {moment(microseconds(now['received_at']))})"
+    return Text(", ".join(said)).append(of_whom, "bright_black")
 
 
 def _said(row: dict[str, Any]) -> str:
