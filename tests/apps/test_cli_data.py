@@ -172,7 +172,7 @@ def test_columns_are_renamed_and_units_declared(mastery, empty, tmp_path):
     ("arguments", "said"),
     [
         (("--map", "pupil"), "expected NAME=NAME"),
-        (("--map", "a=student_id", "--map", "a=topic_id"), "given twice"),
+        (("--unit", "watch_pct=fraction", "--unit", "watch_pct=percent"), "given twice"),
         (("--unit", "watch_pct="), "expected NAME=NAME"),
         (("--as", "quizes"), "did you mean 'quiz_attempts'"),
         (("--timezone", "Mars/Olympus"), "time zone"),

@@ -106,9 +106,13 @@ class Engine(Deployment):
         source: Any,
         *,
         table: str | None = None,
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, str | Sequence[str]] | None = None,
         units: Mapping[str, str] | None = None,
         timezone: str | None = None,
+        constants: Mapping[str, str] | None = None,
+        joined: Mapping[str, Sequence[str]] | None = None,
+        wide: Mapping[str, str] | None = None,
+        only: Mapping[str, Sequence[str]] | None = None,
         tenant: str | None = None,
         now_us: int | None = None,
         progress: Progress | None = None,
@@ -120,9 +124,15 @@ class Engine(Deployment):
             source: Files and folders (one path or a sequence of them), or a frame of pandas, polars, pyarrow or
                 DuckDB.
             table: The source table that all of it is, such as `quiz_attempts`; None to tell from the columns.
-            columns: The source's name of a column → ours, where they differ.
+            columns: The source's name of a column → ours, where they differ; several of ours where it is used more
+                than once, "" where it is not to be read.
             units: Column → unit, where it is not in its default one; see docs/events.md.
             timezone: IANA name of the zone of time stamps that name none.
+            constants: Our column → the text that it has in every row; `{file}` in it is the file's name.
+            joined: Our column → columns of the source whose values make one together; also `{file}`, `{question}`.
+            wide: Pattern of the columns that hold one question each → our column for their cells, such as
+                `{"Question *": "is_correct"}`; see docs/events.md.
+            only: Column of the source → values of the rows that are to be read.
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
             waiting: Called when another ingest has been committing for seconds, and this one waits for it.
@@ -135,11 +145,20 @@ class Engine(Deployment):
         from mastery.frames import read_frame
         from mastery.pipelines.ingest.ingest import ingest
 
+        options = ReadOptions(
+            table,
+            columns or {},
+            units or {},
+            timezone or self.settings.timezone,
+            constants=constants or {},
+            joined=joined or {},
+            wide=wide or {},
+            only=only or {},
+        )
         if isinstance(source, str | Path):
             source = [source]
         elif not isinstance(source, list | tuple):
-            source = [read_frame(source, names_read(columns or {})).table]
-        options = ReadOptions(table, columns or {}, units or {}, timezone or self.settings.timezone)
+            source = [read_frame(source, names_read(options)).table]
         of = self.of(tenant)
         return ingest(
             source,

@@ -16,7 +16,7 @@ from propcache import cached_property
 from mastery.arrays import Floats
 from mastery.as_of import LATEST, as_of_us
 from mastery.errors import BadInput
-from mastery.events.read_options import ReadOptions
+from mastery.events.read_options import ReadOptions, ours_of
 from mastery.events.recognise import names_read
 from mastery.features.answer_log import NO_TOPIC, Clock
 from mastery.features.batch import Batch
@@ -44,7 +44,7 @@ class Answers:
     frame: Frame
     read: reader.Answers
     clock: Clock
-    renamed: Mapping[str, str]
+    renamed: Mapping[str, str | Sequence[str]]
 
     def __len__(self) -> int:
         """Return the number of rows of the source."""
@@ -132,7 +132,7 @@ class Answers:
 
     def ids(self, column: str, names: Sequence[str]) -> pa.Array:
         """Return ids with the type that they have in the source: numbers stay numbers, with null for no topic."""
-        theirs = next((theirs for theirs, ours in self.renamed.items() if ours == column), column)
+        theirs = next((theirs for theirs, ours in self.renamed.items() if column in ours_of(ours)), column)
         table, found = self.frame.table, pa.array(names, pa.string())
         kind = table.schema.field(theirs).type if theirs in table.column_names else pa.string()
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -147,10 +147,14 @@ class Answers:
 def read_answers(
     source: Any,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
     table: str | None = None,
     units: Mapping[str, str] | None = None,
     timezone: str | None = None,
+    constants: Mapping[str, str] | None = None,
+    joined: Mapping[str, Sequence[str]] | None = None,
+    wide: Mapping[str, str] | None = None,
+    only: Mapping[str, Sequence[str]] | None = None,
     clock: Clock = "answer",
     strict: bool = False,
     frames: str | None = None,
@@ -162,10 +166,16 @@ def read_answers(
 
     Args:
         source: A frame of pandas, polars or pyarrow, a DuckDB relation, or the path of a CSV, Parquet or NDJSON file.
-        columns: The source's name of a column → ours, where they differ.
+        columns: The source's name of a column → ours, where they differ; several of ours where it is used more than
+            once, "" where it is not to be read.
         table: The source table that it is, such as `quiz_attempts`; None to tell from the columns.
         units: Column → unit, where it is not in its default one.
         timezone: IANA name of the zone of time stamps that name none; None is UTC.
+        constants: Our column → the text that it has in every row; `{file}` in it is the file's name.
+        joined: Our column → columns of the source whose values make one together.
+        wide: Pattern of the columns that hold one question each → our column for their cells; a row of the result is
+            then an answer. See docs/events.md.
+        only: Column of the source → values of the rows that are to be read.
         clock: Whether time stamps were taken when the `answer` was given, or at the `start`, when the question was
             shown. Where there are no durations they are told from it.
         strict: Refuse the source when a row cannot be used, instead of leaving the row out.
@@ -188,16 +198,27 @@ def read_answers(
     if clock not in ("start", "answer"):
         raise BadInput(f"clock is {clock!r}; expected 'answer' or 'start'")
     is_path = isinstance(source, str | Path)
-    frame = None if is_path else read_frame(source, names_read(columns or {}))
+    options = ReadOptions(
+        table,
+        columns or {},
+        units or {},
+        timezone,
+        constants=constants or {},
+        joined=joined or {},
+        wide=wide or {},
+        only=only or {},
+    )
+    frame = None if is_path else read_frame(source, names_read(options))
     read = reader.read_answers(
         Path(source) if frame is None else frame.table,
         now=datetime.now(UTC),
-        options=ReadOptions(table, columns or {}, units or {}, timezone),
+        options=options,
         keep=None,
         strict=strict,
     )
-    if frame is None:
-        frame = Frame(frame_of(read.table, frames or "pyarrow"), read.table, frames or "pyarrow")
+    if frame is None or options.reshapes:
+        kind = frames or (frame.kind if frame is not None else "pyarrow")
+        frame = Frame(frame_of(read.table, kind), read.table, kind)
     elif frames is not None and frames != frame.kind:
         frame = Frame(frame_of(frame.table, frames), frame.table, frames, left_out=frame.left_out)
     return Answers(frame, read, clock, dict(columns or {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -12,16 +12,36 @@ class ReadOptions:
 
     Attributes:
         table: The source table that all of them are; None to recognise it from the columns.
-        columns: Name of a column in the files → our name, where they differ.
+        columns: Name of a column in the files → our name, where they differ: several of ours where it is used more
+            than once, an empty text where it is not to be read at all.
         units: Column → unit, where it is not in its default one; see docs/events.md.
         timezone: IANA name of the zone of clocks that name none; None is UTC.
+        constants: Our column → the text that it has in every row, `{file}` in it being the file's name; empty for none.
+        joined: Our column → columns of the files whose values make one together; also `{file}` and `{question}`.
+        wide: Pattern of the columns that hold one question each → our column for their cells; see
+            `mastery.events.wide`.
+        only: Column of the files → values of the rows that are to be read; other rows are left out.
     """
 
     table: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
+    constants: Mapping[str, str] = field(default_factory=dict)
+    joined: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    wide: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether the rows that are read may be others than those of the file."""
+        return bool(self.wide or self.only)
 
 
 NOTHING_SAID = ReadOptions()
 """Files say all of it themselves."""
+
+
+def ours_of(said: str | Sequence[str]) -> tuple[str, ...]:
+    """Return what a column of the files is said to be: none of ours, one, or several."""
+    return tuple(name for name in ([said] if isinstance(said, str) else said) if name)

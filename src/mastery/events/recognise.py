@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mastery.errors import BadInput, closest, did_you_mean
 from mastery.events.columns import RENAMING, STUDENT
+from mastery.events.read_options import ReadOptions, ours_of
 from mastery.events.registry import SOURCES
 from mastery.events.responses import RESPONSES
 from mastery.events.source import Source
@@ -15,14 +16,12 @@ HAPPENED = frozenset({STUDENT.name, "timestamp", "is_correct", "score", "score_p
 """Columns of things that happened to somebody. Metadata has none of them."""
 
 
-def names_read(renamed: Mapping[str, str]) -> frozenset[str]:
-    """Return the columns that any source table may be read from, under the names that they have in the source.
-
-    Args:
-        renamed: The source's name of a column → ours, where they differ.
-    """
+def names_read(options: ReadOptions) -> frozenset[str]:
+    """Return the columns that any source table may be read from, under the names that they have in the source."""
     ours = {column.name for source in SOURCES.values() for column in source.columns}
-    return frozenset(renamed) | (ours - set(renamed.values()))
+    said = {name for given in options.columns.values() for name in ours_of(given)}
+    parts = {name for names in options.joined.values() for name in names}
+    return frozenset(options.columns) | parts | frozenset(options.only) | (ours - said)
 
 
 def source_named(name: str) -> Source:

@@ -23,6 +23,8 @@ class Tally:
         unassigned: Events without a topic.
         untimed: Rows without a time stamp, placed by their order.
         highest: Column that may be counted in several units → its highest value, as written.
+        left_out: Rows that were not to be read; they are not among `rows`.
+        partial: Answers of a wide table with some of the points.
     """
 
     rows: int = 0
@@ -31,6 +33,8 @@ class Tally:
     unassigned: int = 0
     untimed: int = 0
     highest: Mapping[str, float] = field(default_factory=dict)
+    left_out: int = 0
+    partial: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         columns = {*self.highest, *other.highest}
@@ -42,6 +46,8 @@ class Tally:
             self.unassigned + other.unassigned,
             self.untimed + other.untimed,
             {name: max(self.highest.get(name, low), other.highest.get(name, low)) for name in columns},
+            self.left_out + other.left_out,
+            self.partial + other.partial,
         )
 
     def unusable_throughout(self) -> list[str]:
@@ -51,6 +57,13 @@ class Tally:
     def notes(self, source: Source, units: Mapping[str, str]) -> list[str]:
         """Return what a person should know about these rows, in whole sentences."""
         notes = []
+        if self.left_out:
+            notes.append(f"{_number(self.left_out, 'row')} left out: other values were asked for (--only)")
+        if self.partial:
+            notes.append(
+                f"{_number(self.partial, 'answer')} with some of the points, read as wrong; for shares of points, let "
+                "the cells be score_pct (assignments)"
+            )
         if self.unknown_topics:
             names = sorted(self.unknown_topics, key=lambda name: (-self.unknown_topics[name], name))
             listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -141,7 +141,7 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
         ),
         ({"options": ReadOptions(columns={"learner": "student_id"})}, "there is no column 'learner' to rename"),
         (
-            {"options": ReadOptions(columns={"topic_id": "student_id"})},
+            {"options": ReadOptions(columns={"topic_id": "student_id", "question_id": "student_id"})},
             "after renaming, two columns are called 'student_id'",
         ),
         ({"files": []}, "nothing to read"),

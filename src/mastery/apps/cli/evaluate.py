@@ -94,7 +94,9 @@ def evaluate(
     if bool(files) + lake + simulated != 1:
         raise BadInput("give one thing to evaluate on: FILEs, --lake or --simulated")
     if not files and (how != NOTHING_SAID or strict):
-        raise BadInput("options like --as, --map, --unit, --timezone and --strict say how files are read; give a FILE")
+        raise BadInput(
+            "options like --as, --map, --unit, --set, --timezone and --strict say how files are read; give a FILE"
+        )
     if clock not in CLOCKS:
         raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
     from mastery.pipelines.evaluation.predictors import wanted_scorers

@@ -28,7 +28,8 @@ def read_options(
     renamed: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", help="A column's name in the file and ours, such as pupil=student_id. May be repeated.",
+            "--map", help="A column's name in the file and ours, such as pupil=student_id; THEIRS= leaves it out. "
+            "May be repeated, also for a column that is used twice.",
             metavar="THEIRS=OURS",
         ),
     ] = None,
@@ -45,9 +46,49 @@ def read_options(
             metavar="ZONE",
         ),
     ] = None,
+    constants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A column of ours that is the same in every row, such as topic_id=fractions; {file} in it is "
+            "the file's name. May be repeated.",
+            metavar="OURS=TEXT",
+        ),
+    ] = None,
+    joined: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--join", help="A column of ours made of several in the file, such as attempt_id=quiz and attempt_id=try.",
+            metavar="OURS=THEIRS",
+        ),
+    ] = None,
+    wide: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--wide", help="One row per student, one column per question: which columns, with * for the question, and "
+            "what their cells are, such as 'Question *=is_correct'. May be repeated.",
+            metavar="PATTERN=OURS",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", help="Read the rows with this value in a column of the file, such as kind=exercise, and no "
+            "others. May be repeated.",
+            metavar="THEIRS=VALUE",
+        ),
+    ] = None,
 ) -> ReadOptions:  # fmt: skip
     """Return what the command line says about files."""
-    return ReadOptions(table, pairs(renamed, "--map"), pairs(units, "--unit"), timezone)
+    return ReadOptions(
+        table,
+        several(renamed, "--map", empty=True),
+        pairs(units, "--unit"),
+        timezone,
+        constants=pairs(constants, "--set", empty=True),
+        joined=several(joined, "--join"),
+        wide=pairs(wide, "--wide", last=True),
+        only=several(only, "--only", empty=True),
+    )
 
 
 OPTIONS = inspect.signature(read_options, eval_str=True).parameters
@@ -73,18 +114,36 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
-def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+def pairs(given: list[str] | None, option: str, *, empty: bool = False, last: bool = False) -> dict[str, str]:
     """Return `a=b` texts as a → b.
+
+    Args:
+        empty: Nothing may stand on the right.
+        last: The last `=` divides, not the first.
 
     Raises:
         BadInput: One has no `=`, nothing on one of its sides, or names its left side again.
     """
     found: dict[str, str] = {}
     for text in given or []:
-        left, equals, right = (part.strip() for part in text.partition("="))
-        if not (left and equals and right):
-            raise BadInput(f"{option} {text!r}: expected NAME=NAME")
+        left, right = _divided(text, option, empty=empty, last=last)
         if left in found:
             raise BadInput(f"{option}: {left!r} is given twice; give it once")
         found[left] = right
     return found
+
+
+def several(given: list[str] | None, option: str, *, empty: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return `a=b` texts as a → every b, in order. Raises BadInput as `pairs` does, but for what is named again."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in given or []:
+        left, right = _divided(text, option, empty=empty, last=False)
+        found[left] = (*found.get(left, ()), right)
+    return found
+
+
+def _divided(text: str, option: str, *, empty: bool, last: bool) -> tuple[str, str]:
+    left, equals, right = (part.strip() for part in (text.rpartition("=") if last else text.partition("=")))
+    if not (left and equals and (right or empty)):
+        raise BadInput(f"{option} {text!r}: expected NAME=NAME")
+    return left, right

@@ -27,7 +27,6 @@ from mastery.events.tally import Tally
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
 from mastery.lake import NOTHING_KNOWN, superseded
-from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, judge
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.inputs import Planned, check_options, plan
@@ -184,7 +183,7 @@ def read_answers(
     _check_kept(planned, kept)
     pieces: list[_Piece] = []
     for number, one in enumerate(planned):
-        how = ParseOptions(one.source, one.input.name, one.renamed, tenant, options, now, known_topics=None)
+        how = ParseOptions(one.source, one.input.name, one.arrangement, tenant, options, now, known_topics=None)
         mine: list[_Piece] = []
         for piece, done in _pieces(number, one, how, kept):
             mine.append(piece)
@@ -232,23 +231,21 @@ def _timed(tally: Tally) -> bool:
 
 
 def _pieces(number: int, one: Planned, how: ParseOptions, kept: tuple[str, ...] | None) -> Iterator[tuple[_Piece, int]]:
-    have = one.input.columns
-    extra = [name for name in have if kept is None or name in kept]
+    extra = [name for name in one.input.columns if kept is None or name in kept]
     wanted = dict.fromkeys(extra, False) | how.wanted()
-    ours = {one.renamed[name] for name in have if name in one.renamed}
-    placed = not one.source.either or bool(ours & set(one.source.either))
+    ours = one.arrangement.names(one.input.columns)
+    placed = not one.source.either or bool(set(ours) & set(one.source.either))
     yield from in_order(one.input.blocks(wanted), partial(_piece, number=number, how=how, extra=extra, placed=placed))
 
 
 def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], placed: bool) -> _Piece:
     """Return a block's events. Rows without a time stamp and an order (not `placed`) are in the order of lines."""
-    chunk = block.read()
-    kept = chunk.raw.select(extra)
-    if not placed:
-        raw = chunk.raw.drop_columns(["order"]) if "order" in chunk.raw.column_names else chunk.raw
-        chunk = Chunk(raw.append_column("order", pa.array(chunk.lines)), chunk.lines, chunk.broken)
-        how = replace(how, renamed={**how.renamed, "order": "order"})
-    chunk, parsed = understand(chunk, how)
+    whole = block.read()
+    understood = understand(whole, how, placed=placed)
+    chunk, parsed = understood.chunk, understood.parsed
+    kept = whole.raw.select(extra)
+    if understood.row is not None:
+        kept = kept.take(pa.array(understood.row))
     events = identify(parsed.rows).append_column(INTERACTION.name, parsed.rows[INTERACTION.name])
     rejected = refusals(chunk, parsed.rejected).sort_by("line")
     named = {"source_table": how.source.name, "source": how.origin}

@@ -171,6 +171,7 @@ class _Run:
         """Return the notes, each with the name of its file."""
         notes = []
         for one, tally, contradicting in zip(self.planned, self.tallies, self.contradicting.tolist(), strict=True):
+            notes += [f"{one.input.name}: {note}" for note in one.arrangement.notes]
             if not tally.rows:
                 notes.append(f"{one.input.name}: has no rows")
             if contradicting:
@@ -207,7 +208,7 @@ class _Run:
         return ParseOptions(
             one.source,
             one.input.name,
-            one.renamed,
+            one.arrangement,
             self.tenant,
             self.options,
             self.now,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from mastery.errors import BadInput, did_you_mean
+from mastery.events.arrangement import Arrangement, arrange_columns, check_arrangement
 from mastery.events.columns import RENAMING
 from mastery.events.read_options import ReadOptions
 from mastery.events.recognise import answers_table, check_columns, recognise, source_named
@@ -35,11 +37,11 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Planned:
-    """One file or table in memory, the source table it is, and our names for its columns (file's name → ours)."""
+    """One file or table in memory, the source table it is, and where the columns of that come from in it."""
 
     input: Input | TableInput
     source: Source
-    renamed: Mapping[str, str]
+    arrangement: Arrangement
 
     def check_usable(self, tally: Tally) -> None:
         """Raise BadInput when a needed column has no usable value in any of the rows counted."""
@@ -47,11 +49,10 @@ class Planned:
         if not names:
             return
         column = self.source.column(names[0])
-        theirs = next(theirs for theirs, ours in self.renamed.items() if ours == column.name)
         raise BadInput(
-            f"{self.input.place}: column {theirs!r} has no usable value in any of {tally.rows} rows; expected "
-            f"{EXPECTED[column.kind]}: {column.doc}. Write its values so; or, if another column is meant, rename that "
-            f"one with {RENAMING}"
+            f"{self.input.place}: {self.arrangement.place(column.name)} has no usable value in any of {tally.rows} "
+            f"rows; expected {EXPECTED[column.kind]}: {column.doc}. Write its values so; or, if another column is "
+            f"meant, rename that one with {RENAMING}"
         )
 
 
@@ -70,7 +71,7 @@ def plan(
         BadInput: A file that was named cannot be used. The message names it.
     """
     source = source_named(options.table) if options.table is not None else None
-    _check_map(options.columns)
+    check_arrangement(options)
     found: list[Planned] = []
     notes: list[str] = []
     opened: list[Input | TableInput] = []
@@ -79,13 +80,13 @@ def plan(
         for one in _opened(given):
             opened.append(one)
             try:
-                found.append(_planned(one, source, options.columns, answers=answers))
+                found.append(_planned(one, source, options, answers=answers))
             except BadInput as error:
                 if not folder:
                     raise
                 notes.append(f"left out {one.name}: {error}")
-    absent = [name for name in options.columns if not any(name in one.columns for one in opened)]
-    if absent and opened:
+    absent = [name for name in options.columns if opened and not any(name in one.columns for one in opened)]
+    if absent:
         have = list(dict.fromkeys(name for one in opened for name in one.columns))
         raise BadInput(
             f"there is no column {absent[0]!r} to rename{did_you_mean(absent[0], have)}; there are {', '.join(have)}"
@@ -102,15 +103,10 @@ def _opened(given: str | Path | pa.Table) -> list[Input | TableInput]:
     return [open_input(path) for path in files_in(Path(given))]
 
 
-def _planned(
-    one: Input | TableInput, source: Source | None, columns_map: Mapping[str, str], *, answers: bool
-) -> Planned:
-    renamed = {name: columns_map.get(name, name) for name in one.columns}
-    ours = list(renamed.values())
-    twice = sorted({name for name in ours if ours.count(name) > 1})
-    if twice:
-        raise BadInput(f"{one.place}: after renaming, two columns are called {twice[0]!r}; expected each name once")
+def _planned(one: Input | TableInput, source: Source | None, options: ReadOptions, *, answers: bool) -> Planned:
     try:
+        arrangement = arrange_columns(one.columns, options, _stem(one.name), more=one.format == "json")
+        ours = arrangement.names(one.columns)
         if source is None:
             source = SOURCES[answers_table(ours) if answers else recognise(ours)]
         if answers and source.metadata:
@@ -118,22 +114,12 @@ def _planned(
         check_columns(source, ours, placed=not answers)
     except BadInput as error:
         raise BadInput(f"{one.place}: {error}") from None
-    known = {column.name for column in source.columns}
-    if one.format == "json":  # a key may be missing from the first rows
-        taken = set(ours)
-        renamed |= {theirs: name for theirs, name in columns_map.items() if name not in taken}
-        renamed |= {name: name for name in known if name not in set(renamed.values())}
-    return Planned(one, source, {theirs: name for theirs, name in renamed.items() if name in known})
+    return Planned(one, source, arrangement.of(source))
 
 
-def _check_map(columns_map: Mapping[str, str]) -> None:
-    known = sorted({column.name for source in SOURCES.values() for column in source.columns})
-    for theirs, ours in columns_map.items():
-        if ours not in known:
-            raise BadInput(
-                f"{theirs} renamed to {ours}: no source table has a column {ours!r}{did_you_mean(ours, known)}; "
-                "expected the file's name first, then ours"
-            )
+def _stem(name: str) -> str:
+    """Return the name of a file without its endings, and without what a browser adds to a second copy."""
+    return re.sub(r"(\s\(\d+\))?(\.[A-Za-z]\w{0,6})*$", "", name) or name
 
 
 def check_options(tenant: str, now: datetime, options: ReadOptions) -> None:

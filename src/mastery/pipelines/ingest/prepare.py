@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.arrangement import Arrangement
 from mastery.events.identity import buckets, identify
 from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
@@ -26,14 +26,14 @@ class ParseOptions:
     """How the rows of one file are read.
 
     Attributes:
-        renamed: Column of the file → our name, for those that are read.
+        arrangement: Where the columns of the source table come from.
         options: What is said about all files.
         known_topics: Topics of the tenant's metadata; None when not to be compared.
     """
 
     source: Source
     origin: str
-    renamed: Mapping[str, str]
+    arrangement: Arrangement
     tenant: str
     options: ReadOptions
     now: datetime
@@ -41,11 +41,7 @@ class ParseOptions:
 
     def wanted(self) -> dict[str, bool]:
         """Return the file's columns to read → whether their values repeat."""
-        repeats = {
-            column.name: column.kind in ("id", "ids", "truth", "whole") and not column.distinct
-            for column in self.source.columns
-        }
-        return {theirs: repeats[ours] for theirs, ours in self.renamed.items()}
+        return self.arrangement.wanted(self.source)
 
 
 @dataclass(frozen=True)
@@ -67,13 +63,29 @@ class Prepared:
     tally: Tally
 
 
-def understand(chunk: Chunk, how: ParseOptions) -> tuple[Chunk, Parsed]:
-    """Return the chunk with the columns of its source table alone, under our names, and what its rows are.
+@dataclass(frozen=True)
+class Understood:
+    """The rows of a block with the columns of its source table alone, under our names, and what they are.
 
-    Students and teachers still have the institution's own ids.
+    Attributes:
+        chunk: n rows, of a wide table one for each answer, with the line that each is on.
+        parsed: What became of them. Students and teachers still have the institution's own ids.
+        row: int64[n]. Which row of the block each is from; None where they are the same.
     """
-    theirs = [name for name in chunk.raw.column_names if name in how.renamed]
-    raw = chunk.raw.select(theirs).rename_columns([how.renamed[name] for name in theirs])
+
+    chunk: Chunk
+    parsed: Parsed
+    row: Int64s | None
+
+
+def understand(chunk: Chunk, how: ParseOptions, *, placed: bool = True) -> Understood:
+    """Return what the rows of a block are. Where they have no time and no order (not `placed`), lines are the order."""
+    rows = how.arrangement.arrange(chunk.raw)
+    lines = chunk.lines if rows.row is None else chunk.lines[rows.row]
+    raw = rows.table
+    if not placed:
+        raw = raw.drop_columns(["order"]) if "order" in raw.column_names else raw
+        raw = raw.append_column("order", pa.array(_in_lines(lines, len(how.arrangement.questions))))
     parsed = parse(
         how.source,
         raw,
@@ -83,12 +95,24 @@ def understand(chunk: Chunk, how: ParseOptions) -> tuple[Chunk, Parsed]:
         known_topics=how.known_topics,
         origin=how.origin,
     )
-    return Chunk(raw, chunk.lines, chunk.broken), parsed
+    if rows.left_out or rows.partial:
+        parsed = replace(parsed, tally=replace(parsed.tally, left_out=rows.left_out, partial=rows.partial))
+    return Understood(Chunk(raw, lines, chunk.broken), parsed, rows.row)
+
+
+def _in_lines(lines: Int64s, questions: int) -> Int64s:
+    """Return the order of rows by their lines; of a wide table, of answers on one line by their place on it."""
+    if not questions:
+        return lines
+    place = np.arange(lines.size)
+    new = np.concatenate([[True], lines[1:] != lines[:-1]])[: lines.size]
+    return lines * questions + place - np.maximum.accumulate(np.where(new, place, 0))
 
 
 def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: int) -> Prepared:
     """Return the rows of a block; events under pseudonyms, with ids, ordered by bucket."""
-    chunk, parsed = understand(block.read(), how)
+    understood = understand(block.read(), how)
+    chunk, parsed = understood.chunk, understood.parsed
     rejected = rejected_rows(chunk, parsed.rejected, how.source, pseudonyms, how.tenant, how.origin, how.now)
     if how.source.metadata:
         return Prepared(parsed.rows, np.zeros(0, np.int64), rejected, chunk.read, parsed.tally)

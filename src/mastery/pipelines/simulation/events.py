@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.arrangement import Arrangement
 from mastery.events.read_options import NOTHING_SAID
 from mastery.events.registry import SOURCES
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
@@ -35,7 +36,7 @@ def simulated_events(plan: SchoolPlan, first: int, last: int) -> tuple[pa.Table,
             how = ParseOptions(
                 SOURCES[name],
                 name,
-                {column: column for column in rows.column_names},
+                Arrangement({column: column for column in rows.column_names}),
                 TENANT,
                 NOTHING_SAID,
                 now,
