@@ -25,7 +25,7 @@ from mastery.pipelines.scoring.activate import activate, rollback
 from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
-from mastery.state import encode
+from mastery.state import NOWHERE, encode
 from mastery.tables import FEATURES, GOLD, HISTORY, PUBLICATIONS, TABLES
 from school import KEY, NOW, NOW_US, Deployment
 
@@ -174,9 +174,8 @@ COMMANDS = {
 }
 
 
-def everything(folder: Path) -> dict[str, Any]:
+def everything(deployment: Deployment) -> dict[str, Any]:
     """Every row that people can see, every record, and what is shown of students: equal if bit for bit equal."""
-    deployment = school(folder)
     lake, reader = deployment.lake, deployment.reader
     found: dict[str, Any] = {}
     for name, table in TABLES.items():
@@ -193,7 +192,10 @@ def everything(folder: Path) -> dict[str, Any]:
     ]  # which also puts records right that are stale
     version = reader.metadata().model_set.version
     records = {one: deployment.state.get(one, version) for one in students}
-    found["records"] = {one: None if record is None else encode(record).hex() for one, record in records.items()}
+    # But not what they have seen: a version of events is one more with each commit that a kill made necessary.
+    found["records"] = {
+        one: None if record is None else encode(replace(record, seen=NOWHERE)).hex() for one, record in records.items()
+    }
     found["class"] = reader.class_scores(tenant="default").model_dump_json()
     return found
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from crash.commands import COMMANDS, everything, moments_shown, sets_shown
+from crash.commands import COMMANDS, everything, moments_shown, school, sets_shown
 from crash.points import install
 
 
@@ -52,7 +52,7 @@ def main(name: str, folder: Path, most: int) -> None:
         points = install(None)
         command.run(folder / "whole")
         passed = points.passed
-        return [passed, everything(folder / "whole")]
+        return [passed, everything(school(folder / "whole"))]
 
     def killed(kill_at: int) -> None:
         install(kill_at)
@@ -61,7 +61,7 @@ def main(name: str, folder: Path, most: int) -> None:
     def looked_at_and_run_again() -> list[Any]:
         before = [sets_shown(folder / "killed"), moments_shown(folder / "killed")]
         command.run(folder / "killed")
-        return [before, everything(folder / "killed")]
+        return [before, everything(school(folder / "killed"))]
 
     done(prepared)
     shutil.copytree(folder / "base", folder / "whole")

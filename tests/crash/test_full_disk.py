@@ -129,7 +129,7 @@ def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_
     command.prepare(tmp_path)
     shutil.copytree(tmp_path, disk / "whole")
     command.run(disk / "whole")
-    expected = everything(disk / "whole")
+    expected = everything(school(disk / "whole"))
     shutil.rmtree(disk / "whole")
     outcomes = []
     for size in (0, 32 << 10, 128 << 10, 20 * MIB):
@@ -143,7 +143,7 @@ def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_
         if outcomes[-1]:
             assert nameless(home) == [], size
         command.run(home)
-        found = everything(home)
+        found = everything(school(home))
         assert [part for part in expected if found[part] != expected[part]] == [], size
         shutil.rmtree(home)
     assert outcomes[0] and not outcomes[-1]

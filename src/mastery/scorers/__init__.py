@@ -49,6 +49,12 @@ for _spec in (
     register(_spec)
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names in the order of the registry, and behind them by name those that it does not have."""
+    place = {name: number for number, name in enumerate(SPECS)}
+    return sorted(names, key=lambda name: (place.get(name, len(place)), name))
+
+
 def with_scores() -> tuple[str, ...]:
     """Return the scorers whose scores people may be shown: the values of `score_source`."""
     return tuple(name for name, spec in SPECS.items() if spec.has_scores)

@@ -15,7 +15,7 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.observations import OBSERVATION_VERSION
-from mastery.scorers import DERIVED, SCORERS, unfitted, written
+from mastery.scorers import DERIVED, SCORERS, in_order, unfitted, written
 from mastery.scorers.base import Model, defaults, width
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped, no_rows
 
@@ -30,12 +30,16 @@ class ModelSet:
 
     Attributes:
         version: Stands for everything below: two sets with the same version give the same scores.
-        scorers: Parameters by name of the scorer, in the order of the registry. A scorer that is not in it gives no
-            scores under this version.
+        scorers: Parameters by name of the scorer, in the order of the registry, in whatever order they come: records
+            and tables of one version are the same bytes then. A scorer that is not in it gives no scores under this
+            version.
     """
 
     version: str
     scorers: Mapping[str, Parameters]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scorers", {name: self.scorers[name] for name in in_order(self.scorers)})
 
     def models(self, topics: Sequence[Scoped], items: Sequence[Scoped]) -> dict[str, Model]:
         """Return the model of every scorer that folds, for a batch with these topics and items."""

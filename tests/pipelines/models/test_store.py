@@ -94,6 +94,15 @@ def test_what_is_loaded_is_what_was_stored_bit_for_bit(stored):
                 assert_same(one, load_model_set(lake, one.version))
 
 
+def test_a_stored_set_lists_its_scorers_alike_however_its_table_has_been_compacted(lake):
+    stored = current_model_set(lake, RULES)
+    store_model_set(lake, stored, NOW_US)
+    for _ in range(2):
+        assert list(load_model_set(lake, stored.version).scorers) == list(stored.scorers)
+        assert versions(lake)[stored.version].scorers == tuple(stored.scorers)
+        lake.compact(MODEL_ARRAYS)
+
+
 @pytest.fixture
 def lake(tmp_path):
     return Lake.open(str(tmp_path / "lake"), buckets=2)

@@ -33,7 +33,7 @@ from mastery.pipelines.models.card import (
 from mastery.pipelines.models.chapters import chapters_of
 from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
 from mastery.pipelines.models.store import store_model_set
-from mastery.scorers import SPECS, of_stage
+from mastery.scorers import of_stage
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Stage
@@ -199,10 +199,8 @@ def _data(
 
 
 def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
-    """Return the new set: what was found, and what the base holds of the others, in the order of the registry."""
-    both = dict(base.scorers) | dict(found)
-    order = [*(name for name in SPECS if name in both), *(name for name in both if name not in SPECS)]
-    scorers = {name: both[name] for name in order}
+    """Return the new set: what was found, and what the base holds of the others."""
+    scorers = dict(base.scorers) | dict(found)
     return ModelSet(version_of("fit", scorers), scorers)
 
 

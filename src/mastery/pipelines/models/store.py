@@ -27,7 +27,7 @@ from mastery.features.observations import OBSERVATION_VERSION
 from mastery.instants import instant
 from mastery.lake import Lake
 from mastery.pipelines.models.arrays import DEFAULT, ITEM, SCORER, SHARED, TOPIC, array_rows, arrays_of, only, rows_of
-from mastery.scorers import SCORERS, SPECS
+from mastery.scorers import SCORERS, SPECS, in_order
 from mastery.scorers.base import Parameter
 from mastery.scorers.model_set import ModelSet, meaning
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped
@@ -172,7 +172,7 @@ def versions(lake: Lake) -> dict[str, StoredVersion]:
         rows = rows.filter(pc.equal(rows["role"], SCORER))
         for version in rows["model_version"].unique().to_pylist():
             mine = rows.filter(pc.equal(rows["model_version"], version))
-            names = tuple(dict.fromkeys(mine["scorer"].to_pylist()))
+            names = tuple(in_order(set(mine["scorer"].to_pylist())))
             found[version] = StoredVersion(version, mine["created_at"][0].as_py(), names)
     return dict(sorted(found.items(), key=lambda one: (one[1].created_at, one[0])))
 
