@@ -22,6 +22,7 @@ from mastery.state import (
     decode,
     encode,
     encode_block,
+    stream_text,
 )
 from mastery.tables import COUNTERS
 
@@ -35,6 +36,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.bodies: dict[tuple[str, str], bytes] = {}
         self.versions: dict[tuple[str, str], int] = {}
+        self.streams: dict[tuple[str, str], str] = {}
         self.news: dict[str, Position] = {}
         self.lake: KnownLake | None = None
 
@@ -50,7 +52,7 @@ class MemoryStore:
         key = (student_id, model_version)
         if key not in self.bodies or self.lake is None:
             return None
-        record = decode(self.bodies[key], self.versions[key])
+        record = decode(self.bodies[key], self.versions[key], self.streams.get(key))
         current = record.seen.lineage == self.lake.lineage and record.seen >= self.news.get(student_id, NOWHERE)
         return record if current else None
 
@@ -61,6 +63,9 @@ class MemoryStore:
         key = (record.student_id, record.model_version)
         if self.version(*key) != expected_version or record.seen < self._seen(key):
             raise Overtaken(record.student_id, expected_version, self.version(*key))
+        stream = stream_text(record)
+        if stream is not None:
+            self.streams[key] = stream
         return self._write(key, encode(record))
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
@@ -98,6 +103,7 @@ class MemoryStore:
         gone = [key for key in self.bodies if key[1] in set(model_versions)]
         for key in gone:
             del self.bodies[key], self.versions[key]
+            self.streams.pop(key, None)
         return len(gone)
 
     def close(self) -> None:

@@ -41,6 +41,27 @@ def test_a_record_comes_back_as_it_was_put_with_its_new_version(store: StateStor
     assert (encode(back), back.version, back.offsets, back.outbox) == (encode(record), 1, record.offsets, record.outbox)
 
 
+@pytest.mark.parametrize("seen", [at(5), at(6)])
+@pytest.mark.parametrize("many", [True, False])
+def test_a_record_that_is_made_again_of_the_lake_keeps_the_offsets_and_outbox_of_a_stream(
+    store: StateStore, block: Block, many: bool, seen: Position
+) -> None:
+    (record,) = records(block(1, seen=at(5)))
+    store.put(replace(record, offsets={"quiz-0": 17}, outbox=('{"alert": 1}',)), 0)
+    if many:
+        assert store.put_many(block(1, seed=3, seen=seen)) == 1
+    else:
+        store.put(replace(records(block(1, seed=3))[0], seen=seen), 1)
+    back = store.get(record.student_id, "v1")
+    assert back is not None
+    assert encode(back) == encode(replace(records(block(1, seed=3))[0], seen=seen))
+    assert (back.offsets, back.outbox, back.version) == ({"quiz-0": 17}, ('{"alert": 1}',), 2)
+    store.put(replace(back, offsets={"quiz-0": 18}, outbox=()), 2)
+    told = store.get(record.student_id, "v1")
+    assert told is not None
+    assert (told.offsets, told.outbox) == ({"quiz-0": 18}, ())
+
+
 def test_a_stranger_has_no_record_and_version_0(store: StateStore) -> None:
     assert store.get("s_nobody", "v1") is None
     assert store.version("s_nobody", "v1") == 0

@@ -172,10 +172,10 @@ def test_a_store_of_a_later_version_is_refused(tmp_path: Path, block: Block) -> 
     seed(f"sqlite:{path}", block)
     layout(path, 99)
     with pytest.raises(
-        StateUnusable, match=r"layout 99, this version knows 3: a later version made it; use that one, or"
+        StateUnusable, match=r"layout 99, this version knows 4: a later version made it; use that one, or"
     ):
         connect(f"sqlite:{path}").count()
-    layout(path, 3)
+    layout(path, 4)
     assert connect(f"sqlite:{path}").count() == 3
 
 
@@ -188,7 +188,7 @@ def test_a_store_of_an_earlier_version_is_made_again_which_one_line_says(
     with sqlite3.connect(path) as db:
         db.execute("ALTER TABLE lake RENAME TO metadata")
     db.close()
-    layout(path, 2)
+    layout(path, 3)
     store = connect(url)
     assert (store.known_lake(), store.count(), store.model_versions()) == (None, 0, [])
     student = decode(encode_many(block(1))[0].tobytes()).student_id
@@ -198,7 +198,7 @@ def test_a_store_of_an_earlier_version_is_made_again_which_one_line_says(
     store.close()
     assert connect(url).count() == 3
     (line,) = caplog.messages
-    assert "layout 2, now 3" in line and "\n" not in line
+    assert "layout 3, now 4" in line and "\n" not in line
 
 
 def test_a_store_that_was_mended_or_moved_away_is_used_without_a_new_start(tmp_path: Path, block: Block) -> None:

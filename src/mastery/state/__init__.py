@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mastery.errors import BadInput, Conflict, did_you_mean
-from mastery.state.encoding import decode, encode, encode_many, tail
+from mastery.state.encoding import decode, encode, encode_many, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import (
     LEDGER_DAYS,
@@ -45,7 +45,7 @@ __all__ = [
     "encode",
     "encode_block",
     "encode_many",
-    "tail",
+    "stream_text",
     "url_of",
 ]
 

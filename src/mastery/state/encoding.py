@@ -13,7 +13,6 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
     number    count of counters, then of ledger columns
     text      student id, then tenant
     number    P slots, then H ledger rows, then R recent events
-    text      offsets and outbox as JSON; empty when both are
     P texts   topic ids
     signed    last_event_us, then events_folded
     floats    student states of all scorers side by side
@@ -26,7 +25,8 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
 
 Floats are one bit each that says "not +0.0" (filled up to a byte) and 8 bytes for each that is not, so
 every bit of every float survives. Integers are one number with a bit for each that is not zero, and
-those, signed. The record's version is the store's own and not among the bytes.
+those, signed. Not among the bytes are the version, which is the store's own, and offsets and outbox: no fold makes
+them, and they stay where a record is made again (`stream_text`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from mastery.state.record import (
 from mastery.tables import COUNTERS
 
 MAGIC = b"MREC"
-FORMAT = 2
+FORMAT = 3
 HEAD = struct.Struct("<4sBI")
 
 Bytes = npt.NDArray[np.uint8]
@@ -74,13 +74,12 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
     ids = _texts(block.student_ids)
     tenants = _texts(block.tenants, len(block.student_ids))
     topics = _joined([topic.encode() for topic in block.topics])
-    tails = _joined([b""] * len(block.student_ids) if block.tails is None else block.tails)
     preamble = np.frombuffer(_preamble(block), dtype=np.uint8)
     slot_words = _side_by_side(block.slot_states, len(block.topic_codes))
     student_words = _side_by_side(block.student_states, len(block.student_ids))
     codes = np.ascontiguousarray(block.topic_codes, dtype=np.int64)
     topic_bytes = int(np.diff(topics.ptr)[codes].sum())
-    size = capacity(block, len(preamble), len(ids.data) + len(tenants.data) + len(tails.data) + topic_bytes)
+    size = capacity(block, len(preamble), len(ids.data) + len(tenants.data) + topic_bytes)
     buffer = np.empty(size, dtype=np.uint8)
     ptr = np.zeros(len(block.student_ids) + 1, dtype=np.int64)
     arrays = BlockArrays(
@@ -88,7 +87,6 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
         ids=ids,
         tenants=tenants,
         topics=topics,
-        tails=tails,
         slot_ptr=_ints(block.slot_ptr),
         topic_codes=codes,
         slot_words=slot_words,
@@ -131,8 +129,8 @@ def capacity(block: RecordBlock, preamble_bytes: int, text_bytes: int) -> int:
     )
 
 
-def decode(data: bytes, version: int = 0) -> Record:
-    """Return the record that these bytes are; `version` is what the store says of it.
+def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
+    """Return the record that these bytes are; `version` and `stream` (see `stream_text`) are what the store says of it.
 
     Raises:
         CorruptRecord: They are not a record, of a format that this version does not know, or damaged.
@@ -157,8 +155,8 @@ def decode(data: bytes, version: int = 0) -> Record:
         )
     student_id, tenant = reader.text(), reader.text()
     n_slots, n_days, n_recent, n_missing = (reader.number() for _ in range(4))
-    rest = json.loads(reader.text() or "{}")
     topics = tuple(reader.text() for _ in range(n_slots))
+    rest = {} if stream is None else json.loads(stream)
     slot_words = np.zeros((n_slots, sum(slot_widths.values())), dtype=np.uint64)
     student_words = np.zeros((1, sum(student_widths.values())), dtype=np.uint64)
     counters = np.zeros((n_slots, n_counters), dtype=np.int64)
@@ -201,12 +199,11 @@ def decode(data: bytes, version: int = 0) -> Record:
     )
 
 
-def tail(offsets: Mapping[str, int], outbox: Sequence[str]) -> bytes:
-    """Return offsets and outbox as they stand in a record: canonical JSON, nothing when both are empty."""
-    if not offsets and not outbox:
-        return b""
-    parts = {"offsets": dict(offsets), "outbox": list(outbox)}
-    return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def stream_text(record: Record) -> str | None:
+    """Return a record's offsets and outbox as a store keeps them beside its bytes: JSON, None where it has neither."""
+    if not record.offsets and not record.outbox:
+        return None
+    return json.dumps({"offsets": dict(record.offsets), "outbox": list(record.outbox)}, sort_keys=True)
 
 
 class _Reader:
@@ -260,7 +257,6 @@ def _block_of(record: Record) -> RecordBlock:
         last_event_us=np.array([record.last_event_us], dtype=np.int64),
         events_folded=np.array([record.events_folded], dtype=np.int64),
         seen=record.seen,
-        tails=[tail(record.offsets, record.outbox)],
     )
 
 

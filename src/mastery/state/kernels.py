@@ -28,7 +28,6 @@ class BlockArrays(NamedTuple):
     ids: Texts
     tenants: Texts
     topics: Texts
-    tails: Texts
     slot_ptr: Int64s
     topic_codes: Int64s
     slot_words: npt.NDArray[np.uint64]
@@ -130,7 +129,7 @@ def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> 
     `head_bytes` are left free before each for magic and checksum. `out` must be large enough:
     `mastery.state.encoding.capacity`.
     """
-    ids, tenants, topics, tails = block.ids, block.tenants, block.topics, block.tails
+    ids, tenants, topics = block.ids, block.tenants, block.topics
     slot_ptr, ledger_ptr, recent_ptr = block.slot_ptr, block.ledger_ptr, block.recent_ptr
     ledger, recent, override = block.ledger, block.recent, block.override
     newest, missing_ptr, missing = block.newest, block.missing_ptr, block.missing
@@ -145,7 +144,6 @@ def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> 
         at = _put_number(out, at, np.uint64(ledger_ptr[s + 1] - ledger_ptr[s]))
         at = _put_number(out, at, np.uint64(recent_ptr[s + 1] - recent_ptr[s]))
         at = _put_number(out, at, np.uint64(missing_ptr[s + 1] - missing_ptr[s]))
-        at = _put_text(out, at, tails.data, tails.ptr[s], tails.ptr[s + 1])
         for p in range(slot_ptr[s], slot_ptr[s + 1]):
             code = block.topic_codes[p]
             at = _put_text(out, at, topics.data, topics.ptr[code], topics.ptr[code + 1])

@@ -54,7 +54,7 @@ class Record:
         events_folded: How many events the states have seen, one for each topic of an event.
         seen: The version of the lake's events that this record is a fold of.
         offsets: Source partition → offset of the next message to read.
-        outbox: JSON documents still to be told to others, oldest first.
+        outbox: JSON documents still to be told to others, oldest first. A fold knows neither: see `StateStore.put`.
         version: What the store counts up with each write; not part of the bytes.
     """
 
@@ -108,7 +108,6 @@ class RecordBlock:
         last_event_us: int64[S].
         events_folded: int64[S].
         seen: The version of the lake's events that all of them are folds of.
-        tails: Per student the bytes of offsets and outbox (`mastery.state.encoding.tail`); None: all empty.
     """
 
     model_version: str
@@ -131,7 +130,6 @@ class RecordBlock:
     last_event_us: Int64s
     events_folded: Int64s
     seen: Position = NOWHERE
-    tails: Sequence[bytes] | None = None
 
     def __post_init__(self) -> None:
         """Check every shape: the encoder's kernel trusts them."""
@@ -162,9 +160,8 @@ class RecordBlock:
                 raise BadInput(f"records: {name} must rise from 0 to {end} in {n_students + 1} steps")
         if n_slots and not 0 <= int(self.topic_codes.min()) <= int(self.topic_codes.max()) < len(self.topics):
             raise BadInput(f"records: a topic code lies outside of the {len(self.topics)} topics")
-        for name, texts in (("tenants", self.tenants), ("tails", self.tails)):
-            if texts is not None and not isinstance(texts, str) and len(texts) != n_students:
-                raise BadInput(f"records: {len(texts)} {name} for {n_students} students; give one for each")
+        if not isinstance(self.tenants, str) and len(self.tenants) != n_students:
+            raise BadInput(f"records: {len(self.tenants)} tenants for {n_students} students; give one for each")
 
 
 class CorruptRecord(Conflict):

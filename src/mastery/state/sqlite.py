@@ -1,6 +1,7 @@
 """The learner-state store in one SQLite file. Safe for threads and processes; one writes at a time.
 
-Two tables of records: `heads` (who, which model set, version, what it has seen; small) and `bodies` (the bytes), and
+Two tables of records: `heads` (who, which model set, version, what it has seen, a stream's offsets and outbox; small)
+and `bodies` (the bytes), and
 one with the students' news, so that noting events of thousands of students rewrites no record. Pages of 32 KiB hold
 several records each: with 4 KiB every record spills into overflow pages and seeding takes twice as long. WAL lets
 readers read while one writes; a commit survives the end of the process at any moment.
@@ -28,14 +29,14 @@ from pathlib import Path
 from typing import Any
 
 from mastery.errors import BadInput, writing
-from mastery.state.encoding import decode, encode
+from mastery.state.encoding import decode, encode, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.store import EncodedBlock, Overtaken, StateUnusable, encode_block
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of the tables below, and of the records in them; kept in SQLite's `user_version`."""
 
 APPLICATION = 0x4D415354
@@ -73,6 +74,7 @@ CREATE TABLE heads (
     version INTEGER NOT NULL,
     lineage INTEGER NOT NULL,
     seen INTEGER NOT NULL,
+    stream TEXT,
     UNIQUE (student_id, model_set)
 );
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
@@ -80,7 +82,7 @@ CREATE TABLE news (student_id TEXT PRIMARY KEY, lineage INTEGER NOT NULL, versio
 """
 
 CURRENT = """
-SELECT h.version, b.body FROM heads h
+SELECT b.body, h.version, h.stream FROM heads h
 JOIN model_sets m ON m.id = h.model_set AND m.name = ?
 JOIN bodies b ON b.id = h.id
 JOIN lake l ON l.lineage = h.lineage
@@ -100,9 +102,10 @@ WHERE (excluded.lineage, excluded.version) > (lineage, version)
 """
 
 PUT_HEAD = """
-INSERT INTO heads (id, student_id, model_set, tenant, version, lineage, seen) VALUES (?, ?, ?, ?, 1, ?, ?)
+INSERT INTO heads (id, student_id, model_set, tenant, version, lineage, seen, stream) VALUES (?, ?, ?, ?, 1, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
-    version = version + 1, tenant = excluded.tenant, lineage = excluded.lineage, seen = excluded.seen
+    version = version + 1, tenant = excluded.tenant, lineage = excluded.lineage, seen = excluded.seen,
+    stream = coalesce(excluded.stream, stream)
 """
 
 KNOWN_LAKE = "SELECT lineage, table_id, version, fingerprint FROM lake"
@@ -133,7 +136,7 @@ class SqliteStore:
 
     def get(self, student_id: str, model_version: str) -> Record | None:
         rows = self._read(CURRENT, model_version, student_id)
-        return decode(rows[0][1], rows[0][0]) if rows else None
+        return decode(*rows[0]) if rows else None
 
     def version(self, student_id: str, model_version: str) -> int:
         rows = self._read(HEAD, model_version, student_id)
@@ -162,7 +165,8 @@ class SqliteStore:
             if version != expected_version or record.seen < Position(*seen):
                 raise Overtaken(record.student_id, expected_version, version)
             model_set = _model_set(db, record.model_version)
-            made = db.execute(PUT_HEAD, (head, record.student_id, model_set, record.tenant, *record.seen)).lastrowid
+            row = (head, record.student_id, model_set, record.tenant, *record.seen, stream_text(record))
+            made = db.execute(PUT_HEAD, row).lastrowid
             db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (head or made, body))
         return expected_version + 1
 
@@ -187,7 +191,9 @@ class SqliteStore:
                 puts = [s for s in puts if ids[s] not in known or known[ids[s]][1] <= encoded.seen]
             heads = [known[ids[s]][0] if ids[s] in known else last + s + 1 for s in puts]
             columns = ([ids[s] for s in puts], repeat(model_set), [encoded.tenants[s] for s in puts])
-            db.executemany(PUT_HEAD, zip(heads, *columns, *map(repeat, encoded.seen), strict=False))  # some have no end
+            db.executemany(
+                PUT_HEAD, zip(heads, *columns, *map(repeat, (*encoded.seen, None)), strict=False)
+            )  # some have no end
             db.executemany(
                 "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)",
                 ((head, view[places[s] : places[s + 1]]) for head, s in zip(heads, puts, strict=True)),

@@ -87,13 +87,19 @@ class StateStore(Protocol):
     def put(self, record: Record, expected_version: int) -> int:
         """Write one record if its version is still `expected_version`; return the new one.
 
+        Offsets and outbox of the one that lies there stay where this one has neither: a fold knows nothing of them,
+        and what is still to be told must not be lost because a student was folded again.
+
         Raises:
             Overtaken: It is not, or what lies there has seen more.
         """
         ...
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
-        """Write many records, but for those that lie there and have seen more; return how many were written."""
+        """Write many records, but for those that lie there and have seen more; return how many were written.
+
+        Offsets and outbox of those that lie there stay.
+        """
         ...
 
     def note_events(self, student_ids: Iterable[str], at: Position) -> None:
