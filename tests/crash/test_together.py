@@ -45,7 +45,7 @@ def test_all_at_once_for_seconds_killed_copied_and_put_back_ends_as_an_uninterru
 @pytest.mark.soak
 def test_all_at_once_for_two_minutes_killed_copied_and_put_back_ends_as_an_uninterrupted_run(tmp_path):
     found = together(tmp_path, 120, 40, True, ALL)
-    assert found["kills"] > 100 and found["copies"] == found["put_back"] == 4
+    assert found["kills"] > 100 and found["copies"] > 2 and found["put_back"] > 2
 
 
 @pytest.mark.slow

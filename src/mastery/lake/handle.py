@@ -117,7 +117,7 @@ class Handle:
                 if mark != self._mark:
                     self._open_again()
                 elif mark is None or not self.place.is_local or log.has_commit(self.place, self._snapshot.version + 1):
-                    self._delta.update_incremental()
+                    self._update()
             if self._delta is None:
                 self._delta = self._open()
             if self._delta is not None and self._delta.version() != self._snapshot.version:
@@ -327,6 +327,15 @@ class Handle:
             storage_options=self._options,
             raise_if_key_not_exists=False,
         )
+
+    def _update(self) -> None:
+        try:
+            assert self._delta is not None
+            self._delta.update_incremental()
+        except DeltaError as error:
+            if log.mark(self.place, self._snapshot.version) == self._mark:
+                raise Conflict(f"{self.place.uri} cannot be read as a Delta table: {_first_line(error)}") from error
+            self._open_again()  # another table was put in its place just now
 
     def _open_again(self) -> None:
         """Take the table for a new one, of which nothing is known."""

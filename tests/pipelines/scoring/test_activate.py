@@ -304,6 +304,31 @@ def test_records_of_sets_that_are_neither_active_nor_gone_back_to_are_dropped(sc
     assert documents(school) == before
 
 
+def test_a_recompute_that_ends_while_an_activation_folds_leaves_the_records_of_its_set(school):
+    version, folded, go_on = stored(school), threading.Event(), threading.Event()
+
+    def wait(_events):
+        folded.set()
+        go_on.wait()
+
+    def switch():
+        activate(school.lake, RULES, version, NOW_US + 1, publisher(school, progress=wait))
+
+    switching = threading.Thread(target=switch)
+
+    def meanwhile(_events):
+        if not switching.ident:
+            switching.start()
+            folded.wait()
+
+    publisher(school, progress=meanwhile)(school.reader.metadata().model_set)
+    records = school.state.count(version)
+    go_on.set()
+    switching.join()
+    assert records > 0
+    assert active_choice(school.lake).active == version
+
+
 def test_a_default_set_that_metadata_have_replaced_keeps_no_records(school, tmp_path):
     before = school.reader.metadata().model_set.version
     file = tmp_path / "topics.csv"

@@ -20,6 +20,7 @@ import pytest
 from deltalake import write_deltalake
 
 from mastery.errors import Conflict
+from mastery.events.identity import buckets as bucket_of
 from mastery.instants import DAY_US, instant
 from mastery.lake import Lake
 from mastery.lake.publication import MOST_FILES, NOTHING, TABLES
@@ -342,6 +343,26 @@ def test_points_of_history_that_another_has_published_meanwhile_are_kept(school,
     assert report.generation == school.lake.publication().number
     assert before.items() <= after.items()
     assert {one[2] for one in after} - {one[2] for one in before} == {day, instant(report.as_of_us).date()}
+
+
+@pytest.mark.parametrize("fault", ["damaged", "missing"])
+def test_a_damaged_file_of_history_costs_its_own_points_and_stops_no_recompute(school, tmp_path, caplog, fault):
+    version = stored(school, with_a_blend(current_model_set(school.lake, RULES)))
+    activate(school.lake, RULES, version, NOW_US, publish(school))
+    before, lost = blends(school), school.lake.shown(HISTORY).files[0]
+    path = tmp_path / "lake" / HISTORY.name / lost.path
+    if fault == "missing":
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:1000] + bytes(200) + whole[1200:])
+    again = Deployment.at(tmp_path)
+    run(again, as_of_us=school.newest_us() + 3 * DAY_US)
+    after = blends(again)
+    gone = {one for one in before if int(bucket_of(pa.array([one[0]]), again.lake.buckets)[0]) == lost.bucket}
+    assert gone and before.keys() - after.keys() == gone
+    (line,) = caplog.messages
+    assert lost.path in line and f"is {fault}" in line and f"of bucket {lost.bucket}" in line and "\n" not in line
 
 
 @pytest.mark.parametrize("older_home", [True, False])

@@ -13,6 +13,7 @@ processes were no faster.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -30,6 +31,7 @@ from mastery.instants import instant
 from mastery.lake import Lake
 from mastery.lake.files import FileWriter, Only
 from mastery.lake.publication import READERS_HOURS, RECOMPUTE, Publication
+from mastery.lake.seal import DamagedFile
 from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice, choices
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
@@ -55,6 +57,8 @@ from mastery.tables import (
     UNASSIGNED,
     Table,
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -168,6 +172,8 @@ class _Run:
         derived = any(name in DERIVED for name in model_set.scorers) or bool(choices(lake))
         self._history = lake.shown(HISTORY, began) if derived else None
         self._check_active(switch)
+        # Those of an activation that folds meanwhile are not among them, unless it began before this.
+        self._sets_there = [] if state is None else state.model_versions()
         self._generation: int | None = None
         known = lake.scan(TOPICS, ["tenant", "topic_id"])
         self._known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
@@ -188,10 +194,7 @@ class _Run:
             for students in self._lake.student_ranges(EVENTS, bucket, READ_ROWS, self.snapshot):
                 only = None if students is None else Only(students)
                 found = self._lake.read_bucket(EVENTS, bucket, self._wanted, self.snapshot, only)
-                earlier = None
-                if self._history is not None:
-                    derived = Only(students, "score_source", tuple(DERIVED))
-                    earlier = self._lake.read_bucket(HISTORY, bucket, None, self._history, derived)
+                earlier = self._earlier_history(bucket, students)
                 for events in parts(found):
                     tables, records, counts = fold_bucket(events, earlier, self._model_set, self._options)
                     self._put(records)
@@ -209,6 +212,27 @@ class _Run:
                         progress(events.num_rows)
             for name, file in files.items():
                 self._written(name, file.finish())
+
+    def _earlier_history(self, bucket: int, students: tuple[str, str] | None) -> pa.Table | None:
+        """Return what is published of scorers that fold nothing, of a range of students; None where nothing is to be
+        continued. Nobody can make again what is damaged, so the scores of a school do not wait for it.
+        """
+        if self._history is None:
+            return None
+        try:
+            derived = Only(students, "score_source", tuple(DERIVED))
+            return self._lake.read_bucket(HISTORY, bucket, None, self._history, derived)
+        except DamagedFile as error:
+            log.warning(
+                "table %r: file %s is %s; the history of %s begins again for the students of bucket %d, whose earlier "
+                "points cannot be computed",
+                error.table,
+                error.path,
+                error.fault,
+                " and ".join(DERIVED),
+                bucket,
+            )
+            return HISTORY.schema.empty_table()
 
     def _add_to_class(self, gold: pa.Table) -> None:
         numbers = ClassNumbers()
@@ -320,8 +344,11 @@ class _Run:
             yield
 
     def clear_away(self) -> None:
-        """Delete the files of earlier publications that nobody reads any more, and the records of model sets that are
-        neither active nor what a rollback goes back to.
+        """Delete the files of earlier publications that nobody reads any more, and the records of model sets that were
+        there when this began, and are neither active nor what a rollback goes back to.
+
+        Records of an activation that has been folding since before are among them: it costs work alone, for their
+        students are folded when they are next shown.
         """
         for table in self._tables:
             self._lake.vacuum(table, retain_hours=READERS_HOURS)
@@ -333,7 +360,7 @@ class _Run:
             back_to_default = now.before[:1] == (None,)  # which has another version each time metadata change
             self._state.drop_model_versions(
                 version
-                for version in self._state.model_versions()
+                for version in self._sets_there
                 if version not in wanted and not (back_to_default and version.startswith(f"{DEFAULT}-"))
             )
 
