@@ -104,6 +104,28 @@ def test_long_work_in_a_pipe_writes_a_line_now_and_then_to_standard_error():
     assert lines[-1] == "Reading rows: 3 of 4, 1 s so far"
 
 
+COMPILES = """
+import logging, threading
+from mastery.apps.progress import progress
+kernels = logging.getLogger("mastery.kernels")
+kernels.setLevel(logging.INFO)
+with progress("Folding events", total=4, {options}) as report:
+    kernels.info("compiling fold")
+    threading.Event().wait(0.5)
+    report.advance(4)
+    threading.Event().wait(0.5)
+"""
+
+
+def test_work_that_waits_for_kernels_says_so_until_it_goes_on(tmp_path):
+    lines = piped(COMPILES.format(options="line_s=0.3")).stderr.splitlines()
+    assert lines[0] == "Folding events, compiling kernels (once): 0 of 4, 0 s so far"
+    assert lines[-1].startswith("Folding events: 4 of 4, ")
+    shown = terminal(COMPILES.format(options="quiet_s=0.0"), tmp_path)
+    assert "Folding events, compiling kernels (once)" in shown
+    assert "compiling" not in shown[shown.rindex("Folding events") :]
+
+
 def test_short_work_in_a_pipe_writes_nothing():
     done = piped(WORK.format(options="", work_s=0.01))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

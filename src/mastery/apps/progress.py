@@ -6,6 +6,7 @@ every ten seconds.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ NUMBERS_WIDTH = 44
 """Columns of a terminal that a bar keeps for itself and its numbers: how much of how much, and two times."""
 
 
+COMPILING = ", compiling kernels (once)"
+"""Stands after the title from where a kernel is compiled until the work goes on."""
+
+
 class Report(Protocol):
     """What work calls as it goes on, from any thread."""
 
@@ -38,11 +43,19 @@ class Report(Protocol):
         """Say how much is done in all, how much there is, or what is going on now."""
 
 
+class Shown(Report, Protocol):
+    """What is shown of it."""
+
+    def compiling(self) -> None:
+        """Say that the work waits for a kernel to be compiled."""
+
+
 class Lines:
     """A line every `every_s` seconds: what, how much of how much, and for how long."""
 
     def __init__(self, title: str, total: float | None, every_s: float) -> None:
         self._title, self._done, self._total = title, 0.0, total
+        self._waits = ""
         self._every_s = every_s
         self._began = time.monotonic()
         self._lock, self._ended = Lock(), Event()
@@ -53,13 +66,20 @@ class Lines:
         """Say that this much more is done."""
         with self._lock:
             self._done += done
+            self._waits = ""
 
     def update(self, *, done: float | None = None, total: float | None = None, title: str | None = None) -> None:
         """Say how much is done in all, how much there is, or what is going on now."""
         with self._lock:
+            self._waits = ""
             self._done = self._done if done is None else done
             self._total = self._total if total is None else total
             self._title = self._title if title is None else title
+
+    def compiling(self) -> None:
+        """Say that the work waits for a kernel to be compiled."""
+        with self._lock:
+            self._waits = COMPILING
 
     def end(self) -> None:
         """Write no more lines."""
@@ -77,7 +97,7 @@ class Lines:
     def _line(self) -> str:
         with self._lock:
             much = "" if self._total is None else f" {self._done:,.0f} of {self._total:,.0f},"
-            return f"{self._title}:{much} {time.monotonic() - self._began:.0f} s so far"
+            return f"{self._title}{self._waits}:{much} {time.monotonic() - self._began:.0f} s so far"
 
 
 class Bar:
@@ -114,15 +134,21 @@ class Bar:
             console=console,
             transient=True,
         )
+        self._title = title
         self._task = self._progress.add_task(title, total=total)
 
     def advance(self, done: float = 1) -> None:
         """Say that this much more is done."""
-        self._progress.advance(self._task, done)
+        self._progress.update(self._task, advance=done, description=self._title)
 
     def update(self, *, done: float | None = None, total: float | None = None, title: str | None = None) -> None:
         """Say how much is done in all, how much there is, or what is going on now."""
-        self._progress.update(self._task, completed=done, total=total, description=title)
+        self._title = self._title if title is None else title
+        self._progress.update(self._task, completed=done, total=total, description=self._title)
+
+    def compiling(self) -> None:
+        """Say that the work waits for a kernel to be compiled."""
+        self._progress.update(self._task, description=self._title + COMPILING)
 
     def show(self) -> None:
         """Bring the line up, unless the work has ended."""
@@ -144,16 +170,38 @@ def progress(
     """Yield what work reports to. Ctrl-C ends the work; see `mastery.apps.interrupt`.
 
     A bar comes up after `quiet_s` seconds and goes when the work ends; without a terminal a line is written every
-    `line_s` seconds. Without a `total` the bar only moves; `update(total=…)` may name it later.
+    `line_s` seconds. Without a `total` the bar only moves; `update(total=…)` may name it later. While the work waits
+    for kernels to be compiled, it says so.
     """
     on_terminal = sys.stderr.isatty() and sys.stdout.isatty()
     shown = _bar(title, total, quiet_s) if on_terminal else _lines(title, total, line_s)
-    with ends_on_ctrl_c(), shown as report:
+    with ends_on_ctrl_c(), shown as report, _hearing_of_kernels(report):
         yield report
 
 
+class _Kernels(logging.Handler):
+    """Hears of each kernel that begins to be compiled."""
+
+    def __init__(self, report: Shown) -> None:
+        super().__init__(logging.INFO)
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - which kernel it is does not matter
+        self._report.compiling()
+
+
 @contextmanager
-def _bar(title: str, total: float | None, quiet_s: float) -> Iterator[Report]:
+def _hearing_of_kernels(report: Shown) -> Iterator[None]:
+    logger, handler = logging.getLogger("mastery.kernels"), _Kernels(report)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _bar(title: str, total: float | None, quiet_s: float) -> Iterator[Shown]:
     bar = Bar(title, total)
     timer = Timer(quiet_s, bar.show)
     timer.daemon = True
@@ -166,7 +214,7 @@ def _bar(title: str, total: float | None, quiet_s: float) -> Iterator[Report]:
 
 
 @contextmanager
-def _lines(title: str, total: float | None, line_s: float) -> Iterator[Report]:
+def _lines(title: str, total: float | None, line_s: float) -> Iterator[Shown]:
     lines = Lines(title, total, line_s)
     try:
         yield lines

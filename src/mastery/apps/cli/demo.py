@@ -49,6 +49,7 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
     from mastery.apps.cli.ingest import show_counts, show_reasons, show_revised
     from mastery.apps.cli.recompute import run, show_report
     from mastery.apps.cli.show import show_student
+    from mastery.apps.progress import progress
     from mastery.engine import now_us
     from mastery.instants import instant
 
@@ -60,7 +61,12 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
 
     step("1. Read what students did", f"ingest {source}")
     now = now_us()
-    counts = engine.ingest(source, now_us=now)
+    with progress("Reading files") as report:
+
+        def read(name: str, done: int, size: int) -> None:
+            report.update(done=done, total=size, title=name)
+
+        counts = engine.ingest(source, now_us=now, progress=read)
     show_counts(counts)
     show_revised(counts.revised, f"{command} rejected")
     show_reasons(engine.rejected_at(instant(now)), counts.rejected, f"{command} rejected")
