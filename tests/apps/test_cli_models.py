@@ -61,6 +61,7 @@ def test_a_version_is_listed_shown_activated_and_rolled_back(mastery, chosen):
         }
 
     (default,) = set(snapshot()) - {version}
+    assert f"{default} is the default set" in mastery("models", "list", home=folder).stdout
     assert snapshot() == {default: (True, True), version: (False, False)}
     before = mastery("show", "S000014", *LATEST, "--json", home=folder).stdout
     done = mastery("models", "activate", version, *LATEST, home=folder)
@@ -119,7 +120,9 @@ def test_show_tells_data_measures_and_parameters(mastery, fitted):
         (("models", "activate", "default"), Conflict, "active already"),
         (("models", "compare", "default", "fit-0"), NotFound, "unknown version"),
         (("models", "shadow", "fit-0"), NotFound, "unknown version"),
-        (("models", "rollback"), Conflict, "nothing was before it"),
+        (("models", "rollback"), Conflict, "nothing to go back to"),
+        (("models", "--tenant", "hill", "list"), BadInput, "stands after the command that it is for: `"),
+        (("--tenant", "hill", "show", "S000014"), BadInput, "show --tenant …`"),
         (("fit", "--scorer", "btk"), BadInput, "did you mean 'bkt'"),
         (("fit", "--until", "1999-01-01"), BadInput, "no quiz answers"),
         (("show", "S000014", "--scorer", "blend"), BadInput, "mastery fit"),

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mastery.apps.cli.console import first_that_fits, plain_table
+from mastery.apps.cli.console import JOINED, below, console, first_that_fits, plain_table, prose
 from mastery.apps.progress import Bar
 
 ROOT = Path(__file__).parents[2]
@@ -159,3 +159,14 @@ def test_a_long_title_leaves_room_for_the_numbers_of_a_bar(monkeypatch):
     (line,) = captured.get().splitlines()
     assert "Fitted bkt, elo, irt" in line
     assert "6/19" in line and line.count("0:00:00") + line.count("-:--:--") == 2
+
+
+def test_no_line_is_broken_between_a_number_and_its_per_cent(monkeypatch, capsys):
+    for width in range(14, 40):
+        monkeypatch.setenv("COLUMNS", str(width))
+        table = plain_table("why", wrap={"why": 12})
+        table.add_row(below("topic", prose("watched 95 % of the video; 28 % on the only assignment")))
+        console().print(table)
+    shown = capsys.readouterr().out
+    assert "95 %" in shown and "28 %" in shown and JOINED not in shown
+    assert not [line for line in shown.splitlines() if line.startswith("%")]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mastery.insight.words import ago, counted, decimal, percent, portion, seconds, tally
+from mastery.insight.words import ago, counted, decimal, every, percent, portion, seconds, tally
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 answers"), (1, "1 answer"), (2, "2 answers")])
@@ -77,3 +77,8 @@ def test_durations_are_as_fine_as_they_are_short(milliseconds, words):
 
 def test_decimals_lose_their_zeros_and_whole_numbers_keep_theirs():
     assert [decimal(1.40, 2), decimal(2.0, 1), decimal(100.0, 0)] == ["1.4", "2", "100"]
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "the only topic"), (2, "both topics"), (1_200, "all 1,200 topics")])
+def test_all_of_a_number_are_said_as_people_say_it(number, words):
+    assert every(number, "topic") == words

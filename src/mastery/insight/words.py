@@ -23,6 +23,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def every(number: int, noun: str) -> str:
+    """Return all of them: "the only topic", "both topics", "all 24 topics"."""
+    return f"the only {noun}" if number == 1 else f"both {noun}s" if number == 2 else f"all {counted(number, noun)}"
+
+
 def percent(share: float) -> str:
     """Return a share in whole per cents; 0 % and 100 % are said of nothing and everything only."""
     if 0.0 < share < 0.005:

@@ -260,7 +260,7 @@ def test_rollbacks_go_back_one_activation_after_the_other(school):
     for expected in (one, None):
         rollback(school.lake, RULES, NOW_US, publisher(school))
         assert active_choice(school.lake).active == expected
-    with pytest.raises(Conflict, match="nothing was before it"):
+    with pytest.raises(Conflict, match="nothing to go back to"):
         rollback(school.lake, RULES, NOW_US, publisher(school))
     assert [(one.number, one.action) for one in choices(school.lake)] == [
         (1, "activate"), (2, "activate"), (3, "rollback"), (4, "rollback"),

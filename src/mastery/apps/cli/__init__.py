@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from mastery.apps.cli.answers import answers
 from mastery.apps.cli.class_report import class_report
@@ -28,6 +27,7 @@ from mastery.apps.cli.demo import demo
 from mastery.apps.cli.evaluate import evaluate
 from mastery.apps.cli.export import export
 from mastery.apps.cli.fit import fit
+from mastery.apps.cli.groups import Group
 from mastery.apps.cli.history import history
 from mastery.apps.cli.ingest import ingest
 from mastery.apps.cli.items import items
@@ -111,7 +111,7 @@ NOBODY_READS = 141
 """Exit code: what a shell says of a program that SIGPIPE has ended."""
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """All commands. They end as other programs do when somebody presses Ctrl-C or the reader of a pipe goes away."""
 
     def make_context(self, info_name: str | None, args: list[str], *parent: Any, **extra: Any) -> Any:

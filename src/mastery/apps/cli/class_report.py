@@ -93,7 +93,7 @@ def show_weakest(out: Console, document: ClassDocument, weak: list[ClassRow]) ->
         hundredths,
         interval_bar,
         plain_table,
-        printable,
+        prose,
         titled,
     )
 
@@ -110,7 +110,7 @@ def show_weakest(out: Console, document: ClassDocument, weak: list[ClassRow]) ->
     for row in weak:
         topic = titled(row.topic_id, titles.get(row.topic_id))
         score, place = hundredths(row.mastery_score), (row.mastery_score, row.lower, row.upper, row.band)
-        why = Text(printable(row.reason or ""))
+        why = prose(row.reason or "")
         wide.add_row(row.student_id, topic, score, interval_bar(*place), why)
         narrow.add_row(score, interval_bar(*place, NARROW_BAR), below(topic, row.student_id, why))
     out.print(first_that_fits(out, wide, narrow))

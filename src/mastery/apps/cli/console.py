@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from rich.console import Console, JustifyMethod
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -42,11 +42,16 @@ GAP = 3
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
+JOINED = "\ue000"
+"""Stands for a space at which no line is broken: rich breaks lines at every kind of space."""
+
+
 def console(*, error: bool = False) -> Console:
     """Return where to print. A pipe gets wide lines without colours, unless COLUMNS says otherwise."""
     import os
 
     from rich.console import Console
+    from rich.segment import Segment
 
     class PipedConsole(Console):
         """Leaves it to `main` to end the process when nobody reads any more; rich would exit with 1."""
@@ -54,6 +59,10 @@ def console(*, error: bool = False) -> Console:
         def on_broken_pipe(self) -> None:
             self.quiet = True
             raise BrokenPipeError
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text.replace(JOINED, " "), style, control)
 
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
@@ -68,6 +77,13 @@ def say(message: str) -> None:
 def printable(text: str) -> str:
     """Return the text with what a terminal would obey (escape sequences, line ends) written out."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def prose(text: str) -> Text:
+    """Return a sentence in which no line is broken between a number and its %."""
+    from rich.text import Text
+
+    return Text(printable(text).replace(" %", f"{JOINED}%"))
 
 
 def number(value: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mastery.apps.cli.context import engine_of
+from mastery.apps.cli.groups import Group
 from mastery.apps.cli.options import AsJson, AsOf, Tenant
 from mastery.apps.cli.texts import TextCommand
 
@@ -23,6 +24,7 @@ Workers = Annotated[
 
 models = typer.Typer(
     name="models",
+    cls=Group,
     help="List, show and compare model sets; activate one, or go back.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,14 +56,20 @@ def list_(context: typer.Context, tenant: Tenant = None, as_json: AsJson = False
         narrow.add_row(one.version, below(status, made, parent, data, fitted and f"fitted: {fitted}"))
     out = console()
     out.print(first_that_fits(out, wide, narrow))
+    today = next(one.version for one in every if one.is_default)
+    out.print(
+        f"\n{today} is the default set: parameters as shipped, with the rules, topics and items of this home. Its "
+        "name is made of them too and changes with them; commands take `default` for it.",
+        style="bright_black",
+    )
 
 
 @models.command(cls=TextCommand)
 def show(context: typer.Context, version: Version, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Show one model set: the data it was fitted to, how well it predicts, and its default parameters."""
-    from rich.text import Text
+    from rich.padding import Padding
 
-    from mastery.apps.cli.console import console
+    from mastery.apps.cli.console import JOINED, console
     from mastery.apps.cli.fit import show_card
 
     detail = engine_of(context, tenant).models.show(version)
@@ -79,9 +87,8 @@ def show(context: typer.Context, version: Version, tenant: Tenant = None, as_jso
     for name, values in detail.defaults.items():
         typer.echo(f"\n{name}, on a topic that no data say anything about:")
         # a parameter and its value are not parted at the end of a line
-        numbers = ", ".join(f"{parameter}\u00a0{value:.4g}" for parameter, value in values.items())
-        for line in Text(numbers).wrap(out, out.width - 2):
-            typer.echo("  " + line.plain.rstrip().replace("\u00a0", " "))
+        numbers = ", ".join(f"{parameter}{JOINED}{value:.4g}" for parameter, value in values.items())
+        out.print(Padding(numbers, (0, 0, 0, 2), expand=False))
     for note in detail.notes:
         typer.echo(f"\nnote: {note}")
 

@@ -120,7 +120,7 @@ def _topics(out: Console, topics: list[TopicDocument]) -> None:
         hundredths,
         interval_bar,
         plain_table,
-        printable,
+        prose,
         titled,
     )
 
@@ -133,7 +133,7 @@ def _topics(out: Console, topics: list[TopicDocument]) -> None:
         label = band(one.band)
         if one.override is not None:
             label.append(f", teacher says {hundredths(one.override.score)}", "italic default")
-        topic, reasons = titled(one.topic_id, one.title), Text(printable(why(one)))
+        topic, reasons = titled(one.topic_id, one.title), prose(why(one))
         place = (one.mastery_score, one.lower, one.upper, one.band)
         wide.add_row(topic, score, interval_bar(*place), label, str(one.evidence_count), reasons)
         graded = label.copy().append(f", {one.evidence_count} graded", "default")
@@ -145,7 +145,7 @@ def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDoc
     """Print the kinds of tags, each with its words and the topics that bear it."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import plain_table, printable
+    from mastery.apps.cli.console import plain_table, prose
 
     if not found:
         return
@@ -159,14 +159,14 @@ def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDoc
         for at, (text, topics) in enumerate(texts.items()):
             more = f" and {len(topics) - NAMED} more" if len(topics) > NAMED else ""
             first = Text(f"  {kind.replace('_', ' ')}" if at == 0 else "", "bold")
-            table.add_row(first, Text(", ".join(topics[:NAMED]) + more), Text(printable(text)))
+            table.add_row(first, Text(", ".join(topics[:NAMED]) + more), prose(text))
     out.print(table)
 
 
 def _in_full(out: Console, topic: TopicDocument) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import hundredths, plain_table, printable, titled
+    from mastery.apps.cli.console import hundredths, plain_table, prose, titled
 
     out.print(Text("\n", "bold").append_text(titled(topic.topic_id, topic.title)))
     scale = "log-odds" if topic.explanation.scale == "log_odds" else "points of the score"
@@ -175,15 +175,15 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     for word, value in sorted(topic.explanation.contributions.items(), key=lambda one: -abs(one[1])):
         adds, text = signed(value, topic.explanation.scale), texts.get(word, "")
         if adds or text:
-            table.add_row(word.replace("_", " "), adds or "no change", Text(printable(text)))
+            table.add_row(word.replace("_", " "), adds or "no change", prose(text))
     table.add_section()
     total = sum(topic.explanation.contributions.values())
     table.add_row("together", signed(total, topic.explanation.scale), f"a score of {hundredths(topic.mastery_score)}")
     out.print(table)
     if topic.band != UNSURE:
-        out.print(Text("  retention: ", "bold").append(keeps(topic), "not bold"))
+        out.print(Text().append("  retention: ", "bold").append_text(prose(keeps(topic))))
     for tag in [*topic.strengths, *topic.weaknesses]:
-        out.print(Text(f"  {tag.name.replace('_', ' ')}: ", "bold").append(printable(tag.text), "not bold"))
+        out.print(Text().append(f"  {tag.name.replace('_', ' ')}: ", "bold").append_text(prose(tag.text)))
     others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())
     out.print(Text(f"  all scorers: {others}", "bright_black"))
 

@@ -20,7 +20,7 @@ from mastery.errors import NotFound, did_you_mean
 from mastery.insight.bands import BANDS
 from mastery.insight.ranking import weakest
 from mastery.insight.rollups import CurriculumPath
-from mastery.insight.words import counted
+from mastery.insight.words import counted, every
 from mastery.instants import instant, microseconds
 from mastery.lake import Lake, Snapshot, compaction
 from mastery.lake.publication import Publication
@@ -118,7 +118,7 @@ def added_up_index(
     for topic in sorted((topic_ids or frozenset()) - topics_there if topics_there else ()):
         raise NotFound(
             f"nothing is published on topic {topic!r}{did_you_mean(topic, sorted(topics_there))}; "
-            f"leave the topic out to see all {len(topics_there)}"
+            f"leave the topic out to see {every(len(topics_there), 'topic')}"
         )
     students, topics = numbers.student_rows(lake.buckets), numbers.topic_rows()
     return _index_of(snapshot, students, topics, source, tenant, topic_ids, order)

@@ -17,6 +17,7 @@ from mastery.insight.reasons import explain
 from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
+from mastery.insight.words import every
 from mastery.instants import DAY_US, instant, moment
 from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import (
@@ -90,7 +91,8 @@ def student_document(
                 titles = {one: place.title for one, place in places.items()}
                 raise NotFound(
                     f"no event of this student on topic {topic!r} by {moment(as_of_us)}"
-                    f"{topic_meant(topic, known, titles)}; leave the topic out to see all {len(known)}"
+                    f"{topic_meant(topic, known, titles)}; leave the topic out to see "
+                    f"{every(len(known), 'topic')} with events"
                 )
         documents = [one for one in documents if one.topic_id in wanted]
     notes = (staleness_note(snapshot.last_event_us, as_of_us), unplaced_note(of_topics, places))

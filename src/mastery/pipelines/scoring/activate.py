@@ -62,7 +62,10 @@ def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> Recomp
     """
     before = active_choice(lake)
     if not before.before:
-        raise Conflict(f"the {DEFAULT} set is active and nothing was before it; 'mastery models list' lists the others")
+        raise Conflict(
+            f"there is nothing to go back to: before the {DEFAULT} set, which is active, there was no other; "
+            "'mastery models list' lists what can be activated"
+        )
     target = before.before[0]
     model_set = named_model_set(lake, rules, target)
     return publish(model_set, shadow=shadow_model_set(lake), switch=Switch(lake, ROLLBACK, target, now_us, before))

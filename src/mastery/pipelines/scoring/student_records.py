@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mastery.errors import MasteryError, Unwritable
 from mastery.lake import Lake, Snapshot
@@ -35,7 +37,9 @@ class Found:
 
 
 class StudentRecords:
-    """Reads and writes records; a store that is damaged, or may not be written to, is told of once, in the log."""
+    """Reads and writes records. A store that is damaged, or that may not be written to while the lake may, is told of
+    once, in the log.
+    """
 
     def __init__(self, lake: Lake, state: StateStore) -> None:
         self._lake = lake
@@ -74,4 +78,10 @@ class StudentRecords:
     def _tell(self, error: MasteryError) -> None:
         if str(error) not in self._told:
             self._told.add(str(error))
-            log.warning("%s. Until then scores are computed from the events in the lake", error)
+            level = logging.INFO if isinstance(error, Unwritable) and self._only_read() else logging.WARNING
+            log.log(level, "%s. Until then scores are computed from the events in the lake", error)
+
+    def _only_read(self) -> bool:
+        """Tell whether the lake is a folder that this process may only read: then nobody expects it to keep records."""
+        lake = Path(self._lake.root)
+        return lake.is_dir() and not os.access(lake, os.W_OK)
