@@ -115,8 +115,9 @@ def test_two_tenants_never_share_an_id(without, with_own):
 
 
 @given(answers(), answers())
-def test_without_an_own_id_the_id_is_student_item_topic_time_and_try(one, other):
-    names = ("student_id", "question_id", "topic_id", "timestamp", "attempt_number")
+def test_without_an_own_id_the_id_is_student_item_time_and_try_and_without_an_item_also_the_topic(one, other):
+    names = ["student_id", "question_id", "timestamp", "attempt_number"]
+    names += [] if one["question_id"] else ["topic_id"]
     same = all(one[name] == other[name] for name in names)
     assert (ids(events([one])) == ids(events([other]))) == same
 
@@ -125,6 +126,11 @@ def test_without_an_own_id_the_id_is_student_item_topic_time_and_try(one, other)
 def test_with_an_own_id_the_id_is_student_and_own_id(one, other):
     same = all(one[name] == other[name] for name in ("student_id", "attempt_id"))
     assert (ids(events([one])) == ids(events([other]))) == same
+
+
+def test_the_id_of_an_event_with_an_item_does_not_depend_on_others_having_none():
+    rows = [ANSWER, ANSWER | {"question_id": ""}]
+    assert ids(events(rows)) == ids(events(rows[:1])) + ids(events(rows[1:]))
 
 
 @given(st.lists(answers(), min_size=2, max_size=5))
@@ -141,9 +147,11 @@ ANSWER = {
 }
 
 
-def test_an_id_can_be_recomputed_with_any_murmur_library():
-    row = ANSWER | {"attempt_number": "2"}
-    parts = [reference(text) for text in ("default", "quiz", "S1", "Q1", "T1")]
+@pytest.mark.parametrize("item", ["Q1", ""])
+def test_an_id_can_be_recomputed_with_any_murmur_library(item):
+    row = ANSWER | {"question_id": item, "attempt_number": "2"}
+    parts = [reference(text) for text in ("default", "quiz", "S1")]
+    parts += [reference(item), NULL] if item else [NULL, reference("T1")]
     numbers = (1_704_103_200_000_000, 2)
     blocks = struct.pack("<12q", *[word for part in parts for word in part], *numbers)
     assert ids(events([row])) == [mmh3.hash64(blocks, 0, x64arch=True, signed=True)]

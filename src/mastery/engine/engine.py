@@ -113,6 +113,7 @@ class Engine(Deployment):
         joined: Mapping[str, Sequence[str]] | None = None,
         wide: Mapping[str, str] | None = None,
         only: Mapping[str, Sequence[str]] | None = None,
+        repeats: str | None = None,
         tenant: str | None = None,
         now_us: int | None = None,
         progress: Progress | None = None,
@@ -133,6 +134,8 @@ class Engine(Deployment):
             wide: Pattern of the columns that hold one question each → our column for their cells, such as
                 `{"Question *": "is_correct"}`; see docs/events.md.
             only: Column of the source → values of the rows that are to be read.
+            repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
+                seconds.
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
             waiting: Called when another ingest has been committing for seconds, and this one waits for it.
@@ -154,6 +157,7 @@ class Engine(Deployment):
             joined=joined or {},
             wide=wide or {},
             only=only or {},
+            repeats=repeats,
         )
         if isinstance(source, str | Path):
             source = [source]

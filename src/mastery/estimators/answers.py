@@ -38,6 +38,8 @@ class Answers:
     Attributes:
         frame: The frame that came in, or the columns of the file.
         read: The events that it was understood as; rows that cannot be used are in `rejected`.
+        repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
+            seconds.
         clock: Whether time stamps were taken when the question was shown (`start`) or answered (`answer`).
     """
 
@@ -155,6 +157,7 @@ def read_answers(
     joined: Mapping[str, Sequence[str]] | None = None,
     wide: Mapping[str, str] | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
+    repeats: str | None = None,
     clock: Clock = "answer",
     strict: bool = False,
     frames: str | None = None,
@@ -207,6 +210,7 @@ def read_answers(
         joined=joined or {},
         wide=wide or {},
         only=only or {},
+        repeats=repeats,
     )
     frame = None if is_path else read_frame(source, names_read(options))
     read = reader.read_answers(

@@ -15,13 +15,19 @@ from mastery.arrays import Int64s
 from mastery.events.murmur import NO_NUMBER, NULL, Blocks, Hashes, murmur
 from mastery.tables import EVENTS
 
-__all__ = ["NO_NUMBER", "NULL", "OWN_ID", "REPLACES", "Blocks", "buckets", "identify", "murmur"]
+__all__ = ["NO_NUMBER", "NULL", "ORDERED", "OWN_ID", "REPLACES", "Blocks", "bucket_of", "buckets", "identify", "murmur"]
 
 OWN_ID = "own_id"
 """Column of parsed events: the source's own id of the event, null where it has none."""
 
 REPLACES = "replaces"
 """Column of parsed events: the source's own id of the event that this one replaces."""
+
+ORDERED = "ordered"
+"""Column of parsed events: whether `sequence` is an order of the source's own, and no attempt number; null for no."""
+
+PLACES = 1 << 20
+"""Places that fit between two attempt numbers, where there is no other order; see `mastery.events.ties`."""
 
 _BODY_TEXTS = ("topic_id", "item_id", "teacher_id", "reason")
 _BODY_NUMBERS = (
@@ -34,7 +40,11 @@ _BODY_NUMBERS = (
 
 def buckets(student_ids: pa.Array | pa.ChunkedArray, count: int) -> npt.NDArray[np.int32]:
     """Return int32[n]: each pseudonym's bucket, its murmur's hi word as unsigned, modulo ``count``."""
-    hi, _ = murmur(student_ids)
+    return bucket_of(murmur(student_ids)[0], count)
+
+
+def bucket_of(hi: Int64s, count: int) -> npt.NDArray[np.int32]:
+    """Return int32[n]: the bucket of each pseudonym, from the hi word of its murmur."""
     return (hi.view(np.uint64) % np.uint64(count)).astype(np.int32)
 
 
@@ -49,12 +59,16 @@ def event_identity(events: pa.Table) -> Hashes:
     """Return (hi, lo) of parsed events, never made from their outcome.
 
     With an own id the blocks are tenant, kind, student, own id; without one: tenant, kind, student, item
-    (for feedback the teacher), topic, (occurred_at, sequence).
+    (for feedback the teacher), topic, (occurred_at, sequence). Where there is an item the topic is left out, for it
+    may be found out later, or be another one in a later export.
     """
-    blocks = Blocks(events.num_rows).text(events["tenant"]).text(events["kind"]).text(events["student_id"])
-    blocks.text(_item_or_teacher(events["item_id"], events["teacher_id"])).text(events["topic_id"])
-    blocks.integers(events["occurred_at"], events["sequence"])
-    hi, lo = blocks.finish()
+    item = events["item_id"]
+    if 0 < item.null_count < events.num_rows:
+        with_item, without = _by_item(events, topics=False), _by_item(events, topics=True)
+        has_item = item.is_valid().to_numpy()
+        hi, lo = (np.where(has_item, one, other) for one, other in zip(with_item, without, strict=True))
+    else:
+        hi, lo = _by_item(events, topics=item.null_count > 0)
     own = events[OWN_ID]
     if own.null_count == events.num_rows:
         return hi, lo
@@ -63,6 +77,13 @@ def event_identity(events: pa.Table) -> Hashes:
         return own_hi, own_lo
     has_own = own.is_valid().to_numpy()
     return np.where(has_own, own_hi, hi), np.where(has_own, own_lo, lo)
+
+
+def _by_item(events: pa.Table, *, topics: bool) -> Hashes:
+    blocks = Blocks(events.num_rows).text(events["tenant"]).text(events["kind"]).text(events["student_id"])
+    blocks.text(_item_or_teacher(events["item_id"], events["teacher_id"]))
+    blocks.text(events["topic_id"] if topics else pa.nulls(events.num_rows, pa.string()))
+    return blocks.integers(events["occurred_at"], events["sequence"]).finish()
 
 
 def _item_or_teacher(item: pa.ChunkedArray, teacher: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -93,10 +114,11 @@ def body_hashes(events: pa.Table, replaces: tuple[pa.ChunkedArray, pa.ChunkedArr
 def identify(events: pa.Table) -> pa.Table:
     """Return parsed events with ids and body hashes, in the columns of EVENTS. Persons have their final ids already.
 
-    ``events`` has the columns of EVENTS without ``bucket`` and the hashes, and `OWN_ID` and `REPLACES`, which are left
-    out of the result. ``bucket`` is not added here: only the lake knows the number of buckets.
+    ``events`` has the columns of EVENTS without ``bucket`` and the hashes, and `OWN_ID`, `REPLACES` and `ORDERED`,
+    which are left out of the result. ``bucket`` is not added here: only the lake knows the number of buckets.
     """
     hi, lo = event_identity(events)
+    events = _in_order(events)
     replaces_hi, replaces_lo = _replaced(events)
     made = {
         "event_id_hi": pa.array(hi),
@@ -107,6 +129,18 @@ def identify(events: pa.Table) -> pa.Table:
     }
     names = [name for name in EVENTS.schema.names if name != "bucket"]
     return pa.table([made[name] if name in made else events[name] for name in names], names=names)
+
+
+def _in_order(events: pa.Table) -> pa.Table:
+    """Return the events with room in `sequence` for places between attempt numbers, where these are all the order."""
+    attempts = events["attempt_number"]
+    if attempts.null_count == len(attempts):
+        return events
+    ordered, sequence = events[ORDERED], events["sequence"]
+    spread = pc.multiply(sequence, PLACES)
+    if ordered.null_count < len(ordered):
+        spread = pc.if_else(pc.fill_null(ordered, False), sequence, spread)
+    return events.set_column(events.column_names.index("sequence"), "sequence", spread)
 
 
 def _replaced(events: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
-from mastery.events.identity import OWN_ID, REPLACES
+from mastery.events.identity import ORDERED, OWN_ID, REPLACES
 from mastery.events.moments import EPOCH_UNITS
 from mastery.events.read_options import ReadOptions
 from mastery.events.rows import ParsedRows
@@ -43,6 +43,7 @@ FIELDS = pa.schema(
         ],
         pa.field(OWN_ID, pa.string()),
         pa.field(REPLACES, pa.string()),
+        pa.field(ORDERED, pa.bool_()),
         pa.field(INTERACTION.name, pa.string()),
     ]
 )
@@ -175,7 +176,8 @@ def _events(
     source: Source, rows: ParsedRows, made: dict[str, pa.Array], tenant: str, now: datetime, origin: str | None
 ) -> pa.Table:
     received_us = pa.scalar(now, UTC).cast(pa.int64()).as_py()
-    sequence = pc.coalesce(rows["sequence"], rows["order"], made.get("attempt_number", pa.scalar(0, pa.int64())))
+    order = pc.coalesce(rows["sequence"], rows["order"])
+    sequence = pc.coalesce(order, made.get("attempt_number", pa.scalar(0, pa.int64())))
     columns = {
         "tenant": _constant(rows.n, tenant),
         "student_id": rows["student_id"],
@@ -185,6 +187,7 @@ def _events(
         "received_at": pa.array(np.full(rows.n, received_us)).cast(UTC),
         OWN_ID: _own_id(source, rows),
         REPLACES: rows["replaces"].cast(pa.string()),
+        ORDERED: order.is_valid() if order.null_count < rows.n else nulls(rows.n, pa.bool_()),
     } | made
     if any(column.name == INTERACTION.name for column in source.columns):
         columns[INTERACTION.name] = rows[INTERACTION.name].cast(pa.string())

@@ -21,6 +21,8 @@ class ReadOptions:
         wide: Pattern of the columns that hold one question each → our column for their cells; see
             `mastery.events.wide`.
         only: Column of the files → values of the rows that are to be read; other rows are left out.
+        repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp of a
+            file has seconds. See mastery.events.ties.
     """
 
     table: str | None = None
@@ -31,6 +33,7 @@ class ReadOptions:
     joined: Mapping[str, Sequence[str]] = field(default_factory=dict)
     wide: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    repeats: str | None = None
 
     @property
     def reshapes(self) -> bool:

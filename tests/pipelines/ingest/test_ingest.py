@@ -79,7 +79,7 @@ def test_two_answers_are_two_events(lake, tmp_path):
     one = next(row for row in stored(lake) if row["item_id"] == "Q1")
     assert one["student_id"] == KEY.student("default", "S1")
     assert (one["kind"], one["topic_id"], one["tenant"], one["source"]) == ("quiz", "T1", "default", "quiz.csv")
-    assert (one["attempts"], one["success_ppm"], one["attempt_number"], one["sequence"]) == (1, 1_000_000, 1, 1)
+    assert (one["attempts"], one["success_ppm"], one["attempt_number"], one["sequence"]) == (1, 1_000_000, 1, 1 << 20)
     assert (one["hints"], one["duration_ms"], one["replaces_hi"]) == (None, None, None)
     assert (one["occurred_at"], one["received_at"]) == (datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC), NOW)
 

@@ -77,6 +77,13 @@ def read_options(
             metavar="THEIRS=VALUE",
         ),
     ] = None,
+    repeats: Annotated[
+        str | None,
+        typer.Option(
+            help="What equal rows of one moment are; when left out answers, if no time stamp of the file has seconds.",
+            metavar="answers|duplicates",
+        ),
+    ] = None,
 ) -> ReadOptions:  # fmt: skip
     """Return what the command line says about files."""
     return ReadOptions(
@@ -88,6 +95,7 @@ def read_options(
         joined=several(joined, "--join"),
         wide=pairs(wide, "--wide", last=True),
         only=several(only, "--only", empty=True),
+        repeats=repeats,
     )
 
 

@@ -20,17 +20,18 @@ import pyarrow as pa
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
-from mastery.events.identity import identify
+from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
 from mastery.events.parse import check_units
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
+from mastery.events.ties import Sharing, Ties, renumbered
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
 from mastery.lake import NOTHING_KNOWN, superseded
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, judge
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.inputs import Planned, check_options, plan
-from mastery.pipelines.ingest.prepare import ParseOptions, understand
+from mastery.pipelines.ingest.prepare import ParseOptions, sharing, understand
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import refusals
 from mastery.pipelines.ingest.report import FileReport, IngestReport
@@ -146,6 +147,7 @@ class _Piece:
     kept: pa.Table
     read: int
     tally: Tally
+    sharing: Sharing
 
 
 def read_answers(
@@ -192,7 +194,11 @@ def read_answers(
         tally = sum((piece.tally for piece in mine), Tally())
         one.check_usable(tally)
         notes += _notes(one, tally, options.units)
-        pieces += mine
+        ties: Ties[_Piece] = Ties(options.repeats)
+        placed = [found for piece in mine for found in ties.add(piece, piece.sharing)] + ties.end()
+        pieces += [replace(piece, events=renumbered(piece.events, put.rows, put)) for piece, put in placed]
+        if (tied := ties.note()) is not None:
+            notes.append(f"{one.input.name}: {tied}")
     answers = _joined(planned, pieces, notes)
     if answers.report.read and not answers.events.num_rows:
         raise BadInput(
@@ -246,7 +252,9 @@ def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], pl
     kept = whole.raw.select(extra)
     if understood.row is not None:
         kept = kept.take(pa.array(understood.row))
-    events = identify(parsed.rows).append_column(INTERACTION.name, parsed.rows[INTERACTION.name])
+    rows = parsed.rows
+    events = identify(rows).append_column(INTERACTION.name, rows[INTERACTION.name])
+    shared = sharing(events, murmur(events["student_id"])[0], rows[OWN_ID], rows[ORDERED])
     rejected = refusals(chunk, parsed.rejected).sort_by("line")
     named = {"source_table": how.source.name, "source": how.origin}
     for name, value in named.items():
@@ -260,6 +268,7 @@ def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], pl
         kept=kept,
         read=chunk.read,
         tally=parsed.tally,
+        sharing=shared,
     )
 
 

@@ -22,6 +22,7 @@ from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.parse import check_units
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
+from mastery.events.ties import Placed, Ties
 from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.inputs import Planned, check_options, plan
@@ -115,6 +116,7 @@ class _Run:
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[pa.Table] = []
         self.repeats = [Repeats() for _ in planned]
+        self.ties: list[Ties[Prepared]] = [Ties(options.repeats) for _ in planned]
         self.known_topics = self._topics()
 
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
@@ -148,15 +150,19 @@ class _Run:
                 self._keep_rejected()
         if self.planned[number].source.metadata:
             self.metadata.append((number, ready.rows))
-        elif ready.rows.num_rows:
-            self.waiting.append((number, ready))
+        elif ready.sharing is not None and ready.rows.num_rows:
+            self._hold(number, self.ties[number].add(ready, ready.sharing))
         if sum(piece.rows.num_rows for _, piece in self.waiting) >= ROWS_PER_WRITE:
             self._write_events()
 
     def end_file(self, number: int) -> None:
         self.planned[number].check_usable(self.tallies[number])
+        self._hold(number, self.ties[number].end())
         if self.planned[number].source.metadata:
             self.known_topics |= self._topics_read()
+
+    def _hold(self, number: int, pieces: list[tuple[Prepared, Placed]]) -> None:
+        self.waiting += [(number, piece.placed(placed)) for piece, placed in pieces]
 
     def write(self) -> None:
         """Write everything that is held: metadata, events, then what was rejected."""
@@ -170,7 +176,9 @@ class _Run:
     def notes(self) -> list[str]:
         """Return the notes, each with the name of its file."""
         notes = []
-        for one, tally, contradicting in zip(self.planned, self.tallies, self.contradicting.tolist(), strict=True):
+        for one, tally, ties, contradicting in zip(
+            self.planned, self.tallies, self.ties, self.contradicting.tolist(), strict=True
+        ):
             notes += [f"{one.input.name}: {note}" for note in one.arrangement.notes]
             if not tally.rows:
                 notes.append(f"{one.input.name}: has no rows")
@@ -181,6 +189,9 @@ class _Run:
                     "of each event one row counts. Different events need an id, a time or an order each"
                 )
             notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, self.options.units)]
+            tied = ties.note()
+            if tied is not None:
+                notes.append(f"{one.input.name}: {tied}")
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)
         return notes

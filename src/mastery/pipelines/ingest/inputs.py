@@ -19,6 +19,7 @@ from mastery.events.recognise import answers_table, check_columns, recognise, so
 from mastery.events.registry import SOURCES
 from mastery.events.source import Source
 from mastery.events.tally import Tally
+from mastery.events.ties import WORDS
 from mastery.events.values import ID_LETTERS
 from mastery.pipelines.ingest.files import Input, TableInput, files_in, open_input, open_table
 
@@ -128,6 +129,11 @@ def check_options(tenant: str, now: datetime, options: ReadOptions) -> None:
         raise BadInput(f"tenant {tenant!r}: expected a name of 1 to {ID_LETTERS} printable characters")
     if now.tzinfo is None:
         raise BadInput(f"now={now:%Y-%m-%d %H:%M} has no zone; give the instant in UTC")
+    if options.repeats not in (None, *WORDS):
+        raise BadInput(
+            f"equal rows as {options.repeats!r}{did_you_mean(options.repeats, list(WORDS))}; expected --repeats "
+            f'{" or ".join(WORDS)} (in Python, repeats="answers")'
+        )
     timezone = options.timezone
     if timezone is not None:
         try:

@@ -11,11 +11,13 @@ import pyarrow as pa
 from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.arrangement import Arrangement
-from mastery.events.identity import buckets, identify
+from mastery.events.identity import ORDERED, OWN_ID, bucket_of, identify, murmur
 from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
 from mastery.events.source import Source
 from mastery.events.tally import Tally
+from mastery.events.ties import Placed, Sharing, renumbered
+from mastery.events.values import mask
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.rejects import rejected_rows
@@ -54,6 +56,8 @@ class Prepared:
         offsets: int64[buckets + 1]. Bucket b owns rows offsets[b]:offsets[b + 1]; empty for metadata.
         rejected: Columns of REJECTED, hashes not final.
         read: Rows read, broken lines included.
+        sharing: The events in the order of the file, until they have their places; None for metadata.
+        order: int64. Which of those each of `rows` is.
     """
 
     rows: pa.Table
@@ -61,6 +65,17 @@ class Prepared:
     rejected: pa.Table
     read: int
     tally: Tally
+    sharing: Sharing | None = None
+    order: Int64s | None = None
+
+    def placed(self, placed: Placed) -> Prepared:
+        """Return the rows with their places among the events that share a moment."""
+        rows = self.rows
+        if placed.rows.size and self.order is not None:
+            row_of = np.empty(self.order.size, np.int64)
+            row_of[self.order] = np.arange(self.order.size)
+            rows = renumbered(rows, row_of[placed.rows], placed).combine_chunks()
+        return replace(self, rows=rows, sharing=None, order=None)
 
 
 @dataclass(frozen=True)
@@ -120,11 +135,30 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     for name, scope in (("student_id", pseudonyms.students), ("teacher_id", pseudonyms.teachers)):
         place = events.column_names.index(name)
         events = events.set_column(place, name, scope(how.tenant, events[name]))
+    own, ordered = events[OWN_ID], events[ORDERED]
     events = identify(events)
-    bucket = buckets(events["student_id"], n_buckets)
+    student, _ = murmur(events["student_id"])
+    bucket = bucket_of(student, n_buckets)
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
-    return Prepared(_ordered(events, pa.array(order)), offsets, rejected, chunk.read, parsed.tally)
+    rows = _ordered(events, pa.array(order))
+    return Prepared(rows, offsets, rejected, chunk.read, parsed.tally, sharing(events, student, own, ordered), order)
+
+
+def sharing(events: pa.Table, student: Int64s, own: pa.ChunkedArray, ordered: pa.ChunkedArray) -> Sharing:
+    """Return what matters of identified events, in the order of their file, to those that share a moment.
+
+    Args:
+        student: int64[n]. Hash of each one's student.
+        own, ordered: Their columns OWN_ID and ORDERED.
+    """
+    return Sharing(
+        student,
+        events["event_id_lo"].to_numpy(),
+        events["occurred_at"].cast(pa.int64()).to_numpy(),
+        mask(own.is_valid()),
+        mask(ordered),
+    )
 
 
 def _ordered(events: pa.Table, order: pa.Array) -> pa.Table:
