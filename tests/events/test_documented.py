@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mastery.events import values
+from mastery.events import ids
 from mastery.events.registry import SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,4 +32,4 @@ def test_every_code_of_a_refusal_is_documented():
 
 
 def test_the_longest_id_is_documented():
-    assert f"{values.ID_LETTERS:,} characters" in DOCS
+    assert f"{ids.ID_LETTERS:,} characters" in DOCS

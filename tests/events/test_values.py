@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mastery.events.ids import ID_LETTERS, read_id, written_id
 from mastery.events.lists import read_ids
-from mastery.events.values import ID_LETTERS, Read, read_id, read_number, read_text, read_truth, read_whole
+from mastery.events.values import Read, read_number, read_text, read_truth, read_whole
 
 
 def codes(read: Read) -> list[str]:
@@ -83,6 +84,56 @@ def test_ids_that_are_long_or_hold_control_characters_are_refused():
 def test_numbers_as_ids_are_the_texts_a_person_would_write():
     assert read_id(pa.array([1.0, 2.5, None, math.nan])).values.to_pylist() == ["1", "2.5", None, None]
     assert read_id(pa.array([7, 8], pa.int64())).values.to_pylist() == ["7", "8"]
+
+
+SAME = {
+    "101.0": "101",
+    "-7.0": "-7",
+    "0.0": "0",
+    "Jose\u0301": "Jos\u00e9",
+    "\ufeffS1": "S1",
+    "S\u200b1\u200d": "S1",
+    "\u2060\u00a0S1 ": "S1",
+    "007": "007",
+    "007.0": "007.0",
+    "1.10": "1.10",
+    "1.00": "1.00",
+    "1e3": "1e3",
+    "12e4567": "12e4567",
+    "'00123": "'00123",
+    "NA": "NA",
+    "1.0.0": "1.0.0",
+    "+1": "+1",
+}
+
+
+@pytest.mark.parametrize("text", SAME)
+def test_an_id_has_one_form_alone_and_beside_any_other_in_a_column_and_typed(text):
+    assert read_id(pa.array([text])).values.to_pylist() == [SAME[text]]
+    assert written_id(text) == SAME[text]
+    for other in SAME:
+        assert read_id(pa.array([other, text])).values.to_pylist() == [SAME[other], SAME[text]]
+
+
+@pytest.mark.parametrize("text", ["1.23457E+11", "1E+11", "1.2345678901234568e+17", "-1.5E+12"])
+def test_an_id_of_which_a_spreadsheet_has_lost_digits_is_refused(text):
+    assert codes(read_id(pa.array([text, "1"]))) == ["rounded_id", ""]
+    assert codes(read_id(pa.array(["\u00e9", text]))) == ["", "rounded_id"]
+
+
+def test_numbers_too_large_for_a_float_are_no_ids():
+    assert codes(read_id(pa.array([1.2345678901234568e17, 5.0]))) == ["rounded_id", ""]
+
+
+def test_ids_that_look_like_none_or_a_marked_text_are_remarked_on_and_kept():
+    texts = ["NA", "null", "NaN", "N/A", "-", "'7", "N", "nano", "na1", "O'Neil"]
+    for column in (pa.array(texts), pa.array(texts).dictionary_encode()):
+        read = read_id(column)
+        assert read.values.to_pylist() == texts
+        assert {remark.code: remark.where.tolist() for remark in read.remarks} == {
+            "looks_empty": [True] * 5 + [False] * 5,
+            "apostrophe": [False] * 5 + [True] + [False] * 4,
+        }
 
 
 @given(st.lists(st.one_of(st.none(), st.sampled_from(["a", " b", "", "x\x01", "1", "nan", "yes", "2.5"]))))

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from mastery import disk
 from mastery.errors import BadInput, writing
+from mastery.events.ids import written_id
 
 KEY_BYTES = 32
 
@@ -139,7 +140,7 @@ class Pseudonyms:
         """Return one student's pseudonym. What already is a pseudonym is passed through, so people may type either."""
         if is_pseudonym(student_id):
             return student_id
-        return self._one(_STUDENT, tenant, student_id)
+        return self._one(_STUDENT, tenant, written_id(student_id))
 
     def students_named(self, tenant: str) -> pa.Array:
         """Return the pseudonyms of all students of a tenant who were named here in a column."""

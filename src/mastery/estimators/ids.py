@@ -7,11 +7,12 @@ import unicodedata
 import numpy as np
 
 from mastery.errors import BadInput
-from mastery.events.values import EXACT, ID_LETTERS
+from mastery.events.ids import ID_LETTERS, written_id
+from mastery.events.values import EXACT
 
 
 def id_of(what: str, value: object) -> str:
-    """Return an id as text, without white space at its ends; a whole number is told without a point: 12.0 is "12".
+    """Return an id as text, as a column of ids has it: trimmed and composed, and 12.0 is "12".
 
     Args:
         what: Whose it is, for the message.
@@ -21,7 +22,7 @@ def id_of(what: str, value: object) -> str:
             character.
     """
     if isinstance(value, str):
-        text = value.strip()
+        text = written_id(value)
     elif isinstance(value, int | np.integer) and not isinstance(value, bool):
         text = str(int(value))
     elif isinstance(value, float | np.floating) and np.isfinite(value):

@@ -38,6 +38,7 @@ class Column:
         units: Unit that may be declared → its size in our unit. The first is the default.
         private: It identifies a person, so its values are never shown nor stored.
         distinct: Its values hardly repeat within a block, so that dictionary encoding would cost more than it saves.
+        identifies: Which event a row is depends on it; it may be left out, but not damaged.
     """
 
     name: str
@@ -49,6 +50,12 @@ class Column:
     units: Mapping[str, float] = field(default_factory=dict)
     private: bool = False
     distinct: bool = False
+    identifies: bool = False
+
+    @property
+    def spare(self) -> bool:
+        """Whether nobody needs its values: one that cannot be used is left out, and the row counts without it."""
+        return self.needs == "nothing" and not self.identifies and self.kind not in ("id", "moment")
 
 
 STUDENT = Column("student_id", "id", "the institution's id of the student", "value", private=True, distinct=True)
@@ -63,14 +70,15 @@ INTERACTION = Column(
     "id",
     "rows that share it are one answer on several topics; `evaluate` counts it once",
     distinct=True,
+    identifies=True,
 )
 
 
 def own_ids(*names: str) -> tuple[Column, ...]:
     """Return the optional columns of every table of events: own ids, `replaces` and the source's order."""
     return (
-        *(Column(name, "id", "the source's own id of this event", distinct=True) for name in names),
-        Column("replaces", "id", "own id of the event that this one replaces", distinct=True),
-        Column("sequence", "whole", "place in the source's order, among events of one moment"),
-        Column("order", "whole", "another name of `sequence`: place in the source's order"),
+        *(Column(name, "id", "the source's own id of this event", distinct=True, identifies=True) for name in names),
+        Column("replaces", "id", "own id of the event that this one replaces", distinct=True, identifies=True),
+        Column("sequence", "whole", "place in the source's order, among events of one moment", identifies=True),
+        Column("order", "whole", "another name of `sequence`: place in the source's order", identifies=True),
     )

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.values import Problem, Read, as_text, is_text, mask, per_value, read_id, read_text
+from mastery.events.ids import read_id
+from mastery.events.values import Problem, Read, Remark, as_text, is_text, mask, per_value, read_text
 from mastery.tables import STRINGS
 
 SEPARATOR = "|"
@@ -48,7 +49,7 @@ def _split(texts: pa.Array) -> Read:
         lists = pc.if_else(pa.array(json), parsed, lists)
     read = _cleaned(lists)
     broken = Problem(bad, "not_a_list", "is not a JSON list of ids", wrong_type=True)
-    return Read(read.values, (broken, *read.problems) if bad.any() else read.problems)
+    return Read(read.values, (broken, *read.problems) if bad.any() else read.problems, read.remarks)
 
 
 def _from_json(texts: pa.Array) -> pa.Array:
@@ -80,4 +81,9 @@ def _cleaned(lists: pa.Array) -> Read:
         where = np.zeros(len(lists), np.bool_)
         where[parents[problem.where]] = True
         problems.append(Problem(where, problem.code, f"has an id that {problem.reason}", wrong_type=True))
-    return Read(cleaned, tuple(problems))
+    remarks = []
+    for remark in ids.remarks:
+        where = np.zeros(len(lists), np.bool_)
+        where[parents[remark.where]] = True
+        remarks.append(Remark(where, remark.code))
+    return Read(cleaned, tuple(problems), tuple(remarks))

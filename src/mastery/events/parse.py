@@ -211,7 +211,7 @@ def _metadata(source: Source, rows: ParsedRows, made: dict[str, pa.Array], tenan
 def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
     unusable = {name: count for name, count in rows.unusable.items() if count}
     if source.metadata:
-        return Tally(rows.n, unusable, highest=rows.highest)
+        return Tally(rows.n, unusable, highest=rows.highest, remarks=rows.remarks())
     counts: dict[str, int] = {}
     topics = table["topic_id"]
     for chunk in topics.chunks:
@@ -222,4 +222,4 @@ def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: froz
     unassigned = counts.pop(UNASSIGNED, 0)
     unknown = {} if known_topics is None else {t: events for t, events in counts.items() if t not in known_topics}
     untimed = int(rows["timestamp"].null_count) if source.either else 0
-    return Tally(rows.n, unusable, unknown, unassigned, untimed, rows.highest)
+    return Tally(rows.n, unusable, unknown, unassigned, untimed, rows.highest, remarks=rows.remarks())

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.events.columns import Column
+from mastery.events.ids import LOOKS_EMPTY, read_id
 from mastery.events.lists import read_ids
 from mastery.events.moments import EPOCH_UNITS, read_moment
 from mastery.events.read_options import ReadOptions
@@ -19,10 +20,11 @@ from mastery.events.values import (
     Mask,
     Problem,
     Read,
+    Remark,
     as_text,
+    looks_missing,
     mask,
     nulls,
-    read_id,
     read_number,
     read_text,
     read_truth,
@@ -39,6 +41,9 @@ TYPES: dict[str, pa.DataType] = {
     "moment": UTC,
     "ids": STRINGS,
 }
+
+LEFT_OUT = "left_out"
+"""Remark on values that cannot be used and that nobody needs."""
 
 SHOWN_LETTERS = 200
 """Characters of a refused value that are kept."""
@@ -84,6 +89,7 @@ class ParsedRows:
         self._raw, self._options = raw, options
         self._fault: npt.NDArray[np.int16] = np.full(self.n, -1, np.int16)
         self._faults: list[tuple[str, Problem]] = []
+        self._remarks: list[tuple[str, Remark]] = []
         self._columns = {column.name: self._read(column) for column in columns}
 
     def __getitem__(self, name: str) -> Any:
@@ -118,6 +124,16 @@ class ParsedRows:
             schema=REFUSED,
         )
 
+    def remarks(self) -> dict[tuple[str, str], int]:
+        """Return (column, code of a remark) → rows that it is true of, refused ones left out."""
+        counts: dict[tuple[str, str], int] = {}
+        fine = ~self.refused()
+        for column, remark in self._remarks:
+            rows = int((remark.where & fine).sum())
+            if rows:
+                counts[column, remark.code] = counts.get((column, remark.code), 0) + rows
+        return counts
+
     def millionths(self, name: str) -> pa.Array:
         """Return a number as int64 millionths."""
         if self[name].null_count == self.n:
@@ -148,18 +164,21 @@ class ParsedRows:
         if column.name not in self._raw.column_names:
             return nulls(self.n, TYPES[column.kind])
         given = _one(self._raw[column.name])
-        read = self._values(column, given)
+        read = self._bounded(column, self._values(column, given))
+        if column.needs == "nothing" and (read.problems or read.remarks):
+            read = _spared(column, given, read)
+        self._remarks += [(column.name, remark) for remark in read.remarks]
         wrong = np.zeros(self.n, np.bool_)
         for problem in read.problems:
             self._add(column.name, problem)
             if problem.wrong_type:
                 wrong |= problem.where
-        values = self._bounded(column, read.values)
+        values = read.values
         if column.name == self._outcome:
             self.unusable[column.name] = int(wrong.sum())  # an empty one may be a withdrawal
         elif column.needs == "value":
             # a value that is there but out of bounds is of the right type
-            self.unusable[column.name] = int(wrong.sum()) + int(_empty(given, read))
+            self.unusable[column.name] = int(wrong.sum()) + int(_empty(read))
         if column.needs == "value" and values.null_count:
             self.refuse(mask(values.is_null()), column.name, "missing", "is empty, and a value is needed")
         return values
@@ -171,8 +190,9 @@ class ParsedRows:
             return Read(pa.nulls(self.n, TYPES[column.kind]), (problem,))
         if column.kind == "id":
             read = read_id(given)
-            plain = not pa.types.is_dictionary(read.values.type)
-            return Read(read.values.dictionary_encode(), read.problems) if plain and not column.distinct else read
+            if pa.types.is_dictionary(read.values.type) or column.distinct:
+                return read
+            return Read(read.values.dictionary_encode(), read.problems, read.remarks)
         if column.kind == "text":
             read = read_text(given)
             return Read(read.values.cast(pa.string()), read.problems)
@@ -181,10 +201,11 @@ class ParsedRows:
             return read_moment(given, self._options.timezone, unit if unit in EPOCH_UNITS else None)
         return {"ids": read_ids, "truth": read_truth, "whole": read_whole, "number": read_number}[column.kind](given)
 
-    def _bounded(self, column: Column, values: pa.Array) -> pa.Array:
-        """Return the numbers in our unit, those out of bounds as null."""
+    def _bounded(self, column: Column, read: Read) -> Read:
+        """Return the numbers in our unit, those out of bounds as problems."""
         if column.kind not in ("number", "whole"):
-            return values
+            return read
+        values, problems = read.values, list(read.problems)
         unit, factor = "", 1.0
         if column.units:
             unit = self._options.units.get(column.name, next(iter(column.units)))
@@ -201,8 +222,36 @@ class ParsedRows:
                 out |= where
                 limit = f"{bound / factor:.15g} {unit}".strip()
                 reason = "is negative" if (word, bound) == ("below", 0) else f"is {word} {limit}"
-                self.refuse(where, column.name, "out_of_range", reason)
-        return pc.if_else(pa.array(out), pa.scalar(None, values.type), values) if out.any() else values
+                problems.append(Problem(where, "out_of_range", reason))
+        if out.any():
+            values = pc.if_else(pa.array(out), pa.scalar(None, values.type), values)
+        return Read(values, tuple(problems), read.remarks)
+
+
+def _spared(column: Column, given: pa.Array, read: Read) -> Read:
+    """Return an optional column without the problems that cost a value and not its row, and with a remark on them.
+
+    A column that identifies events spares only what stands for no value.
+    """
+    spared = np.zeros(len(given), np.bool_)
+    values, remarks = read.values, read.remarks
+    if column.kind == "id":
+        if column.identifies:
+            for remark in remarks:
+                spared |= remark.where if remark.code == LOOKS_EMPTY else False
+            remarks = tuple(remark for remark in remarks if remark.code != LOOKS_EMPTY)
+            values = pc.if_else(pa.array(spared), pa.scalar(None, values.type), values) if spared.any() else values
+    else:
+        for problem in read.problems:
+            spared |= problem.where
+        if spared.any() and not column.spare:
+            spared &= looks_missing(given)
+    if not spared.any():
+        return read
+    problems = [
+        Problem(problem.where & ~spared, problem.code, problem.reason, problem.wrong_type) for problem in read.problems
+    ]
+    return Read(values, tuple(problems), (*remarks, Remark(spared, LEFT_OUT)))
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -211,8 +260,8 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.unify_dictionaries().combine_chunks() if column.num_chunks else pa.array([], column.type)
 
 
-def _empty(given: pa.Array, read: Read) -> int:
-    faulty = np.zeros(len(given), np.bool_)
+def _empty(read: Read) -> int:
+    faulty = np.zeros(len(read.values), np.bool_)
     for problem in read.problems:
         faulty |= problem.where
     return int((mask(read.values.is_null()) & ~faulty).sum())

@@ -6,7 +6,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mastery.events.ids import APOSTROPHE, LOOKS_EMPTY
+from mastery.events.rows import LEFT_OUT
 from mastery.events.source import Source
+
+REMARKS = {
+    LEFT_OUT: "{} left out that cannot be used, such as NA or a negative one; the rows count without",
+    LOOKS_EMPTY: "{} like NA, NULL or nan read as an id; leave it empty where there is none",
+    APOSTROPHE: "{} with an apostrophe in front, as spreadsheets mark texts; kept: '7 and 7 are two ids",
+}
+"""What a note says of values with a remark, after the name of their column."""
 
 SHOWN = 5
 """Names listed in a note."""
@@ -25,6 +34,7 @@ class Tally:
         highest: Column that may be counted in several units → its highest value, as written.
         left_out: Rows that were not to be read; they are not among `rows`.
         partial: Answers of a wide table with some of the points.
+        remarks: (column, code of a remark) → rows that were not refused and that it is true of.
     """
 
     rows: int = 0
@@ -35,6 +45,7 @@ class Tally:
     highest: Mapping[str, float] = field(default_factory=dict)
     left_out: int = 0
     partial: int = 0
+    remarks: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def __add__(self, other: Tally) -> Tally:
         columns = {*self.highest, *other.highest}
@@ -48,6 +59,7 @@ class Tally:
             {name: max(self.highest.get(name, low), other.highest.get(name, low)) for name in columns},
             self.left_out + other.left_out,
             self.partial + other.partial,
+            Counter(self.remarks) + Counter(other.remarks),
         )
 
     def unusable_throughout(self) -> list[str]:
@@ -87,6 +99,8 @@ class Tally:
                     f"{name} was read as per cent, and no value is above 1; if it is a fraction, declare it: "
                     f'--unit {name}=fraction (in Python, units={{"{name}": "fraction"}})'
                 )
+        for (name, code), rows in sorted(self.remarks.items()):
+            notes.append(f"{name}: {REMARKS[code].format(_number(rows, 'value'))}")
         return notes
 
 

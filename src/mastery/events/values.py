@@ -16,8 +16,14 @@ import pyarrow.compute as pc
 
 Mask = npt.NDArray[np.bool_]
 
-ID_LETTERS = 1024
-"""The longest accepted id, in characters. Skill names of real tutors reach 1,011."""
+LONG = 1024
+"""Texts longer than this many bytes are looked at twice."""
+
+MISSING_WORDS = (
+    *("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "\\n", "#null!", ".", "-", "--"),
+    *("\u2013", "\u2014"),
+)
+"""What R, spreadsheets, pandas, SQL, SAS and people write where there is no value, in small letters."""
 
 EXACT = 2.0**53
 """Whole numbers are read as doubles, which represent every whole number up to this one."""
@@ -45,11 +51,20 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Rows whose values are read, and about which a person should know something: which, and a code."""
+
+    where: Mask
+    code: str
+
+
+@dataclass(frozen=True)
 class Read:
     """One column as read. `values` is null where there is a problem."""
 
     values: pa.Array
     problems: tuple[Problem, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 def mask(values: pa.Array) -> Mask:
@@ -85,16 +100,18 @@ def per_value(column: pa.Array, read: Callable[[pa.Array], Read]) -> Read:
     if not pa.types.is_dictionary(column.type):
         return read(column)
     found = read(column.dictionary)
-    if found.values is column.dictionary:
+    if found.values is column.dictionary and not found.remarks:
         return Read(column)
     places = column.indices
     at = np.asarray(pc.fill_null(places, 0).to_numpy(zero_copy_only=False))
     there = mask(places.is_valid())
-    problems = [Problem(p.where[at] & there, p.code, p.reason, p.wrong_type) for p in found.problems]
+    problems = tuple(Problem(p.where[at] & there, p.code, p.reason, p.wrong_type) for p in found.problems)
+    remarks = tuple(Remark(remark.where[at] & there, remark.code) for remark in found.remarks)
     if is_text(found.values.type):
         once = found.values.dictionary_encode()
-        return Read(pa.DictionaryArray.from_arrays(once.indices.take(places), once.dictionary), tuple(problems))
-    return Read(found.values.take(places), tuple(problems))
+        again = pa.DictionaryArray.from_arrays(once.indices.take(places), once.dictionary)
+        return Read(again, problems, remarks)
+    return Read(found.values.take(places), problems, remarks)
 
 
 def as_text(column: pa.Array) -> pa.Array:
@@ -117,51 +134,37 @@ def as_text(column: pa.Array) -> pa.Array:
 
 def read_text(column: pa.Array) -> Read:
     """Return texts without white space at their ends; empty ones are null."""
-    return per_value(as_text(column), lambda values: Read(_trimmed(values)))
+    return per_value(as_text(column), lambda values: Read(trimmed(values)))
 
 
-def read_id(column: pa.Array) -> Read:
-    """Return ids: texts of 1 to `ID_LETTERS` characters, none of them a control character."""
-    return per_value(as_text(column), _read_ids)
-
-
-def _read_ids(values: pa.Array) -> Read:
-    if not _needs_care(values):
-        return Read(values)
-    values = _trimmed(values)
-    unprintable = mask(pc.match_substring_regex(values, r"\p{Cc}"))
-    long = mask(pc.greater(pc.utf8_length(values), ID_LETTERS))
-    problems = []
-    if unprintable.any():
-        problems.append(Problem(unprintable, "bad_id", "has a control character in it", wrong_type=True))
-    if long.any():
-        problems.append(
-            Problem(long, "bad_id", f"is longer than the {ID_LETTERS} characters of an id", wrong_type=True)
-        )
-    if problems:
-        values = pc.if_else(pa.array(unprintable | long), pa.scalar(None, values.type), values)
-    return Read(values, tuple(problems))
-
-
-def _needs_care(values: pa.Array) -> bool:
-    """Return whether any text is empty, long, or has a byte that is not plain printable ASCII."""
+def needs_care(values: pa.Array, longest: int) -> bool:
+    """Return whether any text is empty, longer than this, or has a byte that is not plain printable ASCII."""
     if len(values) == 0 or pa.types.is_null(values.type):
         return False
     _, offsets, data = values.buffers()
     starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
     sizes = np.diff(starts)
-    if int(sizes.min()) == 0 or int(sizes.max()) > ID_LETTERS:
+    if int(sizes.min()) == 0 or int(sizes.max()) > longest:
         return True
     letters = np.frombuffer(data, np.uint8)[starts[0] : starts[-1]]
     # one pass: bytes below "!" or above "~" wrap around to 94 and more
     return bool(((letters - np.uint8(33)) > 93).any())
 
 
-def _trimmed(values: pa.Array) -> pa.Array:
-    if not _needs_care(values):
+def trimmed(values: pa.Array) -> pa.Array:
+    """Return texts without white space at their ends; empty ones are null."""
+    if not needs_care(values, LONG):
         return values
     values = pc.utf8_trim_whitespace(values)
     return pc.if_else(pc.equal(values, ""), pa.scalar(None, values.type), values)
+
+
+def looks_missing(column: pa.Array) -> Mask:
+    """Return which values are texts that some program writes where there is no value, such as NA, or NaN."""
+    if not is_text(column.type):
+        return mask(pc.is_nan(column)) if pa.types.is_floating(column.type) else np.zeros(len(column), np.bool_)
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(as_text(column).cast(pa.string())))
+    return mask(pc.is_in(texts, pa.array(MISSING_WORDS)))
 
 
 def read_number(column: pa.Array) -> Read:
@@ -180,7 +183,7 @@ def _read_numbers(column: pa.Array) -> Read:
         try:
             numbers = column.cast(pa.string()).cast(pa.float64())
         except pa.ArrowInvalid:
-            texts = _trimmed(column.cast(pa.string()))
+            texts = trimmed(column.cast(pa.string()))
             good = pc.or_(pc.match_substring_regex(texts, NUMBER), pc.match_substring_regex(texts, NOT_FINITE))
             problems.append(Problem(mask(pc.invert(good)), "not_a_number", "is not a number", wrong_type=True))
             numbers = pc.if_else(good, texts, pa.scalar(None, pa.string())).cast(pa.float64())
@@ -230,7 +233,7 @@ def _read_truths(column: pa.Array) -> Read:
         known: pa.Array = column.cast(pa.string())
         place = pc.index_in(known, pa.array(TRUE + FALSE))
         if place.null_count > known.null_count:
-            known = _trimmed(known)
+            known = trimmed(known)
             place = pc.index_in(pc.utf8_lower(known), pa.array(TRUE + FALSE))
         truth = pc.less(place, len(TRUE))
     elif _is_numeric(column.type):

@@ -178,7 +178,7 @@ def test_blocks_and_writes_change_nothing(lake, tmp_path, monkeypatch):
 def test_topics_and_items_are_merged_and_the_last_one_read_wins(lake, tmp_path):
     topics = "topic_id,title,prerequisites,difficulty_estimate\n"
     first = write(tmp_path / "a.csv", topics + "T1,One,,0.2\nT2,Two,T1,0.4\nT2,Two,T1,0.4\n")
-    second = write(tmp_path / "b.csv", topics + "T2,Two!,T1|T9,0.5\nT1,One,,0.2\nT3,Three,,1.2\n")
+    second = write(tmp_path / "b.csv", topics + "T2,Two!,T1|T9,0.5\nT1,One,,0.2\n,Three,,0.2\n")
     items = write(tmp_path / "items.csv", "question_id,topic_id,difficulty,kind\nQ1,T1,0.3,choice\n")
     assert counts(put(lake, first, items)) == (4, 3, 1, 0)
     report = put(lake, second)

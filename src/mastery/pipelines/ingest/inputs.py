@@ -14,13 +14,13 @@ import pyarrow as pa
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.arrangement import Arrangement, arrange_columns, check_arrangement
 from mastery.events.columns import RENAMING
+from mastery.events.ids import ID_LETTERS
 from mastery.events.read_options import ReadOptions
 from mastery.events.recognise import answers_table, check_columns, recognise, source_named
 from mastery.events.registry import SOURCES
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.ties import WORDS
-from mastery.events.values import ID_LETTERS
 from mastery.pipelines.ingest.files import Input, TableInput, files_in, open_input, open_table
 
 EXPECTED = {

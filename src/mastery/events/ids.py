@@ -1,0 +1,128 @@
+"""Ids as sources write them: which texts mean the same id, and which are none.
+
+Each id is understood from itself, so that one file gives the same ids as CSV, Parquet and JSON.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.events.values import MISSING_WORDS, Problem, Read, Remark, as_text, mask, needs_care, per_value, trimmed
+from mastery.kernels import kernel
+
+ID_LETTERS = 1024
+"""The longest accepted id, in characters. Skill names of real tutors reach 1,011."""
+
+LOOKS_EMPTY, APOSTROPHE = "looks_empty", "apostrophe"
+"""Remarks on ids that are taken as they are."""
+
+_INVISIBLE = r"[\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}]"
+_INVISIBLE_ONE = re.compile(re.sub(r"\\x\{(....)\}", r"\\u\1", _INVISIBLE))
+_OF_A_FLOAT = r"^(-?(?:0|[1-9]\d{0,15}))\.0$"
+_ROUNDED = r"^-?\d(\.\d+)?[eE]\+\d+$"
+
+
+def read_id(column: pa.Array) -> Read:
+    """Return ids: texts of 1 to `ID_LETTERS` characters, none of them a control character.
+
+    They are trimmed, in Unicode's composed form (NFC) and without invisible characters; `101.0` is 101, as a column of
+    floats has it. A number that a spreadsheet has rounded, `1.23457E+11`, is a problem: its digits are lost.
+    """
+    return per_value(as_text(column), _read_ids)
+
+
+def written_id(text: str) -> str:
+    """Return one id as a column of ids has it: trimmed, composed, without invisible characters."""
+    text = unicodedata.normalize("NFC", re.sub(_INVISIBLE_ONE, "", text)).strip()
+    return re.sub(_OF_A_FLOAT, r"\1", text)
+
+
+def _read_ids(values: pa.Array) -> Read:
+    if not needs_care(values, ID_LETTERS):
+        return _plain_ids(values)
+    if not mask(pc.string_is_ascii(values)).all():
+        values = pc.utf8_normalize(pc.replace_substring_regex(values, _INVISIBLE, ""), "NFC")
+    values = trimmed(values)
+    unprintable = mask(pc.match_substring_regex(values, r"\p{Cc}"))
+    long = mask(pc.greater(pc.utf8_length(values), ID_LETTERS))
+    problems = []
+    if unprintable.any():
+        problems.append(Problem(unprintable, "bad_id", "has a control character in it", wrong_type=True))
+    if long.any():
+        problems.append(
+            Problem(long, "bad_id", f"is longer than the {ID_LETTERS} characters of an id", wrong_type=True)
+        )
+    if problems:
+        values = pc.if_else(pa.array(unprintable | long), pa.scalar(None, values.type), values)
+    found = _plain_ids(values)
+    return Read(found.values, (*problems, *found.problems), found.remarks)
+
+
+def _plain_ids(values: pa.Array) -> Read:
+    """Return ids of printable characters, each written in one way."""
+    if len(values) == 0 or pa.types.is_null(values.type):
+        return Read(values)
+    _, offsets, data = values.buffers()
+    starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+    letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    if not _looks_odd(starts, letters):
+        return Read(values)
+    rounded = mask(pc.match_substring_regex(values, _ROUNDED))
+    problems: tuple[Problem, ...] = ()
+    if rounded.any():
+        reason = "is a number that a spreadsheet has rounded: the digits of the id are lost; export ids as text"
+        problems = (Problem(rounded, "rounded_id", reason, wrong_type=True),)
+        values = pc.if_else(pa.array(rounded), pa.scalar(None, values.type), values)
+    remarks = [
+        Remark(where, code)
+        for where, code in (
+            (mask(pc.is_in(pc.utf8_lower(values), pa.array(MISSING_WORDS))), LOOKS_EMPTY),
+            (mask(pc.starts_with(values, "'")), APOSTROPHE),
+        )
+        if where.any()
+    ]
+    return Read(pc.replace_substring_regex(values, _OF_A_FLOAT, r"\1"), problems, tuple(remarks))
+
+
+def _packed(word: str) -> int:
+    return sum((letter | 32) << (8 * place) for place, letter in enumerate(word.encode()))
+
+
+_ODD_WORDS = np.array(sorted({_packed(word) for word in MISSING_WORDS if len(word.encode()) < 8}), np.int64)
+_ODD_FIRSTS = np.array([any(word.encode()[0] | 32 == byte for word in MISSING_WORDS) for byte in range(256)])
+
+
+@kernel
+def _any_odd(starts: Any, letters: Any, words: Any, firsts: Any) -> Any:
+    for i in range(starts.size - 1):
+        start, stop = starts[i], starts[i + 1]
+        if start == stop:
+            continue
+        first = letters[start]
+        if first == 39:  # an apostrophe
+            return True
+        if stop - start > 2 and letters[stop - 1] == 48 and letters[stop - 2] == 46:  # .0
+            return True
+        if stop - start < 8 and firsts[first | 32]:
+            word = 0
+            for j in range(start, stop):
+                word |= np.int64(letters[j] | 32) << (8 * (j - start))
+            for k in range(words.size):
+                if word == words[k]:
+                    return True
+        if 48 <= first <= 57 or first == 45:  # a number
+            for j in range(start, stop):
+                if letters[j] == 43:  # 1E+11
+                    return True
+    return False
+
+
+def _looks_odd(starts: Any, letters: Any) -> bool:
+    """Return whether any text is one of `MISSING_WORDS`, begins with an apostrophe, or may be a float's."""
+    return bool(_any_odd(starts, letters, _ODD_WORDS, _ODD_FIRSTS))
