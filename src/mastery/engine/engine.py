@@ -114,6 +114,7 @@ class Engine(Deployment):
         wide: Mapping[str, str] | None = None,
         only: Mapping[str, Sequence[str]] | None = None,
         repeats: str | None = None,
+        profile: str | None = None,
         tenant: str | None = None,
         now_us: int | None = None,
         progress: Progress | None = None,
@@ -136,6 +137,7 @@ class Engine(Deployment):
             only: Column of the source → values of the rows that are to be read.
             repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
                 seconds.
+            profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
             waiting: Called when another ingest has been committing for seconds, and this one waits for it.
@@ -147,17 +149,19 @@ class Engine(Deployment):
         from mastery.events.recognise import names_read
         from mastery.frames import read_frame
         from mastery.pipelines.ingest.ingest import ingest
+        from mastery.pipelines.ingest.profiles import zone_of
 
         options = ReadOptions(
             table,
             columns or {},
             units or {},
-            timezone or self.settings.timezone,
+            timezone or zone_of(profile) or self.settings.timezone,
             constants=constants or {},
             joined=joined or {},
             wide=wide or {},
             only=only or {},
             repeats=repeats,
+            profile=profile,
         )
         if isinstance(source, str | Path):
             source = [source]

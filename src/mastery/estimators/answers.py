@@ -158,6 +158,7 @@ def read_answers(
     wide: Mapping[str, str] | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     repeats: str | None = None,
+    profile: str | None = None,
     clock: Clock = "answer",
     strict: bool = False,
     frames: str | None = None,
@@ -179,6 +180,7 @@ def read_answers(
         wide: Pattern of the columns that hold one question each → our column for their cells; a row of the result is
             then an answer. See docs/events.md.
         only: Column of the source → values of the rows that are to be read.
+        profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
         clock: Whether time stamps were taken when the `answer` was given, or at the `start`, when the question was
             shown. Where there are no durations they are told from it.
         strict: Refuse the source when a row cannot be used, instead of leaving the row out.
@@ -211,6 +213,7 @@ def read_answers(
         wide=wide or {},
         only=only or {},
         repeats=repeats,
+        profile=profile,
     )
     frame = None if is_path else read_frame(source, names_read(options))
     read = reader.read_answers(

@@ -20,6 +20,7 @@ class ReadOptions:
         joined: Our column → columns of the files whose values make one together; also `{file}` and `{question}`.
         wide: Pattern of the columns that hold one question each → our column for their cells; see
             `mastery.events.wide`.
+        profile: Name or file of a profile, which adds to all this; see `mastery.pipelines.ingest.profiles`.
         only: Column of the files → values of the rows that are to be read; other rows are left out.
         repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp of a
             file has seconds. See mastery.events.ties.
@@ -34,11 +35,12 @@ class ReadOptions:
     wide: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     repeats: str | None = None
+    profile: str | None = None
 
     @property
     def reshapes(self) -> bool:
         """Whether the rows that are read may be others than those of the file."""
-        return bool(self.wide or self.only)
+        return bool(self.wide or self.only or self.profile)
 
 
 NOTHING_SAID = ReadOptions()

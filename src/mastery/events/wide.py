@@ -173,6 +173,8 @@ def answers_in(
 def _read(cells: pa.ChunkedArray, points: float | None, column: Column, *, fraction: bool) -> tuple[pa.Array, int]:
     texts, none = _plain(cells), pa.scalar(None, pa.string())
     texts = pc.if_else(pc.is_in(pc.utf8_trim_whitespace(texts), pa.array(NO_ANSWER)), none, texts)
+    if points == 0:  # a question of a survey: nothing is right or wrong
+        texts = pa.nulls(len(texts), pa.string())
     if column.kind not in ("truth", "number") or texts.null_count == len(texts):
         return texts, 0
     ratio = pc.extract_regex(texts, _RATIO)

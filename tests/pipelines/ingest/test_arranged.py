@@ -162,9 +162,9 @@ def test_an_own_id_of_a_row_becomes_one_of_each_answer(put):
 
 
 POINTS = (
-    "Email address,Started on,Q. 1 /1.00,Q. 2 /2.00,Q. 3 /0.50\n"
-    'a@b.org,2026-03-02,1.00,1.00,"0,50"\n'
-    "c@d.org,2026-03-02,0.00,2.00,-\n"
+    "Email address,Started on,Q. 1 /1.00,Q. 2 /2.00,Q. 3 /0.50,Q. 4 /0.00\n"
+    'a@b.org,2026-03-02,1.00,1.00,"0,50",0.00\n'
+    "c@d.org,2026-03-02,0.00,2.00,-,0.00\n"
 )
 
 

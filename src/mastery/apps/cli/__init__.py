@@ -32,6 +32,7 @@ from mastery.apps.cli.history import history
 from mastery.apps.cli.ingest import ingest
 from mastery.apps.cli.items import items
 from mastery.apps.cli.models import models
+from mastery.apps.cli.profiles import profiles
 from mastery.apps.cli.recompute import recompute
 from mastery.apps.cli.rejected import rejected
 from mastery.apps.cli.serve import serve
@@ -49,6 +50,7 @@ SET_UP, WORK, MODELS, PEOPLE = "Set up", "Move data", "Fit and choose models", "
 
 COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, ingest),
+    (WORK, profiles),
     (WORK, recompute),
     (WORK, rejected),
     (WORK, tenants),

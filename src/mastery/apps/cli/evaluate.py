@@ -152,6 +152,7 @@ def _read(
     from mastery.instants import instant
     from mastery.pipelines.evaluation.logs import answers_log
     from mastery.pipelines.ingest.answers import read_answers
+    from mastery.pipelines.ingest.profiles import zone_of
 
     with progress("Reading files") as report:
 
@@ -161,7 +162,7 @@ def _read(
         answers = read_answers(
             files,
             now=instant(now_us()),
-            options=replace(how, timezone=how.timezone or chosen.timezone),
+            options=replace(how, timezone=how.timezone or zone_of(how.profile) or chosen.timezone),
             keep=[split.name] if split.name else [],
             strict=strict,
             progress=read,

@@ -84,6 +84,13 @@ def read_options(
             metavar="answers|duplicates",
         ),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="What is said about the files of one platform: a name that `mastery profiles` lists, or a YAML file.",
+            metavar="NAME|FILE",
+        ),
+    ] = None,
 ) -> ReadOptions:  # fmt: skip
     """Return what the command line says about files."""
     return ReadOptions(
@@ -96,6 +103,7 @@ def read_options(
         wide=pairs(wide, "--wide", last=True),
         only=several(only, "--only", empty=True),
         repeats=repeats,
+        profile=profile,
     )
 
 

@@ -21,7 +21,6 @@ from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
 from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
-from mastery.events.parse import check_units
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
 from mastery.events.ties import Sharing, Ties, renumbered
@@ -30,7 +29,7 @@ from mastery.features.batch import Batch
 from mastery.lake import NOTHING_KNOWN, superseded
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, judge
 from mastery.pipelines.ingest.files import Block
-from mastery.pipelines.ingest.inputs import Planned, check_options, plan
+from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.prepare import ParseOptions, sharing, understand
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import refusals
@@ -180,12 +179,12 @@ def read_answers(
     check_options(tenant, now, options)
     given: list[Any] = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
     planned, notes = plan(given, options, answers=True)
-    check_units([one.source for one in planned], options.units)
+    check_units_of(planned)
     kept = None if keep is None else tuple(keep)
     _check_kept(planned, kept)
     pieces: list[_Piece] = []
     for number, one in enumerate(planned):
-        how = ParseOptions(one.source, one.input.name, one.arrangement, tenant, options, now, known_topics=None)
+        how = ParseOptions(one.source, one.input.name, one.arrangement, tenant, one.options, now, known_topics=None)
         mine: list[_Piece] = []
         for piece, done in _pieces(number, one, how, kept):
             mine.append(piece)
@@ -193,8 +192,8 @@ def read_answers(
                 progress(one.input.name, done, one.input.size)
         tally = sum((piece.tally for piece in mine), Tally())
         one.check_usable(tally)
-        notes += _notes(one, tally, options.units)
-        ties: Ties[_Piece] = Ties(options.repeats)
+        notes += _notes(one, tally, one.options.units)
+        ties: Ties[_Piece] = Ties(one.options.repeats)
         placed = [found for piece in mine for found in ties.add(piece, piece.sharing)] + ties.end()
         pieces += [replace(piece, events=renumbered(piece.events, put.rows, put)) for piece, put in placed]
         if (tied := ties.note()) is not None:

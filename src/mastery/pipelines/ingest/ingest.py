@@ -19,13 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.events.parse import check_units
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
 from mastery.events.ties import Placed, Ties
 from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
-from mastery.pipelines.ingest.inputs import Planned, check_options, plan
+from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
@@ -76,10 +75,10 @@ def ingest(
     """
     check_options(tenant, now, options)
     planned, notes = plan(files, options)
-    check_units([one.source for one in planned], options.units)
+    check_units_of(planned)
     use_key(lake, pseudonyms)
     before = lake.snapshot(EVENTS)
-    run = _Run(planned, lake, pseudonyms, tenant, options, now, waiting)
+    run = _Run(planned, lake, pseudonyms, tenant, now, waiting)
     run.check_beginnings()
     for number, one in enumerate(planned):
         for ready, done in run.read(number):
@@ -102,12 +101,11 @@ class _Run:
         lake: Lake,
         pseudonyms: Pseudonyms,
         tenant: str,
-        options: ReadOptions,
         now: datetime,
         waiting: Callable[[], None] | None,
     ) -> None:
         self.planned, self.lake, self.pseudonyms, self.tenant = planned, lake, pseudonyms, tenant
-        self.options, self.now, self.waiting_for_others = options, now, waiting
+        self.now, self.waiting_for_others = now, waiting
         n = len(planned)
         self.n_read, self.counts = np.zeros(n, np.int64), np.zeros((n, 4), np.int64)
         self.contradicting = np.zeros(n, np.int64)
@@ -116,7 +114,7 @@ class _Run:
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[pa.Table] = []
         self.repeats = [Repeats() for _ in planned]
-        self.ties: list[Ties[Prepared]] = [Ties(options.repeats) for _ in planned]
+        self.ties: list[Ties[Prepared]] = [Ties(one.options.repeats) for one in planned]
         self.known_topics = self._topics()
 
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
@@ -188,7 +186,7 @@ class _Run:
                     f"{one.input.name}: {rows} something else than another row of the same event, read with it; "
                     "of each event one row counts. Different events need an id, a time or an order each"
                 )
-            notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, self.options.units)]
+            notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, one.options.units)]
             tied = ties.note()
             if tied is not None:
                 notes.append(f"{one.input.name}: {tied}")
@@ -221,7 +219,7 @@ class _Run:
             one.input.name,
             one.arrangement,
             self.tenant,
-            self.options,
+            one.options,
             self.now,
             self.known_topics,
         )

@@ -15,6 +15,7 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.arrangement import Arrangement, arrange_columns, check_arrangement
 from mastery.events.columns import RENAMING
 from mastery.events.ids import ID_LETTERS
+from mastery.events.parse import check_units
 from mastery.events.read_options import ReadOptions
 from mastery.events.recognise import answers_table, check_columns, recognise, source_named
 from mastery.events.registry import SOURCES
@@ -22,6 +23,7 @@ from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.ties import WORDS
 from mastery.pipelines.ingest.files import Input, TableInput, files_in, open_input, open_table
+from mastery.pipelines.ingest.profiles import Way, ways_of
 
 EXPECTED = {
     "id": "an id, as text",
@@ -38,11 +40,14 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Planned:
-    """One file or table in memory, the source table it is, and where the columns of that come from in it."""
+    """One file or table in memory, the source table it is, where the columns of that come from in it, and what is said
+    about it.
+    """
 
     input: Input | TableInput
     source: Source
     arrangement: Arrangement
+    options: ReadOptions
 
     def check_usable(self, tally: Tally) -> None:
         """Raise BadInput when a needed column has no usable value in any of the rows counted."""
@@ -71,8 +76,11 @@ def plan(
     Raises:
         BadInput: A file that was named cannot be used. The message names it.
     """
-    source = source_named(options.table) if options.table is not None else None
-    check_arrangement(options)
+    ways = ways_of(options)
+    for way in ways:
+        check_arrangement(way.options)
+        if way.options.table is not None:
+            source_named(way.options.table)
     found: list[Planned] = []
     notes: list[str] = []
     opened: list[Input | TableInput] = []
@@ -81,7 +89,7 @@ def plan(
         for one in _opened(given):
             opened.append(one)
             try:
-                found.append(_planned(one, source, options, answers=answers))
+                found += _planned(one, ways, answers=answers)
             except BadInput as error:
                 if not folder:
                     raise
@@ -104,23 +112,52 @@ def _opened(given: str | Path | pa.Table) -> list[Input | TableInput]:
     return [open_input(path) for path in files_in(Path(given))]
 
 
-def _planned(one: Input | TableInput, source: Source | None, options: ReadOptions, *, answers: bool) -> Planned:
-    try:
-        arrangement = arrange_columns(one.columns, options, _stem(one.name), more=one.format == "json")
-        ours = arrangement.names(one.columns)
-        if source is None:
-            source = SOURCES[answers_table(ours) if answers else recognise(ours)]
-        if answers and source.metadata:
-            raise BadInput(f"`{source.name}` describes a course; expected what students did, such as answers")
-        check_columns(source, ours, placed=not answers)
-    except BadInput as error:
-        raise BadInput(f"{one.place}: {error}") from None
-    return Planned(one, source, arrangement.of(source))
+def _planned(one: Input | TableInput, ways: Sequence[Way], *, answers: bool) -> list[Planned]:
+    """Return the tables that a file is, of those that a profile takes from such files all that it can be."""
+    found, errors = [], []
+    for way in ways:
+        try:
+            found.append(_as(one, way, answers=answers))
+        except BadInput as error:
+            errors.append(error)
+    if found:
+        return found
+    if len(ways) == 1:
+        raise BadInput(f"{one.place}: {errors[0]}") from None
+    tables = "; ".join(dict.fromkeys(str(error) for error in errors))
+    raise BadInput(f"{one.place}: is none of the tables of profile {ways[0].options.profile}: {tables}")
+
+
+def _as(one: Input | TableInput, way: Way, *, answers: bool) -> Planned:
+    arrangement = arrange_columns(
+        one.columns, way.options, _stem(one.name), candidates=way.candidates, more=one.format == "json"
+    )
+    ours = arrangement.names(one.columns)
+    if way.options.table is not None:
+        source = SOURCES[way.options.table]
+    else:
+        source = SOURCES[answers_table(ours) if answers else recognise(ours)]
+    if answers and source.metadata:
+        raise BadInput(f"`{source.name}` describes a course; expected what students did, such as answers")
+    for name in source.needed():
+        if name not in ours and name in way.candidates:
+            raise BadInput(
+                f"profile {way.options.profile} expects the column {' or '.join(map(repr, way.candidates[name]))} (for "
+                f"{name}); the file has {', '.join(one.columns)}. If it has another name, rename it with {RENAMING}"
+            )
+    check_columns(source, ours, placed=not answers)
+    return Planned(one, source, arrangement.of(source), way.options)
 
 
 def _stem(name: str) -> str:
     """Return the name of a file without its endings, and without what a browser adds to a second copy."""
     return re.sub(r"(\s\(\d+\))?(\.[A-Za-z]\w{0,6})*$", "", name) or name
+
+
+def check_units_of(planned: Sequence[Planned]) -> None:
+    """Raise BadInput for a unit declared of a column that none of these tables has, or that it cannot have."""
+    units = {name: unit for one in planned for name, unit in one.options.units.items()}
+    check_units([one.source for one in planned], units)
 
 
 def check_options(tenant: str, now: datetime, options: ReadOptions) -> None:

@@ -1,0 +1,229 @@
+"""Profiles: each of those that ship reads a small file of its shape; those that people write; what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.errors import BadInput
+from mastery.events.read_options import ReadOptions
+from mastery.lake import Lake
+from mastery.pipelines.ingest.ingest import ingest
+from mastery.pipelines.ingest.profiles import load_profile, parse_profile, shipped_profiles
+from mastery.tables import EVENTS, REJECTED
+
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+KEY = Pseudonyms(bytes(32))
+MADE = Path(__file__).parent / "made"
+
+
+@pytest.fixture
+def put(tmp_path):
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+
+    def read(name: str | Path, text: str | None, profile: str, **options):
+        path = name if isinstance(name, Path) else tmp_path / name
+        if text is not None:
+            path.write_text(text, encoding="utf-8", newline="")
+        report = ingest(
+            [path],
+            lake=lake,
+            pseudonyms=KEY,
+            tenant="default",
+            now=NOW,
+            options=ReadOptions(profile=profile, **options),
+        )
+        assert report.read == report.accepted + report.revised + report.duplicates + report.rejected
+        return report
+
+    read.lake = lake
+    return read
+
+
+def events(lake, *names):
+    return sorted(tuple(row[name] for name in names) for row in lake.scan(EVENTS).to_pylist())
+
+
+def said(lake):
+    """Return (kind, topic, item, share of success, minute of the day) of every event, by all of them."""
+    rows = lake.scan(EVENTS).to_pylist()
+    return sorted(
+        (
+            row["topic_id"],
+            row["item_id"] or "",
+            row["success_ppm"] / 1e6 / max(row["attempts"], 1),
+            f"{row['occurred_at']:%Y-%m-%d %H:%M}",
+        )
+        for row in rows
+    )
+
+
+def counts(report):
+    return report.read, report.accepted, report.revised, report.duplicates, report.rejected
+
+
+SAYS = {
+    "kolibri-logs": [
+        ("Sums", "c1", 1.0, "2026-03-02 09:05"),
+        ("Sums", "c2", 0.4, "2026-03-02 09:16"),
+    ],
+    "kdd-cup-2010": [
+        ("expand", "EG4:3(x+2)", 0.0, "2005-09-09 12:24"),
+        ("unassigned", "EG4:x+2", 1.0, "2005-09-09 12:25"),
+    ],
+    "assistments-2009": [
+        ("1", "51424", 1.0, "2010-06-19 01:16"),
+        ("1", "51435", 0.0, "2010-06-19 01:44"),
+    ],
+    "assistments-2012": [
+        ("309", "426415", 1.0, "2012-09-28 15:11"),
+        ("309", "426416", 0.0, "2012-09-28 15:12"),
+    ],
+    "assistments-2015": [
+        ("7014", "", 0.0, "2000-01-02 22:24"),
+        ("7014", "", 1.0, "2000-01-02 22:25"),
+    ],
+    "assistments-2017": [
+        ("properties-of-geometric-figures", "1166", 0.0, "2004-09-29 15:05"),
+        ("properties-of-geometric-figures", "1166", 1.0, "2004-09-29 15:05"),
+    ],
+    "duolingo-spaced-repetition": [
+        ("76390c1350a8dac31186187e2fe1e178", "", 1.0, "2013-02-28 18:28"),
+        ("7dfd7086f3671685e2cf1c1da72796d7", "", 0.5, "2013-02-28 18:28"),
+    ],
+    "eedi-2020": [
+        ("unassigned", "767", 0.0, "2000-01-07 10:33"),
+        ("unassigned", "898", 1.0, "2000-02-02 10:20"),
+    ],
+}
+"""Profile → what the events of its made file say: topic, item, share of success, minute."""
+
+
+def made(name: str) -> Path:
+    """Return the made file of a profile: the shape and the columns of real ones, invented students."""
+    (path,) = (MADE / name).iterdir()
+    return path
+
+
+def test_every_profile_that_ships_has_a_made_file():
+    assert set(SAYS) == {folder.name for folder in MADE.iterdir()} == set(shipped_profiles())
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_a_profile_reads_a_file_of_its_shape(put, name):
+    expected = SAYS[name]
+    first = put(made(name), None, name)
+    assert (first.accepted, first.rejected) == (len(expected), 0), put.lake.scan(REJECTED).to_pylist()
+    assert said(put.lake) == expected
+    again = put(made(name), None, name)
+    assert (again.accepted, again.revised, again.duplicates) == (0, 0, len(expected))
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_a_profile_says_what_it_is_for_where_that_is_documented_and_what_is_lost(name):
+    profile = load_profile(name)
+    for text in (profile.title, profile.documented, profile.command, profile.lost, profile.about):
+        assert text
+        assert "\n" not in text
+    assert profile.documented.startswith("https://")
+    assert f"--profile {name}" in profile.command
+
+
+def row(name: str) -> str:
+    """Return the row of the page on a profile."""
+    profile = load_profile(name)
+    what = f"[{profile.title}]({profile.documented}). {profile.about}"
+    tables = ", ".join(f"`{one}`" for one in profile.tables)
+    return f"| `{name}` | {what} | `{profile.command}` | {tables} | {profile.lost} |"
+
+
+def test_the_page_has_the_row_of_every_profile():
+    page = (Path(__file__).parents[3] / "docs" / "integrations" / "files.md").read_text(encoding="utf-8")
+    head = "|---|---|---|---|---|\n"
+    listed = page[page.index(head) + len(head) :].split("\n\n")[0].rstrip("\n")
+    assert listed == "\n".join(row(name) for name in shipped_profiles()), "paste the rows into the page"
+
+
+OURS = """
+title: Our quiz page
+timezone: Europe/Berlin
+table: quiz_attempts
+columns: {student_id: pupil, question_id: [item, question], timestamp: handed in, is_correct: right,
+          time_spent_sec: took}
+set: {topic_id: fractions}
+units: {time_spent_sec: ms}
+only: {state: [done, 1]}
+"""
+PAGE = """pupil,question,handed in,right,took,state
+S1,q1,2026-07-02 09:00,1,12000,done
+S2,q1,2026-07-02 09:01,0,9000,1
+S3,q1,,,,open
+"""
+
+
+def test_a_profile_of_ones_own_is_a_file(put, tmp_path):
+    (tmp_path / "ours.yaml").write_text(OURS)
+    report = put("page.csv", PAGE, str(tmp_path / "ours.yaml"))
+    assert counts(report) == (2, 2, 0, 0, 0)
+    assert events(put.lake, "topic_id", "item_id", "duration_ms") == [
+        ("fractions", "q1", 9000),
+        ("fractions", "q1", 12000),
+    ]
+    assert {at for *_, at in said(put.lake)} == {"2026-07-02 07:00", "2026-07-02 07:01"}
+
+
+def test_what_is_said_wins_over_a_profile(put, tmp_path):
+    (tmp_path / "ours.yaml").write_text(OURS)
+    report = put(
+        "page.csv",
+        PAGE,
+        str(tmp_path / "ours.yaml"),
+        columns={"state": "topic_id"},
+        units={"time_spent_sec": "s"},
+        timezone="UTC",
+        only={"state": ("open", "done")},
+    )
+    assert counts(report) == (2, 1, 0, 0, 1)
+    assert events(put.lake, "topic_id", "duration_ms") == [("done", 12_000_000)]
+    assert {at for *_, at in said(put.lake)} == {"2026-07-02 09:00"}
+
+
+def test_several_tables_come_from_one_file_and_each_row_is_read_once(put):
+    report = put(made("kolibri-logs"), None, "kolibri-logs")
+    assert [(one.table, one.read) for one in report.files] == [("video_events", 1), ("assignments", 1)]
+
+
+def test_a_file_that_is_none_of_the_tables_is_refused_with_the_reason_for_each(put):
+    with pytest.raises(
+        BadInput, match=r"pets\.csv: is none of the tables of profile kolibri-logs: there is no column 'Content kind'$"
+    ):
+        put("pets.csv", "name,legs\nRex,4\n", "kolibri-logs")
+    with pytest.raises(BadInput, match=r"pets\.csv: profile eedi-2020 expects the column 'UserId' \(for student_id\)"):
+        put("pets.csv", "name,legs\nRex,4\n", "eedi-2020")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- 1", "expected keys and values"),
+        ("a: [", "this is no YAML"),
+        ("colums: {}", "unknown key 'colums'; did you mean 'columns'"),
+        ("columns: {topic: t}", "no source table has a column 'topic'; did you mean 'topic_id'"),
+        ("columns: t", "columns is 't'; expected keys and values"),
+        ("set: {topic_id: yes}", "set: True is not a text; put it in quotes"),
+        ("table: quizes", "unknown source table 'quizes'"),
+        ("title: 5", "title is 5; expected a text"),
+        ("tables: [{table: topics}]\nset: {topic_id: t}", "with `tables`, a list, all but"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_refused(text, expected):
+    with pytest.raises(BadInput, match=expected):
+        parse_profile(text, "ours.yaml")
+
+
+def test_a_profile_that_is_not_there_is_refused_with_the_nearest_name(put):
+    with pytest.raises(BadInput, match="no such profile; did you mean 'eedi-2020'"):
+        put("x.csv", PAGE, "eedi-2002")
