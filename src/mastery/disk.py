@@ -98,6 +98,8 @@ def no_links(folder: object) -> Unwritable:
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it that are not there; their names outlast a power cut."""
+    if path.is_dir():
+        return
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in made:

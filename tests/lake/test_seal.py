@@ -173,16 +173,17 @@ def test_files_are_on_the_disk_before_the_commit_and_the_commit_before_anybody_i
     monkeypatch.setattr(Handle, "_try", commit_noted)
     lake = Lake.open(str(tmp_path / "lake"), buckets=1)
     table = f"{tmp_path}/lake/events"
-    assert done[-2:] == [f"{table}/_delta_log/00000000000000000000.json", f"{table}/_delta_log"]
+    assert done[:2] == [f"{tmp_path}/lake", str(tmp_path)]  # in which the folders of the table and of the lake are new
+    assert done[-3:] == [f"{table}/_delta_log/00000000000000000000.json", f"{table}/", f"{table}/_delta_log"]
     done.clear()
     lake.append(EVENTS, events(10))
     (file,) = lake.snapshot(EVENTS).files
-    unfinished = f"{table}/{file.path[: file.path.rindex('-')]}.parquet"
     assert done == [
-        table,  # in which the folder of the bucket is new
-        unfinished,
+        f"{table}/{file.path}",
+        f"{table}/",  # in which the folder of the bucket is new
         f"{table}/bucket=00",
         "commit",
         f"{table}/_delta_log/00000000000000000001.json",
+        f"{table}/",
         f"{table}/_delta_log",
     ]

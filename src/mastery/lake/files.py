@@ -73,7 +73,7 @@ def write(
 ) -> AddAction:
     """Write one file and return the action that adds it to the table; nothing is committed.
 
-    What is returned is on the disk. A file that cannot be written whole is taken away again.
+    The commit waits until it is on the disk. A file that cannot be written whole is taken away again.
 
     Args:
         place: Folder of the table.
@@ -149,7 +149,7 @@ class FileWriter:
             self._break_off()
 
     def finish(self) -> AddAction:
-        """Return the action that adds the file to the table; all of it is on the disk."""
+        """Return the action that adds the file to the table. It is on the disk once it is committed, or settled."""
         path = self._path
         with self._writing():
             if self._writer is None:
@@ -157,7 +157,7 @@ class FileWriter:
             self._writer.close()
             self._finished = True
             if self._place.is_local:
-                path = self._place.finish(path, seal.seal(Path(self._place.path(path)), self._footer[0]))
+                path = self._place.rename(path, seal.seal(Path(self._place.path(path)), self._footer[0]))
         return AddAction(
             path=path,
             size=self._place.size(path),

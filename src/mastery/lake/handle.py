@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -209,7 +209,7 @@ class Handle:
             except (DeltaError, OSError) as error:
                 if self.snapshot().version < 0:
                     raise self._unwritable(error) from error
-            self._settle(-1)
+            self._settle_log(-1)
 
     def renew(self) -> None:
         """Give a published table of another version the columns of this one. Its newest version is empty then."""
@@ -220,7 +220,7 @@ class Handle:
                 self._make("overwrite")
             except (DeltaError, OSError) as error:
                 raise self._unwritable(error) from error
-            self._settle(-1)
+            self._settle_log(-1)
 
     def other_columns(self) -> list[str]:
         """Return the columns that the table or this version of the program has alone, or in another type."""
@@ -242,7 +242,8 @@ class Handle:
         """Commit what `plan` says about the newest version and return the version made.
 
         `plan` is called again, with what is there then, each time another writer was faster.
-        A change of nothing makes no commit, unless it is to carry the key's check value.
+        A change of nothing makes no commit, unless it is to carry the key's check value. Before a commit its files are
+        on the disk, names included; after it, the commit is.
 
         Raises:
             Conflict: Others were faster every time.
@@ -250,6 +251,7 @@ class Handle:
             Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
         self.create()
+        settled: set[str] = set()
         with self._lock:
             for _ in range(ATTEMPTS):
                 before = self.snapshot()
@@ -258,6 +260,8 @@ class Handle:
                 nothing = not change.adds and not change.removes and (mode == "append" or not before.files)
                 if nothing and not missing:
                     return before.version
+                self.settle({add.path for add in change.adds} - settled)
+                settled.update(add.path for add in change.adds)
                 try:
                     self._try(mode, replace(change, numbers={**change.numbers, **missing}), before)
                 except CommitFailedError as error:
@@ -268,7 +272,7 @@ class Handle:
                     if not self._landed(change, before):  # what follows a commit, a checkpoint, may fail alone
                         raise self._unwritable(error) from error
                 after = self.snapshot()
-                self._settle(before.version)
+                self._settle_log(before.version)
                 if after.version == before.version + 1:
                     return after.version
                 # By what it adds, which nobody else does: what it takes away another one may have added meanwhile.
@@ -278,6 +282,16 @@ class Handle:
             f"table {self.table.name!r}: {ATTEMPTS} commits in a row were refused because others wrote at the "
             "same time; try again, or let fewer jobs rewrite this table at once"
         )
+
+    def write_out(self, path: str) -> None:
+        """Wait until the content of a file is on the disk."""
+        with writing(f"table {self.table.name!r}", self.place.uri):
+            self.place.write_out(path)
+
+    def settle(self, paths: Collection[str]) -> None:
+        """Wait until files of the table's folder, and their names, outlast a power cut."""
+        with writing(f"table {self.table.name!r}", self.place.uri):
+            self.place.settle(paths)
 
     def vacuum(self, retain_hours: int, keep: Sequence[int] = ()) -> list[str]:
         """Delete files that no version of the last hours names, nor any of those to keep; return their paths."""
@@ -317,6 +331,7 @@ class Handle:
         )
 
     def _make(self, mode: Literal["error", "overwrite"]) -> None:
+        self.place.make()
         DeltaTable.create(
             self.place.uri,
             self.table.schema,
@@ -354,14 +369,13 @@ class Handle:
             raise WrongKey
         return {} if self._key is None or kept is not None else {KEY: self._key}
 
-    def _settle(self, after: int) -> None:
+    def _settle_log(self, after: int) -> None:
         """Wait until the commits after a version, and what delta-rs has put beside them, outlast a power cut.
 
         delta-rs itself waits for nothing. Nobody is told of a commit before this; who has read it all the same holds
         an answer that was right.
         """
-        with writing(f"table {self.table.name!r}", self.place.uri):
-            self.place.settle(log.FOLDER, log.names_after(self.place, after))
+        self.settle([f"{log.FOLDER}/{name}" for name in log.names_after(self.place, after)])
 
     def _landed(self, change: Change, before: Snapshot) -> bool:
         """Tell whether a commit that came back with an error is in the log all the same."""

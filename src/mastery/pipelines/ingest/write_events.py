@@ -100,9 +100,13 @@ def _judged(write: _Write, at: Snapshot, buckets: Iterable[int], before: Mapping
     do, as they do where another ingest had other events.
     """
     buckets = sorted(buckets)
+    found: dict[int, _Part] = {}
     with ThreadPoolExecutor(WORKERS) as pool:
         parts = pool.map(lambda bucket: _write_bucket(write, at, bucket, before.get(bucket)), buckets)
-        return dict(zip(buckets, parts, strict=True))
+        for bucket, part in zip(buckets, parts, strict=True):
+            write.lake.write_out(EVENTS, part.adds)  # this thread only waits; the disk writes while others encode
+            found[bucket] = part
+    return found
 
 
 def _pause(attempt: int) -> None:
