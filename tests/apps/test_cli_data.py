@@ -13,7 +13,7 @@ import pytest
 from mastery.apps.cli.ingest import ingest
 from mastery.errors import BadInput, NotFound
 from mastery.events.registry import SOURCES
-from mastery.insight.reasons import NOTHING
+from mastery.insight.reasons import NOTHING, ROUNDING
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
@@ -260,6 +260,7 @@ def test_top_factors_are_the_three_largest_contributions(mastery, tmp_path):
     for row in json.loads(exported(mastery, tmp_path, "gold", "json").read_text()):
         sizes = sorted((abs(value) for value in row["explanation"].values()), reverse=True)
         top = row["top_factors"]
+        assert not [one for one in row["explanation"].values() if 0.0 < abs(one) < ROUNDING or str(one) == "-0.0"]
         assert [abs(one["contribution"]) for one in top] == [size for size in sizes[:3] if size > NOTHING]
         assert all(row["explanation"][one["name"]] == one["contribution"] for one in top)
 

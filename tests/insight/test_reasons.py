@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from mastery.errors import BadInput
 from mastery.features.counters import NEVER
-from mastery.insight.reasons import CONSTANT, MOST_FACTORS, NOTHING, explain
+from mastery.insight.reasons import CONSTANT, MOST_FACTORS, NOTHING, ROUNDING, SILENT, explain
 from mastery.scorers import DERIVED, SCORERS
 from mastery.tables import CONTRIBUTIONS, COUNTERS
 
@@ -50,6 +50,18 @@ def test_what_raises_and_what_lowers_a_score_stand_apart(counters, as_of_us):
         "What raises it: 7 of the last 8 answers right; what lowers it: faded (last worked on 40 days ago), "
         "2 wrong answers so far."
     )
+
+
+def test_what_trees_owe_to_the_time_since_the_last_work_is_the_same_for_everybody_and_not_told(counters, as_of_us):
+    told = counters("++-", last_days_ago=1, evidence=3)
+    parts = parts_of(BLEND, start=-0.2, answers_right=0.3, recency=0.9)
+    why = explain(BLEND, parts, "log_odds", told, as_of_us, 3)
+    assert [factor.name for factor in why.factors] == ["answers_right"]
+    assert why.contributions["recency"] == 0.9
+    parts = parts_of(RULES, accuracy=0.2, recency=0.3)
+    assert explain(RULES, parts, "index", told, as_of_us, 3).factors[0].text == "last worked on yesterday"
+    only = explain(BLEND, parts_of(BLEND, start=-0.2, recency=0.9), "log_odds", told, as_of_us, 3)
+    assert [factor.name for factor in only.factors] == ["start"]
 
 
 @pytest.mark.parametrize(("right", "wrong"), [(0.4, -2.9), (3.1, -0.4)])
@@ -146,11 +158,13 @@ def test_any_contributions_and_any_counters_are_explained_by_the_largest(as_of_u
     assert len(told) == len(sizes) <= MOST_FACTORS
     assert sizes == sorted(sizes, reverse=True)
     given = {name: part for name, part in zip(CONTRIBUTIONS, parts, strict=True) if not math.isnan(part)}
-    assert why.contributions == given
-    left_out = [abs(part) for name, part in given.items() if name not in told | CONSTANT]
+    assert why.contributions == {name: 0.0 if abs(part) < ROUNDING else part for name, part in given.items()}
+    assert not [one for one in why.contributions.values() if one == 0.0 and math.copysign(1.0, one) < 0.0]
+    left_out = [abs(part) for name, part in given.items() if name not in told | CONSTANT | SILENT[scale]]
     if told and not told <= CONSTANT:
         assert not told & CONSTANT
         assert max(left_out, default=0.0) <= max(sizes[-1], NOTHING)
+    assert not told & SILENT[scale]
     assert why.summary.endswith(".")
     assert why.summary[0].isupper()
     assert "nan" not in why.summary

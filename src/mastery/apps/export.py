@@ -20,7 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from mastery.errors import BadInput, did_you_mean, writing
-from mastery.insight.reasons import NOTHING
+from mastery.insight.reasons import NOTHING, ROUNDING
 from mastery.lake import Lake
 from mastery.lake.delta import BUCKET
 from mastery.tables import CONTRIBUTIONS, GOLD, HISTORY, SUPERSEDED, TABLES, Table
@@ -59,9 +59,9 @@ def export(
 ) -> int:
     """Write the whole table and return its number of rows. A file appears under its name when it is whole.
 
-    Columns are those of the table without `bucket`. Gold's explanation keeps the contributions that its scorer has, and
-    `top_factors` names the three that move the score most: lists and structs in Parquet, JSON otherwise. Instants
-    are ISO 8601 in UTC in CSV and JSON.
+    Columns are those of the table without `bucket`. Gold's explanation keeps the contributions that its scorer has, 0
+    for what rounding leaves behind, and `top_factors` names the three that move the score most: lists and structs in
+    Parquet, JSON otherwise. Instants are ISO 8601 in UTC in CSV and JSON.
 
     Args:
         lake: Where the table is.
@@ -225,7 +225,7 @@ def _shaped(
 
 def _expression(field: pa.Field, format: Format) -> str:  # noqa: A002
     """Return SQL of a column as it is written."""
-    name = f'"{field.name}"'
+    name = _without_rounding(field) if field.name == EXPLANATION else f'"{field.name}"'
     if format == "parquet":
         return name
     text = "::VARCHAR" if format == "csv" else ""
@@ -237,6 +237,16 @@ def _expression(field: pa.Field, format: Format) -> str:  # noqa: A002
     if pa.types.is_timestamp(field.type):
         return f"strftime({name}::TIMESTAMP, '{_INSTANT}')"
     return name
+
+
+def _without_rounding(field: pa.Field) -> str:
+    """Return SQL of contributions with 0 for what rounding leaves behind; null where they were not made."""
+    named = (f'{EXPLANATION}."{one.name}"' for one in field.type)
+    shown = ", ".join(
+        f"'{one.name}': CASE WHEN abs({name}) < {ROUNDING} THEN 0.0::DOUBLE ELSE {name} END"
+        for one, name in zip(field.type, named, strict=True)
+    )
+    return f"CASE WHEN {EXPLANATION} IS NOT NULL THEN {{{shown}}} END"
 
 
 def _top_factors(format: Format) -> str:  # noqa: A002

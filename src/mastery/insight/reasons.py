@@ -27,9 +27,18 @@ MOST_FACTORS = 3
 NOTHING = 1e-9
 """A contribution this small adds nothing: what is left of a sum is rounding, such as −2.2e-16."""
 
+ROUNDING = 1e-12
+"""A contribution below this is shown as 0: sums leave such as −0.0 and 3e-17 behind. All that are left out come to far
+less than the 1e-9 to which contributions add up; the lake keeps the bits.
+"""
+
 CONSTANT = frozenset({"start", "calibration", "limit"})
 """Contributions that no one can do anything about: told only when there is nothing else."""
 
+SILENT: Mapping[Scale, frozenset[str]] = {"index": frozenset(), "log_odds": frozenset({"recency"})}
+"""Contributions that are never told. Trees read a score as of the last activity, so what they owe to the time since
+then is the same for everybody.
+"""
 
 ALL_TOGETHER = {"raises": "answers on all topics together speak for mastery",
                 "lowers": "answers on all topics together speak against mastery"}  # fmt: skip
@@ -95,9 +104,11 @@ def explain(
         BadInput: a contribution that has no words yet.
     """
     seen = activity_from(counters, as_of_us)
-    given = {name: float(one) for name, one in zip(names, contributions, strict=True) if math.isfinite(one)}
+    given = {name: shown(float(one)) for name, one in zip(names, contributions, strict=True) if math.isfinite(one)}
     told = [
-        name for name in given if name not in CONSTANT and (abs(given[name]) > NOTHING or failed_so_far(name, seen))
+        name
+        for name in given
+        if name not in CONSTANT | SILENT[scale] and (abs(given[name]) > NOTHING or failed_so_far(name, seen))
     ]
     if not told:
         told = [name for name in given if name in CONSTANT and abs(given[name]) > NOTHING]
@@ -108,6 +119,11 @@ def explain(
     failed = [factor for factor in every[MOST_FACTORS:] if factor.direction == "adds_nothing"]
     summary = _summary([*factors, *failed], scale) if enough else too_little(seen, min_evidence)
     return Explanation(factors, summary, given, enough)
+
+
+def shown(contribution: float) -> float:
+    """Return a contribution without what rounding leaves behind, the sign of a zero included."""
+    return 0.0 if abs(contribution) < ROUNDING else contribution
 
 
 def _said_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:

@@ -34,7 +34,8 @@ class SchoolPlan:
         late_share: Share of rows that arrive after all others of their time. Files only.
         duplicate_share: Share of rows that arrive twice, exactly alike. Files only.
         malformed_share: Share of rows that arrive broken, see `mastery.simulation.defects`. Files only.
-        truth: Whether the true mastery is written down; it has more rows than there are events.
+        truth: Whether the truth is written down: traits of students, and true mastery, which has more rows than
+            there are events.
         source_ids: Whether quiz attempts and practice sessions carry ids of their own.
     """
 

@@ -141,6 +141,12 @@ def test_nothing_is_lost_by_being_late_or_twice(tmp_path, truth):
         assert len(calm) == truth[kind].num_rows + 1
 
 
+def test_without_the_truth_nothing_of_it_is_written(tmp_path):
+    written = write_school(replace(PLAN, truth=False), tmp_path / "school")
+    assert not (tmp_path / "school" / "truth").exists()
+    assert not [name for name in written.files if name.startswith("truth")]
+
+
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_broken_rows_are_as_many_as_are_counted(tmp_path, form):
     written = write_school(replace(TROUBLED, late_share=0.0, duplicate_share=0.0), tmp_path / "broken", form)

@@ -20,7 +20,12 @@ def simulate(
     malformed: Annotated[float, typer.Option(help="Share of rows that arrive broken.", metavar="SHARE")] = 0.0,
     file_format: Annotated[str, typer.Option("--format", help="csv, parquet or ndjson.")] = "csv",
     gzip: Annotated[bool, typer.Option("--gzip", help="Compress csv or ndjson.")] = False,
-    truth: Annotated[bool, typer.Option(help="Also write the true mastery; it is the largest file.")] = True,
+    truth: Annotated[
+        bool,
+        typer.Option(
+            help="Also write the truth: mastery day by day, which is the largest file, and traits of students."
+        ),
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:

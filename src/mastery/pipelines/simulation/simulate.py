@@ -73,7 +73,7 @@ def write_school(
 ) -> Written:
     """Simulate the school into the folder `out` and return what was written.
 
-    The files are the source tables, topics and items; truth/mastery (with plan.truth) and
+    The files are the source tables, topics and items; with plan.truth, truth/mastery and
     truth/students, what nobody can see; and school.json, the plan and the counts. Equal plans give
     equal bytes. No file appears under its name before all of them are whole. `progress` is called with
     (students done, students in all).
@@ -87,7 +87,7 @@ def write_school(
     if gzip and format == "parquet":
         raise BadInput("Parquet files are compressed already; leave gzip out, or write csv or ndjson")
     ending = f".{format}.gz" if gzip else f".{format}"
-    tables = [*KINDS, "topics", "items", *([TRUE_MASTERY] if plan.truth else []), TRUE_STUDENTS]
+    tables = [*KINDS, "topics", "items", *([TRUE_MASTERY, TRUE_STUDENTS] if plan.truth else [])]
     files = {name: out / f"{name}{ending}" for name in tables}
     parts = {name: path.with_name(f".{path.name}.part") for name, path in [*files.items(), (ABOUT, out / ABOUT)]}
     counts = dict.fromkeys(tables, Counts())
@@ -124,7 +124,7 @@ def _deliveries(plan: SchoolPlan, typed: bool, progress: Progress | None) -> Ite
             yield name, deliver(plan, name, table, chunk.first, typed=typed)
         if plan.truth:
             yield TRUE_MASTERY, in_order(chunk.truth)
-        yield TRUE_STUDENTS, in_order(chunk.students)
+            yield TRUE_STUDENTS, in_order(chunk.students)
         if progress is not None:
             progress(chunk.last, plan.students)
 
