@@ -170,6 +170,45 @@ def predicting_by(walk: Walk) -> Callable[[Batch, Model, Floats, Floats], Floats
     return predict_rows
 
 
+def walk_of(kernel: Callable[..., None]) -> Walk:
+    """Return the walk of a kernel that takes (arrays of the batch, params, items) and then what a `Walk` takes."""
+
+    def walk(
+        batch: Batch,
+        model: Model,
+        slot_state: Floats,
+        student_state: Floats,
+        history: Floats,
+        probability: Floats,
+        as_of_us: int,
+    ) -> None:
+        kernel(batch.arrays, model.params, model.items, slot_state, student_state, history, probability, as_of_us)
+
+    return walk
+
+
+def reading_by(
+    kernel: Callable[..., None], contributions: int
+) -> Callable[[Floats, Floats, Int32s, Int32s, Floats, int], Scores]:
+    """Return `Scorer.read_slots` of a kernel that takes the same arguments, and last the scores to be written, which
+    have that many contributions.
+    """
+
+    def read_slots(
+        slot_state: Floats,
+        student_state: Floats,
+        slot_student: Int32s,
+        slot_topic: Int32s,
+        params: Floats,
+        as_of_us: int,
+    ) -> Scores:
+        scores = empty_scores(slot_topic.size, contributions)
+        kernel(slot_state, student_state, slot_student, slot_topic, params, as_of_us, scores)
+        return scores
+
+    return read_slots
+
+
 def check_bounds(name: str, parameters: Sequence[Parameter], params: Floats) -> None:
     """Raise BadInput at the first parameter outside its bounds, or not a number."""
     for parameter in parameters:

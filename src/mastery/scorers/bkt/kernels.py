@@ -363,7 +363,11 @@ def fold_answer(
     y: float,
     weight: float,
 ) -> float:
-    """Fold one quiz answer into the states of slot p and student s; return P(known)."""
+    """Fold one quiz answer into the states of slot p and student s; return P(known).
+
+    Its numbers come one by one: Python calls it for single answers, and to hand over a NamedTuple takes four times as
+    long as the call.
+    """
     excess, answers = students[s, EXCESS], students[s, ANSWERS]
     guess, slip = probabilities(params, items, t, item, 0)
     log_right, log_wrong = weigh(guess, slip)

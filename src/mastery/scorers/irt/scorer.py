@@ -28,11 +28,21 @@ import math
 import numpy as np
 
 from mastery.arrays import Floats, Int32s
-from mastery.features.batch import Batch, BatchArrays
+from mastery.features.batch import BatchArrays
 from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.log_odds import log_odds, sigmoid, sigmoid_of
-from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_topics, empty_scores, folding_by, predicting_by
+from mastery.scorers.base import (
+    Model,
+    Parameter,
+    Scorer,
+    Scores,
+    check_topics,
+    folding_by,
+    predicting_by,
+    reading_by,
+    walk_of,
+)
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
 from mastery.scorers.irt.grid import (
     NODES,
@@ -189,6 +199,7 @@ def _read(
     state: Floats, students: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int,
     scores: Scores,
 ) -> None:  # fmt: skip
+    """Write every slot's score: the topic's mean item at the mean of what is known of the topic."""
     made, lower, upper, contributions = scores
     (_, kernels), which = tables_of(params, np.empty((0, 2)), SPREAD)
     others, weights = np.empty(NODES), np.empty(NODES)
@@ -222,31 +233,12 @@ def start_students(params: Floats, students: int) -> Floats:
     return tiled
 
 
-def _walk(
-    batch: Batch,
-    model: Model,
-    slot_state: Floats,
-    student_state: Floats,
-    history: Floats,
-    probability: Floats,
-    as_of_us: int,
-) -> None:
-    _fold(batch.arrays, model.params, model.items, slot_state, student_state, history, probability, as_of_us)
-
-
-def read_slots(
-    slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
-) -> Scores:
-    """See Scorer.read_slots. The score is the topic's mean item at the mean of what is known of the topic."""
-    scores = empty_scores(slot_topic.size, len(CONTRIBUTIONS))
-    _read(slot_state, student_state, slot_student, slot_topic, params, as_of_us, scores)
-    return scores
-
-
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
     check_topics("irt", PARAMETERS, model.params)
 
+
+WALK = walk_of(_fold)
 
 SCORER = Scorer(
     name="irt",
@@ -259,9 +251,9 @@ SCORER = Scorer(
     contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
-    fold_rows=folding_by(_walk),
-    predict_rows=predicting_by(_walk),
-    read_slots=read_slots,
+    fold_rows=folding_by(WALK),
+    predict_rows=predicting_by(WALK),
+    read_slots=reading_by(_read, len(CONTRIBUTIONS)),
     check=check,
 )
 
