@@ -14,7 +14,8 @@ from benchmarks import school
 from benchmarks.child import Stopwatch
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME
-from mastery.pipelines.ingest.write_events import WORKERS, judge_bucket
+from mastery.pipelines.ingest.judge_rows import judge_bucket
+from mastery.pipelines.ingest.write_events import WORKERS
 from mastery.tables import EVENTS
 
 KNOWN_SHARE = 0.1

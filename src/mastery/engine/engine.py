@@ -114,6 +114,7 @@ class Engine(Deployment):
         wide: Mapping[str, str] | None = None,
         only: Mapping[str, Sequence[str]] | None = None,
         repeats: str | None = None,
+        on_revision: str = "replace",
         profile: str | None = None,
         tenant: str | None = None,
         now_us: int | None = None,
@@ -137,6 +138,8 @@ class Engine(Deployment):
             only: Column of the source → values of the rows that are to be read.
             repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
                 seconds.
+            on_revision: What is done with a row that says something else than what is known of its event: `replace` it,
+                `keep` the event as it is known, or `reject` the row.
             profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
@@ -162,6 +165,7 @@ class Engine(Deployment):
             only=only or {},
             repeats=repeats,
             profile=profile,
+            on_revision=on_revision,
         )
         if isinstance(source, str | Path):
             source = [source]

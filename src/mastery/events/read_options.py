@@ -24,6 +24,8 @@ class ReadOptions:
         only: Column of the files → values of the rows that are to be read; other rows are left out.
         repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp of a
             file has seconds. See mastery.events.ties.
+        on_revision: What is done with a row that says something else than what is known of its event: it may
+            `replace` it, `keep` leaves the event as it is known, `reject` rejects the row.
     """
 
     table: str | None = None
@@ -36,6 +38,7 @@ class ReadOptions:
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     repeats: str | None = None
     profile: str | None = None
+    on_revision: str = "replace"
 
     @property
     def reshapes(self) -> bool:

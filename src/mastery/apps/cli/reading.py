@@ -84,6 +84,13 @@ def read_options(
             metavar="answers|duplicates",
         ),
     ] = None,
+    on_revision: Annotated[
+        str,
+        typer.Option(
+            help="What is done with a row that says something else than what is known of its event.",
+            metavar="replace|keep|reject",
+        ),
+    ] = "replace",
     profile: Annotated[
         str | None,
         typer.Option(
@@ -104,6 +111,7 @@ def read_options(
         only=several(only, "--only", empty=True),
         repeats=repeats,
         profile=profile,
+        on_revision=on_revision,
     )
 
 

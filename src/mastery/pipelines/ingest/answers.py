@@ -22,6 +22,7 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
 from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
+from mastery.events.several_topics import join_topics
 from mastery.events.tally import Tally
 from mastery.events.ties import Sharing, Ties, renumbered
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
@@ -279,13 +280,22 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
     number = _concatenated([np.full(piece.places.size, piece.number) for piece in pieces])
     hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
     verdicts = judge(hi, lo, body, NOTHING_KNOWN)
+    all_rows, of_event = rows, np.arange(rows.size)  # of each row its event, before some are found not to count
+    if (verdicts == REVISED).any():
+        own = np.concatenate([piece.sharing.own for piece in pieces])
+        joined = join_topics(events.combine_chunks(), number, own, None)
+        if joined is not None:
+            events, rows, of_event = joined.events, rows[joined.rows], joined.event_of_row
+            hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
+            verdicts = judge(hi, lo, body, NOTHING_KNOWN)
+            verdicts = np.where(joined.repeats, SAME, verdicts[of_event])
     event_of_row = np.full(int(before[-1]), -1, np.int64)
     kept = np.flatnonzero(~superseded(events))
     rejected = [piece.rejected for piece in pieces]
     if kept.size == rows.size:
-        event_of_row[rows] = np.arange(rows.size)
+        event_of_row[all_rows] = of_event
     else:
-        event_of_row[rows] = _kept_event(hi, lo, body, kept)
+        event_of_row[all_rows] = _kept_event(hi, lo, body, kept)[of_event]
         events, rows = events.take(pa.array(kept)), rows[kept]
     counts = np.zeros((len(planned), 4), np.int64)
     for place, verdict in enumerate((NEW, REVISED, SAME)):

@@ -28,8 +28,9 @@ from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
-from mastery.pipelines.ingest.rejects import Repeats
-from mastery.pipelines.ingest.report import FileReport, IngestReport
+from mastery.pipelines.ingest.rejects import Repeats, refused_rows
+from mastery.pipelines.ingest.report import FileReport, IngestReport, revision_notes
+from mastery.pipelines.ingest.row_counts import COUNTS
 from mastery.pipelines.ingest.write_events import write_events
 from mastery.tables import EVENTS, REJECTED, TABLES, TOPICS
 
@@ -78,7 +79,7 @@ def ingest(
     check_units_of(planned)
     use_key(lake, pseudonyms)
     before = lake.snapshot(EVENTS)
-    run = _Run(planned, lake, pseudonyms, tenant, now, waiting)
+    run = _Run(planned, lake, pseudonyms, tenant, now, options.on_revision, waiting)
     run.check_beginnings()
     for number, one in enumerate(planned):
         for ready, done in run.read(number):
@@ -102,13 +103,14 @@ class _Run:
         pseudonyms: Pseudonyms,
         tenant: str,
         now: datetime,
+        on_revision: str,
         waiting: Callable[[], None] | None,
     ) -> None:
         self.planned, self.lake, self.pseudonyms, self.tenant = planned, lake, pseudonyms, tenant
-        self.now, self.waiting_for_others = now, waiting
+        self.now, self.on_revision, self.waiting_for_others = now, on_revision, waiting
         n = len(planned)
         self.n_read, self.counts = np.zeros(n, np.int64), np.zeros((n, 4), np.int64)
-        self.contradicting = np.zeros(n, np.int64)
+        self.of_events = np.zeros((n, COUNTS), np.int64)
         self.tallies = [Tally() for _ in planned]
         self.waiting: list[tuple[int, Prepared]] = []
         self.metadata: list[tuple[int, pa.Table]] = []
@@ -174,18 +176,11 @@ class _Run:
     def notes(self) -> list[str]:
         """Return the notes, each with the name of its file."""
         notes = []
-        for one, tally, ties, contradicting in zip(
-            self.planned, self.tallies, self.ties, self.contradicting.tolist(), strict=True
-        ):
+        for one, tally, ties, counts in zip(self.planned, self.tallies, self.ties, self.of_events, strict=True):
             notes += [f"{one.input.name}: {note}" for note in one.arrangement.notes]
             if not tally.rows:
                 notes.append(f"{one.input.name}: has no rows")
-            if contradicting:
-                rows = "1 row says" if contradicting == 1 else f"{contradicting:,} rows say"
-                notes.append(
-                    f"{one.input.name}: {rows} something else than another row of the same event, read with it; "
-                    "of each event one row counts. Different events need an id, a time or an order each"
-                )
+            notes += [f"{one.input.name}: {note}" for note in revision_notes(counts)]
             notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, one.options.units)]
             tied = ties.note()
             if tied is not None:
@@ -202,9 +197,15 @@ class _Run:
 
     def _write_events(self) -> None:
         if self.waiting:
-            found = write_events(self.lake, self.waiting, len(self.planned), self.waiting_for_others)
-            self.counts[:, :REJECTED_ROWS] += found[:, :REJECTED_ROWS]
-            self.contradicting += found[:, REJECTED_ROWS]
+            found, refused = write_events(
+                self.lake, self.waiting, len(self.planned), self.waiting_for_others, self.on_revision
+            )
+            self.of_events += found
+            self.counts += found[:, : self.counts.shape[1]]
+            for number, one in enumerate(self.planned):
+                rows = refused_rows(refused, number, one.source, self.tenant, one.input.name, self.now)
+                if rows.num_rows:
+                    self.rejected.append(self.repeats[number].number(rows))
         self.waiting = []
 
     def _keep_rejected(self) -> None:

@@ -19,6 +19,7 @@ from mastery.events.parse import check_units
 from mastery.events.read_options import ReadOptions
 from mastery.events.recognise import answers_table, check_columns, recognise, source_named
 from mastery.events.registry import SOURCES
+from mastery.events.revisions import ON_REVISION
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.ties import WORDS
@@ -170,6 +171,11 @@ def check_options(tenant: str, now: datetime, options: ReadOptions) -> None:
         raise BadInput(
             f"equal rows as {options.repeats!r}{did_you_mean(options.repeats, list(WORDS))}; expected --repeats "
             f'{" or ".join(WORDS)} (in Python, repeats="answers")'
+        )
+    if options.on_revision not in ON_REVISION:
+        raise BadInput(
+            f"revisions as {options.on_revision!r}{did_you_mean(options.on_revision, list(ON_REVISION))}; expected "
+            f"--on-revision {', '.join(ON_REVISION)} (in Python, on_revision=)"
         )
     timezone = options.timezone
     if timezone is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,13 +11,14 @@ import pyarrow as pa
 from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.arrangement import Arrangement
-from mastery.events.identity import ORDERED, OWN_ID, bucket_of, identify, murmur
+from mastery.events.columns import INTERACTION
+from mastery.events.identity import ORDERED, OWN_ID, Blocks, bucket_of, identify, murmur
 from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
 from mastery.events.source import Source
 from mastery.events.tally import Tally
-from mastery.events.ties import Placed, Sharing, renumbered
-from mastery.events.values import mask
+from mastery.events.ties import NO_ROWS, Placed, Sharing, renumbered
+from mastery.events.values import Mask, mask
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.rejects import rejected_rows
@@ -58,6 +59,9 @@ class Prepared:
         read: Rows read, broken lines included.
         sharing: The events in the order of the file, until they have their places; None for metadata.
         order: int64. Which of those each of `rows` is.
+        own: bool. Whether each of `rows` has an id of the source's own.
+        interaction: int64. Hash of each one's student and interaction, 0 without one; None where no row has one.
+        lines: int64. Line of each of `rows`.
     """
 
     rows: pa.Table
@@ -66,16 +70,19 @@ class Prepared:
     read: int
     tally: Tally
     sharing: Sharing | None = None
-    order: Int64s | None = None
+    order: Int64s = field(default_factory=lambda: NO_ROWS)
+    own: Mask = field(default_factory=lambda: np.empty(0, np.bool_))
+    interaction: Int64s | None = None
+    lines: Int64s = field(default_factory=lambda: NO_ROWS)
 
     def placed(self, placed: Placed) -> Prepared:
         """Return the rows with their places among the events that share a moment."""
         rows = self.rows
-        if placed.rows.size and self.order is not None:
+        if placed.rows.size:
             row_of = np.empty(self.order.size, np.int64)
             row_of[self.order] = np.arange(self.order.size)
             rows = renumbered(rows, row_of[placed.rows], placed).combine_chunks()
-        return replace(self, rows=rows, sharing=None, order=None)
+        return replace(self, rows=rows, sharing=None, order=NO_ROWS)
 
 
 @dataclass(frozen=True)
@@ -135,14 +142,31 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     for name, scope in (("student_id", pseudonyms.students), ("teacher_id", pseudonyms.teachers)):
         place = events.column_names.index(name)
         events = events.set_column(place, name, scope(how.tenant, events[name]))
-    own, ordered = events[OWN_ID], events[ORDERED]
+    own, ordered, interaction = events[OWN_ID], events[ORDERED], events[INTERACTION.name]
     events = identify(events)
     student, _ = murmur(events["student_id"])
     bucket = bucket_of(student, n_buckets)
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
     rows = _ordered(events, pa.array(order))
-    return Prepared(rows, offsets, rejected, chunk.read, parsed.tally, sharing(events, student, own, ordered), order)
+    shared = sharing(events, student, own, ordered)
+    return Prepared(
+        rows,
+        offsets,
+        rejected,
+        chunk.read,
+        parsed.tally,
+        shared,
+        order,
+        shared.own[order],
+        None if interaction.null_count == len(interaction) else _interactions(student, interaction)[order],
+        chunk.lines[parsed.places][order] if how.options.on_revision == "reject" else NO_ROWS,
+    )
+
+
+def _interactions(student: Int64s, interaction: pa.ChunkedArray) -> Int64s:
+    hashes = Blocks(student.size).add(student, student).text(interaction).finish()[0]
+    return np.where(mask(interaction.is_valid()), np.where(hashes == 0, 1, hashes), 0)
 
 
 def sharing(events: pa.Table, student: Int64s, own: pa.ChunkedArray, ordered: pa.ChunkedArray) -> Sharing:

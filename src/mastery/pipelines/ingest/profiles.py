@@ -32,7 +32,7 @@ ABOUT = ("title", "about", "documented", "command", "lost", "timezone")
 OPTIONS = {"set": "constants", "join": "joined"}
 """Keys of a table that are called otherwise in `ReadOptions`."""
 
-PEOPLES = frozenset({"columns", "profile", "timezone"})
+PEOPLES = frozenset({"columns", "on_revision", "profile", "timezone"})
 """Fields of `ReadOptions` that no table of a profile sets as they are."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -13,9 +14,12 @@ from mastery.events.identity import Blocks
 from mastery.events.source import Source
 from mastery.events.values import as_text
 from mastery.pipelines.ingest.chunk import Chunk
+from mastery.pipelines.ingest.row_counts import Refused
 from mastery.tables import REJECTED, UTC
 
 HASH = "content_hash"
+
+CONTRADICTS = "says something else than what is known of its event; --on-revision replace would take it"
 
 
 def refusals(chunk: Chunk, refused: pa.Table) -> pa.Table:
@@ -60,6 +64,22 @@ def rejected_rows(
     )
     both = refusals(chunk, refused).append_column(HASH, pa.array(hashes))
     return _completed(both, tenant, source.name, origin, now).sort_by("line")
+
+
+def refused_rows(
+    refused: Sequence[Refused], number: int, source: Source, tenant: str, origin: str, now: datetime
+) -> pa.Table:
+    """Return the rows of REJECTED, by line, for those of one file that contradict what is known of their events.
+
+    Equal rows of one file have the same content hash until `Repeats` numbers them.
+    """
+    mine = [(one, one.file == number) for one in refused]
+    line = np.concatenate([np.zeros(0, np.int64), *(one.line[here] for one, here in mine)])
+    content = np.concatenate([np.zeros(0, np.int64), *(one.content[here] for one, here in mine)])
+    rows = pa.table({"line": line, HASH: content})
+    for name, text in (("column", None), ("value", None), ("reason", CONTRADICTS), ("code", "revision")):
+        rows = rows.append_column(name, pa.array([text] * rows.num_rows, pa.string()))
+    return _completed(rows, tenant, source.name, origin, now).sort_by("line")
 
 
 def _completed(rows: pa.Table, tenant: str, source_table: str, origin: str, now: datetime) -> pa.Table:

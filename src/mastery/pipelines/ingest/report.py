@@ -5,6 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mastery.arrays import Int64s
+from mastery.pipelines.ingest.row_counts import CONTRADICTING, FILLED, LEFT
+
+
+def revision_notes(counts: Int64s) -> list[str]:
+    """Return notes on the rows of one file that say something else than others of their events.
+
+    Args:
+        counts: int64[COUNTS], as `mastery.pipelines.ingest.write_events` counts them.
+    """
+    notes = []
+    contradicting, filled, left = (int(counts[place]) for place in (CONTRADICTING, FILLED, LEFT))
+    if contradicting:
+        notes.append(
+            f"{_rows(contradicting)} something else than another row of the same event, read with it; of each event "
+            "one row counts. Different events need an id, a time or an order each"
+        )
+    if filled:
+        notes.append(
+            f"{_rows(filled)} more of known events than was known, such as a column that was not there before, and "
+            "nothing else: the rest of them is as it was"
+        )
+    if left:
+        notes.append(
+            f"{_rows(left)} something else than what is known of their events, which stay as they were, as was said "
+            "with --on-revision keep; they count as duplicates"
+        )
+    return notes
+
+
+def _rows(count: int) -> str:
+    return "1 row says" if count == 1 else f"{count:,} rows say"
+
 
 @dataclass(frozen=True)
 class FileReport:

@@ -23,9 +23,11 @@ from mastery.errors import Conflict
 from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
-from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts, judge
+from mastery.pipelines.ingest.dedupe import NEW, REVISED, Verdicts
+from mastery.pipelines.ingest.judge_rows import IncomingRows, judge_rows
 from mastery.pipelines.ingest.prepare import Prepared
-from mastery.tables import EVENTS, SUPERSEDED
+from mastery.pipelines.ingest.row_counts import Refused
+from mastery.tables import EVENTS
 
 WORKERS = 2
 """Buckets written at a time. Reading, judging and writing all run outside of Python's lock."""
@@ -42,11 +44,12 @@ LONGEST_PAUSE_S = 2.0
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket: the verdicts on its rows, their counts (see `write_events`), and the files written for it."""
+    """One bucket: the verdicts on its events, the counts of its rows, the files written for it, and rows refused."""
 
     verdicts: Verdicts
     counts: Int64s
     adds: tuple[AddAction, ...]
+    refused: Refused
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,31 @@ class _Write:
     pieces: Sequence[tuple[int, Prepared]]
     files: int
     written: list[AddAction]
+    on_revision: str
 
 
 def write_events(
-    lake: Lake, pieces: Sequence[tuple[int, Prepared]], files: int, waiting: Callable[[], None] | None = None
-) -> Int64s:
-    """Write the new events and return int64[files, 4]: rows that are new, revisions of known ones, the same as known;
-    and rows of the first two that say something else than an earlier row of these files.
+    lake: Lake,
+    pieces: Sequence[tuple[int, Prepared]],
+    files: int,
+    waiting: Callable[[], None] | None = None,
+    on_revision: str = "replace",
+) -> tuple[Int64s, list[Refused]]:
+    """Write the new events and return int64[files, COUNTS], counts of their rows, and the rows that were refused.
 
     Args:
         lake: Where.
         pieces: (number of the file, its rows), in the order they were read.
         files: Number of files.
         waiting: Called when another ingest has been committing for seconds.
+        on_revision: What is done with rows that say something else than what is known of their events; see
+            `mastery.events.revisions`. To `reject` them, the pieces have their lines.
 
     Raises:
         Conflict: Other ingests were faster every time.
     """
     written: list[AddAction] = []
-    write = _Write(lake, _one_dictionary(pieces), files, written)
+    write = _Write(lake, _one_dictionary(pieces), files, written, on_revision)
     at = lake.snapshot(EVENTS)
     filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for _, p in pieces)]
     with lake.discarding(EVENTS, written):
@@ -86,7 +95,8 @@ def write_events(
                     _pause(attempt)
                 moved = lake.commit_judged({b: part.adds for b, part in parts.items() if part.adds}, at)
                 if not moved:
-                    return np.sum([part.counts for part in parts.values()], axis=0)
+                    counts = np.sum([part.counts for part in parts.values()], axis=0)
+                    return counts, [part.refused for part in parts.values()]
                 at = lake.snapshot(EVENTS)
                 parts |= _judged(write, at, moved, parts)
     raise Conflict(
@@ -113,52 +123,26 @@ def _pause(attempt: int) -> None:
     time.sleep(min(LONGEST_PAUSE_S, 0.02 * 2**attempt) * random.uniform(0.5, 1.0))
 
 
-def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s) -> Verdicts:
-    """Return the verdicts on the incoming rows of this bucket against those that the lake has in it.
-
-    What was superseded is looked at after the events: a row that compaction moves meanwhile is in one of the two.
-    """
-    known = lake.known(EVENTS, bucket, hi, lo, at)
-    verdicts = judge(hi, lo, body, known)
-    revised = verdicts == REVISED
-    if revised.any():
-        verdicts = judge(hi, lo, body, known + lake.known(SUPERSEDED, bucket, hi[revised], lo[revised]))
-    return verdicts
-
-
 def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None) -> _Part:
     """Judge the rows of one bucket against the lake as of `at`, and write its files without a commit."""
     mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in write.pieces]
-    mine = [(file, p, start, stop) for file, p, start, stop in mine if stop > start]
-
-    def column(name: str) -> Int64s:
-        return np.concatenate([p.rows[name].to_numpy()[start:stop] for _, p, start, stop in mine])
-
-    hi, lo, body = (column(name) for name in ("event_id_hi", "event_id_lo", "body_hash"))
-    verdicts = judge_bucket(write.lake, at, bucket, hi, lo, body)
+    rows = IncomingRows([piece for piece in mine if piece[3] > piece[2]], write.files)
+    judged = judge_rows(write.lake, at, bucket, rows, write.on_revision)
     if before is not None:
-        if np.array_equal(verdicts, before.verdicts):
+        if np.array_equal(judged.verdicts, before.verdicts):
             return before
         write.lake.discard(EVENTS, before.adds)
-    file_of = np.concatenate([np.full(stop - start, file) for file, _, start, stop in mine])
-    counts = np.zeros((write.files, 4), np.int64)
-    for place, verdict in enumerate((NEW, REVISED, SAME)):
-        counts[:, place] = np.bincount(file_of[verdicts == verdict], minlength=write.files)
-    if counts[:, 1].any():
-        kept = np.flatnonzero(verdicts != SAME)
-        _, first = np.unique(lo[kept], return_index=True)
-        counts[:, 3] = np.bincount(np.delete(file_of[kept], first), minlength=write.files)
     adds = []
     for verdict in (NEW, REVISED):
-        kept = np.flatnonzero(verdicts == verdict)
+        kept = np.flatnonzero(judged.verdicts == verdict)
         if kept.size:
-            rows = _gathered(mine, None if kept.size == verdicts.size else kept)
-            adds.append(write.lake.write_file(EVENTS, rows, bucket, revisions=verdict == REVISED))
+            if judged.events is None:
+                events = rows.taken(None if kept.size == judged.verdicts.size else kept)
+            else:
+                events = judged.events.take(pa.array(kept)).combine_chunks()
+            adds.append(write.lake.write_file(EVENTS, _compacted(events), bucket, revisions=verdict == REVISED))
             write.written.append(adds[-1])
-    return _Part(verdicts, counts, tuple(adds))
-
-
-Mine = list[tuple[int, Prepared, int, int]]
+    return _Part(judged.verdicts, judged.counts, tuple(adds), judged.refused)
 
 
 def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, Prepared]]:
@@ -169,20 +153,6 @@ def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, P
         rows.append(whole.slice(before, piece.rows.num_rows).combine_chunks())
         before += piece.rows.num_rows
     return [(file, replace(piece, rows=part)) for (file, piece), part in zip(pieces, rows, strict=True)]
-
-
-def _gathered(mine: Mine, kept: Int64s | None) -> pa.Table:
-    """Return the kept rows of this bucket (None: all), with dictionaries of only the texts in them."""
-    parts, before = [], 0
-    for _, piece, start, stop in mine:
-        part = piece.rows.slice(start, stop - start)
-        if kept is not None:
-            here = kept[(kept >= before) & (kept < before + stop - start)] - before
-            if len(here) < stop - start:
-                part = part.take(pa.array(here))
-        before += stop - start
-        parts.append(part)
-    return _compacted(pa.concat_tables(parts).combine_chunks())
 
 
 @kernel

@@ -1,0 +1,180 @@
+"""The rows of one bucket judged: which events they are, which of these are new or revisions, and what is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mastery.arrays import Int64s
+from mastery.events.identity import Blocks
+from mastery.events.revisions import COMPARED, ELSE, LESS, MORE, compare
+from mastery.events.several_topics import join_topics
+from mastery.events.values import Mask
+from mastery.lake import Lake
+from mastery.lake.files import Only
+from mastery.lake.snapshot import Snapshot
+from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts, judge
+from mastery.pipelines.ingest.prepare import Prepared
+from mastery.pipelines.ingest.row_counts import (
+    ACCEPTED,
+    CONTRADICTING,
+    COUNTS,
+    DUPLICATES,
+    FILLED,
+    LEFT,
+    NONE_REFUSED,
+    REJECTED_ROWS,
+    REVISED_ROWS,
+    Refused,
+)
+from mastery.tables import EVENTS, SUPERSEDED
+
+ID = ("event_id_hi", "event_id_lo")
+
+FEW_STUDENTS = 1_000
+"""Up to this many students, their rows of a bucket are looked for; of more, the bucket is read whole."""
+
+
+@dataclass(frozen=True)
+class IncomingRows:
+    """n rows of one bucket: of each piece its file, and the first and the last of its rows that belong here."""
+
+    pieces: list[tuple[int, Prepared, int, int]]
+    files: int
+
+    def numbers(self, name: str) -> Int64s:
+        """Return int64[n] of a column of integers."""
+        return np.concatenate([p.rows[name].to_numpy()[start:stop] for _, p, start, stop in self.pieces])
+
+    def file_of(self) -> Int64s:
+        return np.concatenate([np.full(stop - start, file) for file, _, start, stop in self.pieces])
+
+    def own(self) -> Mask:
+        return np.concatenate([p.own[start:stop] for _, p, start, stop in self.pieces])
+
+    def lines(self) -> Int64s:
+        return np.concatenate([p.lines[start:stop] for _, p, start, stop in self.pieces])
+
+    def interaction(self) -> Int64s | None:
+        """Return int64[n]: hash of each one's student and interaction, 0 without one; None where no row has one."""
+        if all(p.interaction is None for _, p, _, _ in self.pieces):
+            return None
+        return np.concatenate(
+            [
+                np.zeros(stop - start, np.int64) if p.interaction is None else p.interaction[start:stop]
+                for _, p, start, stop in self.pieces
+            ]
+        )
+
+    def taken(self, kept: Int64s | None = None) -> pa.Table:
+        """Return the kept rows (None: all)."""
+        parts, before = [], 0
+        for _, piece, start, stop in self.pieces:
+            part = piece.rows.slice(start, stop - start)
+            if kept is not None:
+                here = kept[(kept >= before) & (kept < before + stop - start)] - before
+                if len(here) < stop - start:
+                    part = part.take(pa.array(here))
+            before += stop - start
+            parts.append(part)
+        return pa.concat_tables(parts).combine_chunks()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """n rows as m events.
+
+    Attributes:
+        events: m events; None where each row is one, as it was read.
+        verdicts: Of the events.
+        counts: int64[files, COUNTS]. Of the rows.
+        refused: Rows that are rejected for what is known of their events.
+    """
+
+    events: pa.Table | None
+    verdicts: Verdicts
+    counts: Int64s
+    refused: Refused
+
+
+def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s) -> Verdicts:
+    """Return the verdicts on the incoming rows of this bucket against those that the lake has in it.
+
+    What was superseded is looked at after the events: a row that compaction moves meanwhile is in one of the two.
+    """
+    known = lake.known(EVENTS, bucket, hi, lo, at)
+    verdicts = judge(hi, lo, body, known)
+    revised = verdicts == REVISED
+    if revised.any():
+        verdicts = judge(hi, lo, body, known + lake.known(SUPERSEDED, bucket, hi[revised], lo[revised]))
+    return verdicts
+
+
+def judge_rows(lake: Lake, at: Snapshot, bucket: int, rows: IncomingRows, on_revision: str) -> Judged:
+    """Judge the rows of one bucket against the lake as of `at`.
+
+    Args:
+        on_revision: What is done with rows that say something else than what is known of their events.
+    """
+    ids = [rows.numbers(name) for name in (*ID, "body_hash")]
+    verdicts = judge_bucket(lake, at, bucket, *ids)
+    file_of, interaction = rows.file_of(), rows.interaction()
+    events, row = None, np.arange(verdicts.size)  # of each event its first row
+    event_of_row, repeats = row, np.zeros(verdicts.size, np.bool_)
+    if interaction is not None or ((verdicts != NEW).any() and np.unique(ids[1]).size < ids[1].size):
+        joined = join_topics(rows.taken(), file_of, rows.own(), interaction)
+        if joined is not None:
+            events, row, event_of_row, repeats = joined.events, joined.rows, joined.event_of_row, joined.repeats
+            ids = [events[name].to_numpy() for name in (*ID, "body_hash")]
+            verdicts = judge_bucket(lake, at, bucket, *ids)
+    says = np.full(verdicts.size, ELSE, np.int8)
+    revised = np.flatnonzero(verdicts == REVISED)
+    if revised.size:
+        says[revised] = _says(lake, at, bucket, (rows.taken() if events is None else events).take(pa.array(revised)))
+        verdicts[says == LESS] = SAME
+    left = (verdicts == REVISED) & (says == ELSE) & (on_revision != "replace")
+    verdicts[left] = SAME
+
+    counts = np.zeros((rows.files, COUNTS), np.int64)
+    by_row, left_row = np.where(repeats, SAME, verdicts[event_of_row]), left[event_of_row]
+    for place, which in (
+        (ACCEPTED, by_row == NEW),
+        (REVISED_ROWS, by_row == REVISED),
+        (DUPLICATES, by_row == SAME),
+        (FILLED, (by_row == REVISED) & (says[event_of_row] == MORE)),
+        (LEFT, left_row),
+    ):
+        counts[:, place] = np.bincount(file_of[which], minlength=rows.files)
+    if counts[:, REVISED_ROWS].any():
+        kept = np.flatnonzero(verdicts != SAME)
+        _, first = np.unique(ids[1][kept], return_index=True)
+        counts[:, CONTRADICTING] = np.bincount(np.delete(file_of[row[kept]], first), minlength=rows.files)
+    refused = NONE_REFUSED
+    if on_revision == "reject" and left.any():
+        counts[:, REJECTED_ROWS], counts[:, LEFT] = counts[:, LEFT], 0
+        counts[:, DUPLICATES] -= counts[:, REJECTED_ROWS]
+        hi, lo, body = ids
+        content = Blocks(hi.size).add(hi, lo).add(body, body).finish()[0]
+        which = np.flatnonzero(left_row)
+        refused = Refused(file_of[which], rows.lines()[which], content[event_of_row[which]])
+    return Judged(events, verdicts, counts, refused)
+
+
+def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table) -> npt.NDArray[np.int8]:
+    """Return int8[k]: what events say beside what the lake knows of them; `ELSE` where it does not know them."""
+    students = events["student_id"].cast(pa.string()).unique().to_pylist()
+    only = Only(column="student_id", values=tuple(sorted(students))) if len(students) <= FEW_STUDENTS else None
+    known = lake.read_bucket(EVENTS, bucket, [*ID, *COMPARED], at, only)
+    there = {key: place for place, key in enumerate(_keys(known))}
+    found = np.array([there.get(key, -1) for key in _keys(events)], np.int64)
+    here = np.flatnonzero(found >= 0)
+    says = np.full(found.size, ELSE, np.int8)
+    says[here] = compare(known.take(pa.array(found[here])), events.take(pa.array(here)))
+    return says
+
+
+def _keys(events: pa.Table) -> list[tuple[int, int]]:
+    return list(zip(*(events[name].to_pylist() for name in ID), strict=True))
