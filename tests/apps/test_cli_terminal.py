@@ -28,6 +28,8 @@ ENVIRONMENT = {
     if not name.startswith("MASTERY_") and name not in ("COLUMNS", "LINES")
 } | {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm"}
 LATEST = ("--as-of", "latest")
+NARROW = pytest.param(60, marks=pytest.mark.slow)
+WIDE = pytest.param(200, marks=pytest.mark.slow)
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("width", [NARROW, 80, 120, WIDE])
 def test_a_class_report_shows_whole_titles_and_ids_at_every_width(shown, mastery, width):
     lines = shown(width, "class-report")
     document = json.loads(mastery("class-report", "--json").stdout)
@@ -76,7 +78,7 @@ def test_a_class_report_shows_whole_titles_and_ids_at_every_width(shown, mastery
         assert f"({row['topic_id']})" in text
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("width", [NARROW, 80, WIDE])
 def test_a_student_is_shown_with_the_ids_of_topics_and_no_word_is_cut(shown, mastery, width):
     lines = shown(width, "show", "S000014", *LATEST)
     assert "…" not in "\n".join(lines)
@@ -118,7 +120,7 @@ def test_a_narrow_terminal_shows_reasons_in_few_lines(shown):
         ("tenants",),
     ],
 )
-@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("width", [NARROW, 80])
 def test_no_table_of_another_command_is_cut(shown, width, arguments):
     lines = shown(width, *arguments)
     assert "…" not in "\n".join(lines)
@@ -133,7 +135,7 @@ def test_wide_terminals_show_a_row_for_each_topic_with_reasons_beside_it(shown):
     assert heads.split()[-3:] == ["band", "graded", "why"]
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("width", [NARROW, 80, WIDE])
 def test_files_and_counts_of_an_ingest_are_whole_at_every_width(shown, tmp_path, width):
     sample = ROOT / "data" / "sample"
     files = [str(sample / name) for name in ("chatbot_interactions.csv", "teacher_feedback.csv")]

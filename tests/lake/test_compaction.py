@@ -107,6 +107,7 @@ def test_vacuum_deletes_only_what_has_been_dead_for_long(lake: Lake, events: Eve
     assert lake.count(EVENTS) == lake.scan(EVENTS).num_rows == 50
 
 
+@pytest.mark.slow
 def test_buckets_that_are_merged_at_the_same_moment_keep_each_its_own_rows(tmp_path: Path, events: Events) -> None:
     lake = Lake.open(str(tmp_path / "lake"), buckets=16)
     for seed in range(2):

@@ -110,6 +110,7 @@ def answers(sockets: list[socket.socket], wait_s: float) -> list[bytes]:
     return list(found.values())
 
 
+@pytest.mark.slow
 def test_bursts_beyond_its_descriptors_are_answered_with_503_or_closed_and_it_goes_on_by_itself(server):
     statuses = []
     for request in (HEALTH, STUDENT, CLASS):
@@ -140,6 +141,7 @@ def test_bursts_beyond_its_descriptors_are_answered_with_503_or_closed_and_it_go
     assert len(server.warnings()) <= 60, server.warnings()[:5]
 
 
+@pytest.mark.slow
 def test_a_request_that_never_ends_is_closed_after_a_time_and_the_next_ones_are_answered(server):
     slow = []
     for _ in range(2 * DESCRIPTORS):
@@ -161,6 +163,7 @@ def test_a_request_that_never_ends_is_closed_after_a_time_and_the_next_ones_are_
     assert server.open_files() < DESCRIPTORS // 2
 
 
+@pytest.mark.slow
 def test_a_request_that_trickles_in_is_not_given_more_time_by_every_byte(server):
     one = server.connect()
     one.sendall(HEALTH)
@@ -179,6 +182,7 @@ def test_a_request_that_trickles_in_is_not_given_more_time_by_every_byte(server)
     one.close()
 
 
+@pytest.mark.slow
 def test_connections_that_are_half_open_are_closed(server):
     """Nothing sent; no more to be sent; a request whose body never comes; one answered, and nothing after it."""
     idle, ended, without_body, answered = (server.connect() for _ in range(4))
@@ -193,6 +197,7 @@ def test_connections_that_are_half_open_are_closed(server):
     assert b" 200 " in alive
 
 
+@pytest.mark.slow
 def test_handshakes_and_nonsense_are_answered_and_a_hundred_of_them_leave_a_few_lines_and_no_id(server):
     secret = b"S-secret-4711"
     upgrade = (

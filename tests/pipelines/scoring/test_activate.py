@@ -175,6 +175,7 @@ def killed(school: Deployment, folder: Path, version: str, when: str) -> None:
     assert done.returncode == 9, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["folding", "published"])
 def test_an_activation_that_is_killed_leaves_the_old_set_active_and_can_be_run_again(school, tmp_path, when):
     before, version = documents(school), stored(school)
@@ -215,6 +216,7 @@ def test_a_recompute_after_a_killed_activation_publishes_the_active_set(school, 
     assert scores(again) == expected
 
 
+@pytest.mark.slow
 def test_who_reads_while_an_activation_runs_sees_the_old_or_the_new_document_never_a_mixture(school):
     version, before = stored(school), documents(school)
     old = school.reader.class_scores(tenant="default", source="bkt").model_dump_json()

@@ -171,6 +171,7 @@ print(json.dumps({"generation": report.generation, "events": report.events}))
 """
 
 
+@pytest.mark.slow
 def test_a_recompute_that_began_first_and_ends_last_publishes_nothing_over_newer_tables(school, tmp_path):
     with program(tmp_path, FOLDING) as first:
         appears(tmp_path / "folding")
@@ -189,6 +190,7 @@ def files_of(folder: Path, table: str) -> list[Path]:
     return list((folder / "lake" / table).glob("bucket=*/*.parquet"))
 
 
+@pytest.mark.slow
 def test_a_recompute_that_ends_last_and_has_read_the_newer_events_publishes_over_the_other(school, tmp_path):
     with program(tmp_path, "print(json.dumps({'generation': run(school, progress=lambda _: appears(folder / 'go'))"
                            ".generation}))") as first:  # fmt: skip

@@ -92,6 +92,7 @@ def test_too_little_to_learn_from_gives_a_sentence_and_no_nan(y):
     assert np.all((said > 0.0) & (said < 1.0))
 
 
+@pytest.mark.slow
 def test_a_calibration_is_taken_where_it_helps_and_only_there():
     stacked = simulated(40_000, (1.0,), 0.0)
     assert fit_blend(stacked, nothing_known()).measures["calibration"] == "identity"

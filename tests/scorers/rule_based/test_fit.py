@@ -97,6 +97,7 @@ def test_a_topic_has_its_own_guess_and_slip_and_a_new_one_those_of_a_topic_nobod
     assert bounded.parameters.topics.values[0, [rule_based.GUESS, rule_based.SLIP]].tolist() == [0.2, 0.1]
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_student_has_not_been_learnt_from_that_student():
     batch, _ = answers(60, seed=1)
     part = deal(batch.students, 5, 0)
@@ -118,6 +119,7 @@ def _without(batch: Batch, part: np.ndarray, which: int) -> tuple[Batch, np.ndar
     return rest, labelled(rest), np.zeros(len(rest.students), np.int64)
 
 
+@pytest.mark.slow
 def test_answers_with_help_say_nothing_of_what_is_to_be_expected_without():
     batch, truth = answers(600, seed=3, hinted=True)
     fit, _ = fitted(batch)
