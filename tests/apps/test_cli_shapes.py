@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import fields
 
 import pytest
 
+from mastery.apps.cli.reading import OPTIONS
+from mastery.events.read_options import ReadOptions
 from mastery.pipelines.ingest.profiles import shipped_profiles
 
 
@@ -68,3 +72,44 @@ def test_a_profile_that_is_not_there_is_an_error_with_the_nearest(mastery, empty
     (tmp_path / "x.csv").write_text("a\n1\n")
     done = mastery("ingest", tmp_path / "x.csv", "--profile", "kolibri-log", home=empty)
     assert "did you mean 'kolibri-logs'" in str(done.exception)
+
+
+def test_a_preview_writes_nothing_and_ends_with_the_command_that_reads(mastery, empty, tmp_path):
+    file = tmp_path / "an answer.csv"
+    file.write_text("pupil,is_correct,question_id,timestamp\nJane Doe,yes,q1,2026-03-02 09:00\n")
+    options = ("--map", "pupil=student_id", "--set", "topic_id=whole numbers", "--timezone", "Europe/Berlin")
+    done = mastery("preview", file, *options, "--tenant", "hill", home=empty)
+    assert done.exception is None
+    assert "Jane" not in done.stdout
+    assert not empty.exists()
+    words = shlex.split(done.stdout.strip().splitlines()[-1])
+    assert words[0] == "mastery"
+    assert words[3:] == ["ingest", str(file), *dict_options(options), "--tenant", "hill"]
+    assert counts(mastery(*words[3:], "--json", home=empty)) == (1, 1, 0, 0, 0)
+
+
+def dict_options(options):
+    """Return the options in the order in which commands list them."""
+    by_flag = dict(zip(options[::2], options[1::2], strict=True))
+    return [word for flag in ("--map", "--timezone", "--set") for word in (flag, by_flag[flag])]
+
+
+def test_a_preview_as_json_has_all_of_it(mastery, empty, tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text("student_id,is_correct,topic_id,question_id,timestamp\nS1,yes,t,q1,2026-03-02T09:00:00Z\n")
+    found = json.loads(mastery("preview", file, "--json", home=empty).stdout)
+    (one,) = found["files"]
+    assert (one["table"], one["read"], one["usable"], one["assumed"]) == ("quiz_attempts", 1, 1, [])
+    assert found["command"].endswith(f"ingest {file}")
+
+
+def test_everything_that_can_be_said_of_files_has_an_option_of_its_name():
+    assert set(OPTIONS) == {field.name for field in fields(ReadOptions)}
+
+
+def test_an_ingest_says_what_it_assumed(mastery, empty, tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text("student_id,is_correct,topic_id,question_id,timestamp\nS1,yes,t,q1,2026-03-02 09:00\n")
+    done = mastery("ingest", file, home=empty)
+    assert "Assumed: answers.csv: clocks that name no zone are in UTC (--timezone)" in " ".join(done.stdout.split())
+    assert "Assumed" not in mastery("ingest", file, "--timezone", "UTC", home=empty).stdout

@@ -22,6 +22,7 @@ from mastery.tables import EVENTS, GOLD, REJECTED, Table
 
 if TYPE_CHECKING:
     from mastery.pipelines.ingest.ingest import Progress
+    from mastery.pipelines.ingest.preview import FilePreview
     from mastery.pipelines.ingest.report import IngestReport
     from mastery.pipelines.queries.schemas import (
         AnswersDocument,
@@ -158,7 +159,7 @@ class Engine(Deployment):
             table,
             columns or {},
             units or {},
-            timezone or zone_of(profile) or self.settings.timezone,
+            timezone,
             constants=constants or {},
             joined=joined or {},
             wide=wide or {},
@@ -179,8 +180,50 @@ class Engine(Deployment):
             tenant=of.tenant,
             now=instant(clock.now_us() if now_us is None else now_us),
             options=options,
+            zone=zone_of(profile) or self.settings.timezone,
             progress=progress,
             waiting=waiting,
+        )
+
+    def preview(
+        self,
+        source: Any,
+        *,
+        rows: int = 3,
+        tenant: str | None = None,
+        progress: Progress | None = None,
+        **how: Any,
+    ) -> tuple[list[FilePreview], list[str]]:
+        """Return what each file would be read as, and notes on files that are left out. Nothing is written.
+
+        Args:
+            source: As `ingest` takes it.
+            rows: How many rows to show of each file; nobody is named in them.
+            progress: Called with a file's name, the bytes of it that are done, and its size.
+            how: What `ingest` takes to say how rows are read: `table`, `columns`, `units`, `profile` and so on.
+
+        Raises:
+            BadInput: It cannot be read, lacks a column, or has no usable value in one.
+        """
+        from mastery.events.read_options import ReadOptions
+        from mastery.events.recognise import names_read
+        from mastery.frames import read_frame
+        from mastery.pipelines.ingest.preview import preview
+        from mastery.pipelines.ingest.profiles import zone_of
+
+        said = ReadOptions(**{name: value for name, value in how.items() if value is not None})
+        if isinstance(source, str | Path):
+            source = [source]
+        elif not isinstance(source, list | tuple):
+            source = [read_frame(source, names_read(said)).table]
+        return preview(
+            source,
+            now=instant(clock.now_us()),
+            options=said,
+            zone=zone_of(said.profile) or self.settings.timezone,
+            tenant=self.tenant if tenant is None else tenant,
+            rows=rows,
+            progress=progress,
         )
 
     def recompute(

@@ -94,6 +94,19 @@ class Arrangement:
         cells = [each[ours].column for each in self.questions.values() if ours in each]
         return f"column {cells[0]!r}" if cells else f"`{ours}`"
 
+    def source(self, ours: str) -> str:
+        """Return in words where the values of one of our columns come from."""
+        if ours in self.joined:
+            return " and ".join(self.joined[ours])
+        if ours in self.constants:
+            return f"{self.constants[ours]!r} in all rows" if self.constants[ours].strip() else "empty in all rows"
+        if ours in self.columns:
+            return self.columns[ours]
+        cells = [each[ours].column for each in self.questions.values() if ours in each]
+        if not cells:
+            return f"the name of {len(self.questions):,} columns"
+        return cells[0] if len(cells) == 1 else f"cells of {len(cells):,} columns, {cells[0]} to {cells[-1]}"
+
     def of(self, source: Source) -> Arrangement:
         """Return it with the columns of one source table alone."""
         known = {column.name for column in source.columns}

@@ -58,6 +58,7 @@ def stored(lake, table=EVENTS) -> list[dict]:
 def test_two_answers_are_two_events(lake, tmp_path):
     report = put(lake, write(tmp_path / "quiz.csv", TWO))
     assert report.as_dict() == {
+        "assumed": [],
         "read": 2,
         "accepted": 2,
         "revised": 0,

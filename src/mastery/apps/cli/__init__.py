@@ -32,6 +32,7 @@ from mastery.apps.cli.history import history
 from mastery.apps.cli.ingest import ingest
 from mastery.apps.cli.items import items
 from mastery.apps.cli.models import models
+from mastery.apps.cli.preview import preview
 from mastery.apps.cli.profiles import profiles
 from mastery.apps.cli.recompute import recompute
 from mastery.apps.cli.rejected import rejected
@@ -50,6 +51,7 @@ SET_UP, WORK, MODELS, PEOPLE = "Set up", "Move data", "Fit and choose models", "
 
 COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, ingest),
+    (WORK, preview),
     (WORK, profiles),
     (WORK, recompute),
     (WORK, rejected),

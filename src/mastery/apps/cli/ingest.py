@@ -135,6 +135,9 @@ def show_counts(counts: IngestReport) -> None:
     out.print(first_that_fits(out, wide, middle, narrow))
     for note in counts.notes:
         out.print(Text(f"\nnote: {printable(note)}"), soft_wrap=True)
+    if counts.assumed:
+        said = printable("; ".join(counts.assumed))
+        out.print(Text(f"\nAssumed: {said}. `mastery preview` shows how each column is read."), soft_wrap=True)
 
 
 def _totals(files: Sequence[FileReport]) -> list[tuple[str, Sequence[FileReport]]]:

@@ -6,14 +6,14 @@ A command takes them all as one value: its parameter `how: ReadOptions` becomes 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
 from mastery.errors import BadInput
-from mastery.events.read_options import ReadOptions
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
 
 
 def read_options(
@@ -25,7 +25,7 @@ def read_options(
             metavar="TABLE",
         ),
     ] = None,
-    renamed: Annotated[
+    columns: Annotated[
         list[str] | None,
         typer.Option(
             "--map", help="A column's name in the file and ours, such as pupil=student_id; THEIRS= leaves it out. "
@@ -102,7 +102,7 @@ def read_options(
     """Return what the command line says about files."""
     return ReadOptions(
         table,
-        several(renamed, "--map", empty=True),
+        several(columns, "--map", empty=True),
         pairs(units, "--unit"),
         timezone,
         constants=pairs(constants, "--set", empty=True),
@@ -113,6 +113,28 @@ def read_options(
         profile=profile,
         on_revision=on_revision,
     )
+
+
+def typed_options(how: ReadOptions) -> list[str]:
+    """Return what was said as it is typed on the command line: the words of `read_options`, for another command."""
+    words: list[str] = []
+    for name, parameter in OPTIONS.items():
+        said = getattr(how, name)
+        if said == getattr(NOTHING_SAID, name):
+            continue
+        (option,) = parameter.annotation.__metadata__
+        named = [word for word in (option.default, *(option.param_decls or ())) if str(word).startswith("--")]
+        flag = named[0] if named else f"--{name.replace('_', '-')}"
+        if isinstance(said, Mapping):
+            for left, many in said.items():
+                words += [
+                    word for one in ([many] if isinstance(many, str) else many) for word in (flag, f"{left}={one}")
+                ]
+        elif isinstance(said, bool):
+            words += [flag] if said else []
+        elif said is not None:
+            words += [flag, str(said)]
+    return words
 
 
 OPTIONS = inspect.signature(read_options, eval_str=True).parameters

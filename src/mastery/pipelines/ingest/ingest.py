@@ -12,6 +12,7 @@ Others may ingest at the same time; see `mastery.pipelines.ingest.write_events`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mastery.events.tally import Tally
 from mastery.events.ties import Placed, Ties
 from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
+from mastery.pipelines.ingest.assumed import assumed
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
@@ -55,6 +57,7 @@ def ingest(
     tenant: str,
     now: datetime,
     options: ReadOptions = NOTHING_SAID,
+    zone: str | None = None,
     progress: Progress | None = None,
     waiting: Callable[[], None] | None = None,
 ) -> IngestReport:
@@ -67,6 +70,7 @@ def ingest(
         tenant: The institution; scopes all ids.
         now: When they are received; needs a zone.
         options: What is said about how they are read.
+        zone: That of clocks that name none, where nobody says it.
         progress: Called after each block.
         waiting: Called when another ingest has been committing for seconds, and this one waits for it.
 
@@ -74,8 +78,9 @@ def ingest(
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
         WrongKey: The lake's students were named with another key.
     """
-    check_options(tenant, now, options)
-    planned, notes = plan(files, options)
+    whole = replace(options, timezone=options.timezone or zone)
+    check_options(tenant, now, whole)
+    planned, notes = plan(files, whole)
     check_units_of(planned)
     use_key(lake, pseudonyms)
     before = lake.snapshot(EVENTS)
@@ -90,7 +95,7 @@ def ingest(
     run.write()
     keep_key_if_known(lake, pseudonyms, tenant, before)
     notes += run.notes()
-    return IngestReport(run.reports(), tuple(notes))
+    return IngestReport(run.reports(), tuple(notes), tuple(run.assumed(options)))
 
 
 class _Run:
@@ -112,6 +117,7 @@ class _Run:
         self.n_read, self.counts = np.zeros(n, np.int64), np.zeros((n, 4), np.int64)
         self.of_events = np.zeros((n, COUNTS), np.int64)
         self.tallies = [Tally() for _ in planned]
+        self.zoneless = np.zeros(n, np.bool_)
         self.waiting: list[tuple[int, Prepared]] = []
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[pa.Table] = []
@@ -142,6 +148,7 @@ class _Run:
         """Hold a block's rows, and write all that are held when there are many."""
         self.n_read[number] += ready.read
         self.tallies[number] += ready.tally
+        self.zoneless[number] |= ready.zoneless
         self.counts[number, REJECTED_ROWS] += ready.rejected.num_rows
         if ready.rejected.num_rows:
             self.rejected.append(self.repeats[number].number(ready.rejected))
@@ -188,6 +195,14 @@ class _Run:
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)
         return notes
+
+    def assumed(self, said: ReadOptions) -> list[str]:
+        """Return what neither the files nor the person said, each once, with the names of the files."""
+        found: dict[str, list[str]] = {}
+        for one, without in zip(self.planned, self.zoneless.tolist(), strict=True):
+            for what in assumed(one, said, zoneless=without):
+                found.setdefault(what, []).append(one.input.name)
+        return [f"{', '.join(dict.fromkeys(names))}: {what}" for what, names in found.items()]
 
     def reports(self) -> tuple[FileReport, ...]:
         return tuple(

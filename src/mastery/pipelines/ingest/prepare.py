@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
@@ -18,10 +19,16 @@ from mastery.events.read_options import ReadOptions
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.ties import NO_ROWS, Placed, Sharing, renumbered
-from mastery.events.values import Mask, mask
+from mastery.events.values import Mask, as_text, mask
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.rejects import rejected_rows
+
+LOOKED_AT = 100
+"""Time stamps of a block that are looked at for a zone: a file writes them all in one way."""
+
+_ZONE = r"(?i)(Z|UTC|GMT([+-]?\d.*)?|[+-]\d\d(:?\d\d)?)\s*$"
+_CLOCK = r"\d:\d\d"
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class Prepared:
         own: bool. Whether each of `rows` has an id of the source's own.
         interaction: int64. Hash of each one's student and interaction, 0 without one; None where no row has one.
         lines: int64. Line of each of `rows`.
+        zoneless: Whether time stamps name no zone.
     """
 
     rows: pa.Table
@@ -74,6 +82,7 @@ class Prepared:
     own: Mask = field(default_factory=lambda: np.empty(0, np.bool_))
     interaction: Int64s | None = None
     lines: Int64s = field(default_factory=lambda: NO_ROWS)
+    zoneless: bool = False
 
     def placed(self, placed: Placed) -> Prepared:
         """Return the rows with their places among the events that share a moment."""
@@ -161,12 +170,27 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
         shared.own[order],
         None if interaction.null_count == len(interaction) else _interactions(student, interaction)[order],
         chunk.lines[parsed.places][order] if how.options.on_revision == "reject" else NO_ROWS,
+        zoneless(chunk.raw),
     )
 
 
 def _interactions(student: Int64s, interaction: pa.ChunkedArray) -> Int64s:
     hashes = Blocks(student.size).add(student, student).text(interaction).finish()[0]
     return np.where(mask(interaction.is_valid()), np.where(hashes == 0, 1, hashes), 0)
+
+
+def zoneless(raw: pa.Table) -> bool:
+    """Return whether rows under our names have time stamps that are a clock's and name no zone."""
+    if "timestamp" not in raw.column_names:
+        return False
+    values = raw["timestamp"].slice(0, LOOKED_AT)
+    if pa.types.is_timestamp(values.type):
+        return values.type.tz is None and values.null_count < len(values)
+    if pa.types.is_nested(values.type):
+        return False
+    texts = as_text(pa.array(values.to_pylist())).cast(pa.string())
+    clock = pc.match_substring_regex(texts, _CLOCK)
+    return bool(pc.any(pc.and_not(clock, pc.match_substring_regex(texts, _ZONE))).as_py())
 
 
 def sharing(events: pa.Table, student: Int64s, own: pa.ChunkedArray, ordered: pa.ChunkedArray) -> Sharing:

@@ -71,10 +71,15 @@ class FileReport:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """All files of one ingest in the order they were read, and notes for people."""
+    """All files of one ingest in the order they were read, and notes for people.
+
+    Attributes:
+        assumed: What neither a file nor the person said, such as the zone of its clocks.
+    """
 
     files: tuple[FileReport, ...]
     notes: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
 
     @property
     def read(self) -> int:
@@ -105,4 +110,5 @@ class IngestReport:
             "rejected": self.rejected,
             "files": [file.as_dict() for file in self.files],
             "notes": list(self.notes),
+            "assumed": list(self.assumed),
         }

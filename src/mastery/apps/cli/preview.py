@@ -1,0 +1,110 @@
+"""`mastery preview`: what files would be read as, before anything is written."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mastery.apps.cli.context import settings, typed
+from mastery.apps.cli.options import AsJson, Tenant
+from mastery.apps.cli.reading import reads_files, typed_options
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
+
+if TYPE_CHECKING:
+    from mastery.pipelines.ingest.preview import FilePreview
+
+REASONS_SHOWN = 5
+
+
+@reads_files
+def preview(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Files or folders, as for `mastery ingest`.", metavar="FILE...")],
+    how: ReadOptions = NOTHING_SAID,
+    rows: Annotated[int, typer.Option(help="How many rows to show of each file.", min=0, max=100)] = 3,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what files would be read as, and write nothing.
+
+    For each file: which column is understood as what, a few rows as they are written and as they are read, what would
+    be rejected and why, what was assumed, and the command that reads it. Students are called student 1, 2, …
+
+    \b
+    mastery preview answers.csv
+    mastery preview answers.csv --map pupil=student_id --set topic_id=fractions
+    """
+    from mastery.apps.progress import progress
+    from mastery.engine import Engine
+
+    engine = Engine.connect(settings(context))
+    with progress("Reading files") as report:
+
+        def read(name: str, done: int, size: int) -> None:
+            report.update(done=done, total=size, title=name)
+
+        found, notes = engine.preview(files, rows=rows, tenant=tenant, progress=read, **vars(how))
+    words = [shlex.quote(word) for word in [*map(str, files), *typed_options(how)]]
+    command = typed(context, " ".join(["ingest", *words]), tenant)
+    if as_json:
+        shown = {"files": [one.as_dict() for one in found], "notes": notes, "command": command}
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False, default=str))
+        return
+    for one in found:
+        show_preview(one)
+    show_end(notes, command)
+
+
+def show_preview(one: FilePreview) -> None:
+    """Print what a file would be read as."""
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, number, plain_table, printable
+
+    out = console()
+    out.print(Text(f"{printable(one.path)}: {one.table}", "bold"), soft_wrap=True)
+    table = plain_table("column", "from", "read as", wrap={"from": 16, "read as": 12})
+    for column in one.columns:
+        kind = column.kind if column.unit is None else f"{column.kind}, in {column.unit}"
+        table.add_row(column.name, Text(printable(column.source)), kind)
+    out.print(table)
+    if one.unused:
+        out.print(Text(f"\nNot read: {printable(', '.join(one.unused))}"), soft_wrap=True)
+    for place, (before, after) in enumerate(zip(one.before, one.after, strict=True), start=1):
+        out.print(Text(f"\nrow {place}  {_said(before)}"), soft_wrap=True)
+        out.print(Text(f"    →  {_said(after)}"), soft_wrap=True)
+    out.print(f"\n{number(one.usable)} of {number(one.read)} rows can be used.")
+    for reason in one.rejected[:REASONS_SHOWN]:
+        what = reason.reason if reason.column is None else f"{reason.column} {reason.reason}"
+        first = f"first in line {reason.first_line}"
+        first += "" if reason.first_value is None else f": {reason.first_value!r}"
+        out.print(Text(f"{number(reason.rows):>8}  {printable(what)} ({printable(first)})"), soft_wrap=True)
+    if len(one.rejected) > REASONS_SHOWN:
+        out.print(f"          and {len(one.rejected) - REASONS_SHOWN} other reasons")
+    if one.assumed:
+        out.print(Text(f"\nAssumed: {printable('; '.join(one.assumed))}."), soft_wrap=True)
+    for note in one.notes:
+        out.print(Text(f"\nnote: {printable(note)}"), soft_wrap=True)
+    out.print()
+
+
+def show_end(notes: list[str], command: str) -> None:
+    """Print the notes on all files, and the command that reads them."""
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, printable
+
+    out = console()
+    for note in notes:
+        out.print(Text(f"note: {printable(note)}\n"), soft_wrap=True)
+    out.print(Text(f"Nothing was written. This reads it:\n\n    {printable(command)}"), soft_wrap=True)
+
+
+def _said(row: dict[str, Any]) -> str:
+    from mastery.apps.cli.console import printable
+
+    return " · ".join(f"{name} {printable(str(value))}" for name, value in row.items() if value is not None)
