@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.errors import BadInput, did_you_mean
-from mastery.events.columns import Column
+from mastery.events.columns import SHARES, Column
 from mastery.events.read_options import ReadOptions, ours_of
 from mastery.events.registry import SOURCES
 from mastery.events.source import Source
 from mastery.events.values import CODES, as_text
-from mastery.events.wide import Questions, answers_in, check_patterns, questions_in
+from mastery.events.wide import Questions, answers_in, check_patterns, points_reached, questions_in
 
 FILE, QUESTION = "{file}", "{question}"
 """What stands for the file's name without its ending, and for the question of a wide table."""
@@ -40,7 +40,8 @@ class Arrangement:
     Attributes:
         columns: Our column → the file's.
         constants: Our column → the text in all of its rows; empty for none.
-        joined: Our column → columns of the file, `QUESTION` or `FILE`, whose values make one together.
+        joined: Our column → columns of the file, `QUESTION` or `FILE`, whose values make one together: an id, or the
+            points that were reached of those that could be.
         questions: The questions of a wide table, and where its cells are.
         item: Our column for the question.
         only: Column of the file → values of the rows that are read.
@@ -162,7 +163,13 @@ class Arrangement:
         for name, text in self.constants.items():
             made[name] = _constant(table.num_rows, text)
         for name, parts in self.joined.items():
-            made[name] = pc.binary_join_element_wise(*(self._part(part, table, question) for part in parts), SEPARATOR)
+            texts = [self._part(part, table, question) for part in parts]
+            if of_points(KNOWN[name]):
+                reached, points = texts
+                made[name], some = points_reached(reached, points, KNOWN[name], fraction=name in self.fractions)
+                partial += some
+            else:
+                made[name] = pc.binary_join_element_wise(*texts, SEPARATOR)
         return Arranged(pa.table(made), rows, left_out, partial)
 
     def _part(self, part: str, table: pa.Table, question: pa.Array) -> pa.Array:
@@ -171,6 +178,11 @@ class Arrangement:
         if part == FILE:
             return _constant(table.num_rows, self.file).cast(pa.string())
         return _texts(table, part)
+
+
+def of_points(column: Column) -> bool:
+    """Return whether two columns are joined as points out of points: for an outcome, or a share."""
+    return column.kind == "truth" or column.units.keys() == SHARES.keys()
 
 
 @dataclass(frozen=True)
@@ -203,6 +215,11 @@ def check_arrangement(options: ReadOptions) -> None:
         if ours not in KNOWN:
             raise BadInput(
                 f"{ours!r} cannot be set: no source table has a column of this name{did_you_mean(ours, sorted(KNOWN))}"
+            )
+    for ours, parts in options.joined.items():
+        if of_points(KNOWN[ours]) and len(parts) != 2:
+            raise BadInput(
+                f"{ours!r} is joined of {len(parts)} columns; expected two: the points reached, and those that could be"
             )
     check_patterns(options.wide, KNOWN)
     said = [ours for given in options.columns.values() for ours in ours_of(given)]

@@ -17,7 +17,8 @@ class ReadOptions:
         units: Column → unit, where it is not in its default one; see docs/events.md.
         timezone: IANA name of the zone of clocks that name none; None is UTC.
         constants: Our column → the text that it has in every row, `{file}` in it being the file's name; empty for none.
-        joined: Our column → columns of the files whose values make one together; also `{file}` and `{question}`.
+        joined: Our column → columns of the files whose values make one together; also `{file}` and `{question}`. Of an
+            outcome two: the points that were reached, and those that could be.
         wide: Pattern of the columns that hold one question each → our column for their cells; see
             `mastery.events.wide`.
         profile: Name or file of a profile, which adds to all this; see `mastery.pipelines.ingest.profiles`.

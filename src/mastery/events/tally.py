@@ -73,8 +73,8 @@ class Tally:
             notes.append(f"{_number(self.left_out, 'row')} left out: other values were asked for (--only)")
         if self.partial:
             notes.append(
-                f"{_number(self.partial, 'answer')} with some of the points, read as wrong; for shares of points, let "
-                "the cells be score_pct (assignments)"
+                f"{_number(self.partial, 'answer')} with some of the points, read as wrong; shares of points are "
+                "score_pct (of assignments)"
             )
         if self.unknown_topics:
             names = sorted(self.unknown_topics, key=lambda name: (-self.unknown_topics[name], name))

@@ -178,10 +178,30 @@ def _read(cells: pa.ChunkedArray, points: float | None, column: Column, *, fract
     if column.kind not in ("truth", "number") or texts.null_count == len(texts):
         return texts, 0
     ratio = pc.extract_regex(texts, _RATIO)
-    number = pc.if_else(pc.and_(pc.match_substring_regex(texts, _NUMBER), points is not None), texts, none)
-    reached = _number(pc.coalesce(pc.struct_field(ratio, "reached"), number))
+    number = pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, none)
+    reached = pc.coalesce(pc.struct_field(ratio, "reached"), number if points is not None else none)
     whole = pc.coalesce(_number(pc.struct_field(ratio, "points")), pa.scalar(points, pa.float64()))
-    share = pc.divide(reached, pc.if_else(pc.greater(whole, 0), whole, pa.scalar(None, pa.float64())))
+    return _of_points(texts, _number(reached), whole, column, fraction=fraction)
+
+
+def points_reached(reached: pa.Array, points: pa.Array, column: Column, *, fraction: bool) -> tuple[pa.Array, int]:
+    """Return texts for a column that is a share or a truth, and how many are some of the points that count as wrong.
+
+    Args:
+        reached, points: Texts: the points that were reached, and those that could be. Where those are no number, or 0,
+            there is no outcome; where `reached` is no number, its text stays as it is.
+        fraction: Whether shares of the column are declared as fractions; else they are per cents.
+    """
+    none = pa.scalar(None, pa.string())
+    got, whole = (pc.if_else(pc.match_substring_regex(one, _NUMBER), one, none) for one in (reached, points))
+    other = pc.if_else(got.is_valid(), none, reached)
+    return _of_points(other, _number(got), _number(whole), column, fraction=fraction)
+
+
+def _of_points(
+    texts: pa.Array, reached: pa.Array, points: pa.Array, column: Column, *, fraction: bool
+) -> tuple[pa.Array, int]:
+    share = pc.divide(reached, pc.if_else(pc.greater(points, 0), points, pa.scalar(None, pa.float64())))
     if column.kind == "truth":
         right = pc.if_else(pc.greater_equal(share, ENOUGH), "1", "0")
         partial = pc.sum(pc.and_(pc.greater(share, 0), pc.less(share, ENOUGH))).as_py() or 0

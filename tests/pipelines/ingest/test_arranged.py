@@ -232,6 +232,27 @@ def test_a_cell_may_say_points_and_all_points_and_other_columns_of_a_question_go
     assert events(put.lake, "item_id", "success_ppm", "duration_ms") == [("A", "1000000", "12000"), ("B", "0", "7000")]
 
 
+POINTS_OF = "student_id,topic_ids,assignment_id,timestamp,points,out of\n" + "".join(
+    f"S1,t,a{n},2026-03-02,{points}\n" for n, points in enumerate(["5,10", "10,10.0", "0,4", "x,4", ",4", "3,", "3,0"])
+)
+
+
+@pytest.mark.parametrize("units", [{}, {"score_pct": "fraction"}])
+def test_a_share_can_be_points_and_most_points(put, units):
+    report = put("x.csv", POINTS_OF, joined={"score_pct": ("points", "out of")}, units=units, table="assignments")
+    assert (report.read, report.accepted, report.rejected) == (7, 3, 4)
+    assert events(put.lake, "item_id", "success_ppm")[:3] == [("a0", "500000"), ("a1", "1000000"), ("a2", "0")]
+
+
+def test_an_outcome_can_be_points_and_most_points(put):
+    text = POINTS_OF.replace("topic_ids", "topic_id").replace("assignment_id", "question_id")
+    report = put("x.csv", text, joined={"is_correct": ("points", "out of")})
+    assert events(put.lake, "item_id", "success_ppm") == [("a0", "0"), ("a1", "1000000"), ("a2", "0")]
+    assert (report.read, report.accepted) == (7, 3)
+    with pytest.raises(BadInput, match="'is_correct' is joined of 1 columns; expected two"):
+        put("x.csv", text, joined={"is_correct": ("points",)})
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
