@@ -129,6 +129,26 @@ def test_a_server_on_a_taken_port_is_refused_with_the_setting_that_moves_it(mast
     assert "MASTERY_API__PORT=" in done.stderr
 
 
+@pytest.mark.parametrize("tenant", [None, "north"])
+def test_a_server_makes_no_lake_where_there_is_none(mastery, home, tmp_path, tenant):
+    if tenant is not None:
+        shutil.copytree(home, tmp_path / "home")
+    before = sorted(tmp_path.rglob("*"))
+    environ = {} if tenant is None else {"MASTERY_TENANT": tenant}
+    done = mastery("--home", tmp_path / "home", "serve", "--no-dashboard", **environ)
+    assert done.returncode == 3
+    assert "no lake at" in done.stderr if tenant is None else "no events of tenant 'north'" in done.stderr
+    alone = subprocess.run(
+        [sys.executable, "-m", "mastery.apps.api"],
+        env=ENVIRONMENT | {"MASTERY_HOME": str(tmp_path / "home")} | environ,
+        capture_output=True,
+        text=True,
+    )
+    assert alone.returncode == 1
+    assert alone.stderr.startswith("error: no lake at" if tenant is None else "error: there are no events of tenant")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_serve_answers_until_it_is_interrupted_and_leaves_nobody_behind(home, tmp_path, how):
     (port,) = free_ports(1)

@@ -13,7 +13,7 @@ from mastery.settings import load_settings
 WAIT_S = 60.0
 
 try:
-    engine = Engine.connect(load_settings().settings)
+    engine = Engine.connect(load_settings().settings, create=False)
     try:
         asyncio.run(serve(engine, None, WAIT_S, print))
     finally:

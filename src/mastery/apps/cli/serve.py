@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery.apps.cli.context import settings
-from mastery.errors import BadInput
+from mastery.apps.cli.context import engine_of, settings
+from mastery.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from mastery.engine import Engine
@@ -29,9 +29,8 @@ def serve(
     chosen = settings(context)
     _check_extras(["api", "dashboard"] if dashboard else ["api"])
     from mastery.apps import serving
-    from mastery.engine import Engine
 
-    engine = Engine.connect(chosen)
+    engine = _engine_to_serve(context)
     _say_what_is_there(engine)
     beside = None
     if dashboard:
@@ -58,16 +57,29 @@ def _check_extras(wanted: list[str]) -> None:
         )
 
 
-def _say_what_is_there(engine: Engine) -> None:
-    """Make the lake, and say so when there is nothing in it: the dashboard would only show how to begin."""
-    from mastery.apps.cli.console import say
+def _engine_to_serve(context: typer.Context) -> Engine:
+    """Return the engine of the settings, whose lake is there: who only reads makes none.
+
+    Raises:
+        NotFound: There is none; it says how to see the demo's, where that has been run.
+    """
     from mastery.apps.cli.demo import HOME, MARK
+
+    try:
+        return engine_of(context)
+    except NotFound as error:
+        if not (HOME / MARK).is_file() or settings(context).home.resolve() == HOME.resolve():
+            raise
+        raise NotFound(f"{error}; to see the school of the demo: mastery --home {HOME} serve") from None
+
+
+def _say_what_is_there(engine: Engine) -> None:
+    """Say so when there is nothing to be seen yet."""
+    from mastery.apps.cli.console import say
     from mastery.tables import EVENTS, GOLD
 
     chosen = engine.settings
     if not engine.lake.count(EVENTS):
         say(f"note: {chosen.lake} holds no events yet; `mastery ingest FILE...` reads some in")
-        if (HOME / MARK).is_file() and chosen.home.resolve() != HOME.resolve():
-            say(f"note: to see the school of the demo: mastery --home {HOME} serve")
     elif not engine.lake.count(GOLD):
         say("note: no scores are published yet; `mastery recompute` computes them")
