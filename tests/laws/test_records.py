@@ -20,6 +20,7 @@ from mastery.pipelines.scoring.fold import Folded, fold_events
 from mastery.pipelines.scoring.records import record_of
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults, width
+from mastery.scorers.blend.scorer import PARAMETERS, Mixture
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.state import Position, Record, encode
@@ -108,6 +109,36 @@ def test_a_record_that_goes_on_is_that_of_one_fold_wherever_it_is_cut(events, se
     assert whole is not None
     assert encode(record) == encode(whole[0])
     assert history == history_of(whole[1])
+
+
+def with_a_blend(models: ModelSet) -> ModelSet:
+    """The same set with a scorer that folds nothing."""
+    half = Mixture(("bkt", "elo"), np.array([0.5, 0.5]), 0.0, np.array([-9.0, 9.0]), np.array([-9.0, 9.0]))
+    row = np.array([parameter.default for parameter in PARAMETERS])
+    blend = Parameters(row, no_rows(row.size), no_rows(0), half.shared())
+    return ModelSet("blended", dict(models.scorers) | {"blend": blend})
+
+
+@examples(50)
+@given(events=histories(regrades=False), seed=seeds, cuts=st.lists(st.integers(0, 40), max_size=4))
+def test_scorers_that_fold_nothing_get_a_point_a_day_as_a_fold_to_the_end_of_that_day_has_it(events, seed, cuts):
+    models, events = with_a_blend(model_set(seed)), sorted(of_one_student(events), key=Event.key)
+    first, *others = pieces(events, cuts)
+    begun = folded(first, models)
+    assert begun is not None
+    record, seen = begun[0], list(first)
+    for piece in others:
+        on = continue_record(record, rows_of(piece), models)
+        assert isinstance(on, Continued)
+        record, seen = on.record, seen + piece
+        for k, (slot, day) in enumerate(zip(on.history.slot.tolist(), on.history.day.tolist(), strict=True)):
+            end = (day + 1) * DAY
+            until = folded([event for event in seen if event.at_us < end], models, end)
+            assert until is not None
+            batch, scores = until[1].batch, until[1].derived_scores()["blend"]
+            (mine,) = np.flatnonzero([batch.topics[t][1] == record.topics[slot] for t in batch.slot_topic])
+            expected = np.array([scores.score[mine], scores.lower[mine], scores.upper[mine]])
+            assert on.history.scores["blend"][:, k].tobytes() == expected.tobytes()
 
 
 def changes_the_past(piece: Sequence[Event], before: Sequence[Event]) -> bool:

@@ -9,7 +9,7 @@ are cut, also in the middle of a day; and so does history (tests/laws/test_recor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -19,14 +19,13 @@ import pyarrow as pa
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput
 from mastery.features.columns import event_columns, integers
-from mastery.features.counters import EVIDENCE, NEVER
+from mastery.features.counters import EVIDENCE
 from mastery.features.recent import KEPT, OrderKeys, order_keys
 from mastery.features.resume import resume
 from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Begun, Folded, begin, fold_batch
-from mastery.pipelines.scoring.records import DAY, FIRST_COUNT, GAP, SLOT, is_current
+from mastery.pipelines.scoring.records import DAY, FIRST_COUNT, GAP, SLOT, is_current, snapshot_from
 from mastery.pipelines.scoring.snapshot import LEDGER_DAYS
-from mastery.scorers import SCORERS
 from mastery.scorers.model_set import ModelSet
 from mastery.state import RECENT, RECORD_LEDGER, Position, Record
 
@@ -54,7 +53,8 @@ class HistoryPoints:
         slot: int64[H]. The topic's place in the record.
         day: int64[H]. Days since 1970 UTC, ascending.
         evidence: int64[H]. The evidence count at the end of the day.
-        scores: Scorer that folds → float64[3, H]: score, lower, upper.
+        scores: Scorer → float64[3, H]: score, lower, upper. Those of scorers that fold nothing are what they say at
+            the end of that day; a recompute has points of the days on which one was made, and no others.
     """
 
     slot: Int64s
@@ -114,12 +114,12 @@ def continue_record(
     if record.newest_event_us > as_of_us:
         raise BadInput(f"an event at {record.newest_event_us} us comes after as_of, {as_of_us} us; give a later one")
     fresh = events.take(pa.array(rows))
-    open_day = int(record.ledger[-1, DAY]) if len(record.ledger) else None
-    today = keys.at_us[rows] // DAY_US == (NEVER if open_day is None else open_day)
-    record, _ = _fold_on(record, fresh.filter(pa.array(today)), model_set, as_of_us)
-    points = _points_of_day(record, open_day, model_set, as_of_us)
-    record, folded = _fold_on(record, fresh.filter(pa.array(~today)), model_set, as_of_us)
-    return Continued(record, points if folded is None else _together(points, folded))
+    of_day, open_day = keys.at_us[rows] // DAY_US, record.ledger[-1:, DAY]
+    points = []
+    for day in np.union1d(open_day, of_day).tolist():  # one after the other: at the end of each its points are read
+        record = _fold_on(record, fresh.filter(pa.array(of_day == day)), model_set, as_of_us)
+        points.append(_points_of_day(record, day, model_set, as_of_us))
+    return Continued(record, _together(points))
 
 
 def _check_student(record: Record, events: pa.Table) -> None:
@@ -169,29 +169,26 @@ def _remember(record: Record, events: pa.Table, keys: OrderKeys, rows: Int64s) -
     )
 
 
-def _fold_on(record: Record, events: pa.Table, model_set: ModelSet, as_of_us: int) -> tuple[Record, Folded | None]:
-    """Return the record after these events, and their fold; None where none of them counts."""
+def _fold_on(record: Record, events: pa.Table, model_set: ModelSet, as_of_us: int) -> Record:
+    """Return the record after these events."""
     columns = event_columns(events)
-    if not columns.students:
-        return record, None
+    if not columns.students:  # none of them counts
+        return record
     batch = resume(columns, {record.student_id: record.topics})
     begun = begin(batch, model_set.models(batch.topics, batch.items))
     _take_over(record, begun)
     folded = fold_batch(batch, model_set, as_of_us, begun=begun)
     last_event_us = int(batch.at_us[-1])
-    return (
-        replace(
-            record,
-            topics=tuple(batch.topics[code][1] for code in batch.slot_topic),
-            slot_states={name: states.slot for name, states in folded.states.items()},
-            student_states={name: states.student[0] for name, states in folded.states.items()},
-            counters=folded.counters,
-            override=folded.feedback,
-            ledger=_ledger(record.ledger, folded, last_event_us),
-            last_event_us=last_event_us,
-            events_folded=record.events_folded + batch.row.size,
-        ),
-        folded,
+    return replace(
+        record,
+        topics=tuple(batch.topics[code][1] for code in batch.slot_topic),
+        slot_states={name: states.slot for name, states in folded.states.items()},
+        student_states={name: states.student[0] for name, states in folded.states.items()},
+        counters=folded.counters,
+        override=folded.feedback,
+        ledger=_ledger(record.ledger, folded, last_event_us),
+        last_event_us=last_event_us,
+        events_folded=record.events_folded + batch.row.size,
     )
 
 
@@ -219,27 +216,26 @@ def _ledger(before: Int64s, folded: Folded, last_event_us: int) -> Int64s:
     return ledger[ledger[:, DAY] > last_event_us // DAY_US - LEDGER_DAYS]
 
 
-def _points_of_day(record: Record, day: int | None, model_set: ModelSet, as_of_us: int) -> HistoryPoints:
-    """Return the points of the record's topics that were active on its last active day.
+def _points_of_day(record: Record, day: int, model_set: ModelSet, as_of_us: int) -> HistoryPoints:
+    """Return the points of the record's topics that were active on a day, which is its last one.
 
     What a fold notes at the end of a day is what is read then: the states are those at the end of this one.
     """
-    slot = record.ledger[record.ledger[:, DAY] == day, SLOT] if day is not None else np.zeros(0, np.int64)
-    models = model_set.models([(record.tenant, record.topics[p]) for p in slot], ())
-    at_us = 0 if day is None else min((day + 1) * DAY_US, as_of_us)
-    alone, topic = np.zeros(slot.size, np.int32), np.arange(slot.size, dtype=np.int32)
-    scores = {}
-    for name, model in models.items():
-        student = record.student_states[name].reshape(1, -1)
-        read = SCORERS[name].read_slots(record.slot_states[name][slot], student, alone, topic, model.params, at_us)
-        scores[name] = np.stack([read.score, read.lower, read.upper])
-    return HistoryPoints(slot, np.full(slot.size, 0 if day is None else day), record.counters[slot, EVIDENCE], scores)
+    slot = record.ledger[record.ledger[:, DAY] == day, SLOT]
+    snapshot = snapshot_from(record, model_set, explain=False)
+    scores = {
+        name: np.stack([read.score[slot], read.lower[slot], read.upper[slot]])
+        for name, read in (snapshot.scores(min((day + 1) * DAY_US, as_of_us)) if slot.size else {}).items()
+    }
+    return HistoryPoints(slot, np.full(slot.size, day), record.counters[slot, EVIDENCE], scores)
 
 
-def _together(points: HistoryPoints, folded: Folded) -> HistoryPoints:
+def _together(points: Sequence[HistoryPoints]) -> HistoryPoints:
+    some = [one for one in points if one.slot.size]
+    none = np.zeros(0, np.int64)
     return HistoryPoints(
-        np.concatenate([points.slot, folded.batch.cell_slot]),
-        np.concatenate([points.day, folded.batch.cell_day]),
-        np.concatenate([points.evidence, folded.evidence]),
-        {name: np.concatenate([points.scores[name], folded.history[name]], axis=1) for name in folded.history},
+        np.concatenate([none, *(one.slot for one in some)]),
+        np.concatenate([none, *(one.day for one in some)]),
+        np.concatenate([none, *(one.evidence for one in some)]),
+        {name: np.concatenate([one.scores[name] for one in some], axis=1) for name in (some[0].scores if some else ())},
     )

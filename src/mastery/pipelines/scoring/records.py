@@ -110,8 +110,8 @@ def is_current(record: Record, model_set: ModelSet) -> bool:
     return True
 
 
-def snapshot_from(record: Record, model_set: ModelSet) -> StudentSnapshot:
-    """Return where the student of a current record stands."""
+def snapshot_from(record: Record, model_set: ModelSet, *, explain: bool = True) -> StudentSnapshot:
+    """Return where the student of a current record stands; `explain`: see `StudentSnapshot`."""
     slots = len(record.topics)
     models = model_set.models([(record.tenant, topic) for topic in record.topics], ())
     return StudentSnapshot(
@@ -129,6 +129,7 @@ def snapshot_from(record: Record, model_set: ModelSet) -> StudentSnapshot:
         gap_days=np.ascontiguousarray(record.ledger[:, GAP]),
         last_event_us=record.last_event_us,
         derived=derived_of(model_set),
+        explain=explain,
     )
 
 

@@ -56,6 +56,7 @@ class StudentSnapshot:
         days, ledger, gap_days: The last `LEDGER_DAYS` days of the ledger, as `windows` takes them.
         last_event_us: Time of the student's last event that counts.
         derived: Parameters of the scorers that fold nothing, by name.
+        explain: Whether their contributions are wanted; see `Folded.scores`.
     """
 
     student_id: str
@@ -72,6 +73,7 @@ class StudentSnapshot:
     gap_days: Int64s
     last_event_us: int
     derived: Mapping[str, Parameters] = field(default_factory=dict)
+    explain: bool = True
 
     @cached_property
     def _inputs(self) -> Inputs:
@@ -80,7 +82,9 @@ class StudentSnapshot:
         topics = [(self.tenant, "")] * (int(self.slot_topic.max(initial=-1)) + 1)
         for code, topic in zip(self.slot_topic, self.topics, strict=True):
             topics[code] = (self.tenant, topic)
-        inputs = inputs_of(SCORERS, self.models, self.states, alone, self.slot_topic, topics, self.counters)
+        inputs = inputs_of(
+            SCORERS, self.models, self.states, alone, self.slot_topic, topics, self.counters, self.explain
+        )
         return with_derived(DERIVED, self.derived, inputs)
 
     @property
