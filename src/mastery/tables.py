@@ -329,6 +329,27 @@ CLASS_TOPICS = Table(
     published=True,
 )
 
+CLASS_WEAKEST = Table(
+    "class_weakest",
+    _schema(
+        tenant=pa.string(),
+        score_source=pa.string(),
+        place=pa.int64(),  # from 0, the weakest
+        student_id=pa.string(),
+        topic_id=pa.string(),
+        mastery_score=pa.float64(),
+        lower=pa.float64(),
+        upper=pa.float64(),
+        band=pa.string(),
+        evidence_count=pa.int32(),
+        min_evidence=pa.int32(),  # that a verdict needed
+    ),
+    key=("tenant", "score_source", "place"),
+    partition_by=(),
+    doc="The weakest student-topics of a tenant in gold with enough evidence, by one scorer.",
+    published=True,
+)
+
 HISTORY = Table(
     "history",
     _schema(
@@ -435,6 +456,7 @@ PUBLICATIONS = Table(
         shadow=pa.int64(),
         class_students=pa.int64(),
         class_topics=pa.int64(),
+        class_weakest=pa.int64(),
     ),
     key=("number",),
     partition_by=(),
@@ -455,6 +477,7 @@ TABLES = {
         GOLD,
         CLASS_STUDENTS,
         CLASS_TOPICS,
+        CLASS_WEAKEST,
         HISTORY,
         MODEL_PARAMS,
         MODEL_ARRAYS,

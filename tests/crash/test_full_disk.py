@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,13 @@ MIB = 1 << 20
 pytestmark = pytest.mark.slow
 
 
+SIZES = [0, *(4096 * k for k in (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)), 20 * MIB]
+FEW = [0, 32 << 10, 128 << 10, 20 * MIB]
+
+
 @contextmanager
 def mounted(folder: Path) -> Iterator[Path]:
-    """A small disk of its own."""
+    """A small disk of its own, of which nothing is held open in the end: else it could not be unmounted."""
     if shutil.which("mount") is None or os.geteuid() != 0:
         pytest.skip("a small disk is mounted by root, with mount")
     line = ["mount", "-t", "tmpfs", "-o", f"size={48 * MIB}", "tmpfs", folder]
@@ -41,8 +45,21 @@ def mounted(folder: Path) -> Iterator[Path]:
         pytest.skip("mounting is not permitted here")
     try:
         yield folder
+        gc.collect()
+        assert held(folder) == []
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def held(folder: Path) -> list[str]:
+    """Return what any process holds of a disk: open files, and those in its memory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            links = [str(link.readlink()) for link in (process / "fd").iterdir()]
+            maps = [line for line in (process / "maps").read_text().splitlines() if f"{folder}/" in line]
+            found += [*(f"{process.name}: {name}" for name in links if name.startswith(f"{folder}/")), *maps]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +116,7 @@ def test_an_ingest_on_a_disk_of_twenty_sizes_says_so_leaves_nothing_and_ends_whe
     ingest(tmp_path, "first", answers(0, 240, 0))
     expected = sorted(map(repr, school(tmp_path).lake.scan(EVENTS).to_pylist()))
     outcomes = []
-    for size in [0, *(4096 * k for k in (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)), 20 * MIB]:
+    for size in SIZES:
         home = disk / "home"
         home.mkdir()
         (home / "first.csv").write_text("")
@@ -123,8 +140,9 @@ def ingest_from(file: Path, home: Path) -> None:
         deployment.state.close()
 
 
-@pytest.mark.parametrize("name", ["recompute", "activate", "fit", "compact", "ingest"])
-def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_room(disk, tmp_path, name):
+@pytest.mark.parametrize("sizes", [FEW, pytest.param(SIZES, marks=pytest.mark.soak)], ids=len)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_room(disk, tmp_path, name, sizes):
     command = COMMANDS[name]
     command.prepare(tmp_path)
     shutil.copytree(tmp_path, disk / "whole")
@@ -132,7 +150,7 @@ def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_
     expected = everything(school(disk / "whole"))
     shutil.rmtree(disk / "whole")
     outcomes = []
-    for size in (0, 32 << 10, 128 << 10, 20 * MIB):
+    for size in sizes:
         home = disk / "home"
         shutil.copytree(tmp_path, home)
         if name == "ingest":
@@ -217,9 +235,17 @@ def test_a_home_that_may_not_be_written_to_is_read_and_ready(tmp_path, with_reco
         assert not caplog.messages  # there is nothing that a reader could do about it
 
 
+@pytest.fixture
+def own_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of this test alone: one of which anything is open for writing cannot be made read-only."""
+    (tmp_path / "own").mkdir()
+    with mounted(tmp_path / "own") as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("free", [0, 64 << 10, None])
-def test_a_student_is_shown_on_a_disk_that_can_keep_no_record(disk, free):
-    sample = ROOT / "data" / "sample"
+def test_a_student_is_shown_on_a_disk_that_can_keep_no_record(own_disk, free):
+    disk, sample = own_disk, ROOT / "data" / "sample"
     assert command_line(disk, "ingest", str(sample / "quiz_attempts.csv")).returncode == 0
     assert command_line(disk, "recompute", "--as-of", "latest").returncode == 0
     assert command_line(disk, "ingest", str(sample / "practice_sessions.csv")).returncode == 0  # records are stale now

@@ -19,12 +19,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from mastery.tables import CLASS_STUDENTS, CLASS_TOPICS, FEATURES, GOLD, HISTORY, LEDGER, PUBLICATIONS, SHADOW
+from mastery.tables import (
+    CLASS_STUDENTS,
+    CLASS_TOPICS,
+    CLASS_WEAKEST,
+    FEATURES,
+    GOLD,
+    HISTORY,
+    LEDGER,
+    PUBLICATIONS,
+    SHADOW,
+)
 
 FOUND, RECOMPUTE, COMPACT = "found", "recompute", "compact"
 """Actions that choose nothing; the others are in `mastery.pipelines.models.activations`."""
 
-TABLES = (LEDGER, FEATURES, GOLD, CLASS_STUDENTS, CLASS_TOPICS, HISTORY, SHADOW)
+TABLES = (LEDGER, FEATURES, GOLD, CLASS_STUDENTS, CLASS_TOPICS, CLASS_WEAKEST, HISTORY, SHADOW)
 """The tables whose versions a row names."""
 
 READERS_HOURS = 24

@@ -14,7 +14,8 @@ from mastery.events.identity import buckets
 from mastery.insight.bands import BANDS
 from mastery.lake import Lake
 from mastery.lake.layout import FINER_ROW_GROUP_ROWS
-from mastery.pipelines.queries.class_view import SHOWN, added_up_index, published_index
+from mastery.pipelines.queries.class_view import SHOWN, added_up_index, published_index, weakest_rows
+from mastery.pipelines.scoring.class_weakest import KEPT
 from mastery.tables import GOLD
 from school import NOW_US, SAMPLE, Deployment, student
 
@@ -149,6 +150,29 @@ def test_where_an_earlier_version_has_published_the_class_is_added_up_from_gold(
     published = school.lake.publication()
     earlier = replace(published, versions={GOLD.name: published.versions[GOLD.name]})
     assert published_index(school.lake, school.lake.shown(GOLD), earlier, "bkt", "default", "bucket") is None
+
+
+def test_the_weakest_that_are_published_are_those_of_one_pass_over_gold_and_gold_is_not_read_for_them(tmp_path):
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(SAMPLE)
+    deployment.recompute(workers=2)
+    by, lake = deployment.lake.publication(), deployment.lake
+    index = published_index(lake, lake.shown(GOLD, by), by, "bkt", "default", "lowest_mean")
+    of_gold = {count: weakest_rows(lake, index, count, 3) for count in (0, 1, 10, KEPT, KEPT + 1)}
+    of_more_evidence = weakest_rows(lake, index, 5, 9)
+    assert [len(rows) for rows in of_gold.values()] == [0, 1, 10, KEPT, KEPT + 1]
+    assert weakest_rows(lake, index, KEPT + 1, 3, by) == of_gold.pop(KEPT + 1), "more than are published"
+    assert weakest_rows(lake, index, 5, 9, by) == of_more_evidence != weakest_rows(lake, index, 5, 3, by)
+    for file in index.snapshot.files:
+        (tmp_path / "lake" / GOLD.name / file.path).unlink()
+    assert {count: weakest_rows(lake, index, count, 3, by) for count in of_gold} == of_gold
+
+
+def test_where_an_earlier_version_has_published_no_weakest_gold_is_read(school):
+    by = school.lake.publication()
+    earlier = replace(by, versions={name: number for name, number in by.versions.items() if name != "class_weakest"})
+    index = published_index(school.lake, school.lake.shown(GOLD, by), by, "bkt", "default", "lowest_mean")
+    assert weakest_rows(school.lake, index, 7, 3, earlier) == weakest_rows(school.lake, index, 7, 3, by) != []
 
 
 def test_a_class_says_when_events_have_come_in_since(tmp_path):

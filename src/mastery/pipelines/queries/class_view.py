@@ -26,8 +26,9 @@ from mastery.lake import Lake, Snapshot, compaction
 from mastery.lake.publication import Publication
 from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, ClassTotals, PublishedScorer, TopicSummary
 from mastery.pipelines.scoring.class_numbers import COLUMNS, FIXED_POINT, ClassNumbers
+from mastery.pipelines.scoring.class_weakest import KEPT
 from mastery.scorers import SPECS, with_scores
-from mastery.tables import CLASS_STUDENTS, CLASS_TOPICS, GOLD, Table
+from mastery.tables import CLASS_STUDENTS, CLASS_TOPICS, CLASS_WEAKEST, GOLD, Table
 
 NOBODY, HELP = BANDS[0], BANDS[1]
 
@@ -241,21 +242,34 @@ def scores_of(lake: Lake, index: ClassIndex, students: pa.Array) -> pa.Table:
     return pa.concat_tables(found)
 
 
-def weakest_rows(lake: Lake, index: ClassIndex, limit: int, min_evidence: int) -> list[ClassRow]:
-    """Return the weakest student-topics of a class with enough evidence, the weakest first; one pass over gold."""
-    best: pa.Table | None = None
+def weakest_rows(
+    lake: Lake, index: ClassIndex, limit: int, min_evidence: int, by: Publication | None = None
+) -> list[ClassRow]:
+    """Return the weakest student-topics of a class with enough evidence, the weakest first.
+
+    As published with gold, where a publication is given that has enough of them by this `min_evidence`; else from one
+    pass over gold.
+    """
+    best = None if by is None else _published_weakest(lake, index, limit, min_evidence, by)
+    if best is not None:
+        return _rows(best)
     for rows in _of_tenant(lake, index.snapshot, [*SHOWN, "tenant", "score_source"], index.tenant):
         rows = rows.filter(pc.equal(rows["score_source"], index.source)).select(list(SHOWN))
-        rows = rows if best is None else pa.concat_tables([best, rows])
-        places = weakest(
-            rows["mastery_score"].to_numpy(),
-            rows["upper"].to_numpy(),
-            rows["evidence_count"].to_numpy(),
-            limit,
-            min_evidence,
-        )
-        best = rows.take(pa.array(places))
+        best = weakest(rows if best is None else pa.concat_tables([best, rows]), limit, min_evidence)
     return [] if best is None else _rows(best)
+
+
+def _published_weakest(
+    lake: Lake, index: ClassIndex, limit: int, min_evidence: int, by: Publication
+) -> pa.Table | None:
+    if limit > KEPT or CLASS_WEAKEST.name not in by.versions:
+        return None
+    rows = lake.read_files(CLASS_WEAKEST, _paths(lake, CLASS_WEAKEST, by))
+    mine = pc.and_(pc.equal(rows["tenant"], index.tenant), pc.equal(rows["score_source"], index.source))
+    rows = rows.filter(mine).sort_by("place")
+    if not rows.num_rows or rows["min_evidence"][0].as_py() != min_evidence:
+        return None
+    return rows.slice(0, limit)
 
 
 def _of_tenant(lake: Lake, snapshot: Snapshot, columns: Sequence[str], tenant: str) -> Iterator[pa.Table]:

@@ -270,7 +270,7 @@ class Reader:
         model_set = self._set_of(index.model_version, metadata.model_set)
         document = class_document(self._lake, index, metadata.places.get(tenant, {}), 0, limit)
         document = self._noting_news(document, metadata.published)
-        return document, self._weakest(metadata, model_set, self._lake, index, weakest)
+        return document, self._weakest(metadata, model_set, self._lake, index, weakest, metadata.published)
 
     def class_at(
         self,
@@ -305,11 +305,17 @@ class Reader:
         return document.model_copy(update={"notes": notes}), weak
 
     def _weakest(
-        self, metadata: Metadata, model_set: ModelSet, lake: Lake, index: ClassIndex, limit: int
+        self,
+        metadata: Metadata,
+        model_set: ModelSet,
+        lake: Lake,
+        index: ClassIndex,
+        limit: int,
+        published: Publication | None = None,
     ) -> list[ClassRow]:
         """Return the weakest student-topics of a class in a lake, each with its reasons."""
         rows = []
-        for row in weakest_rows(lake, index, limit, self._min_evidence):
+        for row in weakest_rows(lake, index, limit, self._min_evidence, published):
             student = self._student(
                 metadata, model_set, row.student_id, index.tenant, index.as_of_us, index.source, [row.topic_id]
             )

@@ -36,6 +36,7 @@ from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice,
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.class_numbers import ClassNumbers
+from mastery.pipelines.scoring.class_weakest import ClassWeakest
 from mastery.pipelines.scoring.fold_bucket import BucketCounts, BucketOptions, fold_bucket
 from mastery.pipelines.scoring.publish import points_only_in
 from mastery.scorers import DERIVED
@@ -44,6 +45,7 @@ from mastery.state import NOWHERE, EncodedBlock, StateStore
 from mastery.tables import (
     CLASS_STUDENTS,
     CLASS_TOPICS,
+    CLASS_WEAKEST,
     EVENTS,
     FEATURES,
     GOLD,
@@ -185,7 +187,7 @@ class _Run:
         shadowed = shadow is not None or lake.shown(SHADOW, began).rows > 0 or lake.snapshot(SHADOW).rows > 0
         self._tables = (*PUBLISHED, SHADOW) if shadowed else PUBLISHED
         self._added: dict[str, list[AddAction]] = {table.name: [] for table in self._tables}
-        self._class = ClassNumbers()
+        self._class, self._weakest = ClassNumbers(), ClassWeakest(min_evidence)
 
     def fold_bucket(self, bucket: int, progress: Callable[[int], None] | None) -> None:
         """Fold a bucket, put the records of its active students, and write its files, one for each table."""
@@ -235,10 +237,12 @@ class _Run:
             return HISTORY.schema.empty_table()
 
     def _add_to_class(self, gold: pa.Table) -> None:
-        numbers = ClassNumbers()
+        numbers, weakest = ClassNumbers(), ClassWeakest(self._options.min_evidence)
         numbers.add(gold)
+        weakest.add(gold)
         with self.lock:
             self._class.merge(numbers)
+            self._weakest.merge(weakest)
 
     def _put(self, records: EncodedBlock | None) -> None:
         if records is not None and self._state is not None:
@@ -271,6 +275,7 @@ class _Run:
         for table, rows in (
             (CLASS_STUDENTS, self._class.student_rows(self._lake.buckets)),
             (CLASS_TOPICS, self._class.topic_rows()),
+            (CLASS_WEAKEST, self._weakest.rows()),
         ):
             if rows.num_rows:
                 self._added[table.name].append(self._lake.write_file(table, rows, None))
@@ -398,4 +403,4 @@ def parts(events: pa.Table, most: int = PART_ROWS) -> Iterator[pa.Table]:
         yield events.filter(pa.array(part == number))
 
 
-PUBLISHED: tuple[Table, ...] = (LEDGER, FEATURES, GOLD, CLASS_STUDENTS, CLASS_TOPICS, HISTORY)
+PUBLISHED: tuple[Table, ...] = (LEDGER, FEATURES, GOLD, CLASS_STUDENTS, CLASS_TOPICS, CLASS_WEAKEST, HISTORY)
