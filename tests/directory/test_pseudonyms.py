@@ -113,6 +113,7 @@ def test_what_a_kill_left_while_the_key_was_made_goes_and_other_files_stay(tmp_p
     assert sorted(file.name for file in tmp_path.iterdir()) == ["pseudonym.key", "pseudonym.key.backup"]
 
 
+@pytest.mark.slow
 def test_processes_that_make_the_key_at_once_read_the_same_one(tmp_path: Path):
     path = tmp_path / "keys" / "pseudonym.key"
     program = (

@@ -141,6 +141,7 @@ def split(lake: Lake, bucket: int) -> None:
     lake.commit(EVENTS, adds, remove_files=read)
 
 
+@pytest.mark.slow
 def test_a_large_bucket_is_not_rewritten_for_a_few_new_rows(
     lake: Lake, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:

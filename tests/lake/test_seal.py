@@ -58,6 +58,7 @@ def flips(path: Path, times: int, draws: random.Random) -> Iterator[Flipped]:
         yield Flipped(path, draws.randrange(path.stat().st_size), draws.randrange(8))
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_any_file_of_any_table_is_noticed_or_makes_no_difference(lake: Lake) -> None:
     draws = random.Random(7)
     there = every_file(lake)
@@ -95,6 +96,7 @@ def test_a_recompute_makes_damaged_published_tables_again(tmp_path: Path) -> Non
         ), table.name
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_noticed_when_one_student_is_read(lake: Lake) -> None:
     draws = random.Random(8)
     for table in (EVENTS, GOLD):

@@ -223,6 +223,7 @@ def dirty_csv(draw) -> str:
     return "\n".join(lines) + draw(st.sampled_from(["", "\n"]))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=dirty_csv())
 def test_counts_add_up_on_dirty_files_and_nothing_changes_the_second_time(text, tmp_path_factory):
