@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import math
+from datetime import time, timedelta
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mastery.events.durations import read_durations
 from mastery.events.ids import ID_LETTERS, read_id, written_id
 from mastery.events.lists import read_ids
-from mastery.events.values import Read, read_number, read_text, read_truth, read_whole
+from mastery.events.numbers import Notation, read_number, read_whole
+from mastery.events.values import Read, read_text, read_truth
 
 
 def codes(read: Read) -> list[str]:
@@ -21,17 +24,17 @@ def codes(read: Read) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("text", ["true", "T", "YES", "y", "1", "1.0", " Yes ", "tRuE"])
+@pytest.mark.parametrize("text", ["true", "T", "YES", "y", "1", "1.0", "1.00", " Yes ", "tRuE", "Right", "correct"])
 def test_these_texts_are_true(text):
     assert read_truth(pa.array([text])).values.to_pylist() == [True]
 
 
-@pytest.mark.parametrize("text", ["false", "F", "no", "N", "0", "0.0", " FALSE\t"])
+@pytest.mark.parametrize("text", ["false", "F", "no", "N", "0", "0.0", "0.000", " FALSE\t", "wrong", "INCORRECT"])
 def test_these_texts_are_false(text):
     assert read_truth(pa.array([text])).values.to_pylist() == [False]
 
 
-@pytest.mark.parametrize("value", ["maybe", "2", "-1", "ja", "01"])
+@pytest.mark.parametrize("value", ["maybe", "2", "-1", "ja", "01", "richtig", "1.5", "NA"])
 def test_other_texts_are_no_truths(value):
     assert codes(read_truth(pa.array([value, "1"]))) == ["not_a_boolean", ""]
 
@@ -44,14 +47,27 @@ def test_numbers_0_and_1_are_truths_and_others_are_not():
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("1", 1), ("+2.5", 2.5), (" 3 ", 3), (".5", 0.5), ("1e3", 1000), ("-0", 0), ("5.", 5)]
+    ("text", "number"),
+    [
+        ("1", 1),
+        ("+2.5", 2.5),
+        (" 3 ", 3),
+        (".5", 0.5),
+        ("1e3", 1000),
+        ("-0", 0),
+        ("5.", 5),
+        ("85,5", 85.5),
+        ("0,125", 0.125),
+        ("1234,567", 1234.567),
+        ("\u22125", -5),
+    ],
 )
 def test_numbers_are_read_alike_alone_and_beside_a_bad_one(text, number):
     assert read_number(pa.array([text])).values.to_pylist() == [number]
     assert read_number(pa.array([text, "x"])).values.to_pylist() == [number, None]
 
 
-@pytest.mark.parametrize("text", ["x", "1,5", "0x1", "1_0", "--1", "1e", ".", "١"])
+@pytest.mark.parametrize("text", ["x", "1,5,5", "1.234,5", "0x1", "1_0", "--1", "1e", ".", "١"])
 def test_other_texts_are_no_numbers(text):
     assert codes(read_number(pa.array([text, "1"]))) == ["not_a_number", ""]
 
@@ -79,6 +95,29 @@ def test_ids_are_trimmed_and_empty_ones_are_null():
 def test_ids_that_are_long_or_hold_control_characters_are_refused():
     texts = ["x" * ID_LETTERS, "x" * (ID_LETTERS + 1), "a\x07b", "a\nb", "a\x85b", "ok"]
     assert codes(read_id(pa.array(texts))) == ["", "bad_id", "bad_id", "bad_id", "bad_id", ""]
+
+
+def test_a_number_that_may_be_two_is_refused_until_somebody_says_which():
+    assert codes(read_number(pa.array(["1,234", "12"]))) == ["unclear_number", ""]
+    comma, german, swiss = Notation(","), Notation(",", "."), Notation(".", "'")
+    assert read_number(pa.array(["1,234", "85,5", "12"]), comma).values.to_pylist() == [1.234, 85.5, 12]
+    assert codes(read_number(pa.array(["1.234", "85,5"]), comma)) == ["unclear_number", ""]
+    assert read_number(pa.array(["1.234", "1.234.567,5", "0,5"]), german).values.to_pylist() == [1234, 1234567.5, 0.5]
+    assert codes(read_number(pa.array(["1.5", "12.34"]), german)) == ["not_a_number"] * 2
+    assert read_number(pa.array(["1'234.5", "7"]), swiss).values.to_pylist() == [1234.5, 7]
+    assert read_number(pa.array(["1,234"]), Notation(".", ",")).values.to_pylist() == [1234]
+    assert read_whole(pa.array(["1.234"]), german).values.to_pylist() == [1234]
+
+
+def test_a_duration_that_says_its_unit_does_not_depend_on_the_one_declared():
+    for column in (pa.array(["1:12", "5", "2 s"]), pa.array(["1:12", "5", "2 s"]).dictionary_encode()):
+        found = read_durations(column, 1.0, Notation())
+        assert found.read.values.to_pylist() == [72_000, 5, 2_000]
+        assert found.plain.to_pylist() == [None, 5, None]
+    clock, span = pa.array([time(0, 1, 12)]), pa.array([timedelta(minutes=1, seconds=12)])
+    assert [read_durations(column, 1.0, Notation()).read.values.to_pylist() for column in (clock, span)] == [
+        [72_000]
+    ] * 2
 
 
 def test_numbers_as_ids_are_the_texts_a_person_would_write():

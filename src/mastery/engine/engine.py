@@ -117,6 +117,9 @@ class Engine(Deployment):
         repeats: str | None = None,
         on_revision: str = "replace",
         profile: str | None = None,
+        values: Mapping[str, float] | None = None,
+        decimal: str = ".",
+        thousands: str | None = None,
         tenant: str | None = None,
         now_us: int | None = None,
         progress: Progress | None = None,
@@ -142,6 +145,9 @@ class Engine(Deployment):
             on_revision: What is done with a row that says something else than what is known of its event: `replace` it,
                 `keep` the event as it is known, or `reject` the row.
             profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
+            values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
+            decimal: Sign before the decimals of a number, `.` or `,`.
+            thousands: Sign between the thousands of a number; None for none.
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
             waiting: Called when another ingest has been committing for seconds, and this one waits for it.
@@ -167,6 +173,9 @@ class Engine(Deployment):
             repeats=repeats,
             profile=profile,
             on_revision=on_revision,
+            values=values or {},
+            decimal=decimal,
+            thousands=thousands,
         )
         if isinstance(source, str | Path):
             source = [source]

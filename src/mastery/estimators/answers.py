@@ -159,6 +159,9 @@ def read_answers(
     only: Mapping[str, Sequence[str]] | None = None,
     repeats: str | None = None,
     profile: str | None = None,
+    values: Mapping[str, float] | None = None,
+    decimal: str = ".",
+    thousands: str | None = None,
     clock: Clock = "answer",
     strict: bool = False,
     frames: str | None = None,
@@ -181,6 +184,9 @@ def read_answers(
             then an answer. See docs/events.md.
         only: Column of the source → values of the rows that are to be read.
         profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
+        values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
+        decimal: Sign before the decimals of a number, `.` or `,`.
+        thousands: Sign between the thousands of a number; None for none.
         clock: Whether time stamps were taken when the `answer` was given, or at the `start`, when the question was
             shown. Where there are no durations they are told from it.
         strict: Refuse the source when a row cannot be used, instead of leaving the row out.
@@ -214,6 +220,9 @@ def read_answers(
         only=only or {},
         repeats=repeats,
         profile=profile,
+        values=values or {},
+        decimal=decimal,
+        thousands=thousands,
     )
     frame = None if is_path else read_frame(source, names_read(options))
     read = reader.read_answers(

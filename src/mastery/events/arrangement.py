@@ -45,7 +45,6 @@ class Arrangement:
         questions: The questions of a wide table, and where its cells are.
         item: Our column for the question.
         only: Column of the file → values of the rows that are read.
-        fractions: Our columns whose shares are declared as fractions.
         said: Our columns that somebody named the file's column of.
         put_away: Columns of the file that somebody said are something else, or nothing.
         file: Name of the file without its ending.
@@ -58,7 +57,6 @@ class Arrangement:
     questions: Questions = field(default_factory=dict)
     item: str = "question_id"
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    fractions: frozenset[str] = frozenset()
     said: frozenset[str] = frozenset()
     put_away: frozenset[str] = frozenset()
     file: str = ""
@@ -151,7 +149,7 @@ class Arrangement:
         made: dict[str, pa.Array | pa.ChunkedArray] = {}
         partial, question = 0, pa.nulls(0, pa.string())
         if self.questions:
-            answers = answers_in(table, self.questions, KNOWN, self.fractions)
+            answers = answers_in(table, self.questions, KNOWN)
             names = pa.array(list(self.questions), pa.string())
             question = pa.DictionaryArray.from_arrays(pa.array(answers.question, pa.int32()), names)
             table, rows = table.take(pa.array(answers.row)), rows[answers.row]
@@ -285,7 +283,6 @@ def arrange_columns(
         constants={ours: text.replace(FILE, file) for ours, text in options.constants.items()},
         joined={ours: tuple(parts) for ours, parts in options.joined.items()},
         only=only,
-        fractions=frozenset(ours for ours, unit in options.units.items() if unit == "fraction"),
         said=frozenset(said),
         put_away=frozenset(options.columns),
         file=file,

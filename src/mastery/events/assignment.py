@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.columns import MOST, SHARES, STUDENT, TIME_SPENT, TIMESTAMP, Column, own_ids
+from mastery.events.columns import EXTRA, MOST, PERCENT, SESSION_TIME, STUDENT, TIMESTAMP, Column, own_ids
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 from mastery.events.values import mask
@@ -41,9 +41,9 @@ ASSIGNMENT = Source(
         STUDENT,
         Column("assignment_id", "id", "the assignment", "column"),
         Column("topic_ids", "ids", "its topics: `a|b|c`, a JSON list or a list", "column"),
-        Column("score_pct", "number", "share of the points reached", "column", low=0, high=1, units=SHARES),
+        Column("score_pct", "share", "share of the points reached", "column", units=PERCENT, most=EXTRA),
         TIMESTAMP,
-        TIME_SPENT,
+        SESSION_TIME,
         Column("attempt_number", "whole", "number of the submission, from 1", low=0, high=MOST),
         *own_ids("submission_id", "event_id"),
     ),

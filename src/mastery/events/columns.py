@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Kind = Literal["id", "text", "number", "whole", "truth", "moment", "ids"]
+Kind = Literal["id", "text", "number", "share", "duration", "whole", "truth", "moment", "ids"]
 Needs = Literal["value", "column", "nothing"]
 
 MOST = 1_000_000
@@ -15,10 +15,18 @@ MOST = 1_000_000
 LONGEST_MS = 1e12
 """The longest duration of one event, 31 years, for the same reason."""
 
-SECONDS: Mapping[str, float] = {"s": 1000.0, "ms": 1.0}
+SECONDS: Mapping[str, float] = {"s": 1000.0, "ms": 1.0, "min": 60_000.0, "h": 3_600_000.0}
 """Units of a duration in milliseconds. The first is the default."""
 
-SHARES: Mapping[str, float] = {"percent": 0.01, "fraction": 1.0}
+PERCENT: Mapping[str, float] = {"percent": 0.01, "fraction": 1.0}
+FRACTION: Mapping[str, float] = {"fraction": 1.0, "percent": 0.01}
+"""Units of a share, of which `mastery.events.units` knows more. The first is the default."""
+
+EXTRA = 2.0
+"""More than all of the points may be reached, up to twice of them: extra credit."""
+
+ANSWER_S, SESSION_S = 1800.0, 36_000.0
+"""Half of the answers, or of longer work, take less time than this, or their unit is another."""
 
 RENAMING = '--map THEIRS=OURS (in Python, columns={"THEIRS": "OURS"})'
 """What messages say of columns with other names: files are read by commands and by Python alike."""
@@ -39,6 +47,8 @@ class Column:
         private: It identifies a person, so its values are never shown nor stored.
         distinct: Its values hardly repeat within a block, so that dictionary encoding would cost more than it saves.
         identifies: Which event a row is depends on it; it may be left out, but not damaged.
+        most: Of a share: up to this one, more than all counts as all.
+        usual_s: Of a duration: most are shorter.
     """
 
     name: str
@@ -51,6 +61,8 @@ class Column:
     private: bool = False
     distinct: bool = False
     identifies: bool = False
+    most: float = 1.0
+    usual_s: float = 0.0
 
     @property
     def spare(self) -> bool:
@@ -63,7 +75,8 @@ TOPIC = Column(
     "topic_id", "id", "topic; if empty, the event goes to the topic `unassigned`, which has no score", "column"
 )
 TIMESTAMP = Column("timestamp", "moment", "when it happened", "value")
-TIME_SPENT = Column("time_spent_sec", "number", "time on it", low=0, high=LONGEST_MS, units=SECONDS)
+TIME_SPENT = Column("time_spent_sec", "duration", "time on it", units=SECONDS, usual_s=ANSWER_S)
+SESSION_TIME = replace(TIME_SPENT, usual_s=SESSION_S)
 HINTS = Column("hints_used", "whole", "hints taken", low=0, high=MOST)
 INTERACTION = Column(
     "interaction_id",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mastery.events.columns import STUDENT, TIMESTAMP, TOPIC, Column, own_ids
+from mastery.events.columns import FRACTION, STUDENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 
@@ -27,7 +27,7 @@ FEEDBACK = Source(
         Column("teacher_id", "id", "the institution's id of the teacher", "value", private=True),
         STUDENT,
         TOPIC,
-        Column("score", "number", "mastery in the teacher's opinion, from 0 to 1", "column", low=0, high=1),
+        Column("score", "share", "mastery in the teacher's opinion, from 0 to 1", "column", units=FRACTION),
         TIMESTAMP,
         Column("reason", "text", "in the teacher's words", private=True),
         *own_ids("event_id"),

@@ -19,6 +19,7 @@ from mastery.events.read_options import ReadOptions
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 from mastery.events.tally import Tally
+from mastery.events.units import SHARE_UNITS, share_unit
 from mastery.events.values import CODES, mask, nulls
 from mastery.tables import EVENTS, TABLES, UNASSIGNED, UTC
 
@@ -70,9 +71,12 @@ class Parsed:
 def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
     """Raise BadInput for a unit declared of an unknown column, or one that the column cannot have."""
     choices: dict[str, list[str]] = {}
+    shares: set[str] = set()
     for source in sources:
         for column in source.columns:
             names = list(EPOCH_UNITS) if column.kind == "moment" else list(column.units)
+            if column.kind == "share":
+                shares.add(column.name)
             if names:
                 choices[column.name] = names
     for name, unit in units.items():
@@ -81,7 +85,9 @@ def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
                 f"unit of {name!r}: this is no column with a choice of units{did_you_mean(name, list(choices))}; "
                 f"such columns are {', '.join(choices) or 'none here'}"
             )
-        if unit not in choices[name]:
+        if name in shares and share_unit(unit) is None:
+            raise BadInput(f"unit of {name!r}: it cannot be in {unit!r}; expected {SHARE_UNITS}")
+        if name not in shares and unit not in choices[name]:
             raise BadInput(
                 f"unit of {name!r}: it cannot be in {unit!r}; expected one of {', '.join(choices[name])}"
                 f"{did_you_mean(unit, choices[name])}"
@@ -211,7 +217,7 @@ def _metadata(source: Source, rows: ParsedRows, made: dict[str, pa.Array], tenan
 def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
     unusable = {name: count for name, count in rows.unusable.items() if count}
     if source.metadata:
-        return Tally(rows.n, unusable, highest=rows.highest, remarks=rows.remarks())
+        return Tally(rows.n, unusable, remarks=rows.remarks(), scales=rows.scales)
     counts: dict[str, int] = {}
     topics = table["topic_id"]
     for chunk in topics.chunks:
@@ -222,4 +228,14 @@ def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: froz
     unassigned = counts.pop(UNASSIGNED, 0)
     unknown = {} if known_topics is None else {t: events for t, events in counts.items() if t not in known_topics}
     untimed = int(rows["timestamp"].null_count) if source.either else 0
-    return Tally(rows.n, unusable, unknown, unassigned, untimed, rows.highest, remarks=rows.remarks())
+    return Tally(
+        rows.n,
+        unusable,
+        unknown,
+        unassigned,
+        untimed,
+        remarks=rows.remarks(),
+        scales=rows.scales,
+        words=rows.words,
+        unclear=rows.unclear,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.columns import HINTS, MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, own_ids
+from mastery.events.columns import HINTS, MOST, SESSION_TIME, STUDENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 from mastery.events.values import mask
@@ -40,7 +40,7 @@ PRACTICE = Source(
         Column("correct_count", "whole", "right answers among them", "column", low=0, high=MOST),
         TIMESTAMP,
         Column("item_id", "id", "the item practised, if there was only one"),
-        TIME_SPENT,
+        SESSION_TIME,
         HINTS,
         *own_ids("session_id", "event_id"),
     ),

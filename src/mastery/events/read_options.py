@@ -27,6 +27,9 @@ class ReadOptions:
             file has seconds. See mastery.events.ties.
         on_revision: What is done with a row that says something else than what is known of its event: it may
             `replace` it, `keep` leaves the event as it is known, `reject` rejects the row.
+        values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
+        decimal: Sign before the decimals of a number, `.` or `,`.
+        thousands: Sign between the thousands of a number; None for none.
     """
 
     table: str | None = None
@@ -40,6 +43,9 @@ class ReadOptions:
     repeats: str | None = None
     profile: str | None = None
     on_revision: str = "replace"
+    values: Mapping[str, float] = field(default_factory=dict)
+    decimal: str = "."
+    thousands: str | None = None
 
     @property
     def reshapes(self) -> bool:

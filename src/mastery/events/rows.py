@@ -10,11 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.columns import Column
+from mastery.events.columns import LONGEST_MS, Column
+from mastery.events.durations import read_durations
 from mastery.events.ids import LOOKS_EMPTY, read_id
 from mastery.events.lists import read_ids
 from mastery.events.moments import EPOCH_UNITS, read_moment
+from mastery.events.numbers import UNCLEAR, Notation, read_number, read_whole
 from mastery.events.read_options import ReadOptions
+from mastery.events.scales import Scale, scale_of
+from mastery.events.shares import read_shares
+from mastery.events.units import share_unit
 from mastery.events.values import (
     CODES,
     Mask,
@@ -25,17 +30,18 @@ from mastery.events.values import (
     looks_missing,
     mask,
     nulls,
-    read_number,
     read_text,
     read_truth,
-    read_whole,
 )
+from mastery.events.worth import read_worths
 from mastery.tables import MILLION, STRINGS, UTC
 
 TYPES: dict[str, pa.DataType] = {
     "id": CODES,
     "text": pa.string(),
     "number": pa.float64(),
+    "share": pa.float64(),
+    "duration": pa.float64(),
     "whole": pa.int64(),
     "truth": pa.bool_(),
     "moment": UTC,
@@ -44,6 +50,9 @@ TYPES: dict[str, pa.DataType] = {
 
 LEFT_OUT = "left_out"
 """Remark on values that cannot be used and that nobody needs."""
+
+MOST_WORDS = 64
+"""Where an outcome has more words than this that are neither right nor wrong, it is no column of few words."""
 
 SHOWN_LETTERS = 200
 """Characters of a refused value that are kept."""
@@ -65,7 +74,10 @@ class ParsedRows:
 
     Attributes:
         unusable: Column that needs a value → rows in which it has none, or one of another type.
-        highest: Column that may be counted in several units → its highest value, as written.
+        scales: Column whose unit nobody has declared → what its numbers are like.
+        words: Word in the column of the outcome that is neither right nor wrong → rows;
+            `MOST_WORDS` and one more where there are more.
+        unclear: Numbers of the outcome of which nobody can say where their decimals begin.
     """
 
     def __init__(
@@ -85,8 +97,11 @@ class ParsedRows:
         self._outcome = outcome
         self._private = frozenset(column.name for column in columns if column.private)
         self.unusable: dict[str, int] = {}
-        self.highest: dict[str, float] = {}
+        self.scales: dict[str, Scale] = {}
+        self.words: dict[str, int] = {}
+        self.unclear = 0
         self._raw, self._options = raw, options
+        self._notation = Notation(options.decimal, options.thousands)
         self._fault: npt.NDArray[np.int16] = np.full(self.n, -1, np.int16)
         self._faults: list[tuple[str, Problem]] = []
         self._remarks: list[tuple[str, Remark]] = []
@@ -175,6 +190,9 @@ class ParsedRows:
                 wrong |= problem.where
         values = read.values
         if column.name == self._outcome:
+            self.unclear = sum(int(problem.where.sum()) for problem in read.problems if problem.code == UNCLEAR)
+            if column.kind == "truth":
+                self._count_words(given, read.problems)
             self.unusable[column.name] = int(wrong.sum())  # an empty one may be a withdrawal
         elif column.needs == "value":
             # a value that is there but out of bounds is of the right type
@@ -199,29 +217,60 @@ class ParsedRows:
         if column.kind == "moment":
             unit = self._options.units.get(column.name)
             return read_moment(given, self._options.timezone, unit if unit in EPOCH_UNITS else None)
-        return {"ids": read_ids, "truth": read_truth, "whole": read_whole, "number": read_number}[column.kind](given)
+        if column.name == self._outcome and self._options.values and column.kind in ("truth", "share"):
+            return read_worths(
+                given, self._options.values, lambda texts: self._numbers(column, texts), truth=column.kind == "truth"
+            )
+        return self._numbers(column, given)
+
+    def _numbers(self, column: Column, given: pa.Array) -> Read:
+        notation, declared = self._notation, self._options.units.get(column.name)
+        if column.kind == "share":
+            unit = share_unit(declared or next(iter(column.units)))
+            assert unit is not None  # checked before anything is read
+            shares = read_shares(given, unit, notation, column.most)
+            self._measure(column, shares.plain)
+            return shares.read
+        if column.kind == "duration":
+            durations = read_durations(given, column.units[declared or next(iter(column.units))], notation)
+            self._measure(column, durations.plain)
+            return durations.read
+        if column.kind in ("whole", "number"):
+            return (read_whole if column.kind == "whole" else read_number)(given, notation)
+        return read_truth(given) if column.kind == "truth" else read_ids(given)
+
+    def _measure(self, column: Column, plain: pa.Array) -> None:
+        """Note the scale of a column of which nobody has declared the unit."""
+        if column.name not in self._options.units and (scale := scale_of(column, plain)) is not None:
+            self.scales[column.name] = scale
+
+    def _count_words(self, given: pa.Array, problems: Sequence[Problem]) -> None:
+        """Count the words of the outcome that are neither right nor wrong, as long as they are few."""
+        where = np.zeros(self.n, np.bool_)
+        for problem in problems:
+            where |= problem.where
+        if not where.any() or pa.types.is_nested(given.type):
+            return
+        texts = as_text(given).cast(pa.string())
+        words = pc.utf8_trim_whitespace(texts.filter(pa.array(where & ~looks_missing(texts))))
+        # one more than are looked at: that there are too many is then known of the whole file too
+        for counted in pc.value_counts(pc.utf8_slice_codeunits(words, 0, SHOWN_LETTERS))[: MOST_WORDS + 1].to_pylist():
+            self.words[counted["values"]] = counted["counts"]
 
     def _bounded(self, column: Column, read: Read) -> Read:
-        """Return the numbers in our unit, those out of bounds as problems."""
-        if column.kind not in ("number", "whole"):
-            return read
+        """Return the numbers of a column with those out of bounds as problems."""
+        low, high = (0.0, LONGEST_MS) if column.kind == "duration" else (column.low, column.high)
         values, problems = read.values, list(read.problems)
-        unit, factor = "", 1.0
-        if column.units:
-            unit = self._options.units.get(column.name, next(iter(column.units)))
-            factor = column.units[unit]
-            if values.null_count < self.n:
-                self.highest[column.name] = float(pc.max(values).as_py())
-            values = pc.multiply(values, factor)
         out = np.zeros(self.n, np.bool_)
-        for bound, beyond, word in ((column.low, pc.less, "below"), (column.high, pc.greater, "above")):
+        for bound, beyond, word in ((low, pc.less, "below"), (high, pc.greater, "above")):
             if bound is None:
                 continue
             where = mask(beyond(values, bound))
             if where.any():
                 out |= where
-                limit = f"{bound / factor:.15g} {unit}".strip()
-                reason = "is negative" if (word, bound) == ("below", 0) else f"is {word} {limit}"
+                reason = "is negative" if (word, bound) == ("below", 0) else f"is {word} {bound:.15g}"
+                if column.kind == "duration" and word == "above":
+                    reason = "is longer than 31 years"
                 problems.append(Problem(where, "out_of_range", reason))
         if out.any():
             values = pc.if_else(pa.array(out), pa.scalar(None, values.type), values)

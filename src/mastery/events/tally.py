@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mastery.events.ids import APOSTROPHE, LOOKS_EMPTY
-from mastery.events.rows import LEFT_OUT
+from mastery.events.numbers import OTHER_DECIMAL
+from mastery.events.rows import LEFT_OUT, MOST_WORDS
+from mastery.events.scales import FEW, Scale, misfit
+from mastery.events.shares import CAPPED
 from mastery.events.source import Source
+
+ODD_WORDS = 5
+"""Where one outcome in five is no known word, and such words repeat, the rest would not be a fair sample."""
+
+UNCLEAR_ROWS = 100
+"""The same for one number in a hundred of which nobody can say where its decimals begin."""
 
 REMARKS = {
     LEFT_OUT: "{} left out that cannot be used, such as NA or a negative one; the rows count without",
     LOOKS_EMPTY: "{} like NA, NULL or nan read as an id; leave it empty where there is none",
+    CAPPED: "{} of more than all, such as extra credit, counted as all",
+    OTHER_DECIMAL: "{} with a decimal comma where a point was expected, or the reverse, read as what it can only be",
     APOSTROPHE: "{} with an apostrophe in front, as spreadsheets mark texts; kept: '7 and 7 are two ids",
 }
 """What a note says of values with a remark, after the name of their column."""
@@ -31,7 +42,9 @@ class Tally:
         unknown_topics: Topic missing from the metadata → events.
         unassigned: Events without a topic.
         untimed: Rows without a time stamp, placed by their order.
-        highest: Column that may be counted in several units → its highest value, as written.
+        scales: Column whose unit nobody has declared → what its numbers are like.
+        words: Word in the column of the outcome that is neither right nor wrong → rows; if they are few.
+        unclear: Numbers of the outcome of which nobody can say where their decimals begin.
         left_out: Rows that were not to be read; they are not among `rows`.
         partial: Answers of a wide table with some of the points.
         remarks: (column, code of a remark) → rows that were not refused and that it is true of.
@@ -42,21 +55,26 @@ class Tally:
     unknown_topics: Mapping[str, int] = field(default_factory=dict)
     unassigned: int = 0
     untimed: int = 0
-    highest: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+    words: Mapping[str, int] = field(default_factory=dict)
+    unclear: int = 0
     left_out: int = 0
     partial: int = 0
     remarks: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def __add__(self, other: Tally) -> Tally:
-        columns = {*self.highest, *other.highest}
-        low = float("-inf")
+        scales = dict(self.scales)
+        for name, scale in other.scales.items():
+            scales[name] = scales[name] + scale if name in scales else scale
         return Tally(
             self.rows + other.rows,
             Counter(self.unusable) + Counter(other.unusable),
             Counter(self.unknown_topics) + Counter(other.unknown_topics),
             self.unassigned + other.unassigned,
             self.untimed + other.untimed,
-            {name: max(self.highest.get(name, low), other.highest.get(name, low)) for name in columns},
+            scales,
+            Counter(self.words) + Counter(other.words),
+            self.unclear + other.unclear,
             self.left_out + other.left_out,
             self.partial + other.partial,
             Counter(self.remarks) + Counter(other.remarks),
@@ -66,7 +84,35 @@ class Tally:
         """Return the columns without a usable value in any row; none for a single row, which may just be a bad one."""
         return [name for name, rows in self.unusable.items() if rows == self.rows and self.rows > 1]
 
-    def notes(self, source: Source, units: Mapping[str, str]) -> list[str]:
+    def misfits(self, source: Source) -> list[tuple[str, str]]:
+        """Return (column, why) of columns that fit another unit, or other words, far better."""
+        found = [(name, misfit(source.column(name), scale)) for name, scale in self.scales.items()]
+        if source.outcome is not None:
+            found += [(source.outcome, self._unknown_words()), (source.outcome, self._unclear_numbers())]
+        return [(name, why) for name, why in found if why is not None]
+
+    def _unknown_words(self) -> str | None:
+        odd = sum(self.words.values())
+        few = len(self.words) <= MOST_WORDS and odd > len(self.words)
+        if self.rows < FEW or not few or ODD_WORDS * odd < self.rows:
+            return None
+        names = sorted(self.words, key=lambda word: (-self.words[word], word))[:SHOWN]
+        listed = ", ".join(f"{word!r}" for word in names)
+        return (
+            f"{odd:,} of {self.rows:,} values are neither right nor wrong ({listed}). Declare what they are worth, "
+            f"1 for right and 0 for wrong: --values '{','.join(f'{word}=0' for word in names)}' (in Python, "
+            f"values={{{names[0]!r}: 0}})"
+        )
+
+    def _unclear_numbers(self) -> str | None:
+        if not self.unclear or UNCLEAR_ROWS * self.unclear < self.rows:
+            return None
+        return (
+            f"{self.unclear:,} of {self.rows:,} numbers are as 1,234 or 1.234, with decimals or with thousands. "
+            "Declare which: --decimal , or --thousands , (in Python, decimal=',' or thousands=',')"
+        )
+
+    def notes(self, source: Source) -> list[str]:
         """Return what a person should know about these rows, in whole sentences."""
         notes = []
         if self.left_out:
@@ -92,9 +138,8 @@ class Tally:
                 f"{_number(self.untimed, 'event')} without a time stamp; placed in time by `order`, where there is "
                 "one, 10 s apart"
             )
-        for name, highest in self.highest.items():
-            column = source.column(name)
-            if column.units.get("percent") and units.get(name) is None and 0 < highest <= 1:
+        for name, scale in self.scales.items():
+            if scale.numbers == 1 and 0 < scale.highest <= 1 and next(iter(source.column(name).units)) == "percent":
                 notes.append(
                     f"{name} was read as per cent, and no value is above 1; if it is a fraction, declare it: "
                     f'--unit {name}=fraction (in Python, units={{"{name}": "fraction"}})'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mastery.events.columns import MOST, STUDENT, TIME_SPENT, TIMESTAMP, TOPIC, Column, own_ids
+from mastery.events.columns import MOST, SESSION_TIME, STUDENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.practice import counted
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
@@ -25,7 +25,7 @@ TUTOR = Source(
         Column("queries", "whole", "help requests", "column", low=0, high=MOST),
         Column("resolved_count", "whole", "help requests that were resolved", "column", low=0, high=MOST),
         TIMESTAMP,
-        TIME_SPENT,
+        SESSION_TIME,
         *own_ids("event_id"),
     ),
     shape=shape,

@@ -28,10 +28,12 @@ MISSING_WORDS = (
 EXACT = 2.0**53
 """Whole numbers are read as doubles, which represent every whole number up to this one."""
 
-TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+TRUE, FALSE = (
+    ("true", "t", "yes", "y", "right", "correct", "1", "1.0"),
+    ("false", "f", "no", "n", "wrong", "incorrect", "0", "0.0"),
+)
 
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
+NOT_A_TRUTH = "is not one of true, false, yes, no, right, wrong, correct, incorrect, 1, 0"
 
 CODES = pa.dictionary(pa.int32(), pa.string())
 
@@ -167,52 +169,8 @@ def looks_missing(column: pa.Array) -> Mask:
     return mask(pc.is_in(texts, pa.array(MISSING_WORDS)))
 
 
-def read_number(column: pa.Array) -> Read:
-    """Return float64 numbers; NaN and infinities are problems."""
-    return per_value(column, _read_numbers)
-
-
-def read_whole(column: pa.Array) -> Read:
-    """Return int64 numbers; 3.0 is 3, and 2.5 is a problem."""
-    return per_value(column, _read_wholes)
-
-
-def _read_numbers(column: pa.Array) -> Read:
-    problems = []
-    if is_text(column.type):
-        try:
-            numbers = column.cast(pa.string()).cast(pa.float64())
-        except pa.ArrowInvalid:
-            texts = trimmed(column.cast(pa.string()))
-            good = pc.or_(pc.match_substring_regex(texts, NUMBER), pc.match_substring_regex(texts, NOT_FINITE))
-            problems.append(Problem(mask(pc.invert(good)), "not_a_number", "is not a number", wrong_type=True))
-            numbers = pc.if_else(good, texts, pa.scalar(None, pa.string())).cast(pa.float64())
-    elif _is_numeric(column.type):
-        numbers = column.cast(pa.float64(), safe=False)
-    else:
-        return _unusable(column, pa.float64(), "is not a number", "not_a_number")
-    odd = mask(pc.invert(pc.is_finite(numbers)))
-    if odd.any():
-        problems.append(Problem(odd, "not_finite", "is not a finite number"))
-        numbers = pc.if_else(pa.array(odd), pa.scalar(None, pa.float64()), numbers)
-    return Read(numbers, tuple(problems))
-
-
-def _read_wholes(column: pa.Array) -> Read:
-    read = _read_numbers(column)
-    numbers, problems = read.values, list(read.problems)
-    broken = mask(pc.not_equal(numbers, pc.round(numbers)))
-    if broken.any():
-        problems.append(Problem(broken, "not_whole", "is not a whole number"))
-    large = mask(pc.greater(pc.abs(numbers), EXACT))
-    if large.any():
-        problems.append(Problem(large, "out_of_range", "is beyond the whole numbers that can be stored exactly"))
-    if broken.any() or large.any():
-        numbers = pc.if_else(pa.array(broken | large), pa.scalar(None, pa.float64()), numbers)
-    return Read(numbers.cast(pa.int64()), tuple(problems))
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
+def is_numeric(kind: pa.DataType) -> bool:
+    """Return whether values of this Arrow type are numbers or can stand for them."""
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return bool(numeric or pa.types.is_boolean(kind) or pa.types.is_null(kind))
 
@@ -222,7 +180,7 @@ def _unusable(column: pa.Array, kind: pa.DataType, reason: str, code: str) -> Re
 
 
 def read_truth(column: pa.Array) -> Read:
-    """Return booleans: true, t, yes, y, 1 and false, f, no, n, 0 in any case; numbers 1 and 0."""
+    """Return booleans: the words of `TRUE` and `FALSE` in any case; numbers 1 and 0, also as 1.00."""
     return per_value(column, _read_truths)
 
 
@@ -234,15 +192,15 @@ def _read_truths(column: pa.Array) -> Read:
         place = pc.index_in(known, pa.array(TRUE + FALSE))
         if place.null_count > known.null_count:
             known = trimmed(known)
-            place = pc.index_in(pc.utf8_lower(known), pa.array(TRUE + FALSE))
+            words = pc.replace_substring_regex(pc.utf8_lower(known), r"^([01])\.0+$", r"\1")
+            place = pc.index_in(words, pa.array(TRUE + FALSE))
         truth = pc.less(place, len(TRUE))
-    elif _is_numeric(column.type):
+    elif is_numeric(column.type):
         known = column.cast(pa.float64(), safe=False)
         truth = pc.equal(pc.index_in(known, pa.array([0.0, 1.0])), 1)
     else:
-        return _unusable(column, pa.bool_(), "is not one of true, false, yes, no, 1, 0", "not_a_boolean")
+        return _unusable(column, pa.bool_(), NOT_A_TRUTH, "not_a_boolean")
     bad = mask(pc.and_(truth.is_null(), known.is_valid()))
     if not bad.any():
         return Read(truth)
-    reason = "is not one of true, false, yes, no, 1, 0"
-    return Read(truth, (Problem(bad, "not_a_boolean", reason, wrong_type=True),))
+    return Read(truth, (Problem(bad, "not_a_boolean", NOT_A_TRUTH, wrong_type=True),))

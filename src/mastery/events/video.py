@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mastery.events.columns import LONGEST_MS, MOST, SECONDS, SHARES, STUDENT, TIMESTAMP, TOPIC, Column, own_ids
+from mastery.events.columns import EXTRA, MOST, PERCENT, SECONDS, SESSION_S, STUDENT, TIMESTAMP, TOPIC, Column, own_ids
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
 
@@ -28,9 +28,9 @@ VIDEO = Source(
         STUDENT,
         Column("video_id", "id", "the video", "column"),
         TOPIC,
-        Column("watch_pct", "number", "share of the video that was watched", "column", low=0, high=1, units=SHARES),
+        Column("watch_pct", "share", "share of the video that was watched", "column", units=PERCENT, most=EXTRA),
         TIMESTAMP,
-        Column("watch_duration", "number", "time spent watching", low=0, high=LONGEST_MS, units=SECONDS),
+        Column("watch_duration", "duration", "time spent watching", units=SECONDS, usual_s=SESSION_S),
         Column("rewind_count", "whole", "times the student went back", low=0, high=MOST),
         *own_ids("event_id"),
     ),

@@ -131,9 +131,7 @@ class Answers:
     partial: int
 
 
-def answers_in(
-    table: pa.Table, questions: Questions, columns: Mapping[str, Column], fractions: Container[str]
-) -> Answers:
+def answers_in(table: pa.Table, questions: Questions, columns: Mapping[str, Column]) -> Answers:
     """Return the answers in the cells of a table that has all columns of the questions.
 
     Points become true or false where our column is one (all points are right), else a share of those that the name of
@@ -141,7 +139,6 @@ def answers_in(
 
     Args:
         columns: Our columns by name.
-        fractions: Columns whose shares are declared as fractions; others are per cents.
     """
     n, k = table.num_rows, len(questions)
     values: dict[str, pa.Array] = {}
@@ -154,7 +151,7 @@ def answers_in(
             if at is None or at.column not in table.column_names:
                 pieces.append(pa.nulls(n, pa.string()))
                 continue
-            read, part = _read(table[at.column], at.points, columns[ours], fraction=ours in fractions)
+            read, part = _read(table[at.column], at.points, columns[ours])
             pieces.append(read)
             partial += part
         values[ours] = pa.concat_arrays(pieces).take(pa.array(across)) if pieces else pa.array([], pa.string())
@@ -170,12 +167,12 @@ def answers_in(
     )
 
 
-def _read(cells: pa.ChunkedArray, points: float | None, column: Column, *, fraction: bool) -> tuple[pa.Array, int]:
+def _read(cells: pa.ChunkedArray, points: float | None, column: Column) -> tuple[pa.Array, int]:
     texts, none = _plain(cells), pa.scalar(None, pa.string())
     texts = pc.if_else(pc.is_in(pc.utf8_trim_whitespace(texts), pa.array(NO_ANSWER)), none, texts)
     if points == 0:  # a question of a survey: nothing is right or wrong
         texts = pa.nulls(len(texts), pa.string())
-    if column.kind not in ("truth", "number") or texts.null_count == len(texts):
+    if column.kind not in ("truth", "share") or texts.null_count == len(texts):
         return texts, 0
     ratio = pc.extract_regex(texts, _RATIO)
     number = pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, none)
@@ -206,7 +203,8 @@ def _of_points(
         right = pc.if_else(pc.greater_equal(share, ENOUGH), "1", "0")
         partial = pc.sum(pc.and_(pc.greater(share, 0), pc.less(share, ENOUGH))).as_py() or 0
         return pc.coalesce(right, texts), int(partial)
-    return pc.coalesce(as_text(share if fraction else pc.multiply(share, 100.0)), texts), 0
+    percent = pc.binary_join_element_wise(as_text(pc.multiply(share, 100.0)), "%", "")
+    return pc.coalesce(percent, texts), 0
 
 
 def _plain(cells: pa.ChunkedArray) -> pa.Array:

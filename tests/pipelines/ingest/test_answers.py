@@ -179,7 +179,10 @@ def test_a_log_without_time_stamps_has_an_order_and_no_clock():
 def test_notes_say_how_many_rows_are_left_out_and_why(quiz):
     said = " ".join(read(quiz).notes())
     assert "5 rows were rejected and are not counted, of 11 read: " in said
-    assert "1 × is_correct is not one of true, false, yes, no, 1, 0 (quiz_attempts)" in said
+    assert (
+        "1 × is_correct is not one of true, false, yes, no, right, wrong, correct, incorrect, 1, 0 (quiz_attempts)"
+        in said
+    )
     assert "1 × has another number of fields than the 6 of the header (quiz_attempts)" in said
     assert "1 of 11 rows says something else than another one of the same event (by its own id" in said
     assert "1 of 11 rows repeats another one" in said

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.events.read_options import NOTHING_SAID
+from mastery.errors import BadInput
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
@@ -58,3 +59,30 @@ def test_values_that_nobody_needs_cost_no_answer(read, name):
     report = read(name)
     assert (report.accepted, report.rejected) == (report.read, 0)
     assert any("cannot be used" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "million"),
+    [("noise100.csv", [0, 1, 1, 1]), ("pct.csv", [0, 0.85, 0.9, 1]), ("ratio.csv", [0, 0.7, 0.9, 1])],
+)
+def test_shares_as_people_write_them(read, name, million):
+    report = read(name)
+    assert report.accepted == report.read
+    found = sorted(read.lake.scan(EVENTS)["success_ppm"].to_pylist())
+    assert sorted(set(found)) == sorted({round(share * 1_000_000) for share in million})
+
+
+def test_a_decimal_comma_is_read_and_said(read):
+    report = read("deccomma.csv")
+    assert (report.read, report.accepted) == (5, 4)
+    assert sorted(read.lake.scan(EVENTS)["success_ppm"].to_pylist()) == [75_000, 855_000, 902_500, 1_000_000]
+    assert any("decimal comma" in note for note in report.notes)
+    assert read("deccomma.csv", ReadOptions(decimal=",")).duplicates == 4
+
+
+def test_feedback_from_1_to_5_is_refused_until_its_scale_is_declared(read):
+    with pytest.raises(BadInput, match="a scale from 1 to 5"):
+        read("fb_1to5.csv")
+    report = read("fb_1to5.csv", ReadOptions(units={"score": "1-5"}))
+    assert report.accepted == report.read
+    assert {0, 250_000, 500_000, 750_000, 1_000_000} == set(read.lake.scan(EVENTS)["success_ppm"].to_pylist())

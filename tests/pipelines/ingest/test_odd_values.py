@@ -159,9 +159,9 @@ def test_feedback_keeps_its_words_and_the_teacher_as_a_pseudonym(put):
         ("practice_sessions", {"attempts": ""}, "attempts", "missing"),
         ("practice_sessions", {"attempts": "-1"}, "attempts", "out_of_range"),
         ("practice_sessions", {"correct_count": ""}, "correct_count", "no_outcome"),
-        ("assignments", {"score_pct": "100.5"}, "score_pct", "out_of_range"),
+        ("assignments", {"score_pct": "201"}, "score_pct", "out_of_range"),
+        ("assignments", {"score_pct": "7/0"}, "score_pct", "not_a_number"),
         ("assignments", {"topic_ids": '["T1"'}, "topic_ids", "not_a_list"),
-        ("video_events", {"watch_pct": "101"}, "watch_pct", "out_of_range"),
         ("video_events", {"watch_pct": "-1"}, "watch_pct", "out_of_range"),
         ("chatbot_interactions", {"resolved_count": "4"}, "resolved_count", "impossible"),
         ("teacher_feedback", {"score": "60"}, "score", "out_of_range"),
@@ -259,10 +259,93 @@ def test_declared_units_are_used(put):
     assert event["success_ppm"] == 550_000
 
 
+@pytest.mark.parametrize(
+    ("text", "ppm"),
+    [
+        ("85%", 850_000),
+        ("90 %", 900_000),
+        ("85,5 %", 855_000),
+        ("7/10", 700_000),
+        ("9 / 12", 750_000),
+        ("7 out of 10", 700_000),
+        ("7,5/10", 750_000),
+        ("100.00000000000001", 1_000_000),
+        ("1e-17", 0),
+        ("-1e-17", 0),
+        ("105", 1_000_000),
+        ("11/10", 1_000_000),
+        ("85,5", 855_000),
+    ],
+)
+def test_shares_are_read_as_they_say(put, text, ppm):
+    assert put("assignments", {"score_pct": text})["success_ppm"] == ppm
+    assert any("counted as all" in note for note in put.notes) == (text in ("105", "11/10"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "ppm"),
+    [
+        ("fraction", "0.85", 850_000),
+        ("fraction", "85%", 850_000),
+        ("points/20", "17", 850_000),
+        ("1-5", "4", 750_000),
+        ("6-1", "1", 1_000_000),
+        ("6-1", "6", 0),
+        ("percent", "0.5", 5_000),
+    ],
+)
+def test_shares_are_read_in_the_unit_declared(put, unit, text, ppm):
+    options = ReadOptions(units={"score_pct": unit})
+    beside = {"score_pct": "1"}
+    assert put("assignments", {"score_pct": text}, options=options, beside=beside)["success_ppm"] == ppm
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("PT12S", 12_000),
+        ("PT1M2.5S", 62_500),
+        ("P1DT1H", 90_000_000),
+        ("1:12", 72_000),
+        ("90:00", 5_400_000),
+        ("0:01:12", 72_000),
+        ("0 days 00:01:12", 72_000),
+        ("0 days 00:01:12.500000", 72_500),
+        ("12 s", 12_000),
+        ("1 min 12 secs", 72_000),
+        ("1 hour, 2 minutes", 3_720_000),
+        ("750ms", 750),
+        ("12,5", 12_500),
+        ("PT", None),
+        ("P1M", None),
+        ("1:75", None),
+        ("-5", None),
+        ("soon", None),
+    ],
+)
+def test_durations_are_read_as_they_say(put, text, ms):
+    assert put("quiz_attempts", {"time_spent_sec": text})["duration_ms"] == ms
+
+
+WORTHS = ReadOptions(values={"Gelöst": 1, "nicht gelöst": 0, "zum Teil": 0.5, "2": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "ppm"), [("gelöst", 1_000_000), (" Nicht Gelo\u0308st", 0), ("2", 1_000_000), ("1", 1_000_000), ("no", 0)]
+)
+def test_words_are_worth_what_is_declared(put, text, ppm):
+    assert put("quiz_attempts", {"is_correct": text}, options=WORTHS)["success_ppm"] == ppm
+
+
+def test_what_is_partly_right_is_a_share_and_no_answer(put):
+    assert put("quiz_attempts", {"is_correct": "zum Teil"}, options=WORTHS)["code"] == "partly_right"
+    assert put("assignments", {"score_pct": "Zum Teil"}, options=WORTHS)["success_ppm"] == 500_000
+
+
 def test_a_fraction_above_one_is_refused(put):
     refused = put(
         "video_events",
-        {"watch_pct": "1.5"},
+        {"watch_pct": "2.5"},
         options=FRACTION,
         beside={"watch_pct": "1"},
     )

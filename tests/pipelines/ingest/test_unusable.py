@@ -130,9 +130,12 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
         ),
         (
             {"options": ReadOptions(units={"time_spent_sec": "hours"})},
-            "unit of 'time_spent_sec': it cannot be in 'hours'; expected one of s, ms",
+            "unit of 'time_spent_sec': it cannot be in 'hours'; expected one of s, ms, min, h",
         ),
         ({"options": ReadOptions(timezone="Europe/Berln")}, "unknown time zone 'Europe/Berln'"),
+        ({"options": ReadOptions(decimal=";")}, "--decimal ';': expected a point or a comma"),
+        ({"options": ReadOptions(thousands=".")}, "--thousands '.': expected one of .* and not the decimal sign"),
+        ({"options": ReadOptions(values={"ja": 2})}, "the value 'ja' is declared as 2; expected a share from 0"),
         ({"tenant": ""}, "tenant ''"),
         ({"now": NOW.replace(tzinfo=None)}, "has no zone"),
         (

@@ -98,6 +98,20 @@ def read_options(
             metavar="NAME|FILE",
         ),
     ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What words in the column of the outcome are worth, from 0 (wrong) to 1 (right), such as "
+            "gelöst=1,'nicht gelöst=0'. May be repeated.",
+            metavar="WORD=WORTH,…",
+        ),
+    ] = None,
+    decimal: Annotated[
+        str, typer.Option(help="Sign before the decimals of a number: a point or a comma.", metavar="SIGN")
+    ] = ".",
+    thousands: Annotated[
+        str | None, typer.Option(help="Sign between the thousands of a number, where there is one.", metavar="SIGN")
+    ] = None,
 ) -> ReadOptions:  # fmt: skip
     """Return what the command line says about files."""
     return ReadOptions(
@@ -112,6 +126,9 @@ def read_options(
         repeats=repeats,
         profile=profile,
         on_revision=on_revision,
+        values=worths(values),
+        decimal=decimal,
+        thousands=thousands,
     )
 
 
@@ -158,6 +175,21 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     )
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_options
+
+
+def worths(given: list[str] | None) -> dict[str, float]:
+    """Return `word=number,word=number` texts as word → number.
+
+    Raises:
+        BadInput: A word has no number, or stands there twice.
+    """
+    found: dict[str, float] = {}
+    for word, text in pairs([one for some in given or [] for one in some.split(",")], "--values", last=True).items():
+        try:
+            found[word] = float(text)
+        except ValueError:
+            raise BadInput(f"--values {word}={text}: expected a number from 0 (wrong) to 1 (right)") from None
+    return found
 
 
 def pairs(given: list[str] | None, option: str, *, empty: bool = False, last: bool = False) -> dict[str, str]:

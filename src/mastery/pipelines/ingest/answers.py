@@ -7,7 +7,7 @@ are duplicates. Ids stay the caller's own, and every event knows the row it came
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -193,7 +193,7 @@ def read_answers(
                 progress(one.input.name, done, one.input.size)
         tally = sum((piece.tally for piece in mine), Tally())
         one.check_usable(tally)
-        notes += _notes(one, tally, one.options.units)
+        notes += _notes(one, tally)
         ties: Ties[_Piece] = Ties(one.options.repeats)
         placed = [found for piece in mine for found in ties.add(piece, piece.sharing)] + ties.end()
         pieces += [replace(piece, events=renumbered(piece.events, put.rows, put)) for piece, put in placed]
@@ -224,12 +224,12 @@ def _check_kept(planned: list[Planned], kept: tuple[str, ...] | None) -> None:
             )
 
 
-def _notes(one: Planned, tally: Tally, units: Mapping[str, str]) -> list[str]:
+def _notes(one: Planned, tally: Tally) -> list[str]:
     if not tally.rows:
         return [f"{one.input.name}: has no rows"]
     # Answers without a topic are learnt from like others; a log without any time stamp is noted by the evaluation.
     tally = replace(tally, unassigned=0, untimed=tally.untimed if _timed(tally) else 0)
-    return [f"{one.input.name}: {note}" for note in tally.notes(one.source, units)]
+    return [f"{one.input.name}: {note}" for note in tally.notes(one.source)]
 
 
 def _timed(tally: Tally) -> bool:

@@ -188,7 +188,7 @@ class _Run:
             if not tally.rows:
                 notes.append(f"{one.input.name}: has no rows")
             notes += [f"{one.input.name}: {note}" for note in revision_notes(counts)]
-            notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source, one.options.units)]
+            notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source)]
             tied = ties.note()
             if tied is not None:
                 notes.append(f"{one.input.name}: {tied}")
@@ -212,6 +212,8 @@ class _Run:
 
     def _write_events(self) -> None:
         if self.waiting:
+            for number in {number for number, _ in self.waiting}:
+                self.planned[number].check_usable(self.tallies[number])
             found, refused = write_events(
                 self.lake, self.waiting, len(self.planned), self.waiting_for_others, self.on_revision
             )

@@ -15,6 +15,7 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.arrangement import Arrangement, arrange_columns, check_arrangement
 from mastery.events.columns import RENAMING
 from mastery.events.ids import ID_LETTERS
+from mastery.events.numbers import check_numbers
 from mastery.events.parse import check_units
 from mastery.events.read_options import ReadOptions
 from mastery.events.recognise import answers_table, check_columns, recognise, source_named
@@ -23,6 +24,7 @@ from mastery.events.revisions import ON_REVISION
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.ties import WORDS
+from mastery.events.worth import check_worths
 from mastery.pipelines.ingest.files import Input, TableInput, files_in, open_input, open_table
 from mastery.pipelines.ingest.profiles import Way, ways_of
 
@@ -30,8 +32,10 @@ EXPECTED = {
     "id": "an id, as text",
     "text": "a text",
     "number": "a number",
+    "share": "a share, as a number in the unit of the column, 85 % or 7/10",
+    "duration": "a duration, as a number, 1:12 or PT1M12S",
     "whole": "a whole number",
-    "truth": "true or false (or yes, no, 1, 0)",
+    "truth": "true or false (or yes, no, right, wrong, 1, 0; other words with --values)",
     "moment": "a time stamp in ISO 8601 (2025-12-31 14:30 or 2025-12-31T14:30:00Z), or seconds or milliseconds "
     "since 1970",
     "ids": "a list of ids: a|b|c or a JSON list",
@@ -53,6 +57,10 @@ class Planned:
     def check_usable(self, tally: Tally) -> None:
         """Raise BadInput when a needed column has no usable value in any of the rows counted."""
         names = tally.unusable_throughout()
+        misfits = tally.misfits(self.source)
+        if misfits and not names:
+            name, why = misfits[0]
+            raise BadInput(f"{self.input.place}: {self.arrangement.place(name)} cannot be read as it is: {why}")
         if not names:
             return
         column = self.source.column(names[0])
@@ -80,6 +88,8 @@ def plan(
     ways = ways_of(options)
     for way in ways:
         check_arrangement(way.options)
+        check_numbers(way.options.decimal, way.options.thousands)
+        check_worths(way.options.values)
         if way.options.table is not None:
             source_named(way.options.table)
     found: list[Planned] = []

@@ -182,7 +182,7 @@ def _preview(
             progress(one.input.name, done, one.input.size)
     ties.end()
     one.check_usable(seen.tally)
-    notes = [*one.arrangement.notes, *seen.tally.notes(one.source, one.options.units)]
+    notes = [*one.arrangement.notes, *seen.tally.notes(one.source)]
     if (tied := ties.note()) is not None:
         notes.append(tied)
     rejected = [

@@ -190,6 +190,10 @@ def _way(given_table: object, name: str) -> Way:
         elif key in ("join", "only"):
             given = _mapping(value, name, key)
             changes[field_of(key)] = {one: _several(many, f"{name}: {key}") for one, many in given.items()}
+        elif key == "values":
+            changes[key] = {
+                word: _number(worth, f"{name}: {key}") for word, worth in _mapping(value, name, key).items()
+            }
         elif isinstance(getattr(ReadOptions(), field_of(key)), Mapping):
             given = _mapping(value, name, key)
             changes[field_of(key)] = {one: _text(text, f"{name}: {key}") for one, text in given.items()}
@@ -219,6 +223,12 @@ def _mapping(value: object, name: str, key: str) -> dict[str, object]:
 
 def _several(value: object, where: str) -> tuple[str, ...]:
     return tuple(_text(one, where) for one in (value if isinstance(value, list) else [value]))
+
+
+def _number(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadInput(f"profile {where}: {value!r} is not a number")
+    return float(value)
 
 
 def _text(value: object, where: str) -> str:

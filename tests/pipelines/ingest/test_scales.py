@@ -1,0 +1,119 @@
+"""A column whose values fit another unit far better than the one they are read in is refused, with both readings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.errors import BadInput
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
+from mastery.lake import Lake
+from mastery.pipelines.ingest.answers import read_answers
+from mastery.pipelines.ingest.ingest import ingest
+from mastery.tables import EVENTS, REJECTED
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+HEADS = {
+    "score_pct": "student_id,assignment_id,topic_ids,score_pct,timestamp",
+    "watch_pct": "student_id,video_id,topic_id,watch_pct,timestamp",
+    "score": "student_id,teacher_id,topic_id,score,timestamp",
+    "time_spent_sec": "student_id,question_id,topic_id,time_spent_sec,timestamp,is_correct",
+    "is_correct": "student_id,question_id,topic_id,is_correct,timestamp",
+}
+
+
+def write(path, column, values):
+    end = ",1" if column == "time_spent_sec" else ""
+    rows = [f"S{i},Q1,T1,{value},2024-05-06T07:08:{i % 60:02}Z{end}" for i, value in enumerate(values)]
+    path.write_text("\n".join([HEADS[column], *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def read(tmp_path):
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+
+    def one(column, values, options=NOTHING_SAID):
+        file = write(tmp_path / "file.csv", column, values)
+        return ingest([file], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW, options=options)
+
+    one.lake = lake
+    return one
+
+
+ODD = [
+    ("score_pct", ["0.5", "0.85", "1"], "look like fractions", "fraction"),
+    ("score_pct", ["0", "1", "1", "0"], "look like fractions", "fraction"),
+    ("score_pct", ["7", "8", "9", "10", "5"], "look like points", "points/10"),
+    ("score_pct", [str(5 + i % 14) for i in range(12)], "look like points", "points/20"),
+    ("score_pct", ["120", "140", "90", "150"], "look like points", "points/150"),
+    ("score_pct", ["350", "420", "480", "120"], "look like points", "points/500"),
+    ("watch_pct", ["0.2", "0.9"], "look like fractions", "fraction"),
+    ("score", ["1", "2", "3", "4", "5"], "a scale from 1 to 5", "1-5"),
+    ("score", ["1", "5"], "a scale from 1 to 5", "1-5"),
+    ("score", ["85", "90", "40", "0"], "look like per cents", "percent"),
+    ("score", ["0", "8", "9", "4", "10"], "points out of 10", "points/10"),
+    ("time_spent_sec", ["40000", "12000", "38000", "52000"], "look like ms", "ms"),
+]
+
+
+@pytest.mark.parametrize(("column", "values", "reading", "unit"), ODD)
+def test_a_column_in_another_unit_is_refused_with_both_readings_until_one_is_declared(
+    read, column, values, reading, unit
+):
+    with pytest.raises(BadInput, match=reading) as caught:
+        read(column, values)
+    assert f"--unit {column}={unit}" in str(caught.value)
+    assert read.lake.count(EVENTS) == read.lake.count(REJECTED) == 0
+    report = read(column, values, ReadOptions(units={column: unit}))
+    assert (report.accepted, report.rejected) == (len(values), 0)
+
+
+@pytest.mark.parametrize(("column", "values", "reading", "unit"), ODD)
+def test_it_is_refused_wherever_files_are_cut(read, tmp_path, monkeypatch, column, values, reading, unit):
+    monkeypatch.setattr("mastery.pipelines.ingest.files.BLOCK_BYTES", 64)
+    monkeypatch.setattr("mastery.pipelines.ingest.files.HEAD_BYTES", 100)
+    with pytest.raises(BadInput, match=reading):
+        read(column, values)
+    if column != "score":
+        with pytest.raises(BadInput, match=reading):
+            read_answers(write(tmp_path / "file.csv", column, values), now=NOW)
+
+
+FINE = [
+    ("score_pct", ["0", "0", "0"]),
+    ("score_pct", ["5", "85", "100", "40"]),
+    ("score_pct", ["5", "7", "9"]),
+    ("score_pct", ["105", "90", "85", "110"]),
+    ("score_pct", ["0.5", "90", "85", "100"]),
+    ("score_pct", ["7/10", "8/10", "9/10", "10/10", "5/10"]),
+    ("score", ["0", "1", "1", "0.5"]),
+    ("score", ["1", "1", "1", "1"]),
+    ("time_spent_sec", ["12", "3600", "40", "52"]),
+    ("time_spent_sec", ["40000", "12000", "38000"]),
+]
+
+
+@pytest.mark.parametrize(("column", "values"), FINE)
+def test_a_column_that_fits_its_unit_is_read(read, column, values):
+    assert read(column, values).accepted == len(values)
+
+
+def test_an_outcome_with_words_that_nobody_declared_is_refused_and_names_them(read):
+    values = ["right", "skipped", "wrong", "skipped", "half", "right"]
+    with pytest.raises(BadInput, match=r"3 of 6 values are neither right nor wrong \('skipped', 'half'\).*--values"):
+        read("is_correct", values)
+    report = read("is_correct", values, ReadOptions(values={"skipped": 0, "half": 0}))
+    assert report.accepted == 6
+
+
+def test_a_few_odd_outcomes_are_odd_rows(read):
+    assert read("is_correct", ["1", "0", "1", "2", "0", "1", "1", "1", "?", "0"]).rejected == 2
+
+
+def test_numbers_that_may_be_two_are_refused_until_somebody_says_which(read):
+    with pytest.raises(BadInput, match="--decimal , or --thousands ,"):
+        read("score_pct", ['"85,5"', '"33,333"', '"90,25"'])
+    assert read("score_pct", ['"85,5"', '"33,333"', '"90,25"'], ReadOptions(decimal=",")).accepted == 3
