@@ -136,6 +136,7 @@ ITEMS = Table(
         tenant=pa.string(),
         item_id=pa.string(),
         topic_id=pa.string(),
+        other_topic_ids=STRINGS,  # further topics of an item on several; null for one
         difficulty=pa.float64(),
         kind=pa.string(),
     ),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
 from mastery.events.columns import Column
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
-from mastery.tables import ITEMS, TOPICS
+from mastery.tables import ITEMS, STRINGS, TOPICS
 
 SHOWN = 5
 """Names listed in a note."""
@@ -21,8 +21,16 @@ def shape_topics(rows: ParsedRows) -> dict[str, pa.Array]:
 
 
 def shape_items(rows: ParsedRows) -> dict[str, pa.Array]:
-    """Return the columns of ITEMS: a question is an item."""
-    return {"item_id": rows["question_id"]} | {name: rows[name] for name in ("topic_id", "difficulty", "kind")}
+    """Return the columns of ITEMS: a question is an item. Rows of one item become one when they are merged."""
+    none = pa.nulls(rows.n, STRINGS)
+    columns = {"item_id": rows["question_id"], "other_topic_ids": none}
+    return columns | {name: rows[name] for name in ("topic_id", "difficulty", "kind")}
+
+
+def item_columns(ours: Iterable[str]) -> frozenset[str]:
+    """Return the columns of ITEMS or TOPICS that a file with these columns of ours says something of."""
+    names = {"item_id" if name == "question_id" else name for name in ours}
+    return frozenset(names | ({"other_topic_ids"} if "topic_id" in names else set()))
 
 
 TOPIC_METADATA = Source(

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
 from mastery.events.identity import ORDERED, OWN_ID, REPLACES
+from mastery.events.item_topics import NO_ITEMS, ItemTopics
 from mastery.events.moments import EPOCH_UNITS
 from mastery.events.read_options import ReadOptions
 from mastery.events.rows import ParsedRows
@@ -102,6 +103,7 @@ def parse(
     options: ReadOptions,
     now: datetime,
     known_topics: frozenset[str] | None = None,
+    item_topics: ItemTopics = NO_ITEMS,
     origin: str | None = None,
 ) -> Parsed:
     """Return the events (or metadata rows) in `raw`, and the rows that cannot be used, with the reason.
@@ -113,6 +115,7 @@ def parse(
         options: What is said about how values are read. Columns are renamed already.
         now: When the rows were received, with a zone.
         known_topics: Topics of the metadata; None to skip the comparison.
+        item_topics: Topics of the metadata's items, for rows that name none.
         origin: Name of the file or stream, for the column `source`.
     """
     rows = ParsedRows(source.columns, source.outcome, raw, options)
@@ -123,7 +126,7 @@ def parse(
         _check_outcome(source, rows)
         made.setdefault("occurred_at", rows["timestamp"])
         _check_times(rows, made["occurred_at"], now)
-        table = _events(source, rows, made, tenant, now, origin)
+        table = item_topics.assign(_events(source, rows, made, tenant, now, origin))
     refused = rows.refused()
     if refused.any():
         table = table.filter(pa.array(~refused))

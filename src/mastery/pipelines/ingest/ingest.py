@@ -20,11 +20,14 @@ import numpy as np
 import pyarrow as pa
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.item_topics import ItemTopics
+from mastery.events.metadata import item_columns
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
 from mastery.events.ties import Placed, Ties
 from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
+from mastery.pipelines.ingest.assign_topics import assign_topics
 from mastery.pipelines.ingest.assumed import assumed
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
@@ -34,7 +37,7 @@ from mastery.pipelines.ingest.rejects import Repeats, refused_rows
 from mastery.pipelines.ingest.report import FileReport, IngestReport, revision_notes
 from mastery.pipelines.ingest.row_counts import COUNTS
 from mastery.pipelines.ingest.write_events import write_events
-from mastery.tables import EVENTS, REJECTED, TABLES, TOPICS
+from mastery.tables import EVENTS, ITEMS, REJECTED, TABLES, TOPICS
 
 ROWS_PER_WRITE = 4_000_000
 """Events that are held in memory before they are written: about 600 MB."""
@@ -124,6 +127,8 @@ class _Run:
         self.repeats = [Repeats() for _ in planned]
         self.ties: list[Ties[Prepared]] = [Ties(one.options.repeats) for one in planned]
         self.known_topics = self._topics()
+        self.item_topics = courses.item_topics(lake, tenant)
+        self.assigned = 0
 
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
         """Yield the blocks of one file, prepared, in order, with the bytes done."""
@@ -167,6 +172,7 @@ class _Run:
         self._hold(number, self.ties[number].end())
         if self.planned[number].source.metadata:
             self.known_topics |= self._topics_read()
+            self._learn_items()
 
     def _hold(self, number: int, pieces: list[tuple[Prepared, Placed]]) -> None:
         self.waiting += [(number, piece.placed(placed)) for piece, placed in pieces]
@@ -175,8 +181,11 @@ class _Run:
         """Write everything that is held: metadata, events, then what was rejected."""
         for name in dict.fromkeys(self.planned[number].source.kind for number, _ in self.metadata):
             pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
-            self.counts[:, METADATA_ROWS] += courses.merge(self.lake, TABLES[name], pieces, len(self.planned))
+            said = [self._said(number, [rows for of, rows in pieces if of == number]) for number in self._numbers]
+            self.counts[:, METADATA_ROWS] += courses.merge(self.lake, TABLES[name], pieces, said)
         self._write_events()
+        if any(self.planned[number].source.kind == ITEMS.name for number, _ in self.metadata):
+            self.assigned = assign_topics(self.lake, courses.item_topics(self.lake, self.tenant), self.now)
         self._keep_rejected()
         self.lake.tidy()
 
@@ -194,6 +203,11 @@ class _Run:
                 notes.append(f"{one.input.name}: {tied}")
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)
+        if self.assigned:
+            events = "1 known event" if self.assigned == 1 else f"{self.assigned:,} known events"
+            notes.append(
+                f"{events} that named no topic {'is' if self.assigned == 1 else 'are'} on those of `items` now"
+            )
         return notes
 
     def assumed(self, said: ReadOptions) -> list[str]:
@@ -209,6 +223,17 @@ class _Run:
             FileReport(one.input.place, one.source.name, int(read), *(int(count) for count in counts))
             for one, read, counts in zip(self.planned, self.n_read, self.counts, strict=True)
         )
+
+    @property
+    def _numbers(self) -> range:
+        return range(len(self.planned))
+
+    def _said(self, number: int, pieces: list[pa.Table]) -> frozenset[str]:
+        """Return the columns of its metadata that a file has; a key of JSON that no row has a value of is none."""
+        one = self.planned[number]
+        ours = one.arrangement.names(one.input.columns)
+        filled = [name for rows in pieces for name in rows.column_names if rows[name].null_count < rows.num_rows]
+        return item_columns(ours) | frozenset(filled)
 
     def _write_events(self) -> None:
         if self.waiting:
@@ -240,10 +265,18 @@ class _Run:
             one.options,
             self.now,
             self.known_topics,
+            self.item_topics,
         )
 
     def _topics(self) -> frozenset[str]:
         return frozenset(courses.topics_of(self.lake, self.tenant)["topic_id"].to_pylist())
+
+    def _learn_items(self) -> None:
+        """Let the files that follow take topics from the items that were read."""
+        read = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == ITEMS.name]
+        if read:
+            items = courses.joined_items(read).select(self.item_topics.items.column_names)
+            self.item_topics = ItemTopics.of(pa.concat_tables([self.item_topics.items, items]))
 
     def _topics_read(self) -> frozenset[str]:
         tables = [rows for number, rows in self.metadata if self.planned[number].source.kind == TOPICS.name]

@@ -14,6 +14,7 @@ from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.arrangement import Arrangement
 from mastery.events.columns import INTERACTION
 from mastery.events.identity import ORDERED, OWN_ID, Blocks, bucket_of, identify, murmur
+from mastery.events.item_topics import NO_ITEMS, ItemTopics
 from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
 from mastery.events.source import Source
@@ -39,6 +40,7 @@ class ParseOptions:
         arrangement: Where the columns of the source table come from.
         options: What is said about all files.
         known_topics: Topics of the tenant's metadata; None when not to be compared.
+        item_topics: Topics of its items, for rows that name none.
     """
 
     source: Source
@@ -48,6 +50,7 @@ class ParseOptions:
     options: ReadOptions
     now: datetime
     known_topics: frozenset[str] | None
+    item_topics: ItemTopics = NO_ITEMS
 
     def wanted(self) -> dict[str, bool]:
         """Return the file's columns to read → whether their values repeat."""
@@ -124,6 +127,7 @@ def understand(chunk: Chunk, how: ParseOptions, *, placed: bool = True) -> Under
         options=how.options,
         now=how.now,
         known_topics=how.known_topics,
+        item_topics=how.item_topics,
         origin=how.origin,
     )
     if rows.left_out or rows.partial:
