@@ -120,6 +120,9 @@ class Engine(Deployment):
         values: Mapping[str, float] | None = None,
         decimal: str = ".",
         thousands: str | None = None,
+        encoding: str | None = None,
+        sheet: str | None = None,
+        array: str | None = None,
         tenant: str | None = None,
         now_us: int | None = None,
         progress: Progress | None = None,
@@ -148,6 +151,9 @@ class Engine(Deployment):
             values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
             decimal: Sign before the decimals of a number, `.` or `,`.
             thousands: Sign between the thousands of a number; None for none.
+            encoding: Of text files, where they are neither UTF-8 nor UTF-16.
+            sheet: Of a workbook: its name, or its number from 1.
+            array: Name of the array that holds the rows of a JSON file, such as `data.rows`.
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
             waiting: Called when another ingest has been committing for seconds, and this one waits for it.
@@ -176,6 +182,9 @@ class Engine(Deployment):
             values=values or {},
             decimal=decimal,
             thousands=thousands,
+            encoding=encoding,
+            sheet=sheet,
+            array=array,
         )
         if isinstance(source, str | Path):
             source = [source]

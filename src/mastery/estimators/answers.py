@@ -162,6 +162,9 @@ def read_answers(
     values: Mapping[str, float] | None = None,
     decimal: str = ".",
     thousands: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    array: str | None = None,
     clock: Clock = "answer",
     strict: bool = False,
     frames: str | None = None,
@@ -187,6 +190,9 @@ def read_answers(
         values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
         decimal: Sign before the decimals of a number, `.` or `,`.
         thousands: Sign between the thousands of a number; None for none.
+        encoding: Of a text file, where it is neither UTF-8 nor UTF-16.
+        sheet: Of a workbook: its name, or its number from 1.
+        array: Name of the array that holds the rows of a JSON file, such as `data.rows`.
         clock: Whether time stamps were taken when the `answer` was given, or at the `start`, when the question was
             shown. Where there are no durations they are told from it.
         strict: Refuse the source when a row cannot be used, instead of leaving the row out.
@@ -223,6 +229,9 @@ def read_answers(
         values=values or {},
         decimal=decimal,
         thousands=thousands,
+        encoding=encoding,
+        sheet=sheet,
+        array=array,
     )
     frame = None if is_path else read_frame(source, names_read(options))
     read = reader.read_answers(

@@ -30,6 +30,9 @@ class ReadOptions:
         values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
         decimal: Sign before the decimals of a number, `.` or `,`.
         thousands: Sign between the thousands of a number; None for none.
+        encoding: Of text files, such as windows-1252; None where they are UTF-8, or UTF-16 or UTF-32 by their bytes.
+        sheet: Name of a workbook's sheet, or its number from 1; None where only one has cells.
+        array: Name of the array that holds the rows of a JSON file, such as `data.rows`; None for the file itself.
     """
 
     table: str | None = None
@@ -46,6 +49,9 @@ class ReadOptions:
     values: Mapping[str, float] = field(default_factory=dict)
     decimal: str = "."
     thousands: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    array: str | None = None
 
     @property
     def reshapes(self) -> bool:

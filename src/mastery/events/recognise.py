@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mastery.errors import BadInput, closest, did_you_mean
 from mastery.events.columns import RENAMING, STUDENT
+from mastery.events.header_words import columns_shown, names_shown
 from mastery.events.read_options import ReadOptions, ours_of
 from mastery.events.registry import SOURCES
 from mastery.events.responses import RESPONSES
@@ -58,7 +59,7 @@ def recognise(columns: Sequence[str]) -> str:
     near = max(possible.values(), key=lambda source: len(marks(source) & have) / len(marks(source)))
     if not marks(near) & have:
         raise BadInput(
-            f"no source table has columns like these ({', '.join(columns) or 'none'}); known tables: "
+            f"no source table has columns like these ({columns_shown(columns)}); known tables: "
             f"{', '.join(SOURCES)}. If the columns have other names, rename them with {RENAMING}"
         )
     raise BadInput(
@@ -103,19 +104,19 @@ def check_columns(source: Source, columns: Sequence[str], *, placed: bool = True
     if not set(source.needed()) <= have:
         raise BadInput(
             f"for {source.name}, {_missing(source, source.needed(), columns)}; "
-            f"it has {', '.join(columns) or 'no columns'}. If they have other names, rename them with {RENAMING}"
+            f"it has {columns_shown(columns)}. If they have other names, rename them with {RENAMING}"
         )
     if placed and source.either and not have & set(source.either):
         raise BadInput(
             f"for {source.name}, one of the columns {' and '.join(source.either)} is needed; "
-            f"it has {', '.join(columns)}"
+            f"it has {columns_shown(columns)}"
         )
 
 
 def _missing(source: Source, expected: Sequence[str], columns: Sequence[str]) -> str:
     """Return in words which expected columns are not there, with the kinds of value and a likely misspelling."""
     absent = [name for name in dict.fromkeys(expected) if name not in set(columns)]
-    spare = [name for name in columns if name not in {column.name for column in source.columns}]
+    spare = [name for name in names_shown(columns) if name not in {column.name for column in source.columns}]
     words = [f"{name!r} ({source.column(name).doc}{_near(name, _likely(name, spare))})" for name in absent]
     return (
         f"{'column' if len(words) == 1 else 'columns'} {', '.join(words)} {'is' if len(words) == 1 else 'are'} missing"

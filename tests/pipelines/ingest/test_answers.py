@@ -230,9 +230,12 @@ def test_columns_and_files_that_are_not_there_are_named(tmp_path):
         read(tmp_path / "none.csv")
     with pytest.raises(BadInput, match="the table: no column 'fold'; there are student_id, is_correct"):
         answers_in(pa.table({"student_id": ["a"], "is_correct": [1]}), keep=["fold"])
-    twice = pa.Table.from_arrays([pa.array(["a"]), pa.array([1]), pa.array([1])], names=["student_id", "x", "x"])
-    with pytest.raises(BadInput, match="the table: column 'x' is there twice"):
-        answers_in(twice)
+    twice = pa.Table.from_arrays(
+        [pa.array(["a"]), pa.array([1]), pa.array([1]), pa.array([1])], names=["student_id", "x", "x", "is_correct"]
+    )
+    assert answers_in(twice).table.column_names == ["student_id", "x", "x#2", "is_correct"]
+    with pytest.raises(BadInput, match=r"the table: column 'x' is there twice.*--map 'x#1=is_correct' or --map 'x#2="):
+        answers_in(twice, options=ReadOptions(columns={"x": "is_correct"}))
     with pytest.raises(BadInput, match="has no zone"):
         answers_in(pa.table({"student_id": ["a"], "is_correct": [1]}), now=datetime(2026, 1, 1))  # noqa: DTZ001
 

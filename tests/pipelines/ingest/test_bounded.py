@@ -17,6 +17,7 @@ from mastery.errors import BadInput
 from mastery.lake import Lake
 from mastery.pipelines.ingest import files
 from mastery.pipelines.ingest import ingest as ingesting
+from mastery.pipelines.ingest.contents import of_path
 from mastery.pipelines.ingest.csv_records import LONGEST
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import REJECTED
@@ -103,8 +104,8 @@ def test_a_long_line_of_ndjson_is_refused_unparsed(read, size):
 
 
 def test_a_file_that_begins_with_a_line_that_is_too_long_says_so(read):
-    with pytest.raises(BadInput, match=r"first\.ndjson: the first line is longer than 1 MiB"):
-        read("first.ndjson", record(1, note="x" * (5 << 20)) + record(2))
+    with pytest.raises(BadInput, match=r"first\.ndjson: the first row is longer than 16 MiB"):
+        read("first.ndjson", record(1, note="x" * (2 * LONGEST)) + record(2))
 
 
 @pytest.mark.parametrize("at", range(-2, 3))
@@ -148,7 +149,7 @@ def test_long_values_are_taken_a_few_rows_at_a_time(tmp_path, monkeypatch):
     table = pa.table({"student_id": ["S1"] * 100, "note": ["x" * 1000] * 100})
     monkeypatch.setattr(files, "BATCH_BYTES", 10_000)
     pq.write_table(table, tmp_path / "long.parquet", use_dictionary=False, compression="none")
-    for source in (files.open_table(table), files.open_input(tmp_path / "long.parquet")):
+    for source in (files.TableInput(table), files.open_input(of_path(tmp_path / "long.parquet"))):
         chunks = [block.read() for block in source.blocks({"student_id": False, "note": False})]
         assert max(chunk.raw.num_rows for chunk in chunks) <= 10
         assert [line for chunk in chunks for line in chunk.lines] == list(range(1, 101))

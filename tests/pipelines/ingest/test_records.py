@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mastery.pipelines.ingest.csv_header import Header, read_header
 from mastery.pipelines.ingest.csv_records import FIELDS, FINE, LETTERS, QUOTE, cut, fine
-from mastery.pipelines.ingest.csv_rows import Plan, header
+from mastery.pipelines.ingest.csv_rows import Plan
 
 COMMA = ord(",")
 CELLS = st.text(st.sampled_from('ab",\n é;'), max_size=6)
@@ -89,9 +90,9 @@ def test_a_line_is_judged_by_itself_and_costs_no_other(line, fault):
     assert records.faults.tolist() == [FINE, fault, FINE]
     assert records.lines.tolist() == [1, 2, 3]
     kept = b"x,y\n" + (line + b"\n" if fault == FINE else b"") + b"z,w\n"
-    assert bytes(fine(data, records)) == kept
+    assert bytes(fine(data, records, COMMA)) == kept
 
 
-def test_the_header_tells_names_delimiter_and_where_the_rows_begin(tmp_path):
+def test_the_header_tells_names_delimiter_and_where_the_rows_begin():
     head = b'\r\n"a ";b\r\n1;2\r\n'
-    assert header(head, tmp_path) == (("a", "b"), ord(";"), 10, 3)
+    assert read_header(head, "x.csv", last=True) == Header(("a", "b"), ord(";"), 10, 3)

@@ -46,18 +46,22 @@ def test_a_file_that_is_not_there(refuse):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("empty.csv", b"", r"empty\.csv: the file is empty"),
-        ("quiz.xlsx", b"PK", r"quiz\.xlsx: files of this kind cannot be read.*\.csv"),
-        ("utf16.csv", QUIZ.decode().encode("utf-16"), r"utf16\.csv: the text is UTF-16; expected UTF-8"),
+        ("quiz.pdf", b"%PDF", r"quiz\.pdf: files of this kind cannot be read.*\.csv"),
+        ("quiz.xlsx", b"PK", r"quiz\.xlsx: cannot be read as a workbook"),
+        ("quiz.csv.zip", b"PK", r"quiz\.csv\.zip: cannot be read as a zip archive"),
         (
             "latin1.csv",
             "Schüler".encode("latin-1") + QUIZ,
-            r"latin1\.csv: the first line is not UTF-8; save the file as CSV",
+            r"latin1\.csv: the first line is not UTF-8; save the file as UTF-8",
         ),
         ("noise.parquet", b"PAR1 and noise", r"noise\.parquet: cannot be read as parquet"),
         ("cut.csv.gz", gzip.compress(QUIZ * 50)[:-9], r"cut\.csv\.gz: cannot be read as csv"),
         ("noise.ndjson", b"hello\nworld\n", r"noise\.ndjson: no JSON object in its first lines"),
-        ("twice.csv", QUIZ.replace(b"topic_id", b"student_id"), r"twice\.csv: column 'student_id' is there twice"),
+        (
+            "twice.csv",
+            QUIZ.replace(b"\n", b",student_id\n", 1).replace(b"2024-01-01", b"2024-01-01,S2"),
+            r"twice\.csv: column 'student_id' is there twice",
+        ),
         ("pets.csv", b"name,legs\nRex,4\n", r"pets\.csv: no source table has columns like these \(name, legs\)"),
         (
             "lacks.csv",
@@ -147,6 +151,7 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
             {"options": ReadOptions(columns={"topic_id": "student_id", "question_id": "student_id"})},
             "after renaming, two columns are called 'student_id'",
         ),
+        ({"options": ReadOptions(encoding="utf-9")}, "unknown encoding 'utf-9'"),
         ({"files": []}, "nothing to read"),
     ],
 )
@@ -157,7 +162,7 @@ def test_an_option_that_cannot_be_used(refuse, options, expected):
 def test_an_empty_folder(refuse, tmp_path):
     folder = tmp_path / "nothing"
     folder.mkdir()
-    refuse("x.csv", QUIZ, "no file in this folder can be read", files=[Path(folder)])
+    refuse("x.csv", QUIZ, r"nothing to read: left out nothing/: has no file in it", files=[Path(folder)])
 
 
 def test_a_file_with_names_of_columns_only_is_read_and_noted(tmp_path):

@@ -28,7 +28,11 @@ FILES_NAMED = 5
 def ingest(
     context: typer.Context,
     files: Annotated[
-        list[Path], typer.Argument(help="Files or folders: CSV, Parquet, NDJSON; .gz too.", metavar="FILE...")
+        list[Path],
+        typer.Argument(
+            help="Files, folders or patterns: CSV, JSON, Parquet, workbooks, packed or not; - is standard input.",
+            metavar="FILE...",
+        ),
     ],
     how: ReadOptions = NOTHING_SAID,
     tenant: Tenant = None,

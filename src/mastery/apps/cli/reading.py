@@ -112,6 +112,23 @@ def read_options(
     thousands: Annotated[
         str | None, typer.Option(help="Sign between the thousands of a number, where there is one.", metavar="SIGN")
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of text files, such as windows-1252, where it is neither UTF-8 nor UTF-16.", metavar="NAME"
+        ),
+    ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="Sheet of a workbook, by its name or its number from 1.", metavar="SHEET"),
+    ] = None,
+    array: Annotated[
+        str | None,
+        typer.Option(
+            help="Array that holds the rows of a JSON file, such as data.rows, where that is not the file itself.",
+            metavar="PATH",
+        ),
+    ] = None,
 ) -> ReadOptions:  # fmt: skip
     """Return what the command line says about files."""
     return ReadOptions(
@@ -129,6 +146,9 @@ def read_options(
         values=worths(values),
         decimal=decimal,
         thousands=thousands,
+        encoding=encoding,
+        sheet=sheet,
+        array=array,
     )
 
 

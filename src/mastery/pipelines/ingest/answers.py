@@ -20,6 +20,7 @@ import pyarrow as pa
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
+from mastery.events.header_words import columns_shown, names_shown
 from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.several_topics import join_topics
@@ -219,8 +220,8 @@ def _check_kept(planned: list[Planned], kept: tuple[str, ...] | None) -> None:
     for name in kept or ():
         if name not in have:
             raise BadInput(
-                f"{', '.join(one.input.place for one in planned)}: no column {name!r}; there are {', '.join(have)}"
-                f"{did_you_mean(name, have)}"
+                f"{', '.join(one.input.place for one in planned)}: no column {name!r}; there are {columns_shown(have)}"
+                f"{did_you_mean(name, names_shown(have))}"
             )
 
 
@@ -229,7 +230,7 @@ def _notes(one: Planned, tally: Tally) -> list[str]:
         return [f"{one.input.name}: has no rows"]
     # Answers without a topic are learnt from like others; a log without any time stamp is noted by the evaluation.
     tally = replace(tally, unassigned=0, untimed=tally.untimed if _timed(tally) else 0)
-    return [f"{one.input.name}: {note}" for note in tally.notes(one.source)]
+    return [f"{one.input.name}: {note}" for note in (*one.arrangement.notes, *tally.notes(one.source))]
 
 
 def _timed(tally: Tally) -> bool:

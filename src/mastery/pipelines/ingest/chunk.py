@@ -20,7 +20,7 @@ BROKEN = pa.schema(
 
 NOTHING_BROKEN: pa.Table = BROKEN.empty_table()
 
-TOO_LONG = ("is longer than 1 MiB, which no row of this kind is", "long")
+TOO_LONG = ("is longer than 16 MiB, which no row of this kind is", "long")
 """Reason and code of a line that is not looked at: a file of a few megabytes may unpack to one of many gigabytes."""
 
 

@@ -1,9 +1,10 @@
 """Cut the bytes of a CSV file into records, by RFC 4180, so that a damaged record costs only itself.
 
-Three rules go beyond the RFC. A quoted field must end before a delimiter or the end of a line, and within `LONGEST`
+Four rules go beyond the RFC. A quoted field must end before a delimiter or the end of a line, and within `LONGEST`
 bytes; otherwise its quote was never closed, the line with the quote is refused, and reading continues with the next
-line. A quote that does not begin a field is a character like any other. A record of more than
-`LONGEST` bytes is refused.
+line. A quote that does not begin a field is a character like any other. Blanks around a quoted field (`S1, "q1"`) do
+not belong to it; where blanks come first and no delimiter follows the closing quote, all of it is plain text. A record
+of more than `LONGEST` bytes is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from mastery.arrays import Int64s
 from mastery.kernels import kernel
 
-LONGEST = 1 << 20
+LONGEST = 16 << 20
 """The longest record, in bytes: what is held of a file stays bounded, whatever is in it. A quote that is never closed
 is noticed after this many."""
 
@@ -27,7 +28,7 @@ FINE, FIELDS, QUOTE, LETTERS, LONG = range(5)
 Bytes = npt.NDArray[np.uint8]
 
 
-_NEWLINE, _RETURN, _QUOTE = 10, 13, 34
+_NEWLINE, _RETURN, _QUOTE, _BLANK = 10, 13, 34, 32
 _MORE = -1
 
 
@@ -59,47 +60,72 @@ def _after_end(data: Any, end: Any, last: Any) -> Any:
 
 
 @kernel
+def _quoted(data: Any, opened: Any, start: Any) -> Any:
+    """Return (where the quote opened there is closed, or _MORE; bytes looked at, newlines within, highest byte)."""
+    newlines, highest = 0, 0
+    i = opened + 1
+    while i < data.size and i - start <= LONGEST:
+        byte = data[i]
+        if byte > highest:
+            highest = byte
+        if byte == _NEWLINE:
+            newlines += 1
+        elif byte == _QUOTE:
+            if i + 1 >= data.size or data[i + 1] != _QUOTE:
+                return i, i, newlines, highest
+            i += 1
+        i += 1
+    return _MORE, i, newlines, highest
+
+
+@kernel
+def _after_blanks(data: Any, at: Any, stop: Any, delimiter: Any) -> Any:
+    while at < stop and data[at] == _BLANK and delimiter != _BLANK:
+        at += 1
+    return at
+
+
+@kernel
+def _ends_field(data: Any, at: Any, delimiter: Any) -> Any:
+    return at >= data.size or data[at] == delimiter or data[at] == _NEWLINE or data[at] == _RETURN
+
+
+@kernel
 def _record(data: Any, start: Any, delimiter: Any, last: Any) -> Any:
-    """Return (stop, fields, newlines within, highest byte, open quote); stop is _MORE when it goes on."""
+    """Return (stop, fields, newlines within, highest byte, open quote, blanks around a quoted field).
+
+    `stop` is _MORE when the record goes on.
+    """
     n = data.size
-    fields, newlines, highest = 1, 0, 0
-    i, begins = start, True
+    fields, newlines, highest, padded = 1, 0, 0, False
+    i, field = start, start
+    begins = True
     while i < n:
         byte = data[i]
         if byte > highest:
             highest = byte
         if begins and byte == _QUOTE:
-            i += 1
-            closed = False
-            while i < n and i - start <= LONGEST:
-                byte = data[i]
-                if byte > highest:
-                    highest = byte
-                if byte == _NEWLINE:
-                    newlines += 1
-                elif byte == _QUOTE:
-                    if i + 1 < n and data[i + 1] == _QUOTE:
-                        i += 1
-                    else:
-                        closed = True
-                        break
-                i += 1
-            if not closed:
-                return (_MORE if i >= n and not last else start), fields, newlines, highest, True
-            i += 1
-            if i < n and data[i] != delimiter and data[i] != _NEWLINE and data[i] != _RETURN:
-                return start, fields, newlines, highest, True
+            closed, looked, within, high = _quoted(data, i, start)
+            highest = max(highest, high)
+            if closed == _MORE:
+                return (_MORE if looked >= n and not last else start), fields, newlines, highest, True, padded
             begins = False
-            continue
-        if byte == delimiter:
+            after = _after_blanks(data, closed + 1, n, delimiter)
+            if _ends_field(data, after, delimiter):
+                padded = padded or i > field or after > closed + 1
+                i, newlines = after, newlines + within
+                continue
+            if i == field:
+                return start, fields, newlines, highest, True, padded
+        elif byte == delimiter:
             fields += 1
-            begins = True
+            begins, field = True, i + 1
         elif byte == _NEWLINE or byte == _RETURN:
-            return i, fields, newlines, highest, False
-        else:
+            return i, fields, newlines, highest, False, padded
+        elif byte != _BLANK:
             begins = False
         i += 1
-    return (n if last else _MORE), fields, newlines, highest, False
+    return (n if last else _MORE), fields, newlines, highest, False, padded
 
 
 @kernel
@@ -137,8 +163,8 @@ def _utf8(data: Any, start: Any, stop: Any) -> Any:
 def _cut(
     data: Any, delimiter: Any, expected: Any, line: Any, last: Any, starts: Any, stops: Any, lines: Any, faults: Any
 ) -> Any:
-    """Fill the arrays and return (records, bytes used up, next line, faulty records)."""
-    at, count, faulty = 0, 0, 0
+    """Fill the arrays and return (records, bytes used up, next line, faulty records, some blanks around quotes)."""
+    at, count, faulty, blanks = 0, 0, 0, False
     while at < data.size:
         if data[at] == _NEWLINE or data[at] == _RETURN:
             after = _after_end(data, at, last)
@@ -147,7 +173,7 @@ def _cut(
             at = after
             line += 1
             continue
-        stop, fields, newlines, highest, open_quote = _record(data, at, delimiter, last)
+        stop, fields, newlines, highest, open_quote, padded = _record(data, at, delimiter, last)
         if stop == _MORE:
             break
         fault = FINE
@@ -172,9 +198,10 @@ def _cut(
         starts[count], stops[count], lines[count], faults[count] = at, stop, line, fault
         count += 1
         faulty += fault != FINE
+        blanks = blanks or padded
         line += newlines + 1
         at = after
-    return count, at, line, faulty
+    return count, at, line, faulty, blanks
 
 
 @kernel
@@ -190,6 +217,38 @@ def _copy_fine(data: Any, starts: Any, stops: Any, faults: Any, out: Any) -> Any
     return size
 
 
+@kernel
+def _copy_without_blanks(data: Any, starts: Any, stops: Any, faults: Any, delimiter: Any, out: Any) -> Any:
+    """Copy the whole records, quoted fields without the blanks around them."""
+    size = 0
+    for r in range(starts.size):
+        if faults[r] != FINE:
+            continue
+        at, stop = starts[r], stops[r]
+        while True:
+            first = _after_blanks(data, at, stop, delimiter)
+            end, rest = _MORE, _MORE
+            if first < stop and data[first] == _QUOTE:
+                end = _quoted(data, first, first)[0] + 1
+                rest = _after_blanks(data, end, stop, delimiter)
+            if end == _MORE or not (rest == stop or data[rest] == delimiter):  # not quoted
+                first, end = at, at
+                while end < stop and data[end] != delimiter:
+                    end += 1
+                rest = end
+            for i in range(first, end):
+                out[size] = data[i]
+                size += 1
+            if rest >= stop:
+                break
+            out[size] = delimiter
+            size += 1
+            at = rest + 1
+        out[size] = _NEWLINE
+        size += 1
+    return size
+
+
 @dataclass(frozen=True)
 class Records:
     """The records of one piece of a file.
@@ -201,6 +260,7 @@ class Records:
         used: Number of bytes cut; the rest belongs to the next piece.
         next_line: The line the rest begins on.
         faulty: Number of records that are not fine.
+        padded: Some quoted fields have blanks around them.
     """
 
     starts: Int64s
@@ -210,6 +270,7 @@ class Records:
     used: int
     next_line: int
     faulty: int
+    padded: bool = False
 
 
 def cut(data: Bytes, delimiter: int, fields: int, line: int, *, last: bool) -> Records:
@@ -225,13 +286,25 @@ def cut(data: Bytes, delimiter: int, fields: int, line: int, *, last: bool) -> R
     most = _line_ends(data) + 1
     starts, stops, lines = (np.empty(most, np.int64) for _ in range(3))
     faults = np.empty(most, np.uint8)
-    n, used, next_line, faulty = _cut(data, delimiter, fields, line, last, starts, stops, lines, faults)
-    return Records(starts[:n], stops[:n], lines[:n], faults[:n], used, next_line, faulty)
+    n, used, next_line, faulty, padded = _cut(data, delimiter, fields, line, last, starts, stops, lines, faults)
+    return Records(starts[:n], stops[:n], lines[:n], faults[:n], used, next_line, faulty, padded)
 
 
-def fine(data: Bytes, records: Records) -> Bytes:
-    """Return the bytes of the whole records, one per line."""
-    if records.faulty == 0:
+def first_record(data: Bytes, delimiter: int, *, last: bool) -> tuple[int, int]:
+    """Return (end of the record that `data` begins with, number of its fields); the end is −1 where it goes on.
+
+    With an open quote both are 0.
+    """
+    stop, fields, _, _, open_quote, _ = _record(data, 0, delimiter, last)
+    return (stop, 0) if open_quote and stop == _MORE else (0, 0) if open_quote else (stop, fields)
+
+
+def fine(data: Bytes, records: Records, delimiter: int) -> Bytes:
+    """Return the bytes of the whole records, one per line, quoted fields without blanks around them."""
+    if records.faulty == 0 and not records.padded:
         return data[: records.used]
     out = np.empty(records.used + len(records.starts), np.uint8)
+    if records.padded:
+        size = _copy_without_blanks(data, records.starts, records.stops, records.faults, delimiter, out)
+        return out[:size]
     return out[: _copy_fine(data, records.starts, records.stops, records.faults, out)]

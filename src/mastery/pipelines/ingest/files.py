@@ -1,4 +1,4 @@
-"""Files as a stream of chunks of rows: CSV, Parquet and NDJSON, the first and the last also gzipped.
+"""Files as a stream of chunks of rows: CSV, JSON, Parquet and workbooks, packed by gzip, zstd or zip or not.
 
 A chunk has the physical line of each of its rows, and the lines that cannot be read as a row. Blocks are cheap and come
 in order; `Block.read`, which does the work, may run in any thread.
@@ -6,23 +6,31 @@ in order; `Block.read`, which does the work, may run in any thread.
 
 from __future__ import annotations
 
-import gzip
-import io
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mastery.errors import BadInput, NotFound
+from mastery.errors import BadInput
+from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.values import is_text
-from mastery.pipelines.ingest import csv_rows, json_rows
+from mastery.pipelines.ingest import csv_rows, excel_rows, json_rows
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, TOO_LONG, Chunk, broken_lines
+from mastery.pipelines.ingest.contents import Content, unpacked
+from mastery.pipelines.ingest.csv_header import Header, read_header
 from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
+from mastery.pipelines.ingest.encodings import UTF8, as_utf8, checked_encoding, judged_encoding, mark_of
+from mastery.pipelines.ingest.formats import CSV, ENDINGS, EXCEL, PARQUET, format_of
+from mastery.pipelines.ingest.json_elements import INSIDE, Elements
+from mastery.pipelines.ingest.json_layout import Layout, read_layout
+from mastery.pipelines.ingest.nested import leaves, taken
 
 BLOCK_BYTES = 24 << 20
 """Text is read in pieces of this size: about 400,000 answers."""
@@ -34,21 +42,9 @@ BATCH_BYTES = 256 << 20
 """Fewer rows are taken where they are so long that they would hold more than this."""
 
 HEAD_BYTES = 1 << 20
-"""The first record of a text file must end within this many bytes."""
+"""As much of a text file is looked at first; more only where its first record does not end within it."""
 
-FORMATS = {
-    ".csv": "csv",
-    ".csv.gz": "csv",
-    ".parquet": "parquet",
-    ".ndjson": "json",
-    ".jsonl": "json",
-    ".ndjson.gz": "json",
-    ".jsonl.gz": "json",
-}
-
-GZIP_MAGIC = b"\x1f\x8b"
 _NEWLINE, _RETURN = 10, 13
-_BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -69,24 +65,34 @@ class Input:
     """A file that can be opened and has named columns.
 
     Attributes:
-        format: `csv`, `parquet` or `json`.
-        columns: Their names, as in the file; of NDJSON those of the first rows.
-        size: Bytes of the file.
+        format: `csv`, `json`, `parquet` or `excel`.
+        columns: Their names, each once; of JSON those of the first rows.
+        encoding: Of a text, as Python calls it.
+        begins: Where the rows of a text begin.
+        sheet: Of a workbook, the one that is read.
+        notes: What was judged and should be said.
     """
 
-    path: Path
+    content: Content
     format: str
     columns: tuple[str, ...]
-    size: int
+    encoding: str = UTF8
+    begins: Header | Layout | None = None
+    sheet: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.content.name
 
     @property
     def place(self) -> str:
         """Where a message says that something is wrong."""
-        return str(self.path)
+        return self.content.place
+
+    @property
+    def size(self) -> int:
+        return self.content.size
 
     def empty(self, wanted: Mapping[str, bool]) -> pa.Table:
         """Return no rows, with the columns to read."""
@@ -99,9 +105,12 @@ class Input:
             wanted: Columns to read (others are left out) → whether their values repeat, so that they are
                 better read as a dictionary. Texts stay texts: nothing is converted.
         """
-        with _readable(self.path):
-            if self.format == "parquet":
+        with _readable(self.content, self.format):
+            if self.format == PARQUET:
                 yield from _parquet_blocks(self, wanted)
+            elif self.format == EXCEL:
+                for chunk, share in excel_rows.chunks(self.content, self.sheet, self.columns, list(wanted)):
+                    yield Block(lambda chunk=chunk: chunk, int(self.size * share))  # type: ignore[misc]
             else:
                 yield from _text_blocks(self, wanted)
 
@@ -115,10 +124,11 @@ class TableInput:
     format = "table"
     name = "table"
     place = "the table"
+    notes = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(self.table.column_names)
+        return tuple(leaves(self.table.schema))
 
     @property
     def size(self) -> int:
@@ -127,8 +137,9 @@ class TableInput:
 
     def blocks(self, wanted: Mapping[str, bool]) -> Iterator[Block]:
         """Return the table's blocks in order; see `Input.blocks`."""
-        table = self.table.select([name for name in self.columns if name in wanted])
-        n = table.num_rows
+        columns = {name: leaf for name, leaf in leaves(self.table.schema).items() if name in wanted}
+        table = taken(self.table, columns)
+        n = self.table.num_rows
         at_once = _batch_rows(n, table.nbytes)
         for first in range(0, max(n, 1), at_once):
             last = min(first + at_once, n)
@@ -136,115 +147,106 @@ class TableInput:
             yield Block(lambda chunk=chunk: chunk, self.size * last // max(n, 1))  # type: ignore[misc]
 
 
-def format_of(path: Path) -> str | None:
-    """Return the format of a file by its name, or None."""
-    name = path.name.lower()
-    return next((found for ending, found in FORMATS.items() if name.endswith(ending)), None)
-
-
-def open_table(table: pa.Table) -> TableInput:
-    """Return a table as an input. Raises BadInput when two columns have one name."""
-    _check_names("the table", tuple(table.column_names))
-    return TableInput(table)
-
-
-def _check_names(place: str, columns: tuple[str, ...]) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise BadInput(f"{place}: column {twice[0]!r} is there twice; expected each name once")
-
-
-def open_input(path: Path) -> Input:
-    """Return the file with its column names. Raises NotFound, or BadInput with the reason why it cannot be read."""
-    found = format_of(path)
-    if not path.exists():
-        raise NotFound(f"{path}: no such file; give the path of a file or a folder that exists")
+def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
+    """Return the file with its column names. Raises BadInput with the reason why it cannot be read."""
+    found = format_of(content)
     if found is None:
-        raise BadInput(f"{path}: files of this kind cannot be read; expected one of {', '.join(FORMATS)}")
-    size = path.stat().st_size
-    if size == 0:
-        raise BadInput(f"{path}: the file is empty; expected at least the names of the columns")
-    with _readable(path):
-        if found == "parquet":
-            columns = tuple(pq.read_schema(path).names)
-        else:
-            head = _head(path)
-            columns = csv_rows.header(head, path)[0] if found == "csv" else json_rows.columns(head, path)
-    _check_names(str(path), columns)
-    return Input(path, found, columns, size)
+        raise BadInput(f"{content.place}: files of this kind cannot be read; expected one of {', '.join(ENDINGS)}")
+    with _readable(content, found):
+        if found == PARQUET:
+            with content.opened() as file:
+                return Input(content, found, tuple(leaves(pq.read_schema(file))))
+        if found == EXCEL:
+            sheet, columns = excel_rows.chosen_sheet(content, options.sheet)
+            return Input(content, found, columns, sheet=sheet)
+        return _text_input(content, found, options)
 
 
-def files_in(path: Path) -> list[Path]:
-    """Return the readable files of a folder, sorted by name; a file is its own list."""
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.is_file() and format_of(file) is not None)
-    if not found:
-        raise BadInput(f"{path}: no file in this folder can be read; expected one of {', '.join(FORMATS)}")
-    return found
+def _text_input(content: Content, found: str, options: ReadOptions) -> Input:
+    declared = None if options.encoding is None else checked_encoding(options.encoding)
+    with unpacked(content) as (raw, _):
+        encoding = declared or judged_encoding(raw.read(HEAD_BYTES), content.place)
+    with unpacked(content) as (raw, _):
+        text = _text(raw, encoding)
+        head, last = _more(text, b"", HEAD_BYTES)
+        begins: Header | Layout | None = None
+        while begins is None:
+            if found == CSV:
+                begins = read_header(head, content.place, last=last)
+            else:
+                begins = read_layout(head, content.place, options.array, last=last)
+            if begins is None:
+                head, last = _more(text, head, max(len(head), HEAD_BYTES))
+    judged = encoding != UTF8 and declared is None
+    notes = (f"read as {encoding.removesuffix('-le').removesuffix('-be').upper()}",) if judged else ()
+    return Input(content, found, begins.columns, encoding, begins, notes=notes)
+
+
+def _text(raw: BinaryIO, encoding: str) -> BinaryIO:
+    return raw if encoding == UTF8 else as_utf8(raw, encoding)
+
+
+def _more(text: BinaryIO, head: bytes, size: int) -> tuple[bytes, bool]:
+    """Return the head with `size` more bytes, without a byte order mark, and whether that is all of the file."""
+    piece = text.read(size)
+    mark = b"" if head else mark_of(piece)
+    return head + piece[len(mark) :], len(piece) < size
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(content: Content, found: str) -> Iterator[None]:
     """Turn a library's error about an unreadable file into one message that names the file."""
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadInput(
-            f"{path}: cannot be read as {format_of(path)} ({said}); expected a whole, undamaged file: "
+            f"{content.place}: cannot be read as {found} ({said}); expected a whole, undamaged file: "
             "write or copy it again"
         ) from error
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, io.BufferedIOBase]]:
-    """Yield the bytes of the text, and the file they are unpacked from, for its position."""
-    with path.open("rb") as file:
-        magic = file.read(2)
-        file.seek(0)
-        if magic == GZIP_MAGIC:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield io.BufferedReader(unpacked, 1 << 20), file
-        else:
-            yield file, file
-
-
-def _head(path: Path) -> bytes:
-    with _opened(path) as (text, _):
-        head = text.read(HEAD_BYTES)
-    if head.startswith(_UTF16):
-        raise BadInput(f"{path}: the text is UTF-16; expected UTF-8: save it as UTF-8")
-    return head.removeprefix(_BOM)
-
-
 def _text_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
-    with _opened(source.path) as (text, file):
-        head = text.read(HEAD_BYTES).removeprefix(_BOM)
-        if source.format == "csv":
-            columns, delimiter, after, line = csv_rows.header(head, source.path)
-            head, cut = head[after:], csv_rows.Plan(columns, delimiter, dict(wanted)).cut
-        else:
-            line, cut = 1, partial(json_rows.cut, wanted=list(wanted))
-        rest, last = np.frombuffer(head, np.uint8), False
+    with unpacked(source.content) as (raw, position):
+        text = _text(raw, source.encoding)
+        begins = source.begins
+        assert begins is not None
+        head, _ = _more(text, b"", max(HEAD_BYTES, begins.after))
+        while len(head) < begins.after:
+            head += text.read(begins.after - len(head))
+        cut = _cut(source, wanted)
+        line = begins.line
+        rest, last = np.frombuffer(head[begins.after :], np.uint8), False
         while not last:
             data = np.empty(len(rest) + BLOCK_BYTES, np.uint8)
             data[: len(rest)] = rest
-            filled = len(rest) + text.readinto(data[len(rest) :].data)
+            filled = len(rest) + text.readinto(data[len(rest) :].data)  # type: ignore[attr-defined]
             last = filled < data.size
             data = data[:filled]
             read, used, line = cut(data, line, last=last)
             rest = data[used:]
-            yield Block(read, file.tell())
+            yield Block(read, position())
             if not last and len(rest) > LONGEST:
                 lost = broken_lines([line], [TOO_LONG], [rest[:LONGEST].tobytes()])
                 rest, last = _after_line(text, rest)
                 line += 1
                 empty = source.empty(wanted)
-                yield Block(partial(Chunk, empty, np.empty(0, np.int64), lost), file.tell())
+                yield Block(partial(Chunk, empty, np.empty(0, np.int64), lost), position())
 
 
-def _after_line(text: io.BufferedIOBase, rest: Bytes) -> tuple[Bytes, bool]:
+def _cut(source: Input, wanted: Mapping[str, bool]) -> Callable[..., tuple[Callable[[], Chunk], int, int]]:
+    """Return what cuts the pieces of a text into rows."""
+    if isinstance(source.begins, Header):
+        return csv_rows.Plan(source.columns, source.begins.delimiter, dict(wanted), source.encoding).cut
+    assert source.begins is not None
+    if source.begins.by_line:
+        return partial(json_rows.cut_lines, wanted=list(wanted))
+    elements = Elements(source.begins.only)
+    elements.state[INSIDE] = source.begins.only
+    return partial(json_rows.cut_elements, elements=elements, wanted=list(wanted))
+
+
+def _after_line(text: BinaryIO, rest: Bytes) -> tuple[Bytes, bool]:
     """Read on to the end of a line, a piece at a time; return what follows it, and whether the file has ended."""
     while True:
         ends = np.flatnonzero((rest == _NEWLINE) | (rest == _RETURN))
@@ -266,15 +268,19 @@ def _batch_rows(rows: int, size: int) -> int:
 
 
 def _parquet_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
-    texts = [field.name for field in pq.read_schema(source.path) if is_text(field.type)]
-    repeating = [name for name in texts if wanted.get(name, False)]
-    with pq.ParquetFile(source.path, read_dictionary=repeating) as file:
-        first, rows = 1, max(file.metadata.num_rows, 1)
-        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
-        at_once = min((_batch_rows(group.num_rows, group.total_byte_size) for group in groups), default=BATCH_ROWS)
-        batches = file.iter_batches(at_once, columns=[name for name in source.columns if name in wanted])
-        for batch in batches:
-            lines = np.arange(first, first + batch.num_rows, dtype=np.int64)
-            first += batch.num_rows
-            chunk = Chunk(pa.Table.from_batches([batch]), lines, NOTHING_BROKEN)
-            yield Block(lambda chunk=chunk: chunk, source.size * (first - 1) // rows)  # type: ignore[misc]
+    with source.content.opened() as opened:
+        schema = pq.read_schema(opened)
+        columns = {name: leaf for name, leaf in leaves(schema).items() if name in wanted}
+        texts = {field.name for field in schema if is_text(field.type)}
+        repeating = [leaf.dotted for name, leaf in columns.items() if wanted[name] and leaf.dotted in texts]
+        opened.seek(0)
+        with pq.ParquetFile(opened, read_dictionary=repeating) as file:
+            first, rows = 1, max(file.metadata.num_rows, 1)
+            groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+            at_once = min((_batch_rows(group.num_rows, group.total_byte_size) for group in groups), default=BATCH_ROWS)
+            batches = file.iter_batches(at_once, columns=[leaf.dotted for leaf in columns.values()])
+            for batch in batches:
+                lines = np.arange(first, first + batch.num_rows, dtype=np.int64)
+                first += batch.num_rows
+                chunk = Chunk(taken(pa.Table.from_batches([batch]), columns), lines, NOTHING_BROKEN)
+                yield Block(lambda chunk=chunk: chunk, source.size * (first - 1) // rows)  # type: ignore[misc]

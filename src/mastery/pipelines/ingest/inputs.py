@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ import pyarrow as pa
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.arrangement import Arrangement, arrange_columns, check_arrangement
 from mastery.events.columns import RENAMING
+from mastery.events.header_words import columns_shown, names_shown
 from mastery.events.ids import ID_LETTERS
 from mastery.events.numbers import check_numbers
 from mastery.events.parse import check_units
@@ -25,7 +26,11 @@ from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.ties import WORDS
 from mastery.events.worth import check_worths
-from mastery.pipelines.ingest.files import Input, TableInput, files_in, open_input, open_table
+from mastery.pipelines.ingest.column_names import first_of, repeated
+from mastery.pipelines.ingest.files import Input, TableInput, open_input
+from mastery.pipelines.ingest.find_files import Found, LeftOut, find_files, left_out_notes, without_place
+from mastery.pipelines.ingest.formats import JSON
+from mastery.pipelines.ingest.json_paths import segments
 from mastery.pipelines.ingest.profiles import Way, ways_of
 
 EXPECTED = {
@@ -92,35 +97,50 @@ def plan(
         check_worths(way.options.values)
         if way.options.table is not None:
             source_named(way.options.table)
-    found: list[Planned] = []
+    planned: list[Planned] = []
     notes: list[str] = []
+    left: list[LeftOut] = []
     opened: list[Input | TableInput] = []
-    for given in files:
-        folder = not isinstance(given, pa.Table) and Path(given).is_dir()
-        for one in _opened(given):
+    for found in _found(files):
+        if isinstance(found, LeftOut):
+            left.append(found)
+            continue
+        try:
+            one = found if isinstance(found, TableInput) else open_input(found.content, ways[0].options)
             opened.append(one)
-            try:
-                found += _planned(one, ways, answers=answers)
-            except BadInput as error:
-                if not folder:
-                    raise
-                notes.append(f"left out {one.name}: {error}")
-    absent = [name for name in options.columns if opened and not any(name in one.columns for one in opened)]
+            planned += _planned(one, ways, answers=answers)
+            notes += [f"{one.name}: {note}" for note in one.notes]
+        except BadInput as error:
+            if isinstance(found, TableInput) or found.named:
+                raise
+            left.append(LeftOut(found.content.name, without_place(error, found.content.place)))
+    absent = [name for name in options.columns if opened and not any(_has(one, name) for one in opened)]
     if absent:
         have = list(dict.fromkeys(name for one in opened for name in one.columns))
         raise BadInput(
-            f"there is no column {absent[0]!r} to rename{did_you_mean(absent[0], have)}; there are {', '.join(have)}"
+            f"there is no column {absent[0]!r} to rename{did_you_mean(absent[0], names_shown(have))}; "
+            f"there are {columns_shown(have)}"
         )
-    if not found:
-        raise BadInput(f"nothing to read: {'; '.join(notes) or 'no file was given'}")
+    notes += left_out_notes(left)
+    if not planned:
+        raise BadInput(f"nothing to read: {'; '.join(left_out_notes(left)) or 'no file was given'}")
     # topics first, so that events are compared with the topics that come with them
-    return sorted(found, key=lambda one: not one.source.metadata), notes
+    return sorted(planned, key=lambda one: not one.source.metadata), notes
 
 
-def _opened(given: str | Path | pa.Table) -> list[Input | TableInput]:
-    if isinstance(given, pa.Table):
-        return [open_table(given)]
-    return [open_input(path) for path in files_in(Path(given))]
+def _found(files: Sequence[str | Path | pa.Table]) -> Iterator[Found | LeftOut | TableInput]:
+    for given in files:
+        if isinstance(given, pa.Table):
+            yield TableInput(given)
+        else:
+            yield from find_files(given)
+
+
+def _has(one: Input | TableInput, name: str) -> bool:
+    """Return whether there is such a column; in JSON it may also be a part of one, such as an object in a list."""
+    if one.format == JSON and len(segments(name)) > 1:
+        return any(segments(column)[:1] == segments(name)[:1] for column in one.columns)
+    return first_of(name) in one.columns or any(column.startswith(f"{name}.") for column in one.columns)
 
 
 def _planned(one: Input | TableInput, ways: Sequence[Way], *, answers: bool) -> list[Planned]:
@@ -140,8 +160,9 @@ def _planned(one: Input | TableInput, ways: Sequence[Way], *, answers: bool) -> 
 
 
 def _as(one: Input | TableInput, way: Way, *, answers: bool) -> Planned:
+    said = replace(way.options, columns={first_of(theirs): ours for theirs, ours in way.options.columns.items()})
     arrangement = arrange_columns(
-        one.columns, way.options, _stem(one.name), candidates=way.candidates, more=one.format == "json"
+        one.columns, said, _stem(one.name), candidates=way.candidates, more=one.format == JSON
     )
     ours = arrangement.names(one.columns)
     if way.options.table is not None:
@@ -154,10 +175,22 @@ def _as(one: Input | TableInput, way: Way, *, answers: bool) -> Planned:
         if name not in ours and name in way.candidates:
             raise BadInput(
                 f"profile {way.options.profile} expects the column {' or '.join(map(repr, way.candidates[name]))} (for "
-                f"{name}); the file has {', '.join(one.columns)}. If it has another name, rename it with {RENAMING}"
+                f"{name}); the file has {columns_shown(one.columns)}. If it has another name, rename it with {RENAMING}"
             )
     check_columns(source, ours, placed=not answers)
-    return Planned(one, source, arrangement.of(source), way.options)
+    arrangement = arrangement.of(source)
+    for name, theirs in arrangement.columns.items():
+        _check_told_apart(name, theirs, one.columns, way.options)
+    return Planned(one, source, arrangement, way.options)
+
+
+def _check_told_apart(ours: str, theirs: str, columns: Sequence[str], options: ReadOptions) -> None:
+    """Raise BadInput where several columns of the file have the name, and nobody said which of them is meant."""
+    same = repeated(theirs, columns)
+    if same and f"{theirs}#1" not in options.columns:
+        choices = " or ".join(f"--map '{other}={ours}'" for other in (f"{theirs}#1", *same[1:]))
+        times = "twice" if len(same) == 2 else f"{len(same)} times"
+        raise BadInput(f"column {theirs!r} is there {times}; say which is meant: {choices}")
 
 
 def _stem(name: str) -> str:

@@ -1,9 +1,8 @@
-"""NDJSON: one JSON object per line, as Arrow columns of text."""
+"""JSON: one object per line, or the elements of an array, as Arrow columns of text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -12,34 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
-from mastery.errors import BadInput
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, TOO_LONG, Chunk, broken_lines
 from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
-
-LOOKED_AT = 1000
-"""Rows whose keys are taken as the file's columns. A key that appears later may still be read."""
+from mastery.pipelines.ingest.json_elements import TOO_LONG_ELEMENT, Elements
+from mastery.pipelines.ingest.json_paths import pointer, segments
 
 _NEWLINE = 10
-
-
-def columns(head: bytes, path: Path) -> tuple[str, ...]:
-    """Return the keys of the first rows of a file that begins with `head`, in order of appearance."""
-    data = np.frombuffer(head, np.uint8)
-    lines, _, _ = _lines(data, 1, last=head.count(b"\n") == 0 or head.endswith(b"\n"))
-    with duckdb.connect() as engine:
-        engine.register("rows", pa.table({"line": lines.slice(0, LOOKED_AT)}))
-        found = engine.execute(
-            "SELECT unnest(json_keys(line)) FROM (SELECT CASE WHEN json_valid(line) AND json_type(line) = 'OBJECT' "
-            "THEN line END AS line FROM rows) WHERE line IS NOT NULL"
-        ).fetchall()
-    names = tuple(dict.fromkeys(name for (name,) in found))
-    if not names and len(head) + 3 > LONGEST and head.count(b"\n") == 0:
-        raise BadInput(
-            f"{path}: the first line is longer than 1 MiB; expected one object per line, none longer than that"
-        )
-    if not names:
-        raise BadInput(f"{path}: no JSON object in its first lines; expected one object per line")
-    return names
 
 
 def _lines(data: Bytes, line: int, *, last: bool) -> tuple[pa.Array, Int64s, tuple[int, int]]:
@@ -80,10 +57,31 @@ def _utf8(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
         return text, np.asarray(text.is_valid())
 
 
-def cut(data: Bytes, line: int, *, wanted: Sequence[str], last: bool) -> tuple[Callable[[], Chunk], int, int]:
+def cut_lines(data: Bytes, line: int, *, wanted: Sequence[str], last: bool) -> tuple[Callable[[], Chunk], int, int]:
     """Return (what reads the lines that end in `data`, bytes used, line of the rest)."""
     texts, numbers, (used, next_line) = _lines(data, line, last=last)
     return lambda: _read(texts, numbers, wanted), used, next_line
+
+
+def cut_elements(
+    data: Bytes, line: int, *, elements: Elements, wanted: Sequence[str], last: bool
+) -> tuple[Callable[[], Chunk], int, int]:
+    """Return (what reads the elements that end in `data`, bytes used, line of the rest)."""
+    starts, stops, lines, faults, used, next_line = elements.cut(data, line, last=last)
+
+    def read() -> Chunk:
+        sizes = stops - starts
+        found = [data[a:b].tobytes() for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+        long = faults == TOO_LONG_ELEMENT
+        text, _ = _utf8(pa.array([one for one, is_long in zip(found, long, strict=True) if not is_long], pa.binary()))
+        chunk = _parsed(text, lines[~long], wanted)
+        if not long.any():
+            return chunk
+        begun = [found[at][: min(LONGEST, sizes[at])] for at in np.flatnonzero(long)]
+        broken = broken_lines(lines[long].tolist(), [TOO_LONG] * len(begun), begun)
+        return Chunk(chunk.raw, chunk.lines, pa.concat_tables([chunk.broken, broken]))
+
+    return read, used, next_line
 
 
 def _read(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
@@ -98,14 +96,20 @@ def _read(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
 
 
 def _parsed(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
-    paths = ['$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in wanted]
+    paths: list[str] = []
+    fields: list[str] = []
+    for name in wanted:
+        # a key with dots in it is taken before one object in another
+        ways = [[name]] if segments(name) == [name] else [[name], segments(name)]
+        places = [f"line ->> ${len(paths) + number + 1}" for number in range(len(ways))]
+        paths += map(pointer, ways)
+        fields.append(f"coalesce({', '.join(places)}) AS c{len(fields)}")
     with duckdb.connect() as engine:
         engine.execute("SET threads = 1")
         engine.register("rows", pa.table({"line": texts}))
-        fields = ", ".join(f"line ->> ${i + 1} AS c{i}" for i in range(len(paths)))
         found = engine.execute(
             "WITH checked AS (SELECT CASE WHEN json_valid(line) AND json_type(line) = 'OBJECT' THEN line END AS line "
-            f"FROM rows) SELECT line IS NOT NULL AS fine, {fields} FROM checked",
+            f"FROM rows) SELECT line IS NOT NULL AS fine, {', '.join(fields)} FROM checked",
             paths,
         ).to_arrow_table()
     fine = np.asarray(found["fine"].to_numpy(), np.bool_)

@@ -1,0 +1,60 @@
+"""Whether the first line of a file names its columns, or is a row already. A message shows names, never a person's.
+
+A file without a header has a pupil's name where a column's should be. So columns are shown only where more of them have
+a word that headers have than look like a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mastery.events.registry import SOURCES
+
+_LIST = (
+    "account actor answer answers answered assignment attempt attempts category chapter class code column comment "
+    "concept context correct count course created date datetime description difficulty duration email end ended event "
+    "exercise feedback finished first grade group hint hints id ids incorrect index interaction item key last lesson "
+    "level log max maximum module name no number object order outcome pct percent percentage platform points "
+    "prerequisites problem pupil qid question queries quiz reason response result rewind row school score sec seconds "
+    "section session skill source start started state status step student subject submission submitted teacher test "
+    "text time timestamp title topic topics total type uid unit updated user username value verb version video watch "
+    "when "
+    # the same in some other languages of schools
+    "aufgabe datum ergebnis frage klasse kurs lehrer punkte schüler schueler thema uhrzeit zeit "
+    "cours date_heure élève eleve exercice heure question réponse reponse sujet élèves "
+    "alumno estudiante fecha hora nota pregunta puntos respuesta tema "
+    "aluno data_hora disciplina pergunta resposta turma leerling vraag antwoord"
+)
+WORDS = frozenset(_LIST.split())
+"""Words of which a column's name has at least one, as a rule."""
+
+_KNOWN = frozenset(column.name for source in SOURCES.values() for column in source.columns)
+_PARTS = re.compile(r"[A-Z]?[a-zà-ÿ]+|[A-Z]+")
+_VALUE = re.compile(r"(?i)[-+]?\d[\d.,:/ eTZ+%-]*|true|false|yes|no|t|f|.+@.+\..+|[0-9a-f-]{32,36}")
+_NUMBERED = re.compile(r"#\d+$")
+
+
+def names_shown(columns: Sequence[str]) -> list[str]:
+    """Return the columns that a message may show: all of them, or none where they may be values."""
+    names = sum(_is_name(column) for column in columns)
+    values = sum(_VALUE.fullmatch(_NUMBERED.sub("", column)) is not None for column in columns)
+    return list(columns) if names > values else []
+
+
+def columns_shown(columns: Sequence[str]) -> str:
+    """Return the columns in words, for a message."""
+    if not columns:
+        return "no columns"
+    shown = ", ".join(names_shown(columns))
+    many = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+    return shown or (
+        f"{many} whose names are not shown here, for the first line seems to be a row already; if so, put the names of "
+        "the columns above it"
+    )
+
+
+def _is_name(column: str) -> bool:
+    if column in _KNOWN:
+        return True
+    return any(part.casefold() in WORDS for part in _PARTS.findall(column)) and not _VALUE.fullmatch(column)

@@ -1,0 +1,178 @@
+"""Cut the bytes of a JSON array into its elements, so that a damaged element costs only itself.
+
+Two things are damage wherever they stand: the end of a line within a string, and an object or a list where a key or the
+end of an object must come. The element ends there, and reading continues with the next object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mastery.arrays import Int64s
+from mastery.kernels import kernel
+from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
+
+WHOLE, CUT_SHORT, TOO_LONG_ELEMENT = range(3)
+"""State of an element: balanced; not; longer than `LONGEST`."""
+
+INSIDE, RECOVERING, ENDED, DEPTH, IN_STRING = range(5)
+"""What is known between two pieces: in the array; after damage; past the array; how deep and whether in a string of an
+element that is too long and passed over."""
+
+_NEWLINE, _RETURN, _BLANK, _TAB = 10, 13, 32, 9
+_QUOTE, _BACKSLASH, _COMMA, _COLON = 34, 92, 44, 58
+_OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_LIST, _CLOSE_LIST = 123, 125, 91, 93
+_MORE = -1
+_DEEPEST = 60
+
+
+@kernel
+def value_end(data: Any, start: Any) -> Any:
+    """Return (where the object or list that begins at `start` ends, whether it is damaged).
+
+    The end is _MORE where it is not in `data`; of damage it is where reading should go on.
+    """
+    depth, objects, before = 0, 0, _COLON
+    i = start
+    while i < data.size:
+        byte = data[i]
+        if byte == _QUOTE:
+            i += 1
+            while i < data.size and data[i] != _QUOTE:
+                if data[i] == _NEWLINE:
+                    return i, True
+                i += 2 if data[i] == _BACKSLASH else 1
+            before = byte
+        elif byte == _OPEN_OBJECT or byte == _OPEN_LIST:
+            legal = before == _COLON or before == _OPEN_LIST or (before == _COMMA and not objects & 1)
+            if not legal or depth == _DEEPEST:
+                return i, True
+            depth += 1
+            objects = (objects << 1) | (byte == _OPEN_OBJECT)
+            before = byte
+        elif byte == _CLOSE_OBJECT or byte == _CLOSE_LIST:
+            if (byte == _CLOSE_OBJECT) != (objects & 1):
+                return i + 1, True
+            depth -= 1
+            objects >>= 1
+            before = byte
+            if depth == 0:
+                return i + 1, False
+        elif byte != _BLANK and byte != _NEWLINE and byte != _RETURN and byte != _TAB:
+            before = byte
+        i += 1
+    return _MORE, False
+
+
+@kernel
+def _pass_over(data: Any, start: Any, state: Any) -> Any:
+    """Return where an element that is too long ends, or the size of `data`; its depth goes on in `state`."""
+    i = start
+    while i < data.size and state[DEPTH] > 0:
+        byte = data[i]
+        if state[IN_STRING]:
+            if byte == _BACKSLASH:
+                i += 1
+            elif byte == _QUOTE:
+                state[IN_STRING] = 0
+        elif byte == _QUOTE:
+            state[IN_STRING] = 1
+        elif byte == _OPEN_OBJECT or byte == _OPEN_LIST:
+            state[DEPTH] += 1
+        elif byte == _CLOSE_OBJECT or byte == _CLOSE_LIST:
+            state[DEPTH] -= 1
+        i += 1
+    return min(i, data.size)
+
+
+@kernel
+def _newlines(data: Any, start: Any, stop: Any) -> Any:
+    count = 0
+    for i in range(start, min(stop, data.size)):
+        count += data[i] == _NEWLINE
+    return count
+
+
+@kernel
+def _elements(
+    data: Any, line: Any, last: Any, only: Any, state: Any, starts: Any, stops: Any, lines: Any, faults: Any
+) -> Any:
+    """Fill the arrays and return (elements, bytes used up, next line)."""
+    i = _pass_over(data, 0, state)
+    line += _newlines(data, 0, i)
+    count = 0
+    while i < data.size and not state[ENDED]:
+        byte = data[i]
+        if byte == _NEWLINE:
+            line += 1
+            i += 1
+        elif byte == _OPEN_LIST and not state[INSIDE] and not only:
+            state[INSIDE] = 1
+            i += 1
+        elif byte == _CLOSE_LIST and not state[RECOVERING]:
+            state[INSIDE] = 0
+            state[ENDED] = only
+            i += 1
+        elif byte == _OPEN_OBJECT or (byte == _OPEN_LIST and not state[RECOVERING]):
+            state[RECOVERING] = 0
+            stop, damaged = value_end(data, i)
+            fault = CUT_SHORT if damaged else WHOLE
+            if stop == _MORE:
+                if last:
+                    stop, fault = data.size, CUT_SHORT
+                elif data.size - i <= LONGEST:
+                    return count, i, line
+                else:
+                    fault, state[DEPTH], state[IN_STRING] = TOO_LONG_ELEMENT, 1, 0
+                    stop = _pass_over(data, i + 1, state)
+            starts[count], stops[count], lines[count], faults[count] = i, min(stop, data.size), line, fault
+            count += 1
+            state[RECOVERING] = damaged
+            line += _newlines(data, i, stop)
+            i = stop
+        elif byte != _COMMA and byte != _BLANK and byte != _RETURN and byte != _TAB:
+            # neither an object nor a list: null, 5, "text"; or what follows damage
+            begin, quoted = i, byte == _QUOTE
+            i += 1
+            while i < data.size and data[i] != _NEWLINE:
+                if not quoted and (data[i] == _COMMA or data[i] == _CLOSE_LIST or data[i] == _OPEN_OBJECT):
+                    break
+                quoted = quoted != (data[i] == _QUOTE)
+                i += 1
+            if i >= data.size and not last and i - begin <= LONGEST:
+                return count, begin, line
+            if not state[RECOVERING] and byte != _CLOSE_OBJECT:
+                starts[count], stops[count], lines[count], faults[count] = begin, i, line, CUT_SHORT
+                count += 1
+        else:
+            i += 1
+    return count, (data.size if state[ENDED] else i), line
+
+
+@dataclass
+class Elements:
+    """Cuts the pieces of one file in turn.
+
+    Attributes:
+        only: What follows the end of the array belongs to something else.
+    """
+
+    only: bool
+    state: Int64s = field(default_factory=lambda: np.zeros(5, np.int64))
+
+    def cut(
+        self, data: Bytes, line: int, *, last: bool
+    ) -> tuple[Int64s, Int64s, Int64s, npt.NDArray[np.uint8], int, int]:
+        """Return (starts, stops, lines, faults, bytes used, next line) of the elements that end in `data`."""
+        most = (
+            int(np.count_nonzero((data == _OPEN_OBJECT) | (data == _COMMA) | (data == _OPEN_LIST) | (data == _NEWLINE)))
+            + 2
+        )
+        starts, stops, lines = (np.empty(most, np.int64) for _ in range(3))
+        faults = np.empty(most, np.uint8)
+        n, used, next_line = _elements(data, line, last, self.only, self.state, starts, stops, lines, faults)
+        return starts[:n], stops[:n], lines[:n], faults[:n], int(used), int(next_line)
