@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.errors import BadInput, did_you_mean
-from mastery.events.columns import SHARES, Column
+from mastery.events.columns import Column
 from mastery.events.read_options import ReadOptions, ours_of
 from mastery.events.registry import SOURCES
 from mastery.events.source import Source
@@ -164,7 +164,7 @@ class Arrangement:
             texts = [self._part(part, table, question) for part in parts]
             if of_points(KNOWN[name]):
                 reached, points = texts
-                made[name], some = points_reached(reached, points, KNOWN[name], fraction=name in self.fractions)
+                made[name], some = points_reached(reached, points, KNOWN[name])
                 partial += some
             else:
                 made[name] = pc.binary_join_element_wise(*texts, SEPARATOR)
@@ -180,7 +180,7 @@ class Arrangement:
 
 def of_points(column: Column) -> bool:
     """Return whether two columns are joined as points out of points: for an outcome, or a share."""
-    return column.kind == "truth" or column.units.keys() == SHARES.keys()
+    return column.kind in ("truth", "share")
 
 
 @dataclass(frozen=True)

@@ -178,26 +178,23 @@ def _read(cells: pa.ChunkedArray, points: float | None, column: Column) -> tuple
     number = pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, none)
     reached = pc.coalesce(pc.struct_field(ratio, "reached"), number if points is not None else none)
     whole = pc.coalesce(_number(pc.struct_field(ratio, "points")), pa.scalar(points, pa.float64()))
-    return _of_points(texts, _number(reached), whole, column, fraction=fraction)
+    return _of_points(texts, _number(reached), whole, column)
 
 
-def points_reached(reached: pa.Array, points: pa.Array, column: Column, *, fraction: bool) -> tuple[pa.Array, int]:
+def points_reached(reached: pa.Array, points: pa.Array, column: Column) -> tuple[pa.Array, int]:
     """Return texts for a column that is a share or a truth, and how many are some of the points that count as wrong.
 
     Args:
         reached, points: Texts: the points that were reached, and those that could be. Where those are no number, or 0,
             there is no outcome; where `reached` is no number, its text stays as it is.
-        fraction: Whether shares of the column are declared as fractions; else they are per cents.
     """
     none = pa.scalar(None, pa.string())
     got, whole = (pc.if_else(pc.match_substring_regex(one, _NUMBER), one, none) for one in (reached, points))
     other = pc.if_else(got.is_valid(), none, reached)
-    return _of_points(other, _number(got), _number(whole), column, fraction=fraction)
+    return _of_points(other, _number(got), _number(whole), column)
 
 
-def _of_points(
-    texts: pa.Array, reached: pa.Array, points: pa.Array, column: Column, *, fraction: bool
-) -> tuple[pa.Array, int]:
+def _of_points(texts: pa.Array, reached: pa.Array, points: pa.Array, column: Column) -> tuple[pa.Array, int]:
     share = pc.divide(reached, pc.if_else(pc.greater(points, 0), points, pa.scalar(None, pa.float64())))
     if column.kind == "truth":
         right = pc.if_else(pc.greater_equal(share, ENOUGH), "1", "0")
