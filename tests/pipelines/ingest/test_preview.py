@@ -50,7 +50,7 @@ def test_a_preview_says_how_each_column_is_understood(look):
         "topic_id": ("topic_id", "id", None),
         "is_correct": ("is_correct", "truth", None),
         "timestamp": ("timestamp", "moment", None),
-        "time_spent_sec": ("took", "number", "s"),
+        "time_spent_sec": ("took", "duration", "s"),
     }
     assert found.unused == ("name",)
 
@@ -110,7 +110,7 @@ def test_nobody_is_named(look):
 def test_what_nobody_said_is_named(look):
     assert look(ANSWERS, **OPTIONS).assumed == (
         "clocks that name no zone are in UTC (--timezone)",
-        "'took' (time_spent_sec) is in s, not ms (--unit)",
+        "'took' (time_spent_sec) is in s, not ms or min or h (--unit)",
     )
     said = {**OPTIONS, "timezone": "UTC", "units": {"time_spent_sec": "s"}}
     assert look(ANSWERS, **said).assumed == ()
@@ -144,7 +144,8 @@ def test_a_file_that_an_ingest_refuses_has_no_preview(look):
 
 def test_blocks_do_not_matter(look, monkeypatch):
     head, *rows = ANSWERS.splitlines(keepends=True)
-    text = head + "".join(row.replace("q", f"q{n}_") for n in range(50) for row in rows)
+    right = [row.replace("maybe", "yes").replace("perhaps", "no") for row in rows]
+    text = head + "".join(rows) + "".join(row.replace("q", f"q{n}_") for n in range(50) for row in right)
     whole = look(text, **OPTIONS)
     monkeypatch.setattr("mastery.pipelines.ingest.files.BLOCK_BYTES", 700)
     monkeypatch.setattr("mastery.pipelines.ingest.files.HEAD_BYTES", 200)
