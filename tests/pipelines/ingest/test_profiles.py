@@ -66,6 +66,14 @@ def counts(report):
 
 
 SAYS = {
+    "datashop-transactions": [
+        ("adding", "p1:x = 1", 0.0, "2026-03-02 09:00"),
+        ("adding", "p1:x = 1", 1.0, "2026-03-02 09:02"),
+    ],
+    "kahoot-report": [
+        ("Fractions", "What is half of 1/2?", 0.0, "2026-03-02 00:00"),
+        ("Fractions", "What is half of 1/2?", 1.0, "2026-03-02 00:00"),
+    ],
     "h5p-results": [
         ("wp_h5p_results", "12", 0.7, "2026-03-02 09:05"),
         ("wp_h5p_results", "12", 1.0, "2026-03-02 09:10"),
@@ -111,7 +119,7 @@ SAYS = {
 }
 """Profile → what the events of its made file say: topic, item, share of success, minute."""
 
-SAID: dict[str, dict] = {}
+SAID = {"kahoot-report": {"constants": {"timestamp": "2026-03-02"}}}
 """What must be said beside a profile."""
 
 
