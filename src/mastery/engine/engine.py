@@ -114,6 +114,7 @@ class Engine(Deployment):
         joined: Mapping[str, Sequence[str]] | None = None,
         wide: Mapping[str, str] | None = None,
         only: Mapping[str, Sequence[str]] | None = None,
+        splits: Mapping[str, str] | None = None,
         repeats: str | None = None,
         on_revision: str = "replace",
         profile: str | None = None,
@@ -143,6 +144,7 @@ class Engine(Deployment):
             wide: Pattern of the columns that hold one question each → our column for their cells, such as
                 `{"Question *": "is_correct"}`; see docs/events.md.
             only: Column of the source → values of the rows that are to be read.
+            splits: Column of topics → what is between them where a row has several, such as `{"topic_id": "~~"}`.
             repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
                 seconds.
             on_revision: What is done with a row that says something else than what is known of its event: `replace` it,
@@ -176,6 +178,7 @@ class Engine(Deployment):
             joined=joined or {},
             wide=wide or {},
             only=only or {},
+            splits=splits or {},
             repeats=repeats,
             profile=profile,
             on_revision=on_revision,

@@ -38,6 +38,7 @@ class Answers:
     Attributes:
         frame: The frame that came in, or the columns of the file.
         read: The events that it was understood as; rows that cannot be used are in `rejected`.
+        splits: Column of topics → what is between them where a row has several, such as `{"topic_id": "~~"}`.
         repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
             seconds.
         clock: Whether time stamps were taken when the question was shown (`start`) or answered (`answer`).
@@ -157,6 +158,7 @@ def read_answers(
     joined: Mapping[str, Sequence[str]] | None = None,
     wide: Mapping[str, str] | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
+    splits: Mapping[str, str] | None = None,
     repeats: str | None = None,
     profile: str | None = None,
     values: Mapping[str, float] | None = None,
@@ -224,6 +226,7 @@ def read_answers(
         joined=joined or {},
         wide=wide or {},
         only=only or {},
+        splits=splits or {},
         repeats=repeats,
         profile=profile,
         values=values or {},

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mastery.events.columns import EXTRA, MOST, PERCENT, SESSION_TIME, STUDENT, TIMESTAMP, Column, own_ids
+from mastery.events.lists import first_and_rest
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
-from mastery.events.values import mask
-from mastery.tables import STRINGS
 
 
 def shape(rows: ParsedRows) -> dict[str, pa.Array]:
     """Return columns of EVENTS: one attempt with a fraction of a success, its first topic apart from the others."""
-    topics = rows["topic_ids"]
-    several = mask(pc.greater(pc.list_value_length(topics), 1))
-    others = pc.list_slice(topics, 1) if several.any() else pa.nulls(rows.n, STRINGS)
-    if several.any():
-        others = pc.if_else(pa.array(several), others, pa.scalar(None, STRINGS))
-    # list_element refuses a null list, so such a list gets one element first
-    first = pc.list_element(pc.fill_null(topics, pa.scalar([""], STRINGS)), 0)
-    first = pc.if_else(topics.is_valid(), first, pa.scalar(None, pa.string()))
+    first, others = first_and_rest(rows["topic_ids"])
     return {
         "topic_id": first.dictionary_encode(),
         "other_topic_ids": others,

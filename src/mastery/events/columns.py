@@ -46,6 +46,7 @@ class Column:
         units: Unit that may be declared → its size in our unit. The first is the default.
         private: It identifies a person, so its values are never shown nor stored.
         distinct: Its values hardly repeat within a block, so that dictionary encoding would cost more than it saves.
+        several: Of an id: the event may be on several of them, in a JSON list or with a separator that is declared.
         identifies: Which event a row is depends on it; it may be left out, but not damaged.
         most: Of a share: up to this one, more than all counts as all.
         usual_s: Of a duration: most are shorter.
@@ -61,18 +62,23 @@ class Column:
     private: bool = False
     distinct: bool = False
     identifies: bool = False
+    several: bool = False
     most: float = 1.0
     usual_s: float = 0.0
 
     @property
     def spare(self) -> bool:
         """Whether nobody needs its values: one that cannot be used is left out, and the row counts without it."""
-        return self.needs == "nothing" and not self.identifies and self.kind not in ("id", "moment")
+        return self.needs == "nothing" and not self.identifies and self.kind != "id"
 
 
 STUDENT = Column("student_id", "id", "the institution's id of the student", "value", private=True, distinct=True)
 TOPIC = Column(
-    "topic_id", "id", "topic; if empty, the event goes to the topic `unassigned`, which has no score", "column"
+    "topic_id",
+    "id",
+    "topic; if empty, the event goes to the topic `unassigned`, which has no score",
+    "column",
+    several=True,
 )
 TIMESTAMP = Column("timestamp", "moment", "when it happened", "value")
 TIME_SPENT = Column("time_spent_sec", "duration", "time on it", units=SECONDS, usual_s=ANSWER_S)
@@ -88,10 +94,12 @@ INTERACTION = Column(
 
 
 def own_ids(*names: str) -> tuple[Column, ...]:
-    """Return the optional columns of every table of events: own ids, `replaces` and the source's order."""
+    """Return the optional columns of every table of events: own ids, `replaces`, the source's order and version."""
     return (
         *(Column(name, "id", "the source's own id of this event", distinct=True, identifies=True) for name in names),
         Column("replaces", "id", "own id of the event that this one replaces", distinct=True, identifies=True),
         Column("sequence", "whole", "place in the source's order, among events of one moment", identifies=True),
         Column("order", "whole", "another name of `sequence`: place in the source's order", identifies=True),
+        Column("version", "whole", "the source's own number of this revision of the event; of two the higher counts"),
+        Column("updated_at", "moment", "when the source last changed it; of two revisions the later counts"),
     )

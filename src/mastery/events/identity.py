@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
-from mastery.events.murmur import NO_NUMBER, NULL, Blocks, Hashes, murmur
+from mastery.events.murmur import NO_NUMBER, NULL, Blocks, Hashes, murmur, numbers
 from mastery.tables import EVENTS
 
 __all__ = ["NO_NUMBER", "NULL", "ORDERED", "OWN_ID", "REPLACES", "Blocks", "bucket_of", "buckets", "identify", "murmur"]
@@ -100,7 +100,10 @@ def _joined(lists: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def body_hashes(events: pa.Table, replaces: tuple[pa.ChunkedArray, pa.ChunkedArray]) -> Int64s:
-    """Return int64[n]: murmur of everything an event says, except where and when it was read."""
+    """Return int64[n]: murmur of everything an event says, except where and when it was read.
+
+    Its source's version is in it where there is one, so that a grade that was taken back is no repeat of the first.
+    """
     blocks = Blocks(events.num_rows)
     for name in _BODY_TEXTS:
         blocks.text(events[name])
@@ -108,7 +111,12 @@ def body_hashes(events: pa.Table, replaces: tuple[pa.ChunkedArray, pa.ChunkedArr
     blocks.text(others if others.null_count == len(others) else _joined(others))
     for first, second in _BODY_NUMBERS:
         blocks.integers(events[first], events[second])
-    return blocks.integers(*replaces).finish()[0]
+    body = blocks.integers(*replaces).finish()[0]
+    version = events["source_version"]
+    if version.null_count == len(version):
+        return body
+    versioned = Blocks(events.num_rows).add(body, numbers(version)).finish()[0]
+    return np.where(version.is_valid().to_numpy(), versioned, body)
 
 
 def identify(events: pa.Table) -> pa.Table:

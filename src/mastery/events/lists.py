@@ -1,6 +1,8 @@
-"""Lists of ids: `a|b|c`, a JSON list, or a list type of the file format."""
+"""Lists of ids: `a|b|c`, `a;b` or `a,b`, with a declared separator, a JSON list, or a list type of the file format."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import duckdb
 import numpy as np
@@ -11,18 +13,73 @@ from mastery.events.ids import read_id
 from mastery.events.values import Problem, Read, Remark, as_text, is_text, mask, per_value, read_text
 from mastery.tables import STRINGS
 
-SEPARATOR = "|"
+SEPARATORS = ("|", ";", ",")
+"""What may be between the ids of a list: of each text the first of these that is in it, and no other."""
+
+LIKE_LISTS = ("|", ";", "~~")
+"""What hardly ever is in the id of one topic."""
+
+ONE_TOPIC = "one_topic"
+"""Code of the remark that a text was read as one topic and looks like several."""
+
+NONE_SAID: tuple[str, ...] = ()
 
 
-def read_ids(column: pa.Array) -> Read:
+def read_topics(column: pa.Array, separator: str | None) -> tuple[Read, pa.Array]:
+    """Return the first topic of each row, dictionary-encoded, and lists of its further ones, null where it has none.
+
+    A text is one topic, unless its separator was declared or it is a JSON list.
+    """
+    lists = read_ids(column, NONE_SAID if separator is None else (separator,), broken_json=False)
+    first, others = first_and_rest(lists.values)
+    return Read(first.dictionary_encode(), lists.problems, lists.remarks), others
+
+
+def names_several(column: pa.Array) -> bool:
+    """Return whether some values of a column of topics are lists, of their type or as JSON."""
+    if pa.types.is_nested(column.type):
+        return True
+    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+    return is_text(texts.type) and bool(pc.any(pc.starts_with(pc.utf8_ltrim_whitespace(texts), "[")).as_py())
+
+
+def looks_like_lists(column: pa.Array) -> Read:
+    """Return a column of topics with a remark on those that look like several."""
+    if not pa.types.is_dictionary(column.type):
+        return Read(column)
+    odd = np.zeros(len(column.dictionary), np.bool_)
+    for separator in LIKE_LISTS:
+        odd |= mask(pc.match_substring(column.dictionary, separator))
+    if not odd.any():
+        return Read(column)
+    codes = np.asarray(pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False))
+    return Read(column, (), (Remark(odd[codes] & mask(column.is_valid()), ONE_TOPIC),))
+
+
+def first_and_rest(lists: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the first text of each list, and lists of the others; null where there is none."""
+    several = mask(pc.greater(pc.list_value_length(lists), 1))
+    others = pa.nulls(len(lists), STRINGS)
+    if several.any():
+        others = pc.if_else(pa.array(several), pc.list_slice(lists, 1), pa.scalar(None, STRINGS))
+    # list_element refuses a null list, so such a list gets one element first
+    first = pc.list_element(pc.fill_null(lists, pa.scalar([""], STRINGS)), 0)
+    return pc.if_else(lists.is_valid(), first, pa.scalar(None, pa.string())), others
+
+
+def read_ids(column: pa.Array, separators: Sequence[str] = SEPARATORS, *, broken_json: bool = True) -> Read:
     """Return lists of ids without repeats, in the order of the source; null for a list without any id.
 
     Ids are trimmed, and empty ones left out. A list with an unusable id is unusable.
+
+    Args:
+        separators: What may be between them.
+        broken_json: Whether a text in brackets that is no JSON list is unusable; else it is an id.
     """
     if is_text(column.type):
-        return _from_texts(column)
+        return _from_texts(column, separators, broken_json)
     if pa.types.is_dictionary(column.type):
-        return read_ids(column.cast(column.type.value_type))
+        return read_ids(column.cast(column.type.value_type), separators, broken_json=broken_json)
     if pa.types.is_nested(column.type):
         try:
             return _cleaned(column.cast(pa.list_(column.type.value_type)))
@@ -30,23 +87,25 @@ def read_ids(column: pa.Array) -> Read:
             bad = mask(column.is_valid())
             problem = Problem(bad, "not_a_list", "is not a list of ids", wrong_type=True)
             return Read(pa.nulls(len(column), STRINGS), (problem,))
-    return _from_texts(as_text(column))
+    return _from_texts(as_text(column), separators, broken_json)
 
 
-def _from_texts(column: pa.Array) -> Read:
+def _from_texts(column: pa.Array, separators: Sequence[str], broken_json: bool) -> Read:
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return per_value(encoded, _split)
+    return per_value(encoded, lambda texts: _split(texts, separators, broken_json))
 
 
-def _split(texts: pa.Array) -> Read:
+def _split(texts: pa.Array, separators: Sequence[str], broken_json: bool) -> Read:
     texts = read_text(texts).values
-    lists: pa.Array = pc.split_pattern(texts, SEPARATOR)
+    lists: pa.Array = pc.split_pattern(texts, "\x1f")  # ids hold no control characters: one id each
+    for separator in reversed(separators):
+        lists = pc.if_else(pc.match_substring(texts, separator), pc.split_pattern(texts, separator), lists)
     json = mask(pc.starts_with(texts, "["))
     bad = np.zeros(len(texts), np.bool_)
     if json.any():
         parsed = _from_json(pc.if_else(pa.array(json), texts, pa.scalar(None, pa.string())))
-        bad = json & mask(parsed.is_null())
-        lists = pc.if_else(pa.array(json), parsed, lists)
+        bad = json & mask(parsed.is_null()) & broken_json
+        lists = pc.if_else(pa.array(json) if broken_json else parsed.is_valid(), parsed, lists)
     read = _cleaned(lists)
     broken = Problem(bad, "not_a_list", "is not a JSON list of ids", wrong_type=True)
     return Read(read.values, (broken, *read.problems) if bad.any() else read.problems, read.remarks)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from mastery.events.columns import Column
 from mastery.events.rows import ParsedRows
 from mastery.events.source import Source
-from mastery.tables import ITEMS, STRINGS, TOPICS
+from mastery.tables import ITEMS, TOPICS
 
 SHOWN = 5
 """Names listed in a note."""
@@ -22,8 +22,7 @@ def shape_topics(rows: ParsedRows) -> dict[str, pa.Array]:
 
 def shape_items(rows: ParsedRows) -> dict[str, pa.Array]:
     """Return the columns of ITEMS: a question is an item. Rows of one item become one when they are merged."""
-    none = pa.nulls(rows.n, STRINGS)
-    columns = {"item_id": rows["question_id"], "other_topic_ids": none}
+    columns = {"item_id": rows["question_id"], "other_topic_ids": rows.other_topics}
     return columns | {name: rows[name] for name in ("topic_id", "difficulty", "kind")}
 
 
@@ -58,7 +57,7 @@ ITEM_METADATA = Source(
     doc="One item (question) and its topic.",
     columns=(
         Column("question_id", "id", "the item", "value"),
-        Column("topic_id", "id", "its topic", "column"),
+        Column("topic_id", "id", "its topic; of a question on several, a row for each", "column", several=True),
         Column("difficulty", "number", "0 is easy, 1 is hard", low=0, high=1),
         Column("kind", "text", "kind of item"),
     ),

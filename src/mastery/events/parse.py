@@ -188,6 +188,8 @@ def _events(
     order = pc.coalesce(rows["sequence"], rows["order"])
     sequence = pc.coalesce(order, made.get("attempt_number", pa.scalar(0, pa.int64())))
     columns = {
+        "other_topic_ids": rows.other_topics,
+        "source_version": pc.coalesce(rows["version"], rows["updated_at"].cast(pa.int64())),
         "tenant": _constant(rows.n, tenant),
         "student_id": rows["student_id"],
         "kind": _constant(rows.n, source.kind),

@@ -23,6 +23,8 @@ class ReadOptions:
             `mastery.events.wide`.
         profile: Name or file of a profile, which adds to all this; see `mastery.pipelines.ingest.profiles`.
         only: Column of the files → values of the rows that are to be read; other rows are left out.
+        splits: Column of topics → what is between them where a row has several; of lists, where it is none of the
+            usual separators.
         repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp of a
             file has seconds. See mastery.events.ties.
         on_revision: What is done with a row that says something else than what is known of its event: it may
@@ -43,6 +45,7 @@ class ReadOptions:
     joined: Mapping[str, Sequence[str]] = field(default_factory=dict)
     wide: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    splits: Mapping[str, str] = field(default_factory=dict)
     repeats: str | None = None
     profile: str | None = None
     on_revision: str = "replace"

@@ -54,9 +54,9 @@ RESPONSES = Source(
     columns=(
         STUDENT,
         Column("question_id", "id", "the item; empty if the source has none"),
-        Column("topic_id", "id", "skill or section; if empty, the topic is `unassigned`"),
+        Column("topic_id", "id", "skill or section; if empty, the topic is `unassigned`", several=True),
         Column("is_correct", "truth", "whether the answer was right; if empty, the row is rejected", "column"),
-        Column("timestamp", "moment", "when it happened; if empty, computed from `order`"),
+        Column("timestamp", "moment", "when it happened; if empty, computed from `order`", identifies=True),
         TIME_SPENT,
         Column("attempts_count", "whole", "number of the attempt at this item", low=0, high=MOST),
         HINTS,

@@ -15,15 +15,16 @@ ON_REVISION = ("replace", "keep", "reject")
 rejected."""
 
 ELSE, LESS, MORE = range(3)
-"""It says something else; it lacks some of what is known, and the rest is the same; it adds to what is known."""
+"""It says something else; it lacks some of what is known, and the rest is the same; it adds to what is known, be
+it that its source says the same under another version."""
 
 EXACT = ("occurred_at", "attempts", "success_ppm", "replaces_hi", "replaces_lo")
 """Columns that are something else where one is null and the other is not: what happened, and when."""
 
-OPTIONAL = ("item_id", "teacher_id", "reason", "duration_ms", "attempt_number", "hints", "rewinds", "source_version")
+OPTIONAL = ("item_id", "teacher_id", "reason", "duration_ms", "attempt_number", "hints", "rewinds")
 """Columns that a source may lack: a null says nothing."""
 
-COMPARED = (*EXACT, *OPTIONAL, "topic_id", "other_topic_ids")
+COMPARED = (*EXACT, *OPTIONAL, "topic_id", "other_topic_ids", "source_version")
 
 
 def compare(known: pa.Table, said: pa.Table) -> npt.NDArray[np.int8]:
@@ -44,6 +45,8 @@ def compare(known: pa.Table, said: pa.Table) -> npt.NDArray[np.int8]:
         same &= equal | without | ~with_it
         less |= without & with_it
         more |= ~without & ~with_it
+    before, now = (_plain(rows, "source_version") for rows in (known, said))
+    more |= mask(now.is_valid()) & ~mask(pc.equal(before, now))
     found = np.full(n, ELSE, np.int8)
     found[same & less & ~more] = LESS
     found[same & more & ~less] = MORE

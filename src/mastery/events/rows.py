@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from mastery.events.columns import LONGEST_MS, Column
 from mastery.events.durations import read_durations
 from mastery.events.ids import LOOKS_EMPTY, read_id
-from mastery.events.lists import read_ids
+from mastery.events.lists import SEPARATORS, looks_like_lists, names_several, read_ids, read_topics
 from mastery.events.moments import EPOCH_UNITS, read_moment
 from mastery.events.numbers import UNCLEAR, Notation, read_number, read_whole
 from mastery.events.read_options import ReadOptions
@@ -73,6 +73,7 @@ class ParsedRows:
     """n rows of one source table, each column read and within its bounds, or null.
 
     Attributes:
+        other_topics: Further topics of rows on several, null for others.
         unusable: Column that needs a value → rows in which it has none, or one of another type.
         scales: Column whose unit nobody has declared → what its numbers are like.
         words: Word in the column of the outcome that is neither right nor wrong → rows;
@@ -105,6 +106,7 @@ class ParsedRows:
         self._fault: npt.NDArray[np.int16] = np.full(self.n, -1, np.int16)
         self._faults: list[tuple[str, Problem]] = []
         self._remarks: list[tuple[str, Remark]] = []
+        self.other_topics: pa.Array = nulls(self.n, STRINGS)
         self._columns = {column.name: self._read(column) for column in columns}
 
     def __getitem__(self, name: str) -> Any:
@@ -202,6 +204,9 @@ class ParsedRows:
         return values
 
     def _values(self, column: Column, given: pa.Array) -> Read:
+        if column.several and (column.name in self._options.splits or names_several(given)):
+            read, self.other_topics = read_topics(given, self._options.splits.get(column.name))
+            return read
         if pa.types.is_nested(given.type) and column.kind != "ids":
             where = mask(given.is_valid())
             problem = Problem(where, "not_a_value", "is a list or an object; expected a single value", wrong_type=True)
@@ -209,8 +214,11 @@ class ParsedRows:
         if column.kind == "id":
             read = read_id(given)
             if pa.types.is_dictionary(read.values.type) or column.distinct:
-                return read
-            return Read(read.values.dictionary_encode(), read.problems, read.remarks)
+                values = read.values
+            else:
+                values = read.values.dictionary_encode()
+            remarks = looks_like_lists(values).remarks if column.several else ()
+            return Read(values, read.problems, (*read.remarks, *remarks))
         if column.kind == "text":
             read = read_text(given)
             return Read(read.values.cast(pa.string()), read.problems)
@@ -237,7 +245,10 @@ class ParsedRows:
             return durations.read
         if column.kind in ("whole", "number"):
             return (read_whole if column.kind == "whole" else read_number)(given, notation)
-        return read_truth(given) if column.kind == "truth" else read_ids(given)
+        if column.kind == "truth":
+            return read_truth(given)
+        said = self._options.splits.get(column.name)
+        return read_ids(given, SEPARATORS if said is None else (said,))
 
     def _measure(self, column: Column, plain: pa.Array) -> None:
         """Note the scale of a column of which nobody has declared the unit."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mastery.events.ids import APOSTROPHE, LOOKS_EMPTY
+from mastery.events.lists import ONE_TOPIC
 from mastery.events.numbers import OTHER_DECIMAL
 from mastery.events.rows import LEFT_OUT, MOST_WORDS
 from mastery.events.scales import FEW, Scale, misfit
@@ -24,6 +25,8 @@ REMARKS = {
     LOOKS_EMPTY: "{} like NA, NULL or nan read as an id; leave it empty where there is none",
     CAPPED: "{} of more than all, such as extra credit, counted as all",
     OTHER_DECIMAL: "{} with a decimal comma where a point was expected, or the reverse, read as what it can only be",
+    ONE_TOPIC: "{} like a list, such as 1;2, read as one topic of that name; if it is several, say what is between "
+    "them, such as --split topic_id=';' (in Python, splits={{'topic_id': ';'}})",
     APOSTROPHE: "{} with an apostrophe in front, as spreadsheets mark texts; kept: '7 and 7 are two ids",
 }
 """What a note says of values with a remark, after the name of their column."""

@@ -162,7 +162,8 @@ def show_revised(revised: int, how: str) -> None:
         return
     rows = "1 row is another revision" if revised == 1 else f"{number(revised)} rows are other revisions"
     console().print(
-        f"\n{rows} of known events; of each event the one received last counts. `{how} --superseded` lists the others.",
+        f"\n{rows} of known events; of each event one counts: the latest version, where its source gives one, else the "
+        f"one received last. `{how} --superseded` lists the others.",
         soft_wrap=True,
     )
 

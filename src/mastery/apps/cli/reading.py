@@ -77,6 +77,13 @@ def read_options(
             metavar="THEIRS=VALUE",
         ),
     ] = None,
+    splits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--split", help="What is between the topics in one value, such as topic_id=~~. May be repeated.",
+            metavar="COLUMN=SEPARATOR",
+        ),
+    ] = None,
     repeats: Annotated[
         str | None,
         typer.Option(
@@ -140,6 +147,7 @@ def read_options(
         joined=several(joined, "--join"),
         wide=pairs(wide, "--wide", last=True),
         only=several(only, "--only", empty=True),
+        splits=pairs(splits, "--split"),
         repeats=repeats,
         profile=profile,
         on_revision=on_revision,
