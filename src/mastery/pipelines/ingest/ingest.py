@@ -31,6 +31,7 @@ from mastery.pipelines.ingest.assign_topics import assign_topics
 from mastery.pipelines.ingest.assumed import assumed
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
+from mastery.pipelines.ingest.memory import system_memory
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import Repeats, refused_rows
@@ -52,6 +53,7 @@ Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes of it that are done, and its size."""
 
 
+@system_memory()
 def ingest(
     files: Sequence[str | Path | pa.Table],
     *,
