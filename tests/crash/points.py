@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mastery.lake.files import FileWriter
+from mastery.lake.file_writer import FileWriter
 from mastery.lake.handle import Handle
 from mastery.lake.location import TableLocation
 

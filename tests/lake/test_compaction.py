@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.lake import Lake, compaction, delta, files
+from mastery.lake import Lake, compaction, delta, file_writer
 from mastery.lake.compaction import order
+from mastery.lake.file_writer import is_fresh
 from mastery.lake.layout import SORTED_ROW_GROUP_ROWS, sort_columns
 from mastery.tables import EVENTS, TOPICS
 
@@ -169,14 +170,14 @@ def test_no_file_gets_more_rows_than_one_merge_may_hold(
 ) -> None:
     monkeypatch.setattr(compaction, "WHOLE_ROWS", 100)
     monkeypatch.setattr(compaction, "MOST_ROWS", 300)
-    monkeypatch.setattr(files, "ROW_GROUP_ROWS", 200)  # of a file as it is first written
+    monkeypatch.setattr(file_writer, "ROW_GROUP_ROWS", 200)  # of a file as it is first written
     lake.append(EVENTS, events(3_000))
     before = lake.scan(EVENTS, IDS).sort_by("event_id_hi")
     assert lake.compact().buckets == 2
     found = lake.snapshot(EVENTS).files
     assert max(file.rows for file in found) <= 300
     assert len(found) >= 10
-    assert not any(files.is_fresh(file.path) for file in found)
+    assert not any(is_fresh(file.path) for file in found)
     assert lake.scan(EVENTS, IDS).sort_by("event_id_hi").equals(before)
     assert lake.compact().buckets == 0
 

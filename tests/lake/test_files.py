@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery.lake.files import read, with_used_values, write
+from mastery.lake.columns import with_used_values
+from mastery.lake.file_writer import write
+from mastery.lake.files import read
 from mastery.lake.layout import layout
 from mastery.lake.location import TableLocation, locate
 from mastery.tables import EVENTS, FEATURES, GOLD, LEDGER, TABLES, Table

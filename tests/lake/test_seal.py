@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mastery.lake import Lake, files
+from mastery.lake.columns import conform
+from mastery.lake.file_writer import write
 from mastery.lake.handle import Handle
 from mastery.lake.layout import layout
 from mastery.lake.location import locate
@@ -120,7 +122,7 @@ def test_a_flipped_bit_is_noticed_when_one_student_is_read(lake: Lake) -> None:
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"torn", b"PAR1" + bytes(100) + b"\xff\xff\xff\x7fPAR1"])
 def test_a_file_of_other_content_is_damaged(tmp_path: Path, events: Events, content: bytes) -> None:
     place = locate(str(tmp_path))
-    path = files.write(place, EVENTS, events(10), 0).path
+    path = write(place, EVENTS, events(10), 0).path
     Path(place.path(path)).write_bytes(content)
     with pytest.raises(DamagedFile):
         files.read(place, EVENTS, [path])
@@ -135,7 +137,7 @@ def test_a_file_of_a_version_before_is_read_and_the_pages_it_has_checksums_of_ar
     tmp_path: Path, events: Events
 ) -> None:
     place = locate(str(tmp_path))
-    rows = files.conform(EVENTS, events(50))
+    rows = conform(EVENTS, events(50))
     pq.write_table(rows, tmp_path / "part-00000000000000000000000000000000.parquet", **layout(EVENTS).options)
     (path,) = tmp_path.iterdir()
     assert files.read(place, EVENTS, [path.name]).num_rows == 50
@@ -147,7 +149,7 @@ def test_a_file_of_a_version_before_is_read_and_the_pages_it_has_checksums_of_ar
 def test_other_programs_read_a_sealed_file(tmp_path: Path, events: Events) -> None:
     place = locate(str(tmp_path))
     rows = events(50)
-    path = files.write(place, EVENTS, rows, 0).path
+    path = write(place, EVENTS, rows, 0).path
     assert chunks_of(place, path) is not None
     read = pq.read_table(place.path(path), partitioning=None, page_checksum_verification=True)
     assert read["event_id_hi"].to_pylist() == rows["event_id_hi"].to_pylist()

@@ -22,7 +22,7 @@ import pyarrow.parquet
 from mastery.errors import BadInput, did_you_mean, writing
 from mastery.insight.reasons import NOTHING, ROUNDING
 from mastery.lake import Lake
-from mastery.lake.delta import BUCKET
+from mastery.lake.reader import BUCKET
 from mastery.tables import CONTRIBUTIONS, GOLD, HISTORY, SUPERSEDED, TABLES, Table
 
 Format = Literal["csv", "parquet", "json"]

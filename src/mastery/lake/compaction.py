@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from deltalake.transaction import AddAction
 
 from mastery.lake import files
+from mastery.lake.file_writer import is_fresh, write
 from mastery.lake.handle import Change, Handle
 from mastery.lake.layout import sort_columns
 from mastery.lake.location import TableLocation
@@ -76,8 +77,8 @@ def chosen(bucket: Sequence[File], min_fresh_files: int) -> list[File]:
         bucket: Its files.
         min_fresh_files: How many in order of arrival are needed, or more than one sorted file that could be merged.
     """
-    fresh = [file for file in bucket if files.is_fresh(file.path)]
-    in_order = sorted((file for file in bucket if not files.is_fresh(file.path)), key=lambda file: file.rows)
+    fresh = [file for file in bucket if is_fresh(file.path)]
+    in_order = sorted((file for file in bucket if not is_fresh(file.path)), key=lambda file: file.rows)
     if fresh and len(fresh) < min_fresh_files:
         return []
     total = sum(file.rows for file in fresh)
@@ -109,7 +110,7 @@ def merge(
             rows = rows.filter(pa.array(~lost))
         rows = rows.take(pa.array(order(rows, sort_columns(table))))
         still = revised and not (whole and sum(file.rows for file in old) <= MOST_ROWS)
-        adds.append(files.write(place, table, rows, bucket, width=width, in_order=True, revisions=still))
+        adds.append(write(place, table, rows, bucket, width=width, in_order=True, revisions=still))
         adds[-1].data_change = False
     return Merged(old, adds, pa.concat_tables(gone) if gone else None)
 

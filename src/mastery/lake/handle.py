@@ -26,7 +26,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 from mastery import disk
 from mastery.errors import Conflict, unwritable, writing
 from mastery.lake import log
-from mastery.lake.files import FRESH, REVISIONS, SORTED, SORTED_REVISIONS
+from mastery.lake.file_writer import FRESH, REVISIONS, SORTED, SORTED_REVISIONS
 from mastery.lake.location import TableLocation
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
 from mastery.tables import Table
@@ -413,7 +413,7 @@ class Handle:
     def _check(self, delta: DeltaTable) -> None:
         """Raise Conflict unless the table has our partitions and, if it is not published, our columns and types."""
         odd = _other_columns(self.table, delta)
-        if odd and not (self.table.published or self.table.grows):  # those are read by name; see `files.by_name`
+        if odd and not (self.table.published or self.table.grows):  # those are read by name; see `columns.by_name`
             raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} differs from this version's in {', '.join(odd)}; "
                 "it was made by another version or program: ingest the files again into a new home, or use the version "

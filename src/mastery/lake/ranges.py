@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from mastery.lake import files
-from mastery.lake.files import STUDENT, Only
+from mastery.lake.columns import STUDENT
+from mastery.lake.files import Only
 from mastery.lake.location import TableLocation
 from mastery.tables import Table
 

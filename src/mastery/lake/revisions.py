@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from mastery.arrays import Int64s
 from mastery.kernels import kernel
-from mastery.lake import files
+from mastery.lake.file_writer import holds_revisions
 from mastery.lake.snapshot import File
 from mastery.tables import EVENTS, Table
 
@@ -34,7 +34,7 @@ NONE = -1
 
 def has_revisions(table: Table, live: Sequence[File]) -> bool:
     """Tell whether some of these files of a bucket may hold more than one revision of an event."""
-    return table is EVENTS and any(files.holds_revisions(file.path) for file in live)
+    return table is EVENTS and any(holds_revisions(file.path) for file in live)
 
 
 def superseded(rows: pa.Table) -> npt.NDArray[np.bool_]:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from mastery.events.identity import murmur
 from mastery.lake import files
-from mastery.lake.files import STUDENT
+from mastery.lake.columns import STUDENT, by_name, contiguous, encoded_schema
+from mastery.lake.file_writer import is_fresh
 from mastery.lake.layout import layout
 from mastery.lake.location import TableLocation
 from mastery.lake.seal import Chunks
@@ -82,8 +83,8 @@ class StudentReader:
             if rows.num_rows
         ]
         if not found:
-            return files.encoded_schema(plan, wanted).empty_table()
-        return files.contiguous(pa.concat_tables(found), plan, wanted)
+            return encoded_schema(plan, wanted).empty_table()
+        return contiguous(pa.concat_tables(found), plan, wanted)
 
     def read_some(
         self,
@@ -107,11 +108,11 @@ class StudentReader:
             groups = sorted({group for one, hi in hashes.items() for group in footer.groups(one, hi, source)})
             if groups:
                 with files.opened(place, table, path, (footer.metadata, footer.chunks)) as file:
-                    rows = [files.by_name(file.read(needed, group), table, needed) for group in groups]
+                    rows = [by_name(file.read(needed, group), table, needed) for group in groups]
                 found += [_of(part, students, source) for part in rows]
         if not found:
-            return files.encoded_schema(plan, wanted).empty_table()
-        return files.contiguous(pa.concat_tables(found), plan, wanted)
+            return encoded_schema(plan, wanted).empty_table()
+        return contiguous(pa.concat_tables(found), plan, wanted)
 
     def _from_file(
         self,
@@ -128,7 +129,7 @@ class StudentReader:
             return []
         with files.opened(place, table, path, (footer.metadata, footer.chunks)) as file:
             found = [file.read(columns, group) for group in groups]
-        return [_rows_of(files.by_name(rows, table, columns), student_id) for rows in found]
+        return [_rows_of(by_name(rows, table, columns), student_id) for rows in found]
 
     def _footer(self, place: TableLocation, table: Table, path: str) -> Footer:
         key = place.path(path)
@@ -149,7 +150,7 @@ def _read_footer(place: TableLocation, table: Table, path: str) -> Footer:
     with files.opened(place, table, path) as file:
         metadata = file.parquet.metadata
         students = None
-        if files.is_fresh(path) and metadata.num_row_groups == 1:
+        if is_fresh(path) and metadata.num_row_groups == 1:
             ids = file.read([STUDENT]).column(STUDENT).unify_dictionaries()
             students = np.unique(murmur(ids)[0])
     return Footer(metadata, file.chunks, _bounds(metadata, STUDENT), _bounds(metadata, SOURCE), students)

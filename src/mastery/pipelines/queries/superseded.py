@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from mastery.lake import Lake
-from mastery.lake.delta import BUCKET
 from mastery.lake.files import Only
+from mastery.lake.reader import BUCKET
 from mastery.tables import EVENTS
 
 SAID = ("topic_id", "item_id", "occurred_at", "attempts", "success_ppm", "duration_ms", "attempt_number", "hints")

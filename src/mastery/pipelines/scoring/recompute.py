@@ -29,7 +29,8 @@ from mastery.errors import Conflict
 from mastery.features.columns import READ
 from mastery.instants import instant
 from mastery.lake import Lake
-from mastery.lake.files import FileWriter, Only
+from mastery.lake.file_writer import FileWriter
+from mastery.lake.files import Only
 from mastery.lake.publication import READERS_HOURS, RECOMPUTE, Publication
 from mastery.lake.seal import DamagedFile
 from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice, choices
