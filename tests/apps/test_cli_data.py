@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from mastery.apps.cli import build
 from mastery.apps.cli.ingest import ingest
 from mastery.errors import BadInput, NotFound
 from mastery.events.registry import SOURCES
 from mastery.insight.reasons import NOTHING, ROUNDING
+from workbooks import workbook
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
@@ -166,6 +169,33 @@ def test_columns_are_renamed_and_units_declared(mastery, empty, tmp_path):
     assert events is None
     (event,) = json.loads((empty / "e.json").read_text())
     assert (event["success_ppm"], event["occurred_at"]) == (500_000, "2026-03-01T09:00:00.000000Z")
+
+
+def test_files_in_another_encoding_a_sheet_an_array_and_standard_input_are_read(mastery, empty, tmp_path):
+    row = ["A", "q1", "Brüche", "yes", "2026-03-01T10:00:00Z"]
+    names = ["student_id", "question_id", "topic_id", "is_correct", "timestamp"]
+    text = ",".join(names) + "\n" + ",".join(row) + "\n"
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1252"))
+    (tmp_path / "a.json").write_text(json.dumps({"data": [dict(zip(names, row, strict=True))]}))
+    (tmp_path / "a.xlsx").write_bytes(workbook({"Info": [["x"]], "Answers": [names, row]}))
+    for arguments in (("a.csv", "--encoding", "latin-1"), ("a.json", "--array", "data"), ("a.xlsx", "--sheet", "2")):
+        done = mastery("ingest", tmp_path / arguments[0], *arguments[1:], "--json", home=empty)
+        assert json.loads(done.stdout)["read"] == 1
+    assert json.loads(done.stdout)["duplicates"] == 1
+    piped = CliRunner().invoke(build(), ["--home", str(empty), "ingest", "-", "--json"], input=text.encode())
+    assert json.loads(piped.stdout)["duplicates"] == 1
+
+
+def test_of_many_files_some_are_listed_and_all_are_counted(mastery, empty, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number:02d}.csv").write_text(QUIZ + f"S{number},q,t,yes,4,1,2026-03-01T10:00:00Z\n")
+        (folder / f"{number:02d}.pdf").write_text("%PDF")
+    done = mastery("ingest", folder, home=empty)
+    assert "and 10 other files" in done.stdout
+    assert "left out 00.pdf, 01.pdf, 02.pdf and 27 more: files of this kind" in done.stdout.replace("\n", " ")
+    assert len(json.loads(mastery("ingest", folder, "--json", home=empty).stdout)["files"]) == 30
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mastery.pipelines.ingest.report import FileReport, IngestReport
 
 REASONS_SHOWN = 5
+
+FILES_SHOWN, NOTES_SHOWN = 20, 20
+"""Files and notes that are listed one by one; --json lists all of them."""
 FILES_NAMED = 5
 """Of those of which nothing can be used."""
 
@@ -114,18 +117,24 @@ def show_counts(counts: IngestReport) -> None:
     from rich.text import Text
 
     from mastery.apps.cli.console import below, console, first_that_fits, number, plain_table, printable
+    from mastery.insight.words import counted
 
     numbers = ("read", "accepted", "revised", "duplicates", "rejected")
     wide = plain_table("table", "file", *numbers, right=numbers, wrap={"file": 16})
     middle = plain_table("file, table", *numbers, right=numbers, wrap={"file, table": 24})
     narrow = plain_table("file, table", "rows", wrap={"file, table": 16})
-    for file in counts.files:
+    for file in counts.files[:FILES_SHOWN]:
         path, row = Path(file.path), [number(getattr(file, name)) for name in numbers]
         name = Text(printable(path.name))
         both = name if path.name.startswith(f"{file.table}.") else below(name, file.table)
         wide.add_row(file.table, name, *row)
         middle.add_row(both, *row)
         narrow.add_row(both, below(*(f"{count} {what}" for count, what in zip(row, numbers, strict=True))))
+    if len(counts.files) > FILES_SHOWN:
+        more = f"and {counted(len(counts.files) - FILES_SHOWN, 'other file')}"
+        wide.add_row("", more, *[""] * len(numbers))
+        middle.add_row(more, *[""] * len(numbers))
+        narrow.add_row(more, "")
     for at, (total, files) in enumerate(_totals(counts.files)):
         row = [number(sum(getattr(file, column) for file in files)) for column in numbers]
         if at == 0:
@@ -137,8 +146,10 @@ def show_counts(counts: IngestReport) -> None:
         narrow.add_row(total, whole, style="bold")
     out = console()
     out.print(first_that_fits(out, wide, middle, narrow))
-    for note in counts.notes:
+    for note in counts.notes[:NOTES_SHOWN]:
         out.print(Text(f"\nnote: {printable(note)}"), soft_wrap=True)
+    if len(counts.notes) > NOTES_SHOWN:
+        out.print(f"\nand {counted(len(counts.notes) - NOTES_SHOWN, 'other note')}; --json lists all")
     if counts.assumed:
         said = printable("; ".join(counts.assumed))
         out.print(Text(f"\nAssumed: {said}. `mastery preview` shows how each column is read."), soft_wrap=True)

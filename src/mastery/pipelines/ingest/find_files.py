@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +19,7 @@ from mastery.pipelines.ingest.contents import (
 from mastery.pipelines.ingest.formats import EXCEL, by_name
 
 NAMED = 3
-"""Files left out for one reason that are named; of the others the number is said."""
+"""Files that a note names; of more it says the number."""
 
 FOLDER = "is a folder within a folder; name it too, or write a pattern such as 'exports/**/*.csv'"
 HIDDEN = "is hidden"
@@ -127,8 +127,10 @@ def left_out_notes(left: Iterable[LeftOut]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for one in left:
         by_reason.setdefault(one.reason, []).append(one.name)
-    notes = []
-    for reason, names in by_reason.items():
-        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-        notes.append(f"left out {', '.join(names[:NAMED])}{more}: {reason}")
-    return notes
+    return [f"left out {first_names(names)}: {reason}" for reason, names in by_reason.items()]
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Return the first names in words, and how many more there are."""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

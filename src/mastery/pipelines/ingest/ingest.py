@@ -29,6 +29,7 @@ from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.assign_topics import assign_topics
 from mastery.pipelines.ingest.assumed import assumed
+from mastery.pipelines.ingest.find_files import first_names
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
 from mastery.pipelines.ingest.memory import system_memory
@@ -124,6 +125,7 @@ class _Run:
         self.tallies = [Tally() for _ in planned]
         self.zoneless = np.zeros(n, np.bool_)
         self.waiting: list[tuple[int, Prepared]] = []
+        self.n_waiting = self.n_rejected = 0
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[pa.Table] = []
         self.repeats = [Repeats() for _ in planned]
@@ -158,15 +160,15 @@ class _Run:
         self.zoneless[number] |= ready.zoneless
         self.counts[number, REJECTED_ROWS] += ready.rejected.num_rows
         if ready.rejected.num_rows:
-            self.rejected.append(self.repeats[number].number(ready.rejected))
-            if sum(rows.num_rows for rows in self.rejected) >= REJECTED_PER_WRITE:
+            self._refuse(number, ready.rejected)
+            if self.n_rejected >= REJECTED_PER_WRITE:
                 self.planned[number].check_usable(self.tallies[number])  # of a file that is none nothing is kept
                 self._keep_rejected()
         if self.planned[number].source.metadata:
             self.metadata.append((number, ready.rows))
         elif ready.sharing is not None and ready.rows.num_rows:
             self._hold(number, self.ties[number].add(ready, ready.sharing))
-        if sum(piece.rows.num_rows for _, piece in self.waiting) >= ROWS_PER_WRITE:
+        if self.n_waiting >= ROWS_PER_WRITE:
             self._write_events()
 
     def end_file(self, number: int) -> None:
@@ -177,7 +179,13 @@ class _Run:
             self._learn_items()
 
     def _hold(self, number: int, pieces: list[tuple[Prepared, Placed]]) -> None:
-        self.waiting += [(number, piece.placed(placed)) for piece, placed in pieces]
+        for piece, placed in pieces:
+            self.waiting.append((number, piece.placed(placed)))
+            self.n_waiting += piece.rows.num_rows
+
+    def _refuse(self, number: int, rows: pa.Table) -> None:
+        self.rejected.append(self.repeats[number].number(rows))
+        self.n_rejected += rows.num_rows
 
     def write(self) -> None:
         """Write everything that is held: metadata, events, then what was rejected."""
@@ -218,7 +226,7 @@ class _Run:
         for one, without in zip(self.planned, self.zoneless.tolist(), strict=True):
             for what in assumed(one, said, zoneless=without):
                 found.setdefault(what, []).append(one.input.name)
-        return [f"{', '.join(dict.fromkeys(names))}: {what}" for what, names in found.items()]
+        return [f"{first_names(list(dict.fromkeys(names)))}: {what}" for what, names in found.items()]
 
     def reports(self) -> tuple[FileReport, ...]:
         return tuple(
@@ -246,16 +254,15 @@ class _Run:
             )
             self.of_events += found
             self.counts += found[:, : self.counts.shape[1]]
-            for number, one in enumerate(self.planned):
-                rows = refused_rows(refused, number, one.source, self.tenant, one.input.name, self.now)
-                if rows.num_rows:
-                    self.rejected.append(self.repeats[number].number(rows))
-        self.waiting = []
+            for number in sorted({int(number) for part in refused for number in part.file}):
+                one = self.planned[number]
+                self._refuse(number, refused_rows(refused, number, one.source, self.tenant, one.input.name, self.now))
+        self.waiting, self.n_waiting = [], 0
 
     def _keep_rejected(self) -> None:
         if self.rejected:
             self.lake.append_missing(REJECTED, pa.concat_tables(self.rejected).combine_chunks())
-        self.rejected = []
+        self.rejected, self.n_rejected = [], 0
 
     def _reading(self, number: int) -> ParseOptions:
         one = self.planned[number]

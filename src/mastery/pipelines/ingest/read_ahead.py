@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TypeVar
 
 from mastery.pipelines.ingest.files import Block
@@ -19,11 +20,19 @@ Result = TypeVar("Result")
 
 
 def in_order(blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[tuple[Result, int]]:
-    """Yield (what `work` returns, bytes of the file done) of each block, in order."""
+    """Yield (what `work` returns, bytes of the file done) of each block, in order.
+
+    The only block of a file is worked on here: to start and end threads took a fifth of the time of small files.
+    """
+    blocks = iter(blocks)
+    begun = list(islice(blocks, 2))
+    if len(begun) < 2:
+        yield from ((work(block), block.done) for block in begun)
+        return
     waiting: deque[tuple[Future[Result], int]] = deque()
     with ThreadPoolExecutor(READERS) as pool:
         try:
-            for block in blocks:
+            for block in chain(begun, blocks):
                 waiting.append((pool.submit(work, block), block.done))
                 if len(waiting) > AHEAD:
                     first, done = waiting.popleft()
