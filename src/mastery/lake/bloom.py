@@ -44,19 +44,36 @@ def may_hold(words: npt.NDArray[np.uint32], values: Int64s) -> npt.NDArray[np.bo
     return out
 
 
+def may_hold_any(words: npt.NDArray[np.uint32], values: Int64s) -> bool:
+    """Return whether one of the values may be there; see `may_hold`."""
+    return bool(_ask_until_one(words, values.view(np.uint64)))
+
+
 @kernel
 def _ask(words: Any, values: Any, out: Any) -> None:
+    for i in range(values.size):
+        out[i] = _passes(words, values[i])
+
+
+@kernel
+def _ask_until_one(words: Any, values: Any) -> Any:
+    i = 0
+    while i < values.size and not _passes(words, values[i]):
+        i += 1
+    return i < values.size
+
+
+@kernel
+def _passes(words: Any, value: Any) -> Any:
     blocks = np.uint64(words.size // WORDS)
     half, lower = np.uint64(32), np.uint64(0xFFFFFFFF)
-    for i in range(values.size):
-        hashed = _xxh64(values[i])
-        block = ((hashed >> half) * blocks) >> half
-        out[i] = True
-        for word in range(WORDS):
-            bit = (((hashed & lower) * SALT[word]) & lower) >> np.uint64(27)
-            if not (np.uint64(words[block * np.uint64(WORDS) + np.uint64(word)]) >> bit) & np.uint64(1):
-                out[i] = False
-                break
+    hashed = _xxh64(value)
+    block = ((hashed >> half) * blocks) >> half
+    for word in range(WORDS):
+        bit = (((hashed & lower) * SALT[word]) & lower) >> np.uint64(27)
+        if not (np.uint64(words[block * np.uint64(WORDS) + np.uint64(word)]) >> bit) & np.uint64(1):
+            return False
+    return True
 
 
 @kernel
