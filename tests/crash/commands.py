@@ -146,9 +146,8 @@ def in_many_files(folder: Path) -> None:
 def run_compact(folder: Path) -> None:
     lake = school(folder).lake
     for table in TABLES.values():
-        if table.partition_by:
-            lake.compact(table)
-            lake.vacuum(table)
+        lake.compact(table)
+        lake.vacuum(table)
 
 
 @dataclass(frozen=True)

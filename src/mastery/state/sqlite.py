@@ -102,10 +102,9 @@ WHERE (excluded.lineage, excluded.version) > (lineage, version)
 """
 
 PUT_HEAD = """
-INSERT INTO heads (id, student_id, model_set, tenant, version, lineage, seen, stream) VALUES (?, ?, ?, ?, 1, ?, ?, ?)
+INSERT INTO heads (id, student_id, model_set, tenant, version, lineage, seen) VALUES (?, ?, ?, ?, 1, ?, ?)
 ON CONFLICT DO UPDATE SET
-    version = version + 1, tenant = excluded.tenant, lineage = excluded.lineage, seen = excluded.seen,
-    stream = coalesce(excluded.stream, stream)
+    version = version + 1, tenant = excluded.tenant, lineage = excluded.lineage, seen = excluded.seen
 """
 
 KNOWN_LAKE = "SELECT lineage, table_id, version, fingerprint FROM lake"
@@ -158,16 +157,18 @@ class SqliteStore:
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
-        body = encode(record)
+        body, stream = encode(record), stream_text(record)
         with self._writing() as db:
             row = db.execute(HEAD, (record.model_version, record.student_id)).fetchone()
             head, version, *seen = row if row else (None, 0, *NOWHERE)
             if version != expected_version or record.seen < Position(*seen):
                 raise Overtaken(record.student_id, expected_version, version)
             model_set = _model_set(db, record.model_version)
-            row = (head, record.student_id, model_set, record.tenant, *record.seen, stream_text(record))
-            made = db.execute(PUT_HEAD, row).lastrowid
-            db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (head or made, body))
+            made = db.execute(PUT_HEAD, (head, record.student_id, model_set, record.tenant, *record.seen)).lastrowid
+            head = head or made
+            db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (head, body))
+            if stream is not None:  # that of who folded the student from the lake stays: see StateStore.put
+                db.execute("UPDATE heads SET stream = ? WHERE id = ?", (stream, head))
         return expected_version + 1
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
@@ -192,7 +193,7 @@ class SqliteStore:
             heads = [known[ids[s]][0] if ids[s] in known else last + s + 1 for s in puts]
             columns = ([ids[s] for s in puts], repeat(model_set), [encoded.tenants[s] for s in puts])
             db.executemany(
-                PUT_HEAD, zip(heads, *columns, *map(repeat, (*encoded.seen, None)), strict=False)
+                PUT_HEAD, zip(heads, *columns, *map(repeat, encoded.seen), strict=False)
             )  # some have no end
             db.executemany(
                 "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)",
