@@ -192,9 +192,7 @@ class SqliteStore:
                 puts = [s for s in puts if ids[s] not in known or known[ids[s]][1] <= encoded.seen]
             heads = [known[ids[s]][0] if ids[s] in known else last + s + 1 for s in puts]
             columns = ([ids[s] for s in puts], repeat(model_set), [encoded.tenants[s] for s in puts])
-            db.executemany(
-                PUT_HEAD, zip(heads, *columns, *map(repeat, encoded.seen), strict=False)
-            )  # some have no end
+            db.executemany(PUT_HEAD, zip(heads, *columns, *map(repeat, encoded.seen), strict=False))  # some have no end
             db.executemany(
                 "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)",
                 ((head, view[places[s] : places[s + 1]]) for head, s in zip(heads, puts, strict=True)),
