@@ -117,6 +117,7 @@ class Engine(Deployment):
         splits: Mapping[str, str] | None = None,
         repeats: str | None = None,
         on_revision: str = "replace",
+        key: str | None = None,
         profile: str | None = None,
         values: Mapping[str, float] | None = None,
         decimal: str = ".",
@@ -149,6 +150,7 @@ class Engine(Deployment):
                 seconds.
             on_revision: What is done with a row that says something else than what is known of its event: `replace` it,
                 `keep` the event as it is known, or `reject` the row.
+            key: File with `question_id` and `correct_answer`; `is_correct` is what was answered then.
             profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
             values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
             decimal: Sign before the decimals of a number, `.` or `,`.
@@ -180,6 +182,7 @@ class Engine(Deployment):
             only=only or {},
             splits=splits or {},
             repeats=repeats,
+            key=key,
             profile=profile,
             on_revision=on_revision,
             values=values or {},

@@ -160,6 +160,7 @@ def read_answers(
     only: Mapping[str, Sequence[str]] | None = None,
     splits: Mapping[str, str] | None = None,
     repeats: str | None = None,
+    key: str | None = None,
     profile: str | None = None,
     values: Mapping[str, float] | None = None,
     decimal: str = ".",
@@ -188,6 +189,7 @@ def read_answers(
         wide: Pattern of the columns that hold one question each → our column for their cells; a row of the result is
             then an answer. See docs/events.md.
         only: Column of the source → values of the rows that are to be read.
+        key: File with `question_id` and `correct_answer`; `is_correct` is what was answered then.
         profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
         values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
         decimal: Sign before the decimals of a number, `.` or `,`.
@@ -228,6 +230,7 @@ def read_answers(
         only=only or {},
         splits=splits or {},
         repeats=repeats,
+        key=key,
         profile=profile,
         values=values or {},
         decimal=decimal,

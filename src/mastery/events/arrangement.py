@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,11 @@ KNOWN: Mapping[str, Column] = {column.name: column for source in SOURCES.values(
 
 NONE: Mapping[str, Sequence[str]] = {}
 
+OUTCOME, ANSWERED = "is_correct", "reason"
+"""With an answer key, the column of the outcome has what was answered: any text."""
+
+Given: TypeAlias = pa.Array | pa.ChunkedArray
+
 ITEM_OF_SHARE = "assignment_id"
 """What a question of a wide table is called where its cells are shares of points; else it is a `question_id`."""
 
@@ -48,6 +54,7 @@ class Arrangement:
         said: Our columns that somebody named the file's column of.
         put_away: Columns of the file that somebody said are something else, or nothing.
         file: Name of the file without its ending.
+        key: Question → its right answer; None where the file itself says what is right.
         notes: What a person should know about it.
     """
 
@@ -60,6 +67,7 @@ class Arrangement:
     said: frozenset[str] = frozenset()
     put_away: frozenset[str] = frozenset()
     file: str = ""
+    key: Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,7 +80,7 @@ class Arrangement:
     @property
     def plain(self) -> bool:
         """Whether rows stay rows and columns are only renamed, as in most files."""
-        return not (self.constants or self.joined or self.questions or self.only)
+        return not (self.constants or self.joined or self.questions or self.only or self.key is not None)
 
     def names(self, columns: Sequence[str]) -> list[str]:
         """Return what a file with these columns has: our names for its columns, and those of it that are not used.
@@ -149,7 +157,8 @@ class Arrangement:
         made: dict[str, pa.Array | pa.ChunkedArray] = {}
         partial, question = 0, pa.nulls(0, pa.string())
         if self.questions:
-            answers = answers_in(table, self.questions, KNOWN)
+            known = KNOWN if self.key is None else {**KNOWN, OUTCOME: KNOWN[ANSWERED]}
+            answers = answers_in(table, self.questions, known)
             names = pa.array(list(self.questions), pa.string())
             question = pa.DictionaryArray.from_arrays(pa.array(answers.question, pa.int32()), names)
             table, rows = table.take(pa.array(answers.row)), rows[answers.row]
@@ -168,7 +177,11 @@ class Arrangement:
                 partial += some
             else:
                 made[name] = pc.binary_join_element_wise(*texts, SEPARATOR)
-        return Arranged(pa.table(made), rows, left_out, partial)
+        unkeyed = 0
+        items = question if self.questions else made.get(self.item)
+        if self.key is not None and OUTCOME in made and items is not None:
+            made[OUTCOME], unkeyed = _judged(items, made[OUTCOME], self.key)
+        return Arranged(pa.table(made), rows, left_out, partial, unkeyed)
 
     def _part(self, part: str, table: pa.Table, question: pa.Array) -> pa.Array:
         if part == QUESTION:
@@ -192,12 +205,14 @@ class Arranged:
         row: int64[n]. Which row of the block each is from, ascending; None where all rows stay as they are.
         left_out: Rows that are not to be read.
         partial: Answers with some of the points that count as wrong.
+        unkeyed: Answers to questions that the key has not.
     """
 
     table: pa.Table
     row: Int64s | None
     left_out: int = 0
     partial: int = 0
+    unkeyed: int = 0
 
 
 def check_arrangement(options: ReadOptions) -> None:
@@ -312,10 +327,26 @@ def _wide(plain: Arrangement, names: Sequence[str], options: ReadOptions) -> Arr
     )
 
 
+def _judged(items: Given, answers: Given, key: Mapping[str, str]) -> tuple[pa.Array, int]:
+    """Return 1 or 0 for each answer, null where there is none or no right one is known; and how many of the latter."""
+    questions, rights = pa.array(list(key), pa.string()), pa.array(list(key.values()), pa.string())
+    place = pc.index_in(pc.utf8_trim_whitespace(_whole(items)), questions)
+    right = pc.utf8_lower(rights).take(place)
+    given = pc.utf8_lower(pc.utf8_trim_whitespace(_whole(answers)))
+    given = pc.if_else(pc.equal(given, ""), pa.scalar(None, pa.string()), given)
+    unkeyed = pc.sum(pc.and_(place.is_null(), given.is_valid())).as_py() or 0
+    return pc.if_else(pc.equal(given, right), "1", "0"), int(unkeyed)
+
+
+def _whole(values: Given) -> pa.Array:
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    return pa.concat_arrays([pa.array([], pa.string()), *(_text(chunk) for chunk in chunks)])
+
+
 def _texts(table: pa.Table, name: str) -> pa.Array:
     if name not in table.column_names:
         return pa.nulls(table.num_rows, pa.string())
-    return pa.concat_arrays([pa.array([], pa.string()), *(_text(chunk) for chunk in table[name].chunks)])
+    return _whole(table[name])
 
 
 def _text(values: pa.Array) -> pa.Array:

@@ -25,6 +25,8 @@ class ReadOptions:
         only: Column of the files → values of the rows that are to be read; other rows are left out.
         splits: Column of topics → what is between them where a row has several; of lists, where it is none of the
             usual separators.
+        key: File with the right answer to each question: the outcome is what was answered then. See
+            `mastery.pipelines.ingest.answer_keys`.
         repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp of a
             file has seconds. See mastery.events.ties.
         on_revision: What is done with a row that says something else than what is known of its event: it may
@@ -46,6 +48,7 @@ class ReadOptions:
     wide: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
     repeats: str | None = None
     profile: str | None = None
     on_revision: str = "replace"

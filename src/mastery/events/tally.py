@@ -20,6 +20,9 @@ ODD_WORDS = 5
 UNCLEAR_ROWS = 100
 """The same for one number in a hundred of which nobody can say where its decimals begin."""
 
+UNKEYED = "unkeyed"
+"""Answers to questions that an answer key has not."""
+
 REMARKS = {
     LEFT_OUT: "{} left out that cannot be used, such as NA or a negative one; the rows count without",
     LOOKS_EMPTY: "{} like NA, NULL or nan read as an id; leave it empty where there is none",
@@ -27,6 +30,7 @@ REMARKS = {
     OTHER_DECIMAL: "{} with a decimal comma where a point was expected, or the reverse, read as what it can only be",
     ONE_TOPIC: "{} like a list, such as 1;2, read as one topic of that name; if it is several, say what is between "
     "them, such as --split topic_id=';' (in Python, splits={{'topic_id': ';'}})",
+    UNKEYED: "{} to questions that the key has not (--key)",
     APOSTROPHE: "{} with an apostrophe in front, as spreadsheets mark texts; kept: '7 and 7 are two ids",
 }
 """What a note says of values with a remark, after the name of their column."""

@@ -301,3 +301,45 @@ def test_blocks_do_not_matter_to_a_wide_table(put, monkeypatch):
     assert counts(put("small.csv", text, **WIDELY)) == (2100, 1800, 0, 0, 300)
     monkeypatch.undo()
     assert counts(put("small.csv", text, **WIDELY)) == (2100, 0, 0, 1800, 300)
+
+
+CHOSEN = "student_id,topic_id,question_id,timestamp,chosen\n" + "".join(
+    f"S1,t,{question},2026-03-02,{chosen}\n"
+    for question, chosen in [("q1", "b"), ("q1", " B"), ("q2", "b"), ("q2", ""), ("q9", "a")]
+)
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "key.csv"
+    path.write_text("question_id,part,correct_answer\nq1,1,b\nq2,1,c\nq3,1,\n")
+    return str(path)
+
+
+def test_with_a_key_what_was_answered_is_right_where_it_is_the_right_answer(put, key):
+    options = {"columns": {"chosen": "is_correct"}, "key": key, "repeats": "answers"}
+    report = put("x.csv", CHOSEN, **options)
+    assert counts(report) == (5, 3, 0, 0, 2)
+    assert events(put.lake, "item_id", "success_ppm") == [("q1", "1000000"), ("q1", "1000000"), ("q2", "0")]
+    assert any("is_correct: 1 value to questions that the key has not" in note for note in report.notes)
+
+
+def test_with_a_key_the_cells_of_a_wide_table_are_answers(put, key):
+    text = "student_id,timestamp,Item q1,Item q2\nS1,2026-03-02,B,1/2\nS2,2026-03-02,,c\n"
+    report = put("x.csv", text, wide={"Item *": "is_correct"}, constants={"topic_id": "t"}, key=key)
+    assert counts(report) == (3, 3, 0, 0, 0)
+    assert events(put.lake, "item_id", "success_ppm") == [("q1", "1000000"), ("q2", "0"), ("q2", "1000000")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("question_id,answer\nq1,a\n", "there is no column 'correct_answer'; did you mean 'answer'"),
+        ("question_id,correct_answer\nq1,a\nq1,b\n", "question 'q1' has two right answers"),
+        ("question_id,correct_answer\nq1,\n", "no question with its right answer"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_refused(put, key, text, expected):
+    Path(key).write_text(text)
+    with pytest.raises(BadInput, match=expected):
+        put("x.csv", CHOSEN, columns={"chosen": "is_correct"}, key=key)

@@ -66,6 +66,7 @@ def counts(report):
 
 
 SAYS = {
+    "ednet-kt1": [("unassigned", "q4706", 0.0, "2019-08-06 12:56"), ("unassigned", "q5012", 1.0, "2019-08-06 12:56")],
     "datashop-transactions": [
         ("adding", "p1:x = 1", 0.0, "2026-03-02 09:00"),
         ("adding", "p1:x = 1", 1.0, "2026-03-02 09:02"),
@@ -119,13 +120,18 @@ SAYS = {
 }
 """Profile → what the events of its made file say: topic, item, share of success, minute."""
 
-SAID = {"kahoot-report": {"constants": {"timestamp": "2026-03-02"}}}
+KEY_FILE = "questions.csv"
+
+SAID = {
+    "ednet-kt1": {"key": str(MADE / "ednet-kt1" / KEY_FILE)},
+    "kahoot-report": {"constants": {"timestamp": "2026-03-02"}},
+}
 """What must be said beside a profile."""
 
 
 def made(name: str) -> Path:
     """Return the made file of a profile: the shape and the columns of real ones, invented students."""
-    (path,) = (MADE / name).iterdir()
+    (path,) = (path for path in (MADE / name).iterdir() if path.name != KEY_FILE)
     return path
 
 

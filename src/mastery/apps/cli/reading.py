@@ -98,6 +98,14 @@ def read_options(
             metavar="replace|keep|reject",
         ),
     ] = "replace",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="File with the columns question_id and correct_answer: is_correct then has what was answered, "
+            "which is right where it is that.",
+            metavar="FILE",
+        ),
+    ] = None,
     profile: Annotated[
         str | None,
         typer.Option(
@@ -149,6 +157,7 @@ def read_options(
         only=several(only, "--only", empty=True),
         splits=pairs(splits, "--split"),
         repeats=repeats,
+        key=key,
         profile=profile,
         on_revision=on_revision,
         values=worths(values),
@@ -173,11 +182,11 @@ def typed_options(how: ReadOptions) -> list[str]:
         if isinstance(said, Mapping):
             for left, many in said.items():
                 words += [
-                    word for one in ([many] if isinstance(many, str) else many) for word in (flag, f"{left}={one}")
+                    word for one in (many if isinstance(many, tuple) else (many,)) for word in (flag, f"{left}={one}")
                 ]
         elif isinstance(said, bool):
-            words += [flag] if said else []
-        elif said is not None:
+            words += [flag]
+        else:
             words += [flag, str(said)]
     return words
 

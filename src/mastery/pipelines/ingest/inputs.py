@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.ties import WORDS
 from mastery.events.worth import check_worths
+from mastery.pipelines.ingest.answer_keys import read_key
 from mastery.pipelines.ingest.column_names import first_of, repeated
 from mastery.pipelines.ingest.files import Input, TableInput, open_input
 from mastery.pipelines.ingest.find_files import Found, LeftOut, find_files, left_out_notes, without_place
@@ -91,6 +92,7 @@ def plan(
         BadInput: A file that was named cannot be used. The message names it.
     """
     ways = ways_of(options)
+    keys = {path: read_key(path) for path in dict.fromkeys(way.options.key for way in ways) if path is not None}
     for way in ways:
         check_arrangement(way.options)
         check_numbers(way.options.decimal, way.options.thousands)
@@ -108,7 +110,7 @@ def plan(
         try:
             one = found if isinstance(found, TableInput) else open_input(found.content, ways[0].options)
             opened.append(one)
-            planned += _planned(one, ways, answers=answers)
+            planned += _planned(one, ways, keys, answers=answers)
             notes += [f"{one.name}: {note}" for note in one.notes]
         except BadInput as error:
             if isinstance(found, TableInput) or found.named:
@@ -143,12 +145,16 @@ def _has(one: Input | TableInput, name: str) -> bool:
     return first_of(name) in one.columns or any(column.startswith(f"{name}.") for column in one.columns)
 
 
-def _planned(one: Input | TableInput, ways: Sequence[Way], *, answers: bool) -> list[Planned]:
+def _planned(
+    one: Input | TableInput, ways: Sequence[Way], keys: Mapping[str, Mapping[str, str]], *, answers: bool
+) -> list[Planned]:
     """Return the tables that a file is, of those that a profile takes from such files all that it can be."""
     found, errors = [], []
     for way in ways:
         try:
-            found.append(_as(one, way, answers=answers))
+            planned = _as(one, way, answers=answers)
+            key = None if way.options.key is None else keys[way.options.key]
+            found.append(replace(planned, arrangement=replace(planned.arrangement, key=key)))
         except BadInput as error:
             errors.append(error)
     if found:

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
-from mastery.events.arrangement import Arrangement
+from mastery.events.arrangement import OUTCOME, Arrangement
 from mastery.events.columns import INTERACTION
 from mastery.events.identity import ORDERED, OWN_ID, Blocks, bucket_of, identify, murmur
 from mastery.events.item_topics import NO_ITEMS, ItemTopics
 from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
 from mastery.events.source import Source
-from mastery.events.tally import Tally
+from mastery.events.tally import UNKEYED, Tally
 from mastery.events.ties import NO_ROWS, Placed, Sharing, renumbered
 from mastery.events.values import Mask, as_text, mask
 from mastery.pipelines.ingest.chunk import Chunk
@@ -130,8 +130,10 @@ def understand(chunk: Chunk, how: ParseOptions, *, placed: bool = True) -> Under
         item_topics=how.item_topics,
         origin=how.origin,
     )
-    if rows.left_out or rows.partial:
-        parsed = replace(parsed, tally=replace(parsed.tally, left_out=rows.left_out, partial=rows.partial))
+    if rows.left_out or rows.partial or rows.unkeyed:
+        remarks = {**parsed.tally.remarks} | ({(OUTCOME, UNKEYED): rows.unkeyed} if rows.unkeyed else {})
+        tally = replace(parsed.tally, left_out=rows.left_out, partial=rows.partial, remarks=remarks)
+        parsed = replace(parsed, tally=tally)
     return Understood(Chunk(raw, lines, chunk.broken), parsed, rows.row)
 
 
