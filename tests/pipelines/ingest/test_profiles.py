@@ -66,6 +66,7 @@ def counts(report):
 
 
 SAYS = {
+    "canvas-submissions": [("essays", "7", 0.75, "2026-03-02 09:00"), ("essays", "7", 1.0, "2026-03-02 09:30")],
     "ednet-kt1": [("unassigned", "q4706", 0.0, "2019-08-06 12:56"), ("unassigned", "q5012", 1.0, "2019-08-06 12:56")],
     "datashop-transactions": [
         ("adding", "p1:x = 1", 0.0, "2026-03-02 09:00"),
@@ -202,6 +203,16 @@ def test_a_profile_of_ones_own_is_a_file(put, tmp_path):
     assert {at for *_, at in said(put.lake)} == {"2026-07-02 07:00", "2026-07-02 07:01"}
 
 
+def test_words_and_lists_of_topics_are_said_in_a_profile_too(put, tmp_path):
+    words = "table: quiz_attempts\nvalues: {richtig: 1, falsch: 0}\nsplit: {topic_id: ;}\n"
+    (tmp_path / "ours.yaml").write_text(words)
+    text = "student_id,question_id,topic_id,is_correct,timestamp\n"
+    text += "S1,q1,a;b,richtig,2026-03-02\nS2,q1,a,falsch,2026-03-02\n"
+    report = put("page.csv", text, str(tmp_path / "ours.yaml"))
+    assert counts(report) == (2, 2, 0, 0, 0)
+    assert events(put.lake, "topic_id", "success_ppm") == [("a", 0), ("a", 1_000_000)]
+
+
 def test_what_is_said_wins_over_a_profile(put, tmp_path):
     (tmp_path / "ours.yaml").write_text(OURS)
     report = put(
@@ -243,6 +254,7 @@ def test_a_file_that_is_none_of_the_tables_is_refused_with_the_reason_for_each(p
         ("set: {topic_id: yes}", "set: True is not a text; put it in quotes"),
         ("table: quizes", "unknown source table 'quizes'"),
         ("title: 5", "title is 5; expected a text"),
+        ("values: {richtig: ja}", "'ja' is not a number"),
         ("tables: [{table: topics}]\nset: {topic_id: t}", "with `tables`, a list, all but"),
     ],
 )

@@ -29,7 +29,7 @@ from mastery.events.recognise import source_named
 ABOUT = ("title", "about", "documented", "command", "lost", "timezone")
 """Keys of a profile as a whole; all are texts."""
 
-OPTIONS = {"set": "constants", "join": "joined"}
+OPTIONS = {"set": "constants", "join": "joined", "split": "splits"}
 """Keys of a table that are called otherwise in `ReadOptions`."""
 
 PEOPLES = frozenset({"columns", "on_revision", "profile", "timezone"})
@@ -194,8 +194,6 @@ def _way(given_table: object, name: str) -> Way:
             changes[key] = {
                 word: _number(worth, f"{name}: {key}") for word, worth in _mapping(value, name, key).items()
             }
-        elif key == "values":
-            changes[key] = {word: _worth(worth, f"{name}: {key}") for word, worth in _mapping(value, name, key).items()}
         elif isinstance(getattr(ReadOptions(), field_of(key)), Mapping):
             given = _mapping(value, name, key)
             changes[field_of(key)] = {one: _text(text, f"{name}: {key}") for one, text in given.items()}
@@ -230,12 +228,6 @@ def _several(value: object, where: str) -> tuple[str, ...]:
 def _number(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadInput(f"profile {where}: {value!r} is not a number")
-    return float(value)
-
-
-def _worth(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadInput(f"profile {where}: {value!r} is no number from 0 (wrong) to 1 (right)")
     return float(value)
 
 
