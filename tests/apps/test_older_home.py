@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
+from mastery.errors import Conflict
 from mastery.lake import Lake
 from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.rules import load_rules
@@ -70,3 +71,18 @@ def test_the_set_that_was_promoted_is_active_and_can_be_switched(mastery, older)
     assert active() != version
     assert mastery("models", "activate", version, *LATEST, home=folder).exit_code == 0
     assert active() == version
+
+
+def test_events_identified_by_other_rules_are_read_and_get_none_beside_them(mastery, home, tmp_path):
+    folder = tmp_path / "home"
+    shutil.copytree(home, folder)
+    events = DeltaTable(folder / "lake" / "tenants" / "default" / "events")
+    events.alter.set_table_properties({"mastery.identity": "1"}, raise_if_not_exists=False)
+    before = events.version()
+    file = tmp_path / "quiz.csv"
+    file.write_text("student_id,question_id,topic_id,is_correct,timestamp\nS1,q1,t1,1,2026-01-05T10:00:07Z\n")
+    refused = mastery("ingest", file, home=folder)
+    assert isinstance(refused.exception, Conflict)
+    assert "(rules 1, now 2)" in str(refused.exception) and "another home" in str(refused.exception)
+    assert DeltaTable(folder / "lake" / "tenants" / "default" / "events").version() == before
+    assert mastery("show", "S000014", *LATEST, home=folder).exit_code == 0

@@ -25,6 +25,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from mastery import disk
 from mastery.errors import Conflict, unwritable, writing
+from mastery.events.identity import IDENTITY_VERSION
 from mastery.lake import log
 from mastery.lake.file_writer import FRESH, REVISIONS, SORTED, SORTED_REVISIONS
 from mastery.lake.location import TableLocation
@@ -35,6 +36,9 @@ Mode = Literal["append", "overwrite"]
 
 BUCKETS = "mastery.buckets"
 """Key of a table's configuration that says into how many buckets the lake is cut."""
+
+IDENTITY = "mastery.identity"
+"""Key of a table's configuration: the version of the rules by which its events were identified."""
 
 REWRITE = "mastery.rewrite"
 """Application transaction of every commit that takes files away."""
@@ -98,8 +102,13 @@ class Handle:
         """Return the number of buckets that the table says, None where it says none or is not there."""
         with self._lock:
             self.snapshot()
-            said = None if self._delta is None else self._delta.metadata().configuration.get(BUCKETS)
-            return None if said is None else int(said)
+            return self._configured(BUCKETS)
+
+    def identity(self) -> int | None:
+        """Return the version of the rules by which its events were identified; None where the table says none."""
+        with self._lock:
+            self.snapshot()
+            return self._configured(IDENTITY)
 
     def snapshot(self) -> Snapshot:
         """Return the files of the newest version; none, at version -1, when there is no table yet.
@@ -330,6 +339,10 @@ class Handle:
             commit_properties=CommitProperties(app_transactions=transactions or None),
         )
 
+    def _configured(self, key: str) -> int | None:
+        said = None if self._delta is None else self._delta.metadata().configuration.get(key)
+        return None if said is None else int(said)
+
     def _make(self, mode: Literal["error", "overwrite"]) -> None:
         self.place.make()
         DeltaTable.create(
@@ -338,7 +351,7 @@ class Handle:
             mode=mode,
             partition_by=list(self.table.partition_by),
             description=self.table.doc,
-            configuration={BUCKETS: str(self._buckets)},
+            configuration={BUCKETS: str(self._buckets), IDENTITY: str(IDENTITY_VERSION)},
             storage_options=self._options,
             raise_if_key_not_exists=False,
         )

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput, Conflict
+from mastery.events.identity import IDENTITY_VERSION
 from mastery.events.identity import buckets as bucket_of
 from mastery.lake import compaction, log
 from mastery.lake.columns import STUDENT, conform
@@ -52,6 +53,16 @@ class LakeWriter(LakeReader):
     def key_check(self) -> int | None:
         """Return the check value of the key that named the lake's students; None where nobody has said it."""
         return self._handle(EVENTS).number(KEY)
+
+    def check_identity(self) -> None:
+        """Raise Conflict where rows read now would get other ids than the lake has, and so be in it twice."""
+        kept = self._handle(EVENTS).identity() or 1  # the first version did not say it
+        if kept != IDENTITY_VERSION:
+            raise Conflict(
+                f"the events in {self.root!r} were identified by another version of the engine (rules {kept}, now "
+                f"{IDENTITY_VERSION}): answers read again would be in it twice. What is there can be read; read the "
+                "files into another home (--home, MASTERY_HOME) to go on"
+            )
 
     def commit_key(self, check: int) -> None:
         """Commit events from now on under the key with this check value; where the lake has none, it gets this one.

@@ -83,11 +83,13 @@ def ingest(
     Raises:
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
         WrongKey: The lake's students were named with another key.
+        Conflict: Its events were identified by another version of the engine.
     """
     whole = replace(options, timezone=options.timezone or zone)
     check_options(tenant, now, whole)
     planned, notes = plan(files, whole)
     check_units_of(planned)
+    lake.check_identity()
     use_key(lake, pseudonyms)
     before = lake.snapshot(EVENTS)
     run = _Run(planned, lake, pseudonyms, tenant, now, options.on_revision, waiting)
