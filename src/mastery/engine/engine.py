@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +122,8 @@ class Engine(Deployment):
         values: Mapping[str, float] | None = None,
         decimal: str = ".",
         thousands: str | None = None,
+        dates: str | None = None,
+        day_zero: date | None = None,
         encoding: str | None = None,
         sheet: str | None = None,
         array: str | None = None,
@@ -155,6 +157,8 @@ class Engine(Deployment):
             values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
             decimal: Sign before the decimals of a number, `.` or `,`.
             thousands: Sign between the thousands of a number; None for none.
+            dates: How dates without the year in front are written: `D/M/Y`, `M/D/Y`; `serial`: as spreadsheets count.
+            day_zero: Time stamps that are numbers count days from this one.
             encoding: Of text files, where they are neither UTF-8 nor UTF-16.
             sheet: Of a workbook: its name, or its number from 1.
             array: Name of the array that holds the rows of a JSON file, such as `data.rows`.
@@ -188,6 +192,8 @@ class Engine(Deployment):
             values=values or {},
             decimal=decimal,
             thousands=thousands,
+            dates=dates,
+            day_zero=day_zero,
             encoding=encoding,
             sheet=sheet,
             array=array,

@@ -125,7 +125,7 @@ def parse(
     else:
         _check_outcome(source, rows)
         made.setdefault("occurred_at", rows["timestamp"])
-        _check_times(rows, made["occurred_at"], now)
+        _check_times(rows, made["occurred_at"], now, options.timezone)
         table = item_topics.assign(_events(source, rows, made, tenant, now, origin))
     refused = rows.refused()
     if refused.any():
@@ -148,15 +148,18 @@ def _check_outcome(source: Source, rows: ParsedRows) -> None:
         )
 
 
-def _check_times(rows: ParsedRows, occurred_at: pa.Array, now: datetime) -> None:
+def _check_times(rows: ParsedRows, occurred_at: pa.Array, now: datetime, timezone: str | None) -> None:
     if rows.n == occurred_at.null_count:
         return
     us = np.asarray(pc.fill_null(occurred_at.cast(pa.int64()), EARLIEST_US), np.int64)
     latest_us = pa.scalar(now + AHEAD, UTC).cast(pa.int64()).as_py()
     if int(us.max()) > latest_us:
+        zone = f"clocks that name no zone are taken as {timezone or 'UTC'}; if theirs is another, name it (--timezone)"
+        where = us > latest_us
         rows.refuse(
-            us > latest_us, "timestamp", "future", "is in the future, more than 5 minutes after it was received"
+            where, "timestamp", "future", "is in the future, more than 5 minutes after it was received; " + zone
         )
+        rows.ahead = int(where.sum())
     if int(us.min()) < EARLIEST_US:
         rows.refuse(
             us < EARLIEST_US, "timestamp", "too_old", "is before 1990: the clock was never set, or the unit is another"
@@ -243,4 +246,6 @@ def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: froz
         scales=rows.scales,
         words=rows.words,
         unclear=rows.unclear,
+        dates=rows.dates,
+        ahead=rows.ahead,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class ReadOptions:
         values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
         decimal: Sign before the decimals of a number, `.` or `,`.
         thousands: Sign between the thousands of a number; None for none.
+        dates: Order of day and month, a key of `mastery.events.calendar.DATES`; None where dates say it themselves.
+        day_zero: Time stamps that are plain numbers count days from this one.
         encoding: Of text files, such as windows-1252; None where they are UTF-8, or UTF-16 or UTF-32 by their bytes.
         sheet: Name of a workbook's sheet, or its number from 1; None where only one has cells.
         array: Name of the array that holds the rows of a JSON file, such as `data.rows`; None for the file itself.
@@ -55,6 +58,8 @@ class ReadOptions:
     values: Mapping[str, float] = field(default_factory=dict)
     decimal: str = "."
     thousands: str | None = None
+    dates: str | None = None
+    day_zero: date | None = None
     encoding: str | None = None
     sheet: str | None = None
     array: str | None = None

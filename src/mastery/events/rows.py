@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.events.calendar import DATES, date_orders
 from mastery.events.columns import LONGEST_MS, Column
 from mastery.events.durations import read_durations
 from mastery.events.ids import LOOKS_EMPTY, read_id
 from mastery.events.lists import SEPARATORS, looks_like_lists, names_several, read_ids, read_topics
-from mastery.events.moments import EPOCH_UNITS, read_moment
+from mastery.events.moments import EPOCH_UNITS, UNCLEAR_DATE, Dating, read_moment
 from mastery.events.numbers import UNCLEAR, Notation, read_number, read_whole
 from mastery.events.read_options import ReadOptions
 from mastery.events.scales import Scale, scale_of
@@ -79,6 +80,8 @@ class ParsedRows:
         words: Word in the column of the outcome that is neither right nor wrong → rows;
             `MOST_WORDS` and one more where there are more.
         unclear: Numbers of the outcome of which nobody can say where their decimals begin.
+        dates: Order that dates can only be in → how many, of those whose order nobody has said; `date_orders`.
+        ahead: Rows in the future.
     """
 
     def __init__(
@@ -101,6 +104,8 @@ class ParsedRows:
         self.scales: dict[str, Scale] = {}
         self.words: dict[str, int] = {}
         self.unclear = 0
+        self.dates: dict[str, int] = {}
+        self.ahead = 0
         self._raw, self._options = raw, options
         self._notation = Notation(options.decimal, options.thousands)
         self._fault: npt.NDArray[np.int16] = np.full(self.n, -1, np.int16)
@@ -223,8 +228,13 @@ class ParsedRows:
             read = read_text(given)
             return Read(read.values.cast(pa.string()), read.problems)
         if column.kind == "moment":
-            unit = self._options.units.get(column.name)
-            return read_moment(given, self._options.timezone, unit if unit in EPOCH_UNITS else None)
+            unit, options = self._options.units.get(column.name), self._options
+            dates = None if options.dates is None else DATES[options.dates]
+            dating = Dating(options.timezone, unit if unit in EPOCH_UNITS else None, dates, options.day_zero)
+            read = read_moment(given, dating)
+            if any(problem.code == UNCLEAR_DATE for problem in read.problems):
+                self.dates = date_orders(given)
+            return read
         if column.name == self._outcome and self._options.values and column.kind in ("truth", "share"):
             return read_worths(
                 given, self._options.values, lambda texts: self._numbers(column, texts), truth=column.kind == "truth"

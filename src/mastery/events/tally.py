@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mastery.events.calendar import DAY_FIRST, MONTH_FIRST
 from mastery.events.ids import APOSTROPHE, LOOKS_EMPTY
 from mastery.events.lists import ONE_TOPIC
 from mastery.events.numbers import OTHER_DECIMAL
@@ -52,6 +53,8 @@ class Tally:
         scales: Column whose unit nobody has declared → what its numbers are like.
         words: Word in the column of the outcome that is neither right nor wrong → rows; if they are few.
         unclear: Numbers of the outcome of which nobody can say where their decimals begin.
+        dates: Order that dates can only be in → how many, of those whose order nobody has said.
+        ahead: Rows in the future.
         left_out: Rows that were not to be read; they are not among `rows`.
         partial: Answers of a wide table with some of the points.
         remarks: (column, code of a remark) → rows that were not refused and that it is true of.
@@ -65,6 +68,8 @@ class Tally:
     scales: Mapping[str, Scale] = field(default_factory=dict)
     words: Mapping[str, int] = field(default_factory=dict)
     unclear: int = 0
+    dates: Mapping[str, int] = field(default_factory=dict)
+    ahead: int = 0
     left_out: int = 0
     partial: int = 0
     remarks: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -82,6 +87,8 @@ class Tally:
             scales,
             Counter(self.words) + Counter(other.words),
             self.unclear + other.unclear,
+            Counter(self.dates) + Counter(other.dates),
+            self.ahead + other.ahead,
             self.left_out + other.left_out,
             self.partial + other.partial,
             Counter(self.remarks) + Counter(other.remarks),
@@ -96,6 +103,8 @@ class Tally:
         found = [(name, misfit(source.column(name), scale)) for name, scale in self.scales.items()]
         if source.outcome is not None:
             found += [(source.outcome, self._unknown_words()), (source.outcome, self._unclear_numbers())]
+        if self.dates:
+            found.append(("timestamp", unclear_dates(self.dates)))
         return [(name, why) for name, why in found if why is not None]
 
     def _unknown_words(self) -> str | None:
@@ -145,6 +154,11 @@ class Tally:
                 f"{_number(self.untimed, 'event')} without a time stamp; placed in time by `order`, where there is "
                 "one, 10 s apart"
             )
+        if self.ahead:
+            notes.append(
+                f"{_number(self.ahead, 'row')} in the future, rejected; if clocks that name no zone are of another one "
+                "than they are taken as, name it: --timezone Europe/Berlin (in Python, timezone='Europe/Berlin')"
+            )
         for name, scale in self.scales.items():
             if scale.numbers == 1 and 0 < scale.highest <= 1 and next(iter(source.column(name).units)) == "percent":
                 notes.append(
@@ -154,6 +168,24 @@ class Tally:
         for (name, code), rows in sorted(self.remarks.items()):
             notes.append(f"{name}: {REMARKS[code].format(_number(rows, 'value'))}")
         return notes
+
+
+def unclear_dates(orders: Mapping[str, int]) -> str:
+    """Return in words why nobody can say whether day or month come first.
+
+    Args:
+        orders: Order that dates can only be in → how many; `EITHER` → those that may be in both.
+    """
+    day, month = orders.get(DAY_FIRST, 0), orders.get(MONTH_FIRST, 0)
+    if day and month:
+        why = f"{day:,} of its dates can only be {DAY_FIRST}, and {month:,} only {MONTH_FIRST}"
+    elif day or month:
+        why = f"it has dates of which {day or month:,} can only be {DAY_FIRST if day else MONTH_FIRST}"
+    else:
+        why = "a date such as 3/4/2026 may be 3 April or 4 March, and no day is above 12"
+    return (
+        f"{why}. Declare what they are: --dates {DAY_FIRST} or --dates {MONTH_FIRST} (in Python, dates={DAY_FIRST!r})"
+    )
 
 
 def _number(count: int, what: str) -> str:

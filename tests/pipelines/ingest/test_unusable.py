@@ -79,9 +79,9 @@ def test_a_file_that_is_not_there(refuse):
             r"type\.csv: column 'timestamp' has no usable value in any of 2 rows; expected a time stamp in ISO 8601",
         ),
         (
-            "german.csv",
-            QUIZ.replace(b"2024-01-01", b"31.12.2025 14:30"),
-            r"german\.csv: column 'timestamp' .*ISO 8601 \(2025-12-31 14:30 .*Write its values so; or, if another",
+            "order.csv",
+            QUIZ.replace(b"2024-01-01", b"3/4/2024 14:30"),
+            r"order\.csv: column 'timestamp' cannot be read as it is: a date such as 3/4/2026 .*--dates D/M/Y or",
         ),
         (
             "void.csv",
@@ -137,6 +137,7 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
             "unit of 'time_spent_sec': it cannot be in 'hours'; expected one of s, ms, min, h",
         ),
         ({"options": ReadOptions(timezone="Europe/Berln")}, "unknown time zone 'Europe/Berln'"),
+        ({"options": ReadOptions(dates="Y/D/M")}, "--dates 'Y/D/M': expected one of D/M/Y"),
         ({"options": ReadOptions(decimal=";")}, "--decimal ';': expected a point or a comma"),
         ({"options": ReadOptions(thousands=".")}, "--thousands '.': expected one of .* and not the decimal sign"),
         ({"options": ReadOptions(values={"ja": 2})}, "the value 'ja' is declared as 2; expected a share from 0"),

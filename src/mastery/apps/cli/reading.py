@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import wraps
 from typing import Annotated, Any
 
@@ -127,6 +128,17 @@ def read_options(
     thousands: Annotated[
         str | None, typer.Option(help="Sign between the thousands of a number, where there is one.", metavar="SIGN")
     ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option(
+            help="How dates are written that do not begin with the year; serial: the days that spreadsheets count.",
+            metavar="D/M/Y|M/D/Y|serial",
+        ),
+    ] = None,
+    day_zero: Annotated[
+        str | None,
+        typer.Option(help="Time stamps that are numbers count days from this one.", metavar="YYYY-MM-DD"),
+    ] = None,
     encoding: Annotated[
         str | None,
         typer.Option(
@@ -163,6 +175,8 @@ def read_options(
         values=worths(values),
         decimal=decimal,
         thousands=thousands,
+        dates=dates,
+        day_zero=None if day_zero is None else day(day_zero),
         encoding=encoding,
         sheet=sheet,
         array=array,
@@ -212,6 +226,14 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     )
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_options
+
+
+def day(text: str) -> date:
+    """Return a day. Raises BadInput for what is none in ISO 8601."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"--day-zero {text!r}: expected a day in ISO 8601, such as 2013-10-01") from None
 
 
 def worths(given: list[str] | None) -> dict[str, float]:

@@ -7,7 +7,7 @@ are duplicates. Ids stay the caller's own, and every event knows the row it came
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -29,6 +29,7 @@ from mastery.events.ties import Sharing, Ties, renumbered
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
 from mastery.lake import NOTHING_KNOWN, superseded
+from mastery.pipelines.ingest.date_order import in_date_order
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, judge
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
@@ -186,9 +187,10 @@ def read_answers(
     _check_kept(planned, kept)
     pieces: list[_Piece] = []
     for number, one in enumerate(planned):
-        how = ParseOptions(one.source, one.input.name, one.arrangement, tenant, one.options, now, known_topics=None)
+        read = partial(_pieces, number=number, tenant=tenant, now=now, kept=kept)
+        one, found = in_date_order(one, read, lambda piece: piece[0].tally)
         mine: list[_Piece] = []
-        for piece, done in _pieces(number, one, how, kept):
+        for piece, done in found:
             mine.append(piece)
             if progress is not None:
                 progress(one.input.name, done, one.input.size)
@@ -196,7 +198,7 @@ def read_answers(
         one.check_usable(tally)
         notes += _notes(one, tally)
         ties: Ties[_Piece] = Ties(one.options.repeats)
-        placed = [found for piece in mine for found in ties.add(piece, piece.sharing)] + ties.end()
+        placed = [put for piece in mine for put in ties.add(piece, piece.sharing)] + ties.end()
         pieces += [replace(piece, events=renumbered(piece.events, put.rows, put)) for piece, put in placed]
         if (tied := ties.note()) is not None:
             notes.append(f"{one.input.name}: {tied}")
@@ -237,7 +239,10 @@ def _timed(tally: Tally) -> bool:
     return tally.untimed < tally.rows
 
 
-def _pieces(number: int, one: Planned, how: ParseOptions, kept: tuple[str, ...] | None) -> Iterator[tuple[_Piece, int]]:
+def _pieces(
+    one: Planned, *, number: int, tenant: str, now: datetime, kept: tuple[str, ...] | None
+) -> Generator[tuple[_Piece, int]]:
+    how = ParseOptions(one.source, one.input.name, one.arrangement, tenant, one.options, now, known_topics=None)
     extra = [name for name in one.input.columns if kept is None or name in kept]
     wanted = dict.fromkeys(extra, False) | how.wanted()
     ours = one.arrangement.names(one.input.columns)

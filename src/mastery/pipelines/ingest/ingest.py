@@ -11,7 +11,7 @@ Others may ingest at the same time; see `mastery.pipelines.ingest.write_events`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from mastery.lake import Lake
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.assign_topics import assign_topics
 from mastery.pipelines.ingest.assumed import assumed
+from mastery.pipelines.ingest.date_order import in_date_order
 from mastery.pipelines.ingest.find_files import first_names
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
@@ -138,8 +139,12 @@ class _Run:
 
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
         """Yield the blocks of one file, prepared, in order, with the bytes done."""
-        how = self._reading(number)
-        blocks = self.planned[number].input.blocks(how.wanted())
+        self.planned[number], pieces = in_date_order(self.planned[number], self._pieces, lambda piece: piece[0].tally)
+        yield from pieces
+
+    def _pieces(self, one: Planned) -> Generator[tuple[Prepared, int]]:
+        how = self._reading(one)
+        blocks = one.input.blocks(how.wanted())
         yield from in_order(blocks, lambda block: prepare(block, how, self.pseudonyms, self.lake.buckets))
 
     def check_beginnings(self) -> None:
@@ -148,7 +153,7 @@ class _Run:
         if len(self.planned) < 2 or few_bytes:
             return
         for number, one in enumerate(self.planned):
-            how = self._reading(number)
+            how = self._reading(one)
             blocks = one.input.blocks(how.wanted())
             first = next(blocks, None)
             if first is not None and next(blocks, None) is None:
@@ -266,8 +271,7 @@ class _Run:
             self.lake.append_missing(REJECTED, pa.concat_tables(self.rejected).combine_chunks())
         self.rejected, self.n_rejected = [], 0
 
-    def _reading(self, number: int) -> ParseOptions:
-        one = self.planned[number]
+    def _reading(self, one: Planned) -> ParseOptions:
         return ParseOptions(
             one.source,
             one.input.name,

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.arrangement import Arrangement, arrange_columns, check_arrangement
+from mastery.events.calendar import check_dates
 from mastery.events.columns import RENAMING
 from mastery.events.header_words import columns_shown, names_shown
 from mastery.events.ids import ID_LETTERS
@@ -42,8 +43,8 @@ EXPECTED = {
     "duration": "a duration, as a number, 1:12 or PT1M12S",
     "whole": "a whole number",
     "truth": "true or false (or yes, no, right, wrong, 1, 0; other words with --values)",
-    "moment": "a time stamp in ISO 8601 (2025-12-31 14:30 or 2025-12-31T14:30:00Z), or seconds or milliseconds "
-    "since 1970",
+    "moment": "a time stamp in ISO 8601 (2025-12-31 14:30 or 2025-12-31T14:30:00Z), a date with --dates, or seconds or "
+    "milliseconds since 1970",
     "ids": "a list of ids: a|b|c or a JSON list",
 }
 """What a column of each kind should contain, in words."""
@@ -97,6 +98,7 @@ def plan(
         check_arrangement(way.options)
         check_numbers(way.options.decimal, way.options.thousands)
         check_worths(way.options.values)
+        check_dates(way.options.dates)
         if way.options.table is not None:
             source_named(way.options.table)
     planned: list[Planned] = []

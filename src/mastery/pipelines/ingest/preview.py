@@ -7,7 +7,7 @@ names a person: students are "student 1", and so on, in the order of the rows th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -26,6 +26,7 @@ from mastery.events.ties import Ties
 from mastery.events.values import as_text
 from mastery.pipelines.ingest.assumed import assumed
 from mastery.pipelines.ingest.chunk import Chunk
+from mastery.pipelines.ingest.date_order import in_date_order
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.prepare import ParseOptions, sharing, understand, zoneless
@@ -170,9 +171,9 @@ def _preview(
     rows: int,
     progress: Callable[[str, int, int], None] | None,
 ) -> FilePreview:
-    how = ParseOptions(one.source, one.input.name, one.arrangement, tenant, one.options, now, known_topics=None)
+    one, pieces = in_date_order(one, partial(_pieces, tenant=tenant, now=now), lambda piece: piece[0].parsed.tally)
     seen, ties = _Seen(), Ties[None](one.options.repeats)
-    for piece, done in in_order(one.input.blocks(how.wanted()), partial(_piece, how=how)):
+    for piece, done in pieces:
         _look(piece, one, seen, rows)
         if piece.events is not None:
             student, _ = murmur(piece.events["student_id"])
@@ -189,7 +190,7 @@ def _preview(
         Reason(count, column, reason, *seen.first[column, reason])
         for (column, reason), count in seen.reasons.most_common()
     ]
-    used = {*how.wanted()}
+    used = {*_reading(one, tenant, now).wanted()}
     return FilePreview(
         path=one.input.place,
         table=one.source.name,
@@ -203,6 +204,15 @@ def _preview(
         assumed=tuple(assumed(one, said, zoneless=seen.zoneless)),
         notes=tuple(notes),
     )
+
+
+def _pieces(one: Planned, *, tenant: str, now: datetime) -> Generator[tuple[_Piece, int]]:
+    how = _reading(one, tenant, now)
+    yield from in_order(one.input.blocks(how.wanted()), partial(_piece, how=how))
+
+
+def _reading(one: Planned, tenant: str, now: datetime) -> ParseOptions:
+    return ParseOptions(one.source, one.input.name, one.arrangement, tenant, one.options, now, known_topics=None)
 
 
 def _piece(block: Block, *, how: ParseOptions) -> _Piece:
