@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from mastery.arrays import Int64s
 from mastery.errors import BadInput
 from mastery.events.columns import Column
+from mastery.events.header_words import columns_shown
 from mastery.events.values import as_text
 
 BESIDE = " >> "
@@ -87,7 +88,9 @@ def questions_in(names: Sequence[str], taken: Container[str], patterns: Mapping[
             cells[ours] = Cells(beside[-1], None if points is None else float(points.replace(",", ".")))
             fits += 1
         if not fits:
-            raise BadInput(f"no column of the file is a question by the pattern {pattern!r}; there are {_some(names)}")
+            raise BadInput(
+                f"no column of the file is a question by the pattern {pattern!r}; there are {columns_shown(names)}"
+            )
     return found
 
 
@@ -108,10 +111,6 @@ def _shape(pattern: str) -> re.Pattern[str]:
     for place, found in _PLACES.items():
         text = text.replace(place, found)
     return re.compile(text + _COPY)
-
-
-def _some(names: Sequence[str], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 @dataclass(frozen=True)
