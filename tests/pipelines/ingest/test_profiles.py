@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,29 @@ def counts(report):
 
 
 SAYS = {
+    "canvas-student-analysis": [
+        ("Unit 3 Quiz Student Analysis Report", "9001", 0.0, "2026-03-02 09:00"),
+        ("Unit 3 Quiz Student Analysis Report", "9001", 1.0, "2026-03-02 09:01"),
+        ("Unit 3 Quiz Student Analysis Report", "9002", 0.0, "2026-03-02 09:00"),
+        ("Unit 3 Quiz Student Analysis Report", "9002", 1.0, "2026-03-02 09:01"),
+    ],
+    "moodle-quiz-grades": [
+        ("Maths-Fractions-grades", "Maths-Fractions-grades:1", 1.0, "2026-02-22 22:53"),
+        ("Maths-Fractions-grades", "Maths-Fractions-grades:2", 0.0, "2026-02-22 22:53"),
+        ("Maths-Fractions-grades", "Maths-Fractions-grades:2", 1.0, "2026-03-01 03:35"),
+    ],
+    "google-forms-quiz": [
+        ("Decimals", "What is 0.5 + 0.5?", 0.0, "2026-03-02 08:06"),
+        ("Decimals", "What is 0.5 + 0.5?", 1.0, "2026-03-02 08:05"),
+        ("Decimals", "Why?", 0.0, "2026-03-02 08:05"),
+        ("Decimals", "Why?", 1.0, "2026-03-02 08:06"),
+    ],
+    "junyi-2015": [
+        ("multiplication_1", "multiplication_1:0", 0.0, "2015-01-08 11:02"),
+        ("time_terminology", "time_terminology:analog_word", 1.0, "2015-01-08 11:00"),
+    ],
+    "junyi-2019": [("c1", "p1", 1.0, "2018-11-02 15:45"), ("c1", "p2", 0.0, "2018-11-02 15:45")],
+    "oulad": [("unassigned", "1752", 0.7, "2013-10-23 00:00"), ("unassigned", "1752", 0.78, "2013-10-19 00:00")],
     "canvas-submissions": [("essays", "7", 0.75, "2026-03-02 09:00"), ("essays", "7", 1.0, "2026-03-02 09:30")],
     "ednet-kt1": [("unassigned", "q4706", 0.0, "2019-08-06 12:56"), ("unassigned", "q5012", 1.0, "2019-08-06 12:56")],
     "datashop-transactions": [
@@ -124,6 +147,7 @@ SAYS = {
 KEY_FILE = "questions.csv"
 
 SAID = {
+    "oulad": {"day_zero": date(2013, 10, 1)},
     "ednet-kt1": {"key": str(MADE / "ednet-kt1" / KEY_FILE)},
     "kahoot-report": {"constants": {"timestamp": "2026-03-02"}},
 }
@@ -148,6 +172,31 @@ def test_a_profile_reads_a_file_of_its_shape(put, name):
     assert said(put.lake) == expected
     again = put(made(name), None, name, **options)
     assert (again.accepted, again.revised, again.duplicates) == (0, 0, len(expected))
+
+
+def test_the_shared_case_of_a_student_analysis(put):
+    case = Path(__file__).parents[4] / "shared" / "cases" / "ingest" / "canvas_student_analysis.csv"
+    if not case.exists():
+        pytest.skip("the shared cases are not here")
+    report = put(case, None, "canvas-student-analysis", constants={"topic_id": "fractions"})
+    students = report.read // 2
+    assert (report.accepted, report.rejected) == (2 * students, 0)
+    assert {item for _, item, *_ in said(put.lake)} == {"9001", "9002"}
+
+
+def test_the_assessments_of_oulad_give_its_answers_their_topics(put, tmp_path):
+    text = "code_module,code_presentation,id_assessment,assessment_type,date,weight\nAAA,2013J,1752,TMA,19,10\n"
+    report = put("assessments.csv", text, "oulad")
+    assert [file.table for file in report.files] == ["items"]
+    put(made("oulad"), None, "oulad", **SAID["oulad"])
+    assert {topic for topic, *_ in said(put.lake)} == {"AAA"}
+
+
+def test_a_profile_may_say_the_day_zero(put, tmp_path):
+    shipped = load_profile("oulad").text
+    (tmp_path / "ours.yaml").write_text(shipped.replace('{topic_ids: ""}', '{topic_ids: ""}\n    day_zero: 2013-10-01'))
+    put(made("oulad"), None, str(tmp_path / "ours.yaml"))
+    assert said(put.lake) == SAYS["oulad"]
 
 
 @pytest.mark.parametrize("name", shipped_profiles())
@@ -254,6 +303,7 @@ def test_a_file_that_is_none_of_the_tables_is_refused_with_the_reason_for_each(p
         ("set: {topic_id: yes}", "set: True is not a text; put it in quotes"),
         ("table: quizes", "unknown source table 'quizes'"),
         ("title: 5", "title is 5; expected a text"),
+        ("day_zero: soon", "day_zero is 'soon'; expected a date such as 2013-10-01"),
         ("values: {richtig: ja}", "'ja' is not a number"),
         ("tables: [{table: topics}]\nset: {topic_id: t}", "with `tables`, a list, all but"),
     ],

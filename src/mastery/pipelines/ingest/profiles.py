@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,10 @@ def _way(given_table: object, name: str) -> Way:
         elif key in ("join", "only"):
             given = _mapping(value, name, key)
             changes[field_of(key)] = {one: _several(many, f"{name}: {key}") for one, many in given.items()}
+        elif key == "day_zero":
+            if not isinstance(value, date):
+                raise BadInput(f"profile {name}: {key} is {value!r}; expected a date such as 2013-10-01")
+            changes[key] = value
         elif key == "values":
             changes[key] = {
                 word: _number(worth, f"{name}: {key}") for word, worth in _mapping(value, name, key).items()
