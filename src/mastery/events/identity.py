@@ -65,13 +65,7 @@ def event_identity(events: pa.Table) -> Hashes:
     (for feedback the teacher), topic, (occurred_at, sequence). Where there is an item the topic is left out, for it
     may be found out later, or be another one in a later export.
     """
-    item = events["item_id"]
-    if 0 < item.null_count < events.num_rows:
-        with_item, without = _by_item(events, topics=False), _by_item(events, topics=True)
-        has_item = item.is_valid().to_numpy()
-        hi, lo = (np.where(has_item, one, other) for one, other in zip(with_item, without, strict=True))
-    else:
-        hi, lo = _by_item(events, topics=item.null_count > 0)
+    hi, lo = identity_without_own(events)
     own = events[OWN_ID]
     if own.null_count == events.num_rows:
         return hi, lo
@@ -80,6 +74,18 @@ def event_identity(events: pa.Table) -> Hashes:
         return own_hi, own_lo
     has_own = own.is_valid().to_numpy()
     return np.where(has_own, own_hi, hi), np.where(has_own, own_lo, lo)
+
+
+def identity_without_own(events: pa.Table) -> Hashes:
+    """Return the event ids that events have without an own id; `sequence` is the order or the attempt number."""
+    item = events["item_id"]
+    if 0 < item.null_count < events.num_rows:
+        with_item, without = _by_item(events, topics=False), _by_item(events, topics=True)
+        has_item = item.is_valid().to_numpy()
+        hi, lo = (np.where(has_item, one, other) for one, other in zip(with_item, without, strict=True))
+    else:
+        hi, lo = _by_item(events, topics=item.null_count > 0)
+    return hi, lo
 
 
 def _by_item(events: pa.Table, *, topics: bool) -> Hashes:

@@ -32,7 +32,9 @@ def read_topics(column: pa.Array, separator: str | None) -> tuple[Read, pa.Array
     """
     lists = read_ids(column, NONE_SAID if separator is None else (separator,), broken_json=False)
     first, others = first_and_rest(lists.values)
-    return Read(first.dictionary_encode(), lists.problems, lists.remarks), others
+    first = first.dictionary_encode()
+    remarks = looks_like_lists(first).remarks if separator is None else ()
+    return Read(first, lists.problems, (*lists.remarks, *remarks)), others
 
 
 def names_several(column: pa.Array) -> bool:

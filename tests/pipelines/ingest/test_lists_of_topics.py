@@ -88,6 +88,8 @@ def test_else_it_is_one_topic_of_that_name_and_a_note(school):
     assert school.topics() == [["1;2;77"], ["a~~b"], ["1|2"], ["Ratios, rates"]]
     (note,) = [note for note in school.notes if "--split" in note]
     assert "3 values" in note
+    school.read(quiz("1;2;77", '["1","2"]'))
+    assert any("--split" in note and "1 value " in note for note in school.notes)
 
 
 @pytest.mark.parametrize(

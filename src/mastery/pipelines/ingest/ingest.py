@@ -40,6 +40,7 @@ from mastery.pipelines.ingest.rejects import Repeats, refused_rows
 from mastery.pipelines.ingest.report import FileReport, IngestReport, revision_notes
 from mastery.pipelines.ingest.row_counts import COUNTS
 from mastery.pipelines.ingest.write_events import write_events
+from mastery.pipelines.ingest.zone_check import check_zone
 from mastery.tables import EVENTS, ITEMS, REJECTED, TABLES, TOPICS
 
 ROWS_PER_WRITE = 4_000_000
@@ -47,6 +48,9 @@ ROWS_PER_WRITE = 4_000_000
 
 REJECTED_PER_WRITE = 200_000
 """Rejected rows that are held before they are kept: about 100 MB, for each has its reason."""
+
+ZONES_CHECKED = 20
+"""Files of which it is looked up whether they were read before under another zone, before each write."""
 
 METADATA_ROWS, REJECTED_ROWS = (0, 2), 3
 """Columns of the counts, which are accepted, revised, duplicates and rejected."""
@@ -256,6 +260,7 @@ class _Run:
         if self.waiting:
             for number in {number for number, _ in self.waiting}:
                 self.planned[number].check_usable(self.tallies[number])
+            self._check_zones()
             found, refused = write_events(
                 self.lake, self.waiting, len(self.planned), self.waiting_for_others, self.on_revision
             )
@@ -265,6 +270,15 @@ class _Run:
                 one = self.planned[number]
                 self._refuse(number, refused_rows(refused, number, one.source, self.tenant, one.input.name, self.now))
         self.waiting, self.n_waiting = [], 0
+
+    def _check_zones(self) -> None:
+        """Refuse files whose rows the lake has already, read under another zone; only the first few are looked at."""
+        for number in sorted({number for number, _ in self.waiting})[:ZONES_CHECKED]:
+            one = self.planned[number]
+            clocks = bool(self.zoneless[number])
+            if (clocks or self.ties[number].coarse) and one.options.repeats is None:
+                pieces = [piece for of, piece in self.waiting if of == number]
+                check_zone(self.lake, pieces, one.input.place, clocks=clocks)
 
     def _keep_rejected(self) -> None:
         if self.rejected:

@@ -96,7 +96,7 @@ def write_events(
                 moved = lake.commit_judged({b: part.adds for b, part in parts.items() if part.adds}, at)
                 if not moved:
                     counts = np.sum([part.counts for part in parts.values()], axis=0)
-                    return counts, [part.refused for part in parts.values()]
+                    return counts, [part.refused for part in parts.values() if part.refused.file.size]
                 at = lake.snapshot(EVENTS)
                 parts |= _judged(write, at, moved, parts)
     raise Conflict(

@@ -1,0 +1,99 @@
+"""A file whose clocks name no zone is not read twice, under two zones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mastery.errors import BadInput
+from mastery.events.read_options import ReadOptions
+from mastery.lake import Lake
+from mastery.pipelines.ingest.ingest import ingest
+from mastery.tables import EVENTS
+from school import KEY
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+HEADER = "student_id,question_id,topic_id,is_correct,timestamp{}\n"
+
+
+class School:
+    def __init__(self, folder) -> None:
+        self.folder, self.files = folder, 0
+        self.lake = Lake.open(str(folder / "lake"), buckets=2)
+
+    def read(self, rows: list[str], more: str = "", **said) -> int:
+        self.files += 1
+        file = self.folder / f"{self.files}.csv"
+        file.write_text(HEADER.format(more) + "".join(f"{row}\n" for row in rows))
+        return ingest(
+            [file],
+            lake=self.lake,
+            pseudonyms=KEY,
+            tenant="default",
+            now=NOW + timedelta(days=self.files),
+            options=ReadOptions(**said),
+        ).accepted
+
+
+@pytest.fixture
+def school(tmp_path):
+    return School(tmp_path)
+
+
+def answers(day: str = "2026-03-02", hour: int = 9, second: str = ":07", end: str = "", n: int = 10) -> list[str]:
+    return [f"S1,q{k},t1,{k % 2},{day} {hour:02d}:{k:02d}{second}{end}" for k in range(n)]
+
+
+ZONES = [
+    (None, "Europe/Berlin", "1 h later"),
+    ("Asia/Kathmandu", "UTC", "5.75 h earlier"),
+    ("UTC", "America/Lima", "5"),
+]
+
+
+@pytest.mark.parametrize("second", [":07", ":00", ""])
+@pytest.mark.parametrize(("first", "then", "words"), ZONES)
+def test_a_second_reading_under_another_zone_is_refused(school, second, first, then, words):
+    assert school.read(answers(second=second), timezone=first) == 10
+    with pytest.raises(BadInput, match=r"mastery ingests undo ID") as refused:
+        school.read(answers(second=second), timezone=then)
+    assert words in str(refused.value) and "10 of 10" in str(refused.value)
+    assert school.lake.count(EVENTS) == 10
+    assert school.read(answers(second=second), timezone=first) == 0
+
+
+@pytest.mark.parametrize("more", [",attempt_number", ",sequence"])
+def test_also_where_the_source_has_an_order_and_more_rows_came(school, more):
+    rows = [f"{row},{n + 1}" for n, row in enumerate(answers())]
+    assert school.read(rows, more) == 10
+    late = [f"{row},3" for row in answers(day="2026-03-20", n=6)]
+    with pytest.raises(BadInput, match="another --timezone"):
+        school.read([*rows, *late], more, timezone="Europe/Berlin")
+
+
+def test_also_over_the_change_to_summer_time(school):
+    rows = [*answers(day="2026-03-02"), *answers(day="2026-04-02")]
+    assert school.read(rows) == 20
+    with pytest.raises(BadInput, match="20 of 20"):
+        school.read(rows, timezone="Europe/Berlin")
+
+
+def test_dates_alone_are_noticed_too(school):
+    rows = [f"S1,q{n},t1,{n % 2},2026-03-02" for n in range(8)]
+    assert school.read(rows) == 8
+    with pytest.raises(BadInput, match="1 h later"):
+        school.read(rows, timezone="Europe/Berlin")
+
+
+def test_other_answers_are_read(school):
+    assert school.read(answers()) == 10
+    assert school.read(answers(day="2026-03-03")) == 10  # the same, a day later
+    wrong = [row.replace(",1,", ",x,").replace(",0,", ",1,").replace(",x,", ",0,") for row in answers(hour=11)]
+    assert school.read(wrong) == 10  # two hours later, with other outcomes
+    assert school.read(answers(hour=14, n=4)) == 4  # few
+    assert school.read(answers(hour=16, end="Z")) == 10  # clocks that name their zone are right
+    assert school.read(answers(hour=18), repeats="answers") == 10  # somebody says so
+    own = [f"{row},a{n}" for n, row in enumerate(answers(hour=20))]
+    assert school.read(own, ",attempt_id") == 10
+    assert school.read(own, ",attempt_id", timezone="Europe/Berlin") == 0  # revisions of the same events
