@@ -283,6 +283,8 @@ def arrange_columns(
     for name in [*names, *(KNOWN if more else ())]:
         if name in options.columns or name not in KNOWN or name in said.values():
             continue
+        if name not in settled and name in candidates:
+            continue  # a profile is for files in which it has another name: this one is of another kind
         if name not in settled:
             columns[name] = name
             settled.add(name)

@@ -262,6 +262,17 @@ def test_words_and_lists_of_topics_are_said_in_a_profile_too(put, tmp_path):
     assert events(put.lake, "topic_id", "success_ppm") == [("a", 0), ("a", 1_000_000)]
 
 
+def test_a_profile_does_not_take_a_column_by_our_name_where_it_expects_another(put):
+    ours = "student_id,question_id,topic_id,is_correct,timestamp,time_spent_sec\nS1,q1,t,1,2026-03-02,12\n"
+    with pytest.raises(BadInput, match=r"profile assistments-2009 expects the column 'user_id' \(for student_id\)"):
+        put("x.csv", ours, "assistments-2009")
+    with pytest.raises(BadInput, match="is none of the tables of profile oulad"):
+        put("x.csv", ours, "oulad", day_zero=date(2013, 10, 1))
+    text = made("junyi-2019").read_text().replace("total_sec_taken", "time_spent_sec")
+    put("y.csv", text, "junyi-2019")
+    assert events(put.lake, "duration_ms") == [(None,), (None,)]
+
+
 def test_what_is_said_wins_over_a_profile(put, tmp_path):
     (tmp_path / "ours.yaml").write_text(OURS)
     report = put(
