@@ -273,6 +273,14 @@ def test_a_profile_does_not_take_a_column_by_our_name_where_it_expects_another(p
     assert events(put.lake, "duration_ms") == [(None,), (None,)]
 
 
+def test_a_later_export_of_kolibri_revises_what_went_on(put):
+    put(made("kolibri-logs"), None, "kolibri-logs")
+    text = made("kolibri-logs").read_text()
+    later = text.replace("09:16:00+00:00,600.0,0.4000", "09:26:00+00:00,1200.0,0.9000")
+    report = put("later.csv", later, "kolibri-logs")
+    assert (report.accepted, report.revised, report.duplicates) == (0, 1, 1)
+
+
 def test_what_is_said_wins_over_a_profile(put, tmp_path):
     (tmp_path / "ours.yaml").write_text(OURS)
     report = put(
