@@ -8,6 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mastery as ms
 from mastery.directory.pseudonyms import Pseudonyms
@@ -291,6 +293,32 @@ def test_a_wide_frame_is_read_as_a_frame_of_answers():
         frame, columns={"pupil": "student_id"}, wide={"q*": "is_correct"}, constants={"topic_id": "t"}
     )
     assert (len(answers), answers.students, len(answers.batch.items)) == (3, ["S1", "S2"], 2)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["1", "0", "yes", "no", None]), min_size=3, max_size=3), min_size=1, max_size=6)
+)
+def test_a_wide_table_is_the_long_one_event_for_event(rows):
+    students, questions = [f"S{n % 4}" for n in range(len(rows))], ["a", "b 2", "c"]
+    days = [f"2026-03-{n + 1:02d}T10:00:05Z" for n in range(len(rows))]
+    wide = pa.table(
+        {"student_id": students, "timestamp": days}
+        | {f"Item {name}": pa.array([row[k] for row in rows], pa.string()) for k, name in enumerate(questions)}
+    )
+    cells = [(n, k) for n, row in enumerate(rows) for k, cell in enumerate(row) if cell is not None]
+    long = pa.table(
+        {
+            "student_id": pa.array([students[n] for n, _ in cells], pa.string()),
+            "timestamp": pa.array([days[n] for n, _ in cells], pa.string()),
+            "question_id": pa.array([questions[k] for _, k in cells], pa.string()),
+            "is_correct": pa.array([rows[n][k] for n, k in cells], pa.string()),
+        }
+    )
+    same = {"constants": {"topic_id": "t"}}
+    found = read_answers(wide, now=NOW, options=ReadOptions(wide={"Item *": "is_correct"}, **same))
+    other = read_answers(long, now=NOW, options=ReadOptions(**same))
+    assert found.events.equals(other.events)
+    assert found.report.read == len(cells)
 
 
 def test_blocks_do_not_matter_to_a_wide_table(put, monkeypatch):
