@@ -71,7 +71,7 @@ def measure(watch: Stopwatch, home: str, incoming: str) -> dict[str, int]:
 
     def verdicts(bucket: int) -> Int64s:
         part = slice(offsets[bucket], offsets[bucket + 1])
-        return np.bincount(judge_bucket(lake, at, bucket, hi[part], lo[part], body[part]), minlength=3)
+        return np.bincount(judge_bucket(lake, at, bucket, hi[part], lo[part], body[part]).verdicts, minlength=3)
 
     with watch, ThreadPoolExecutor(WORKERS) as pool:
         counts = np.sum(list(pool.map(verdicts, range(lake.buckets))), axis=0)

@@ -79,6 +79,7 @@ EVENTS = Table(
         source=pa.string(),
         received_at=UTC,
         source_version=pa.int64(),  # of the event, where its source counts its revisions; null so far
+        ingest=pa.int64(),  # number of the ingest that brought it, as in INGESTS
     ),
     key=("event_id_hi", "event_id_lo"),
     partition_by=("bucket",),
@@ -88,7 +89,7 @@ EVENTS = Table(
 SUPERSEDED = Table(
     "superseded",
     EVENTS.schema,
-    key=("event_id_hi", "event_id_lo", "body_hash"),
+    key=("event_id_hi", "event_id_lo", "body_hash", "ingest"),
     partition_by=("bucket",),
     doc="A revision of an event that does not count any more, taken out of events by compaction.",
 )
@@ -106,10 +107,35 @@ REJECTED = Table(
         reason=pa.string(),
         code=pa.string(),
         received_at=UTC,
+        ingest=pa.int64(),
     ),
     key=("tenant", "content_hash"),
     partition_by=(),
     doc="One row that was read and not accepted, and why. Values of id columns are never kept.",
+)
+
+INGESTS = Table(
+    "ingests",
+    _schema(
+        tenant=pa.string(),
+        ingest=pa.int64(),  # its number: microseconds since 1970 at which it was begun, unlike that of any other
+        id=pa.string(),  # the same for people: 20260131-142533-0k7q
+        kind=pa.string(),  # ingest, undo
+        state=pa.string(),  # started, finished
+        at=UTC,  # when it came into this state
+        door=pa.string(),  # command line, python
+        engine_version=pa.string(),
+        options=pa.string(),  # what was said about the files, in JSON
+        files=pa.string(),  # in JSON: what was read, and when finished what became of the rows of each
+        notes=STRINGS,
+        repeats=pa.string(),  # in JSON: number of an earlier ingest → how many of its events were read again
+        undoes=pa.int64(),  # of an undo: the number of the ingest that it takes back
+        sources=STRINGS,  # of an undo: the files whose events it takes back; null for all
+        events=pa.int64(),  # rows of events that it brought (null until finished), or takes back
+    ),
+    key=("tenant", "ingest", "state"),
+    partition_by=(),
+    doc="A state of one ingest, or of one undo. Rows are added, never changed.",
 )
 
 TOPICS = Table(
@@ -471,6 +497,7 @@ TABLES = {
         EVENTS,
         SUPERSEDED,
         REJECTED,
+        INGESTS,
         TOPICS,
         ITEMS,
         LEDGER,

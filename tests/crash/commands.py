@@ -16,6 +16,8 @@ import numpy as np
 
 from mastery.apps.api.app import create_app
 from mastery.features.columns import QUIZ
+from mastery.pipelines.ingest.ingests import entries
+from mastery.pipelines.ingest.undo import undo
 from mastery.pipelines.models.activations import active_choice, choices
 from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.fit import fit
@@ -26,7 +28,7 @@ from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.state import NOWHERE, encode
-from mastery.tables import FEATURES, GOLD, HISTORY, PUBLICATIONS, TABLES
+from mastery.tables import FEATURES, GOLD, HISTORY, INGESTS, PUBLICATIONS, TABLES
 from school import KEY, NOW, NOW_US, Deployment
 
 RULES = load_rules("classic").params
@@ -47,10 +49,10 @@ def school(folder: Path) -> Deployment:
     return Deployment.at(folder, buckets=BUCKETS)
 
 
-def ingest(folder: Path, name: str, rows: str, *, day: int = 0) -> None:
-    file = folder / f"{name}.csv"
+def ingest(folder: Path, name: str, rows: str, *, day: int = 0, replace: bool = False) -> None:
+    file = folder.parent / f"{name}.csv"  # where it stays when the folder is copied
     file.write_text(HEADER + rows)
-    school(folder).ingest(file, now=NOW + timedelta(days=day))
+    school(folder).ingest(file, now=NOW + timedelta(days=day), replace=replace)
 
 
 def base(folder: Path) -> None:
@@ -63,6 +65,23 @@ def corrections(folder: Path) -> None:
     refused = "S1,Q1,T1,perhaps,2024-05-01T00:00:00Z,1,B1\nS1,Q1,T1,perhaps,2024-05-01T00:00:00Z,1,B1\n,,,1,,,\n"
     third = "".join(answers(n, n + 1, n % 11 - 5 or 6) for n in range(0, ROWS, 3))
     ingest(folder, "second", third + answers(ROWS, ROWS + 40, 0) + refused + answers(ROWS, ROWS + 9, 3), day=1)
+
+
+def ready_to_undo(folder: Path) -> None:
+    """Revisions that count, and those that they replaced, beside them and moved away."""
+    ready_to_recompute(folder)
+    school(folder).lake.compact()
+    ingest(folder, "third", answers(0, ROWS // 2, 50), day=2)
+
+
+def run_undo(folder: Path) -> None:
+    lake = school(folder).lake
+    second = next(one for one in entries(lake) if one.files and one.files[0].name == "second.csv")
+    undo(lake, second, now=NOW + timedelta(days=3))
+
+
+def run_replace(folder: Path) -> None:
+    ingest(folder, "second", answers(ROWS - 20, ROWS + 30, 9), day=3, replace=True)
 
 
 def eager(model_set: ModelSet) -> ModelSet:
@@ -170,6 +189,8 @@ COMMANDS = {
     "activate": Command(with_a_stored_set, run_activate),
     "rollback": Command(with_an_active_set, run_rollback),
     "compact": Command(in_many_files, run_compact),
+    "undo": Command(ready_to_undo, run_undo),
+    "replace": Command(ready_to_undo, run_replace),
 }
 
 
@@ -178,10 +199,10 @@ def everything(deployment: Deployment) -> dict[str, Any]:
     lake, reader = deployment.lake, deployment.reader
     found: dict[str, Any] = {}
     for name, table in TABLES.items():
-        if table is PUBLICATIONS:  # which has a row more where something was published before the kill
+        if table in (PUBLICATIONS, INGESTS):  # which have a row more where something was done before the kill
             continue
         rows = lake.scan(table) if not table.partition_by else lake_rows(deployment, table)
-        found[name] = sorted(repr(row) for row in rows.to_pylist())
+        found[name] = sorted(repr(row) for row in ingests_in_order(rows).to_pylist())
     shown = lake.publication()
     found["published"] = [repr(one) for one in (shown.model_version, shown.as_of)]
     found["choices"] = [repr((one.action, one.version, one.previous)) for one in choices(lake)]
@@ -197,6 +218,14 @@ def everything(deployment: Deployment) -> dict[str, Any]:
     }
     found["class"] = reader.class_scores(tenant="default").model_dump_json()
     return found
+
+
+def ingests_in_order(rows: Any) -> Any:
+    """The rows with 1 for the ingest begun first: one that had ended when it was killed is another when run again."""
+    if "ingest" not in rows.column_names:
+        return rows
+    _, number = np.unique(rows["ingest"].to_numpy(), return_inverse=True)
+    return rows.set_column(rows.column_names.index("ingest"), "ingest", [number + 1])
 
 
 def lake_rows(deployment: Deployment, table: Any) -> Any:

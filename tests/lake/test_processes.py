@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mastery.lake import Lake
-from mastery.lake.handle import Handle
+from mastery.lake.handle import Change, Handle
+from mastery.lake.snapshot import Snapshot
 from mastery.tables import EVENTS
 
 Events = Callable[..., pa.Table]
@@ -120,3 +121,22 @@ def test_an_append_that_others_overtake_is_told_its_own_version(tmp_path: Path, 
     assert [path.partition("/")[2] for path in one.files_added(EVENTS, version - 1, version) or []] == [
         add.path.partition("/")[2]
     ]
+
+
+def test_a_commit_is_compared_with_whatever_came_after_its_plan(tmp_path, events):
+    """One that carries a key's check value looked again between plan and commit, and did not see the other."""
+    one, two = (Lake.open(str(tmp_path / "lake"), buckets=1) for _ in range(2))
+    one.commit_key(7)
+    planned: list[int] = []
+
+    def change(lake: Lake, now: Snapshot) -> Change:
+        return Change([lake.write_file(EVENTS, events(1), 0)], numbers={"bucket": now.version + 1})
+
+    def plan(now: Snapshot) -> Change:
+        planned.append(now.version)
+        if len(planned) == 1:
+            two._handle(EVENTS).commit("append", lambda then: change(two, then))
+        return change(one, now)
+
+    one._handle(EVENTS).commit("append", plan)
+    assert planned == [0, 1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from propcache import cached_property
 
+from mastery import __version__
 from mastery.engine import clock
 from mastery.engine.deployment import Deployment
 from mastery.engine.models import Models
@@ -22,8 +23,10 @@ from mastery.tables import EVENTS, GOLD, REJECTED, Table
 
 if TYPE_CHECKING:
     from mastery.pipelines.ingest.ingest import Progress
+    from mastery.pipelines.ingest.ingests import IngestEntry
     from mastery.pipelines.ingest.preview import FilePreview
     from mastery.pipelines.ingest.report import IngestReport
+    from mastery.pipelines.ingest.undo import Undone
     from mastery.pipelines.queries.schemas import (
         AnswersDocument,
         ClassDocument,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         StudentDocument,
     )
     from mastery.pipelines.queries.tenants import TenantCounts
+    from mastery.pipelines.queries.undo_preview import UndoPreview
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
 TENANTS_OPEN = 32
@@ -131,6 +135,8 @@ class Engine(Deployment):
         now_us: int | None = None,
         progress: Progress | None = None,
         waiting: Callable[[], None] | None = None,
+        replace: bool = False,
+        door: str = "python",
     ) -> IngestReport:
         """Read rows into the lake and return what became of them: accepted, revised, duplicates, rejected.
 
@@ -165,6 +171,9 @@ class Engine(Deployment):
             now_us: When the rows are received; the time of the call when left out.
             progress: Called with a file's name, the bytes of it that are done, and its size.
             waiting: Called when another ingest has been committing for seconds, and this one waits for it.
+            replace: Take back what earlier ingests of these files brought, once they have been read again. A file is
+                known again by its place, or by its bytes wherever it lay.
+            door: By which it came, for the register of ingests.
 
         Raises:
             BadInput: It cannot be read, lacks a column, or has no usable value in one.
@@ -212,6 +221,79 @@ class Engine(Deployment):
             options=options,
             zone=zone_of(profile) or self.settings.timezone,
             progress=progress,
+            waiting=waiting,
+            replace=replace,
+            door=door,
+            code_version=__version__,
+        )
+
+    def ingests(self, tenant: str | None = None) -> list[IngestEntry]:
+        """Return what was ingested, and what was taken back, the newest first."""
+        from mastery.pipelines.ingest.ingests import entries
+
+        return entries(self.of(tenant).lake)
+
+    def preview_undo(
+        self,
+        ingest: str,
+        *,
+        files: Sequence[str] | None = None,
+        tenant: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> UndoPreview:
+        """Return what `undo` would change; nothing is written. The students concerned are folded twice.
+
+        Args:
+            ingest: Its id, or the beginning of it.
+            files: Only what these files of it brought, by name; None for all.
+            progress: Called with the number of events that have been read since it was called before.
+
+        Raises:
+            NotFound: There is no such ingest.
+            BadInput: It is an undo, or read no such file; or the text begins several ids.
+        """
+        from mastery.pipelines.ingest.ingests import entries, named
+
+        of = self.of(tenant)
+        sources = tuple(files) if files else None
+        return of.reader.undo_preview(named(entries(of.lake), ingest), clock.now_us(), sources, progress)
+
+    def undo(
+        self,
+        ingest: str,
+        *,
+        files: Sequence[str] | None = None,
+        tenant: str | None = None,
+        now_us: int | None = None,
+        waiting: Callable[[], None] | None = None,
+        door: str = "python",
+    ) -> Undone:
+        """Take back what an ingest brought, and return what that was. Done twice it changes nothing more.
+
+        Its events go, and revisions that they replaced count again. What is published changes with the next recompute.
+
+        Args:
+            ingest: Its id, or the beginning of it.
+            files: Only what these files of it brought, by name; None for all.
+            now_us: When; the time of the call when left out.
+            waiting: Called when an ingest has been committing for seconds, and this waits for it.
+            door: By which it came, for the register.
+
+        Raises:
+            NotFound: There is no such ingest.
+            BadInput: It is an undo, or read no such file; or the text begins several ids.
+        """
+        from mastery.pipelines.ingest.ingests import entries, named
+        from mastery.pipelines.ingest.undo import undo
+
+        of = self.of(tenant)
+        return undo(
+            of.lake,
+            named(entries(of.lake), ingest),
+            now=instant(clock.now_us() if now_us is None else now_us),
+            sources=tuple(files) if files else None,
+            door=door,
+            code_version=__version__,
             waiting=waiting,
         )
 

@@ -143,6 +143,7 @@ def identify(events: pa.Table) -> pa.Table:
         "body_hash": pa.array(body_hashes(events, (replaces_hi, replaces_lo))),
         "replaces_hi": replaces_hi,
         "replaces_lo": replaces_lo,
+        "ingest": pa.nulls(events.num_rows, pa.int64()),  # whoever writes them says which
     }
     names = [name for name in EVENTS.schema.names if name != "bucket"]
     return pa.table([made[name] if name in made else events[name] for name in names], names=names)

@@ -30,8 +30,8 @@ EARLIEST_US = 631_152_000_000_000
 AHEAD = timedelta(minutes=5)
 """How far ahead of ours another clock may be."""
 
-MADE_LATER = ("bucket", "event_id_hi", "event_id_lo", "body_hash", "replaces_hi", "replaces_lo")
-"""Columns of EVENTS that need pseudonyms first; see `mastery.events.identity.identify`."""
+MADE_LATER = ("bucket", "event_id_hi", "event_id_lo", "body_hash", "replaces_hi", "replaces_lo", "ingest")
+"""Columns of EVENTS that are made after the pseudonyms; see `mastery.events.identity.identify`."""
 
 PLAIN = ("student_id", "reason")
 """Texts that are not dictionary-encoded, because they hardly repeat within a block."""

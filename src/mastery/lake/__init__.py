@@ -4,15 +4,19 @@ from mastery.lake.compaction import Compaction
 from mastery.lake.delta import Lake
 from mastery.lake.handle import WrongKey
 from mastery.lake.known_ids import NOTHING_KNOWN, Known
+from mastery.lake.log import News
 from mastery.lake.revisions import superseded
 from mastery.lake.snapshot import File, Snapshot, TableVersion
+from mastery.lake.undo import Brought
 
 __all__ = [
     "NOTHING_KNOWN",
+    "Brought",
     "Compaction",
     "File",
     "Known",
     "Lake",
+    "News",
     "Snapshot",
     "TableVersion",
     "WrongKey",

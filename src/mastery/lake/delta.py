@@ -20,8 +20,9 @@ from mastery.lake.handle import BUCKETS, Change
 from mastery.lake.location import locate
 from mastery.lake.publication import Publication
 from mastery.lake.snapshot import Snapshot
-from mastery.lake.writer import WRITERS, LakeWriter
-from mastery.tables import EVENTS, PUBLICATIONS, REJECTED, SUPERSEDED, Table
+from mastery.lake.undo_writer import UndoWriter
+from mastery.lake.writer import WRITERS
+from mastery.tables import EVENTS, INGESTS, PUBLICATIONS, REJECTED, SUPERSEDED, Table
 
 EPOCH = instant(0)
 
@@ -32,7 +33,7 @@ TIDY_FILES, TIDY_BUCKETS = 8, 8
 that get a file each with each batch, as many files are merged with each batch as come in."""
 
 
-class Lake(LakeWriter):
+class Lake(UndoWriter):
     """The tables of one deployment. Rows go in and out as Arrow. Safe for threads and processes.
 
     After a fork use only what does not ask Delta's log: `write_file`, `read_files`, and `read_bucket` with `at`.
@@ -146,7 +147,7 @@ class Lake(LakeWriter):
         of a few buckets, so that a batch costs the same however many there were before.
         """
         self.compact(EVENTS, min_fresh_files=TIDY_FILES, most_buckets=TIDY_BUCKETS)
-        for table in (REJECTED, SUPERSEDED):
+        for table in (REJECTED, SUPERSEDED, INGESTS):
             self.compact(table, min_fresh_files=TIDY_FILES, most_buckets=TIDY_BUCKETS)
 
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
@@ -208,7 +209,12 @@ class Lake(LakeWriter):
                     merged[bucket] = done
                     if progress is not None:
                         progress(len(merged), len(work))
-            gone = [done.gone for done in merged.values() if done.gone is not None and done.gone.num_rows]
-            if gone:
-                self.append_missing(SUPERSEDED, pa.concat_tables(gone).unify_dictionaries())
-            return compaction.publish(handle, merged)
+            if not any(done.gone is not None and done.gone.num_rows for done in merged.values()):
+                return compaction.publish(handle, merged)
+            with self.one_committer():  # an undo in between would leave rows of its ingest in SUPERSEDED
+                live = set(handle.snapshot().files)
+                still = [one for one in merged.values() if live.issuperset(one.old)]
+                gone = [rows for one in still if (rows := one.gone) is not None and rows.num_rows]
+                if gone:
+                    self.append_missing(SUPERSEDED, pa.concat_tables(gone).unify_dictionaries())
+                return compaction.publish(handle, merged)

@@ -165,6 +165,13 @@ class Handle:
             snapshot, delta = self.snapshot(), self._delta
             return snapshot, tuple(None if delta is None else delta.transaction_version(name) for name in transactions)
 
+    def number_here(self, transaction: str) -> int | None:
+        """Return the number that the version looked at last has under a transaction. Does not look again: what a plan
+        of `commit` is made on must not move before the commit.
+        """
+        with self._lock:
+            return None if self._delta is None else self._delta.transaction_version(transaction)
+
     def at(self, version: int) -> Snapshot:
         """Return the files of an earlier version; none for -1. The last one that was asked for stays in memory.
 
@@ -245,12 +252,14 @@ class Handle:
         """
         with self._lock:
             self._key = check
+            self.snapshot()
             self._missing_key()
 
     def commit(self, mode: Mode, plan: Callable[[Snapshot], Change]) -> int:
         """Commit what `plan` says about the newest version and return the version made.
 
-        `plan` is called again, with what is there then, each time another writer was faster.
+        `plan` is called again, with what is there then, each time another writer was faster. It must not look at the
+        table itself: a commit is compared with what came after the last look.
         A change of nothing makes no commit, unless it is to carry the key's check value. Before a commit its files are
         on the disk, names included; after it, the commit is.
 
@@ -267,7 +276,7 @@ class Handle:
                 change = plan(before)
                 missing = self._missing_key()
                 nothing = not change.adds and not change.removes and (mode == "append" or not before.files)
-                if nothing and not missing:
+                if nothing and not missing and not change.numbers:
                     return before.version
                 self.settle({add.path for add in change.adds} - settled)
                 settled.update(add.path for add in change.adds)
@@ -377,7 +386,7 @@ class Handle:
 
     def _missing_key(self) -> Mapping[str, int]:
         """Return the number under which the next commit is to say the key's check value; none where it is there."""
-        kept = None if self._key is None else self.number(KEY)
+        kept = None if self._key is None else self.number_here(KEY)
         if kept is not None and kept != self._key:
             raise WrongKey
         return {} if self._key is None or kept is not None else {KEY: self._key}

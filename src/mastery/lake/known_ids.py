@@ -57,21 +57,31 @@ class Known:
     Attributes:
         hi, lo: int64[k]. Their ids.
         body: int64[k]. Their body hashes.
+        ingest: int64[k]. Numbers of the ingests that brought them; `NOBODY` where that is not known.
     """
 
     hi: Int64s
     lo: Int64s
     body: Int64s
+    ingest: Int64s
 
     def __add__(self, other: Known) -> Known:
         return Known(
             np.concatenate([self.hi, other.hi]),
             np.concatenate([self.lo, other.lo]),
             np.concatenate([self.body, other.body]),
+            np.concatenate([self.ingest, other.ingest]),
         )
 
+    def where(self, chosen: npt.NDArray[np.bool_]) -> Known:
+        """Return the chosen rows, bool[k]."""
+        return Known(self.hi[chosen], self.lo[chosen], self.body[chosen], self.ingest[chosen])
 
-NOTHING_KNOWN = Known(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
+
+NOTHING_KNOWN = Known(*(np.empty(0, np.int64) for _ in range(4)))
+
+NOBODY = 0
+"""Number of no ingest: none was begun in 1970."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +184,9 @@ def _in_file(
             hi, lo = (ids[name].combine_chunks().to_numpy() for name in ID)
             rows = asked.rows(hi, lo)
             if rows.size:
-                body = opened.read(["body_hash"], group)["body_hash"].combine_chunks().to_numpy()
-                found += Known(hi[rows], lo[rows], body[rows])
+                more = opened.read(["body_hash", "ingest"], group).combine_chunks()
+                body, ingest = more["body_hash"].to_numpy(), more["ingest"].fill_null(NOBODY).to_numpy()
+                found += Known(hi[rows], lo[rows], body[rows], ingest[rows])
     return found
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from mastery.lake.location import TableLocation
 
 FOLDER = "_delta_log"
+
+UNDO = "mastery.undo"
+"""Application transaction, with the number of an ingest behind it, of a commit that takes out what it brought."""
 
 LASTING = (".json", ".parquet", "_last_checkpoint")
 """How the names in a log end; a commit that has not got its name yet ends otherwise."""
@@ -58,36 +62,55 @@ def names_after(place: TableLocation, version: int) -> list[str]:
     return [name for name in place.child(FOLDER).names() if name >= first and name.endswith(LASTING)]
 
 
-def files_added(place: TableLocation, after: int, until: int) -> list[str] | None:
-    """Return the files that commits after version `after`, up to `until`, brought new rows in.
+@dataclass(frozen=True)
+class News:
+    """What some commits changed of what the table says, and not only of where it lies.
 
-    A commit that only moves rows (compaction) says `dataChange: false` and adds nothing here. A file
-    that was added and has since been compacted away is named too; it may be gone after a vacuum.
-
-    Returns:
-        Paths relative to the table's folder, each once, in the order of the commits; None where the
-        log no longer goes back that far.
+    Attributes:
+        added: Files that brought new rows, each once, in the order of the commits.
+        removed: Files out of which rows were taken, each with the numbers of the ingests that had brought them.
     """
-    added: dict[str, None] = {}
+
+    added: dict[str, None] = field(default_factory=dict)
+    removed: dict[str, frozenset[int]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)
+
+    @property
+    def buckets(self) -> frozenset[int]:
+        """The buckets in which something changed."""
+        return frozenset(int(path.partition("/")[0].removeprefix("bucket=")) for path in (*self.added, *self.removed))
+
+
+def news(place: TableLocation, after: int, until: int) -> News | None:
+    """Return what commits after version `after`, up to `until`, changed; None where the log no longer goes back that
+    far.
+
+    A commit that only moves rows (compaction) says `dataChange: false` and changes nothing here. Files named here may
+    be gone after a vacuum. Paths are relative to the table's folder.
+    """
+    found = News()
     for version in range(after + 1, until + 1):
         content = place.read_bytes(_name(version))
         if content is None:
             return None
-        for line in content.splitlines():
-            add = json.loads(line).get("add")
+        actions = [json.loads(line) for line in content.splitlines()]
+        names = [action["txn"]["appId"] for action in actions if "txn" in action]
+        ingests = frozenset(int(name.rpartition(".")[2]) for name in names if name.startswith(f"{UNDO}."))
+        for action in actions:
+            add, remove = action.get("add"), action.get("remove")
             if add is not None and add["dataChange"]:
-                added[unquote(add["path"])] = None
-    return list(added)
+                found.added[unquote(add["path"])] = None
+            if remove is not None and remove["dataChange"] and ingests:
+                found.removed[unquote(remove["path"])] = ingests
+    return found
 
 
-def buckets_added(place: TableLocation, after: int, until: int) -> frozenset[int] | None:
-    """Return the buckets into which commits after version `after`, up to `until`, brought new rows; None where the log
-    no longer goes back that far.
-    """
-    paths = files_added(place, after, until)
-    if paths is None:
-        return None
-    return frozenset(int(path.partition("/")[0].removeprefix("bucket=")) for path in paths)
+def files_added(place: TableLocation, after: int, until: int) -> list[str] | None:
+    """Return the files that brought new rows; see `news`."""
+    found = news(place, after, until)
+    return None if found is None else list(found.added)
 
 
 def commit_naming(place: TableLocation, paths: set[str], after: int, until: int) -> int:

@@ -110,6 +110,10 @@ class LakeReader:
         """Return the files that brought new rows after version `after`; see `mastery.lake.log`."""
         return log.files_added(self._handle(table).place, after, until)
 
+    def news(self, table: Table, after: int, until: int) -> log.News | None:
+        """Return what changed after version `after`, rows that were taken out included; see `mastery.lake.log`."""
+        return log.news(self._handle(table).place, after, until)
+
     # Reading
 
     def scan(self, table: Table, columns: Sequence[str] | None = None) -> pa.Table:

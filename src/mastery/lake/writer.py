@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +36,10 @@ MISSING, UPDATE = "mastery.missing", "mastery.update"
 
 WRITERS = 2
 """Threads that encode the files of one append; encoding runs outside Python's lock."""
+
+
+RowsReader = Callable[[Sequence[str] | None], pa.Table]
+"""Reads some columns, or all, of the rows of a table as they were at one moment."""
 
 
 class LakeWriter(LakeReader):
@@ -132,7 +137,9 @@ class LakeWriter(LakeReader):
 
         return self._handle(table).commit(mode, plan)
 
-    def commit_judged(self, adds: Mapping[int, Sequence[AddAction]], judged_on: Snapshot) -> frozenset[int]:
+    def commit_judged(
+        self, adds: Mapping[int, Sequence[AddAction]], judged_on: Snapshot, ingest: int | None = None
+    ) -> frozenset[int]:
         """Commit events by bucket, unless others came into one of these buckets after they were judged.
 
         Each bucket has an application transaction, so of two writers to one bucket Delta refuses one, on an object
@@ -141,11 +148,13 @@ class LakeWriter(LakeReader):
         Args:
             adds: Bucket → files with events that it did not have as of `judged_on`.
             judged_on: The events that they were compared with.
+            ingest: Number of the ingest that brings them.
 
         Returns:
             The buckets to be judged again, for nothing was committed; empty when everything was.
 
         Raises:
+            Conflict: Somebody has taken back what this ingest brought.
             Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
         handle = self._handle(EVENTS)
@@ -153,8 +162,10 @@ class LakeWriter(LakeReader):
 
         def plan(now: Snapshot) -> Change:
             nonlocal moved
-            came = log.buckets_added(handle.place, judged_on.version, now.version)
-            moved = frozenset(adds) if came is None else came & frozenset(adds)
+            if ingest is not None and handle.number_here(f"{log.UNDO}.{ingest}") is not None:
+                raise Conflict("what this ingest brings was taken back while it was running; run it again")
+            news = log.news(handle.place, judged_on.version, now.version)
+            moved = frozenset(adds) if news is None else news.buckets & frozenset(adds)
             if moved:
                 return Change(())
             numbers = {f"{BUCKET_WRITES}.{bucket}": now.version + 1 for bucket in adds}
@@ -228,6 +239,25 @@ class LakeWriter(LakeReader):
             self._take_back(table, written)  # of a commit that was refused; what is missing may be less now
             written.extend(self._write_cut(table, self._missing(table, rows, now)))
             return Change(list(written), numbers={MISSING: now.version + 1} if written else {})
+
+        with self.discarding(table, written):
+            return self._handle(table).commit("append", plan)
+
+    def extend(self, table: Table, more: Callable[[RowsReader], pa.Table | None]) -> int:
+        """Append what `more` makes of the rows that are there (None: nothing); return the version.
+
+        `more` is called again, with what is there then, each time another writer was faster. It reads the rows with the
+        function that it is given: by the columns that it names.
+        """
+        written: list[AddAction] = []
+
+        def plan(now: Snapshot) -> Change:
+            self._take_back(table, written)
+            rows = more(partial(self._rows_of, table, now))
+            if rows is None:
+                return Change(())
+            written.extend(self._write_cut(table, rows))
+            return Change(list(written), numbers={MISSING: now.version + 1})
 
         with self.discarding(table, written):
             return self._handle(table).commit("append", plan)

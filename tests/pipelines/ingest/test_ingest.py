@@ -59,6 +59,7 @@ def test_two_answers_are_two_events(lake, tmp_path):
     report = put(lake, write(tmp_path / "quiz.csv", TWO))
     assert report.as_dict() == {
         "assumed": [],
+        "ingest": "20250101-000000-0000",
         "read": 2,
         "accepted": 2,
         "revised": 0,

@@ -187,7 +187,7 @@ def test_judging_is_that_of_a_dictionary(known, incoming):
     ids, bodies = (np.array(column, np.int64) for column in (zip(*known, strict=True) if known else ([], [])))
     new_ids = np.array([i for i, _ in incoming], np.int64)
     new_bodies = np.array([b for _, b in incoming], np.int64)
-    found = judge(new_ids, -new_ids, new_bodies, Known(ids, -ids, bodies))
+    found = judge(new_ids, -new_ids, new_bodies, Known(ids, -ids, bodies, ids)).verdicts
 
     seen, expected = set(known), []
     for key, body in incoming:
@@ -202,9 +202,9 @@ def test_judging_is_that_of_a_dictionary(known, incoming):
 def test_many_events_of_one_body_and_many_bodies_of_one_event_are_judged_in_no_time():
     n = 200_000
     ids, one = np.random.default_rng(0).integers(-(2**62), 2**62, n), np.zeros(n, np.int64)
-    nothing = Known(one[:0], one[:0], one[:0])
-    assert (judge(ids, ids, one, nothing) == NEW).all()
-    assert (judge(one, one, ids, nothing) == np.array([NEW] + [REVISED] * (n - 1))).all()
+    nothing = Known(*[one[:0]] * 4)
+    assert (judge(ids, ids, one, nothing).verdicts == NEW).all()
+    assert (judge(one, one, ids, nothing).verdicts == np.array([NEW] + [REVISED] * (n - 1))).all()
 
 
 def test_corrections_are_taken_in_and_nothing_of_them_is_lost_while_compactions_run_beside(school):

@@ -30,6 +30,7 @@ from mastery.apps.cli.fit import fit
 from mastery.apps.cli.groups import Group
 from mastery.apps.cli.history import history
 from mastery.apps.cli.ingest import ingest
+from mastery.apps.cli.ingests import ingests
 from mastery.apps.cli.items import items
 from mastery.apps.cli.models import models
 from mastery.apps.cli.preview import preview
@@ -52,6 +53,7 @@ SET_UP, WORK, MODELS, PEOPLE = "Set up", "Move data", "Fit and choose models", "
 COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, ingest),
     (WORK, preview),
+    (WORK, ingests),
     (WORK, profiles),
     (WORK, recompute),
     (WORK, rejected),

@@ -38,6 +38,12 @@ def ingest(
         ),
     ],
     how: ReadOptions = NOTHING_SAID,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Take back what earlier ingests of these files brought, once they have been read again."
+        ),
+    ] = False,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -85,12 +91,15 @@ def ingest(
             now_us=now,
             progress=read,
             waiting=wait,
+            replace=replace,
+            door="command line",
         )
     lists = typed(context, "rejected", tenant)
     if as_json:
         typer.echo(json.dumps(counts.as_dict(), ensure_ascii=False))
     else:
         show_counts(counts)
+        show_replaced(counts)
         show_revised(counts.revised, lists)
         show_reasons(engine.rejected_at(instant(now)), counts.rejected, lists)
     _refuse_useless(counts, lists)
@@ -163,6 +172,16 @@ def _totals(files: Sequence[FileReport]) -> list[tuple[str, Sequence[FileReport]
     events = [file for file in files if file not in course]
     apart = [("all events", events), ("topics and items", course)] if course and events else []
     return [*apart, ("all rows", files)] if len(files) > 1 else []
+
+
+def show_replaced(counts: IngestReport) -> None:
+    """Print what earlier ingests of the files had brought, and was taken back."""
+    from mastery.apps.cli.console import console
+    from mastery.insight.words import counted
+
+    for one in counts.replaced:
+        rows = counted(one.events, "row")
+        console().print(f"\nReplaced: {rows} of events of ingest {one.undoes} taken out.", soft_wrap=True)
 
 
 def show_revised(revised: int, how: str) -> None:

@@ -22,6 +22,8 @@ def _sections(group: Any, name: str, parent: typer.Context | None) -> Iterator[s
     context = typer.Context(group, info_name=name, parent=parent)
     for inner, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield _section(inner, command, context)
             yield from _sections(command, inner, context)
         else:
             yield _section(inner, command, context)

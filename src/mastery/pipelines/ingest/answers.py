@@ -285,7 +285,7 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
     rows = _concatenated([start + piece.places for start, piece in zip(before, pieces, strict=False)])
     number = _concatenated([np.full(piece.places.size, piece.number) for piece in pieces])
     hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
-    verdicts = judge(hi, lo, body, NOTHING_KNOWN)
+    verdicts = judge(hi, lo, body, NOTHING_KNOWN).verdicts
     all_rows, of_event = rows, np.arange(rows.size)  # of each row its event, before some are found not to count
     if (verdicts == REVISED).any():
         own = np.concatenate([piece.sharing.own for piece in pieces])
@@ -293,7 +293,7 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
         if joined is not None:
             events, rows, of_event = joined.events, rows[joined.rows], joined.event_of_row
             hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
-            verdicts = judge(hi, lo, body, NOTHING_KNOWN)
+            verdicts = judge(hi, lo, body, NOTHING_KNOWN).verdicts
             verdicts = np.where(joined.repeats, SAME, verdicts[of_event])
     event_of_row = np.full(int(before[-1]), -1, np.int64)
     kept = np.flatnonzero(~superseded(events))

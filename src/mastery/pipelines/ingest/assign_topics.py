@@ -47,8 +47,8 @@ def assign_topics(lake: Lake, topics: ItemTopics, now: datetime) -> int:
         Tally(),
         own=np.zeros(rows.num_rows, np.bool_),
     )
-    counts, _ = write_events(lake, [(0, ready)], 1)
-    return int(counts[0, REVISED_ROWS])
+    found = write_events(lake, [(0, ready)], 1, None)  # each belongs to the ingest that brought its event
+    return int(found.counts[0, REVISED_ROWS])
 
 
 def _nameless(lake: Lake, bucket: int) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,20 @@ Verdicts = npt.NDArray[np.uint8]
 """uint8[n]: `NEW`, `REVISED` or `SAME` of each incoming row."""
 
 
-def judge(hi: Int64s, lo: Int64s, body: Int64s, known: Known) -> Verdicts:
-    """Return the verdicts on rows in order of arrival; the first of a new id is `NEW`, an equal one after it `SAME`.
+class Judged(NamedTuple):
+    """What was found about n incoming rows and k known ones.
+
+    Attributes:
+        verdicts: Of the incoming rows.
+        again: bool[k]. Which known rows came again as they are.
+    """
+
+    verdicts: Verdicts
+    again: npt.NDArray[np.bool_]
+
+
+def judge(hi: Int64s, lo: Int64s, body: Int64s, known: Known) -> Judged:
+    """Judge rows in order of arrival; the first of a new id is `NEW`, an equal one after it `SAME`.
 
     Args:
         hi, lo, body: int64[n]. Ids and body hashes of the incoming rows.
@@ -33,9 +45,10 @@ def judge(hi: Int64s, lo: Int64s, body: Int64s, known: Known) -> Verdicts:
     slots = np.full(1 << max(3, int(2 * (m + n) - 1).bit_length()), NONE, np.int32)
     _number(all_hi, all_lo, slots, event)
     verdict = np.empty(m + n, np.uint8)
+    again = np.zeros(m, np.bool_)
     slots[:] = NONE
-    _judge(event, all_lo, np.concatenate([known.body, body]), slots, verdict)
-    return verdict[m:]
+    _judge(event, all_lo, np.concatenate([known.body, body]), slots, verdict, again)
+    return Judged(verdict[m:], again)
 
 
 @kernel
@@ -52,8 +65,9 @@ def _number(hi: Any, lo: Any, slots: Any, event: Any) -> None:
 
 
 @kernel
-def _judge(event: Any, lo: Any, body: Any, slots: Any, verdict: Any) -> None:
-    """Judge each row by those before it. `slots` has the first row of each event and body.
+def _judge(event: Any, lo: Any, body: Any, slots: Any, verdict: Any, again: Any) -> None:
+    """Judge each row by those before it, of which the first are known. `slots` has the first row of each event and
+    body.
 
     Many events may share a body (a class on one question, with dates alone), so a slot is chosen by the id too.
     """
@@ -64,6 +78,8 @@ def _judge(event: Any, lo: Any, body: Any, slots: Any, verdict: Any) -> None:
             at = (at + np.uint64(1)) & around
         if slots[at] != NONE:
             verdict[r] = SAME
+            if r >= again.size and slots[at] < again.size:
+                again[slots[at]] = True
             continue
         slots[at] = r
         verdict[r] = NEW if event[r] == r else REVISED

@@ -11,9 +11,11 @@ Others may ingest at the same time; see `mastery.pipelines.ingest.write_events`.
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +27,32 @@ from mastery.events.metadata import item_columns
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.tally import Tally
 from mastery.events.ties import Placed, Ties
-from mastery.lake import Lake
+from mastery.lake import Brought, Lake
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.assign_topics import assign_topics
 from mastery.pipelines.ingest.assumed import assumed
 from mastery.pipelines.ingest.date_order import in_date_order
+from mastery.pipelines.ingest.files import Input
 from mastery.pipelines.ingest.find_files import first_names
+from mastery.pipelines.ingest.ingests import (
+    INGEST,
+    FileRead,
+    IngestEntry,
+    begin,
+    entries,
+    file_read,
+    finish,
+    options_text,
+)
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
 from mastery.pipelines.ingest.memory import system_memory
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
-from mastery.pipelines.ingest.rejects import Repeats, refused_rows
+from mastery.pipelines.ingest.rejects import Repeats, instead, refused_rows
 from mastery.pipelines.ingest.report import FileReport, IngestReport, revision_notes
 from mastery.pipelines.ingest.row_counts import COUNTS
+from mastery.pipelines.ingest.undo import Undone, replaced_by, undo
 from mastery.pipelines.ingest.write_events import write_events
 from mastery.pipelines.ingest.zone_check import check_zone
 from mastery.tables import EVENTS, ITEMS, REJECTED, TABLES, TOPICS
@@ -51,6 +65,7 @@ REJECTED_PER_WRITE = 200_000
 
 ZONES_CHECKED = 20
 """Files of which it is looked up whether they were read before under another zone, before each write."""
+REPORTED = ("read", "accepted", "revised", "duplicates", "rejected")
 
 METADATA_ROWS, REJECTED_ROWS = (0, 2), 3
 """Columns of the counts, which are accepted, revised, duplicates and rejected."""
@@ -71,6 +86,9 @@ def ingest(
     zone: str | None = None,
     progress: Progress | None = None,
     waiting: Callable[[], None] | None = None,
+    replace: bool = False,
+    door: str = "python",
+    code_version: str = "",
 ) -> IngestReport:
     """Read the files into the lake and return the counts of their rows.
 
@@ -84,13 +102,17 @@ def ingest(
         zone: That of clocks that name none, where nobody says it.
         progress: Called after each block.
         waiting: Called when another ingest has been committing for seconds, and this one waits for it.
+        replace: Take back what earlier ingests of these files brought, once they have been read again. A kill leaves
+            what they brought, or both, of which the later counts.
+        door: By which it came, for the register of ingests.
+        code_version: Version of the engine, for the same.
 
     Raises:
         BadInput: A file cannot be read, lacks a column or has no usable value in one; or an option is wrong.
         WrongKey: The lake's students were named with another key.
         Conflict: Its events were identified by another version of the engine.
     """
-    whole = replace(options, timezone=options.timezone or zone)
+    whole = dataclasses.replace(options, timezone=options.timezone or zone)
     check_options(tenant, now, whole)
     planned, notes = plan(files, whole)
     check_units_of(planned)
@@ -98,6 +120,9 @@ def ingest(
     use_key(lake, pseudonyms)
     before = lake.snapshot(EVENTS)
     run = _Run(planned, lake, pseudonyms, tenant, now, options.on_revision, waiting)
+    run.entry = IngestEntry(tenant, INGEST, now, door, code_version, options_text(options), tuple(run.registered()))
+    if replace:
+        run.replaced = replaced_by(entries(lake), run.entry.files)
     run.check_beginnings()
     for number, one in enumerate(planned):
         for ready, done in run.read(number):
@@ -108,7 +133,11 @@ def ingest(
     run.write()
     keep_key_if_known(lake, pseudonyms, tenant, before)
     notes += run.notes()
-    return IngestReport(run.reports(), tuple(notes), tuple(run.assumed(options)))
+    undone = run.take_back()
+    if replace and not undone:
+        notes.append("no earlier ingest read a file at this place, or with these bytes: nothing was replaced")
+    run.finish(notes)
+    return IngestReport(run.reports(), tuple(notes), tuple(run.assumed(options)), run.entry.id, undone)
 
 
 class _Run:
@@ -140,6 +169,21 @@ class _Run:
         self.known_topics = self._topics()
         self.item_topics = courses.item_topics(lake, tenant)
         self.assigned = 0
+        self.entry = IngestEntry(tenant, INGEST, now, "", "")
+        self.replaced: list[tuple[IngestEntry, Brought]] = []
+        self.repeats_of: Counter[int] = Counter()
+
+    def registered(self) -> Iterator[FileRead]:
+        """Yield what is registered of each file before it is read."""
+        for one in self.planned:
+            content = one.input.content if isinstance(one.input, Input) else None
+            yield file_read(one.input.name, one.source.name, one.input.size, content, self.pseudonyms)
+
+    def begin(self) -> None:
+        """Register the ingest, before anything is written."""
+        if not self.entry.number:
+            self.entry = begin(self.lake, self.entry)
+            self.replaced = [(one, what) for one, what in self.replaced if one.number != self.entry.number]
 
     def read(self, number: int) -> Iterator[tuple[Prepared, int]]:
         """Yield the blocks of one file, prepared, in order, with the bytes done."""
@@ -200,6 +244,7 @@ class _Run:
 
     def write(self) -> None:
         """Write everything that is held: metadata, events, then what was rejected."""
+        self.begin()
         for name in dict.fromkeys(self.planned[number].source.kind for number, _ in self.metadata):
             pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
             said = [self._said(number, [rows for of, rows in pieces if of == number]) for number in self._numbers]
@@ -209,6 +254,31 @@ class _Run:
             self.assigned = assign_topics(self.lake, courses.item_topics(self.lake, self.tenant), self.now)
         self._keep_rejected()
         self.lake.tidy()
+
+    def take_back(self) -> tuple[Undone, ...]:
+        """Take back what the files had brought before, and return what that was."""
+        entry = self.entry
+        return tuple(
+            undo(self.lake, one, now=self.now, sources=what.sources, door=entry.door, code_version=entry.engine_version)
+            for one, what in self.replaced
+        )
+
+    def finish(self, notes: Sequence[str]) -> None:
+        """Register that the ingest has ended. What it had brought before it was killed counts as accepted."""
+        own = self.repeats_of.pop(self.entry.number, 0)
+        files = tuple(
+            dataclasses.replace(file, counts={name: getattr(report, name) for name in REPORTED})
+            for file, report in zip(self.entry.files, self.reports(), strict=True)
+        )
+        events = own + sum(
+            report.accepted + report.revised
+            for report, one in zip(self.reports(), self.planned, strict=True)
+            if not one.source.metadata
+        )
+        ended = dataclasses.replace(
+            self.entry, files=files, notes=tuple(notes), repeats=dict(self.repeats_of), events=events
+        )
+        finish(self.lake, ended)
 
     def notes(self) -> list[str]:
         """Return the notes, each with the name of its file."""
@@ -261,11 +331,20 @@ class _Run:
             for number in {number for number, _ in self.waiting}:
                 self.planned[number].check_usable(self.tallies[number])
             self._check_zones()
-            found, refused = write_events(
-                self.lake, self.waiting, len(self.planned), self.waiting_for_others, self.on_revision
+            self.begin()
+            found = write_events(
+                self.lake,
+                self.waiting,
+                len(self.planned),
+                self.entry.number,
+                replaced=[what.ingest for _, what in self.replaced],
+                waiting=self.waiting_for_others,
+                on_revision=self.on_revision,
             )
-            self.of_events += found
-            self.counts += found[:, : self.counts.shape[1]]
+            self.of_events += found.counts
+            self.counts += found.counts[:, : self.counts.shape[1]]
+            self.repeats_of += found.repeats
+            refused = found.refused
             for number in sorted({int(number) for part in refused for number in part.file}):
                 one = self.planned[number]
                 self._refuse(number, refused_rows(refused, number, one.source, self.tenant, one.input.name, self.now))
@@ -278,11 +357,19 @@ class _Run:
             clocks = bool(self.zoneless[number])
             if (clocks or self.ties[number].coarse) and one.options.repeats is None:
                 pieces = [piece for of, piece in self.waiting if of == number]
-                check_zone(self.lake, pieces, one.input.place, clocks=clocks)
+                replaced = [what.ingest for _, what in self.replaced]
+                check_zone(self.lake, pieces, one.input.place, clocks=clocks, replaced=replaced)
 
     def _keep_rejected(self) -> None:
         if self.rejected:
-            self.lake.append_missing(REJECTED, pa.concat_tables(self.rejected).combine_chunks())
+            self.begin()
+            rows = pa.concat_tables(self.rejected).combine_chunks()
+            mine = pa.array(np.full(rows.num_rows, self.entry.number, np.int64))
+            rows = rows.set_column(rows.column_names.index("ingest"), "ingest", mine)
+            if self.replaced:
+                self.lake.update(REJECTED, partial(instead, rows, [what for _, what in self.replaced]))
+            else:
+                self.lake.append_missing(REJECTED, rows)
         self.rejected, self.n_rejected = [], 0
 
     def _reading(self, one: Planned) -> ParseOptions:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ from mastery.events.several_topics import join_topics
 from mastery.events.values import Mask
 from mastery.lake import Lake
 from mastery.lake.files import Only
+from mastery.lake.known_ids import NOBODY
 from mastery.lake.snapshot import Snapshot
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts, judge
 from mastery.pipelines.ingest.prepare import Prepared
@@ -90,37 +94,72 @@ class Judged:
     Attributes:
         events: m events; None where each row is one, as it was read.
         verdicts: Of the events.
+        replacing: bool[m]. Of which events an ingest that is replaced had brought rows.
         counts: int64[files, COUNTS]. Of the rows.
         refused: Rows that are rejected for what is known of their events.
+        repeats: Number of an ingest → how many of the events it brought came again as they are.
     """
 
     events: pa.Table | None
     verdicts: Verdicts
+    replacing: Mask
     counts: Int64s
     refused: Refused
+    repeats: Counter[int]
+
+    def says_the_same_as(self, other: Judged) -> bool:
+        """Tell whether the same rows are to be written, in the same files."""
+        return np.array_equal(self.verdicts, other.verdicts) and np.array_equal(self.replacing, other.replacing)
 
 
-def judge_bucket(lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s) -> Verdicts:
-    """Return the verdicts on the incoming rows of this bucket against those that the lake has in it.
+class Compared(NamedTuple):
+    """What n incoming rows are beside those that the lake has.
+
+    Attributes:
+        verdicts: Of the rows.
+        replacing: bool[n]. Which are of an event that a replaced ingest had brought.
+        repeats: Number of an ingest → how many of its events are among the rows as they are.
+    """
+
+    verdicts: Verdicts
+    replacing: Mask
+    repeats: Counter[int]
+
+
+def judge_bucket(
+    lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s, replaced: Sequence[int] = ()
+) -> Compared:
+    """Compare the incoming rows of this bucket with those that the lake has in it, but for those of replaced ingests.
 
     What was superseded is looked at after the events: a row that compaction moves meanwhile is in one of the two.
     """
     known = lake.known(EVENTS, bucket, hi, lo, at)
-    verdicts = judge(hi, lo, body, known)
-    revised = verdicts == REVISED
+    replacing = np.zeros(hi.size, np.bool_)
+    if replaced:
+        theirs = np.isin(known.ingest, replaced)
+        replacing = judge(hi, lo, body, known.where(theirs)).verdicts != NEW
+        known = known.where(~theirs)
+    judged = judge(hi, lo, body, known)
+    revised = judged.verdicts == REVISED
     if revised.any():
-        verdicts = judge(hi, lo, body, known + lake.known(SUPERSEDED, bucket, hi[revised], lo[revised]))
-    return verdicts
+        gone = lake.known(SUPERSEDED, bucket, hi[revised], lo[revised])
+        known += gone.where(~np.isin(gone.ingest, replaced)) if replaced else gone
+        judged = judge(hi, lo, body, known)
+    return Compared(judged.verdicts, replacing, Counter[int](known.ingest[judged.again].tolist()))
 
 
-def judge_rows(lake: Lake, at: Snapshot, bucket: int, rows: IncomingRows, on_revision: str) -> Judged:
+def judge_rows(
+    lake: Lake, at: Snapshot, bucket: int, rows: IncomingRows, on_revision: str, replaced: Sequence[int] = ()
+) -> Judged:
     """Judge the rows of one bucket against the lake as of `at`.
 
     Args:
         on_revision: What is done with rows that say something else than what is known of their events.
+        replaced: Numbers of ingests whose rows do not count as known.
     """
     ids = [rows.numbers(name) for name in (*ID, "body_hash")]
-    verdicts = judge_bucket(lake, at, bucket, *ids)
+    compared = judge_bucket(lake, at, bucket, ids[0], ids[1], ids[2], replaced)
+    verdicts = compared.verdicts
     file_of, interaction = rows.file_of(), rows.interaction()
     events, row = None, np.arange(verdicts.size)  # of each event its first row
     event_of_row, repeats = row, np.zeros(verdicts.size, np.bool_)
@@ -129,11 +168,14 @@ def judge_rows(lake: Lake, at: Snapshot, bucket: int, rows: IncomingRows, on_rev
         if joined is not None:
             events, row, event_of_row, repeats = joined.events, joined.rows, joined.event_of_row, joined.repeats
             ids = [events[name].to_numpy() for name in (*ID, "body_hash")]
-            verdicts = judge_bucket(lake, at, bucket, *ids)
+            compared = judge_bucket(lake, at, bucket, ids[0], ids[1], ids[2], replaced)
+            verdicts = compared.verdicts
     says = np.full(verdicts.size, ELSE, np.int8)
     revised = np.flatnonzero(verdicts == REVISED)
     if revised.size:
-        says[revised] = _says(lake, at, bucket, (rows.taken() if events is None else events).take(pa.array(revised)))
+        says[revised] = _says(
+            lake, at, bucket, (rows.taken() if events is None else events).take(pa.array(revised)), replaced
+        )
         verdicts[says == LESS] = SAME
     left = (verdicts == REVISED) & (says == ELSE) & (on_revision != "replace")
     verdicts[left] = SAME
@@ -160,14 +202,15 @@ def judge_rows(lake: Lake, at: Snapshot, bucket: int, rows: IncomingRows, on_rev
         content = Blocks(hi.size).add(hi, lo).add(body, body).finish()[0]
         which = np.flatnonzero(left_row)
         refused = Refused(file_of[which], rows.lines()[which], content[event_of_row[which]])
-    return Judged(events, verdicts, counts, refused)
+    return Judged(events, verdicts, compared.replacing, counts, refused, compared.repeats)
 
 
-def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table) -> npt.NDArray[np.int8]:
+def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table, replaced: Sequence[int]) -> npt.NDArray[np.int8]:
     """Return int8[k]: what events say beside what the lake knows of them; `ELSE` where it does not know them."""
     students = events["student_id"].cast(pa.string()).unique().to_pylist()
     only = Only(column="student_id", values=tuple(sorted(students))) if len(students) <= FEW_STUDENTS else None
-    known = lake.read_bucket(EVENTS, bucket, [*ID, *COMPARED], at, only)
+    known = lake.read_bucket(EVENTS, bucket, [*ID, *COMPARED, "ingest"], at, only)
+    known = known.filter(pa.array(~np.isin(known["ingest"].fill_null(NOBODY).to_numpy(), replaced)))
     there = {key: place for place, key in enumerate(_keys(known))}
     found = np.array([there.get(key, -1) for key in _keys(events)], np.int64)
     here = np.flatnonzero(found >= 0)

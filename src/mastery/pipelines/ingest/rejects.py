@@ -7,12 +7,15 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.identity import Blocks
 from mastery.events.source import Source
 from mastery.events.values import as_text
+from mastery.lake import Brought
+from mastery.lake.undo import brought_by
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.row_counts import Refused
 from mastery.tables import REJECTED, UTC
@@ -87,6 +90,7 @@ def _completed(rows: pa.Table, tenant: str, source_table: str, origin: str, now:
     same = {"tenant": tenant, "source_table": source_table, "source": origin}
     columns = {name: pa.array([value] * n, pa.string()) for name, value in same.items()}
     columns["received_at"] = pa.array([now] * n, UTC)
+    columns["ingest"] = pa.nulls(n, pa.int64())  # whoever keeps them says which
     for name in rows.column_names:
         columns[name] = rows[name]
     return pa.table([columns[field.name].cast(field.type) for field in REJECTED.schema], schema=REJECTED.schema)
@@ -96,6 +100,14 @@ def _texts(values: pa.Array) -> pa.Array:
     if pa.types.is_nested(values.type):
         return pa.array([str(value) for value in values.to_pylist()], pa.string())
     return as_text(values).cast(pa.string())  # a dictionary would bring along the texts of all other rows
+
+
+def instead(rows: pa.Table, what: Sequence[Brought], before: pa.Table) -> pa.Table:
+    """Return what REJECTED holds once these rows are in it, in place of equal ones that these ingests brought."""
+    came = pc.is_in(before[HASH], value_set=rows[HASH].combine_chunks()).to_numpy()
+    kept = before.filter(pa.array(~(came & brought_by(what, before))))
+    known = pc.is_in(rows[HASH], value_set=kept[HASH].combine_chunks())
+    return pa.concat_tables([kept, rows.filter(pc.invert(known)).cast(kept.schema)])
 
 
 class Repeats:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mastery.arrays import Int64s
 from mastery.pipelines.ingest.row_counts import CONTRADICTING, FILLED, LEFT
+from mastery.pipelines.ingest.undo import Undone
 
 
 def revision_notes(counts: Int64s) -> list[str]:
@@ -75,11 +76,15 @@ class IngestReport:
 
     Attributes:
         assumed: What neither a file nor the person said, such as the zone of its clocks.
+        ingest: Its id; None where nothing was written anywhere.
+        replaced: What earlier ingests of the files had brought, and was taken back.
     """
 
     files: tuple[FileReport, ...]
     notes: tuple[str, ...]
     assumed: tuple[str, ...] = ()
+    ingest: str | None = None
+    replaced: tuple[Undone, ...] = ()
 
     @property
     def read(self) -> int:
@@ -103,6 +108,8 @@ class IngestReport:
 
     def as_dict(self) -> dict[str, Any]:
         return {
+            **({} if self.ingest is None else {"ingest": self.ingest}),
+            **({"replaced": [one.as_dict() for one in self.replaced]} if self.replaced else {}),
             "read": self.read,
             "accepted": self.accepted,
             "revised": self.revised,

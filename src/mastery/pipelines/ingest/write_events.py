@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +24,8 @@ from mastery.errors import Conflict
 from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
-from mastery.pipelines.ingest.dedupe import NEW, REVISED, Verdicts
-from mastery.pipelines.ingest.judge_rows import IncomingRows, judge_rows
+from mastery.pipelines.ingest.dedupe import NEW, REVISED
+from mastery.pipelines.ingest.judge_rows import IncomingRows, Judged, judge_rows
 from mastery.pipelines.ingest.prepare import Prepared
 from mastery.pipelines.ingest.row_counts import Refused
 from mastery.tables import EVENTS
@@ -44,12 +45,10 @@ LONGEST_PAUSE_S = 2.0
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket: the verdicts on its events, the counts of its rows, the files written for it, and rows refused."""
+    """One bucket: what was found of its rows, and the files written for it."""
 
-    verdicts: Verdicts
-    counts: Int64s
+    judged: Judged
     adds: tuple[AddAction, ...]
-    refused: Refused
 
 
 @dataclass(frozen=True)
@@ -59,32 +58,53 @@ class _Write:
     lake: Lake
     pieces: Sequence[tuple[int, Prepared]]
     files: int
+    ingest: int | None
+    replaced: Sequence[int]
     written: list[AddAction]
     on_revision: str
+
+
+class Written(NamedTuple):
+    """What became of the rows of some files.
+
+    Attributes:
+        counts: int64[files, COUNTS].
+        refused: Rows that were refused, of each bucket.
+        repeats: Number of an ingest → how many of the events it brought were among the rows as they are.
+    """
+
+    counts: Int64s
+    refused: list[Refused]
+    repeats: Counter[int]
 
 
 def write_events(
     lake: Lake,
     pieces: Sequence[tuple[int, Prepared]],
     files: int,
+    ingest: int | None,
+    *,
+    replaced: Sequence[int] = (),
     waiting: Callable[[], None] | None = None,
     on_revision: str = "replace",
-) -> tuple[Int64s, list[Refused]]:
-    """Write the new events and return int64[files, COUNTS], counts of their rows, and the rows that were refused.
+) -> Written:
+    """Write the new events, each with the number of the ingest, and return what became of the rows.
 
     Args:
         lake: Where.
         pieces: (number of the file, its rows), in the order they were read.
         files: Number of files.
+        ingest: Number of the ingest. None: the rows say themselves who brought their events, and new ones are left out.
+        replaced: Numbers of ingests that this one replaces: what they brought does not count as known.
         waiting: Called when another ingest has been committing for seconds.
         on_revision: What is done with rows that say something else than what is known of their events; see
             `mastery.events.revisions`. To `reject` them, the pieces have their lines.
 
     Raises:
-        Conflict: Other ingests were faster every time.
+        Conflict: Other ingests were faster every time; or what this one brings was taken back.
     """
     written: list[AddAction] = []
-    write = _Write(lake, _one_dictionary(pieces), files, written, on_revision)
+    write = _Write(lake, _one_dictionary(pieces), files, ingest, replaced, written, on_revision)
     at = lake.snapshot(EVENTS)
     filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for _, p in pieces)]
     with lake.discarding(EVENTS, written):
@@ -93,10 +113,12 @@ def write_events(
             for attempt in range(ATTEMPTS):
                 if attempt:
                     _pause(attempt)
-                moved = lake.commit_judged({b: part.adds for b, part in parts.items() if part.adds}, at)
+                moved = lake.commit_judged({b: part.adds for b, part in parts.items() if part.adds}, at, ingest)
                 if not moved:
-                    counts = np.sum([part.counts for part in parts.values()], axis=0)
-                    return counts, [part.refused for part in parts.values() if part.refused.file.size]
+                    every = [part.judged for part in parts.values()]
+                    counts = np.sum([one.counts for one in every], axis=0)
+                    repeats = sum((one.repeats for one in every), Counter[int]())
+                    return Written(counts, [one.refused for one in every if one.refused.file.size], repeats)
                 at = lake.snapshot(EVENTS)
                 parts |= _judged(write, at, moved, parts)
     raise Conflict(
@@ -127,22 +149,29 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None
     """Judge the rows of one bucket against the lake as of `at`, and write its files without a commit."""
     mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in write.pieces]
     rows = IncomingRows([piece for piece in mine if piece[3] > piece[2]], write.files)
-    judged = judge_rows(write.lake, at, bucket, rows, write.on_revision)
+    judged = judge_rows(write.lake, at, bucket, rows, write.on_revision, write.replaced)
     if before is not None:
-        if np.array_equal(judged.verdicts, before.verdicts):
-            return before
+        if judged.says_the_same_as(before.judged):
+            return replace(before, judged=judged)
         write.lake.discard(EVENTS, before.adds)
     adds = []
-    for verdict in (NEW, REVISED):
-        kept = np.flatnonzero(judged.verdicts == verdict)
+    written = judged.verdicts == REVISED
+    if write.ingest is not None:
+        written |= judged.verdicts == NEW
+    beside = (judged.verdicts == REVISED) | judged.replacing  # of events that the bucket has in other rows
+    for revisions in (False, True):
+        kept = np.flatnonzero(written & (beside == revisions))
         if kept.size:
             if judged.events is None:
                 events = rows.taken(None if kept.size == judged.verdicts.size else kept)
             else:
                 events = judged.events.take(pa.array(kept)).combine_chunks()
-            adds.append(write.lake.write_file(EVENTS, _compacted(events), bucket, revisions=verdict == REVISED))
+            if write.ingest is not None:
+                number = pa.array(np.full(events.num_rows, write.ingest, np.int64))
+                events = events.set_column(events.column_names.index("ingest"), "ingest", number)
+            adds.append(write.lake.write_file(EVENTS, _compacted(events), bucket, revisions=revisions))
             write.written.append(adds[-1])
-    return _Part(judged.verdicts, judged.counts, tuple(adds), judged.refused)
+    return _Part(judged, tuple(adds))
 
 
 def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, Prepared]]:

@@ -35,12 +35,15 @@ FEWEST = 5
 """Fewer events that are found at another time may be other answers."""
 
 
-def check_zone(lake: Lake, pieces: Sequence[Prepared], place: str, *, clocks: bool) -> None:
+def check_zone(
+    lake: Lake, pieces: Sequence[Prepared], place: str, *, clocks: bool, replaced: Sequence[int] = ()
+) -> None:
     """Raise BadInput if the lake has most of these events already, all of them hours earlier or later.
 
     Args:
         pieces: Events of one file.
         place: Where a message says that it is.
+        replaced: Numbers of ingests whose events are taken back for these.
         clocks: Whether its time stamps are of clocks that name no zone; if not, they count where they are dates alone.
     """
     sizes = np.sum([np.diff(piece.offsets) for piece in pieces], axis=0)
@@ -57,6 +60,7 @@ def check_zone(lake: Lake, pieces: Sequence[Prepared], place: str, *, clocks: bo
     moved = _with(moved, "occurred_at", pa.array(at_us).cast(UTC))
     hi, lo = _ids(moved)
     known = lake.known(EVENTS, bucket, hi, lo)
+    known = known.where(~np.isin(known.ingest, replaced))
     there = set(zip(known.hi.tolist(), known.lo.tolist(), known.body.tolist(), strict=True))
     body = body_hashes(moved, (moved["replaces_hi"], moved["replaces_lo"]))
     found = np.array([key in there for key in zip(hi.tolist(), lo.tolist(), body.tolist(), strict=True)])
@@ -70,8 +74,8 @@ def check_zone(lake: Lake, pieces: Sequence[Prepared], place: str, *, clocks: bo
         raise BadInput(
             f"{place}: its events are in the lake already, {hours:g} h {when} ({number} of {n} that were looked up): "
             "they were read before under another --timezone, and would count twice. If this zone is the right one, "
-            "take out what was read with the other (`mastery ingests` lists it, `mastery ingests undo ID` does it) and "
-            "read the file again; if these are other answers, say --repeats answers"
+            "read the file with --replace, which takes out what it had brought (or take that out yourself: `mastery "
+            "ingests` lists it, `mastery ingests undo ID` does it); if these are other answers, say --repeats answers"
         )
 
 

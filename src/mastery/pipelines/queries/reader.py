@@ -16,6 +16,7 @@ from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
 from mastery.lake import Lake, TableVersion
 from mastery.lake.publication import Publication
+from mastery.pipelines.ingest.ingests import IngestEntry
 from mastery.pipelines.models.activations import active_choice
 from mastery.pipelines.models.active import named_model_set
 from mastery.pipelines.models.store import load_model_set
@@ -42,6 +43,7 @@ from mastery.pipelines.queries.schemas import (
     StudentDocument,
 )
 from mastery.pipelines.queries.student_document import student_document
+from mastery.pipelines.queries.undo_preview import UndoPreview, undo_preview
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
@@ -102,7 +104,7 @@ class Reader:
         self._metadata: Metadata | None = None
         self._items: tuple[TableVersion, Mapping[str, Mapping[str, str | None]]] | None = None
         self._published_set: ModelSet | None = None
-        self._news = (-1, -1, False)  # versions of events: published, now; and whether some came in between
+        self._news = (-1, -1, "")  # versions of events: published, now; and what events did in between
         self._lock = threading.Lock()
         self._indices: OrderedDict[tuple[object, ...], ClassIndex] = OrderedDict()
         self._indexing = threading.Lock()
@@ -165,6 +167,18 @@ class Reader:
         if found.tenant != tenant:
             raise NotFound(no_events(student_id, tenant, as_of_us))
         return found
+
+    def undo_preview(
+        self,
+        of: IngestEntry,
+        as_of_us: int,
+        sources: tuple[str, ...] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> UndoPreview:
+        """Return what taking back an ingest would change of the scores that are shown at a moment."""
+        model_set = self.metadata().model_set
+        scorer = self._source(None, model_set)
+        return undo_preview(self._lake, of, model_set, scorer, as_of_us, sources, progress)
 
     def item_probabilities(
         self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int, items: Sequence[str] | None = None
@@ -324,15 +338,17 @@ class Reader:
         return rows
 
     def _noting_news(self, document: ClassDocument, published: Publication) -> ClassDocument:
-        """Return a class as published, with a note where events have come in since."""
+        """Return a class as published, with a note where events have come in since, or were taken back."""
         read, now = published.events, self._lake.version(EVENTS)
         if read is None or now <= read:
             return document
         if self._news[:2] != (read, now):
-            self._news = read, now, self._lake.files_added(EVENTS, read, now) != []  # compaction brings none
+            news = self._lake.news(EVENTS, read, now)  # compaction brings none
+            came = news is None or bool(news.added)
+            self._news = read, now, "have come in" if came else "were taken back" if news else ""
         if not self._news[2]:
             return document
-        note = "events have come in since these scores were computed; 'mastery recompute' takes them in"
+        note = f"events {self._news[2]} since these scores were computed; 'mastery recompute' makes them again"
         return document.model_copy(update={"notes": [*document.notes, note]})
 
     def newest_event_us(self) -> int | None:

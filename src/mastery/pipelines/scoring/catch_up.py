@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.lake import Lake, Snapshot, TableVersion
+from mastery.lake import Lake, News, Snapshot, TableVersion
 from mastery.state import KnownLake, Position, StateStore, StateUnusable
 from mastery.tables import EVENTS
 
@@ -80,19 +81,25 @@ def _version_of(known: KnownLake) -> TableVersion:
 
 
 def _students_since(lake: Lake, known: KnownLake, until: int) -> list[str] | None:
-    """Return the students of all events that commits after the known version brought, each once; None: cannot tell."""
+    """Return the students of all events that commits after the known version brought or took out, each once; None
+    where that cannot be told.
+    """
     if not lake.holds(EVENTS, _version_of(known)):
         return None
-    paths = lake.files_added(EVENTS, known.version, until)
+    news = lake.news(EVENTS, known.version, until)
     try:
-        return None if paths is None else _distinct(lake, paths)
+        return None if news is None else _students(lake, news)
     except FileNotFoundError:  # compacted since, and vacuumed
         return None
 
 
-def _distinct(lake: Lake, paths: list[str]) -> list[str]:
-    """Return the students in some files; one file at a time, for there may be a lake of them."""
+def _students(lake: Lake, news: News) -> list[str]:
+    """Return the students of events that came or went; one file at a time, for there may be a lake of them."""
     found: set[str] = set()
-    for path in paths:
+    for path in news.added:
         found.update(pc.unique(lake.read_files(EVENTS, [path], [STUDENT]).column(STUDENT)).to_pylist())
+    for path, ingests in news.removed.items():
+        rows = lake.read_files(EVENTS, [path], [STUDENT, "ingest"])
+        theirs = rows.filter(pc.is_in(rows["ingest"], value_set=pa.array(sorted(ingests), pa.int64())))
+        found.update(pc.unique(theirs.column(STUDENT)).to_pylist())
     return sorted(found)
