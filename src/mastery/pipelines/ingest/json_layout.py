@@ -101,7 +101,7 @@ def _with_columns(head: bytes, start: int, place: str, *, last: bool, only: bool
         return Layout(False, start, line, only, names)
     if not last:
         return None
-    if len(head) > LONGEST and not len(starts):
+    if len(head) > LONGEST and (not len(starts) or stops[0] - starts[0] > LONGEST):
         raise BadInput(_TOO_LONG.format(place))
     raise BadInput(f"{place}: no JSON object in the array; expected an array of objects, one for each row")
 
