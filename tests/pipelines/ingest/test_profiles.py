@@ -12,6 +12,7 @@ from mastery.errors import BadInput
 from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
+from mastery.pipelines.ingest.inputs import plan
 from mastery.pipelines.ingest.profiles import load_profile, parse_profile, shipped_profiles
 from mastery.tables import EVENTS, REJECTED
 
@@ -279,6 +280,12 @@ def test_a_later_export_of_kolibri_revises_what_went_on(put):
     later = text.replace("09:16:00+00:00,600.0,0.4000", "09:26:00+00:00,1200.0,0.9000")
     report = put("later.csv", later, "kolibri-logs")
     assert (report.accepted, report.revised, report.duplicates) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped_profiles()) - {"kahoot-report"}))
+def test_a_file_of_the_shape_of_a_profile_is_told_so(name):
+    with pytest.raises(BadInput, match=rf"it looks like a file for .*--profile {name} "):
+        plan([made(name)], ReadOptions())
 
 
 def test_what_is_said_wins_over_a_profile(put, tmp_path):

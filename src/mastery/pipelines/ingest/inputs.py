@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from mastery.pipelines.ingest.files import Input, TableInput, open_input
 from mastery.pipelines.ingest.find_files import Found, LeftOut, find_files, left_out_notes, without_place
 from mastery.pipelines.ingest.formats import JSON
 from mastery.pipelines.ingest.json_paths import segments
-from mastery.pipelines.ingest.profiles import Way, ways_of
+from mastery.pipelines.ingest.profiles import Way, every_profile, ways_of
 
 EXPECTED = {
     "id": "an id, as text",
@@ -161,10 +162,24 @@ def _planned(
             errors.append(error)
     if found:
         return found
+    if ways[0].options.profile is None:
+        raise BadInput(f"{one.place}: {_profiles_for(one, ways[0].options, answers=answers)}{errors[0]}") from None
     if len(ways) == 1:
         raise BadInput(f"{one.place}: {errors[0]}") from None
     tables = "; ".join(dict.fromkeys(str(error) for error in errors))
     raise BadInput(f"{one.place}: is none of the tables of profile {ways[0].options.profile}: {tables}")
+
+
+def _profiles_for(one: Input | TableInput, said: ReadOptions, *, answers: bool) -> str:
+    """Return in a sentence the profiles that read such a file; empty where there is none."""
+    found = []
+    for profile in every_profile():
+        for way in ways_of(replace(said, profile=profile.name, table=None)):
+            with suppress(BadInput):
+                _as(one, way, answers=answers)
+                found.append(profile)
+    names = list(dict.fromkeys(f"--profile {profile.name} ({profile.title})" for profile in found))
+    return f"it looks like a file for {' or '.join(names)}; as it is, " if names else ""
 
 
 def _as(one: Input | TableInput, way: Way, *, answers: bool) -> Planned:

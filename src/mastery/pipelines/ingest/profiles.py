@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -92,15 +93,21 @@ def shipped_profiles() -> dict[str, str]:
     }
 
 
+@cache
+def every_profile() -> tuple[Profile, ...]:
+    """Return the profiles that are shipped, in order of their names."""
+    return tuple(parse_profile(text, name) for name, text in shipped_profiles().items())
+
+
 def load_profile(name_or_path: str) -> Profile:
     """Return a shipped profile by its name, or the one in a YAML file.
 
     Raises:
         BadInput: Neither a name nor a readable file, or a profile that cannot be used.
     """
-    shipped = shipped_profiles()
+    shipped = {profile.name: profile for profile in every_profile()}
     if name_or_path in shipped:
-        return parse_profile(shipped[name_or_path], name_or_path)
+        return shipped[name_or_path]
     try:
         text = Path(name_or_path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
