@@ -162,6 +162,7 @@ class _Run:
         self.zoneless = np.zeros(n, np.bool_)
         self.waiting: list[tuple[int, Prepared]] = []
         self.n_waiting = self.n_rejected = 0
+        self.begun: dict[int, tuple[Planned, Prepared]] = {}  # whole files by their identity, which they are kept for
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[pa.Table] = []
         self.repeats = [Repeats() for _ in planned]
@@ -191,6 +192,10 @@ class _Run:
         yield from pieces
 
     def _pieces(self, one: Planned) -> Generator[tuple[Prepared, int]]:
+        begun = self.begun.pop(id(one), None)
+        if begun is not None:
+            yield begun[1], one.input.size
+            return
         how = self._reading(one)
         blocks = one.input.blocks(how.wanted())
         yield from in_order(blocks, lambda block: prepare(block, how, self.pseudonyms, self.lake.buckets))
@@ -200,6 +205,8 @@ class _Run:
         few_bytes = sum(one.input.size for one in self.planned) < ROWS_PER_WRITE  # so fewer rows still
         if len(self.planned) < 2 or few_bytes:
             return
+        # what metadata say changes how other files are read; more rows than are written at a time are not kept
+        left = 0 if any(one.source.metadata for one in self.planned) else ROWS_PER_WRITE
         for number, one in enumerate(self.planned):
             how = self._reading(one)
             blocks = one.input.blocks(how.wanted())
@@ -207,6 +214,9 @@ class _Run:
             if first is not None and next(blocks, None) is None:
                 ready = prepare(first, how, self.pseudonyms, self.lake.buckets)
                 self.planned[number].check_usable(ready.tally)
+                left -= ready.rows.num_rows
+                if left >= 0:
+                    self.begun[id(one)] = one, ready
 
     def take(self, number: int, ready: Prepared) -> None:
         """Hold a block's rows, and write all that are held when there are many."""
