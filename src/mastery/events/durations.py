@@ -59,24 +59,26 @@ def read_durations(column: pa.Array, unit_ms: float, notation: Notation) -> Dura
     def once(values: pa.Array) -> Read:
         plain, said = _written(values, notation)
         kept.append(plain.values)
-        return Read(pc.coalesce(pc.multiply(plain.values, unit_ms), said), plain.problems, plain.remarks)
+        values = pc.multiply(plain.values, unit_ms)
+        return Read(values if said is None else pc.coalesce(values, said), plain.problems, plain.remarks)
 
     read = per_value(column, once)
     (numbers,) = kept
     return Durations(read, numbers.take(column.indices) if pa.types.is_dictionary(column.type) else numbers)
 
 
-def _written(column: pa.Array, notation: Notation) -> tuple[Read, pa.Array]:
+def _written(column: pa.Array, notation: Notation) -> tuple[Read, pa.Array | None]:
     """Return the plain numbers with their problems, and the durations that say what they are, in milliseconds."""
-    none = pa.nulls(len(column), pa.float64())
     if pa.types.is_duration(column.type) or pa.types.is_time(column.type):
         kind = pa.time64("us") if pa.types.is_time(column.type) else pa.duration("us")
-        return Read(none), pc.divide(column.cast(kind, safe=False).cast(pa.int64()).cast(pa.float64()), 1000.0)
+        return Read(pa.nulls(len(column), pa.float64())), pc.divide(
+            column.cast(kind, safe=False).cast(pa.int64()).cast(pa.float64()), 1000.0
+        )
     if not is_text(column.type):
-        return numbers_in(column, notation), none
+        return numbers_in(column, notation), None
     plain = numbers_in(column, notation)
     if not plain.problems:
-        return plain, none
+        return plain, None
     faulty = reduce(np.logical_or, (problem.where for problem in plain.problems))
     texts = trimmed(pc.if_else(pa.array(faulty), column.cast(pa.string()), pa.scalar(None, pa.string())))
     said = pc.coalesce(*(_by_form(texts, form, extra) for form, extra in _FORMS))

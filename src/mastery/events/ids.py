@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.values import MISSING_WORDS, Problem, Read, Remark, as_text, mask, needs_care, per_value, trimmed
+from mastery.events.values import MISSING_WORDS, Problem, Read, Remark, as_text, mask, per_value, trimmed
 from mastery.kernels import kernel
 
 ID_LETTERS = 1024
@@ -44,7 +44,10 @@ def written_id(text: str) -> str:
 
 
 def _read_ids(values: pa.Array) -> Read:
-    if not needs_care(values, ID_LETTERS):
+    looked = _looked_at(values)
+    if looked == 0:
+        return Read(values)
+    if not looked & CARE:
         return _plain_ids(values)
     if not mask(pc.string_is_ascii(values)).all():
         values = pc.utf8_normalize(pc.replace_substring_regex(values, _INVISIBLE, ""), "NFC")
@@ -66,12 +69,7 @@ def _read_ids(values: pa.Array) -> Read:
 
 def _plain_ids(values: pa.Array) -> Read:
     """Return ids of printable characters, each written in one way."""
-    if len(values) == 0 or pa.types.is_null(values.type):
-        return Read(values)
-    _, offsets, data = values.buffers()
-    starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
-    letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-    if not _looks_odd(starts, letters):
+    if not _looked_at(values) & ODD:
         return Read(values)
     rounded = mask(pc.match_substring_regex(values, _ROUNDED))
     problems: tuple[Problem, ...] = ()
@@ -98,31 +96,51 @@ _ODD_WORDS = np.array(sorted({_packed(word) for word in MISSING_WORDS if len(wor
 _ODD_FIRSTS = np.array([any(word.encode()[0] | 32 == byte for word in MISSING_WORDS) for byte in range(256)])
 
 
+CARE, ODD = 1, 2
+"""Bits of `_look`: texts that are empty, long or not printable ASCII; texts that may be written in another way."""
+
+
 @kernel
-def _any_odd(starts: Any, letters: Any, words: Any, firsts: Any) -> Any:
+def _look(starts: Any, letters: Any, longest: Any, words: Any, firsts: Any) -> Any:
+    """Return which of CARE and ODD is true of any text."""
+    found = 0
     for i in range(starts.size - 1):
         start, stop = starts[i], starts[i + 1]
-        if start == stop:
+        size = stop - start
+        if size == 0 or size > longest:
+            found |= CARE
             continue
+        strange = 0
+        for j in range(start, stop):
+            strange |= (letters[j] < 33) | (letters[j] > 126)
+        if strange:
+            found |= CARE
         first = letters[start]
         if first == 39:  # an apostrophe
-            return True
-        if stop - start > 2 and letters[stop - 1] == 48 and letters[stop - 2] == 46:  # .0
-            return True
-        if stop - start < 8 and firsts[first | 32]:
+            found |= ODD
+        if size > 2 and letters[stop - 1] == 48 and letters[stop - 2] == 46:  # .0
+            found |= ODD
+        if size < 8 and firsts[first | 32]:
             word = 0
             for j in range(start, stop):
                 word |= np.int64(letters[j] | 32) << (8 * (j - start))
             for k in range(words.size):
                 if word == words[k]:
-                    return True
+                    found |= ODD
         if 48 <= first <= 57 or first == 45:  # a number
             for j in range(start, stop):
                 if letters[j] == 43:  # 1E+11
-                    return True
-    return False
+                    found |= ODD
+    return found
 
 
-def _looks_odd(starts: Any, letters: Any) -> bool:
-    """Return whether any text is one of `MISSING_WORDS`, begins with an apostrophe, or may be a float's."""
-    return bool(_any_odd(starts, letters, _ODD_WORDS, _ODD_FIRSTS))
+def _looked_at(values: pa.Array) -> int:
+    """Return which of CARE and ODD is true of any text. ODD: it is one of `MISSING_WORDS`, begins with an apostrophe,
+    or may be a float's.
+    """
+    if len(values) == 0 or pa.types.is_null(values.type):
+        return 0
+    _, offsets, data = values.buffers()
+    starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+    letters = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    return int(_look(starts, letters, ID_LETTERS, _ODD_WORDS, _ODD_FIRSTS))

@@ -45,7 +45,8 @@ def read_shares(column: pa.Array, unit: ShareUnit, notation: Notation, most: flo
         written, said = _written(values, notation)
         kept.append(written.values)
         ours = pc.divide(pc.subtract(written.values, unit.none), unit.full - unit.none)
-        return _bounded(Read(pc.coalesce(ours, said), written.problems, written.remarks), unit, most)
+        ours = ours if said is None else pc.coalesce(ours, said)
+        return _bounded(Read(ours, written.problems, written.remarks), unit, most)
 
     read = per_value(column, once)
     (plain,) = kept
@@ -54,14 +55,14 @@ def read_shares(column: pa.Array, unit: ShareUnit, notation: Notation, most: flo
     return Shares(read, plain)
 
 
-def _written(column: pa.Array, notation: Notation) -> tuple[Read, pa.Array]:
+def _written(column: pa.Array, notation: Notation) -> tuple[Read, pa.Array | None]:
     """Return the plain numbers with their problems, and the shares that say what they are; each null elsewhere."""
     if not is_text(column.type):
-        return numbers_in(column, notation), pa.nulls(len(column), pa.float64())
+        return numbers_in(column, notation), None
     texts = trimmed(column.cast(pa.string()))
     signed = mask(pc.match_substring_regex(texts, r"(?i)[%/]|\bof\b"))
     if not signed.any():
-        return numbers_in(column, notation), pa.nulls(len(column), pa.float64())
+        return numbers_in(column, notation), None
     nothing = pa.scalar(None, pa.string())
     here = pc.if_else(pa.array(signed), texts, nothing)
     percent, ratio = pc.extract_regex(here, _PERCENT), pc.extract_regex(here, _RATIO)

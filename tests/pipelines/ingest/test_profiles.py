@@ -342,3 +342,13 @@ def test_a_profile_that_cannot_be_used_is_refused(text, expected):
 def test_a_profile_that_is_not_there_is_refused_with_the_nearest_name(put):
     with pytest.raises(BadInput, match="no such profile; did you mean 'eedi-2020'"):
         put("x.csv", PAGE, "eedi-2002")
+
+
+def test_a_profile_says_what_values_are_worth_and_when_days_begin():
+    text = "table: quiz_attempts\nvalues: {solved: 1, missed: 0}\nday_zero: 2013-10-01\ndecimal: ','\ndates: D/M/Y\n"
+    (way,) = parse_profile(text, "ours").ways
+    assert way.options.values == {"solved": 1, "missed": 0}
+    assert (way.options.day_zero, way.options.decimal, way.options.dates) == (date(2013, 10, 1), ",", "D/M/Y")
+    for bad in ("values: {solved: yes}", "day_zero: soon"):
+        with pytest.raises(BadInput, match="profile ours"):
+            parse_profile(bad, "ours")
