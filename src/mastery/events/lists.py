@@ -1,4 +1,4 @@
-"""Lists of ids: `a|b|c`, `a;b` or `a,b`, with a declared separator, a JSON list, or a list type of the file format."""
+"""Lists of ids: `a~~b`, `a|b`, `a;b` or `a,b`, with a declared separator, a JSON list, or a list type of the format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mastery.events.ids import read_id
 from mastery.events.values import Problem, Read, Remark, as_text, is_text, mask, per_value, read_text
 from mastery.tables import STRINGS
 
-SEPARATORS = ("|", ";", ",")
+SEPARATORS = ("~~", "|", ";", ",")
 """What may be between the ids of a list: of each text the first of these that is in it, and no other."""
 
 LIKE_LISTS = ("|", ";", "~~")

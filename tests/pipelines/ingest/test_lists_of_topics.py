@@ -95,7 +95,8 @@ def test_else_it_is_one_topic_of_that_name_and_a_note(school):
 @pytest.mark.parametrize(
     ("text", "ids"),
     [
-        ("x;y", ["x", "y"]), ("x,y", ["x", "y"]), ('["x","y"]', ["x", "y"]), ("x|y", ["x", "y"]), ("x", ["x"]),
+        ("x;y", ["x", "y"]),
+        ("x~~y", ["x", "y"]), ("x,y", ["x", "y"]), ('["x","y"]', ["x", "y"]), ("x|y", ["x", "y"]), ("x", ["x"]),
         ("a, b|c", ["a, b", "c"]), ("a, b; c", ["a, b", "c"]), ('["a, b"]', ["a, b"]),
     ],
 )  # fmt: skip
