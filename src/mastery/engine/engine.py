@@ -361,8 +361,11 @@ class Engine(Deployment):
         as_of: str = "now",
         scorer: str | None = None,
         tenant: str | None = None,
+        most: int | None = None,
     ) -> StudentDocument:
-        """Return one student's scores with their reasons, of all topics where none are named."""
+        """Return one student's scores with their reasons, of all topics where none are named; of those with the lowest
+        scores, `most` of them, where that is given.
+        """
         of = self.of(tenant)
         return of.reader.student(
             of.pseudonym(student_id),
@@ -370,6 +373,7 @@ class Engine(Deployment):
             as_of_us=of.moment_us(as_of, clock.now_us()),
             source=scorer,
             topics=topics,
+            most=most,
         )
 
     def history(

@@ -15,8 +15,9 @@ pieces. So the shape is checked against scores further ahead, and where it does 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mastery.arrays import Floats
 
@@ -92,17 +93,18 @@ class Fading:
     days_until_below: float | None
 
 
-def fadings(score_in: Callable[[float], Floats], target: float) -> list[Fading]:
-    """Return how each of P scores fades.
+def fadings(score_in: Callable[[float], Floats], target: float, chosen: Sequence[int] | None = None) -> list[Fading]:
+    """Return how each of P scores fades, or the chosen ones of them.
 
     Args:
         score_in: (days) → float64[P], the scores if nothing happens until then. They never rise.
     """
+    score_in = lru_cache(None)(score_in)  # days are searched for by halves, and the first halves are those of all
     now, later, later_still = (score_in(k * LOOK_AHEAD_DAYS) for k in range(3))
     checked = [score_in(days) for days in CHECKED_AFTER_DAYS]
     end = checked[-1]
     found = []
-    for p in range(now.size):
+    for p in range(now.size) if chosen is None else chosen:
         shape = retention_of(float(now[p]), float(later[p]), float(later_still[p]), LOOK_AHEAD_DAYS)
         pairs = zip(CHECKED_AFTER_DAYS, checked, strict=True)
         if all(abs(shape.score_in(days) - scores[p]) <= NOT_THE_SHAPE for days, scores in pairs):

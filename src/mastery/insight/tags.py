@@ -10,8 +10,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from mastery.arrays import Int64s
-from mastery.features.counters import RECENT
+from mastery.features.counters import HELP_REQUESTS, HINTS, PRACTICE_ATTEMPTS, RECENT, TIME_MS, TIMED
 from mastery.insight.activity_summary import ActivitySummary, activity_from
 from mastery.insight.clauses import hint_words
 from mastery.insight.words import ago, counted, decimal, seconds, tally
@@ -99,13 +101,13 @@ class _Work:
 
 def habits(counters: Int64s) -> Habits:
     """Return the habits of one student from int64[P, F], the counters of all their topics."""
-    topics = [activity_from(row, 0) for row in counters]
-    timed = sum(seen.timed for seen in topics)
-    time_ms = sum(seen.mean_time_ms * seen.timed for seen in topics if seen.timed)
+    positive = np.maximum(counters, 0)
+    timed_here, time_here = positive[:, TIMED], positive[:, TIME_MS]
+    timed, time_ms = int(timed_here.sum()), int(time_here[timed_here > 0].sum())
     return Habits(
         mean_time_ms=time_ms / timed if timed else None,
-        practises=any(seen.practice_attempts for seen in topics),
-        asks_for_hints=any(seen.hints or seen.help_requests for seen in topics),
+        practises=bool(positive[:, PRACTICE_ATTEMPTS].any()),
+        asks_for_hints=bool(positive[:, [HINTS, HELP_REQUESTS]].any()),
     )
 
 

@@ -247,3 +247,14 @@ def test_on_the_day_that_is_told_the_score_falls_under_the_target(school):
                     )
                     assert after.mastery_score < fading.target < before.mastery_score
     assert told == 20
+
+
+def test_some_topics_are_the_same_as_among_all_and_those_nobody_can_judge_come_last(school):
+    who, at = student(3), school.newest_us()
+    whole = school.reader.student(who, tenant="default", as_of_us=at)
+    ranked = sorted(whole.topics, key=lambda one: one.band == "not_enough_evidence")
+    for most in (1, 3, len(ranked), len(ranked) + 1):
+        some = school.reader.student(who, tenant="default", as_of_us=at, most=most)
+        assert {one.topic_id: one for one in some.topics} == {one.topic_id: one for one in ranked[:most]}
+        assert some.topics_left_out == max(0, len(ranked) - most)
+        assert (some.rollups, some.notes) == (whole.rollups, whole.notes)

@@ -95,7 +95,7 @@ def test_a_topic_document_explains_a_derived_score(source):
     for wait in (0, 400 * DAY):
         as_of_us = events[-1].at_us + wait
         readings = snapshot.scores(as_of_us)
-        fading = retention_documents(snapshot, readings, source, as_of_us, 0.6)[0]
+        fading = retention_documents(snapshot, readings, source, as_of_us, 0.6, [0])[0]
         one = topic_document(
             snapshot, 0, readings, source, None, float("nan"), habits(snapshot.counters), as_of_us, 3, fading
         )

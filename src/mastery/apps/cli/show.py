@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 
 UNSURE = "not_enough_evidence"
+MOST = 300
+"""Topics that are listed unless more are asked for: each takes a millisecond, and nobody reads thousands."""
+
 NAMED = 4
 """How many topics are named after a tag."""
 
@@ -28,6 +31,9 @@ def show(
     ] = None,
     as_of: AsOf = "now",
     scorer: Scorer = None,
+    limit: Annotated[
+        int, typer.Option(help="List at most this many topics, the lowest scores first; 0 for all.", min=0)
+    ] = MOST,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -37,7 +43,8 @@ def show(
     engine = engine_of(context, tenant)
     with naming_what_there_is(engine, student):
         topics = None if topic is None else [engine.topic_id(one) for one in topic]
-        document = engine.student(student, topics=topics, as_of=as_of, scorer=scorer)
+        most = None if as_json or topics is not None or not limit else limit
+        document = engine.student(student, topics=topics, as_of=as_of, scorer=scorer, most=most)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return
@@ -60,8 +67,9 @@ def show_student(document: StudentDocument, *, in_full: bool, most: int | None =
     out.print(of_whom.append_text(origin(document.as_of, document.score_source, document.model_version)))
     # Those that nobody can judge yet come last, whatever their number: they are no reason to worry.
     _topics(out, sorted(document.topics, key=lambda topic: topic.band == UNSURE)[:most])
-    if most is not None and len(document.topics) > most:
-        out.print(Text(f"… and {counted(len(document.topics) - most, 'more topic')}", "bright_black"))
+    more = document.topics_left_out + (0 if most is None else max(0, len(document.topics) - most))
+    if more:
+        out.print(Text(f"… and {counted(more, 'more topic')}", "bright_black"))
     if in_full:
         for topic in document.topics:
             _in_full(out, topic)

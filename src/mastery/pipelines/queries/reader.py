@@ -117,15 +117,16 @@ class Reader:
         as_of_us: int,
         source: str | None = None,
         topics: Sequence[str] | None = None,
+        most: int | None = None,
     ) -> StudentDocument:
-        """Return what is known of one student at a moment, lowest score first.
+        """Return what is known of one student at a moment, lowest score first; of `most` topics where that is given.
 
         Raises:
             NotFound: no event of this student by then, or none on a requested topic.
             BadInput: a scorer nobody knows.
         """
         metadata = self.metadata()
-        return self._student(metadata, metadata.model_set, student_id, tenant, as_of_us, source, topics)
+        return self._student(metadata, metadata.model_set, student_id, tenant, as_of_us, source, topics, most)
 
     def _student(
         self,
@@ -136,6 +137,7 @@ class Reader:
         as_of_us: int,
         source: str | None,
         topics: Sequence[str] | None,
+        most: int | None = None,
     ) -> StudentDocument:
         """Return a student's document under one model set, whichever is active by the time it is read."""
         source = self._source(source, model_set)
@@ -150,6 +152,7 @@ class Reader:
             min_evidence=self._min_evidence,
             target=self._target,
             wanted=topics,
+            most=most,
         )
 
     def past_answers(self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int) -> AnswersDocument:

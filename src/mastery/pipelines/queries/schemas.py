@@ -116,6 +116,9 @@ class StudentDocument(BaseModel):
     score_source: str
     model_version: str
     topics: list[TopicDocument] = Field(description="Lowest score first.")
+    topics_left_out: int = Field(
+        default=0, exclude=True, description="Topics beside these, where only some are listed."
+    )
     rollups: list[RollupDocument]
     notes: list[str]
 

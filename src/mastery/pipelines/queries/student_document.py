@@ -48,6 +48,7 @@ def student_document(
     min_evidence: int,
     target: float,
     wanted: Sequence[str] | None,
+    most: int | None = None,
 ) -> StudentDocument:
     """Return what is known of one student, the topic with the lowest score first.
 
@@ -56,6 +57,7 @@ def student_document(
         places: By topic of the student's tenant.
         target: The score to keep; see RetentionDocument.
         wanted: Only these topics; rollups are of all of them.
+        most: Only this many of them, those with the lowest scores, and those that nobody can judge yet last.
 
     Raises:
         NotFound: no event on a topic that is wanted.
@@ -63,29 +65,15 @@ def student_document(
     scores = snapshot.scores(as_of_us)
     trend = snapshot.windows(as_of_us).latest[TREND]
     ways = habits(snapshot.counters)
-    fading = retention_documents(snapshot, scores, source, as_of_us, target)
-    documents = [
-        topic_document(
-            snapshot,
-            p,
-            scores,
-            source,
-            places.get(topic),
-            float(trend[p]),
-            ways,
-            as_of_us,
-            min_evidence,
-            fading[p],
-        )
-        for p, topic in enumerate(snapshot.topics)
-        if topic != UNASSIGNED
-    ]
+    shown, slots = scores[source], [p for p, topic in enumerate(snapshot.topics) if topic != UNASSIGNED]
+    numbers = (shown.score, shown.lower, shown.upper, snapshot.counters[:, EVIDENCE])
     of_topics = [
-        TopicScore(one.topic_id, one.mastery_score, one.lower, one.upper, one.evidence_count) for one in documents
+        TopicScore(snapshot.topics[p], *row)
+        for p, row in zip(slots, zip(*(values[slots].tolist() for values in numbers), strict=True), strict=True)
     ]
     rollups = rollup(of_topics, places, min_evidence)
     if wanted is not None:
-        known = {one.topic_id for one in documents}
+        known = {one.topic_id for one in of_topics}
         for topic in wanted:
             if topic not in known:
                 titles = {one: place.title for one, place in places.items()}
@@ -94,7 +82,27 @@ def student_document(
                     f"{topic_meant(topic, known, titles)}; leave the topic out to see "
                     f"{every(len(known), 'topic')} with events"
                 )
-        documents = [one for one in documents if one.topic_id in wanted]
+    chosen = [(p, one) for p, one in zip(slots, of_topics, strict=True) if wanted is None or one.topic_id in wanted]
+    in_all = len(chosen)
+    if most is not None and in_all > most:
+        chosen.sort(key=lambda one: (one[1].evidence_count < min_evidence, one[1].mastery_score, one[1].topic_id))
+        chosen = chosen[:most]
+    fading = retention_documents(snapshot, scores, source, as_of_us, target, [p for p, _ in chosen])
+    documents = [
+        topic_document(
+            snapshot,
+            p,
+            scores,
+            source,
+            places.get(one.topic_id),
+            float(trend[p]),
+            ways,
+            as_of_us,
+            min_evidence,
+            fades,
+        )
+        for (p, one), fades in zip(chosen, fading, strict=True)
+    ]
     notes = (staleness_note(snapshot.last_event_us, as_of_us), unplaced_note(of_topics, places))
     return StudentDocument(
         student_id=snapshot.student_id,
@@ -103,6 +111,7 @@ def student_document(
         score_source=source,
         model_version=snapshot.model_version,
         topics=sorted(documents, key=lambda one: (one.mastery_score, one.topic_id)),
+        topics_left_out=in_all - len(chosen),
         rollups=[
             RollupDocument(
                 level=one.level,
@@ -123,16 +132,23 @@ def student_document(
 
 
 def retention_documents(
-    snapshot: StudentSnapshot, scores: Mapping[str, Scores], source: str, as_of_us: int, target: float
+    snapshot: StudentSnapshot,
+    scores: Mapping[str, Scores],
+    source: str,
+    as_of_us: int,
+    target: float,
+    chosen: Sequence[int],
 ) -> list[RetentionDocument]:
-    """Return for each slot what is retained of the score of `source`, and when it falls under the target."""
+    """Return for each of the chosen slots what is retained of the score of `source`, and when it falls under the
+    target.
+    """
 
     def score_in(days: float) -> Floats:
         return snapshot.scores_of(source, as_of_us + int(days * DAY_US)).score
 
-    then, found = snapshot.last_scores[source].score, []
-    for score, last, fading in zip(scores[source].score, then, fadings(score_in, target), strict=True):
-        days = fading.days_until_below
+    now, then, found = scores[source].score, snapshot.last_scores[source].score, []
+    for p, fading in zip(chosen, fadings(score_in, target, chosen), strict=True):
+        score, last, days = now[p], then[p], fading.days_until_below
         found.append(
             RetentionDocument(
                 retained=min(1.0, float(score / last)) if last > 0.0 else 1.0,
