@@ -30,7 +30,7 @@ REMARKS = {
     CAPPED: "{} of more than all, such as extra credit, counted as all",
     OTHER_DECIMAL: "{} with a decimal comma where a point was expected, or the reverse, read as what it can only be",
     ONE_TOPIC: "{} like a list, such as 1;2, read as one topic of that name; if it is several, say what is between "
-    "them, such as --split topic_id=';' (in Python, splits={{'topic_id': ';'}})",
+    "them, such as --split-topics topic_id=';' (in Python, splits={{'topic_id': ';'}})",
     UNKEYED: "{} to questions that the key has not (--key)",
     APOSTROPHE: "{} with an apostrophe in front, as spreadsheets mark texts; kept: '7 and 7 are two ids",
 }

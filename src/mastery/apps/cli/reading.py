@@ -81,7 +81,7 @@ def read_options(
     splits: Annotated[
         list[str] | None,
         typer.Option(
-            "--split", help="What is between the topics in one value, such as topic_id=~~. May be repeated.",
+            "--split-topics", help="What is between the topics in one value, such as topic_id=~~. May be repeated.",
             metavar="COLUMN=SEPARATOR",
         ),
     ] = None,
@@ -167,7 +167,7 @@ def read_options(
         joined=several(joined, "--join"),
         wide=pairs(wide, "--wide", last=True),
         only=several(only, "--only", empty=True),
-        splits=pairs(splits, "--split"),
+        splits=pairs(splits, "--split-topics"),
         repeats=repeats,
         key=key,
         profile=profile,
