@@ -331,14 +331,17 @@ class Reader:
         published: Publication | None = None,
     ) -> list[ClassRow]:
         """Return the weakest student-topics of a class in a lake, each with its reasons."""
-        rows = []
-        for row in weakest_rows(lake, index, limit, self._min_evidence, published):
-            student = self._student(
-                metadata, model_set, row.student_id, index.tenant, index.as_of_us, index.source, [row.topic_id]
-            )
-            factors = student.topics[0].explanation.factors
-            rows.append(row.model_copy(update={"reason": "; ".join(factor.text for factor in factors)}))
-        return rows
+        rows = list(weakest_rows(lake, index, limit, self._min_evidence, published))
+        topics: dict[str, list[str]] = {}
+        for row in rows:
+            topics.setdefault(row.student_id, []).append(row.topic_id)
+        reasons = {}
+        for student_id, theirs in topics.items():  # a student is read once, however many topics of theirs are weak
+            student = self._student(metadata, model_set, student_id, index.tenant, index.as_of_us, index.source, theirs)
+            for one in student.topics:
+                text = "; ".join(factor.text for factor in one.explanation.factors)
+                reasons[student_id, one.topic_id] = text
+        return [row.model_copy(update={"reason": reasons[row.student_id, row.topic_id]}) for row in rows]
 
     def _noting_news(self, document: ClassDocument, published: Publication) -> ClassDocument:
         """Return a class as published, with a note where events have come in since, or were taken back."""
