@@ -29,6 +29,9 @@ _LIST = (
 WORDS = frozenset(_LIST.split())
 """Words of which a column's name has at least one, as a rule."""
 
+SHOWN = 12
+"""Columns that a message lists; of more it says the number."""
+
 _KNOWN = frozenset(column.name for source in SOURCES.values() for column in source.columns)
 _PARTS = re.compile(r"[A-Z]?[a-zà-ÿ]+|[A-Z]+")
 _VALUE = re.compile(r"(?i)[-+]?\d[\d.,:/ eTZ+%-]*|true|false|yes|no|t|f|.+@.+\..+|[0-9a-f-]{32,36}")
@@ -46,7 +49,9 @@ def columns_shown(columns: Sequence[str]) -> str:
     """Return the columns in words, for a message."""
     if not columns:
         return "no columns"
-    shown = ", ".join(names_shown(columns))
+    names = names_shown(columns)
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    shown = ", ".join(names[:SHOWN]) + more
     many = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
     return shown or (
         f"{many} whose names are not shown here, for the first line seems to be a row already; if so, put the names of "

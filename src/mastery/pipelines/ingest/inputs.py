@@ -118,7 +118,8 @@ def plan(
         except BadInput as error:
             if isinstance(found, TableInput) or found.named:
                 raise
-            left.append(LeftOut(found.content.name, without_place(error, found.content.place)))
+            why = without_place(error, found.content.place)
+            left.append(LeftOut(found.content.name, why.partition("; ")[0]))  # whoever names the file is told all
     absent = [name for name in options.columns if opened and not any(_has(one, name) for one in opened)]
     if absent:
         have = list(dict.fromkeys(name for one in opened for name in one.columns))
