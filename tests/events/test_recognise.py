@@ -45,6 +45,13 @@ def test_of_two_tables_that_fit_the_one_that_asks_for_more_is_meant():
     assert recognise([*SPEC["quiz_attempts"].split(", "), "order"]) == "quiz_attempts"
 
 
+def test_answers_with_an_order_in_the_place_of_time_stamps_are_a_research_log():
+    for columns in ("student_id, question_id, topic_id, is_correct, order", "is_correct, student_id, order"):
+        assert recognise(columns.split(", ")) == "responses"
+    with pytest.raises(BadInput, match="'timestamp'"):
+        recognise(["student_id", "question_id", "topic_id", "is_correct"])
+
+
 def test_every_table_has_a_name_of_its_own_and_a_line_in_the_registry():
     assert set(SOURCES) == set(SPEC)
     assert all(source_named(name).name == name for name in SPEC)

@@ -15,6 +15,7 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import Column
 from mastery.events.read_options import ReadOptions, ours_of
 from mastery.events.registry import SOURCES
+from mastery.events.right_answers import judged
 from mastery.events.source import Source
 from mastery.events.values import CODES, as_text
 from mastery.events.wide import Questions, answers_in, check_patterns, points_reached, questions_in
@@ -54,7 +55,7 @@ class Arrangement:
         said: Our columns that somebody named the file's column of.
         put_away: Columns of the file that somebody said are something else, or nothing.
         file: Name of the file without its ending.
-        key: Question → its right answer; None where the file itself says what is right.
+        key: Question → its right answer, as `judged` expects them; None where the file itself says what is right.
         notes: What a person should know about it.
     """
 
@@ -180,7 +181,7 @@ class Arrangement:
         unkeyed = 0
         items = question if self.questions else made.get(self.item)
         if self.key is not None and OUTCOME in made and items is not None:
-            made[OUTCOME], unkeyed = _judged(items, made[OUTCOME], self.key)
+            made[OUTCOME], unkeyed = judged(_whole(items), _whole(made[OUTCOME]), self.key)
         return Arranged(pa.table(made), rows, left_out, partial, unkeyed)
 
     def _part(self, part: str, table: pa.Table, question: pa.Array) -> pa.Array:
@@ -327,17 +328,6 @@ def _wide(plain: Arrangement, names: Sequence[str], options: ReadOptions) -> Arr
         questions=questions,
         item=ITEM_OF_SHARE if "score_pct" in cells else "question_id",
     )
-
-
-def _judged(items: Given, answers: Given, key: Mapping[str, str]) -> tuple[pa.Array, int]:
-    """Return 1 or 0 for each answer, null where there is none or no right one is known; and how many of the latter."""
-    questions, rights = pa.array(list(key), pa.string()), pa.array(list(key.values()), pa.string())
-    place = pc.index_in(pc.utf8_trim_whitespace(_whole(items)), questions)
-    right = pc.utf8_lower(rights).take(place)
-    given = pc.utf8_lower(pc.utf8_trim_whitespace(_whole(answers)))
-    given = pc.if_else(pc.equal(given, ""), pa.scalar(None, pa.string()), given)
-    unkeyed = pc.sum(pc.and_(place.is_null(), given.is_valid())).as_py() or 0
-    return pc.if_else(pc.equal(given, right), "1", "0"), int(unkeyed)
 
 
 def _whole(values: Given) -> pa.Array:

@@ -91,7 +91,14 @@ def _fitting(have: frozenset[str]) -> tuple[dict[str, Source], list[str]]:
     dated = bool(have & HAPPENED)
     possible = {name: source for name, source in SOURCES.items() if not (source.metadata and dated)}
     fits = {name: marks(source) for name, source in possible.items() if marks(source) <= have}
+    if not fits:
+        fits = {name: marks(source) for name, source in possible.items() if _in_order(source, have)}
     return possible, [name for name, needed in fits.items() if not any(needed < other for other in fits.values())]
+
+
+def _in_order(source: Source, have: frozenset[str]) -> bool:
+    """Return whether a file has what a table needs, and of the columns that place its rows the last one alone."""
+    return frozenset(source.needed()) <= have and bool(source.either) and have & {*source.either} == {source.either[-1]}
 
 
 def check_columns(source: Source, columns: Sequence[str], *, placed: bool = True) -> None:

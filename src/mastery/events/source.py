@@ -26,7 +26,8 @@ class Source:
         outcome: The column of the outcome; null withdraws the event named in `replaces`.
         own_id: Columns of the source's own id of the event; the first one with a value counts.
         marks: Columns by which a file is recognised as this table, where they are not those it needs.
-        either: Columns of which a file needs at least one.
+        either: Columns of which a file needs at least one. With the last of them alone it is recognised as this table:
+            no other does with that.
         metadata: Its rows describe topics or items, and are no events.
     """
 

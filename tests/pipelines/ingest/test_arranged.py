@@ -352,6 +352,33 @@ def test_with_a_key_what_was_answered_is_right_where_it_is_the_right_answer(put,
     assert any("is_correct: 1 value to questions that the key has not" in note for note in report.notes)
 
 
+@pytest.mark.parametrize(
+    ("right", "answer", "counts_as"),
+    [
+        ("3.0", "3", 1),
+        ("2", "2.0", 1),
+        ("+02.50", "2.5", 1),
+        ("0", "0.00", 1),
+        ("100", "10", 0),
+        ("1.05", "1.5", 0),
+        ("-2", "2", 0),
+        ("caf\u00e9", "cafe\u0301", 1),
+        ("  B ", "b", 1),
+        ("\ufeffb", "B", 1),
+        ('"A,B"', '"a, b"', 1),
+        ('"A,B"', '"b,a"', 0),
+        ("New  York", "new york", 1),
+        ("New York", "newyork", 0),
+        ("x\u00b2", "x2", 0),
+    ],
+)
+def test_one_answer_written_in_two_ways_is_one_answer(put, key, right, answer, counts_as):
+    Path(key).write_text(f"question_id,correct_answer\n 7.0 ,{right}\n")
+    text = f"student_id,topic_id,question_id,timestamp,chosen\nS1,t,7,2026-03-02,{answer}\nS2,t,7,2026-03-02,other\n"
+    put("x.csv", text, columns={"chosen": "is_correct"}, key=key)
+    assert [int(ppm) // 1_000_000 for (ppm,) in events(put.lake, "success_ppm")] == sorted([0, counts_as])
+
+
 def test_with_a_key_the_cells_of_a_wide_table_are_answers(put, key):
     text = "student_id,timestamp,Item q1,Item q2\nS1,2026-03-02,B,1/2\nS2,2026-03-02,,c\n"
     report = put("x.csv", text, wide={"Item *": "is_correct"}, constants={"topic_id": "t"}, key=key)

@@ -55,6 +55,17 @@ def test_a_column_that_a_file_does_not_have_stays_and_an_empty_one_is_emptied(sc
     assert school.rows(TOPICS, "topic_id", "chapter", "subject")[1] == ("b", None, "Maths")
 
 
+def test_what_a_topic_becomes_counts_and_not_what_rows_before_the_last_one_said(school):
+    twice = "topic_id,title\na,Alpha\nb,Beta\na,Alpha new\n"
+    assert school.read(twice) == (3, 0, 0, 0)
+    assert school.read(twice) == (0, 0, 3, 0)
+    assert school.rows(TOPICS, "topic_id", "title") == [("a", "Alpha new"), ("b", "Beta")]
+    other = ["topic_id,title\na,One\n", "topic_id,title\na,Two\n"]
+    assert school.read(*other) == (2, 0, 0, 0)
+    assert school.read(*other) == (0, 0, 2, 0)
+    assert school.read(other[0]) == (1, 0, 0, 0)
+
+
 def test_a_key_that_no_row_of_json_has_stays(school):
     school.read(FULL)
     rows = '{"topic_id": "a", "title": "A"}\n{"topic_id": "b", "title": "B", "chapter": "C2"}\n'

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from mastery.errors import BadInput, did_you_mean
+from mastery.events.ids import written_id
+from mastery.events.right_answers import written_answer
 from mastery.events.values import as_text
 from mastery.pipelines.ingest.files import open_input
 from mastery.pipelines.ingest.find_files import LeftOut, find_files
@@ -16,7 +18,7 @@ QUESTION, ANSWER = "question_id", "correct_answer"
 
 
 def read_key(path: str) -> Mapping[str, str]:
-    """Return question → right answer, of a file in any format that is read.
+    """Return question → right answer, of a file in any format that is read; both as they are compared.
 
     Raises:
         NotFound: There is no such file.
@@ -37,9 +39,10 @@ def read_key(path: str) -> Mapping[str, str]:
         raw = block.read().raw
         questions, answers = (_texts(raw[name]) for name in (QUESTION, ANSWER))
         for question, answer in zip(questions, answers, strict=True):
-            if not question or not answer:
+            question, right = written_id(question), written_answer(answer)
+            if not question or not right:
                 continue
-            if found.setdefault(question, answer) != answer:
+            if found.setdefault(question, right) != right:
                 raise BadInput(
                     f"answer key {path}: question {question!r} has two right answers; expected one for each question"
                 )
@@ -50,7 +53,5 @@ def read_key(path: str) -> Mapping[str, str]:
 
 def _texts(values: pa.ChunkedArray) -> list[str]:
     return [
-        "" if text is None else text.strip()
-        for chunk in values.chunks
-        for text in as_text(chunk).cast(pa.string()).to_pylist()
+        "" if text is None else text for chunk in values.chunks for text in as_text(chunk).cast(pa.string()).to_pylist()
     ]

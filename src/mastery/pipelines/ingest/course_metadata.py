@@ -52,14 +52,16 @@ def merge(lake: Lake, table: Table, pieces: Sequence[tuple[int, pa.Table]], said
             rows = _kept_where_silent(rows, name, order, same_key, silent)
         body = _hashes(rows, table.schema.names)
         same_body = np.concatenate([[False], body[order][1:] == body[order][:-1]])
+        first, last = ~same_key, np.concatenate([~same_key[1:], [True]])
+        # what becomes of a key is what it was, whatever the rows before the last one said
+        unchanged = (order[first] < before.num_rows) & (body[order[first]] == body[order[last]])
         repeats = np.zeros(rows.num_rows, np.bool_)
-        repeats[order] = same_key & same_body
+        repeats[order] = same_key & (same_body | unchanged[np.cumsum(first) - 1])
         repeats = repeats[before.num_rows :]
         counts[:, 0] = np.bincount(of_row[~repeats[event]], minlength=files)
         counts[:, 1] = np.bincount(of_row[repeats[event]], minlength=files)
         if repeats.all():
             return None
-        last = np.concatenate([~same_key[1:], [True]])
         return rows.take(pa.array(np.sort(order[last]))).sort_by([(name, "ascending") for name in table.key])
 
     lake.update(table, merged)
