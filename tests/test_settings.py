@@ -223,3 +223,18 @@ def test_every_setting_is_read_from_the_variable_of_its_name(name):
         found = getattr(found, part)
     shown = found.get_secret_value() if name == "pseudonym_key" else str(found)
     assert (shown, loaded.origin[name]) == (value, f"environment {variable(name)}")
+
+
+@pytest.mark.parametrize("below", ["", "deeper", "deeper/still"])
+def test_a_home_in_whose_place_a_file_stands_is_refused(folder, below):
+    (folder / "README.md").write_text("no folder")
+    home = folder / "README.md" / below
+    assert refusal(home=home) == (
+        f"command line: home: '{home}' cannot be used: {folder / 'README.md'} is a file, not a folder; "
+        "give a folder, or a path where one can be made"
+    )
+
+
+def test_a_home_with_too_long_a_name_is_refused(folder):
+    assert "file name too long; give a folder" in refusal({"MASTERY_HOME": "a" * 300})
+    assert "file name too long; give a folder" in refusal(home=folder / ("a" * 300) / "deeper")

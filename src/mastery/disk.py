@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,20 @@ def no_links(folder: object) -> Unwritable:
         f"the file system of {folder} has no hard links (exFAT and FAT have none), without which two writers at once "
         "would overwrite each other: put the home on another disk, or the lake into an object store"
     )
+
+
+def obstacle(folder: Path) -> str | None:
+    """Return in one clause why no folder can be at a path; None where one is, or can be as far as can be seen."""
+    for place in (folder, *folder.parents):
+        try:
+            return None if stat.S_ISDIR(place.stat().st_mode) else f"{place} is a file, not a folder"
+        except (FileNotFoundError, NotADirectoryError):  # what lies above says why
+            continue
+        except PermissionError:
+            return None
+        except OSError as error:
+            return f"{place}: {(error.strerror or str(error)).lower()}"
+    return None
 
 
 def make_folder(path: Path) -> None:

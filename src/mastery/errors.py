@@ -63,7 +63,7 @@ class Conflict(MasteryError):
 
 
 class Unwritable(MasteryError):
-    """A disk that is full, or a place that may not be written to."""
+    """A disk that is full, or a place that may not or cannot be written to."""
 
     exit_code = 5
     status = 507
@@ -82,7 +82,7 @@ def shortened(message: str, most: int = MOST_LETTERS) -> str:
     return f"{message[:half]} … ({len(message) - 2 * half:,} characters left out) … {message[-half:]}"
 
 
-FULL, FORBIDDEN = "full", "forbidden"
+FULL, FORBIDDEN, IMPOSSIBLE = "full", "forbidden", "impossible"
 
 NUMBERS = {
     errno.ENOSPC: FULL,
@@ -91,6 +91,9 @@ NUMBERS = {
     errno.EROFS: FORBIDDEN,
     errno.EACCES: FORBIDDEN,
     errno.EPERM: FORBIDDEN,
+    errno.ENOTDIR: IMPOSSIBLE,
+    errno.ENAMETOOLONG: IMPOSSIBLE,
+    errno.ELOOP: IMPOSSIBLE,
 }
 
 TEXTS = {
@@ -101,23 +104,20 @@ TEXTS = {
     "read-only file system": FORBIDDEN,
     "permission denied": FORBIDDEN,
     "attempt to write a readonly database": FORBIDDEN,
+    "not a directory": IMPOSSIBLE,
+    "file name too long": IMPOSSIBLE,
+    "too many levels of symbolic links": IMPOSSIBLE,
 }
 """What delta-rs, SQLite and DuckDB say, whose errors have no number of the operating system."""
 
 
 def unwritable(error: BaseException, what: str, where: object) -> Unwritable | None:
-    """Return the error of a full disk or a forbidden place in one sentence; None for an error of another kind.
+    """Return the error of a full disk, or of a place that is forbidden or cannot be, in one sentence; None for an
+    error of another kind.
 
     The errors that led to this one count too: closing a file that could not be written fails in ways of its own.
     """
-    chain: BaseException | None = error
-    cause = None
-    while chain is not None and cause is None:
-        if isinstance(chain, OSError) and chain.errno is not None:
-            cause = NUMBERS.get(chain.errno)
-        said = str(chain).lower()
-        cause = cause or next((kind for text, kind in TEXTS.items() if text in said), None)
-        chain = chain.__cause__ or chain.__context__
+    cause = next((kind for kind in map(_kind, chain(error)) if kind is not None), None)
     if cause == FULL:
         return Unwritable(
             f"no space left to write {what} in {where}; what had been committed before is kept: free some space "
@@ -128,12 +128,33 @@ def unwritable(error: BaseException, what: str, where: object) -> Unwritable | N
             f"not allowed to write {what} in {where} (read-only, or not yours): "
             "make it writable for the user who runs this, or use another home"
         )
+    if cause == IMPOSSIBLE:
+        return Unwritable(
+            f"{what} cannot be in {where}: a file stands where a folder is needed, or the name is too long or leads in "
+            "a circle; give another path"
+        )
     return None
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that led to it, each once: one may have been raised from itself."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+def _kind(error: BaseException) -> str | None:
+    number = NUMBERS.get(error.errno) if isinstance(error, OSError) and error.errno is not None else None
+    said = str(error).lower()
+    return number or next((kind for text, kind in TEXTS.items() if text in said), None)
 
 
 @contextmanager
 def writing(what: str, where: object) -> Iterator[None]:
-    """Turn an error of a full disk or a forbidden place into `Unwritable`; others pass.
+    """Turn an error of a full disk, or of a place that is forbidden or cannot be, into `Unwritable`; others pass.
 
     Args:
         what: What is being written, such as "table 'events'".

@@ -107,3 +107,28 @@ def test_a_setting_that_is_left_out_shows_the_word_for_its_default(mastery):
     assert ["scorer", "auto"] in shown and ["pseudonym_key", "none"] in shown
     rows = {row["setting"]: row["value"] for row in json.loads(mastery("config", "--json").stdout)}
     assert (rows["scorer"], rows["pseudonym_key"]) == ("auto", None)
+
+
+def test_an_empty_home_is_none_as_an_empty_variable_is(mastery, tmp_path):
+    rows = {row["setting"]: row for row in json.loads(mastery("--home", "", "config", "--json").stdout)}
+    assert (rows["home"]["value"], rows["home"]["from"]) == (".mastery", "default")
+    done = mastery("--home", "", "config", "--json", MASTERY_HOME="school")
+    assert {row["setting"]: row["value"] for row in json.loads(done.stdout)}["home"] == "school"
+
+
+@pytest.mark.parametrize("home", ["file", "file/deeper", "a" * 300], ids=["file", "below a file", "long"])
+def test_a_home_that_cannot_be_is_told_in_one_sentence(mastery, tmp_path, home):
+    (tmp_path / "file").touch()
+    done = mastery("--home", home, "ingest", str(ROOT / "data" / "sample" / "topics.csv"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: command line: home: ")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("before", [(), ("show",), ("models",)], ids=" ".join)
+def test_an_unknown_option_of_any_length_is_told_shortly(mastery, before):
+    done = mastery(*before, "--" + "x" * 5_000)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("x") < 2_000
+    assert "characters left out" in done.stderr.replace("│\n│", "")

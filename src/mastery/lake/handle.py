@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -224,7 +224,7 @@ class Handle:
                 self._make("error")
             except (DeltaError, OSError) as error:
                 if self.snapshot().version < 0:
-                    raise self._unwritable(error) from error
+                    self._refuse(error)
             self._settle_log(-1)
 
     def renew(self) -> None:
@@ -235,7 +235,7 @@ class Handle:
             try:
                 self._make("overwrite")
             except (DeltaError, OSError) as error:
-                raise self._unwritable(error) from error
+                self._refuse(error)
             self._settle_log(-1)
 
     def other_columns(self) -> list[str]:
@@ -284,11 +284,11 @@ class Handle:
                     self._try(mode, replace(change, numbers={**change.numbers, **missing}), before)
                 except CommitFailedError as error:
                     if unwritable(error, "", "") is not None:
-                        raise self._unwritable(error) from error
+                        self._refuse(error)
                     continue
                 except (DeltaError, OSError) as error:
                     if not self._landed(change, before):  # what follows a commit, a checkpoint, may fail alone
-                        raise self._unwritable(error) from error
+                        self._refuse(error)
                 after = self.snapshot()
                 self._settle_log(before.version)
                 if after.version == before.version + 1:
@@ -406,10 +406,14 @@ class Handle:
         gone = live.isdisjoint(file.path for file in change.removes)
         return after.version > before.version and gone and live.issuperset(add.path for add in change.adds)
 
-    def _unwritable(self, error: Exception) -> Exception:
+    def _refuse(self, error: Exception) -> NoReturn:
+        """Raise what a failed commit comes to in one sentence, or its error itself."""
         if not self.place.links():
-            return disk.no_links(self.place.root)
-        return unwritable(error, f"table {self.table.name!r}", self.place.uri) or error
+            raise disk.no_links(self.place.root) from error
+        known = unwritable(error, f"table {self.table.name!r}", self.place.uri)
+        if known is None:
+            raise error
+        raise known from error
 
     def _open(self) -> DeltaTable | None:
         for looked_before in (False, True):

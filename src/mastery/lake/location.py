@@ -173,8 +173,9 @@ def locate(root: str, storage_options: Mapping[str, str] | None = None) -> Table
         disk.require_locks()
         folder = Path(unquote(root.removeprefix("file://")) if root.startswith("file://") else root).absolute()
         _check_name(root, folder)
-        if folder.exists() and not folder.is_dir():
-            raise BadInput(f"lake {root!r} is a file; give a folder, or a path where one can be made")
+        obstacle = disk.obstacle(folder)
+        if obstacle is not None:
+            raise BadInput(f"lake {root!r} cannot be: {obstacle}; give a folder, or a path where one can be made")
         return TableLocation(str(folder), pafs.LocalFileSystem(), str(folder), True)
     uri = root.rstrip("/")
     scheme, path = uri.split("://", 1)

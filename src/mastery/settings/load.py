@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from mastery.disk import obstacle
 from mastery.errors import BadInput, did_you_mean
 from mastery.settings.model import Settings
 
@@ -135,7 +136,7 @@ def _from_yaml(config: Given | None, above: Mapping[str, Given]) -> dict[str, Gi
         if not path.is_file():
             raise BadInput(f"{config.origin}: there is no file {path}; give the path of a YAML file, or unset it")
         return _read_yaml(path)
-    if (home / FILE_NAME).is_file():
+    if obstacle(home) is None and (home / FILE_NAME).is_file():  # what is in the way is told with the other faults
         given = _read_yaml(home / FILE_NAME)
         if "home" in given:
             raise BadInput(f"{home / FILE_NAME}: a file in the home folder cannot say where home is; remove `home`")

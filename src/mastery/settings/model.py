@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
+from mastery.disk import obstacle
+
 BUILT_IN_RULES = ("classic", "spaced")
 STATE_BACKENDS = ("sqlite",)
 
@@ -39,6 +41,14 @@ def _loopback(host: str) -> str:
         "is not an address of this machine alone, and there is no access control yet: "
         "use 127.0.0.1 (or ::1, localhost) and put a proxy that knows who may see what in front of it"
     )
+
+
+def _folder(path: Path) -> Path:
+    folder = path.expanduser()
+    why = obstacle(folder)
+    if why is not None:
+        raise ValueError(f"cannot be used: {why}; give a folder, or a path where one can be made")
+    return folder
 
 
 def _scorer(name: str | None) -> str | None:
@@ -115,7 +125,7 @@ def _in_home(*parts: str, prefix: str = "") -> Any:
 class Settings(BaseModel, frozen=True, extra="forbid"):
     """All that a deployment can choose. Built once at the door by `load_settings`, passed down by value."""
 
-    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+    home: Annotated[Path, AfterValidator(_folder)] = Field(
         Path(".mastery"), description="Folder of the embedded default: lake, state, keys."
     )
     tenant: Annotated[str, AfterValidator(_tenant)] = Field(

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mastery.apps.api.problems import RETRY, RETRY_AFTER_S, Sparingly, problem
-from mastery.errors import Conflict
+from mastery.errors import Conflict, chain
 
 REQUEST_S = 10.0
 """From the first moment of a connection, or the first byte of a further request, to the end of the request."""
@@ -227,14 +227,12 @@ class BusyWhenExhausted:
 
 def is_exhaustion(error: BaseException) -> bool:
     """Tell whether an error, or what led to it, is that no file descriptor was left."""
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in chain(error):
         # pyarrow and delta-rs give no number, and SQLite not even the reason
         if (isinstance(seen, OSError) and seen.errno in EXHAUSTED) or "Too many open files" in str(seen):
             return True
         if isinstance(seen, sqlite3.OperationalError) and "unable to open" in str(seen):
             return _none_left()
-        seen = seen.__cause__ or seen.__context__
     return False
 
 

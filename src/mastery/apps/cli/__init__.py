@@ -100,11 +100,20 @@ def build() -> typer.Typer:
     return app
 
 
+def _path_or_none(text: str) -> Path | None:
+    """Return a path; None for an empty text, as an empty MASTERY_HOME is none: `Path("")` is the current folder."""
+    return Path(text) if text else None
+
+
 def _options(
     context: typer.Context,
     home: Annotated[
         Path | None,
-        typer.Option(help="Folder of lake, state and keys; MASTERY_HOME when left out, else .mastery.", metavar="DIR"),
+        typer.Option(
+            help="Folder of lake, state and keys; MASTERY_HOME when left out, else .mastery.",
+            metavar="DIR",
+            parser=_path_or_none,
+        ),
     ] = None,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=print_version)
@@ -144,6 +153,10 @@ def _ending_as_others_do() -> Iterator[None]:
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # rich, which prints help pages, ends with 1
             _end_unread()
+        raise
+    except Exception as error:  # typer has no name of its own for the errors of arguments, and prints them itself
+        if isinstance(told := getattr(error, "message", None), str):
+            error.message = shortened(told)  # type: ignore[attr-defined]
         raise
 
 
