@@ -22,7 +22,16 @@ FEW = 4
 FULL_MARKS = ((10.0, 4), (20.0, 8), (50.0, 30))
 """So low a highest value of that many numbers is hardly one of per cents: it is one of points."""
 
-SHARE_LIMITS = (1.0, 1.1, 100.0, 110.0, 200.0)
+ODD_ONES = 20
+"""Of points, one value in this many may be a wrong one, such as 55 of 10, and hides nothing."""
+
+LOW_MARKS = (10.0, 20.0)
+"""Full marks that are so low that hardly any per cents are below them."""
+
+FRACTIONS = 4
+"""Where one in this many of the numbers above 0 is not above 1, and two are, some are hardly per cents."""
+
+SHARE_LIMITS = (0.0, 1.0, 1.1, 2.0, *LOW_MARKS, 100.0, 110.0, 200.0)
 ROUND = (5.0, 6.0, 7.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0, 120.0, 150.0, 200.0, 500.0)
 """Full marks that people use."""
 
@@ -107,13 +116,35 @@ def _share_misfit(column: Column, scale: Scale) -> tuple[str, list[str]] | None:
         return None
     if scale.highest <= 1:
         return ("read as per cent, none is above 1 %; they look like fractions", ["fraction"]) if n > 1 else None
+    if (found := _fractions_in(over)) is not None:
+        return found, ["fraction"]
     if any(scale.highest <= mark and n >= many for mark, many in FULL_MARKS):
         top = _full_mark(scale.highest)
         return f"read as per cent, none is above {scale.highest:.6g} %; they look like points", [f"points/{top:g}"]
+    for mark in LOW_MARKS:
+        if 0 < ODD_ONES * over[mark] <= over[0.0]:
+            reading = f"read as per cent, all but {over[mark]:,} are at most {mark:g} %; they look like points"
+            return reading, [f"points/{mark:g}"]
     if n >= FEW and (10 * over[200.0] > n or (3 * over[100.0] > n and scale.highest > 110)):
         top = _full_mark(scale.highest)
         return "read as per cent, many are above 100 %; they look like points", [f"points/{top:g}"]
     return None
+
+
+def _fractions_in(over: Mapping[float, int]) -> str | None:
+    """Return in words that some of the numbers are fractions, of per cents of which some are above 1."""
+    positive, above = over[0.0], over[1.0]
+    within = positive - above
+    if over[2.0] == 0 and within:
+        return f"read as per cent, none is above 2 %; they look like fractions, {above:,} of them of more than all"
+    if within < 2 or FRACTIONS * within < positive:
+        return None
+    if 2 * within > positive:
+        return f"read as per cent, all but {above:,} are at most 1 %; they look like fractions"
+    return (
+        f"read as per cent, {within:,} are not above 1 % and look like fractions, {above:,} are above; if they are "
+        "both, write all of them in one unit"
+    )
 
 
 def _full_mark(highest: float) -> float:

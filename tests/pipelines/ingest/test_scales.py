@@ -51,6 +51,10 @@ ODD = [
     ("score_pct", ["120", "140", "90", "150"], "look like points", "points/150"),
     ("score_pct", ["350", "420", "480", "120"], "look like points", "points/500"),
     ("watch_pct", ["0.2", "0.9"], "look like fractions", "fraction"),
+    ("score_pct", ["0.9", "0.8", "1.05"], "look like fractions", "fraction"),
+    ("score_pct", ["1.05", "0.9"], "look like fractions", "fraction"),
+    ("score_pct", [*(f"0.{5 + i % 5}" for i in range(16)), "1.05"], "look like fractions", "fraction"),
+    ("watch_pct", ["0.5", "0.75", "1.5"], "look like fractions", "fraction"),
     ("score", ["1", "2", "3", "4", "5"], "a scale from 1 to 5", "1-5"),
     ("score", ["1", "5"], "a scale from 1 to 5", "1-5"),
     ("score", ["85", "90", "40", "0"], "look like per cents", "percent"),
@@ -71,6 +75,37 @@ def test_a_column_in_another_unit_is_refused_with_both_readings_until_one_is_dec
     assert (report.accepted, report.rejected) == (len(values), 0)
 
 
+MIXED = [
+    ("score_pct", ["0.5", "0.7", "100"], "all but 1 are at most 1 %; they look like fractions", "fraction", 1),
+    ("score_pct", [*(f"0.{i:02}" for i in range(50, 86)), "100"], "look like fractions", "fraction", 1),
+    (
+        "score_pct",
+        [*(str(7 + i % 4) for i in range(20)), "55"],
+        "all but 1 are at most .* look like points",
+        "points/10",
+        1,
+    ),
+    (
+        "score_pct",
+        [*(str(12 + i % 9) for i in range(20)), "55"],
+        "all but 1 are at most .* look like points",
+        "points/20",
+        1,
+    ),
+    ("score_pct", ["0.5", "80", "1", "90"], "2 are not above 1 % and look like fractions, 2 are above", "fraction", 2),
+]
+
+
+@pytest.mark.parametrize(("column", "values", "reading", "unit", "outside"), MIXED)
+def test_a_few_values_do_not_hide_the_unit_of_the_others(read, column, values, reading, unit, outside):
+    with pytest.raises(BadInput, match=reading) as caught:
+        read(column, values)
+    assert f"--unit {column}={unit} or --unit {column}=percent" in str(caught.value)
+    assert read.lake.count(EVENTS) == read.lake.count(REJECTED) == 0
+    report = read(column, values, ReadOptions(units={column: unit}))
+    assert (report.accepted, report.rejected) == (len(values) - outside, outside)
+
+
 @pytest.mark.parametrize(("column", "values", "reading", "unit"), ODD)
 def test_it_is_refused_wherever_files_are_cut(read, tmp_path, monkeypatch, column, values, reading, unit):
     monkeypatch.setattr("mastery.pipelines.ingest.files.BLOCK_BYTES", 64)
@@ -88,6 +123,10 @@ FINE = [
     ("score_pct", ["5", "7", "9"]),
     ("score_pct", ["105", "90", "85", "110"]),
     ("score_pct", ["0.5", "90", "85", "100"]),
+    ("score_pct", ["1", "90", "85", "100"]),
+    ("watch_pct", ["0.5", "0.7", "90", "85", "100", "30", "55", "80", "12"]),
+    ("watch_pct", [*("0" for _ in range(30)), "85"]),
+    ("score_pct", [*(str(2 + i % 9) for i in range(18)), "85"]),
     ("score_pct", ["7/10", "8/10", "9/10", "10/10", "5/10"]),
     ("score", ["0", "1", "1", "0.5"]),
     ("score", ["1", "1", "1", "1"]),
