@@ -77,7 +77,10 @@ def test_a_version_is_listed_shown_activated_and_rolled_back(mastery, chosen):
 
 def test_sets_that_nobody_needs_are_listed_and_removed_only_when_that_is_said(mastery, chosen):
     folder, version = chosen
-    assert "0 model sets, 0.0 MB: nobody needs them." in mastery("models", "prune", home=folder).stdout
+    assert mastery("models", "prune", home=folder).stdout == (
+        "There is no model set that nobody needs.\n"
+        "2 model sets stay: 1 active, 1 stored within the last 90 days (--days).\n"
+    )
     listed = json.loads(mastery("models", "prune", "--days", "0", "--json", home=folder).stdout)
     assert not listed["deleted"] and [one["version"] for one in listed["versions"]] == [version]
     assert "--delete removes them" in mastery("models", "prune", "--days", "0", home=folder).stdout

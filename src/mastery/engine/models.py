@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.models.compare import Comparison
     from mastery.pipelines.models.fit import Progress, Stored
     from mastery.pipelines.models.listing import VersionDetail, VersionDocument
-    from mastery.pipelines.models.prune import Prunable
+    from mastery.pipelines.models.prune import Pruning
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
 Bar = Callable[[int], None]
@@ -117,8 +117,8 @@ class Models:
         publish = deployment.publisher(as_of, at, workers=workers, progress=progress)
         return rollback(deployment.lake, deployment.rules.params, at, publish)
 
-    def prune(self, days: int = 90, *, delete: bool = False, now_us: int | None = None) -> list[Prunable]:
-        """Return the sets that were never activated, that nothing uses, and that are older; `delete` removes them."""
+    def prune(self, days: int = 90, *, delete: bool = False, now_us: int | None = None) -> Pruning:
+        """Return the sets that nothing uses and that are older, and why the others stay; `delete` removes them."""
         from mastery.pipelines.models.prune import prunable, prune
 
         at = clock.now_us() if now_us is None else now_us

@@ -78,9 +78,9 @@ class Publication:
         plain = replace(self, number=self.number + 1, action=action, at=at, version=None, previous=None)
         return replace(plain, **changed)
 
-    def is_newer_than(self, events: int, at: datetime) -> bool:
-        """Tell whether it holds later events than those at that version, or the same and was begun after `at`."""
-        return self.events is not None and self.at is not None and (events, at) < (self.events, self.at)
+    def began_after(self, at: datetime) -> bool:
+        """Tell whether what it publishes was begun later."""
+        return self.at is not None and self.at > at
 
 
 NOTHING = Publication()

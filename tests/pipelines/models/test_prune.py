@@ -16,7 +16,7 @@ from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.prune import prunable, prune
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import load_model_set, store_model_set, versions
-from mastery.pipelines.scoring.activate import activate, set_shadow
+from mastery.pipelines.scoring.activate import activate, rollback, set_shadow
 from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.tables import MODEL_ARRAYS, MODEL_PARAMS
@@ -46,18 +46,28 @@ def publisher(school: Deployment):
     return partial(recompute, school.lake, **moments, min_evidence=3, workers=1, state=school.state)
 
 
-def test_only_sets_that_were_never_used_and_are_old_enough_go(school):
-    was_active, active, shadow, old, new = (stored(school, name) for name in ("was", "is", "beside", "old", "other"))
+def test_all_go_that_are_old_enough_but_the_active_one_the_one_before_and_the_shadow(school):
+    first, was_active, active, shadow, old, new = (
+        stored(school, name) for name in ("first", "was", "is", "beside", "old", "other")
+    )
     recent = stored(school, "recent", LATER_US - DAY_US)
-    for version in (was_active, active):
+    for version in (first, was_active, active):
         activate(school.lake, RULES, version, NOW_US, publisher(school))
     set_shadow(school.lake, RULES, shadow, NOW_US)
     default = current_model_set(school.lake, RULES).version
     found = prunable(school.lake, RULES, LATER_US, 90)
-    assert {one.version for one in found} == {old, new}
-    assert all(one.bytes > 1_000 for one in found)
-    assert prunable(school.lake, RULES, LATER_US, 92) == []
-    assert set(versions(school.lake)) == {default, was_active, active, shadow, old, new, recent}, "nothing has gone yet"
+    assert {one.version for one in found.goes} == {first, old, new}
+    assert all(one.bytes > 1_000 for one in found.goes)
+    assert found.stays == {
+        default: "default",
+        was_active: "previous",
+        active: "active",
+        shadow: "shadow",
+        recent: "recent",
+    }
+    young = prunable(school.lake, RULES, LATER_US, 92)
+    assert young.goes == [] and young.stays[first] == young.stays[old] == "recent"
+    assert set(versions(school.lake)) == {*found.stays, first, old, new}, "nothing has gone yet"
     assert prune(school.lake, RULES, LATER_US, 90) == found
     assert set(versions(school.lake)) == {default, was_active, active, shadow, recent}
     for table in (MODEL_PARAMS, MODEL_ARRAYS):
@@ -65,7 +75,10 @@ def test_only_sets_that_were_never_used_and_are_old_enough_go(school):
     with pytest.raises(NotFound):
         load_model_set(school.lake, old)
     assert load_model_set(school.lake, active).version == active
-    assert prune(school.lake, RULES, LATER_US, 90) == []
+    assert prune(school.lake, RULES, LATER_US, 90).goes == []
+    rollback(school.lake, RULES, NOW_US, publisher(school))
+    with pytest.raises(NotFound, match=f"{first}, which was active before {was_active}, has been removed"):
+        rollback(school.lake, RULES, NOW_US, publisher(school))
 
 
 def test_a_file_that_holds_other_sets_too_is_written_again_without_the_rows_and_can_be_stored_again(school):

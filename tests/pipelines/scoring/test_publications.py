@@ -212,13 +212,37 @@ def test_an_activation_that_newer_tables_overtake_is_refused_and_switches_nothin
     def publishing(model_set, *, shadow, switch):
         return run(school, model_set, shadow=shadow, switch=switch, progress=meanwhile)
 
-    with pytest.raises(Conflict, match="newer events meanwhile; nothing was switched"):
+    with pytest.raises(Conflict, match="events came in meanwhile, and another recompute .* nothing was switched"):
         activate(school.lake, RULES, version, NOW_US, publishing)
     assert active_choice(school.lake).active is None
     seen = whole(school.lake)
     assert str(seen["set"]).startswith("default-")
     activate(school.lake, RULES, version, NOW_US, publish(school))
     assert whole(school.lake) == seen | {"number": seen["number"] + 1, "set": version}
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["same", "moved"])
+def test_an_activation_is_not_kept_back_by_a_recompute_of_the_same_events(school, tmp_path, compacted):
+    version = stored(school, other_set(current_model_set(school.lake, RULES)))
+    one_more_answer(school, tmp_path, 1)
+    events: list[int | None] = []
+
+    def meanwhile(_events):
+        if not events:
+            if compacted:
+                before = school.lake.version(EVENTS)
+                school.lake.compact(EVENTS)
+                assert school.lake.version(EVENTS) > before
+            assert run(school, now_us=NOW_US + DAY_US).generation is not None
+            events.append(school.lake.publication().events)
+
+    def publishing(model_set, *, shadow, switch):
+        return run(school, model_set, shadow=shadow, switch=switch, progress=meanwhile)
+
+    activate(school.lake, RULES, version, NOW_US, publishing)
+    assert active_choice(school.lake).active == version
+    assert whole(school.lake)["set"] == version
+    assert events == [school.lake.publication().events], "it never falls"
 
 
 TOGETHER = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from mastery.apps.cli.texts import TextCommand
 if TYPE_CHECKING:
     from mastery.pipelines.models.compare import Comparison
     from mastery.pipelines.models.listing import VersionDocument
+    from mastery.pipelines.models.prune import Reason
     from mastery.pipelines.scoring.recompute import RecomputeReport
 
 Version = Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="VERSION")]
@@ -172,22 +174,40 @@ def prune(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the model sets that were never activated and that nothing uses, or remove them. Their cards stay."""
+    """List the model sets that nothing uses, or remove them. Active, previous and shadow set and all cards stay."""
     from mastery.engine import now_us
     from mastery.insight.words import counted
 
     found = engine_of(context, tenant).models.prune(days, delete=delete, now_us=now_us())
     if as_json:
-        listed = [{"version": o.version, "created_at": o.created_at.isoformat(), "bytes": o.bytes} for o in found]
-        typer.echo(json.dumps({"deleted": delete, "versions": listed}))
+        listed = [{"version": o.version, "created_at": o.created_at.isoformat(), "bytes": o.bytes} for o in found.goes]
+        typer.echo(json.dumps({"deleted": delete, "versions": listed, "stays": found.stays}))
         return
-    for one in found:
+    for one in found.goes:
         typer.echo(f"{one.version}  {one.created_at:%Y-%m-%d %H:%M}  {one.bytes / 1e6:,.1f} MB")
-    size = f"{counted(len(found), 'model set')}, {sum(one.bytes for one in found) / 1e6:,.1f} MB"
-    if delete:
+    size = f"{counted(len(found.goes), 'model set')}, {sum(one.bytes for one in found.goes) / 1e6:,.1f} MB"
+    if not found.goes:
+        typer.echo("There is no model set that nobody needs.")
+    elif delete:
         typer.echo(f"{size}: removed. The space is given back by the first recompute after a day.")
     else:
-        typer.echo(f"{size}: nobody needs them." + (" --delete removes them." if found else ""))
+        typer.echo(f"{size}: nobody needs them. --delete removes them.")
+    if found.stays:
+        told = _why_they_stay(counted(days, "day"))
+        reasons = Counter(told[why] for why in found.stays.values())
+        why = ", ".join(f"{reasons[one]} {one}" for one in told.values() if one in reasons)
+        typer.echo(f"{counted(len(found.stays), 'model set')} stay{'s' if len(found.stays) == 1 else ''}: {why}.")
+
+
+def _why_they_stay(days: str) -> dict[Reason, str]:
+    return {
+        "active": "active",
+        "previous": "that a rollback goes back to",
+        "shadow": "in shadow",
+        "published": "whose scores are published",
+        "default": "the default of today",
+        "recent": f"stored within the last {days} (--days)",
+    }
 
 
 def _status(one: VersionDocument) -> str:

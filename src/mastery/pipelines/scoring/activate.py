@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mastery.arrays import Floats
-from mastery.errors import Conflict
+from mastery.errors import Conflict, NotFound
 from mastery.lake import Lake
 from mastery.pipelines.models.activations import (
     ACTIVATE,
@@ -58,6 +58,7 @@ def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> Recomp
     """Switch back to the set that was active before the one that is, as `activate` switches to one.
 
     Raises:
+        NotFound: the set before has been removed.
         Conflict: nothing has been activated, this engine cannot use the set before, or somebody else has switched.
     """
     before = active_choice(lake)
@@ -67,7 +68,13 @@ def rollback(lake: Lake, rules: Floats, now_us: int, publish: Publish) -> Recomp
             "'mastery models list' lists what can be activated"
         )
     target = before.before[0]
-    model_set = named_model_set(lake, rules, target)
+    try:
+        model_set = named_model_set(lake, rules, target)
+    except NotFound as error:
+        raise NotFound(
+            f"{target}, which was active before {before.active or DEFAULT}, has been removed (models prune); "
+            "activate one that 'mastery models list' lists"
+        ) from error
     return publish(model_set, shadow=shadow_model_set(lake), switch=Switch(lake, ROLLBACK, target, now_us, before))
 
 

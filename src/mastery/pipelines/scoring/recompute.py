@@ -4,8 +4,9 @@ committed, one commit a table, and shown together by one more; the states of act
 Two at once do not wait for each other while they fold. The one that comes to publish after another looks at what that
 one has read: had it later events, or the same and began later, then what is shown is newer than what this one has, and
 it publishes nothing and says so in its report. That is no error: whoever asked for a recompute finds tables as new as
-that. For an activation it is one, for nothing was switched. Otherwise it publishes over the other, and keeps the points
-of history that only the other has.
+that. For an activation later events are one, for nothing was switched; over scores of the same events it publishes in
+any case, for they are of the set that it replaces, and recomputes of that one must not keep it from becoming active.
+Whoever publishes over another keeps the points of history that only the other has.
 
 Workers pull buckets from one counter. They are threads: kernels and Parquet run outside Python's lock, and forked
 processes were no faster.
@@ -74,7 +75,7 @@ class RecomputeReport:
         student_topics, days: Rows of features, and of the ledger.
         shadow: Version that was folded beside it; None for none.
         generation: Number of the publication that shows what was folded; None where nothing was published, because
-            another recompute, which began later, had published already.
+            another recompute, of later events or begun later, had published already.
         newest_event_us: Time of the newest event in the lake; None when it is empty.
     """
 
@@ -114,8 +115,8 @@ def recompute(
     events of each finished bucket.
 
     Raises:
-        Conflict: Another set became active meanwhile, or with a `switch` another recompute that began later has
-            published; nothing was published.
+        Conflict: Another set became active meanwhile, or with a `switch` another recompute has published later
+            events; nothing was published.
         Unwritable: The disk is full, or may not be written to; what was written and not committed is gone again.
     """
     if shadow is not None and shadow.version == model_set.version:
@@ -285,11 +286,13 @@ class _Run:
             self._check_active(switch)
             now = self._lake.publication()
             if now.number != self._began.number:
-                if now.is_newer_than(self.snapshot.version, began_at):
-                    if switch is not None:
-                        raise Conflict(
-                            "another recompute has published newer events meanwhile; nothing was switched: run it again"
-                        )
+                later = self._holds_later_events(now)
+                if switch is not None and later:
+                    raise Conflict(
+                        "events came in meanwhile, and another recompute has published them; nothing was switched: "
+                        "run it again"
+                    )
+                if switch is None and (later or now.began_after(began_at)):
                     for table in self._tables:
                         self._lake.discard(table, self._added[table.name])
                     return
@@ -303,7 +306,7 @@ class _Run:
             published = {
                 "model_version": self._model_set.version,
                 "as_of": instant(self._options.as_of_us),
-                "events": self.snapshot.version,
+                "events": max(self.snapshot.version, -1 if now.events is None else now.events),
                 "versions": {**now.versions, **versions},
             }
             if switch is not None:
@@ -311,6 +314,14 @@ class _Run:
             else:
                 self._lake.publish(now.after(RECOMPUTE, began_at, **published))
             self._generation = now.number + 1
+
+    def _holds_later_events(self, now: Publication) -> bool:
+        """Tell whether it was made of events that this one has not read; a compaction moves rows and brings none."""
+        mine = self.snapshot.version
+        if now.events is None or now.events <= mine:
+            return False
+        news = self._lake.news(EVENTS, mine, now.events)
+        return news is None or bool(news)
 
     def _check_active(self, switch: Switch | None) -> None:
         """Raise Conflict unless the set is the active one, or about to be; it was read before anything else."""
