@@ -10,6 +10,7 @@ from mastery.errors import BadInput
 from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
+from mastery.pipelines.ingest.ingests import entries
 from mastery.tables import EVENTS
 from school import KEY
 
@@ -20,20 +21,22 @@ HEADER = "student_id,question_id,topic_id,is_correct,timestamp{}\n"
 class School:
     def __init__(self, folder) -> None:
         self.folder, self.files = folder, 0
-        self.lake = Lake.open(str(folder / "lake"), buckets=2)
+        self.lake = Lake.open(str(folder / "lake"), buckets=64)
 
-    def read(self, rows: list[str], more: str = "", **said) -> int:
+    def read(self, rows: list[str], more: str = "", header: str = HEADER, **said) -> int:
         self.files += 1
         file = self.folder / f"{self.files}.csv"
-        file.write_text(HEADER.format(more) + "".join(f"{row}\n" for row in rows))
-        return ingest(
+        file.write_text(header.format(more) + "".join(f"{row}\n" for row in rows))
+        report = ingest(
             [file],
             lake=self.lake,
             pseudonyms=KEY,
             tenant="default",
             now=NOW + timedelta(days=self.files),
             options=ReadOptions(**said),
-        ).accepted
+        )
+        self.notes = [note for note in report.notes if "--timezone" in note]
+        return report.accepted
 
 
 @pytest.fixture
@@ -60,6 +63,7 @@ def test_a_second_reading_under_another_zone_is_refused(school, second, first, t
         school.read(answers(second=second), timezone=then)
     assert words in str(refused.value) and "10 of 10" in str(refused.value)
     assert school.lake.count(EVENTS) == 10
+    assert len(entries(school.lake)) == 1  # the one to undo
     assert school.read(answers(second=second), timezone=first) == 0
 
 
@@ -84,6 +88,39 @@ def test_dates_alone_are_noticed_too(school):
     assert school.read(rows) == 8
     with pytest.raises(BadInput, match="1 h later"):
         school.read(rows, timezone="Europe/Berlin")
+
+
+SCORES = "student_id,assignment_id,topic_ids,score_pct,timestamp\n"
+CLASSES = {
+    "a quiz of two questions": [f"S{n},q{k},t1,{n % 2},2026-03-02 09:00:{n:02d}" for n in range(25) for k in (1, 2)],
+    "a question": [f"S{n},q1,t1,{n % 2},2026-03-02 09:{n:02d}:07" for n in range(30)],
+    "a month apart": [f"S{n % 5},q{n},t1,1,2025-{n + 1:02d}-15 09:00" for n in range(10)],
+    "dates alone": [f"S{n},q1,t1,{n % 2},2026-03-02" for n in range(40)],
+}
+
+
+@pytest.mark.parametrize("rows", CLASSES.values(), ids=list(CLASSES))
+def test_also_where_each_student_has_a_few_answers(school, rows):
+    assert school.read(rows, timezone="Europe/Berlin") == len(rows)
+    assert school.read(rows[::2], timezone="Europe/Berlin") == 0
+    with pytest.raises(BadInput, match="6 h earlier"):
+        school.read(rows, timezone="America/New_York")
+    assert school.lake.count(EVENTS) == len(rows)
+
+
+def test_also_where_each_student_has_one_assignment(school):
+    rows = [f"S{n},essay,t1,{50 + n},2026-03-02 09:00" for n in range(8)]
+    assert school.read(rows, header=SCORES, timezone="Europe/Berlin") == 8
+    with pytest.raises(BadInput, match="8 of 8"):
+        school.read(rows, header=SCORES, timezone="America/New_York")
+
+
+def test_a_few_answers_under_another_zone_get_a_note(school):
+    rows = [f"S1,q{month},t1,1,2025-{month:02d}-15 09:00" for month in (1, 4, 7, 8)]
+    assert (school.read(rows), school.notes) == (4, [])
+    assert school.read(rows, timezone="Europe/Berlin") == 4
+    assert "4 of 4" in school.notes[0] and "2 h later" in school.notes[0] and "`mastery ingests`" in school.notes[0]
+    assert (school.read(rows, timezone="Europe/Berlin"), school.notes) == (0, [])
 
 
 def test_other_answers_are_read(school):

@@ -170,6 +170,7 @@ class _Run:
         self.known_topics = self._topics()
         self.item_topics = courses.item_topics(lake, tenant)
         self.assigned = 0
+        self.zone_notes: dict[str, str] = {}
         self.entry = IngestEntry(tenant, INGEST, now, "", "")
         self.replaced: list[tuple[IngestEntry, Brought]] = []
         self.repeats_of: Counter[int] = Counter()
@@ -234,6 +235,7 @@ class _Run:
         elif ready.sharing is not None and ready.rows.num_rows:
             self._hold(number, self.ties[number].add(ready, ready.sharing))
         if self.n_waiting >= ROWS_PER_WRITE:
+            self._check_zones()
             self._write_events()
 
     def end_file(self, number: int) -> None:
@@ -254,6 +256,7 @@ class _Run:
 
     def write(self) -> None:
         """Write everything that is held: metadata, events, then what was rejected."""
+        self._check_zones()  # what is refused is no ingest
         self.begin()
         for name in dict.fromkeys(self.planned[number].source.kind for number, _ in self.metadata):
             pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
@@ -302,6 +305,7 @@ class _Run:
             tied = ties.note()
             if tied is not None:
                 notes.append(f"{one.input.name}: {tied}")
+        notes += [f"{name}: {note}" for name, note in self.zone_notes.items()]
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)
         if self.assigned:
@@ -340,7 +344,6 @@ class _Run:
         if self.waiting:
             for number in {number for number, _ in self.waiting}:
                 self.planned[number].check_usable(self.tallies[number])
-            self._check_zones()
             self.begin()
             found = write_events(
                 self.lake,
@@ -368,7 +371,9 @@ class _Run:
             if (clocks or self.ties[number].coarse) and one.options.repeats is None:
                 pieces = [piece for of, piece in self.waiting if of == number]
                 replaced = [what.ingest for _, what in self.replaced]
-                check_zone(self.lake, pieces, one.input.place, clocks=clocks, replaced=replaced)
+                note = check_zone(self.lake, pieces, one.input.place, clocks=clocks, replaced=replaced)
+                if note is not None:
+                    self.zone_notes[one.input.name] = note
 
     def _keep_rejected(self) -> None:
         if self.rejected:

@@ -2,21 +2,24 @@
 
 Clocks that name no zone are read in the one that was said. Read again under another, each row without an own id would
 be a further event, and every answer would count twice. So before such a file is written some of its events are looked
-up in the lake at all the times at which another zone would have put them. Ids and bodies tell them exactly.
+up in the lake at all the times at which another zone would have put them. Ids and bodies tell them exactly. They are
+those of one bucket where the file is large, and of all its students where it is small.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from mastery.arrays import Int64s
 from mastery.errors import BadInput
-from mastery.events.identity import PLACES, body_hashes, identity_without_own
+from mastery.events.identity import PLACES, body_hashes, buckets, identity_without_own
 from mastery.events.murmur import Hashes
-from mastery.lake import Lake
+from mastery.lake import NOTHING_KNOWN, Known, Lake
+from mastery.lake.snapshot import Snapshot
 from mastery.pipelines.ingest.prepare import Prepared
 from mastery.tables import EVENTS, UTC
 
@@ -29,37 +32,79 @@ FURTHEST = 14 * QUARTERS
 QUARTER_US = 900_000_000
 
 SAMPLE = 32
-"""Events of a file that are looked up."""
+"""Events of a file that are looked up, and at least as many events are in the buckets that they are taken from."""
 
 FEWEST = 5
-"""Fewer events that are found at another time may be other answers."""
+"""Fewer events that are found at another time may be other answers: a note says so, and they are read."""
+
+UNDO = (
+    "If this zone is the right one, read the file with --replace, which takes out what it had brought (or take that "
+    "out yourself: `mastery ingests` lists it, `mastery ingests undo ID` does it)"
+)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Events of a file that the lake has at another time.
+
+    Attributes:
+        found, looked_up: How many there are, of how many.
+        hours: How much later they are in the lake; below 0, earlier.
+    """
+
+    found: int
+    looked_up: int
+    hours: float
+
+    def __str__(self) -> str:
+        when = f"{abs(self.hours):g} h {'later' if self.hours > 0 else 'earlier'}"
+        return f"are in the lake already, {when} ({self.found} of {self.looked_up} that were looked up)"
 
 
 def check_zone(
     lake: Lake, pieces: Sequence[Prepared], place: str, *, clocks: bool, replaced: Sequence[int] = ()
-) -> None:
-    """Raise BadInput if the lake has most of these events already, all of them hours earlier or later.
+) -> str | None:
+    """Return a note where the lake has a few events already, all of them hours earlier or later; None otherwise.
 
     Args:
         pieces: Events of one file.
         place: Where a message says that it is.
         replaced: Numbers of ingests whose events are taken back for these.
         clocks: Whether its time stamps are of clocks that name no zone; if not, they count where they are dates alone.
+
+    Raises:
+        BadInput: There are at least `FEWEST` such events, and half of those that were looked up.
     """
-    sizes = np.sum([np.diff(piece.offsets) for piece in pieces], axis=0)
-    bucket = int(np.argmax(sizes))
-    if sizes[bucket] < FEWEST or not lake.snapshot(EVENTS).bucket(bucket):
-        return
-    events = _unknown(lake, bucket, _sample([piece.rows.slice(*_part(piece, bucket)) for piece in pieces]))
+    moved = _moved(lake, pieces, clocks=clocks, replaced=replaced)
+    if moved is None:
+        return None
+    if moved.found < FEWEST:
+        return f"events of it {moved}: if they were read before under another --timezone, they count twice now. {UNDO}"
+    raise BadInput(
+        f"{place}: its events {moved}: they were read before under another --timezone, and would count twice. {UNDO}; "
+        "if these are other answers, say --repeats answers"
+    )
+
+
+def _moved(lake: Lake, pieces: Sequence[Prepared], *, clocks: bool, replaced: Sequence[int]) -> Moved | None:
+    """Return what is found at another time, where that is half of what is looked up; None otherwise."""
+    at = lake.snapshot(EVENTS)
+    parts = _fullest(pieces, [bucket for bucket in range(lake.buckets) if at.bucket(bucket)])
+    if not parts:
+        return None
+    events = _sample(parts)
+    known = _known(lake, at, events)
+    events = events.filter(pa.array(~np.isin(events["event_id_lo"].to_numpy(), known.lo)))
     n = events.num_rows
-    if n < FEWEST or not (clocks or _dates_alone(events)):
-        return
+    if not n or not (clocks or _dates_alone(events)):
+        return None
     shifts = np.setdiff1d(np.arange(-FURTHEST, FURTHEST + 1), [0])
     moved = events.take(pa.array(np.repeat(np.arange(n), shifts.size)))
     at_us = moved["occurred_at"].cast(pa.int64()).to_numpy() + np.tile(shifts * QUARTER_US, n)
     moved = _with(moved, "occurred_at", pa.array(at_us).cast(UTC))
     hi, lo = _ids(moved)
-    known = lake.known(EVENTS, bucket, hi, lo)
+    moved = _with(_with(moved, "event_id_hi", pa.array(hi)), "event_id_lo", pa.array(lo))
+    known = _known(lake, at, moved)
     known = known.where(~np.isin(known.ingest, replaced))
     there = set(zip(known.hi.tolist(), known.lo.tolist(), known.body.tolist(), strict=True))
     body = body_hashes(moved, (moved["replaces_hi"], moved["replaces_lo"]))
@@ -68,15 +113,29 @@ def check_zone(
     best = int(np.argmax(found.sum(axis=0)))
     near = np.isin(shifts, shifts[best] + np.array([-QUARTERS, 0, QUARTERS]))  # summer and winter differ
     number = int(found[:, near].any(axis=1).sum())
-    if number >= FEWEST and 2 * number >= n:
-        hours = abs(int(shifts[best])) / QUARTERS
-        when = "later" if shifts[best] > 0 else "earlier"
-        raise BadInput(
-            f"{place}: its events are in the lake already, {hours:g} h {when} ({number} of {n} that were looked up): "
-            "they were read before under another --timezone, and would count twice. If this zone is the right one, "
-            "read the file with --replace, which takes out what it had brought (or take that out yourself: `mastery "
-            "ingests` lists it, `mastery ingests undo ID` does it); if these are other answers, say --repeats answers"
-        )
+    return Moved(number, n, int(shifts[best]) / QUARTERS) if number and 2 * number >= n else None
+
+
+def _fullest(pieces: Sequence[Prepared], filled: Sequence[int]) -> list[pa.Table]:
+    """Return the events in as few of the buckets that the lake has filled as have `SAMPLE` of them together."""
+    sizes = np.sum([np.diff(piece.offsets) for piece in pieces], axis=0)
+    parts: list[pa.Table] = []
+    for bucket in sorted(filled, key=lambda bucket: -int(sizes[bucket])):
+        if not sizes[bucket] or sum(part.num_rows for part in parts) >= SAMPLE:
+            break
+        parts += [piece.rows.slice(*_part(piece, bucket)) for piece in pieces]
+    return parts
+
+
+def _known(lake: Lake, at: Snapshot, events: pa.Table) -> Known:
+    """Return what the lake knows of the ids of some events, whichever buckets they are in."""
+    hi, lo = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo"))
+    bucket = buckets(events["student_id"], lake.buckets)
+    known = NOTHING_KNOWN
+    for one in np.unique(bucket).tolist():
+        here = bucket == one
+        known += lake.known(EVENTS, one, hi[here], lo[here], at)
+    return known
 
 
 def _dates_alone(events: pa.Table) -> bool:
@@ -109,13 +168,6 @@ def _sample(parts: Sequence[pa.Table]) -> pa.Table:
 
 def _first_of_each(events: pa.Table) -> Int64s:
     return np.sort(np.unique(events["event_id_lo"].to_numpy(), return_index=True)[1])
-
-
-def _unknown(lake: Lake, bucket: int, events: pa.Table) -> pa.Table:
-    """Return the events that the lake does not have as they are."""
-    hi, lo = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo"))
-    known = lake.known(EVENTS, bucket, hi, lo)
-    return events.filter(pa.array(~np.isin(lo, known.lo)))
 
 
 def _ids(events: pa.Table) -> Hashes:
