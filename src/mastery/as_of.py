@@ -10,7 +10,10 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.instants import microseconds
 
 NOW, LATEST = "now", "latest"
-FORMS = "now, latest (the newest event), a date such as 2026-04-11 (the end of that UTC day), or a time in ISO 8601"
+FORMS = (
+    "now, latest (the newest event of the lake), a date such as 2026-04-11 (the end of that UTC day), or a time in "
+    "ISO 8601"
+)
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE)

@@ -55,7 +55,7 @@ def test_what_a_later_reading_replaced_is_listed(mastery, empty, quiz):
     )
     quiz.write_text(QUIZ + "A,q1,fractions,no,9,1,2026-03-01T10:00:00Z\n")
     shown = mastery("ingest", quiz, home=empty).stdout
-    assert "1 row is another revision of known events" in shown
+    assert "1 row changes an event that was already known. For each event only one row counts" in shown
     assert "rejected --superseded` lists the others" in shown
     (row,) = json.loads(mastery("rejected", "--superseded", "--json", home=empty).stdout)
     assert (row["item_id"], row["success_ppm"], row["duration_ms"]) == ("q1", 1_000_000, 4_000)

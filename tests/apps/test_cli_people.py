@@ -165,7 +165,7 @@ def test_a_class_report_of_no_student_has_the_numbers_of_the_class_and_nobodys_s
 def test_a_class_report_names_the_weakest_with_their_reasons(mastery):
     shown = mastery("class-report").stdout
     assert "Class: 30 students" in shown
-    assert "Who needs help first" in shown
+    assert "Lowest scores" in shown
     assert "answers right" in shown
 
 

@@ -90,7 +90,7 @@ def test_a_student_is_shown_with_the_ids_of_topics_and_no_word_is_cut(shown, mas
 @pytest.mark.parametrize("width", range(70, 171))
 def test_no_letter_is_cut_where_two_columns_are_wrapped(width):
     # At 140 columns "came back to" ended in "came back t": two columns had more characters than the line has.
-    cells = ("Adding and subtracting fractions (frac-add)", "17", "came back to the topic on 1 of 2 days; " * 3)
+    cells = ("Adding and subtracting fractions (frac-add)", "17", "came back to the topic once (2 days of work); " * 3)
     table = plain_table("topic", "score", "why", right=("score",), wrap={"topic": 20, "why": 36})
     table.add_row(*cells)
     out = Console(width=width, file=io.StringIO())

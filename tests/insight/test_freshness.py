@@ -27,3 +27,9 @@ def test_the_hour_of_the_day_does_not_matter():
     newest = (TODAY - 90) * DAY_US + DAY_US - 1
     assert staleness_note(newest, TODAY * DAY_US) is not None
     assert staleness_note(newest + 1, TODAY * DAY_US + DAY_US - 1) is None
+
+
+def test_it_is_said_whose_newest_event_it_is():
+    old = (TODAY - 100) * DAY_US
+    assert staleness_note(old, TODAY * DAY_US).startswith("The newest event of the lake is from 2024-06-26, 100 days")
+    assert staleness_note(old, TODAY * DAY_US, of_student=True).startswith("The newest event of this student is from")

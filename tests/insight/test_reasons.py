@@ -36,7 +36,8 @@ def test_the_three_largest_parts_come_first_with_their_numbers(counters, as_of_u
     ]
     assert why.factors[0].value == {"right": 3, "answers": 8}
     assert why.summary == (
-        "It rests on: 3 of the last 8 answers right, came back to the topic on 4 of 5 days, watched 90 % of the videos."
+        "It rests on: 3 of the last 8 answers right, came back to the topic 4 times (5 days of work), "
+        "watched 90 % of the videos."
     )
     assert why.contributions == dict(zip(RULES, parts.tolist(), strict=True))
     assert why.enough_evidence

@@ -78,12 +78,15 @@ def test_chapters_of_the_same_name_in_two_courses_are_two():
     ]
 
 
-def test_topics_without_metadata_roll_up_into_nothing_and_are_counted():
+def test_topics_without_metadata_roll_up_into_nothing_and_are_named():
     scores = [topic("add", 0.5, 5), topic("unheard of", 0.5, 5), topic("lost", 0.5, 5)]
     assert all(unit.topics == 1 for unit in rollup(scores, PLACES, 3))
-    assert unplaced_note(scores, PLACES).startswith("2 topics of 3 are in no chapter, subject or course")
-    assert unplaced_note(scores[:2], PLACES).startswith("1 topic of 2 is in no")
+    assert unplaced_note(scores, PLACES).startswith(
+        "2 of 3 topics (lost, unheard of) are in no chapter, subject or course"
+    )
+    assert unplaced_note(scores[:2], PLACES).startswith("Topic unheard of is in no")
     assert unplaced_note(scores[:1], PLACES) is None
+    assert "(t0, t1, t2, t3, t4, …)" in unplaced_note([topic(f"t{i}", 0.5, 5) for i in range(7)], PLACES)
 
 
 share = st.floats(0, 1)

@@ -139,7 +139,7 @@ def test_three_quarters_of_the_usual_time_is_quick(counters, as_of_us):
 def test_right_after_pauses_is_remembering(counters, as_of_us):
     told = {"recent": "+++-+", "hints": 2, "active_days": 4, "first_days_ago": 14, "last_days_ago": 0}
     assert strong(counters, as_of_us, **told) == {
-        "remembers_after_gaps": "4 of 5 answers right though 4.7 days lie between days of work on average"
+        "remembers_after_gaps": "4 of 5 answers right although the topic was worked on only every 4.7 days on average"
     }
     assert strong(counters, as_of_us, **told | {"active_days": 8}) == {}
 

@@ -18,6 +18,11 @@ def test_a_path_and_a_file_url_name_the_same_folder(tmp_path: Path) -> None:
     assert locate("somewhere").is_local
 
 
+def test_a_path_with_a_way_back_is_shown_without_it(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    assert locate(str(tmp_path / "here" / ".." / "lake")).uri == str((tmp_path / "lake").resolve())
+
+
 def test_an_object_store_is_reached_with_the_options_of_delta_rs() -> None:
     place = locate("s3a://school/lake/", OPTIONS).child("events")
     assert (place.uri, place.root, place.is_local) == ("s3://school/lake/events", "school/lake/events", False)

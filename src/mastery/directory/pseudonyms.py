@@ -100,7 +100,7 @@ def _decode(text: str, where: str) -> bytes:
     if len(key) != KEY_BYTES:
         raise BadInput(
             f"{where}: does not hold a key; expected {2 * KEY_BYTES} hex digits: restore it from your backup "
-            "(a new key would make every student a stranger to the lake)"
+            "(with a new key, every student would get a second, unconnected record)"
         )
     return key
 

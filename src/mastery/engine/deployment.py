@@ -79,7 +79,8 @@ class Deployment:
         if configured is None and not path.exists() and self._has_students():
             raise Conflict(
                 f"{path}: the key of the pseudonyms is gone, and the lake holds students under it; restore it from "
-                "your backup, or name its place (MASTERY_PSEUDONYM_KEY_FILE). A new one would make them strangers"
+                "your backup, or name its place (MASTERY_PSEUDONYM_KEY_FILE). With a new one, every student would "
+                "get a second, unconnected record"
             )
         names = Pseudonyms(load_or_create_key(path, configured))
         if self._key_check() not in (None, names.check):

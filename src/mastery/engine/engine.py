@@ -47,9 +47,9 @@ that makes room for another is closed when nobody works with it any more."""
 class Engine(Deployment):
     """One deployment, connected, for the tenant of its settings; `of` gives that of another tenant.
 
-    Where a method takes a moment (`as_of`), it is `now`, `latest` (the newest event), a date (the end of that UTC day)
-    or a time in ISO 8601. Where it takes a tenant, None is the engine's own; where it takes a scorer, None is the
-    default one. Students are named by the source's own id or by their pseudonym.
+    Where a method takes a moment (`as_of`), it is `now`, `latest` (the newest event of the lake), a date (the end of
+    that UTC day) or a time in ISO 8601. Where it takes a tenant, None is the engine's own; where it takes a scorer,
+    None is the default one. Students are named by the source's own id or by their pseudonym.
     """
 
     @staticmethod
@@ -164,7 +164,7 @@ class Engine(Deployment):
             decimal: Sign before the decimals of a number, `.` or `,`.
             thousands: Sign between the thousands of a number; None for none.
             dates: How dates without the year in front are written: `D/M/Y`, `M/D/Y`; `serial`: as spreadsheets count.
-            day_zero: Time stamps that are numbers count days from this one.
+            day_zero: Numeric time stamps count days from this date.
             encoding: Of text files, where they are neither UTF-8 nor UTF-16.
             sheet: Of a workbook: its name, or its number from 1.
             array: Name of the array that holds the rows of a JSON file, such as `data.rows`.

@@ -197,7 +197,7 @@ def read_answers(
         decimal: Sign before the decimals of a number, `.` or `,`.
         thousands: Sign between the thousands of a number; None for none.
         dates: How dates without the year in front are written: `D/M/Y`, `M/D/Y`; `serial`: as spreadsheets count.
-        day_zero: Time stamps that are numbers count days from this one.
+        day_zero: Numeric time stamps count days from this date.
         encoding: Of a text file, where it is neither UTF-8 nor UTF-16.
         sheet: Of a workbook: its name, or its number from 1.
         array: Name of the array that holds the rows of a JSON file, such as `data.rows`.

@@ -36,7 +36,7 @@ class ReadOptions:
         decimal: Sign before the decimals of a number, `.` or `,`.
         thousands: Sign between the thousands of a number; None for none.
         dates: Order of day and month, a key of `mastery.events.calendar.DATES`; None where dates say it themselves.
-        day_zero: Time stamps that are plain numbers count days from this one.
+        day_zero: Numeric time stamps count days from this date.
         encoding: Of text files, such as windows-1252; None where they are UTF-8, or UTF-16 or UTF-32 by their bytes.
         sheet: Name of a workbook's sheet, or its number from 1; None where only one has cells.
         array: Name of the array that holds the rows of a JSON file, such as `data.rows`; None for the file itself.

@@ -176,8 +176,9 @@ def _revisit(seen: ActivitySummary, raises: bool) -> Clause:
     days = seen.active_days
     if days < 2:
         return f"has not come back to the topic yet ({ASSUMED})", {}
-    less = "" if raises else " (less than expected)"
-    return f"came back to the topic on {days - 1} of {days} days{less}", {
+    times = "once" if days == 2 else "twice" if days == 3 else f"{days - 1:,} times"
+    less = "" if raises else ", less than expected"
+    return f"came back to the topic {times} ({days:,} days of work{less})", {
         "returning_days": days - 1,
         "active_days": days,
     }

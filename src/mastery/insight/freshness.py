@@ -11,10 +11,12 @@ from mastery.tables import WINDOW_DAYS
 _EPOCH = date(1970, 1, 1)
 
 
-def staleness_note(newest_event_us: int | None, as_of_us: int) -> str | None:
+def staleness_note(newest_event_us: int | None, as_of_us: int, *, of_student: bool = False) -> str | None:
     """Return a sentence when no event lies in the longest window before `as_of_us`, else None.
 
-    newest_event_us is None when there is no event at all: that is for others to say.
+    Args:
+        newest_event_us: None when there is no event at all: that is for others to say.
+        of_student: Whether it is the newest event of one student; else it is that of the lake.
     """
     if newest_event_us is None:
         return None
@@ -23,7 +25,8 @@ def staleness_note(newest_event_us: int | None, as_of_us: int) -> str | None:
     if today - newest < longest:  # day d is in a window of w days when as_of − w < d
         return None
     return (
-        f"The newest event is from {_EPOCH + timedelta(days=newest)}, {counted(today - newest, 'day')} before "
-        f"{_EPOCH + timedelta(days=today)}: that is outside the longest window ({longest} days), and the scores have "
-        "faded since. Use `--as-of latest` to see them as they stood after the newest event."
+        f"The newest event of {'this student' if of_student else 'the lake'} is from "
+        f"{_EPOCH + timedelta(days=newest)}, {counted(today - newest, 'day')} before {_EPOCH + timedelta(days=today)}: "
+        f"that is outside the longest window ({longest} days), and the scores have faded since. "
+        "Use `--as-of latest` to see them as they stood at the newest event of the lake."
     )

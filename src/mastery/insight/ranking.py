@@ -1,4 +1,4 @@
-"""Who needs help first."""
+"""The lowest scores of a class."""
 
 from __future__ import annotations
 

@@ -29,6 +29,9 @@ EVIDENCE_CAP = 20
 """A topic weighs no more than this many graded answers. Beyond, further answers hardly make its score surer, and one
 topic practised every day would drown the other nine of its chapter."""
 
+UNPLACED_NAMED = 5
+"""How many topics without a place are named."""
+
 Unit = tuple[Level, tuple[str, ...]]
 """A level and the names that tell a unit from all others, the widest first: (course, subject, chapter)."""
 
@@ -52,6 +55,10 @@ class CurriculumPath:
     chapter: str | None
     subject: str | None
     course: str | None
+
+
+NOWHERE = CurriculumPath(None, None, None, None)
+"""That of a topic without metadata."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def rollup(scores: Sequence[TopicScore], places: Mapping[str, CurriculumPath], m
     """Return the rollups of one student's topics: chapters, then subjects, then courses, each by name.
 
     A unit is there when one of its topics is among `scores`. Topics without a place roll up into nothing;
-    `unplaced_note` says how many those are.
+    `unplaced_note` names them.
     """
     known = topics_known(places)
     members: dict[Unit, list[TopicScore]] = defaultdict(list)
@@ -150,10 +157,13 @@ def weighted_mean(values: Sequence[float], weights: Sequence[int]) -> float:
 
 def unplaced_note(scores: Sequence[TopicScore], places: Mapping[str, CurriculumPath]) -> str | None:
     """Return a sentence on topics that roll up into nothing, having no metadata; None when there are none."""
-    unplaced = sum(1 for score in scores if score.topic_id not in places or not units_of(places[score.topic_id]))
+    unplaced = sorted(one.topic_id for one in scores if not units_of(places.get(one.topic_id, NOWHERE)))
     if not unplaced:
         return None
+    named = ", ".join(unplaced[:UNPLACED_NAMED]) + (", …" if len(unplaced) > UNPLACED_NAMED else "")
+    if len(unplaced) == 1:
+        return f"Topic {named} is in no chapter, subject or course; ingest a `topics` table that gives it one."
     return (
-        f"{counted(unplaced, 'topic')} of {len(scores)} {'is' if unplaced == 1 else 'are'} in no chapter, subject or "
-        "course, because it is not in the metadata; ingest a `topics` table that names them."
+        f"{len(unplaced):,} of {counted(len(scores), 'topic')} ({named}) are in no chapter, subject or course; "
+        "ingest a `topics` table that gives them one."
     )

@@ -263,7 +263,7 @@ def _remembers_after_gaps(work: _Work) -> Said | None:
     if pause < PAUSE_DAYS:
         return None
     counts = tally(seen.recent_right, recent, "answer", "right", "wrong", last=seen.has_older)
-    return f"{counts} though {decimal(pause, 1)} days lie between days of work on average", {
+    return f"{counts} although the topic was worked on only every {decimal(pause, 1)} days on average", {
         "right": seen.recent_right,
         "answers": recent,
         "pause_days": pause,

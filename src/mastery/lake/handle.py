@@ -75,9 +75,9 @@ class WrongKey(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            "the pseudonym key is not the one that the students in this lake were named with: each of them would be a "
-            "stranger, and be in it twice; put the key file back from your backup, or name its place "
-            "(MASTERY_PSEUDONYM_KEY_FILE). To begin again under this key, use another home"
+            "the pseudonym key is not the one that the students in this lake were named with: every student would get "
+            "a second, unconnected record; put the key file back from your backup, or name its place "
+            "(MASTERY_PSEUDONYM_KEY_FILE). To start again with this key, use another home"
         )
 
 
@@ -380,7 +380,7 @@ class Handle:
         if opened is None:
             raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} was at version {self._snapshot.version} and its log is "
-                "gone; restore it from your backup, or start this program again to begin with nothing"
+                "gone; restore it from your backup; if you deleted it on purpose, restart to begin with an empty table"
             )
         self._delta, self._earlier, self._snapshot = opened, None, NOTHING
 

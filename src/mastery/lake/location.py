@@ -172,6 +172,8 @@ def locate(root: str, storage_options: Mapping[str, str] | None = None) -> Table
     if "://" not in root or root.startswith("file://"):
         disk.require_locks()
         folder = Path(unquote(root.removeprefix("file://")) if root.startswith("file://") else root).absolute()
+        if ".." in folder.parts:  # the path is shown in messages; `absolute` alone leaves links and `..` as they are
+            folder = folder.resolve()
         _check_name(root, folder)
         obstacle = disk.obstacle(folder)
         if obstacle is not None:

@@ -80,8 +80,8 @@ TopicId = Annotated[str, Path(description="Topic.", examples=["frac-equiv"], min
 AsOf = Annotated[
     Moment,
     Field(
-        description="Scores at this moment: now; latest (the newest event); a date, which is the end of that UTC "
-        "day; or a time in ISO 8601, without a zone in UTC (write + as %2B).",
+        description="Scores at this moment: now; latest (the newest event of the lake); a date, which is the end of "
+        "that UTC day; or a time in ISO 8601, without a zone in UTC (write + as %2B).",
     ),
 ]
 

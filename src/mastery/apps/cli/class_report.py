@@ -1,4 +1,4 @@
-"""`mastery class-report`: every topic over the class, and who needs help first."""
+"""`mastery class-report`: every topic over the class, and the lowest scores."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def class_report(
     as_of: Annotated[
         str | None,
         typer.Option(
-            help="At this moment instead of as last published: now, latest (the newest event), a date or an ISO time. "
-            "Folds every student of the tenant again, which takes as long as a recompute of them.",
+            help="At this moment instead of as last published: now, latest (the newest event of the lake), a date or "
+            "an ISO time. Folds every student of the tenant again, which takes as long as a recompute of them.",
             metavar="TIME",
         ),
     ] = None,
@@ -100,7 +100,7 @@ def show_weakest(out: Console, document: ClassDocument, weak: list[ClassRow]) ->
     if not weak:
         return
     titles = {topic.topic_id: topic.title for topic in document.topics}
-    out.print(Text("\nWho needs help first", "bold"))
+    out.print(Text("\nLowest scores", "bold"))
     wide = plain_table(
         "student", "topic", "score", "0 to 100, 90 % sure", "why", right=("score",), wrap={"topic": 20, "why": 36}
     )

@@ -81,7 +81,7 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
         return
 
     student = weak[0].student_id
-    step("4. The student who needs help first", f"show {student} --as-of latest")
+    step("4. The student with the lowest score", f"show {student} --as-of latest")
     show_student(engine.student(student, as_of="latest"), in_full=False, most=TOPICS_SHOWN)
 
     out.print(Text("\nNext", "bold"))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 from typer.core import TyperGroup
 
+from mastery.apps.cli.plain_types import in_words
 from mastery.errors import BadInput
 
 
 class Group(TyperGroup):
     """Commands under one name. An option of theirs that stands before the command is told where it belongs."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override] # typer's own class
+        """Return its options, and `--help`."""
+        return in_words(super().get_params(ctx))
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # typer's own class
         """Read the options of the group.

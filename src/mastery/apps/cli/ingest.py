@@ -190,10 +190,10 @@ def show_revised(revised: int, how: str) -> None:
 
     if not revised:
         return
-    rows = "1 row is another revision" if revised == 1 else f"{number(revised)} rows are other revisions"
+    rows = "1 row changes an event that was" if revised == 1 else f"{number(revised)} rows change events that were"
     console().print(
-        f"\n{rows} of known events; of each event one counts: the latest version, where its source gives one, else the "
-        f"one received last. `{how} --superseded` lists the others.",
+        f"\n{rows} already known. For each event only one row counts: the latest version if the source gives one, "
+        f"otherwise the one received last. `{how} --superseded` lists the others.",
         soft_wrap=True,
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mastery.apps.cli.context import engine_of, typed
+from mastery.apps.cli.groups import Group
 from mastery.apps.cli.options import AsJson, Tenant
 from mastery.apps.cli.texts import TextCommand
 from mastery.errors import BadInput
@@ -21,7 +22,10 @@ FILES_NAMED = 3
 """Of one ingest; the others are counted."""
 
 ingests = typer.Typer(
-    name="ingests", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    name="ingests",
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -55,8 +59,8 @@ def list_(
     if not every:
         out.print(f"Nothing was ingested yet. `{typed(context, 'ingest FILE', tenant)}` begins.", soft_wrap=True)
         return
-    wide = plain_table("id", "when (UTC)", "what", "events", "is", right=("events",), wrap={"what": 24})
-    narrow = plain_table("id, when (UTC)", "what, events", wrap={"what, events": 20})
+    wide = plain_table("id", "when (UTC)", "what", "events", "status", right=("events",), wrap={"what": 24})
+    narrow = plain_table("id, when (UTC)", "what, events, status", wrap={"what, events, status": 20})
     for one in shown:
         when, what, events = f"{one.at:%Y-%m-%d %H:%M}", printable(_what(one)), _events(one)
         wide.add_row(one.id, when, Text(what), events, one.status)

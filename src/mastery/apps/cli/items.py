@@ -14,9 +14,7 @@ def items(
     context: typer.Context,
     student: Student,
     topic: Topic,
-    item: Annotated[
-        list[str] | None, typer.Option(help="Only this item; may be given more than once.", metavar="ITEM")
-    ] = None,
+    item: Annotated[list[str] | None, typer.Option(help="Only this item. May be repeated.", metavar="ITEM")] = None,
     as_of: AsOf = "now",
     tenant: Tenant = None,
     as_json: AsJson = False,

@@ -44,8 +44,8 @@ def list_(context: typer.Context, tenant: Tenant = None, as_json: AsJson = False
         typer.echo(json.dumps([one.model_dump(mode="json") for one in every], indent=2))
         return
     counts = ("events", "students")
-    wide = plain_table("version", "is", "made", "from", *counts, "fitted", right=counts, wrap={"fitted": 16})
-    narrow = plain_table("version", "is, made, from, data", wrap={"is, made, from, data": 16})
+    wide = plain_table("version", "status", "made", "from", *counts, "fitted", right=counts, wrap={"fitted": 16})
+    narrow = plain_table("version", "status, made, from, data", wrap={"status, made, from, data": 16})
     for one in every:
         status, fitted = _status(one), ", ".join(one.fitted)
         made = "" if one.created_at is None else f"{one.created_at:%Y-%m-%d %H:%M}"

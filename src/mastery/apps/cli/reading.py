@@ -29,8 +29,8 @@ def read_options(
     columns: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", help="A column's name in the file and ours, such as pupil=student_id; THEIRS= leaves it out. "
-            "May be repeated, also for a column that is used twice.",
+            "--map", help="Name of a column in the file and ours, such as pupil=student_id. For a column that is used "
+            "twice, give both: --map exercise=item_id --map exercise=topic_id. THEIRS= leaves it out. May be repeated.",
             metavar="THEIRS=OURS",
         ),
     ] = None,
@@ -58,7 +58,8 @@ def read_options(
     joined: Annotated[
         list[str] | None,
         typer.Option(
-            "--join", help="A column of ours made of several in the file, such as attempt_id=quiz and attempt_id=try.",
+            "--join", help="A column of ours made of several in the file, such as attempt_id=quiz and attempt_id=try. "
+            "May be repeated.",
             metavar="OURS=THEIRS",
         ),
     ] = None,
@@ -88,29 +89,31 @@ def read_options(
     repeats: Annotated[
         str | None,
         typer.Option(
-            help="What equal rows of one moment are; when left out answers, if no time stamp of the file has seconds.",
+            help="How to treat identical rows with the same time stamp: answers, or duplicates. Default: answers if no "
+            "time stamp of the file has seconds, otherwise duplicates.",
             metavar="answers|duplicates",
         ),
     ] = None,
     on_revision: Annotated[
         str,
         typer.Option(
-            help="What is done with a row that says something else than what is known of its event.",
+            help="What to do with a row that differs from what is stored of its event.",
             metavar="replace|keep|reject",
         ),
     ] = "replace",
     key: Annotated[
         str | None,
         typer.Option(
-            help="File with the columns question_id and correct_answer: is_correct then has what was answered, "
-            "which is right where it is that.",
+            help="File with the columns question_id and correct_answer. is_correct then holds the given answer; it is "
+            "right if it equals correct_answer.",
             metavar="FILE",
         ),
     ] = None,
     profile: Annotated[
         str | None,
         typer.Option(
-            help="What is said about the files of one platform: a name that `mastery profiles` lists, or a YAML file.",
+            help="Ready-made settings for the files of a platform or data set: a name that `mastery profiles` lists, "
+            "or a YAML file of your own.",
             metavar="NAME|FILE",
         ),
     ] = None,
@@ -137,7 +140,7 @@ def read_options(
     ] = None,
     day_zero: Annotated[
         str | None,
-        typer.Option(help="Time stamps that are numbers count days from this one.", metavar="YYYY-MM-DD"),
+        typer.Option(help="Numeric time stamps count days from this date.", metavar="YYYY-MM-DD"),
     ] = None,
     encoding: Annotated[
         str | None,

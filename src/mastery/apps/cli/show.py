@@ -97,16 +97,18 @@ def why(topic: TopicDocument) -> str:
 
 
 def keeps(topic: TopicDocument) -> str:
-    """Return what is retained of a score, and when it falls under the target."""
+    """Return what is retained of a score, and where it stands to its target: below, or from when on."""
     from mastery.apps.cli.console import hundredths
+    from mastery.insight.words import portion
 
     fading, target = topic.retention, hundredths(topic.retention.target)
-    kept = f"{100 * fading.retained:.0f} % of the score at the last activity is left"
+    kept = f"{portion(fading.retained)} of the score at the last activity is left"
     if topic.mastery_score < fading.target:
-        return f"{kept}; it is below {target}"
+        return f"{kept}; the score is below the target of {target}"
     if fading.falls_below_at is None:
-        return f"{kept}; it will not fall below {target} by itself"
-    return f"{kept}; without practice it falls below {target} on {fading.falls_below_at:%Y-%m-%d}"
+        return f"{kept}; the score will not fall below the target of {target} without new answers"
+    day = f"{fading.falls_below_at:%Y-%m-%d}"
+    return f"{kept}; without practice the score falls below the target of {target} on {day}"
 
 
 def signed(value: float, scale: str) -> str:

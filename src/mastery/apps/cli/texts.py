@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 from typer.core import TyperCommand
 
+from mastery.apps.cli.plain_types import in_words
 from mastery.errors import BadInput
 
 
 class TextCommand(TyperCommand):
     """A command whose arguments are text. Paths may be any bytes."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override] # typer's own class
+        """Return its arguments and options, and `--help`."""
+        return in_words(super().get_params(ctx))
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # typer's own class
         """Read the arguments.

@@ -20,8 +20,8 @@ def revision_notes(counts: Int64s) -> list[str]:
     contradicting, filled, left = (int(counts[place]) for place in (CONTRADICTING, FILLED, LEFT))
     if contradicting:
         notes.append(
-            f"{_rows(contradicting)} something else than another row of the same event, read with it; of each event "
-            "one row counts. Different events need an id, a time or an order each"
+            f"{_rows(contradicting)} something else than another row of the same event in this ingest. For each "
+            "event only one row counts. Different events need an id, a time or an order each"
         )
     if filled:
         notes.append(

@@ -103,7 +103,7 @@ def student_document(
         )
         for (p, one), fades in zip(chosen, fading, strict=True)
     ]
-    notes = (staleness_note(snapshot.last_event_us, as_of_us), unplaced_note(of_topics, places))
+    notes = (staleness_note(snapshot.last_event_us, as_of_us, of_student=True), unplaced_note(of_topics, places))
     return StudentDocument(
         student_id=snapshot.student_id,
         tenant=snapshot.tenant,
