@@ -95,8 +95,10 @@ class Arrangement:
         used = {*self.columns.values(), *self.put_away, *KNOWN}
         return [*ours, *(name for name in columns if name not in used)]
 
-    def place(self, ours: str) -> str:
-        """Return in words where one of our columns comes from."""
+    def place(self, ours: str, question: str = "") -> str:
+        """Return in words where one of our columns comes from; of a wide table, for one question or the first."""
+        if question:
+            return f"column {self.questions[question][ours].column!r}"
         if ours in self.columns:
             return f"column {self.columns[ours]!r}"
         cells = [each[ours].column for each in self.questions.values() if ours in each]
@@ -156,12 +158,14 @@ class Arrangement:
         if left_out:
             table = table.take(pa.array(rows))
         made: dict[str, pa.Array | pa.ChunkedArray] = {}
+        cells: dict[str, pa.DictionaryArray] = {}
         partial, question = 0, pa.nulls(0, pa.string())
         if self.questions:
             known = KNOWN if self.key is None else {**KNOWN, OUTCOME: KNOWN[ANSWERED]}
             answers = answers_in(table, self.questions, known)
             names = pa.array(list(self.questions), pa.string())
             question = pa.DictionaryArray.from_arrays(pa.array(answers.question, pa.int32()), names)
+            cells = dict.fromkeys(answers.values, question)
             table, rows = table.take(pa.array(answers.row)), rows[answers.row]
             made = {self.item: question, **answers.values}
             partial = answers.partial
@@ -182,7 +186,7 @@ class Arrangement:
         items = question if self.questions else made.get(self.item)
         if self.key is not None and OUTCOME in made and items is not None:
             made[OUTCOME], unkeyed = judged(_whole(items), _whole(made[OUTCOME]), self.key)
-        return Arranged(pa.table(made), rows, left_out, partial, unkeyed)
+        return Arranged(pa.table(made), rows, left_out, partial, unkeyed, cells)
 
     def _part(self, part: str, table: pa.Table, question: pa.Array) -> pa.Array:
         if part == QUESTION:
@@ -207,6 +211,7 @@ class Arranged:
         left_out: Rows that are not to be read.
         partial: Answers with some of the points that count as wrong.
         unkeyed: Answers to questions that the key has not.
+        cells: Our column → the question of each row, where its values are the cells of a wide table.
     """
 
     table: pa.Table
@@ -214,6 +219,7 @@ class Arranged:
     left_out: int = 0
     partial: int = 0
     unkeyed: int = 0
+    cells: Mapping[str, pa.DictionaryArray] = field(default_factory=dict)
 
 
 def check_arrangement(options: ReadOptions) -> None:

@@ -13,7 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mastery.events.values import MISSING_WORDS, Problem, Read, Remark, as_text, mask, per_value, trimmed
+from mastery.events.values import (
+    MISSING_WORDS,
+    NOT_A_VALUE,
+    SINGLE_VALUE,
+    Problem,
+    Read,
+    Remark,
+    as_text,
+    mask,
+    per_value,
+    trimmed,
+)
 from mastery.kernels import kernel
 
 ID_LETTERS = 1024
@@ -22,9 +33,14 @@ ID_LETTERS = 1024
 LOOKS_EMPTY, APOSTROPHE = "looks_empty", "apostrophe"
 """Remarks on ids that are taken as they are."""
 
+AS_FORMULA = "as_formula"
+"""Remark on ids such as `="00123"`, which a spreadsheet does not take for numbers: they are what is quoted."""
+
 _INVISIBLE = r"[\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}]"
 _INVISIBLE_ONE = re.compile(re.sub(r"\\x\{(....)\}", r"\\u\1", _INVISIBLE))
 _OF_A_FLOAT = r"^(-?(?:0|[1-9]\d{0,15}))\.0$"
+_FORMULA = r'^="([^"]*)"$'
+_LIST_OR_OBJECT = r'^(?:\{\s*(?:\}|".*\})|\[\s*(?:\]|["\[{].*\]|(?:-?\d[\d.eE+-]*|true|false|null)\s*(?:,.*)?\]))$'
 _ROUNDED = r"^-?\d(\.\d+)?[eE]\+\d+$"
 
 
@@ -32,7 +48,8 @@ def read_id(column: pa.Array) -> Read:
     """Return ids: texts of 1 to `ID_LETTERS` characters, none of them a control character.
 
     They are trimmed, in Unicode's composed form (NFC) and without invisible characters; `101.0` is 101, as a column of
-    floats has it. A number that a spreadsheet has rounded, `1.23457E+11`, is a problem: its digits are lost.
+    floats has it, and `="007"` is 007. A number that a spreadsheet has rounded, `1.23457E+11`, is a problem: its digits
+    are lost. So is a list or an object of JSON.
     """
     return per_value(as_text(column), _read_ids)
 
@@ -71,21 +88,34 @@ def _plain_ids(values: pa.Array) -> Read:
     """Return ids of printable characters, each written in one way."""
     if not _looked_at(values) & ODD:
         return Read(values)
+    formula = mask(pc.match_substring_regex(values, _FORMULA))
+    if formula.any():
+        values = trimmed(pc.replace_substring_regex(values, _FORMULA, r"\1"))
     rounded = mask(pc.match_substring_regex(values, _ROUNDED))
-    problems: tuple[Problem, ...] = ()
+    nested = mask(pc.match_substring_regex(values, _LIST_OR_OBJECT))
+    problems: list[Problem] = []
     if rounded.any():
         reason = "is a number that a spreadsheet has rounded: the digits of the id are lost; export ids as text"
-        problems = (Problem(rounded, "rounded_id", reason, wrong_type=True),)
-        values = pc.if_else(pa.array(rounded), pa.scalar(None, values.type), values)
+        problems.append(Problem(rounded, "rounded_id", reason, wrong_type=True))
+    if nested.any():
+        problems.append(Problem(nested, NOT_A_VALUE, SINGLE_VALUE, wrong_type=True))
+    if problems:
+        values = pc.if_else(pa.array(rounded | nested), pa.scalar(None, values.type), values)
     remarks = [
         Remark(where, code)
         for where, code in (
-            (mask(pc.is_in(pc.utf8_lower(values), pa.array(MISSING_WORDS))), LOOKS_EMPTY),
+            (mask(_stands_for_nothing(values)), LOOKS_EMPTY),
             (mask(pc.starts_with(values, "'")), APOSTROPHE),
+            (formula & mask(values.is_valid()), AS_FORMULA),
         )
         if where.any()
     ]
-    return Read(pc.replace_substring_regex(values, _OF_A_FLOAT, r"\1"), problems, tuple(remarks))
+    return Read(pc.replace_substring_regex(values, _OF_A_FLOAT, r"\1"), tuple(problems), tuple(remarks))
+
+
+def _stands_for_nothing(values: pa.Array) -> pa.Array:
+    """Return which ids are words for nothing, or formulas that the source did not compute, such as `=A1`."""
+    return pc.or_(pc.is_in(pc.utf8_lower(values), pa.array(MISSING_WORDS)), pc.starts_with(values, "="))
 
 
 def _packed(word: str) -> int:
@@ -116,7 +146,7 @@ def _look(starts: Any, letters: Any, longest: Any, words: Any, firsts: Any) -> A
         if strange:
             found |= CARE
         first = letters[start]
-        if first == 39:  # an apostrophe
+        if first == 39 or first == 61 or first == 91 or first == 123:  # ' = [ {
             found |= ODD
         if size > 2 and letters[stop - 1] == 48 and letters[stop - 2] == 46:  # .0
             found |= ODD
@@ -135,8 +165,8 @@ def _look(starts: Any, letters: Any, longest: Any, words: Any, firsts: Any) -> A
 
 
 def _looked_at(values: pa.Array) -> int:
-    """Return which of CARE and ODD is true of any text. ODD: it is one of `MISSING_WORDS`, begins with an apostrophe,
-    or may be a float's.
+    """Return which of CARE and ODD is true of any text. ODD: it is one of `MISSING_WORDS`, begins with an
+    apostrophe, an equals sign or a bracket, or may be a float's.
     """
     if len(values) == 0 or pa.types.is_null(values.type):
         return 0

@@ -16,8 +16,10 @@ from mastery.tables import STRINGS
 SEPARATORS = ("~~", "|", ";", ",")
 """What may be between the ids of a list: of each text the first of these that is in it, and no other."""
 
-LIKE_LISTS = ("|", ";", "~~")
+LIKE_LISTS = r"[|;]|~~|^[\[({].*,.*[\])}]$"
 """What hardly ever is in the id of one topic."""
+
+_IN_BRACKETS = r"^(?:\[.*\]|\(.*\)|\{.*\})$"
 
 ONE_TOPIC = "one_topic"
 """Code of the remark that a text was read as one topic and looks like several."""
@@ -49,9 +51,7 @@ def looks_like_lists(column: pa.Array) -> Read:
     """Return a column of topics with a remark on those that look like several."""
     if not pa.types.is_dictionary(column.type):
         return Read(column)
-    odd = np.zeros(len(column.dictionary), np.bool_)
-    for separator in LIKE_LISTS:
-        odd |= mask(pc.match_substring(column.dictionary, separator))
+    odd = mask(pc.match_substring_regex(column.dictionary, LIKE_LISTS))
     if not odd.any():
         return Read(column)
     codes = np.asarray(pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False))
@@ -100,14 +100,18 @@ def _from_texts(column: pa.Array, separators: Sequence[str], broken_json: bool) 
 def _split(texts: pa.Array, separators: Sequence[str], broken_json: bool) -> Read:
     texts = read_text(texts).values
     lists: pa.Array = pc.split_pattern(texts, "\x1f")  # ids hold no control characters: one id each
+    several = np.zeros(len(texts), np.bool_)
     for separator in reversed(separators):
+        several |= mask(pc.match_substring(texts, separator))
         lists = pc.if_else(pc.match_substring(texts, separator), pc.split_pattern(texts, separator), lists)
     json = mask(pc.starts_with(texts, "["))
-    bad = np.zeros(len(texts), np.bool_)
+    bad = several & mask(pc.match_substring_regex(texts, _IN_BRACKETS))
     if json.any():
         parsed = _from_json(pc.if_else(pa.array(json), texts, pa.scalar(None, pa.string())))
-        bad = json & mask(parsed.is_null()) & broken_json
+        bad = (bad & mask(parsed.is_null())) | (json & mask(parsed.is_null()) & broken_json)
         lists = pc.if_else(pa.array(json) if broken_json else parsed.is_valid(), parsed, lists)
+    if bad.any():
+        lists = pc.if_else(pa.array(bad), pa.scalar(None, lists.type), lists)
     read = _cleaned(lists)
     broken = Problem(bad, "not_a_list", "is not a JSON list of ids", wrong_type=True)
     return Read(read.values, (broken, *read.problems) if bad.any() else read.problems, read.remarks)

@@ -17,7 +17,7 @@ from mastery.events.identity import ORDERED, OWN_ID, REPLACES
 from mastery.events.item_topics import NO_ITEMS, ItemTopics
 from mastery.events.moments import EPOCH_UNITS
 from mastery.events.read_options import ReadOptions
-from mastery.events.rows import ParsedRows
+from mastery.events.rows import NO_CELLS, Cells, ParsedRows
 from mastery.events.source import Source
 from mastery.events.tally import Tally
 from mastery.events.units import SHARE_UNITS, share_unit
@@ -105,6 +105,7 @@ def parse(
     known_topics: frozenset[str] | None = None,
     item_topics: ItemTopics = NO_ITEMS,
     origin: str | None = None,
+    cells: Cells = NO_CELLS,
 ) -> Parsed:
     """Return the events (or metadata rows) in `raw`, and the rows that cannot be used, with the reason.
 
@@ -117,8 +118,9 @@ def parse(
         known_topics: Topics of the metadata; None to skip the comparison.
         item_topics: Topics of the metadata's items, for rows that name none.
         origin: Name of the file or stream, for the column `source`.
+        cells: Column → the question of each row, where it is the cells of a wide table.
     """
-    rows = ParsedRows(source.columns, source.outcome, raw, options)
+    rows = ParsedRows(source.columns, source.outcome, raw, options, cells)
     made = source.shape(rows)
     if source.metadata:
         table = _metadata(source, rows, made, tenant)

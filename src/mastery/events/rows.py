@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from mastery.events.shares import read_shares
 from mastery.events.units import share_unit
 from mastery.events.values import (
     CODES,
+    NOT_A_VALUE,
+    SINGLE_VALUE,
     Mask,
     Problem,
     Read,
@@ -58,6 +60,11 @@ MOST_WORDS = 64
 SHOWN_LETTERS = 200
 """Characters of a refused value that are kept."""
 
+Cells: TypeAlias = Mapping[str, pa.DictionaryArray]
+"""Column → the question of each row, where it is the cells of a wide table."""
+
+NO_CELLS: Cells = {}
+
 REFUSED = pa.schema(
     [
         pa.field("row", pa.int64()),
@@ -76,7 +83,8 @@ class ParsedRows:
     Attributes:
         other_topics: Further topics of rows on several, null for others.
         unusable: Column that needs a value → rows in which it has none, or one of another type.
-        scales: Column whose unit nobody has declared → what its numbers are like.
+        scales: (Column whose unit nobody has declared, question of a wide table or nothing for all) → what its
+            numbers are like.
         words: Word in the column of the outcome that is neither right nor wrong → rows;
             `MOST_WORDS` and one more where there are more.
         unclear: Numbers of the outcome of which nobody can say where their decimals begin.
@@ -90,18 +98,21 @@ class ParsedRows:
         outcome: str | None,
         raw: pa.Table,
         options: ReadOptions,
+        cells: Cells = NO_CELLS,
     ) -> None:
         """Read `columns` of `raw` in this order; a value that cannot be used refuses its row.
 
         Args:
             outcome: The column that says how it went. It may be null where a row withdraws an event.
             options: What is said about how values are read.
+            cells: Column → the question of each row, where it is the cells of a wide table.
         """
+        self._cells = cells
         self.n = raw.num_rows
         self._outcome = outcome
         self._private = frozenset(column.name for column in columns if column.private)
         self.unusable: dict[str, int] = {}
-        self.scales: dict[str, Scale] = {}
+        self.scales: dict[tuple[str, str], Scale] = {}
         self.words: dict[str, int] = {}
         self.unclear = 0
         self.dates: dict[str, int] = {}
@@ -214,7 +225,7 @@ class ParsedRows:
             return read
         if pa.types.is_nested(given.type) and column.kind != "ids":
             where = mask(given.is_valid())
-            problem = Problem(where, "not_a_value", "is a list or an object; expected a single value", wrong_type=True)
+            problem = Problem(where, NOT_A_VALUE, SINGLE_VALUE, wrong_type=True)
             return Read(pa.nulls(self.n, TYPES[column.kind]), (problem,))
         if column.kind == "id":
             read = read_id(given)
@@ -262,8 +273,19 @@ class ParsedRows:
 
     def _measure(self, column: Column, plain: pa.Array) -> None:
         """Note the scale of a column of which nobody has declared the unit."""
-        if column.name not in self._options.units and (scale := scale_of(column, plain)) is not None:
-            self.scales[column.name] = scale
+        if column.name in self._options.units or (scale := scale_of(column, plain)) is None:
+            return
+        self.scales[column.name, ""] = scale
+        questions = self._cells.get(column.name)
+        if questions is None:
+            return
+        codes = questions.indices.to_numpy()
+        order, names = np.argsort(codes, kind="stable"), questions.dictionary.to_pylist()
+        ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
+        by_question = plain.take(pa.array(order))
+        for name, start, stop in zip(names, ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            if (scale := scale_of(column, by_question.slice(start, stop - start))) is not None:
+                self.scales[column.name, name] = scale
 
     def _count_words(self, given: pa.Array, problems: Sequence[Problem]) -> None:
         """Count the words of the outcome that are neither right nor wrong, as long as they are few."""

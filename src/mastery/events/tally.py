@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mastery.events.calendar import DAY_FIRST, MONTH_FIRST
-from mastery.events.ids import APOSTROPHE, LOOKS_EMPTY
+from mastery.events.ids import APOSTROPHE, AS_FORMULA, LOOKS_EMPTY
 from mastery.events.lists import ONE_TOPIC
 from mastery.events.numbers import OTHER_DECIMAL
 from mastery.events.rows import LEFT_OUT, MOST_WORDS
@@ -26,15 +26,18 @@ UNKEYED = "unkeyed"
 
 REMARKS = {
     LEFT_OUT: "{} left out that cannot be used, such as NA or a negative one; the rows count without",
-    LOOKS_EMPTY: "{} like NA, NULL or nan read as an id; leave it empty where there is none",
+    LOOKS_EMPTY: "{} like NA, NULL, #REF! or =A1 read as an id; leave it empty where there is none",
     CAPPED: "{} of more than all, such as extra credit, counted as all",
     OTHER_DECIMAL: "{} with a decimal comma where a point was expected, or the reverse, read as what it can only be",
     ONE_TOPIC: "{} like a list, such as 1;2, read as one topic of that name; if it is several, say what is between "
     "them, such as --split-topics topic_id=';' (in Python, splits={{'topic_id': ';'}})",
     UNKEYED: "{} to questions that the key has not (--key)",
+    AS_FORMULA: '{} such as ="007", as spreadsheets protect ids, read as what is quoted, 007',
     APOSTROPHE: "{} with an apostrophe in front, as spreadsheets mark texts; kept: '7 and 7 are two ids",
 }
 """What a note says of values with a remark, after the name of their column."""
+
+OTHER_QUESTIONS = "; if the cells of other columns are in another unit, write these as 85 % or as 17/20"
 
 SHOWN = 5
 """Names listed in a note."""
@@ -50,7 +53,8 @@ class Tally:
         unknown_topics: Topic missing from the metadata → events.
         unassigned: Events without a topic.
         untimed: Rows without a time stamp, placed by their order.
-        scales: Column whose unit nobody has declared → what its numbers are like.
+        scales: (Column whose unit nobody has declared, question of a wide table or nothing for all) → what its
+            numbers are like.
         words: Word in the column of the outcome that is neither right nor wrong → rows; if they are few.
         unclear: Numbers of the outcome of which nobody can say where their decimals begin.
         dates: Order that dates can only be in → how many, of those whose order nobody has said.
@@ -65,7 +69,7 @@ class Tally:
     unknown_topics: Mapping[str, int] = field(default_factory=dict)
     unassigned: int = 0
     untimed: int = 0
-    scales: Mapping[str, Scale] = field(default_factory=dict)
+    scales: Mapping[tuple[str, str], Scale] = field(default_factory=dict)
     words: Mapping[str, int] = field(default_factory=dict)
     unclear: int = 0
     dates: Mapping[str, int] = field(default_factory=dict)
@@ -98,14 +102,22 @@ class Tally:
         """Return the columns without a usable value in any row; none for a single row, which may just be a bad one."""
         return [name for name, rows in self.unusable.items() if rows == self.rows and self.rows > 1]
 
-    def misfits(self, source: Source) -> list[tuple[str, str]]:
-        """Return (column, why) of columns that fit another unit, or other words, far better."""
-        found = [(name, misfit(source.column(name), scale)) for name, scale in self.scales.items()]
+    def misfits(self, source: Source) -> list[tuple[str, str, str]]:
+        """Return (column, question, why) of columns that fit another unit, or other words, far better; the question
+        is empty but for those of a wide table of which only some do.
+        """
+        whole = [(name, question, scale) for (name, question), scale in self.scales.items() if not question]
+        single = [(name, question, scale) for (name, question), scale in self.scales.items() if _tells(question, scale)]
+        found = [(name, question, misfit(source.column(name), scale)) for name, question, scale in [*whole, *single]]
         if source.outcome is not None:
-            found += [(source.outcome, self._unknown_words()), (source.outcome, self._unclear_numbers())]
+            found += [(source.outcome, "", self._unknown_words()), (source.outcome, "", self._unclear_numbers())]
         if self.dates:
-            found.append(("timestamp", unclear_dates(self.dates)))
-        return [(name, why) for name, why in found if why is not None]
+            found.append(("timestamp", "", unclear_dates(self.dates)))
+        return [
+            (name, question, why + (OTHER_QUESTIONS if question else ""))
+            for name, question, why in found
+            if why is not None
+        ]
 
     def _unknown_words(self) -> str | None:
         odd = sum(self.words.values())
@@ -159,7 +171,9 @@ class Tally:
                 f"{_number(self.ahead, 'row')} in the future, rejected; if clocks that name no zone are of another one "
                 "than they are taken as, name it: --timezone Europe/Berlin (in Python, timezone='Europe/Berlin')"
             )
-        for name, scale in self.scales.items():
+        for (name, question), scale in self.scales.items():
+            if question:
+                continue
             if scale.numbers == 1 and 0 < scale.highest <= 1 and next(iter(source.column(name).units)) == "percent":
                 notes.append(
                     f"{name} was read as per cent, and no value is above 1; if it is a fraction, declare it: "
@@ -168,6 +182,11 @@ class Tally:
         for (name, code), rows in sorted(self.remarks.items()):
             notes.append(f"{name}: {REMARKS[code].format(_number(rows, 'value'))}")
         return notes
+
+
+def _tells(question: str, scale: Scale) -> bool:
+    """Return whether these are the numbers of one question, and enough of them: a hard one may have few points."""
+    return bool(question) and (scale.highest <= 2 or scale.above.get(0.0, 0) >= FEW)
 
 
 def unclear_dates(orders: Mapping[str, int]) -> str:

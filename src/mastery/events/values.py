@@ -21,6 +21,7 @@ LONG = 1024
 
 MISSING_WORDS = (
     *("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "\\n", "#null!", ".", "-", "--"),
+    *("#ref!", "#value!", "#name?", "#num!", "#div/0!"),
     *("\u2013", "\u2014"),
 )
 """What R, spreadsheets, pandas, SQL, SAS and people write where there is no value, in small letters."""
@@ -34,6 +35,9 @@ TRUE, FALSE = (
 )
 
 NOT_A_TRUTH = "is not one of true, false, yes, no, right, wrong, correct, incorrect, 1, 0"
+
+NOT_A_VALUE, SINGLE_VALUE = "not_a_value", "is a list or an object; expected a single value"
+"""Code and reason of lists and objects where a single value should be."""
 
 CODES = pa.dictionary(pa.int32(), pa.string())
 

@@ -475,3 +475,73 @@ def test_nan_and_nested_values_of_parquet_that_nobody_needs_cost_themselves(lake
         "quiz.parquet: attempt_number: 2 values left out that cannot be used",
         "quiz.parquet: time_spent_sec: 1 value left out that cannot be used",
     ]
+
+
+ONE_QUIZ = '{{{}, "question_id": "Q1", "is_correct": 1, "timestamp": "2024-05-06T07:08:09Z"}}'
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        '"student_id": ["S1"], "topic_id": "T1"',
+        '"student_id": [], "topic_id": "T1"',
+        '"student_id": [1, 2], "topic_id": "T1"',
+        '"student_id": {"a": 1}, "topic_id": "T1"',
+        '"student_id": "S1", "topic_id": {"id": "t"}',
+        '"student_id": "S1", "topic_id": ["a", ["b"]]',
+        '"student_id": "S1", "topic_id": ["a", {"b": 1}]',
+    ],
+)
+def test_a_list_or_an_object_of_json_is_no_id(lake, tmp_path, given):
+    file = tmp_path / "quiz.ndjson"
+    fine = '"student_id": "{3F25-04E0}", "topic_id": "[T1]"'  # no JSON, so ids
+    file.write_text("\n".join(ONE_QUIZ.format(one) for one in (given, fine)))
+    report = ingest([file], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+    assert (report.accepted, report.rejected) == (1, 1)
+    (refused,) = lake.scan(REJECTED).to_pylist()
+    assert refused["code"] == "not_a_value"
+    (event,) = lake.scan(EVENTS).to_pylist()
+    assert (event["student_id"], event["topic_id"]) == (KEY.student("default", "{3F25-04E0}"), "[T1]")
+
+
+def test_an_id_that_a_spreadsheet_protects_is_what_is_quoted(put):
+    event = put("assignments", {"student_id": '="00123"', "topic_ids": "a"})
+    assert event["student_id"] == KEY.student("default", "00123")
+    assert [note for note in put.notes if '1 value such as ="007"' in note]
+
+
+@pytest.mark.parametrize("written", ["#REF!", "#VALUE!", "=A1"])
+def test_an_id_that_a_spreadsheet_did_not_compute_is_counted_in_a_note(put, written):
+    event = put("assignments", {"student_id": written})
+    assert event["student_id"] == KEY.student("default", written)
+    assert [note for note in put.notes if "student_id: 1 value like NA" in note]
+
+
+@pytest.mark.parametrize("written", ["{a,b}", "(a,b)", "[a, b]", '{"a":1,"b":2}'])
+def test_several_topics_in_brackets_are_no_list_unless_they_are_json(put, written):
+    refused = put("assignments", {"topic_ids": written})
+    assert (refused["column"], refused["code"], refused["value"]) == ("topic_ids", "not_a_list", written)
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()])
+def test_bytes_that_are_no_text_reject_their_row(lake, tmp_path, kind):
+    table = pa.table(
+        {
+            "student_id": pa.array([b"S1", b"\xff\xfe", "Zoë".encode()], kind),
+            "question_id": ["Q1", "Q1", "Q1"],
+            "topic_id": ["T1", "T1", "T1"],
+            "is_correct": [1, 0, 1],
+            "timestamp": ["2024-05-06T07:08:09Z"] * 3,
+        }
+    )
+    sources = [table]
+    if kind != pa.binary_view():
+        pq.write_table(table, tmp_path / "quiz.parquet")
+        sources.append(tmp_path / "quiz.parquet")
+    for number, source in enumerate(sources):
+        report = ingest([source], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
+        assert (report.read, report.accepted, report.duplicates, report.rejected) == (3, 2 - 2 * number, 2 * number, 1)
+    assert {(row["line"], row["code"]) for row in lake.scan(REJECTED).to_pylist()} == {(2, "utf8")}
+    assert {row["student_id"] for row in lake.scan(EVENTS).to_pylist()} == {
+        KEY.student("default", one) for one in ("S1", "Zoë")
+    }

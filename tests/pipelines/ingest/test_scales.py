@@ -156,3 +156,47 @@ def test_numbers_that_may_be_two_are_refused_until_somebody_says_which(read):
     with pytest.raises(BadInput, match="--decimal , or --thousands ,"):
         read("score_pct", ['"85,5"', '"33,333"', '"90,25"'])
     assert read("score_pct", ['"85,5"', '"33,333"', '"90,25"'], ReadOptions(decimal=",")).accepted == 3
+
+
+WIDE = ReadOptions(wide={"HW *": "score_pct"}, constants={"topic_ids": "T1"})
+
+
+def wide(path, *columns):
+    names = ["student_id", *(f"HW {number}" for number in range(1, len(columns) + 1)), "timestamp"]
+    rows = [",".join([f"S{i}", *cells, "2024-05-06"]) for i, cells in enumerate(zip(*columns, strict=True))]
+    path.write_text("\n".join([",".join(names), *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("odd", "reading", "unit"),
+    [
+        (["0.9", "0.8", "1", "0.7", "0.95"], "none is above 1 %; they look like fractions", "fraction"),
+        (["17", "18", "20", "12", "14", "9", "11", "16", "19"], "look like points", "points/20"),
+    ],
+)
+@pytest.mark.parametrize("block", [1 << 20, 64])
+def test_the_unit_of_a_wide_table_is_judged_for_each_question(tmp_path, monkeypatch, odd, reading, unit, block):
+    monkeypatch.setattr("mastery.pipelines.ingest.files.BLOCK_BYTES", block)
+    monkeypatch.setattr("mastery.pipelines.ingest.files.HEAD_BYTES", 100)
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+
+    def read(*columns):
+        file = wide(tmp_path / "marks.csv", *columns)
+        return ingest([file], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW, options=WIDE)
+
+    fine = [[str(40 + (i * 7 + k * 13) % 60) for i in range(len(odd))] for k in range(6)]
+    with pytest.raises(BadInput, match=rf"column 'HW 7' cannot be read as it is: .*{reading}") as caught:
+        read(*fine, odd)
+    assert f"--unit score_pct={unit}" in str(caught.value)
+    assert "write these as 85 % or as 17/20" in str(caught.value)
+    assert lake.count(EVENTS) == 0
+    most = 1 if unit == "fraction" else 20
+    assert read(*fine, [f"{one}/{most}" for one in odd]).accepted == 7 * len(odd)
+
+
+def test_a_hard_question_of_a_wide_table_is_no_other_unit(tmp_path):
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+    file = wide(tmp_path / "marks.csv", ["80", "70", "90", "60", "100"], ["0", "5", "0", "0", "10"])
+    report = ingest([file], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW, options=WIDE)
+    assert report.accepted == 10

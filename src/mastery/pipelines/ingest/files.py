@@ -22,7 +22,8 @@ from mastery.errors import BadInput
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.values import is_text
 from mastery.pipelines.ingest import csv_rows, excel_rows, json_rows
-from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, TOO_LONG, Chunk, broken_lines
+from mastery.pipelines.ingest.binary_texts import with_texts
+from mastery.pipelines.ingest.chunk import TOO_LONG, Chunk, broken_lines
 from mastery.pipelines.ingest.contents import Content, unpacked
 from mastery.pipelines.ingest.csv_header import Header, read_header
 from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
@@ -143,7 +144,7 @@ class TableInput:
         at_once = _batch_rows(n, table.nbytes)
         for first in range(0, max(n, 1), at_once):
             last = min(first + at_once, n)
-            chunk = Chunk(table.slice(first, last - first), np.arange(first + 1, last + 1), NOTHING_BROKEN)
+            chunk = with_texts(table.slice(first, last - first), np.arange(first + 1, last + 1))
             yield Block(lambda chunk=chunk: chunk, self.size * last // max(n, 1))  # type: ignore[misc]
 
 
@@ -282,5 +283,5 @@ def _parquet_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block
             for batch in batches:
                 lines = np.arange(first, first + batch.num_rows, dtype=np.int64)
                 first += batch.num_rows
-                chunk = Chunk(taken(pa.Table.from_batches([batch]), columns), lines, NOTHING_BROKEN)
+                chunk = with_texts(taken(pa.Table.from_batches([batch]), columns), lines)
                 yield Block(lambda chunk=chunk: chunk, source.size * (first - 1) // rows)  # type: ignore[misc]

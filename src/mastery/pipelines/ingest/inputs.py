@@ -67,8 +67,9 @@ class Planned:
         names = tally.unusable_throughout()
         misfits = tally.misfits(self.source)
         if misfits and not names:
-            name, why = misfits[0]
-            raise BadInput(f"{self.input.place}: {self.arrangement.place(name)} cannot be read as it is: {why}")
+            name, question, why = misfits[0]
+            where = self.arrangement.place(name, question)
+            raise BadInput(f"{self.input.place}: {where} cannot be read as it is: {why}")
         if not names:
             return
         column = self.source.column(names[0])

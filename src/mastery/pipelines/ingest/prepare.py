@@ -129,6 +129,7 @@ def understand(chunk: Chunk, how: ParseOptions, *, placed: bool = True) -> Under
         known_topics=how.known_topics,
         item_topics=how.item_topics,
         origin=how.origin,
+        cells=rows.cells,
     )
     if rows.left_out or rows.partial or rows.unkeyed:
         remarks = {**parsed.tally.remarks} | ({(OUTCOME, UNKEYED): rows.unkeyed} if rows.unkeyed else {})
