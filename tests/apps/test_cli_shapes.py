@@ -103,6 +103,52 @@ def test_a_preview_as_json_has_all_of_it(mastery, empty, tmp_path):
     assert found["command"].endswith(f"ingest {file}")
 
 
+@pytest.mark.parametrize("named", [(), ("--as", "quiz_attempts")])
+def test_a_preview_of_a_file_that_lacks_a_column_ends_with_a_preview_that_works(mastery, empty, tmp_path, named):
+    file = tmp_path / "answers.csv"
+    file.write_text("pupil,question_id,topic_id,is_correct,timestamp\nJane Doe,q1,t,yes,2026-03-02T09:00:00Z\n")
+    done = mastery("preview", file, *named, home=empty)
+    assert done.exception.exit_code == 2
+    assert "nearest to quiz_attempts" in done.stdout
+    assert "missing  student_id: " in done.stdout
+    assert "here     question_id, topic_id, is_correct, timestamp" in done.stdout
+    assert "unknown  pupil" in done.stdout
+    assert "Jane" not in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("mastery ")]
+    assert line.endswith("--as quiz_attempts --map pupil=student_id")
+    assert mastery(*shlex.split(line)[3:], home=empty).exception is None
+    found = json.loads(mastery("preview", file, *named, "--json", home=empty).stdout)
+    assert (found["files"], found["lacking"]["missing"], found["lacking"]["spare"]) == ([], ["student_id"], ["pupil"])
+    assert shlex.split(found["command"]) == shlex.split(line)
+
+
+def test_a_preview_leaves_open_what_it_cannot_guess_and_keeps_what_was_said(mastery, empty, tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text("who,x,is_correct,when\na,q,1,2026-03-02\n")
+    done = mastery("preview", file, "--as", "quiz_attempts", "--set", "topic_id=t", home=empty)
+    assert "in place of THEIRS" in done.stdout
+    assert "--map THEIRS=student_id --map THEIRS=question_id --map when=timestamp --set topic_id=t" in done.stdout
+
+
+def test_a_preview_shows_no_columns_of_a_file_without_a_header(mastery, empty, tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text("Jane Doe,q1,t,1,2026-03-02T09:00:00Z\nJane Doe,q1,t,1,2026-03-02T09:00:00Z\n")
+    done = mastery("preview", file, "--as", "quiz_attempts", home=empty)
+    assert done.exception.exit_code == 2
+    assert "Jane" not in done.stdout
+    assert "unknown" not in done.stdout
+
+
+def test_a_preview_of_a_file_of_which_nothing_can_be_used_ends_as_its_ingest(mastery, empty, tmp_path):
+    file = tmp_path / "videos.csv"
+    file.write_text("student_id,video_id,topic_id,watch_pct,timestamp\nS1,v,t,400,2026-03-02T09:00:00Z\n")
+    for as_json in ((), ("--json",)):
+        done = mastery("preview", file, *as_json, home=empty)
+        assert done.stdout
+        assert "no row of videos.csv can be used" in str(done.exception)
+        assert done.exception.exit_code == mastery("ingest", file, *as_json, home=empty).exception.exit_code == 2
+
+
 def test_everything_that_can_be_said_of_files_has_an_option_of_its_name():
     assert set(OPTIONS) == {field.name for field in fields(ReadOptions)}
 

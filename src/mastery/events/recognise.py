@@ -13,6 +13,30 @@ from mastery.events.registry import SOURCES
 from mastery.events.responses import RESPONSES
 from mastery.events.source import Source
 
+
+class LacksColumns(BadInput):
+    """A file that is no source table as it is.
+
+    Attributes:
+        table: The table that was named, or the nearest.
+        missing: Columns that it needs and the file does not have.
+        columns: Columns of the file; none where their names may be values.
+        spare: Those of them that the table has not.
+        place: The file; None until it is known.
+    """
+
+    def __init__(
+        self, message: str, table: str, missing: Sequence[str], columns: Sequence[str], place: str | None = None
+    ) -> None:
+        self.table, self.missing, self.columns, self.place = table, tuple(missing), tuple(names_shown(columns)), place
+        self.spare = tuple(_spare(SOURCES[table], columns))
+        super().__init__(message)
+
+    def of(self, place: str, message: str) -> LacksColumns:
+        """Return the same of a file, with a message that names it."""
+        return LacksColumns(message, self.table, self.missing, self.columns, place)
+
+
 HAPPENED = frozenset({STUDENT.name, "timestamp", "is_correct", "score", "score_pct"})
 """Columns of things that happened to somebody. Metadata has none of them."""
 
@@ -44,8 +68,9 @@ def recognise(columns: Sequence[str]) -> str:
     quiz attempts too.
 
     Raises:
-        BadInput: None fits, or two fit and neither needs more than the other. The message has no file name;
-            callers add it.
+        LacksColumns: None fits.
+        BadInput: No table has any of them, or two fit and neither needs more than the other. Messages have no file
+            name; callers add it.
     """
     have = frozenset(columns)
     possible, best = _fitting(have)
@@ -62,10 +87,14 @@ def recognise(columns: Sequence[str]) -> str:
             f"no source table has columns like these ({columns_shown(columns)}); known tables: "
             f"{', '.join(SOURCES)}. If the columns have other names, rename them with {RENAMING}"
         )
-    raise BadInput(
+    expected = [*near.needed(), *sorted(near.marks)]
+    raise LacksColumns(
         f"the columns fit no source table; the nearest is {near.name}, of which "
-        f"{_missing(near, [*near.needed(), *sorted(near.marks)], columns)}. "
-        f"Name the table with --as (in Python, table=), or rename columns with {RENAMING}"
+        f"{_missing(near, expected, columns)}. "
+        f"Name the table with --as (in Python, table=), or rename columns with {RENAMING}",
+        near.name,
+        _absent(expected, columns),
+        columns,
     )
 
 
@@ -102,29 +131,46 @@ def _in_order(source: Source, have: frozenset[str]) -> bool:
 
 
 def check_columns(source: Source, columns: Sequence[str], *, placed: bool = True) -> None:
-    """Raise BadInput when a file with these columns cannot be this table. The message has no file name.
+    """Raise LacksColumns when a file with these columns cannot be this table. The message has no file name.
 
     Args:
         placed: Its rows must have a place in time, or in an order; else the order of the rows will do.
     """
     have = set(columns)
     if not set(source.needed()) <= have:
-        raise BadInput(
+        raise LacksColumns(
             f"for {source.name}, {_missing(source, source.needed(), columns)}; "
-            f"it has {columns_shown(columns)}. If they have other names, rename them with {RENAMING}"
+            f"it has {columns_shown(columns)}. If they have other names, rename them with {RENAMING}",
+            source.name,
+            _absent(source.needed(), columns),
+            columns,
         )
     if placed and source.either and not have & set(source.either):
-        raise BadInput(
+        raise LacksColumns(
             f"for {source.name}, one of the columns {' and '.join(source.either)} is needed; "
-            f"it has {columns_shown(columns)}"
+            f"it has {columns_shown(columns)}",
+            source.name,
+            source.either[:1],
+            columns,
         )
+
+
+def _absent(expected: Sequence[str], columns: Sequence[str]) -> list[str]:
+    return [name for name in dict.fromkeys(expected) if name not in set(columns)]
+
+
+def _spare(source: Source, columns: Sequence[str]) -> list[str]:
+    known = {column.name for column in source.columns}
+    return [name for name in names_shown(columns) if name not in known]
 
 
 def _missing(source: Source, expected: Sequence[str], columns: Sequence[str]) -> str:
     """Return in words which expected columns are not there, with the kinds of value and a likely misspelling."""
-    absent = [name for name in dict.fromkeys(expected) if name not in set(columns)]
-    spare = [name for name in names_shown(columns) if name not in {column.name for column in source.columns}]
-    words = [f"{name!r} ({source.column(name).doc}{_near(name, _likely(name, spare))})" for name in absent]
+    spare = _spare(source, columns)
+    words = [
+        f"{name!r} ({source.column(name).doc}{_near(name, _likely(name, spare))})"
+        for name in _absent(expected, columns)
+    ]
     return (
         f"{'column' if len(words) == 1 else 'columns'} {', '.join(words)} {'is' if len(words) == 1 else 'are'} missing"
     )

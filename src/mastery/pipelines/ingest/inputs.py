@@ -21,7 +21,7 @@ from mastery.events.ids import ID_LETTERS
 from mastery.events.numbers import check_numbers
 from mastery.events.parse import check_units
 from mastery.events.read_options import ReadOptions
-from mastery.events.recognise import answers_table, check_columns, recognise, source_named
+from mastery.events.recognise import LacksColumns, answers_table, check_columns, recognise, source_named
 from mastery.events.registry import SOURCES
 from mastery.events.revisions import ON_REVISION
 from mastery.events.source import Source
@@ -165,11 +165,17 @@ def _planned(
     if found:
         return found
     if ways[0].options.profile is None:
-        raise BadInput(f"{one.place}: {_profiles_for(one, ways[0].options, answers=answers)}{errors[0]}") from None
+        raise _of(one, errors[0], _profiles_for(one, ways[0].options, answers=answers)) from None
     if len(ways) == 1:
-        raise BadInput(f"{one.place}: {errors[0]}") from None
+        raise _of(one, errors[0]) from None
     tables = "; ".join(dict.fromkeys(str(error) for error in errors))
     raise BadInput(f"{one.place}: is none of the tables of profile {ways[0].options.profile}: {tables}")
+
+
+def _of(one: Input | TableInput, error: BadInput, before: str = "") -> BadInput:
+    """Return an error with the place of the file it is about."""
+    message = f"{one.place}: {before}{error}"
+    return error.of(one.place, message) if isinstance(error, LacksColumns) else BadInput(message)
 
 
 def _profiles_for(one: Input | TableInput, said: ReadOptions, *, answers: bool) -> str:
