@@ -16,7 +16,8 @@ _LIST = (
     "concept context correct count course created date datetime description difficulty duration email end ended event "
     "exercise feedback finished first grade group hint hints id ids incorrect index interaction item key last lesson "
     "level log max maximum module name no number object order outcome pct percent percentage platform points "
-    "prerequisites problem pupil qid question queries quiz reason response result rewind row school score sec seconds "
+    "prerequisites problem pupil qid question queries quiz right wrong ok fold reason "
+    "response result rewind row school score sec seconds "
     "section session skill source start started state status step student subject submission submitted teacher test "
     "text time timestamp title topic topics total type uid unit updated user username value verb version video watch "
     "when "
@@ -35,6 +36,8 @@ SHOWN = 12
 _KNOWN = frozenset(column.name for source in SOURCES.values() for column in source.columns)
 _PARTS = re.compile(r"[A-Z]?[a-zà-ÿ]+|[A-Z]+")
 _VALUE = re.compile(r"(?i)[-+]?\d[\d.,:/ eTZ+%-]*|true|false|yes|no|t|f|.+@.+\..+|[0-9a-f-]{32,36}")
+_SHORT = re.compile(r"[A-Za-z]|[A-Za-z]{1,3}[ _.-]?\d+")
+"""Such as `Q1` or `HW 2`."""
 _NUMBERED = re.compile(r"#\d+$")
 
 
@@ -45,13 +48,21 @@ def names_shown(columns: Sequence[str]) -> list[str]:
     return list(columns) if names > values else []
 
 
+def named(columns: Sequence[str]) -> list[str]:
+    """Return the columns that have a word of headers, and the number of the others: they may be names of people."""
+    shown = [column for column in columns if _is_name(column)]
+    others = len(columns) - len(shown)
+    return shown if not others else [*shown, f"{others:,} other{'s' if others > 1 else ''}"]
+
+
 def columns_shown(columns: Sequence[str]) -> str:
     """Return the columns in words, for a message."""
     if not columns:
         return "no columns"
     names = names_shown(columns)
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    shown = ", ".join(names[:SHOWN]) + more
+    listed = [name for name in names if _is_name(name)][:SHOWN]
+    rest = len(names) - len(listed)
+    shown = " and ".join([*filter(None, [", ".join(listed)]), *([f"{rest:,} more"] if rest else [])])
     many = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
     return shown or (
         f"{many} whose names are not shown here, for the first line seems to be a row already; if so, put the names of "
@@ -60,6 +71,6 @@ def columns_shown(columns: Sequence[str]) -> str:
 
 
 def _is_name(column: str) -> bool:
-    if column in _KNOWN:
+    if column in _KNOWN or _SHORT.fullmatch(column):
         return True
     return any(part.casefold() in WORDS for part in _PARTS.findall(column)) and not _VALUE.fullmatch(column)

@@ -38,7 +38,7 @@ AS_FORMULA = "as_formula"
 
 _INVISIBLE = r"[\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}]"
 _INVISIBLE_ONE = re.compile(re.sub(r"\\x\{(....)\}", r"\\u\1", _INVISIBLE))
-_OF_A_FLOAT = r"^(-?(?:0|[1-9]\d{0,15}))\.0$"
+_OF_A_FLOAT = r"^(-?(?:0|[1-9]\d*))\.0$"
 _FORMULA = r'^="([^"]*)"$'
 _LIST_OR_OBJECT = r'^(?:\{\s*(?:\}|".*\})|\[\s*(?:\]|["\[{].*\]|(?:-?\d[\d.eE+-]*|true|false|null)\s*(?:,.*)?\]))$'
 _ROUNDED = r"^-?\d(\.\d+)?[eE]\+\d+$"

@@ -28,6 +28,14 @@ UNCLEAR = "unclear_number"
 """Code of numbers of which nobody can say where their decimals begin."""
 
 
+_OTHER_NOTATION = r"^\s*[+-]?\d{1,3}(\.\d{3})+,\d+\s*$"
+
+
+def of_other_notation(texts: pa.Array) -> Mask:
+    """Return which texts are numbers such as 1.234,5: beside them, 1.234 is no number with decimals."""
+    return mask(pc.match_substring_regex(texts, _OTHER_NOTATION))
+
+
 class Notation:
     """How numbers are written.
 

@@ -227,7 +227,7 @@ def _metadata(source: Source, rows: ParsedRows, made: dict[str, pa.Array], tenan
 def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: frozenset[str] | None) -> Tally:
     unusable = {name: count for name, count in rows.unusable.items() if count}
     if source.metadata:
-        return Tally(rows.n, unusable, remarks=rows.remarks(), scales=rows.scales)
+        return Tally(rows.n, unusable, remarks=rows.remarks(), scales=rows.scales, foreign=rows.foreign)
     counts: dict[str, int] = {}
     topics = table["topic_id"]
     for chunk in topics.chunks:
@@ -248,6 +248,7 @@ def _tally(source: Source, rows: ParsedRows, table: pa.Table, known_topics: froz
         scales=rows.scales,
         words=rows.words,
         unclear=rows.unclear,
+        foreign=rows.foreign,
         dates=rows.dates,
         ahead=rows.ahead,
     )

@@ -16,7 +16,7 @@ from mastery.events.durations import read_durations
 from mastery.events.ids import LOOKS_EMPTY, read_id
 from mastery.events.lists import SEPARATORS, looks_like_lists, names_several, read_ids, read_topics
 from mastery.events.moments import EPOCH_UNITS, UNCLEAR_DATE, Dating, read_moment
-from mastery.events.numbers import UNCLEAR, Notation, read_number, read_whole
+from mastery.events.numbers import UNCLEAR, Notation, of_other_notation, read_number, read_whole
 from mastery.events.read_options import ReadOptions
 from mastery.events.scales import Scale, scale_of
 from mastery.events.shares import read_shares
@@ -30,6 +30,7 @@ from mastery.events.values import (
     Read,
     Remark,
     as_text,
+    is_text,
     looks_missing,
     mask,
     nulls,
@@ -88,6 +89,7 @@ class ParsedRows:
         words: Word in the column of the outcome that is neither right nor wrong → rows;
             `MOST_WORDS` and one more where there are more.
         unclear: Numbers of the outcome of which nobody can say where their decimals begin.
+        foreign: Column → numbers such as 1.234,5, where a decimal point is expected.
         dates: Order that dates can only be in → how many, of those whose order nobody has said; `date_orders`.
         ahead: Rows in the future.
     """
@@ -115,6 +117,7 @@ class ParsedRows:
         self.scales: dict[tuple[str, str], Scale] = {}
         self.words: dict[str, int] = {}
         self.unclear = 0
+        self.foreign: dict[str, int] = {}
         self.dates: dict[str, int] = {}
         self.ahead = 0
         self._raw, self._options = raw, options
@@ -250,7 +253,12 @@ class ParsedRows:
             return read_worths(
                 given, self._options.values, lambda texts: self._numbers(column, texts), truth=column.kind == "truth"
             )
-        return self._numbers(column, given)
+        read = self._numbers(column, given)
+        if read.problems and self._notation.plain and is_text(given.type):
+            where = np.logical_or.reduce([problem.where for problem in read.problems])
+            if foreign := int(of_other_notation(as_text(given.filter(pa.array(where))).cast(pa.string())).sum()):
+                self.foreign[column.name] = foreign
+        return read
 
     def _numbers(self, column: Column, given: pa.Array) -> Read:
         notation, declared = self._notation, self._options.units.get(column.name)

@@ -39,6 +39,11 @@ REMARKS = {
 
 OTHER_QUESTIONS = "; if the cells of other columns are in another unit, write these as 85 % or as 17/20"
 
+FOREIGN = (
+    "{:,} of its numbers are as 1.234,5, so 1.234 in it may be 1234 or not. Declare how they are written: --decimal , "
+    "--thousands . (in Python, decimal=',', thousands='.'); or write all of them in one way"
+)
+
 SHOWN = 5
 """Names listed in a note."""
 
@@ -57,6 +62,7 @@ class Tally:
             numbers are like.
         words: Word in the column of the outcome that is neither right nor wrong → rows; if they are few.
         unclear: Numbers of the outcome of which nobody can say where their decimals begin.
+        foreign: Column → numbers such as 1.234,5, where a decimal point is expected.
         dates: Order that dates can only be in → how many, of those whose order nobody has said.
         ahead: Rows in the future.
         left_out: Rows that were not to be read; they are not among `rows`.
@@ -77,6 +83,7 @@ class Tally:
     left_out: int = 0
     partial: int = 0
     remarks: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    foreign: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Tally) -> Tally:
         scales = dict(self.scales)
@@ -96,6 +103,7 @@ class Tally:
             self.left_out + other.left_out,
             self.partial + other.partial,
             Counter(self.remarks) + Counter(other.remarks),
+            Counter(self.foreign) + Counter(other.foreign),
         )
 
     def unusable_throughout(self) -> list[str]:
@@ -111,6 +119,7 @@ class Tally:
         found = [(name, question, misfit(source.column(name), scale)) for name, question, scale in [*whole, *single]]
         if source.outcome is not None:
             found += [(source.outcome, "", self._unknown_words()), (source.outcome, "", self._unclear_numbers())]
+        found += [(name, "", FOREIGN.format(rows)) for name, rows in self.foreign.items()]
         if self.dates:
             found.append(("timestamp", "", unclear_dates(self.dates)))
         return [

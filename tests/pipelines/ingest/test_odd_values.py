@@ -545,3 +545,8 @@ def test_bytes_that_are_no_text_reject_their_row(lake, tmp_path, kind):
     assert {row["student_id"] for row in lake.scan(EVENTS).to_pylist()} == {
         KEY.student("default", one) for one in ("S1", "Zoë")
     }
+
+
+def test_an_id_of_a_float_is_the_whole_number_however_long_it_is(put):
+    event = put("quiz_attempts", {"question_id": "12345678901234567890.0"})
+    assert event["item_id"] == "12345678901234567890"

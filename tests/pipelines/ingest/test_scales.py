@@ -152,6 +152,16 @@ def test_a_few_odd_outcomes_are_odd_rows(read):
     assert read("is_correct", ["1", "0", "1", "2", "0", "1", "1", "1", "?", "0"]).rejected == 2
 
 
+def test_numbers_in_two_notations_are_refused(read):
+    values = ["1.234", '"1,234"', '"1.234,5"']
+    with pytest.raises(BadInput, match=r"1 of its numbers are as 1\.234,5.*--decimal , --thousands \."):
+        read("time_spent_sec", values)
+    assert read.lake.count(EVENTS) == 0
+    read("time_spent_sec", values, ReadOptions(decimal=",", thousands="."))
+    found = read.lake.scan(EVENTS, ["duration_ms"])["duration_ms"].to_pylist()
+    assert sorted(found) == [1234, 1_234_000, 1_234_500]
+
+
 def test_numbers_that_may_be_two_are_refused_until_somebody_says_which(read):
     with pytest.raises(BadInput, match="--decimal , or --thousands ,"):
         read("score_pct", ['"85,5"', '"33,333"', '"90,25"'])

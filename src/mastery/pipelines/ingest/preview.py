@@ -17,10 +17,12 @@ from typing import Any
 import pyarrow as pa
 
 from mastery.events.arrangement import FILE, QUESTION
-from mastery.events.columns import Column
+from mastery.events.columns import INTERACTION, Column
+from mastery.events.header_words import named
 from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
 from mastery.events.parse import Parsed
 from mastery.events.read_options import ReadOptions
+from mastery.events.registry import SOURCES
 from mastery.events.tally import Tally
 from mastery.events.ties import Ties
 from mastery.events.values import as_text
@@ -36,6 +38,12 @@ from mastery.tables import MILLION
 
 HIDDEN = "…"
 """What stands for a text that may be about a person."""
+
+WORDS = 3
+"""A value of more words is a sentence, which may be about a person."""
+
+IDS = frozenset({*(name for source in SOURCES.values() for name in source.own_id), INTERACTION.name, "replaces"})
+"""Own ids of events, which a source may make of the student's."""
 
 SHOWN_LETTERS = 40
 """Characters of a value that are shown."""
@@ -80,7 +88,7 @@ class FilePreview:
 
     Attributes:
         columns: Those of ours that it has.
-        unused: Columns of the file that are not read.
+        unused: Columns of the file that are not read; of those that may be names of people, how many there are.
         before, after: The first usable rows under our names, as they are written, and what they become.
         read, usable: Rows read, and those that are not rejected.
         rejected: Reasons, most frequent first.
@@ -195,7 +203,7 @@ def _preview(
         path=one.input.place,
         table=one.source.name,
         columns=tuple(_columns(one)),
-        unused=tuple(name for name in one.input.columns if name not in used),
+        unused=tuple(named([name for name in one.input.columns if name not in used])),
         before=tuple(seen.before),
         after=tuple(seen.after),
         read=seen.read,
@@ -231,7 +239,7 @@ def _look(piece: _Piece, one: Planned, seen: _Seen, rows: int) -> None:
         *(refused[name].to_pylist() for name in ("line", "column", "value", "reason")), strict=True
     ):
         seen.reasons[column, reason] += 1
-        shown = None if value is None else HIDDEN if column in hidden else _short(value)
+        shown = None if value is None else HIDDEN if column in hidden or _may_name(value) else _short(value)
         seen.first.setdefault((column, reason), (line, shown))
     places = piece.parsed.places[: rows - len(seen.before)]
     if len(places):
@@ -240,7 +248,13 @@ def _look(piece: _Piece, one: Planned, seen: _Seen, rows: int) -> None:
         for row, event in enumerate(after):
             who = seen.who(event)
             before = {name: values[row] for name, values in written.items()}
-            before |= {name: HIDDEN for name in hidden if before.get(name) is not None}
+            student = before.get("student_id")
+            before = {
+                name: HIDDEN
+                if text is not None and (name in hidden or (name in IDS and _may_name(text, student)))
+                else text
+                for name, text in before.items()
+            }
             seen.before.append(before | {name: text for name, text in who.items() if before.get(name) is not None})
             seen.after.append(_after(event, one, who))
 
@@ -277,6 +291,11 @@ def _texts(values: pa.ChunkedArray) -> list[str | None]:
     return [None if text is None else _short(text) for text in as_text(whole).cast(pa.string()).to_pylist()]
 
 
+def _may_name(text: str, student: str | None = None) -> bool:
+    """Return whether a text may tell who somebody is: an address, a sentence, or one with the student's own id."""
+    return "@" in text or len(text.split()) > WORDS or (student is not None and student.casefold() in text.casefold())
+
+
 def _short(text: str) -> str:
     return text if len(text) <= SHOWN_LETTERS else f"{text[: SHOWN_LETTERS - 1]}…"
 
@@ -290,7 +309,9 @@ def _columns(one: Planned) -> list[ColumnPreview]:
     return [
         ColumnPreview(
             name,
-            arrangement.source(name),
+            "one text in all rows"
+            if known[name].private and name in arrangement.constants
+            else arrangement.source(name),
             known[name].kind,
             one.options.units.get(name, next(iter(known[name].units), None)),
             known[name].doc,
