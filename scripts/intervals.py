@@ -3,6 +3,8 @@
     python scripts/intervals.py --write      find, write interval_numbers.py in the room of each scorer, check
     python scripts/intervals.py              check what is shipped
 
+`--scorer NAME` does it for one scorer: only what that one needs is fitted, and only its file is written.
+
 In every school some students are used for fitting and others are scored, at the ends of three weeks. Schools differ in
 their seed (other courses, items, students), topics per student, activity and length; those used for checking are not
 used for finding. Both are done with default parameters and with everything fitted.
@@ -33,7 +35,7 @@ from mastery.pipelines.evaluation.simulated import truth_of
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.simulation.events import simulated_events
-from mastery.scorers import SPECS, with_scores
+from mastery.scorers import SPECS, needs, with_scores
 from mastery.scorers.interval import LEAST, Numbers
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.scorers.parameters import Parameters
@@ -110,25 +112,31 @@ def readings(plan: SchoolPlan, parameters: Mapping[str, Parameters]) -> dict[str
     }
 
 
-def parameters_of(plan: SchoolPlan, fitted: bool) -> Mapping[str, Parameters]:
-    """Return default parameters, or those fitted to the students of the school who are not read."""
+def parameters_of(plan: SchoolPlan, fitted: bool, scorer: str | None = None) -> Mapping[str, Parameters]:
+    """Return default parameters, or those fitted to the students of the school who are not read; of one scorer and
+    those that it needs, or of all.
+    """
+    some = None if scorer is None else [*needs(scorer), scorer]
     rules = load_rules("classic").params
     if not fitted:
-        return default_model_set(rules, {}, {}).scorers
+        shipped = default_model_set(rules, {}, {}).scorers
+        return {name: mine for name, mine in shipped.items() if some is None or name in some}
     batch = make_batch(event_columns(simulated_events(plan, READ, READ + LEARNT_FROM)[0]))
-    found = fit_all(batch, rules=rules, seed=0, threads=1, cv_folds=CV_FOLDS).scorers
-    return fitted_intervals({name: mine for name, mine in found.items() if name in with_scores()})
+    found = fit_all(batch, rules=rules, seed=0, threads=1, scorers=some, cv_folds=CV_FOLDS).scorers
+    mine = with_scores() if some is None else [name for name in with_scores() if name in some]
+    return fitted_intervals({name: found[name] for name in found if name in mine})
 
 
-def find(fitted: bool) -> dict[str, Numbers]:
-    """Return the half widths by scorer, every school counting alike."""
+def find(fitted: bool, scorer: str | None = None) -> dict[str, Numbers]:
+    """Return the half widths by scorer, of one or of all, every school counting alike."""
     plans = [replace(plan, seed=plan.seed + 10 * k) for plan in FOUND_ON for k in range(1 if fitted else AGAIN)]
-    schools = [readings(plan, parameters_of(plan, fitted)) for plan in plans]
+    schools = [readings(plan, parameters_of(plan, fitted, scorer)) for plan in plans]
     return {
         name: fit_intervals(
             *(np.concatenate([one[name][key] for one in schools]) for key in ("score", "evidence", "truth"))
         )
         for name in schools[0]
+        if scorer is None or name == scorer
     }
 
 
@@ -187,20 +195,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="find the numbers again and write them")
     parser.add_argument("--only", choices=("unfitted", "fitted"), help="one of the two")
+    parser.add_argument("--scorer", choices=with_scores(), help="one scorer; all when left out")
     given = parser.parse_args()
     kinds = [False, True] if given.only is None else [given.only == "fitted"]
     if given.write:
-        unfitted, fitted = (find(kind) if kind in kinds else {} for kind in (False, True))
+        unfitted, fitted = (find(kind, given.scorer) if kind in kinds else {} for kind in (False, True))
         for name in with_scores():
             shipped = SPECS[name].intervals
-            if shipped is not None:
+            if shipped is not None and given.scorer in (None, name):
                 text = source(name, unfitted.get(name, shipped.unfitted), fitted.get(name, shipped.fitted))
                 home_of(name).write_text(text, "utf-8")
         print("written; run it again without --write to check", file=sys.stderr)
         return
     for fitted_too in kinds:
         for name, plan in CHECKED_ON.items():
-            seen = readings(plan, parameters_of(plan, fitted_too))
+            seen = readings(plan, parameters_of(plan, fitted_too, given.scorer))
             found = {scorer: coverage(rows) for scorer, rows in seen.items()}
             ratios = ", ".join(f"{scorer} {ratio(rows):.2f}" for scorer, rows in seen.items())
             print(f"RMSE of the score / RMSE of the share right: {ratios}\n")

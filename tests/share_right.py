@@ -1,15 +1,32 @@
-"""A scorer from outside, as small as one can be: the share of right answers, drawn towards everybody's.
+"""The share of right answers, drawn towards everybody's: a scorer as small as one can be, from outside of the registry.
 
 score = (right + prior_answers · prior) / (answers + prior_answers),   then forgetting
 """
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
+from mastery.arrays import Floats, Int32s
+from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import FEEDBACK
 from mastery.instants import DAY_US
-from mastery.scorers.base import Parameter, Scorer, Scores, check_bounds, defaults
+from mastery.kernels import kernel
+from mastery.scorers.base import (
+    Model,
+    Parameter,
+    Scorer,
+    Scores,
+    check_bounds,
+    defaults,
+    folding_by,
+    predicting_by,
+    reading_by,
+    walk_of,
+)
 from mastery.scorers.fits import Fit
 from mastery.scorers.interval import Numbers, forgotten, interval, interval_parameters, retention
 from mastery.scorers.parameters import Parameters, no_rows
@@ -26,78 +43,100 @@ PRIOR, PRIOR_ANSWERS, HALF_LIFE, INTERVAL = range(4)
 STATE = ("right", "answers", "last_at_us")
 RIGHT, ANSWERS, LAST = range(len(STATE))
 
-NAMES = ("start", "answers_right", "answers_wrong", "forgetting")
+CONTRIBUTIONS = ("start", "answers_right", "answers_wrong", "forgetting")
 
 
-def start_slots(params, slot_topic):
+def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
+    """Return the state of each slot before any event: no answers."""
     return np.tile([0.0, 0.0, np.nan], (slot_topic.size, 1))
 
 
-def start_students(params, students):
+def start_students(params: Floats, students: int) -> Floats:
+    """Return float64[S, 0]: nothing is known of a student beside the topics."""
     return np.zeros((students, 0))
 
 
-def _last(state, params):
-    prior, worth = params[PRIOR], params[PRIOR_ANSWERS]
-    return (state[RIGHT] + worth * prior) / (state[ANSWERS] + worth)
+@kernel
+def step(state: Floats, p: int, at_us: int, y: float, weight: float) -> None:
+    """Count one observation in the state of slot p."""
+    state[p, RIGHT] += weight * y
+    state[p, ANSWERS] += weight
+    state[p, LAST] = at_us
 
 
-def _score(state, params, t, at_us):
-    last = _last(state, params[t])
-    kept = 1.0 if np.isnan(state[LAST]) else retention(at_us - state[LAST], params[t, HALF_LIFE])
-    score = forgotten(last, params[t, PRIOR], kept)
-    return score, last, interval(score, state[ANSWERS] * kept, params, t, INTERVAL)
+@kernel
+def score(state: Floats, p: int, params: Floats, t: int, at_us: int) -> tuple[float, float, float, float]:
+    """Return (score, lower, upper) of slot p, of topic t, at a time, and the score at its last activity."""
+    prior, worth = params[t, PRIOR], params[t, PRIOR_ANSWERS]
+    last = (state[p, RIGHT] + worth * prior) / (state[p, ANSWERS] + worth)
+    kept = 1.0 if math.isnan(state[p, LAST]) else retention(at_us - state[p, LAST], params[t, HALF_LIFE])
+    now = forgotten(last, prior, kept)
+    lower, upper = interval(now, state[p, ANSWERS] * kept, params, t, INTERVAL)
+    return now, lower, upper, last
 
 
-def _step(batch, i, state):
-    if batch.kind[i] != FEEDBACK:
-        p = batch.slot[i]
-        state[p, RIGHT] += batch.weight[i] * batch.y[i]
-        state[p, ANSWERS] += batch.weight[i]
-        state[p, LAST] = batch.at_us[i]
-
-
-def fold_rows(batch, model, slot_state, student_state, history, as_of_us):
-    for d in range(batch.day.size):
-        for i in range(batch.day_ptr[d], batch.day_ptr[d + 1]):
-            _step(batch, i, slot_state)
+@kernel
+def walk(
+    batch: BatchArrays,
+    params: Floats,
+    items: Floats,
+    state: Floats,
+    students: Floats,
+    history: Floats,
+    probability: Floats,
+    as_of_us: int,
+) -> None:
+    """Fold, and predict where `probability` is not empty: all rows of an event before any of them is folded."""
+    row, slot, slot_topic, at_us, kind = batch.row, batch.slot, batch.slot_topic, batch.at_us, batch.kind
+    y, weight = batch.y, batch.weight
+    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    for d in range(day.size):
+        for i in range(day_ptr[d], day_ptr[d + 1]):
+            if i == 0 or row[i] != row[i - 1]:
+                j = i
+                while probability.size and j < row.size and row[j] == row[i]:
+                    if weight[j] > 0.0:
+                        probability[j] = score(state, slot[j], params, slot_topic[slot[j]], at_us[j])[0]
+                    j += 1
+            if kind[i] != FEEDBACK:
+                step(state, slot[i], at_us[i], y[i], weight[i])
         if history.shape[1]:
-            at_us = min((int(batch.day[d]) + 1) * DAY_US, as_of_us)
-            for c in range(batch.cell_ptr[d], batch.cell_ptr[d + 1]):
-                p = batch.cell_slot[c]
-                score, _, (lower, upper) = _score(slot_state[p], model.params, batch.slot_topic[p], at_us)
-                history[:, c] = score, lower, upper
+            end_us = min((day[d] + 1) * DAY_US, as_of_us)
+            for c in range(cell_ptr[d], cell_ptr[d + 1]):
+                p = cell_slot[c]
+                history[0, c], history[1, c], history[2, c], _ = score(state, p, params, slot_topic[p], end_us)
 
 
-def predict_rows(batch, model, slot_state, student_state):
-    probability = np.full(batch.slot.size, np.nan)
-    for event in np.split(np.arange(batch.row.size), np.flatnonzero(np.diff(batch.row)) + 1):
-        for i in event:
-            if batch.weight[i] > 0.0:
-                p = batch.slot[i]
-                probability[i] = _score(slot_state[p], model.params, batch.slot_topic[p], int(batch.at_us[i]))[0]
-        for i in event:
-            _step(batch, i, slot_state)
-    return probability
+@kernel
+def read_states(
+    state: Floats,
+    students: Floats,
+    slot_student: Int32s,
+    slot_topic: Int32s,
+    params: Floats,
+    as_of_us: int,
+    scores: Scores,
+) -> None:
+    """Write the scores of all slots at a time."""
+    for p in range(slot_topic.size):
+        t = slot_topic[p]
+        now, lower, upper, last = score(state, p, params, t, as_of_us)
+        prior, of = params[t, PRIOR], state[p, ANSWERS] + params[t, PRIOR_ANSWERS]
+        right = state[p, RIGHT]
+        scores.score[p], scores.lower[p], scores.upper[p] = now, lower, upper
+        scores.contributions[p, 0] = prior
+        scores.contributions[p, 1] = right * (1.0 - prior) / of
+        scores.contributions[p, 2] = -(state[p, ANSWERS] - right) * prior / of
+        scores.contributions[p, 3] = now - last
 
 
-def read_slots(slot_state, student_state, slot_student, slot_topic, params, as_of_us):
-    n = slot_topic.size
-    found = Scores(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(NAMES))))
-    for p, t in enumerate(slot_topic):
-        score, last, (lower, upper) = _score(slot_state[p], params, t, as_of_us)
-        prior, of = params[t, PRIOR], slot_state[p, ANSWERS] + params[t, PRIOR_ANSWERS]
-        right, wrong = slot_state[p, RIGHT], slot_state[p, ANSWERS] - slot_state[p, RIGHT]
-        found.score[p], found.lower[p], found.upper[p] = score, lower, upper
-        found.contributions[p] = prior, right * (1.0 - prior) / of, -wrong * prior / of, score - last
-    return found
+def check(model: Model) -> None:
+    """Raise BadInput where a parameter is out of bounds."""
+    check_bounds(SCORER.name, PARAMETERS, model.params)
 
 
-def check(model):
-    check_bounds("share_right", PARAMETERS, model.params)
-
-
-def fit(batch, *, given, seed=0, threads=1, chosen=None):
+def fit(batch: Batch, *, given: Any, seed: int = 0, threads: int = 1, chosen: object = None) -> Fit:
+    """Return the share of right answers of all students as the prior of every topic."""
     row = defaults(SCORER, 1)[0]
     rows = batch.weight > 0.0
     if rows.any():
@@ -113,12 +152,12 @@ SCORER = Scorer(
     student_state=(),
     parameters=PARAMETERS,
     item_parameters=(),
-    contributions=NAMES,
+    contributions=CONTRIBUTIONS,
     start_slots=start_slots,
     start_students=start_students,
-    fold_rows=fold_rows,
-    predict_rows=predict_rows,
-    read_slots=read_slots,
+    fold_rows=folding_by(walk_of(walk)),
+    predict_rows=predicting_by(walk_of(walk)),
+    read_slots=reading_by(read_states, len(CONTRIBUTIONS)),
     check=check,
 )
 
@@ -126,7 +165,7 @@ SPEC = ScorerSpec(
     name=SCORER.name,
     label="Share right",
     stage=Stage.ANSWERS,
-    fit="share_right:fit",
+    fit="share_right:fit",  # in a room of its own: mastery.scorers.NAME.fit:fit
     scorer=SCORER,
     works_unfitted=True,
 )

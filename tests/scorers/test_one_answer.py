@@ -16,7 +16,12 @@ from mastery.scorers.one_answer import NO_ITEM, Answer
 LAST = np.iinfo(np.int64).max
 
 
-@pytest.mark.parametrize("name", folding())
+def test_every_scorer_that_folds_folds_single_answers_too():
+    without = [name for name in folding() if SPECS[name].one_answer is None]
+    assert not without, f"{', '.join(without)}: write one_answer.py and name its steps in the spec; see CONTRIBUTING.md"
+
+
+@pytest.mark.parametrize("name", [name for name in folding() if SPECS[name].one_answer is not None])
 @given(events=histories(), seed=seeds)
 def test_answers_one_by_one_leave_the_bits_of_the_fold(name, events, seed):
     scorer = folding()[name]
