@@ -15,6 +15,9 @@ from mastery.kernels import inlined_kernel, kernel
 UInt64s = npt.NDArray[np.uint64]
 
 G1, G2, G3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+XXHASH_2 = np.uint64(0xC2B2AE3D27D4EB4F)
+"""The second prime of xxHash64: where a hash multiplies one word by `G1`, it multiplies the next one by this."""
+
 S30, S27, S31 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 

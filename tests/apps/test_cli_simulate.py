@@ -104,6 +104,14 @@ def test_long_work_in_a_pipe_writes_a_line_now_and_then_to_standard_error():
     assert lines[-1] == "Reading rows: 3 of 4, 1 s so far"
 
 
+def test_the_total_grows_where_more_is_done_than_there_was(tmp_path):
+    more = WORK.replace("report.advance(1)", "report.advance(2_417)")
+    lines = piped(more.format(options="line_s=0.2", work_s=0.5)).stderr.splitlines()
+    assert lines[0].startswith("Reading rows: 2 of 4,")
+    assert lines[-1].startswith("Reading rows: 2,419 of 2,419,")
+    assert "2419/2419" in terminal(more.format(options="quiet_s=0.0", work_s=0.5), tmp_path)
+
+
 COMPILES = """
 import logging, threading
 from mastery.apps.progress import progress

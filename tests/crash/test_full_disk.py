@@ -113,8 +113,8 @@ def refused(run: Callable[[], Any]) -> bool:
 
 
 def test_an_ingest_on_a_disk_of_twenty_sizes_says_so_leaves_nothing_and_ends_when_there_is_room(disk, tmp_path):
-    ingest(tmp_path, "first", answers(0, 240, 0))
-    expected = sorted(map(repr, school(tmp_path).lake.scan(EVENTS).to_pylist()))
+    ingest(tmp_path / "whole", "first", answers(0, 240, 0))
+    expected = sorted(map(repr, school(tmp_path / "whole").lake.scan(EVENTS).to_pylist()))
     outcomes = []
     for size in SIZES:
         home = disk / "home"

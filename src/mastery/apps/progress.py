@@ -34,7 +34,9 @@ COMPILING = ", compiling kernels (once)"
 
 
 class Report(Protocol):
-    """What work calls as it goes on, from any thread."""
+    """What work calls as it goes on, from any thread. More may be done than there was when it began: others write
+    meanwhile. The total grows with it then.
+    """
 
     def advance(self, done: float = 1) -> None:
         """Say that this much more is done."""
@@ -66,6 +68,7 @@ class Lines:
         """Say that this much more is done."""
         with self._lock:
             self._done += done
+            self._total = _at_least(self._done, self._total)
             self._waits = ""
 
     def update(self, *, done: float | None = None, total: float | None = None, title: str | None = None) -> None:
@@ -73,7 +76,7 @@ class Lines:
         with self._lock:
             self._waits = ""
             self._done = self._done if done is None else done
-            self._total = self._total if total is None else total
+            self._total = _at_least(self._done, self._total if total is None else total)
             self._title = self._title if title is None else title
 
     def compiling(self) -> None:
@@ -98,6 +101,10 @@ class Lines:
         with self._lock:
             much = "" if self._total is None else f" {self._done:,.0f} of {self._total:,.0f},"
             return f"{self._title}{self._waits}:{much} {time.monotonic() - self._began:.0f} s so far"
+
+
+def _at_least(done: float, total: float | None) -> float | None:
+    return None if total is None else max(done, total)
 
 
 class Bar:
@@ -140,11 +147,17 @@ class Bar:
     def advance(self, done: float = 1) -> None:
         """Say that this much more is done."""
         self._progress.update(self._task, advance=done, description=self._title)
+        self._grow()
 
     def update(self, *, done: float | None = None, total: float | None = None, title: str | None = None) -> None:
         """Say how much is done in all, how much there is, or what is going on now."""
         self._title = self._title if title is None else title
         self._progress.update(self._task, completed=done, total=total, description=self._title)
+        self._grow()
+
+    def _grow(self) -> None:
+        task = self._progress.tasks[0]
+        self._progress.update(self._task, total=_at_least(task.completed, task.total))
 
     def compiling(self) -> None:
         """Say that the work waits for a kernel to be compiled."""

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from mastery.arrays import Int64s
 from mastery.errors import BadInput
 from mastery.events.values import Mask, as_text, is_text, mask
+from mastery.instants import DAY_US
 
 DAY_FIRST, MONTH_FIRST, SERIAL = "D/M/Y", "M/D/Y", "serial"
 
@@ -33,7 +34,7 @@ DATES = {
 EITHER = "either"
 """Key of `date_orders`: dates that may be in both orders."""
 
-DAY_US, HOUR_US, MINUTE_US, SECOND_US = 86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000
+HOUR_US, MINUTE_US, SECOND_US = DAY_US // 24, DAY_US // 1440, 1_000_000
 
 _ZONE = r"(?P<z>(?:UTC|GMT)?[+-]\d{1,2}(?::?[0-5]\d)?|Z|UTC|GMT)?(?:\s*\([A-Za-z .]+\))?"
 _TIME = r"(?P<h>\d{1,2})(?::(?P<mi>\d\d)(?::(?P<s>\d\d)(?:[.,](?P<f>\d{1,9}))?)?)?\s*(?P<ap>[ap]\.?m\.?)?"

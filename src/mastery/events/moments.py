@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
-from mastery.events.calendar import DAY_FIRST, DAY_US, MONTH_FIRST, SERIAL, days_of, read_clocks
+from mastery.events.calendar import DAY_FIRST, MONTH_FIRST, SERIAL, days_of, read_clocks
 from mastery.events.values import Mask, Problem, Read, is_text, mask, per_value, read_text
+from mastery.instants import DAY_US
 from mastery.tables import UTC
 
 EPOCH, FIRST_SERIAL = date(1970, 1, 1), date(1899, 12, 30)

@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 from mastery.arrays import Int64s
 from mastery.events.identity import Blocks
 from mastery.events.values import Mask
-
-FILES = np.uint64(0x9E3779B97F4A7C15)
+from mastery.splitmix import G1
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def join_topics(events: pa.Table, file_of: Int64s, own: Mask, interaction: Int64
     lo, body = (events[name].to_numpy() for name in ("event_id_lo", "body_hash"))
     group = lo if interaction is None else np.where(interaction != 0, interaction, lo)
     _, code, count = np.unique(
-        group.view(np.uint64) ^ (file_of.view(np.uint64) * FILES), return_inverse=True, return_counts=True
+        group.view(np.uint64) ^ (file_of.view(np.uint64) * G1), return_inverse=True, return_counts=True
     )
     among = np.flatnonzero(count[code] > 1)
     if not among.size:

@@ -14,20 +14,20 @@ need next to no work.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from mastery.arrays import Int32s, Int64s
+from mastery.events.calendar import MINUTE_US
 from mastery.events.identity import Blocks
 from mastery.events.values import Mask
 from mastery.kernels import kernel
+from mastery.splitmix import G1, XXHASH_2
 
 HEAD = 1_000
 """Events from which a file is judged: its time stamps are coarse where none of these has seconds."""
-
-MINUTE_US = 60_000_000
 
 REMEMBERED = 1 << 21
 """Rows with coarse time stamps share a moment if at most this many others lie between them: about 200 MB."""
@@ -136,22 +136,8 @@ class Ties(Generic[Piece]):
         place, nth = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
         self._ids.make_room(rows.size)
         self._moments.make_room(rows.size)
-        _place(
-            rows,
-            events.student,
-            events.id_lo,
-            events.at_us,
-            run,
-            events.own,
-            events.ordered,
-            bool(self.coarse),
-            *self._ids.tables,
-            *self._moments.tables,
-            self._ids.used,
-            self._moments.used,
-            place,
-            nth,
-        )
+        sharing = _Sharing(rows, run, events.student, events.id_lo, events.at_us, events.own, events.ordered)
+        _place(sharing, bool(self.coarse), self._ids.tables, self._moments.tables, place, nth)
         self.sharing += int((place > 0).sum() + (place == 1).sum())
         more = (place > 0) | (nth > 0)
         return Placed(rows[more], place[more], nth[more])
@@ -199,6 +185,28 @@ def renumbered(events: pa.Table, rows: Int64s, placed: Placed) -> pa.Table:
     return events
 
 
+class _Sharing(NamedTuple):
+    """The rows that may share a moment, with each one's run, and the columns of `Sharing`."""
+
+    rows: Int64s
+    run: Int64s
+    student: Int64s
+    id_lo: Int64s
+    at_us: Int64s
+    own: Mask
+    ordered: Mask
+
+
+class _Tables(NamedTuple):
+    """The two hash tables of `_Counts`; `used` (int64[1]) is the number of keys in the first."""
+
+    keys: Int64s
+    values: Int32s
+    old_keys: Int64s
+    old_values: Int32s
+    used: Int64s
+
+
 class _Counts:
     """A count by 64-bit key, of the keys met last: of at least `REMEMBERED`, and of at most twice as many."""
 
@@ -208,8 +216,8 @@ class _Counts:
         self.used: Int64s = np.zeros(1, np.int64)
 
     @property
-    def tables(self) -> tuple[Int64s, Int32s, Int64s, Int32s]:
-        return self._keys, self._values, self._old_keys, self._old_values
+    def tables(self) -> _Tables:
+        return _Tables(self._keys, self._values, self._old_keys, self._old_values, self.used)
 
     def make_room(self, n: int) -> None:
         """Make room for n further keys."""
@@ -262,7 +270,7 @@ def _remembered(keys: Any, values: Any, old_keys: Any, old_values: Any, used: An
 @kernel
 def _mixed(a: Any, b: Any, c: Any) -> Any:
     """Return a hash of three words that is not 0, which marks a free slot."""
-    h = np.uint64(a) ^ (np.uint64(b) * np.uint64(0x9E3779B97F4A7C15)) ^ (np.uint64(c) * np.uint64(0xC2B2AE3D27D4EB4F))
+    h = np.uint64(a) ^ (np.uint64(b) * G1) ^ (np.uint64(c) * XXHASH_2)
     h ^= h >> np.uint64(33)
     h *= np.uint64(0xFF51AFD7ED558CCD)
     h ^= h >> np.uint64(33)
@@ -272,17 +280,15 @@ def _mixed(a: Any, b: Any, c: Any) -> Any:
 
 
 @kernel
-def _place(
-    rows: Any, student: Any, id_lo: Any, at_us: Any, run: Any, own: Any, ordered: Any, coarse: Any,
-    ids: Any, id_values: Any, old_ids: Any, old_id_values: Any,
-    moments: Any, counts: Any, old_moments: Any, old_counts: Any,
-    ids_used: Any, moments_used: Any, place: Any, nth: Any,
-) -> None:  # fmt: skip
+def _place(sharing: Any, coarse: Any, by_id: Any, by_moment: Any, place: Any, nth: Any) -> None:
     """Set the place and the number among equal ones of some rows.
 
     By id are kept, of a row that may be one of several answers the number of equal ones, of others its place + 1: a
     repeat has the place of what it repeats.
     """
+    rows, run, student, id_lo, at_us, own, ordered = sharing
+    ids, id_values, old_ids, old_id_values, ids_used = by_id
+    moments, counts, old_moments, old_counts, moments_used = by_moment
     for j in range(rows.size):
         r = rows[j]
         if ordered[r]:

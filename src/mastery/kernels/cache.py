@@ -33,6 +33,7 @@ from numba.core.environment import Environment, lookup_environment
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
+from mastery.instants import DAY_S
 from mastery.kernels.fingerprint import fingerprint, signature_text
 
 LOG = logging.getLogger("mastery.kernels")
@@ -207,7 +208,7 @@ def write_kept(path: Path, payload: bytes) -> None:
 @cache
 def _remove_unused(folder: Path) -> None:
     """Remove what has not been used for long, once in a process. Whoever still wants it compiles it again."""
-    oldest = time.time() - KEPT_DAYS * 86_400
+    oldest = time.time() - KEPT_DAYS * DAY_S
     try:
         paths = list(folder.iterdir())
     except OSError:  # a folder that may be written and not listed

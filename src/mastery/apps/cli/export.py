@@ -29,11 +29,11 @@ def export(
 
     chosen = table_named(table)
     engine = engine_of(context, tenant)
-    with progress(f"Exporting {chosen.name}") as report:
+    with progress(f"Exporting {table}") as report:
 
         def rows_done(done: int, total: int) -> None:
             report.update(done=done, total=total)
 
         # What is no format, write refuses.
         rows = write(engine.lake, chosen, out, cast(Format, file_format), rows_done)
-    say(f"{counted(rows, 'row')} of {chosen.name}" + ("" if out is None else f" in {out}"))
+    say(f"{counted(rows, 'row')} of {table}" + ("" if out is None else f" in {out}"))

@@ -14,6 +14,7 @@ import pandas  # type: ignore[import-untyped]  # noqa: F401
 
 from mastery.apps.dashboard.cards import NO_BAND, day, hundredths, short
 from mastery.apps.dashboard.look import ACCENT, BANDS, FAINT, FONT, INK, LINE, THRESHOLDS
+from mastery.instants import DAY_S
 
 Document = dict[str, Any]
 
@@ -140,7 +141,7 @@ def history_chart(document: Document, topic: Document, as_of: str) -> alt.LayerC
         axis = alt.Axis(
             title=None,
             values=_marked([point["day"] for point in [*points, *faded[1:]]]),
-            labelExpr="utcFormat(datum.value * 86400000, '%-d %b')",
+            labelExpr=f"utcFormat(datum.value * {1000 * DAY_S}, '%-d %b')",
             grid=False,
             domainColor=LINE,
         )

@@ -18,6 +18,7 @@ from mastery.features.batch import Batch
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE
 from mastery.instants import DAY_S, DAY_US
 from mastery.kernels import kernel
+from mastery.splitmix import G1, XXHASH_2
 
 SHORTEST_DAYS, LONGEST_DAYS, BINS = 60.0 / DAY_S, 1_000.0, 48
 """The number of steps on a log scale for the time between two events; below the shortest nothing is forgotten."""
@@ -314,9 +315,7 @@ def grow(rows: RowCodes, slots: SlotsByTopic, nodes_of: Nodes) -> Int64s:  # noq
                 e, b = emission[i], step[i]
                 if u < 0:
                     b = first[p]
-                h = (np.uint64(u + 1) * np.uint64(0x9E3779B97F4A7C15)) ^ (
-                    np.uint64(np.int64(e) * 64 + b) * np.uint64(0xC2B2AE3D27D4EB4F)
-                )
+                h = (np.uint64(u + 1) * G1) ^ (np.uint64(np.int64(e) * 64 + b) * XXHASH_2)
                 k = np.int64((h ^ (h >> np.uint64(29))) & np.uint64(within - 1))
                 v = place[k] - 1
                 while v >= 0 and (parent[v] != u or event[v] != e or steps[v] != b):
