@@ -33,7 +33,7 @@ _EXPECTED = (
     "is not a time stamp; expected ISO 8601 (2025-12-31T14:30:00Z), a date with --dates, or seconds or milliseconds "
     "since 1970"
 )
-_SHORT_YEAR = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2}(\D.*)?$"
+_SHORT_YEAR = r"^\d{1,2}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2}(\D.*)?$"
 
 UNCLEAR_DATE = "unclear_date"
 """Code of dates of which nobody has said whether the day or the month comes first."""

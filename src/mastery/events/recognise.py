@@ -85,7 +85,7 @@ def recognise(columns: Sequence[str]) -> str:
     if not marks(near) & have:
         raise BadInput(
             f"no source table has columns like these ({columns_shown(columns)}); known tables: "
-            f"{', '.join(SOURCES)}. If the columns have other names, rename them with {RENAMING}"
+            f"{', '.join(SOURCES)}. If the columns have other names, rename them with {RENAMING}{_spelled(columns)}"
         )
     expected = [*near.needed(), *sorted(near.marks)]
     raise LacksColumns(
@@ -96,6 +96,17 @@ def recognise(columns: Sequence[str]) -> str:
         _absent(expected, columns),
         columns,
     )
+
+
+def _spelled(columns: Sequence[str]) -> str:
+    """Return how to rename columns that are ours but for capitals, blanks and lines; nothing where there are none."""
+    ours = {_letters(column.name): column.name for source in SOURCES.values() for column in source.columns}
+    found = [(name, ours[_letters(name)]) for name in columns if _letters(name) in ours]
+    return ": " + " ".join(f"--map '{theirs}={name}'" for theirs, name in found) if found else ""
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\s_.-]", "", name.casefold())
 
 
 def answers_table(columns: Sequence[str]) -> str:

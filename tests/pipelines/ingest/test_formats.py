@@ -14,11 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from answers import NOW
+from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import BadInput, NotFound
 from mastery.events.read_options import ReadOptions
+from mastery.events.recognise import recognise
+from mastery.lake import Lake
 from mastery.pipelines.ingest.answers import Answers, read_answers
 from mastery.pipelines.ingest.contents import of_path
 from mastery.pipelines.ingest.files import open_input
+from mastery.pipelines.ingest.ingest import ingest
 from workbooks import Serial, workbook
 
 NAMES = ("student_id", "question_id", "topic_id", "is_correct", "timestamp")
@@ -145,7 +149,8 @@ def test_a_header_is_text(write, name):
 
 
 @pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1", "cp1250"]
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1252", "cp1250"],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.ndjson", "a.json"])
 def test_text_in_any_encoding(write, name, encoding):
@@ -384,13 +389,42 @@ def test_files_that_are_named_and_hold_nothing_are_no_error_beside_others(write)
         read_answers(paths[1:2], now=NOW)
 
 
+def test_what_cannot_be_read_says_why(write, monkeypatch):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.csv", table())
+    twice = io.BytesIO()
+    with zipfile.ZipFile(twice, "w") as archive:
+        archive.writestr("in.zip", packed.getvalue())
+    for name, content in (("o.zip", twice.getvalue()), ("x.xlsx.gz", gzip.compress(packed.getvalue()))):
+        with pytest.raises(BadInput, match="is packed twice, which is not unpacked; unpack it"):
+            read(write(name, content))
+    with pytest.raises(BadInput, match=r"a\.csv: is CSV, which has no array 'x'; leave out --array"):
+        read(write("a.csv", table()), array="x")
+    for title in ("Export of our LMS, 2026\n", "# made by x\n"):
+        with pytest.raises(BadInput, match="or a title; .* or delete the lines above them"):
+            read(write("a.csv", title + table()), table="quiz_attempts")
+    names = ("Student_ID", "Question ID", "topic-id", "Is Correct", "Timestamp")
+    spelled = [f"--map '{theirs}={ours}'" for theirs, ours in zip(names, NAMES, strict=True)]
+    with pytest.raises(BadInput, match=f": {' '.join(spelled)}"):
+        recognise(names)
+
+
+def test_rows_that_are_all_rejected_are_rows(write, tmp_path):
+    path = write("a.csv", table().replace("Z\n", "Z,\n"))
+    lake = Lake.open(str(tmp_path / "lake"), buckets=1)
+    report = ingest([path], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW)
+    assert (report.read, report.rejected) == (4, 4)
+    assert not [note for note in report.notes if "has no rows" in note]
+
+
 def test_no_message_shows_a_person_of_a_file_without_a_header(write):
     path = write("a.csv", "Jane Doe,q0,t1,0,2026-03-02T09:00:00Z\nJohn Roe,q1,t1,1,2026-03-02T09:01:00Z\n")
     for said in ({}, {"table": "quiz_attempts"}, {"columns": {"Jane": "student_id"}}):
         with pytest.raises(BadInput) as caught:
             read(path, **said)
         assert not any(word in str(caught.value) for word in ("Doe", "q0", "2026-03-02T"))
-        assert "put the names of the columns above it" in str(caught.value)
+        assert "names of the columns above it" in str(caught.value)
 
 
 CASE_ROWS = {

@@ -550,3 +550,8 @@ def test_bytes_that_are_no_text_reject_their_row(lake, tmp_path, kind):
 def test_an_id_of_a_float_is_the_whole_number_however_long_it_is(put):
     event = put("quiz_attempts", {"question_id": "12345678901234567890.0"})
     assert event["item_id"] == "12345678901234567890"
+
+
+@pytest.mark.parametrize("written", ["02-Mar-26", "2 March 26", "2/3/26", "02.03.26 09:00"])
+def test_a_year_of_two_digits_is_told_as_that(put, written):
+    assert put("quiz_attempts", {"timestamp": written})["reason"].startswith("has a year of two digits")

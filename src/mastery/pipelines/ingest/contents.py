@@ -84,6 +84,13 @@ def is_archive(content: Content) -> bool:
         return not _OF_WORKBOOKS & set(archive.namelist())
 
 
+def is_packed(content: Content) -> bool:
+    """Return whether the bytes are packed by gzip or zstd, or are a zip archive by their name too."""
+    begins = content.beginning(4)
+    zipped = begins.startswith(ZIP_MAGIC) and content.name.lower().endswith(".zip")
+    return zipped or begins.startswith(GZIP_MAGIC) or begins == ZSTD_MAGIC
+
+
 def members(content: Content) -> list[Content]:
     """Return the files in a zip archive, in its order, but for what macOS adds.
 

@@ -35,6 +35,14 @@ def judged_encoding(head: bytes, place: str) -> str:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
+    data = np.frombuffer(head[: len(head) // 4 * 4], np.uint8)
+    if data.size:
+        high = [float(np.mean(data[side::4] == 0)) for side in range(4)]
+        # no letter is above U+10FFFF, and few are above U+FFFF: the high two of four bytes are 0
+        if min(high[2:]) > 1 - _FEW and high[0] < _FEW:
+            return "utf-32-le"
+        if min(high[:2]) > 1 - _FEW and high[3] < _FEW:
+            return "utf-32-be"
     data = np.frombuffer(head[: len(head) // 2 * 2], np.uint8)
     if data.size:
         zeros = [float(np.mean(data[side::2] == 0)) for side in (0, 1)]

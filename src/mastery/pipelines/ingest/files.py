@@ -24,7 +24,7 @@ from mastery.events.values import is_text
 from mastery.pipelines.ingest import csv_rows, excel_rows, json_rows
 from mastery.pipelines.ingest.binary_texts import with_texts
 from mastery.pipelines.ingest.chunk import TOO_LONG, Chunk, broken_lines
-from mastery.pipelines.ingest.contents import Content, unpacked
+from mastery.pipelines.ingest.contents import Content, is_packed, unpacked
 from mastery.pipelines.ingest.csv_header import Header, read_header
 from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
 from mastery.pipelines.ingest.encodings import UTF8, as_utf8, checked_encoding, judged_encoding, mark_of
@@ -150,7 +150,11 @@ class TableInput:
 
 def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
     """Return the file with its column names. Raises BadInput with the reason why it cannot be read."""
+    if not content.size:
+        raise BadInput(f"{content.place}: is empty; expected the names of the columns, and rows below them")
     found = format_of(content)
+    if found in (EXCEL, PARQUET) and is_packed(content):
+        raise BadInput(f"{content.place}: is packed twice, which is not unpacked; unpack it, and name what is in it")
     if found is None:
         raise BadInput(f"{content.place}: files of this kind cannot be read; expected one of {', '.join(ENDINGS)}")
     with _readable(content, found):
@@ -160,6 +164,8 @@ def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
         if found == EXCEL:
             sheet, columns = excel_rows.chosen_sheet(content, options.sheet)
             return Input(content, found, columns, sheet=sheet)
+        if found == CSV and options.array is not None:
+            raise BadInput(f"{content.place}: is CSV, which has no array {options.array!r}; leave out --array (array=)")
         return _text_input(content, found, options)
 
 

@@ -296,9 +296,11 @@ class _Run:
     def notes(self) -> list[str]:
         """Return the notes, each with the name of its file."""
         notes = []
-        for one, tally, ties, counts in zip(self.planned, self.tallies, self.ties, self.of_events, strict=True):
+        for one, read, tally, ties, counts in zip(
+            self.planned, self.n_read, self.tallies, self.ties, self.of_events, strict=True
+        ):
             notes += [f"{one.input.name}: {note}" for note in one.arrangement.notes]
-            if not tally.rows:
+            if not read:
                 notes.append(f"{one.input.name}: has no rows")
             notes += [f"{one.input.name}: {note}" for note in revision_notes(counts)]
             notes += [f"{one.input.name}: {note}" for note in tally.notes(one.source)]
