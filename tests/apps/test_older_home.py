@@ -12,6 +12,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from mastery.errors import Conflict
+from mastery.events.identity import IDENTITY_VERSION
 from mastery.lake import Lake
 from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.rules import load_rules
@@ -83,6 +84,6 @@ def test_events_identified_by_other_rules_are_read_and_get_none_beside_them(mast
     file.write_text("student_id,question_id,topic_id,is_correct,timestamp\nS1,q1,t1,1,2026-01-05T10:00:07Z\n")
     refused = mastery("ingest", file, home=folder)
     assert isinstance(refused.exception, Conflict)
-    assert "(rules 1, now 2)" in str(refused.exception) and "another home" in str(refused.exception)
+    assert f"(rules 1, now {IDENTITY_VERSION})" in str(refused.exception) and "another home" in str(refused.exception)
     assert DeltaTable(folder / "lake" / "tenants" / "default" / "events").version() == before
     assert mastery("show", "S000014", *LATEST, home=folder).exit_code == 0

@@ -315,14 +315,17 @@ class Engine(Deployment):
             how: What `ingest` takes to say how rows are read: `table`, `columns`, `units`, `profile` and so on.
 
         Raises:
-            BadInput: It cannot be read, lacks a column, or has no usable value in one.
+            BadInput: It cannot be read, lacks a column, has no usable value in one, or was read before under another
+                zone.
         """
         from mastery.events.read_options import ReadOptions
         from mastery.events.recognise import names_read
         from mastery.frames import read_frame
         from mastery.pipelines.ingest.preview import preview
         from mastery.pipelines.ingest.profiles import zone_of
+        from mastery.tables import EVENTS
 
+        of = self.of(tenant)
         said = ReadOptions(**{name: value for name, value in how.items() if value is not None})
         if isinstance(source, str | Path):
             source = [source]
@@ -333,9 +336,10 @@ class Engine(Deployment):
             now=instant(clock.now_us()),
             options=said,
             zone=zone_of(said.profile) or self.settings.timezone,
-            tenant=self.tenant if tenant is None else tenant,
+            tenant=of.tenant,
             rows=rows,
             progress=progress,
+            beside=(of.lake, of.pseudonyms) if of.tenant in self.tenants and of.lake.count(EVENTS) else None,
         )
 
     def recompute(

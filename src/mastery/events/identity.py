@@ -26,8 +26,9 @@ REPLACES = "replaces"
 ORDERED = "ordered"
 """Column of parsed events: whether `sequence` is an order of the source's own, and no attempt number; null for no."""
 
-IDENTITY_VERSION = 2
-"""Rises when the same row gets another id or body hash than before. In 1 the topic was in the id of every event."""
+IDENTITY_VERSION = 3
+"""Rises when the same row gets another id or body hash than before. In 1 the topic was in the id of every event; in 2
+rows of one answer on several topics had an id each where time stamps are coarse."""
 
 PLACES = 1 << 20
 """Places that fit between two attempt numbers, where there is no other order; see `mastery.events.ties`."""

@@ -1,8 +1,10 @@
 """Rows that are one answer on several topics: sources with a row for each skill of a question write them.
 
 Rows of one file that have one id (the source's own; else student, item, moment and order), or one interaction, and the
-same outcome, but other topics, become one event on all of these. Rows that share nothing but student, item and moment,
-and differ in topic and outcome, are answers of their own, such as the points for each criterion of one task.
+same outcome, but other topics, become one event on all of these. Without an own id or an interaction, rows of two
+versions of the source are no such rows: the later one says what the topics are. Rows that share nothing but student,
+item and moment, and differ in topic and outcome, are answers of their own, such as the points for each criterion of one
+task.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
 from mastery.events.identity import Blocks
-from mastery.events.values import Mask
+from mastery.events.values import Mask, mask
 from mastery.splitmix import G1
 
 
@@ -46,7 +48,9 @@ def join_topics(events: pa.Table, file_of: Int64s, own: Mask, interaction: Int64
         interaction: int64[n]. Hash of each one's student and interaction, 0 without one; None where no row has one.
     """
     lo, body = (events[name].to_numpy() for name in ("event_id_lo", "body_hash"))
-    group = lo if interaction is None else np.where(interaction != 0, interaction, lo)
+    apart = ~own if interaction is None else ~own & (interaction == 0)
+    group = np.where(apart, lo ^ _versions(events), lo)
+    group = group if interaction is None else np.where(interaction != 0, interaction, group)
     _, code, count = np.unique(
         group.view(np.uint64) ^ (file_of.view(np.uint64) * G1), return_inverse=True, return_counts=True
     )
@@ -58,7 +62,7 @@ def join_topics(events: pa.Table, file_of: Int64s, own: Mask, interaction: Int64
         np.lexsort((order, moment, code[among]))
     ]  # the first row of each is not that of the file, but in time
     some = events.take(pa.array(among))
-    outcome, topics = _outcomes(some), _topics(some)
+    outcome, topics = _answered(some), _topics(some)
     start = np.flatnonzero(np.concatenate([[True], np.diff(code[among]) != 0]))
     size = np.diff(np.append(start, among.size))
     of = np.repeat(np.arange(start.size), size)
@@ -87,7 +91,32 @@ def join_topics(events: pa.Table, file_of: Int64s, own: Mask, interaction: Int64
     return Joined(events.take(pa.array(kept)).combine_chunks(), kept, new_place[event_of_row], repeats)
 
 
-def _outcomes(events: pa.Table) -> Int64s:
+def told_apart(events: pa.Table, interaction: pa.ChunkedArray) -> Int64s:
+    """Return int64[n]: hash of what tells rows of one id apart that are no equal answers, their topics and version.
+
+    It is 0 where rows have an interaction, which tells by itself what is one answer.
+    """
+    apart = _topics(events) ^ _versions(events)
+    return apart if interaction.null_count == len(interaction) else np.where(mask(interaction.is_valid()), 0, apart)
+
+
+def outcomes(events: pa.Table) -> Int64s:
+    """Return int64[n]: hash of how an answer went, 0 where the source gives a version: another one may differ."""
+    found = Blocks(events.num_rows).integers(events["attempts"], events["success_ppm"]).finish()[0]
+    version = events["source_version"]
+    return found if version.null_count == len(version) else np.where(mask(version.is_valid()), 0, found)
+
+
+def _versions(events: pa.Table) -> Int64s:
+    """Return int64[n]: hash of the source's version, 0 without one."""
+    version = events["source_version"]
+    if version.null_count == len(version):
+        return np.zeros(len(version), np.int64)
+    found = Blocks(events.num_rows).integers(version, version).finish()[0]
+    return np.where(mask(version.is_valid()), found, 0)
+
+
+def _answered(events: pa.Table) -> Int64s:
     """Return int64[n]: a hash of what was answered and how."""
     blocks = Blocks(events.num_rows).text(events["kind"]).text(events["item_id"])
     blocks.integers(events["attempts"], events["success_ppm"])

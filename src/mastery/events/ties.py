@@ -6,6 +6,10 @@ Whether they are rounded is decided once for a file, from its first events (`HEA
     coarse    each row without an id and an order of its own is an event, also where another one is equal to it
     precise   equal rows are repeats of one event
 
+In a coarse file, too, rows that differ in topic alone are one answer on several topics, and rows that differ in the
+source's version are revisions of one: what is counted is equal rows of one topic and version. The second `a` of the
+rows a, b, a is a second answer, and of a, b, a, b each answer is on both topics.
+
 Events without an order of the source's own get their place among those of their student's moment, added to `sequence`.
 In a file with precise time stamps the moment must be that of the row before, which plain files hardly have: so they
 need next to no work.
@@ -30,7 +34,7 @@ HEAD = 1_000
 """Events from which a file is judged: its time stamps are coarse where none of these has seconds."""
 
 REMEMBERED = 1 << 21
-"""Rows with coarse time stamps share a moment if at most this many others lie between them: about 200 MB."""
+"""Rows with coarse time stamps share a moment if at most this many others lie between them: about 300 MB."""
 
 WORDS = ("answers", "duplicates")
 """What may be said of equal rows: that each is an answer, or that they are repeats of one."""
@@ -49,6 +53,8 @@ class Sharing:
         id_lo: int64[n]. Second word of their ids.
         at_us: int64[n]. Microseconds since 1970 UTC.
         own, ordered: Whether they have an id, and an order, of the source's own.
+        apart: int64[n]. Hash of what tells rows of one id apart that are no equal answers: topics and version.
+        outcome: int64[n]. Hash of how they went, and 0 where another version may say something else.
     """
 
     student: Int64s
@@ -56,6 +62,8 @@ class Sharing:
     at_us: Int64s
     own: Mask
     ordered: Mask
+    apart: Int64s
+    outcome: Int64s
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Placed:
     Attributes:
         rows: int64[k], ascending.
         place: int64[k]. Place among the student's events of the moment, from 0.
-        nth: int64[k]. Number of equal rows before it, each an event.
+        nth: int64[k]. Number of equal rows of its topic and version before it, each an event.
     """
 
     rows: Int64s
@@ -91,7 +99,7 @@ class Ties(Generic[Piece]):
         self.coarse: bool | None = None if said is None else said == "answers"
         self._held: list[tuple[Piece, Sharing]] = []
         self._looked_at = 0
-        self._ids, self._moments = _Counts(), _Counts()
+        self._ids, self._answers, self._moments = _Counts(), _Counts(), _Counts()
         self._last_at: int | None = None
         self._run = 0
 
@@ -134,11 +142,21 @@ class Ties(Generic[Piece]):
             return NONE_PLACED
         rows, run = self._candidates(events.at_us)
         place, nth = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
-        self._ids.make_room(rows.size)
-        self._moments.make_room(rows.size)
-        sharing = _Sharing(rows, run, events.student, events.id_lo, events.at_us, events.own, events.ordered)
-        _place(sharing, bool(self.coarse), self._ids.tables, self._moments.tables, place, nth)
-        self.sharing += int((place > 0).sum() + (place == 1).sum())
+        for counts in (self._ids, self._answers, self._moments):
+            counts.make_room(rows.size)
+        among = (getattr(events, name) for name in _Sharing._fields[2:])
+        shared = np.zeros(1, np.int64)
+        _place(
+            _Sharing(rows, run, *among),
+            bool(self.coarse),
+            self._ids.tables,
+            self._answers.tables,
+            self._moments.tables,
+            place,
+            nth,
+            shared,
+        )
+        self.sharing += int(shared[0])
         more = (place > 0) | (nth > 0)
         return Placed(rows[more], place[more], nth[more])
 
@@ -195,6 +213,8 @@ class _Sharing(NamedTuple):
     at_us: Int64s
     own: Mask
     ordered: Mask
+    apart: Int64s
+    outcome: Int64s
 
 
 class _Tables(NamedTuple):
@@ -280,31 +300,41 @@ def _mixed(a: Any, b: Any, c: Any) -> Any:
 
 
 @kernel
-def _place(sharing: Any, coarse: Any, by_id: Any, by_moment: Any, place: Any, nth: Any) -> None:
-    """Set the place and the number among equal ones of some rows.
+def _place(
+    sharing: Any, coarse: Any, by_id: Any, by_answer: Any, by_moment: Any, place: Any, nth: Any, shared: Any
+) -> None:
+    """Set the place and the number among equal ones of some rows, and count the events that share a moment.
 
     By id are kept, of a row that may be one of several answers the number of equal ones, of others its place + 1: a
-    repeat has the place of what it repeats.
+    repeat has the place of what it repeats. So has a row of an answer on another topic, or of another version of it.
     """
-    rows, run, student, id_lo, at_us, own, ordered = sharing
+    rows, run, student, id_lo, at_us, own, ordered, apart, outcome = sharing
     ids, id_values, old_ids, old_id_values, ids_used = by_id
+    answers, places, old_answers, old_places, answers_used = by_answer
     moments, counts, old_moments, old_counts, moments_used = by_moment
     for j in range(rows.size):
         r = rows[j]
         if ordered[r]:
             continue
-        key = _mixed(id_lo[r], 0, run[j])
-        one = _remembered(ids, id_values, old_ids, old_id_values, ids_used, key)
         counted = coarse and not own[r]
-        if not counted and id_values[one] > 0:
-            place[j] = id_values[one] - 1
+        key = _mixed(id_lo[r], apart[r] if counted else 0, run[j])
+        one = _remembered(ids, id_values, old_ids, old_id_values, ids_used, key)
+        answer = np.int64(0)
+        if counted:
+            nth[j] = id_values[one]
+            id_values[one] += 1
+            key = _mixed(id_lo[r], outcome[r], nth[j])
+            answer = _remembered(answers, places, old_answers, old_places, answers_used, key)
+        before = places[answer] if counted else id_values[one]
+        if before > 0:
+            place[j] = before - 1
             continue
         key = _mixed(student[r], at_us[r], run[j])
         moment = _remembered(moments, counts, old_moments, old_counts, moments_used, key)
         place[j] = counts[moment]
         counts[moment] += 1
+        shared[0] += 2 if place[j] == 1 else min(place[j], 1)
         if counted:
-            nth[j] = id_values[one]
-            id_values[one] += 1
+            places[answer] = counts[moment]
         else:
             id_values[one] = counts[moment]

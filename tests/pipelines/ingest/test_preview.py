@@ -175,3 +175,36 @@ def test_blocks_do_not_matter(look, monkeypatch):
     monkeypatch.setattr("mastery.pipelines.ingest.files.BLOCK_BYTES", 700)
     monkeypatch.setattr("mastery.pipelines.ingest.files.HEAD_BYTES", 200)
     assert look(text, **OPTIONS) == whole
+
+
+ROWS = "student_id,question_id,topic_id,is_correct,timestamp,hints_used\n"
+SAID = {
+    "equal": ["a,1,09:00:07,0", "a,1,09:00:07,0"],
+    "other hints": ["a,1,09:00:07,0", "a,1,09:00:07,1", "a,1,09:00:07,1"],
+    "another outcome": ["a,1,09:00:07,0", "a,0,09:00:07,0", "a,0,09:00:07,2"],
+    "a row for each skill": ["a,1,09:00:07,0", "b,1,09:00:07,0"],
+    "points for each criterion": ["a,1,09:00:07,0", "b,0,09:00:07,0", "b,0,09:00:07,2"],
+    "answers of one minute": ["a,1,09:00,0", "a,0,09:00,1", "b,0,09:00,1"],
+}
+
+
+@pytest.mark.parametrize("on_revision", ["replace", "keep"])
+@pytest.mark.parametrize("said", SAID.values(), ids=list(SAID))
+def test_a_preview_notes_what_an_ingest_notes_of_rows_of_one_event(look, tmp_path, said, on_revision):
+    more = ["a,1,10:00,0"] if "09:00," in said[0] else ["a,1,10:00:08,0"]
+    rows = [row.split(",") for row in (*said, *more)]
+    text = ROWS + "".join(
+        f"S1,q{n // 9},{topic},{right},2026-03-02 {at},{hints}\n" for n, (topic, right, at, hints) in enumerate(rows)
+    )
+    found = look(text, on_revision=on_revision)
+    report = ingest(
+        [tmp_path / "answers.csv"],
+        lake=Lake.open(str(tmp_path / "lake"), buckets=2),
+        pseudonyms=Pseudonyms(b"k" * 32),
+        tenant="default",
+        now=NOW,
+        options=ReadOptions(on_revision=on_revision),
+    )
+    assert {note for note in found.notes if "something else" in note} == {
+        note.removeprefix("answers.csv: ") for note in report.notes if "something else" in note
+    }

@@ -91,6 +91,60 @@ def test_a_question_with_another_topic_in_a_later_export_is_one_answer_on_that_t
     assert school.events() == [*ONE_EVENT, ("q2", "new", (), 0)]
 
 
+COARSE = "2026-03-02 09:00"
+
+
+def coarse(*rows: str) -> list[str]:
+    """Rows of one student, question and moment, each of a topic and an outcome: a1."""
+    return [f"S1,q1,{row[0]},{row[1:]},{COARSE}" for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("a1 b1", ["ab1"]),
+        ("a1 b1 a1", ["a1", "ab1"]),
+        ("a1 b1 a1 b1", ["ab1", "ab1"]),
+        ("a0 a1 b0 b1", ["ab0", "ab1"]),
+        ("a0 b0 a1 b1", ["ab0", "ab1"]),
+        ("a1 a1", ["a1", "a1"]),
+        ("a1 b0", ["a1", "b0"]),
+        ("b1 a1 c1", ["abc1"]),
+    ],
+)
+def test_a_row_for_each_skill_is_one_answer_also_where_time_stamps_are_coarse(school, rows, expected):
+    lines = coarse(*rows.split())
+    assert school.read(PLAIN, *lines) == (len(lines), 0, 0, 0)
+    found = [f"{topic}{''.join(others)}{ppm // 1_000_000}" for _, topic, others, ppm in school.events()]
+    assert sorted(found) == expected
+    assert any("share their moment" in note for note in school.notes) == (len(expected) > 1)
+    assert school.read(PLAIN, *lines) == (0, 0, len(lines), 0)
+    school.lake.compact()
+    assert school.read(PLAIN, *lines) == (0, 0, len(lines), 0)
+
+
+def test_answers_in_a_file_are_joined_as_they_are_in_the_lake_also_where_time_stamps_are_coarse(tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text(PLAIN + "\n".join(coarse("a1", "b1", "a1")) + "\n")
+    read = read_answers(file, now=NOW)
+    assert read.events.num_rows == 2 and read.event_of_row.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("column", ["version", "updated_at"])
+@pytest.mark.parametrize("at", [COARSE, AT])
+def test_rows_of_two_versions_are_one_answer_that_was_revised(school, column, at):
+    versions = ["1", "2"] if column == "version" else ["2026-03-02 10:00", "2026-03-05 10:00"]
+    rows = [f"S1,q1,a,0,{at},{versions[0]}", f"S1,q1,a,1,{at},{versions[1]}"]
+    header = PLAIN.replace("\n", f",{column}\n")
+    for number, lines in enumerate((rows, rows[::-1])):
+        assert school.read(header, *lines) == ((1, 1, 0, 0) if number == 0 else (0, 0, 2, 0))
+        assert school.events() == [("q1", "a", (), 1_000_000)]
+        assert not any("share their moment" in note for note in school.notes)
+    other = [f"S1,q2,old,1,{at},{versions[0]}", f"S1,q2,new,1,{at},{versions[1]}"]
+    assert school.read(header, *other) == (1, 1, 0, 0)
+    assert school.events()[1] == ("q2", "new", (), 1_000_000)
+
+
 def test_points_for_each_criterion_of_one_task_are_events_of_their_own(school):
     header = "student_id,assignment_id,topic_ids,score_pct,timestamp\n"
     rows = [f"S1,essay,{topic},{score},{AT}" for topic, score in (("style", 80), ("sources", 40), ("form", 80))]

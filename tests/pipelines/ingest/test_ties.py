@@ -141,20 +141,20 @@ def test_neither_blocks_nor_threads_change_an_event(tmp_path, monkeypatch):
 
 
 ROWS = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2), st.booleans(), st.booleans()), max_size=60
+    st.tuples(*[st.integers(0, 2)] * 3, st.booleans(), st.booleans(), st.integers(0, 1), st.integers(0, 1)), max_size=60
 )
 
 
 @settings(max_examples=200)
 @given(rows=ROWS, coarse=st.booleans(), cuts=st.lists(st.integers(0, 60), max_size=4))
 def test_places_are_those_of_a_plain_count_however_the_file_is_cut(rows, coarse, cuts):
-    student, item, at, own, ordered = (
+    student, item, at, own, ordered, apart, outcome = (
         (np.array(column, np.int64) for column in zip(*rows, strict=True))
         if rows
-        else (np.zeros(0, np.int64) for _ in range(5))
+        else (np.zeros(0, np.int64) for _ in range(7))
     )
     key = 1 + student * 100 + item * 10 + at * (1 - own) + 1000 * own
-    whole = Sharing(student, key, at, own.astype(bool), ordered.astype(bool))
+    whole = Sharing(student, key, at, own.astype(bool), ordered.astype(bool), apart, outcome)
     expected = _plain(whole, coarse)
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     found: Ties[int] = Ties("answers" if coarse else "duplicates")
@@ -172,18 +172,18 @@ def _plain(events: Sharing, coarse: bool) -> tuple[list[int], list[int]]:
     known: dict[tuple, int] = {}
     run, before = 0, None
     place, nth = [], []
-    for student, id_lo, at, own, ordered in zip(*vars(events).values(), strict=True):
+    for student, id_lo, at, own, ordered, apart, outcome in zip(*vars(events).values(), strict=True):
         run, before = run + (at != before), at
         here = () if coarse else (run,)
-        if ordered or (not (coarse and not own) and (id_lo, *here) in known):
-            place.append(0 if ordered else known[id_lo, *here])
-            nth.append(0)
-            continue
-        place.append(places.setdefault((student, at, *here), 0))
-        places[student, at, *here] += 1
-        known[id_lo, *here] = place[-1]
-        nth.append(equal.get((id_lo, *here), 0) if coarse and not own else 0)
-        equal[id_lo, *here] = nth[-1] + 1
+        counted = coarse and not own and not ordered
+        nth.append(equal.get((id_lo, apart), 0) if counted else 0)
+        if counted:
+            equal[id_lo, apart] = nth[-1] + 1
+        one = (id_lo, outcome, nth[-1]) if counted else (id_lo, *here)
+        if not ordered and one not in known:
+            known[one] = places.setdefault((student, at, *here), 0)
+            places[student, at, *here] += 1
+        place.append(0 if ordered else known[one])
     return place, nth
 
 
@@ -193,5 +193,5 @@ def test_what_is_remembered_is_bounded_and_reaches_as_far_as_it_says(monkeypatch
     for start in range(0, 20_000, 500):
         number = np.arange(start, start + 500, dtype=np.int64) // 2 if start else np.arange(500, dtype=np.int64)
         no = np.zeros(500, bool)
-        found.add(start, Sharing(number, number + 1, number, no, no))
-    assert all(table.size <= 4096 for table in (*found._ids.tables, *found._moments.tables))
+        found.add(start, Sharing(number, number + 1, number, no, no, number, number))
+    assert all(table.size <= 4096 for one in (found._ids, found._answers, found._moments) for table in one.tables)

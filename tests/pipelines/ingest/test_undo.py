@@ -433,3 +433,29 @@ def test_a_file_that_was_read_under_another_zone_is_replaced(tmp_path):
         put(one, tmp_path, "a.csv", text, day=1, zone="Asia/Tokyo")
     assert put(one, tmp_path, "a.csv", text, day=2, zone="Asia/Tokyo", replace=True).accepted == 9
     assert one.lake.count(EVENTS) == 9
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_rows_of_before_a_correction_say_which_ingest_to_take_back_and_then_count_again(tmp_path, compacted):
+    one = Deployment.at(tmp_path)
+    before = rows(("A1", "S1", 10), ("A2", "S1", 20), ("A3", "S2", 30))
+    put(one, tmp_path, "a.csv", before)
+    wrong = put(one, tmp_path, "rev.csv", rows(("A1", "S1", 11), ("A2", "S1", 21)), day=1)
+    assert wrong.revised == 2 and not any("earlier version" in note for note in wrong.notes)
+    if compacted:
+        one.lake.compact()
+    again = put(one, tmp_path, "a.csv", before, day=2)
+    assert (again.duplicates, seconds(one)) == (3, [11, 21, 30])
+    (note,) = (note for note in again.notes if "earlier version" in note)
+    assert note.startswith("2 rows are earlier versions") and f"`mastery ingests undo {wrong.ingest}`" in note
+    take_back(one, wrong.ingest)
+    assert seconds(one) == [10, 20, 30]
+    last = put(one, tmp_path, "a.csv", before, day=12)
+    assert last.duplicates == 3 and not any("earlier version" in note for note in last.notes)
+
+
+def test_a_file_with_an_event_in_two_versions_is_read_again_without_a_word(tmp_path):
+    one = Deployment.at(tmp_path)
+    text = rows(("A1", "S1", 10), ("A1", "S1", 20))
+    put(one, tmp_path, "a.csv", text)
+    assert not any("earlier version" in note for note in put(one, tmp_path, "a.csv", text, day=1).notes)

@@ -11,6 +11,7 @@ from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.pipelines.ingest.ingests import entries
+from mastery.pipelines.ingest.preview import preview
 from mastery.tables import EVENTS
 from school import KEY
 
@@ -134,3 +135,20 @@ def test_other_answers_are_read(school):
     own = [f"{row},a{n}" for n, row in enumerate(answers(hour=20))]
     assert school.read(own, ",attempt_id") == 10
     assert school.read(own, ",attempt_id", timezone="Europe/Berlin") == 0  # revisions of the same events
+
+
+def test_a_preview_says_what_an_ingest_would_refuse_or_note(school):
+    def look(rows, **said):
+        file = school.folder / "looked.csv"
+        file.write_text(HEADER.format("") + "".join(f"{row}\n" for row in rows))
+        options = ReadOptions(**said)
+        (found,), _ = preview([file], now=NOW, options=options, zone="UTC", tenant="default", beside=(school.lake, KEY))
+        return [note for note in found.notes if "--timezone" in note]
+
+    school.read(answers())
+    assert look(answers()) == look(answers(day="2026-03-03"), timezone="Europe/Berlin") == []
+    with pytest.raises(BadInput, match="10 of 10"):
+        look(answers(), timezone="Europe/Berlin")
+    assert look(answers(), timezone="Europe/Berlin", repeats="answers") == []
+    (note,) = look(answers(n=3), timezone="Europe/Berlin")
+    assert "3 of 3" in note

@@ -260,7 +260,7 @@ def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], pl
         kept = kept.take(pa.array(understood.row))
     rows = parsed.rows
     events = identify(rows).append_column(INTERACTION.name, rows[INTERACTION.name])
-    shared = sharing(events, murmur(events["student_id"])[0], rows[OWN_ID], rows[ORDERED])
+    shared = sharing(events, murmur(events["student_id"])[0], rows[OWN_ID], rows[ORDERED], rows[INTERACTION.name])
     rejected = refusals(chunk, parsed.rejected).sort_by("line")
     named = {"source_table": how.source.name, "source": how.origin}
     for name, value in named.items():

@@ -50,7 +50,7 @@ from mastery.pipelines.ingest.memory import system_memory
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import Repeats, instead, refused_rows
-from mastery.pipelines.ingest.report import FileReport, IngestReport, revision_notes
+from mastery.pipelines.ingest.report import FileReport, IngestReport, earlier_notes, revision_notes
 from mastery.pipelines.ingest.row_counts import COUNTS
 from mastery.pipelines.ingest.undo import Undone, replaced_by, undo
 from mastery.pipelines.ingest.write_events import write_events
@@ -174,6 +174,7 @@ class _Run:
         self.entry = IngestEntry(tenant, INGEST, now, "", "")
         self.replaced: list[tuple[IngestEntry, Brought]] = []
         self.repeats_of: Counter[int] = Counter()
+        self.changed_by: Counter[int] = Counter()
 
     def registered(self) -> Iterator[FileRead]:
         """Yield what is registered of each file before it is read."""
@@ -308,6 +309,7 @@ class _Run:
             if tied is not None:
                 notes.append(f"{one.input.name}: {tied}")
         notes += [f"{name}: {note}" for name, note in self.zone_notes.items()]
+        notes += earlier_notes(self.changed_by)
         if any(self.planned[number].source.kind == TOPICS.name for number, _ in self.metadata):
             notes += courses.notes(self.lake, self.tenant)
         if self.assigned:
@@ -359,6 +361,7 @@ class _Run:
             self.of_events += found.counts
             self.counts += found.counts[:, : self.counts.shape[1]]
             self.repeats_of += found.repeats
+            self.changed_by += found.changed_by
             refused = found.refused
             for number in sorted({int(number) for part in refused for number in part.file}):
                 one = self.planned[number]

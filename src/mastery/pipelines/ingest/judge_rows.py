@@ -15,7 +15,7 @@ from mastery.arrays import Int64s
 from mastery.events.identity import Blocks
 from mastery.events.revisions import COMPARED, ELSE, LESS, MORE, compare
 from mastery.events.several_topics import join_topics
-from mastery.events.values import Mask
+from mastery.events.values import Mask, mask
 from mastery.lake import Lake
 from mastery.lake.files import Only
 from mastery.lake.known_ids import NOBODY
@@ -98,6 +98,7 @@ class Judged:
         counts: int64[files, COUNTS]. Of the rows.
         refused: Rows that are rejected for what is known of their events.
         repeats: Number of an ingest → how many of the events it brought came again as they are.
+        changed_by: Number of an ingest → how many rows say what was known of an event before it changed it.
     """
 
     events: pa.Table | None
@@ -106,6 +107,7 @@ class Judged:
     counts: Int64s
     refused: Refused
     repeats: Counter[int]
+    changed_by: Counter[int]
 
     def says_the_same_as(self, other: Judged) -> bool:
         """Tell whether the same rows are to be written, in the same files."""
@@ -119,11 +121,13 @@ class Compared(NamedTuple):
         verdicts: Of the rows.
         replacing: bool[n]. Which are of an event that a replaced ingest had brought.
         repeats: Number of an ingest → how many of its events are among the rows as they are.
+        changed: bool[n]. Of which events, known as the row says, more than one thing is known.
     """
 
     verdicts: Verdicts
     replacing: Mask
     repeats: Counter[int]
+    changed: Mask
 
 
 def judge_bucket(
@@ -145,7 +149,9 @@ def judge_bucket(
         gone = lake.known(SUPERSEDED, bucket, hi[revised], lo[revised])
         known += gone.where(~np.isin(gone.ingest, replaced)) if replaced else gone
         judged = judge(hi, lo, body, known)
-    return Compared(judged.verdicts, replacing, Counter[int](known.ingest[judged.again].tolist()))
+    ids, times = np.unique(known.lo, return_counts=True)
+    changed = (judged.verdicts == SAME) & np.isin(lo, ids[times > 1])
+    return Compared(judged.verdicts, replacing, Counter[int](known.ingest[judged.again].tolist()), changed)
 
 
 def judge_rows(
@@ -170,6 +176,12 @@ def judge_rows(
             ids = [events[name].to_numpy() for name in (*ID, "body_hash")]
             compared = judge_bucket(lake, at, bucket, ids[0], ids[1], ids[2], replaced)
             verdicts = compared.verdicts
+    changed_by = Counter[int]()
+    if compared.changed.any():
+        some = np.flatnonzero(compared.changed)
+        times = np.bincount(event_of_row, minlength=verdicts.size)[some]
+        whole = rows.taken() if events is None else events
+        changed_by = _changed_by(lake, at, bucket, whole.take(pa.array(some)), times, (ids[1], ids[2]), replaced)
     says = np.full(verdicts.size, ELSE, np.int8)
     revised = np.flatnonzero(verdicts == REVISED)
     if revised.size:
@@ -202,21 +214,65 @@ def judge_rows(
         content = Blocks(hi.size).add(hi, lo).add(body, body).finish()[0]
         which = np.flatnonzero(left_row)
         refused = Refused(file_of[which], rows.lines()[which], content[event_of_row[which]])
-    return Judged(events, verdicts, compared.replacing, counts, refused, compared.repeats)
+    return Judged(events, verdicts, compared.replacing, counts, refused, compared.repeats, changed_by)
 
 
 def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table, replaced: Sequence[int]) -> npt.NDArray[np.int8]:
     """Return int8[k]: what events say beside what the lake knows of them; `ELSE` where it does not know them."""
+    known, here = _counting(lake, at, bucket, events, COMPARED, replaced)
+    says = np.full(events.num_rows, ELSE, np.int8)
+    says[here] = compare(known, events.take(pa.array(here)))
+    return says
+
+
+def _changed_by(
+    lake: Lake,
+    at: Snapshot,
+    bucket: int,
+    events: pa.Table,
+    times: Int64s,
+    incoming: tuple[Int64s, Int64s],
+    replaced: Sequence[int],
+) -> Counter[int]:
+    """Return number of an ingest → how many rows say what was known of an event before that ingest changed it.
+
+    Where the source's version decides, and where what counts now is among the incoming rows too, nobody is surprised:
+    such rows are left out.
+
+    Args:
+        events: k events that are known as they are.
+        times: int64[k]. The rows of each.
+        incoming: The second words of the ids of all incoming events, and their body hashes.
+    """
+    known, here = _counting(lake, at, bucket, events, ("body_hash", "source_version"), replaced)
+    body, ingest = known["body_hash"].to_numpy(), known["ingest"].fill_null(NOBODY).to_numpy()
+    changed = (body != events["body_hash"].to_numpy()[here]) & mask(known["source_version"].is_null())
+    changed &= ~np.isin(_paired(known["event_id_lo"].to_numpy(), body), _paired(*incoming))
+    found = Counter[int]()
+    for number, rows in zip(ingest[changed].tolist(), times[here][changed].tolist(), strict=True):
+        found[number] += rows
+    return found
+
+
+def _paired(lo: Int64s, body: Int64s) -> Int64s:
+    return Blocks(lo.size).add(lo, body).finish()[0]
+
+
+def _counting(
+    lake: Lake, at: Snapshot, bucket: int, events: pa.Table, columns: Sequence[str], replaced: Sequence[int]
+) -> tuple[pa.Table, Int64s]:
+    """Return what counts of some events that the lake knows, with ids, `ingest` and these columns; and which they are.
+
+    What replaced ingests brought is left out.
+    """
     students = events["student_id"].cast(pa.string()).unique().to_pylist()
     only = Only(column="student_id", values=tuple(sorted(students))) if len(students) <= FEW_STUDENTS else None
-    known = lake.read_bucket(EVENTS, bucket, [*ID, *COMPARED, "ingest"], at, only)
+    known = lake.read_bucket(EVENTS, bucket, [*ID, *columns, "ingest"], at, only)
     known = known.filter(pa.array(~np.isin(known["ingest"].fill_null(NOBODY).to_numpy(), replaced)))
     there = {key: place for place, key in enumerate(_keys(known))}
     found = np.array([there.get(key, -1) for key in _keys(events)], np.int64)
     here = np.flatnonzero(found >= 0)
-    says = np.full(found.size, ELSE, np.int8)
-    says[here] = compare(known.take(pa.array(found[here])), events.take(pa.array(here)))
-    return says
+    return known.take(pa.array(found[here])), here
 
 
 def _keys(events: pa.Table) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from mastery.events.identity import ORDERED, OWN_ID, Blocks, bucket_of, identify
 from mastery.events.item_topics import NO_ITEMS, ItemTopics
 from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
+from mastery.events.several_topics import outcomes, told_apart
 from mastery.events.source import Source
 from mastery.events.tally import UNKEYED, Tally
 from mastery.events.ties import NO_ROWS, Placed, Sharing, renumbered
@@ -165,7 +166,7 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
     rows = _ordered(events, pa.array(order))
-    shared = sharing(events, student, own, ordered)
+    shared = sharing(events, student, own, ordered, interaction)
     return Prepared(
         rows,
         offsets,
@@ -200,12 +201,18 @@ def zoneless(raw: pa.Table) -> bool:
     return bool(pc.any(pc.and_not(clock, pc.match_substring_regex(texts, _ZONE))).as_py())
 
 
-def sharing(events: pa.Table, student: Int64s, own: pa.ChunkedArray, ordered: pa.ChunkedArray) -> Sharing:
+def sharing(
+    events: pa.Table,
+    student: Int64s,
+    own: pa.ChunkedArray,
+    ordered: pa.ChunkedArray,
+    interaction: pa.ChunkedArray,
+) -> Sharing:
     """Return what matters of identified events, in the order of their file, to those that share a moment.
 
     Args:
         student: int64[n]. Hash of each one's student.
-        own, ordered: Their columns OWN_ID and ORDERED.
+        own, ordered, interaction: Their columns OWN_ID, ORDERED and INTERACTION.
     """
     return Sharing(
         student,
@@ -213,6 +220,8 @@ def sharing(events: pa.Table, student: Int64s, own: pa.ChunkedArray, ordered: pa
         events["occurred_at"].cast(pa.int64()).to_numpy(),
         mask(own.is_valid()),
         mask(ordered),
+        told_apart(events, interaction),
+        outcomes(events),
     )
 
 

@@ -1,6 +1,7 @@
 """What files would be read as, before anything is written: each column, a few rows, what would be rejected and why.
 
-The same code as an ingest, without a lake: whether an event is known already is not found out. Nothing of what it gives
+The same code as an ingest: whether an event is known already is not found out, but whether the rows were read before
+under another zone is. Nothing of what it gives
 names a person: students are "student 1", and so on, in the order of the rows that are shown.
 """
 
@@ -14,26 +15,34 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from mastery.arrays import Int64s
+from mastery.directory.pseudonyms import Pseudonyms
 from mastery.events.arrangement import FILE, QUESTION
 from mastery.events.columns import INTERACTION, Column
+from mastery.events.contradictions import Contradictions
 from mastery.events.header_words import named
 from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
 from mastery.events.parse import Parsed
 from mastery.events.read_options import ReadOptions
 from mastery.events.registry import SOURCES
 from mastery.events.tally import Tally
-from mastery.events.ties import Ties
+from mastery.events.ties import Sharing, Ties
 from mastery.events.values import as_text
+from mastery.lake import Lake
 from mastery.pipelines.ingest.assumed import assumed
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.date_order import in_date_order
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
-from mastery.pipelines.ingest.prepare import ParseOptions, sharing, understand, zoneless
+from mastery.pipelines.ingest.prepare import ParseOptions, prepare, sharing, understand, zoneless
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import refusals
+from mastery.pipelines.ingest.report import revision_notes
+from mastery.pipelines.ingest.row_counts import CONTRADICTING, COUNTS, LEFT
+from mastery.pipelines.ingest.zone_check import check_zone
 from mastery.tables import MILLION
 
 HIDDEN = "…"
@@ -151,6 +160,7 @@ def preview(
     tenant: str,
     rows: int = 3,
     progress: Callable[[str, int, int], None] | None = None,
+    beside: tuple[Lake, Pseudonyms] | None = None,
 ) -> tuple[list[FilePreview], list[str]]:
     """Return what each file would be read as, and notes on files that are left out.
 
@@ -160,15 +170,17 @@ def preview(
         zone: That of clocks that name none, where the person does not say it.
         rows: How many rows to show of each.
         progress: Told a file's name, the bytes of it that are done, and its size.
+        beside: The lake that they would go to, and the pseudonyms in it; None where there are no events yet.
 
     Raises:
-        BadInput: As an ingest does: a file cannot be read, or has no usable value in a column that is needed.
+        BadInput: As an ingest does: a file cannot be read, has no usable value in a column that is needed, or was read
+            before under another zone.
     """
     whole = replace(options, timezone=options.timezone or zone)
     check_options(tenant, now, whole)
     planned, notes = plan(files, whole)
     check_units_of(planned)
-    return [_preview(one, tenant, now, options, rows, progress) for one in planned], notes
+    return [_preview(one, tenant, now, options, rows, progress, beside) for one in planned], notes
 
 
 def _preview(
@@ -178,22 +190,35 @@ def _preview(
     said: ReadOptions,
     rows: int,
     progress: Callable[[str, int, int], None] | None,
+    beside: tuple[Lake, Pseudonyms] | None,
 ) -> FilePreview:
     one, pieces = in_date_order(one, partial(_pieces, tenant=tenant, now=now), lambda piece: piece[0].parsed.tally)
-    seen, ties = _Seen(), Ties[None](one.options.repeats)
+    seen, ties, contradictions = _Seen(), Ties[tuple[Sharing, Int64s]](one.options.repeats), Contradictions()
     for piece, done in pieces:
         _look(piece, one, seen, rows)
         if piece.events is not None:
             student, _ = murmur(piece.events["student_id"])
-            own, ordered = piece.parsed.rows[OWN_ID], piece.parsed.rows[ORDERED]
-            ties.add(None, sharing(piece.events, student, own, ordered))
+            own, ordered, interaction = (piece.parsed.rows[name] for name in (OWN_ID, ORDERED, INTERACTION.name))
+            shared = sharing(piece.events, student, own, ordered, interaction)
+            for (events, body), placed in ties.add((shared, piece.events["body_hash"].to_numpy()), shared):
+                contradictions.add(events, body, placed)
         if progress is not None:
             progress(one.input.name, done, one.input.size)
-    ties.end()
+    for (events, body), placed in ties.end():
+        contradictions.add(events, body, placed)
     one.check_usable(seen.tally)
-    notes = [*one.arrangement.notes, *seen.tally.notes(one.source)]
+    counts = np.zeros(COUNTS, np.int64)
+    if one.options.on_revision != "reject":
+        counts[LEFT if one.options.on_revision == "keep" else CONTRADICTING] = contradictions.count()
+    notes = [*one.arrangement.notes, *revision_notes(counts), *seen.tally.notes(one.source)]
     if (tied := ties.note()) is not None:
         notes.append(tied)
+    if beside is not None and (seen.zoneless or ties.coarse) and one.options.repeats is None:
+        lake, pseudonyms = beside
+        first = next(iter(one.input.blocks(_reading(one, tenant, now).wanted())))  # its beginning stands for the file
+        ready = prepare(first, _reading(one, tenant, now), pseudonyms, lake.buckets)
+        if (moved := check_zone(lake, [ready], one.input.place, clocks=seen.zoneless)) is not None:
+            notes.append(moved)
     rejected = [
         Reason(count, column, reason, *seen.first[column, reason])
         for (column, reason), count in seen.reasons.most_common()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mastery.arrays import Int64s
+from mastery.lake.known_ids import NOBODY
+from mastery.pipelines.ingest.ingests import id_of
 from mastery.pipelines.ingest.row_counts import CONTRADICTING, FILLED, LEFT
 from mastery.pipelines.ingest.undo import Undone
+
+NAMED = 3
+"""Ingests that are named of those that changed events, the latest first."""
 
 
 def revision_notes(counts: Int64s) -> list[str]:
@@ -33,6 +39,20 @@ def revision_notes(counts: Int64s) -> list[str]:
             f"{_rows(left)} something else than what is known of their events, which stay as they were, as was said "
             "with --on-revision keep; they count as duplicates"
         )
+    return notes
+
+
+def earlier_notes(changed_by: Mapping[int, int]) -> list[str]:
+    """Return notes on rows that say what was known of their events before these ingests changed them.
+
+    Args:
+        changed_by: Number of an ingest → rows; `NOBODY` where that is not known.
+    """
+    notes = []
+    for number, rows in sorted(changed_by.items(), reverse=True)[:NAMED]:
+        what = "1 row is an earlier version" if rows == 1 else f"{rows:,} rows are earlier versions"
+        takes_back = "" if number == NOBODY else f"; `mastery ingests undo {id_of(number)}` takes that back"
+        notes.append(f"{what} of events that were changed since: duplicates, which do not count{takes_back}")
     return notes
 
 

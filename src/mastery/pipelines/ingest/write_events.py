@@ -71,11 +71,13 @@ class Written(NamedTuple):
         counts: int64[files, COUNTS].
         refused: Rows that were refused, of each bucket.
         repeats: Number of an ingest → how many of the events it brought were among the rows as they are.
+        changed_by: Number of an ingest → how many rows say what was known of an event before it changed it.
     """
 
     counts: Int64s
     refused: list[Refused]
     repeats: Counter[int]
+    changed_by: Counter[int]
 
 
 def write_events(
@@ -118,7 +120,8 @@ def write_events(
                     every = [part.judged for part in parts.values()]
                     counts = np.sum([one.counts for one in every], axis=0)
                     repeats = sum((one.repeats for one in every), Counter[int]())
-                    return Written(counts, [one.refused for one in every if one.refused.file.size], repeats)
+                    changed_by = sum((one.changed_by for one in every), Counter[int]())
+                    return Written(counts, [one.refused for one in every if one.refused.file.size], repeats, changed_by)
                 at = lake.snapshot(EVENTS)
                 parts |= _judged(write, at, moved, parts)
     raise Conflict(
