@@ -21,6 +21,7 @@ import pyarrow as pa
 from deltalake.transaction import AddAction
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.events.arrangement import Arrangement
 from mastery.events.read_options import NOTHING_SAID
 from mastery.events.registry import SOURCES
 from mastery.lake import Lake
@@ -185,8 +186,8 @@ def _in_order_of_arrival(arriving: Lake, lake: Lake, bucket: int, at: Snapshot) 
     return lake.write_file(EVENTS, rows, bucket), int(at_us.max())
 
 
-def _as_named(rows: pa.Table) -> dict[str, str]:
-    return {name: name for name in rows.column_names}
+def _as_named(rows: pa.Table) -> Arrangement:
+    return Arrangement({name: name for name in rows.column_names})
 
 
 def _block(rows: pa.Table) -> Block:

@@ -244,7 +244,7 @@ def _pieces(
 ) -> Generator[tuple[_Piece, int]]:
     how = ParseOptions(one.source, one.input.name, one.arrangement, tenant, one.options, now, known_topics=None)
     extra = [name for name in one.input.columns if kept is None or name in kept]
-    wanted = dict.fromkeys(extra, False) | how.wanted()
+    wanted: dict[str, bool | None] = dict.fromkeys(extra) | how.wanted()
     ours = one.arrangement.names(one.input.columns)
     placed = not one.source.either or bool(set(ours) & set(one.source.either))
     yield from in_order(one.input.blocks(wanted), partial(_piece, number=number, how=how, extra=extra, placed=placed))

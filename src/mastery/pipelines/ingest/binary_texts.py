@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,11 +11,15 @@ from mastery.arrays import Int64s
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk, broken_lines
 
 
-def with_texts(rows: pa.Table, lines: Int64s) -> Chunk:
-    """Return the rows with their binary columns as texts, and those that cannot be read so as broken lines."""
+def with_texts(rows: pa.Table, lines: Int64s, wanted: Mapping[str, bool | None]) -> Chunk:
+    """Return the rows with their binary columns as texts, and those that cannot be read so as broken lines.
+
+    Args:
+        wanted: Column → None where it is only kept, so that it may hold anything.
+    """
     lost: dict[int, bytes] = {}
     for place, field in enumerate(rows.schema):
-        if not _is_binary(field.type):
+        if wanted.get(field.name) is None or not _is_binary(field.type):
             continue
         values = rows.column(place)
         try:

@@ -32,7 +32,7 @@ class Plan:
 
     columns: tuple[str, ...]
     delimiter: int
-    wanted: Mapping[str, bool]
+    wanted: Mapping[str, bool | None]
     encoding: str = "utf-8"
 
     def cut(self, data: Bytes, line: int, *, last: bool) -> tuple[Callable[[], Chunk], int, int]:
@@ -96,5 +96,5 @@ class Plan:
         )
 
 
-def _type(repeats: bool) -> pa.DataType:
+def _type(repeats: bool | None) -> pa.DataType:
     return pa.dictionary(pa.int32(), pa.string()) if repeats else pa.string()

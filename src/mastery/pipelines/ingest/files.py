@@ -95,16 +95,16 @@ class Input:
     def size(self) -> int:
         return self.content.size
 
-    def empty(self, wanted: Mapping[str, bool]) -> pa.Table:
+    def empty(self, wanted: Mapping[str, bool | None]) -> pa.Table:
         """Return no rows, with the columns to read."""
         return pa.table({name: pa.array([], pa.string()) for name in self.columns if name in wanted})
 
-    def blocks(self, wanted: Mapping[str, bool]) -> Iterator[Block]:
+    def blocks(self, wanted: Mapping[str, bool | None]) -> Iterator[Block]:
         """Return the file's blocks in order.
 
         Args:
-            wanted: Columns to read (others are left out) → whether their values repeat, so that they are
-                better read as a dictionary. Texts stay texts: nothing is converted.
+            wanted: Columns to read (others are left out) → None where they are only kept; else whether their values
+                repeat, so that they are better read as a dictionary. Texts stay texts: nothing is converted.
         """
         with _readable(self.content, self.format):
             if self.format == PARQUET:
@@ -136,7 +136,7 @@ class TableInput:
         """Bytes of the table, as `Block.done` counts them."""
         return int(self.table.nbytes)
 
-    def blocks(self, wanted: Mapping[str, bool]) -> Iterator[Block]:
+    def blocks(self, wanted: Mapping[str, bool | None]) -> Iterator[Block]:
         """Return the table's blocks in order; see `Input.blocks`."""
         columns = {name: leaf for name, leaf in leaves(self.table.schema).items() if name in wanted}
         table = taken(self.table, columns)
@@ -144,7 +144,7 @@ class TableInput:
         at_once = _batch_rows(n, table.nbytes)
         for first in range(0, max(n, 1), at_once):
             last = min(first + at_once, n)
-            chunk = with_texts(table.slice(first, last - first), np.arange(first + 1, last + 1))
+            chunk = with_texts(table.slice(first, last - first), np.arange(first + 1, last + 1), wanted)
             yield Block(lambda chunk=chunk: chunk, self.size * last // max(n, 1))  # type: ignore[misc]
 
 
@@ -213,7 +213,7 @@ def _readable(content: Content, found: str) -> Iterator[None]:
         ) from error
 
 
-def _text_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
+def _text_blocks(source: Input, wanted: Mapping[str, bool | None]) -> Iterator[Block]:
     with unpacked(source.content) as (raw, position):
         text = _text(raw, source.encoding)
         begins = source.begins
@@ -241,7 +241,7 @@ def _text_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
                 yield Block(partial(Chunk, empty, np.empty(0, np.int64), lost), position())
 
 
-def _cut(source: Input, wanted: Mapping[str, bool]) -> Callable[..., tuple[Callable[[], Chunk], int, int]]:
+def _cut(source: Input, wanted: Mapping[str, bool | None]) -> Callable[..., tuple[Callable[[], Chunk], int, int]]:
     """Return what cuts the pieces of a text into rows."""
     if isinstance(source.begins, Header):
         return csv_rows.Plan(source.columns, source.begins.delimiter, dict(wanted), source.encoding).cut
@@ -274,7 +274,7 @@ def _batch_rows(rows: int, size: int) -> int:
     return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
 
 
-def _parquet_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block]:
+def _parquet_blocks(source: Input, wanted: Mapping[str, bool | None]) -> Iterator[Block]:
     with source.content.opened() as opened:
         schema = pq.read_schema(opened)
         columns = {name: leaf for name, leaf in leaves(schema).items() if name in wanted}
@@ -289,5 +289,5 @@ def _parquet_blocks(source: Input, wanted: Mapping[str, bool]) -> Iterator[Block
             for batch in batches:
                 lines = np.arange(first, first + batch.num_rows, dtype=np.int64)
                 first += batch.num_rows
-                chunk = with_texts(taken(pa.Table.from_batches([batch]), columns), lines)
+                chunk = with_texts(taken(pa.Table.from_batches([batch]), columns), lines, wanted)
                 yield Block(lambda chunk=chunk: chunk, source.size * (first - 1) // rows)  # type: ignore[misc]
