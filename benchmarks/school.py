@@ -174,7 +174,7 @@ def _put_course(lake: Lake, plan: SchoolPlan) -> None:
     for table, source, rows in zip((TOPICS, ITEMS), ("topics", "items"), course(plan), strict=True):
         how = ParseOptions(SOURCES[source], source, _as_named(rows), TENANT, NOTHING_SAID, received(plan), frozenset())
         ready = prepare(_block(rows), how, Pseudonyms(KEY), BUCKETS)
-        courses.merge(lake, table, [(0, ready.rows)], 1)
+        courses.merge(lake, table, [(0, ready.rows)], [frozenset(rows.column_names)])
 
 
 def _in_order_of_arrival(arriving: Lake, lake: Lake, bucket: int, at: Snapshot) -> tuple[AddAction | None, int]:

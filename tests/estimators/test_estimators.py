@@ -335,8 +335,10 @@ def test_answers_of_one_day_are_told_apart_by_their_order():
     assert ms.read_answers(pd.DataFrame(rows)).read.events.num_rows == 3
     assert ms.read_answers(pd.DataFrame(rows | days | {"order": [0, 1, 2]})).read.events.num_rows == 3
     same = ms.read_answers(pd.DataFrame(rows | days))
-    assert same.read.events.num_rows == 1
-    assert "by student, item, topic, time and order" in same.notes[0]
+    assert same.read.events.num_rows == 3
+    assert "3 events share their moment" in same.notes[0]
+    repeats = ms.read_answers(pd.DataFrame(rows | days), repeats="duplicates")
+    assert repeats.read.events.num_rows == 1
 
 
 def test_a_school_is_the_same_for_the_same_seed(school):

@@ -118,7 +118,7 @@ def test_the_card_says_what_the_set_was_made_from_and_how_well_it_does(school):
     assert card == cards(school.lake)[card.version]
     assert (asked, card.parent, card.seed, card.code_version) == (["bkt"], parent, 7, "1.2.3")
     events = school.lake.scan(EVENTS)
-    assert card.data.events == events.num_rows == 5_288
+    assert card.data.events == events.num_rows == 5_298
     assert card.data.students == 30 and card.data.topics == len(batch.topics)
     assert card.data.items == len(set(events["item_id"].to_pylist()) - {None})
     assert card.data.last_event == pc.max(events["occurred_at"]).as_py()
