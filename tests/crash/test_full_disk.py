@@ -142,17 +142,19 @@ def ingest_from(file: Path, home: Path) -> None:
 
 @pytest.mark.parametrize("sizes", [FEW, pytest.param(SIZES, marks=pytest.mark.soak)], ids=len)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_room(disk, tmp_path, name, sizes):
+def test_a_command_on_a_full_disk_says_so_leaves_nothing_and_ends_when_there_is_room(disk, name, sizes):
     command = COMMANDS[name]
-    command.prepare(tmp_path)
-    shutil.copytree(tmp_path, disk / "whole")
+    prepared = disk / "prepared"  # files lie beside the home, and are the same when they are read again
+    prepared.mkdir()
+    command.prepare(prepared)
+    shutil.copytree(prepared, disk / "whole")
     command.run(disk / "whole")
     expected = everything(school(disk / "whole"))
     shutil.rmtree(disk / "whole")
     outcomes = []
     for size in sizes:
         home = disk / "home"
-        shutil.copytree(tmp_path, home)
+        shutil.copytree(prepared, home)
         if name == "ingest":
             (home / "second.csv").write_text(" " * 20_000)  # its place is there: what fails is the lake
         filler = leave(disk, size)
