@@ -17,6 +17,8 @@ import pytest
 
 from mastery.apps.dashboard.cards import short
 from mastery.engine import Engine
+from mastery.lake import Lake
+from mastery.lake.tenants import root_of
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.scorers import SPECS
 from mastery.settings import load_settings
@@ -326,6 +328,7 @@ def test_on_a_tablet_class_and_student_stand_below_each_other_and_the_name_of_th
 def test_a_home_without_scores_says_how_to_begin(tmp_path, page):
     from playwright.sync_api import expect
 
+    Lake.open(root_of(str(tmp_path / "empty" / "lake"), "default"))
     process, (_, dashboard) = start(tmp_path / "empty", tmp_path)
     try:
         page.goto(dashboard)
