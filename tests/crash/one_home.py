@@ -164,7 +164,7 @@ WRITERS: Mapping[str, Callable[[Path], None]] = {
     "compact": run_compact,
 }
 
-OVERTAKEN = ("meanwhile", "somebody else has", "is active already", "nothing was before it")
+OVERTAKEN = ("meanwhile", "somebody else has", "is active already", "nothing to go back to")
 """What a command says that had to leave it to another one, which did the same or more."""
 
 

@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from mastery.events.read_options import ReadOptions
 from mastery.scorers import unfitted
 from mastery.tables import EVENTS, GOLD, HISTORY, LEDGER, UNASSIGNED
 from school import KEY, RESEARCH, Deployment
@@ -25,10 +26,10 @@ def test_a_research_log_end_to_end(name, tmp_path):
     path = log(name)
     source = pq.read_table(path, columns=["student_id", "topic_id", "is_correct"])
     deployment = Deployment.at(tmp_path, buckets=8)
-    report = deployment.ingest(path, table="responses")
+    report = deployment.ingest(path, options=ReadOptions("responses"))
     assert report.read == source.num_rows == report.accepted + report.revised + report.duplicates + report.rejected
     assert report.accepted == deployment.lake.count(EVENTS)
-    again = deployment.ingest(path, table="responses")
+    again = deployment.ingest(path, options=ReadOptions("responses"))
     assert (again.accepted, again.duplicates, again.rejected) == (
         0,
         report.accepted + report.duplicates,
@@ -57,7 +58,7 @@ def test_a_research_log_end_to_end(name, tmp_path):
 
 def test_scores_of_real_students_spread(tmp_path):
     deployment = Deployment.at(tmp_path, buckets=8)
-    deployment.ingest(log("assist2009_lpp"), table="responses")
+    deployment.ingest(log("assist2009_lpp"), options=ReadOptions("responses"))
     deployment.recompute(workers=2)
     gold = deployment.lake.scan(GOLD, ["score_source", "mastery_score", "evidence_count"])
     for source in unfitted():
