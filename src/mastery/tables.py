@@ -131,7 +131,7 @@ INGESTS = Table(
         repeats=pa.string(),  # in JSON: number of an earlier ingest → how many of its events were read again
         undoes=pa.int64(),  # of an undo: the number of the ingest that it takes back
         sources=STRINGS,  # of an undo: the files whose events it takes back; null for all
-        events=pa.int64(),  # rows of events that it brought (null until finished), or takes back
+        events=pa.int64(),  # rows accepted or revised (null until finished), or taken back
     ),
     key=("tenant", "ingest", "state"),
     partition_by=(),

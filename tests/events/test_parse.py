@@ -34,7 +34,7 @@ def test_a_log_without_time_stamps_is_placed_in_time_by_its_order():
     ]
     assert parsed.rows["sequence"].to_pylist() == [3, 38309982]
     assert parsed.tally.untimed == 2
-    assert any("2 events without a time stamp" in note for note in parsed.tally.notes(SOURCES["responses"]))
+    assert any("2 rows without a time stamp" in note for note in parsed.tally.notes(SOURCES["responses"]))
 
 
 def test_each_row_of_a_log_is_placed_from_itself():

@@ -163,16 +163,16 @@ class Tally:
             names = sorted(self.unknown_topics, key=lambda name: (-self.unknown_topics[name], name))
             listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
             notes.append(
-                f"{_number(sum(self.unknown_topics.values()), 'event')} on {_number(len(names), 'topic')} missing from "
+                f"{_number(sum(self.unknown_topics.values()), 'row')} on {_number(len(names), 'topic')} missing from "
                 f"`topics` ({listed}); accepted and scored, without a chapter"
             )
         if self.unassigned:
             notes.append(
-                f"{_number(self.unassigned, 'event')} without a topic; assigned to `unassigned`, which has no score"
+                f"{_number(self.unassigned, 'row')} without a topic; assigned to `unassigned`, which has no score"
             )
         if self.untimed:
             notes.append(
-                f"{_number(self.untimed, 'event')} without a time stamp; placed in time by `order`, where there is "
+                f"{_number(self.untimed, 'row')} without a time stamp; placed in time by `order`, where there is "
                 "one, 10 s apart"
             )
         if self.ahead:

@@ -377,8 +377,8 @@ def test_topics_that_the_metadata_does_not_know_are_accepted_and_counted(lake, t
     quiz.write_text(csv(rows))
     report = ingest([quiz, topics], lake=lake, pseudonyms=KEY, tenant="default", now=NOW)
     assert report.accepted == 5
-    assert any(note.startswith("quiz.csv: 2 events on 2 topics") and "(T2, T3)" in note for note in report.notes)
-    assert any("1 event without a topic" in note for note in report.notes)
+    assert any(note.startswith("quiz.csv: 2 rows on 2 topics") and "(T2, T3)" in note for note in report.notes)
+    assert any("1 row without a topic" in note for note in report.notes)
 
 
 def test_a_row_over_several_lines_has_the_line_it_begins_on(lake, tmp_path):

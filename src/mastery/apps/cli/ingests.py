@@ -59,12 +59,12 @@ def list_(
     if not every:
         out.print(f"Nothing was ingested yet. `{typed(context, 'ingest FILE', tenant)}` begins.", soft_wrap=True)
         return
-    wide = plain_table("id", "when (UTC)", "what", "events", "status", right=("events",), wrap={"what": 24})
-    narrow = plain_table("id, when (UTC)", "what, events, status", wrap={"what, events, status": 20})
+    wide = plain_table("id", "when (UTC)", "what", "rows", "status", right=("rows",), wrap={"what": 24})
+    narrow = plain_table("id, when (UTC)", "what, rows, status", wrap={"what, rows, status": 20})
     for one in shown:
         when, what, events = f"{one.at:%Y-%m-%d %H:%M}", printable(_what(one)), _events(one)
         wide.add_row(one.id, when, Text(what), events, one.status)
-        narrow.add_row(below(one.id, when), below(what, f"{events} events" if events != "–" else "", one.status))
+        narrow.add_row(below(one.id, when), below(what, f"{events} rows" if events != "–" else "", one.status))
     out.print(first_that_fits(out, wide, narrow))
     if len(every) > len(shown):
         out.print(f"\n{number(len(shown))} of {number(len(every))}; --limit 0 lists all.")

@@ -86,7 +86,8 @@ class IngestEntry:
         files: What was read, metadata first.
         repeats: Number of an earlier ingest → how many of its events were read again.
         undoes, sources: See INGESTS.
-        events: Rows of events brought (None until finished), or taken back.
+        events: Rows of files that were accepted or revised, of which several may be one event (None until finished);
+            of an undo the rows of events taken back.
         undone_by: Id of the undo that took all of it back; None where nobody has.
         taken_back: Names of the files whose events were taken back by themselves.
     """
