@@ -8,6 +8,7 @@ import pytest
 
 from mastery.errors import Conflict
 from mastery.lake import Lake, log
+from mastery.lake.handle import KEY
 from mastery.tables import EVENTS
 
 
@@ -79,6 +80,28 @@ def test_a_table_whose_log_is_gone_under_an_open_lake_is_not_taken_for_an_empty_
             lake.snapshot(EVENTS)
     put_back(tmp_path / "backup", lake)
     assert students(lake) == ["a"]
+
+
+def test_a_lake_that_is_put_back_between_two_looks_at_it_is_read_as_it_is_then(lake, tmp_path, monkeypatch) -> None:
+    shutil.copytree(lake.root, tmp_path / "backup")
+    lake.commit_key(7)
+    lake.append(EVENTS, events("b"))
+    handle = Lake.open(lake.root)._handle(EVENTS)
+    look = handle.snapshot
+
+    def look_and_put_back():
+        found = look()
+        monkeypatch.undo()
+        put_back(tmp_path / "backup", lake)
+        return found
+
+    monkeypatch.setattr(handle, "snapshot", look_and_put_back)
+    assert handle.number(KEY) is None
+    handle.snapshot()
+    put_back(tmp_path / "backup", lake)
+    shutil.rmtree(Path(lake.root) / "events" / "_delta_log")
+    with pytest.raises(Conflict, match="its log of version 1 cannot be read any more"):
+        handle.number_here(KEY)
 
 
 def test_where_a_commit_is_gone_its_checkpoint_tells_of_the_version(lake: Lake) -> None:

@@ -81,6 +81,10 @@ class WrongKey(Conflict):
         )
 
 
+class LogGone(Conflict):
+    """The log of the version looked at last went away before all of it was read."""
+
+
 class Handle:
     """Opening a table costs 17 ms at 64 commits, asking an open one for news 0.5 ms, so it stays open."""
 
@@ -162,15 +166,29 @@ class Handle:
     def numbered(self, *transactions: str) -> tuple[Snapshot, tuple[int | None, ...]]:
         """Return the files of the newest version, and the numbers that this version has; see `number`."""
         with self._lock:
-            snapshot, delta = self.snapshot(), self._delta
-            return snapshot, tuple(None if delta is None else delta.transaction_version(name) for name in transactions)
+            snapshot = self.snapshot()
+            try:
+                return snapshot, tuple(self.number_here(name) for name in transactions)
+            except LogGone:  # between the two another table was put in its place
+                self._open_again()
+                return self.snapshot(), tuple(self.number_here(name) for name in transactions)
 
     def number_here(self, transaction: str) -> int | None:
         """Return the number that the version looked at last has under a transaction. Does not look again: what a plan
         of `commit` is made on must not move before the commit.
+
+        Raises:
+            LogGone: The log of that version is not there any more, and delta-rs had not read this number from it.
         """
         with self._lock:
-            return None if self._delta is None else self._delta.transaction_version(transaction)
+            try:
+                return None if self._delta is None else self._delta.transaction_version(transaction)
+            except (DeltaError, OSError) as error:
+                raise LogGone(
+                    f"table {self.table.name!r} in {self.place.uri}: its log of version {self._snapshot.version} "
+                    f"cannot be read any more ({_first_line(error)}); try again: another copy of the table was put in "
+                    "its place, or its log was cleaned up"
+                ) from error
 
     def at(self, version: int) -> Snapshot:
         """Return the files of an earlier version; none for -1. The last one that was asked for stays in memory.

@@ -222,6 +222,14 @@ def check_bounds(name: str, parameters: Sequence[Parameter], params: Floats) -> 
             )
 
 
+def mean_row(params: Floats) -> Floats:
+    """Return float64[K], the mean of float64[T, K], within its rows: rounded, the mean of ten times 0.3 is below 0.3,
+    which may be a bound.
+    """
+    row: Floats = np.clip(params.mean(axis=0), params.min(axis=0), params.max(axis=0))
+    return row
+
+
 def check_guess_and_slip(name: str, guess: Floats, slip: Floats, what: str = "topic") -> None:
     """Raise BadInput at the first row of a topic, or of `what`, where guess + slip ≥ 1."""
     bad = np.flatnonzero(guess + slip >= 1.0)

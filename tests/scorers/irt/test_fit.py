@@ -159,5 +159,21 @@ def test_whatever_comes_in_numbers_come_out(rows):
     assert np.all((probability > 0.0) & (probability < 1.0))
 
 
+def test_what_a_fit_finds_at_a_bound_passes_the_check_for_topics_never_seen_too():
+    rng = np.random.default_rng(3)
+    ability = 1.5 * rng.normal(size=300)
+    batch = log_of(
+        [
+            (f"s{s:03d}", f"i{item:02d}", f"t{item % 12:02d}", int(rng.random() < 1 / (1 + math.exp(-1.5 * level))))
+            for s, level in enumerate(ability)
+            for item in rng.permutation(48)[:24]
+        ]
+    )
+    found = fit(batch, given={}).parameters
+    assert np.all(found.topics.values[:, irt.SPREAD] == 0.3)  # a student's topics are alike; 0.3 is its least value
+    assert found.topics.values[:, irt.SPREAD].mean() < 0.3  # the sum of twelve is rounded
+    irt.check(found.model([("default", "never seen")], ()))
+
+
 def test_the_same_answers_give_the_same_parameters():
     assert fit(school(60), given={}).parameters.digest() == fit(school(60), given={}, threads=2).parameters.digest()

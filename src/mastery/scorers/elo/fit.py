@@ -16,7 +16,7 @@ import numpy as np
 from mastery.arrays import Floats, Int32s
 from mastery.features.batch import Batch
 from mastery.features.subset import take_students
-from mastery.scorers.base import Model, States, defaults, predict, start
+from mastery.scorers.base import Model, States, defaults, mean_row, predict, start
 from mastery.scorers.elo import scorer as elo
 from mastery.scorers.elo.chapters import NO_CHAPTER, estimated_chapters, numbered_chapters
 from mastery.scorers.fits import Fit, held_out, some_students
@@ -267,7 +267,7 @@ def _parameters(answers: _Answers, setting: Setting, difficulty: Floats) -> Para
     model = _model(answers, setting, difficulty)
     params = model.params.copy()
     params[:, elo.DIFFICULTY] = np.where(has_items(batch), mean, params[:, elo.DIFFICULTY])
-    default = params.mean(axis=0)
+    default = mean_row(params)
     default[elo.CHAPTER] = NO_CHAPTER
     keys = [key for key, seen in zip(batch.items, there, strict=True) if seen]
     return Parameters(default, KeyedRows(tuple(batch.topics), params), KeyedRows(tuple(keys), model.items[there]))

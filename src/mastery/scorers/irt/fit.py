@@ -18,7 +18,7 @@ from mastery.arrays import Floats, Int64s
 from mastery.features.batch import Batch, BatchArrays
 from mastery.features.subset import take_students
 from mastery.kernels import kernel
-from mastery.scorers.base import Model, defaults, predict, start
+from mastery.scorers.base import Model, defaults, mean_row, predict, start
 from mastery.scorers.fits import Fit, held_out, some_students
 from mastery.scorers.irt import scorer as irt
 from mastery.scorers.irt.em import Answers, Asymptotes, CurvePrior, maximise
@@ -285,7 +285,7 @@ def _parameters(batch: Batch, model: Model, curves: Curves) -> Parameters:
     mean = has_items(batch)
     slope = np.where(mean, np.exp(steep), params[:, irt.SLOPE])
     _place(params, slope, np.where(mean, level, -params[:, irt.SLOPE] * params[:, irt.DIFFICULTY]))
-    default = params.mean(axis=0)
+    default = mean_row(params)
     keys = [key for key, seen_it in zip(batch.items, there, strict=True) if seen_it]
     return Parameters(
         default,
