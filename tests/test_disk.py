@@ -35,6 +35,7 @@ def told_in_one_sentence(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_system_without_hard_links_is_told_and_nothing_is_left(tmp_path: Path, answers: Path) -> None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
@@ -48,6 +49,7 @@ def test_a_file_system_without_hard_links_is_told_and_nothing_is_left(tmp_path: 
     assert [path for path in home.rglob("*") if path.is_file() and not path.name.endswith(".lock")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["ingest", "answers.csv"], ["recompute"], ["show", "S1"], ["class-report"]])
 def test_a_system_without_file_locks_is_told(tmp_path: Path, command: list[str]) -> None:
     done = mastery(WITHOUT_LOCKS, tmp_path / "home", *command)

@@ -42,6 +42,7 @@ def test_the_layers_hold(checkout):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "line", "broken"),
     [
@@ -61,6 +62,7 @@ def test_a_planted_wrong_import_fails_the_check(checkout, module, line, broken):
     assert broken in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_module_without_a_place_in_the_layers_fails_the_check(checkout):
     (checkout / "src" / "mastery" / "helpers.py").write_text('"""A module of no layer."""\n')
     done = lint_imports(checkout)
@@ -68,6 +70,7 @@ def test_a_module_without_a_place_in_the_layers_fails_the_check(checkout):
     assert "helpers" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["datetime.datetime.now(datetime.UTC)", "os.environ['HOME']", "time.time()"])
 def test_a_planted_look_at_the_clock_or_the_environment_fails_the_check(checkout, line):
     (checkout / "src" / "mastery" / "events" / "planted.py").write_text(
@@ -110,10 +113,12 @@ def circles(source: Path) -> list[str]:
     return [f"{name} -> {', '.join(sorted(others & left.keys()))}" for name, others in sorted(left.items())]
 
 
+@pytest.mark.slow
 def test_no_files_import_each_other(checkout):
     assert circles(checkout / "src") == []
 
 
+@pytest.mark.slow
 def test_a_planted_import_within_a_function_closes_a_circle(checkout):
     plant(checkout, "insight/words.py", "def late():\n    import mastery.insight.clauses")
     assert circles(checkout / "src") == [
@@ -122,6 +127,7 @@ def test_a_planted_import_within_a_function_closes_a_circle(checkout):
     ]
 
 
+@pytest.mark.slow
 def test_what_is_computed_once_holds_no_lock_that_other_instances_wait_for():
     """Before Python 3.12 functools.cached_property has one lock for all instances: workers took turns at scores."""
     takes = [

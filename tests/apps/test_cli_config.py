@@ -116,6 +116,7 @@ def test_an_empty_home_is_none_as_an_empty_variable_is(mastery, tmp_path):
     assert {row["setting"]: row["value"] for row in json.loads(done.stdout)}["home"] == "school"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["file", "file/deeper", "a" * 300], ids=["file", "below a file", "long"])
 def test_a_home_that_cannot_be_is_told_in_one_sentence(mastery, tmp_path, home):
     (tmp_path / "file").touch()

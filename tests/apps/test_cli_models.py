@@ -89,6 +89,7 @@ def test_sets_that_nobody_needs_are_listed_and_removed_only_when_that_is_said(ma
     assert version not in mastery("models", "list", home=folder).stdout
 
 
+@pytest.mark.slow
 def test_a_shadow_is_compared_with_the_active_set(mastery, chosen):
     folder, version = chosen
     assert json.loads(mastery("models", "shadow", version, "--json", home=folder).stdout)["shadow"] == version
@@ -143,6 +144,7 @@ def test_nothing_is_fitted_where_nothing_was_read(mastery, tmp_path):
         assert isinstance(mastery(*arguments, home=tmp_path / "empty").exception, NotFound), arguments
 
 
+@pytest.mark.slow
 def test_tune_says_what_makes_its_weights_count(mastery, home, chosen, tmp_path):
     folder, version = chosen
     assert "then run `mastery recompute`" in mastery("tune", "--out", tmp_path / "one.yaml", home=folder).stdout

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from mastery.apps.cli import build
@@ -80,6 +81,7 @@ with progress("Reading rows", total=4, {options}) as report:
 """
 
 
+@pytest.mark.slow
 def test_long_work_on_a_terminal_shows_a_bar(tmp_path):
     shown = terminal(WORK.format(options="quiet_s=0.0", work_s=0.5), tmp_path)
     assert "Reading rows" in shown
@@ -95,6 +97,7 @@ def piped(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_long_work_in_a_pipe_writes_a_line_now_and_then_to_standard_error():
     done = piped(WORK.format(options="line_s=0.2", work_s=0.5))
     assert (done.returncode, done.stdout) == (0, "")
@@ -104,6 +107,7 @@ def test_long_work_in_a_pipe_writes_a_line_now_and_then_to_standard_error():
     assert lines[-1] == "Reading rows: 3 of 4, 1 s so far"
 
 
+@pytest.mark.slow
 def test_the_total_grows_where_more_is_done_than_there_was(tmp_path):
     more = WORK.replace("report.advance(1)", "report.advance(2_417)")
     lines = piped(more.format(options="line_s=0.2", work_s=0.5)).stderr.splitlines()
@@ -125,6 +129,7 @@ with progress("Folding events", total=4, {options}) as report:
 """
 
 
+@pytest.mark.slow
 def test_work_that_waits_for_kernels_says_so_until_it_goes_on(tmp_path):
     lines = piped(COMPILES.format(options="line_s=0.3")).stderr.splitlines()
     assert lines[0] == "Folding events, compiling kernels (once): 0 of 4, 0 s so far"

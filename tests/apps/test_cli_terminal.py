@@ -62,6 +62,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [NARROW, 80, 120, WIDE])
 def test_a_class_report_shows_whole_titles_and_ids_at_every_width(shown, mastery, width):
     lines = shown(width, "class-report")

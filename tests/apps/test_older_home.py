@@ -44,6 +44,7 @@ def older(home, tmp_path):
     return copy, chosen.version
 
 
+@pytest.mark.slow
 def test_the_state_store_is_made_again_and_a_student_shown_as_before(mastery, older, home, caplog):
     folder, version = older
     before = json.loads(mastery("show", "S000014", *LATEST, "--json", home=home).stdout)
@@ -57,6 +58,7 @@ def test_the_state_store_is_made_again_and_a_student_shown_as_before(mastery, ol
     assert "made by an earlier version (layout 1" in line and "\n" not in line
 
 
+@pytest.mark.slow
 def test_the_set_that_was_promoted_is_active_and_can_be_switched(mastery, older):
     folder, version = older
     assert mastery("recompute", *LATEST, home=folder).exit_code == 0

@@ -53,6 +53,7 @@ def test_a_dashboard_that_ends_at_once_ends_the_api_and_is_named(engine):
     assert not is_taken(engine.settings.api.port)
 
 
+@pytest.mark.slow
 def test_a_dashboard_that_ends_later_ends_the_api_after_both_have_answered(engine):
     said, page = [], beside(LISTENS, 3)
     with pytest.raises(ServerFailed, match="the dashboard ended by itself"):
@@ -61,6 +62,7 @@ def test_a_dashboard_that_ends_later_ends_the_api_after_both_have_answered(engin
     assert not is_taken(engine.settings.api.port)
 
 
+@pytest.mark.slow
 def test_a_dashboard_that_is_never_ready_is_given_up_and_ended(engine):
     page = beside(SLEEPS)
     with pytest.raises(ServerFailed, match="not ready after 1 s"):

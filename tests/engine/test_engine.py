@@ -33,6 +33,7 @@ def quiz_attempts():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "frame_of",
     [
@@ -80,6 +81,7 @@ def test_a_home_that_must_be_there_is_not_made(tmp_path):
         Engine.open(tmp_path / "nowhere", create=False)
 
 
+@pytest.mark.slow
 def test_a_fit_is_listed_and_activated_without_more_than_its_version(engine):
     engine.ingest(SAMPLE)
     engine.recompute("latest")

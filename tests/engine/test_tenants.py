@@ -48,6 +48,7 @@ def test_the_same_id_is_another_student_in_each_school(engine):
     assert [(one.students, one.events) for one in engine.tenant_counts()] == [(2, 8), (2, 10)]
 
 
+@pytest.mark.slow
 def test_an_ingest_a_fit_and_a_recompute_of_one_school_write_nothing_of_the_other(engine, tmp_path):
     south = tmp_path / "home" / "lake" / "tenants" / "south"
     before = files(south)
@@ -122,6 +123,7 @@ def test_the_api_answers_for_each_school_and_says_of_another_ones_student_what_i
     assert not (tmp_path / "home" / "lake" / "tenants" / "west").exists()
 
 
+@pytest.mark.slow
 def test_every_tenant_is_recomputed_and_one_that_cannot_be_keeps_no_other_waiting(engine, tmp_path):
     home = str(tmp_path / "home")
 

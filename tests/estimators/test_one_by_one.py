@@ -60,6 +60,7 @@ def as_table(answers):
     return pa.table({name: pa.array([row[name] for row in rows], types.get(name)) for name in names})
 
 
+@pytest.mark.slow
 @each
 @settings(max_examples=25, deadline=None)
 @given(answers=st.lists(answer, min_size=1, max_size=12))

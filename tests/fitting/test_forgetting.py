@@ -54,6 +54,7 @@ def test_half_life_and_growth_are_found(half_life, growth):
     assert found.growth == pytest.approx(growth, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("half_life", "growth"), [(20.0, 1.35), (60.0, 1.15)])
 def test_a_scorer_that_has_the_mean_pause_in_its_probabilities_or_thinks_too_little_of_study_changes_neither(
     half_life, growth

@@ -43,6 +43,7 @@ def test_nobody_is_told_of_a_date_beyond_the_horizon():
     assert HORIZON_DAYS == 3_650.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
 @examples(100)
 @given(events=histories(), seed=seeds, target=st.floats(0.05, 0.95), wait=st.integers(0, 60))

@@ -182,6 +182,7 @@ def test_no_file_gets_more_rows_than_one_merge_may_hold(
     assert lake.compact().buckets == 0
 
 
+@pytest.mark.slow
 def test_a_batch_tidies_up_as_many_files_as_it_brings(
     lake: Lake, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:

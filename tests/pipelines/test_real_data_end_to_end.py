@@ -56,6 +56,7 @@ def test_a_research_log_end_to_end(name, tmp_path):
     assert topic.explanation.factors and topic.explanation.summary
 
 
+@pytest.mark.slow
 def test_scores_of_real_students_spread(tmp_path):
     deployment = Deployment.at(tmp_path, buckets=8)
     deployment.ingest(log("assist2009_lpp"), options=ReadOptions("responses"))

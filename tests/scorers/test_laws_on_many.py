@@ -140,6 +140,7 @@ def test_no_random_history_of_many_thousands_breaks_a_law(scorer, seed):
     check_many(scorer, seed=1000 + seed, students=4_000, events=40)
 
 
+@pytest.mark.slow
 @every_scorer
 def test_parts_still_add_up_after_a_hundred_thousand_events(scorer):
     check_many(scorer, seed=3, students=2, events=100_000)

@@ -21,6 +21,7 @@ def test_every_scorer_that_folds_folds_single_answers_too():
     assert not without, f"{', '.join(without)}: write one_answer.py and name its steps in the spec; see CONTRIBUTING.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in folding() if SPECS[name].one_answer is not None])
 @given(events=histories(), seed=seeds)
 def test_answers_one_by_one_leave_the_bits_of_the_fold(name, events, seed):

@@ -219,6 +219,7 @@ def test_handshakes_and_nonsense_are_answered_and_a_hundred_of_them_leave_a_few_
     assert secret.decode() not in "".join(said)
 
 
+@pytest.mark.slow
 def test_a_student_is_read_while_connections_take_all_they_may(server):
     idle = [server.connect() for _ in range(20)]
     status, document = server.get("/mastery/S000010?as_of=latest")

@@ -53,6 +53,7 @@ def lose_log(table):
     shutil.rmtree(table / "_delta_log")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tear", [tear_log, tear_file, lose_log])
 @pytest.mark.parametrize("table", ["events", "gold"])
 def test_readiness_names_the_table_that_cannot_be_read_and_no_answer_a_path(client, engine, tmp_path, table, tear):

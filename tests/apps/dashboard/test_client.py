@@ -55,6 +55,7 @@ def test_a_problem_is_told_in_its_own_words(server, client):
     assert (refused.value.status, refused.value.title) == (404, "Nothing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (200, b"[]"), (502, b"bad gateway")])
 def test_what_is_not_the_api_is_called_so(server, client, answer):
     server.answer = answer

@@ -64,6 +64,7 @@ def read(lake, tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="getrusage")
 @pytest.mark.parametrize("ending", ["csv.gz", "ndjson.gz"])
 def test_a_small_file_that_unpacks_to_one_endless_line_takes_no_more_memory_than_a_row(tmp_path, ending):
@@ -85,6 +86,7 @@ def test_a_small_file_that_unpacks_to_one_endless_line_takes_no_more_memory_than
     assert after_mb - before_mb < 250, "four times a block, whatever the line"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("size", [LONGEST + 1, files.BLOCK_BYTES + LONGEST, files.BLOCK_BYTES * 2 + 7])
 def test_a_line_that_is_too_long_costs_itself_and_the_lines_keep_their_numbers(read, end, size):
@@ -108,6 +110,7 @@ def test_a_file_that_begins_with_a_line_that_is_too_long_says_so(read):
         read("first.ndjson", record(1, note="x" * (2 * LONGEST)) + record(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(-2, 3))
 def test_a_long_line_may_end_where_a_piece_of_the_file_does(read, at):
     begun = HEAD + row(1) + b"S1,"

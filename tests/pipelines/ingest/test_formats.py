@@ -265,6 +265,7 @@ def test_long_lines_of_json_are_read(write, monkeypatch):
     assert rows_of(read(write("a.json", in_json(long)))) == ROWS
 
 
+@pytest.mark.slow
 def test_long_fields_and_headers_are_read(write):
     wide = tuple(f"column {n}" for n in range(200_000))
     rows = [(*row, *["0"] * 200_000) for row in ROWS]

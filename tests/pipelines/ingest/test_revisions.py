@@ -104,6 +104,7 @@ def test_an_old_body_seen_again_is_a_duplicate_and_does_not_come_back(school, co
     assert (one.seconds(), one.superseded()) == ([30], [10_000, 20_000])
 
 
+@pytest.mark.slow
 def test_of_revisions_received_at_one_moment_the_same_counts_in_every_order_and_cut(school):
     results = []
     for number, (order, cut) in enumerate(product(permutations(THREE), (1, 2, 3))):
@@ -207,6 +208,7 @@ def test_many_events_of_one_body_and_many_bodies_of_one_event_are_judged_in_no_t
     assert (judge(one, one, ids, nothing).verdicts == np.array([NEW] + [REVISED] * (n - 1))).all()
 
 
+@pytest.mark.slow
 def test_corrections_are_taken_in_and_nothing_of_them_is_lost_while_compactions_run_beside(school):
     first = "".join(f"S{n % 9},Q{n},T1,1,2024-05-06T07:08:09Z,{50 + n % 7},A{n}\n" for n in range(400))
     again = [

@@ -99,6 +99,7 @@ def coarse(*rows: str) -> list[str]:
     return [f"S1,q1,{row[0]},{row[1:]},{COARSE}" for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -183,6 +184,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(rows=ROWS, order=st.randoms(use_true_random=False), block=st.sampled_from([64, 300, 1 << 20]))
 def test_neither_the_order_of_rows_nor_blocks_change_what_is_answered(tmp_path_factory, rows, order, block):

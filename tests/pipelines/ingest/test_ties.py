@@ -124,6 +124,7 @@ def test_answers_in_a_file_are_placed_as_they_are_in_the_lake(tmp_path):
     assert any("10 events share their moment" in note for note in read.notes())
 
 
+@pytest.mark.slow
 def test_neither_blocks_nor_threads_change_an_event(tmp_path, monkeypatch):
     rows = [
         f"S{n % 7},q{n % 3},t{n % 2},{n * n % 5 % 2},2026-03-{1 + n // 50:02d}{'' if n < 1200 else 'T09:00:07Z'}"

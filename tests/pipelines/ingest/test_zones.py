@@ -56,6 +56,7 @@ ZONES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [":07", ":00", ""])
 @pytest.mark.parametrize(("first", "then", "words"), ZONES)
 def test_a_second_reading_under_another_zone_is_refused(school, second, first, then, words):

@@ -46,6 +46,7 @@ def publisher(school: Deployment):
     return partial(recompute, school.lake, **moments, min_evidence=3, workers=1, state=school.state)
 
 
+@pytest.mark.slow
 def test_all_go_that_are_old_enough_but_the_active_one_the_one_before_and_the_shadow(school):
     first, was_active, active, shadow, old, new = (
         stored(school, name) for name in ("first", "was", "is", "beside", "old", "other")
@@ -96,6 +97,7 @@ def test_a_file_that_holds_other_sets_too_is_written_again_without_the_rows_and_
     assert stored(school, "old") == old in versions(school.lake)
 
 
+@pytest.mark.slow
 def test_the_space_is_given_back_by_a_recompute_after_a_day(school, tmp_path):
     stored(school, "old")
     prune(school.lake, RULES, LATER_US, 90)

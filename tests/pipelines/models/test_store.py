@@ -80,6 +80,7 @@ def assert_same(one: ModelSet, other: ModelSet) -> None:
         assert mine.digest() == theirs.digest()
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(stored=st.lists(model_sets(), min_size=1, max_size=3))
 def test_what_is_loaded_is_what_was_stored_bit_for_bit(stored):

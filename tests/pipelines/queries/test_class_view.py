@@ -244,6 +244,7 @@ def test_a_second_page_reads_only_the_buckets_of_its_students(tmp_path):
         deployment.reader.class_scores(tenant="default", order="bucket")
 
 
+@pytest.mark.slow
 def test_what_a_recompute_publishes_is_seen_at_once(tmp_path):
     deployment = Deployment.at(tmp_path)
     deployment.ingest(SAMPLE)

@@ -87,6 +87,7 @@ def documents(school: Deployment):
     ]
 
 
+@pytest.mark.slow
 def test_an_activation_changes_every_score_at_once_and_a_rollback_brings_them_back(school):
     before, default = documents(school), school.reader.metadata().model_set.version
     version = stored(school)
@@ -202,6 +203,7 @@ def scores(school: Deployment):
     return sorted(tuple(row.values()) for row in school.lake.scan(GOLD, columns).to_pylist())
 
 
+@pytest.mark.slow
 def test_a_recompute_after_a_killed_activation_publishes_the_active_set(school, tmp_path):
     expected, version = scores(school), stored(school)
     default = school.reader.metadata().model_set.version
@@ -255,6 +257,7 @@ def test_an_open_reader_notices_an_activation_of_another_process(school, tmp_pat
     assert school.reader.metadata().model_set.version == version
 
 
+@pytest.mark.slow
 def test_rollbacks_go_back_one_activation_after_the_other(school):
     one, two = stored(school, 0.2), stored(school, 0.4)
     for version in (one, two):
@@ -292,6 +295,7 @@ def files_of(school: Deployment, table: str) -> list[Path]:
     return list((Path(school.lake.root) / table).glob("bucket=*/*.parquet"))
 
 
+@pytest.mark.slow
 def test_records_of_sets_that_are_neither_active_nor_gone_back_to_are_dropped(school):
     default = school.reader.metadata().model_set.version
     one, two = stored(school, 0.2), stored(school, 0.4)
@@ -369,6 +373,7 @@ def test_course_metadata_changes_the_default_set_and_not_an_activated_one(school
     assert school.reader.metadata().model_set.version not in (default, version)
 
 
+@pytest.mark.slow
 def test_once_a_set_with_a_blend_is_active_people_see_the_blend_and_its_history_begins(school):
     reader = Reader(school.lake, school.state, RULES, min_evidence=3, default_scorer=None)
 
@@ -399,6 +404,7 @@ def test_once_a_set_with_a_blend_is_active_people_see_the_blend_and_its_history_
     assert points() == first, "what was published stays, whatever is active"
 
 
+@pytest.mark.slow
 def test_a_shadow_is_folded_beside_and_seen_by_nobody(school):
     gold, history, before = scores(school), school.lake.scan(HISTORY).num_rows, documents(school)
     version = stored(school)

@@ -70,6 +70,7 @@ def put_in_place(lake: Path, deployment: Deployment) -> None:
     shutil.copytree(lake, deployment.lake.root)
 
 
+@pytest.mark.slow
 @every_door
 @pytest.mark.parametrize("others", [0, 1, 2, 3])
 def test_a_backup_that_is_put_back_and_gets_other_events(home: Deployment, tmp_path: Path, door: Door, others: int):
@@ -81,6 +82,7 @@ def test_a_backup_that_is_put_back_and_gets_other_events(home: Deployment, tmp_p
     assert shown(home, "S2") == folded(home, "S2")
 
 
+@pytest.mark.slow
 @every_door
 def test_a_backup_that_is_put_back_and_gets_the_same_events_again_in_other_files(
     home: Deployment, tmp_path: Path, door: Door
@@ -91,6 +93,7 @@ def test_a_backup_that_is_put_back_and_gets_the_same_events_again_in_other_files
     assert (shown(home, "S1"), shown(home, "S2")) == (6, 4)
 
 
+@pytest.mark.slow
 @every_door
 def test_a_lake_that_is_deleted_and_made_again(home: Deployment, door: Door):
     shutil.rmtree(home.lake.root)
@@ -101,6 +104,7 @@ def test_a_lake_that_is_deleted_and_made_again(home: Deployment, door: Door):
     assert [shown(home, student) for student in ("S1", "S2", "S3")] == [1, 2, 3]
 
 
+@pytest.mark.slow
 @every_door
 def test_another_home_s_lake_that_is_copied_in(home: Deployment, tmp_path: Path, door: Door):
     other = Deployment.at(tmp_path / "other")
@@ -128,6 +132,7 @@ def titled(deployment: Deployment, title: str) -> None:
     deployment.ingest(file)
 
 
+@pytest.mark.slow
 def test_titles_and_classes_of_the_lake_before_are_not_shown_under_the_same_numbers_of_versions(
     home: Deployment, tmp_path: Path
 ):

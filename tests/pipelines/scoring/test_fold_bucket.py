@@ -67,6 +67,7 @@ def program(lines: str, *arguments: str, given: bytes = b"") -> bytes:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_bucket_folded_in_another_process_comes_back_bit_for_bit(events):
     arguments = (events, HISTORY.schema.empty_table(), with_ml(), options(events, shadow=with_ml()))
     told = pickle.loads(program(ELSEWHERE, given=pickle.dumps(arguments)))

@@ -200,6 +200,7 @@ def test_a_recompute_that_ends_last_and_has_read_the_newer_events_publishes_over
     assert whole(school.lake)["answers"] == report.events
 
 
+@pytest.mark.slow
 def test_an_activation_that_newer_tables_overtake_is_refused_and_switches_nothing(school, tmp_path):
     version = stored(school, other_set(current_model_set(school.lake, RULES)))
 
@@ -221,6 +222,7 @@ def test_an_activation_that_newer_tables_overtake_is_refused_and_switches_nothin
     assert whole(school.lake) == seen | {"number": seen["number"] + 1, "set": version}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compacted", [False, True], ids=["same", "moved"])
 def test_an_activation_is_not_kept_back_by_a_recompute_of_the_same_events(school, tmp_path, compacted):
     version = stored(school, other_set(current_model_set(school.lake, RULES)))
@@ -391,6 +393,7 @@ def test_a_damaged_file_of_history_costs_its_own_points_and_stops_no_recompute(s
     assert lost.path in line and f"is {fault}" in line and f"of bucket {lost.bucket}" in line and "\n" not in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("older_home", [True, False])
 def test_history_of_derived_scorers_outlives_a_change_of_columns(school, tmp_path, older_home):
     version = stored(school, with_a_blend(current_model_set(school.lake, RULES)))

@@ -109,6 +109,7 @@ def test_one_student_folded_alone_gets_the_very_bits_of_the_recompute(school):
             assert plain(made.cast(published.schema)) == plain(published)
 
 
+@pytest.mark.slow
 def test_workers_buckets_and_arrival_order_change_nothing(school, tmp_path):
     other = Deployment.at(tmp_path, buckets=3)
     files = sorted(SAMPLE.glob("*.csv"), reverse=True)
@@ -140,6 +141,7 @@ def test_recomputing_twice_publishes_the_same_and_keeps_one_set_of_parameters(sc
     assert school.lake.count(MODEL_PARAMS) == parameters > 0
 
 
+@pytest.mark.slow
 def test_what_a_broken_off_recompute_left_behind_is_cleared_away_after_a_day(tmp_path):
     deployment = Deployment.at(tmp_path)
     deployment.ingest(SAMPLE)

@@ -55,6 +55,7 @@ def test_a_clock_that_was_set_back_before_all_events(school: Deployment) -> None
     assert shown(school, "S1") == 9
 
 
+@pytest.mark.slow
 def test_a_classmates_event_minutes_ahead_of_the_clock(tmp_path: Path) -> None:
     deployment = Deployment.at(tmp_path / "home", buckets=1)
     answers(deployment, "S1", 4, "2026-05-01")
@@ -83,6 +84,7 @@ def test_events_that_come_in_while_it_runs(school: Deployment, monkeypatch: pyte
     assert shown(school, "S1") == 14
 
 
+@pytest.mark.slow
 def test_a_recompute_that_puts_its_records_late_hides_no_newer_ones(
     school: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

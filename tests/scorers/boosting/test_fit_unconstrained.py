@@ -42,6 +42,7 @@ def parts() -> tuple[Batch, Batch]:
     return take_students(batch, ~new), take_students(batch, new)
 
 
+@pytest.mark.slow
 def test_it_predicts_new_students_better_than_the_mean_and_than_the_topic(parts):
     training, new = parts
     fit = fit_unconstrained(training, {})

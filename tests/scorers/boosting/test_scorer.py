@@ -229,6 +229,7 @@ def test_guess_and_slip_of_1_together_are_refused():
         ml.check(Model(params, np.zeros((0, 1))))
 
 
+@pytest.mark.slow
 def test_reading_scores_needs_no_boosting_library():
     code = (
         "import sys; import mastery.pipelines.queries.reader, mastery.scorers.boosting.scorer; "
