@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mastery.errors import BadInput
-from mastery.state import CorruptRecord, RecordBlock, StateUnusable, connect, decode, encode_many
+from mastery.state import CorruptRecord, Position, RecordBlock, StateUnusable, connect, decode, encode_many, sqlite
+from mastery.state.sqlite import SqliteStore
 from state.conftest import LAKE
 
 Block = Callable[..., RecordBlock]
@@ -233,6 +234,38 @@ def test_a_dropped_model_set_gives_its_space_back(tmp_path: Path, block: Block) 
         assert db.execute("SELECT count(*) FROM bodies").fetchone() == (100,)
     db.close()
     assert path.stat().st_size < before / 5
+
+
+def test_space_is_given_back_a_little_at_a_time_and_others_write_in_between(
+    tmp_path: Path, block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "FREED_AT_ONCE", 8)
+    monkeypatch.setattr(sqlite, "PAUSE_S", 0)
+    path = tmp_path / "state.db"
+    store, others = SqliteStore(str(path)), connect(f"sqlite:{path}")
+    store.put_many(block(1_000, "v1", slots=9, days=60))
+    store.put_many(block(300, "v2", slots=9, days=60))  # at the end of the file, from where they move
+    written, outside = [], store._outside_transactions
+
+    def others_first(statement: str) -> None:
+        others.note_events(["somebody"], Position(1, len(written)))
+        written.append(statement)
+        outside(statement)
+
+    monkeypatch.setattr(store, "_outside_transactions", others_first)
+    before = pages(path)
+    assert store.drop_model_versions(["v1"]) == 1_000
+    assert store.count("v2") == 300
+    store.close()
+    others.close()
+    assert len(written) > (before - pages(path)) // 8 > 3
+
+
+def pages(path: Path) -> int:
+    with sqlite3.connect(path) as db:
+        (count,) = db.execute("PRAGMA page_count").fetchone()
+    db.close()
+    return int(count)
 
 
 def test_a_drop_that_was_killed_before_its_end_is_ended_by_the_next(tmp_path: Path, block: Block) -> None:
