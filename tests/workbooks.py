@@ -21,7 +21,19 @@ class Serial:
     days: float
 
 
-Cell = str | float | bool | Serial | None
+@dataclass(frozen=True)
+class Percent:
+    """A cell that shows its number as per cents.
+
+    Attributes:
+        style: Of `cellXfs`: 2 is a format that every spreadsheet knows, 3 one that the workbook spells out.
+    """
+
+    share: float
+    style: int = 2
+
+
+Cell = str | float | bool | Serial | Percent | None
 
 
 def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
@@ -41,15 +53,39 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
             f'<Relationship Id="r{n}" Type="{_DOCUMENT}/worksheet" Target="worksheets/s{n}.xml"/>' for n, _ in numbered
         )
         + f'<Relationship Id="style" Type="{_DOCUMENT}/styles" Target="styles.xml"/></Relationships>',
-        # format 22 shows a number as a date and time
-        "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><cellXfs count="2"><xf numFmtId="0"/>'
-        '<xf numFmtId="22"/></cellXfs>'
+        # format 22 shows a number as a date and time, 9 as per cents; 165 only writes a sign behind it
+        "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><numFmts count="2"><numFmt numFmtId="164" '
+        'formatCode="[Blue]0.0\\ %"/><numFmt numFmtId="165" formatCode="0.0&quot; %&quot;"/></numFmts>'
+        '<cellStyleXfs count="1"><xf numFmtId="9"/></cellStyleXfs><cellXfs count="5"><xf numFmtId="0"/>'
+        '<xf numFmtId="22"/><xf numFmtId="9"/><xf numFmtId="164"/><xf numFmtId="165"/></cellXfs>'
         "</styleSheet>",
     } | {f"xl/worksheets/s{n}.xml": _sheet(sheets[name]) for n, name in numbered}
     file = BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
+    return file.getvalue()
+
+
+def open_document(sheets: Mapping[str, str]) -> bytes:
+    """Return an .ods file with these sheets, each given as its rows in XML."""
+    prefix = "urn:oasis:names:tc:opendocument:xmlns:"
+    names = "".join(f' xmlns:{name}="{prefix}{name}:1.0"' for name in ("office", "table", "text"))
+    tables = "".join(f'<table:table table:name="{name}">{rows}</table:table>' for name, rows in sheets.items())
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", kind)
+        archive.writestr(
+            "content.xml",
+            f"<office:document-content{names}><office:body><office:spreadsheet>{tables}</office:spreadsheet>"
+            "</office:body></office:document-content>",
+        )
+        archive.writestr(
+            "META-INF/manifest.xml",
+            f'<manifest:manifest xmlns:manifest="{prefix}manifest:1.0"><manifest:file-entry manifest:full-path="/" '
+            f'manifest:media-type="{kind}"/></manifest:manifest>',
+        )
     return file.getvalue()
 
 
@@ -70,6 +106,8 @@ def _cell(value: Cell, at: str) -> str:
         return f'<c r="{at}" t="b"><v>{int(value)}</v></c>'
     if isinstance(value, Serial):
         return f'<c r="{at}" s="1"><v>{value.days!r}</v></c>'
+    if isinstance(value, Percent):
+        return f'<c r="{at}" s="{value.style}"><v>{value.share!r}</v></c>'
     return f'<c r="{at}"><v>{value!r}</v></c>'
 
 

@@ -8,10 +8,12 @@ from functools import partial
 from benchmarks import school
 from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.child import Measured
-from benchmarks.parts import batches, dedupe, duck, ingest, pages, recompute, records, student
+from benchmarks.parts import batches, dedupe, duck, ingest, pages, recompute, records, small_files, student, workbook
 from benchmarks.run import Outcome, Run, median, outcome
 
 ANSWERS = 5_000_000
+FILES = 10_000
+SHEET_ROWS = 100_000
 INCOMING = 1_000_000
 READS = 500
 ALREADY, BATCHES = 3_000_000, 1_000
@@ -73,6 +75,44 @@ def _ingest_5m(run: Run) -> Outcome:
         raise RuntimeError(f"of {rows} answers, all of them different, the ingest counts {counts}")
     note = f"{rows:,} rows, {file.stat().st_size / 2**20:.0f} MiB of CSV; DuckDB {rows / median(theirs):,.0f} rows/s"
     return outcome(rows / median(ours), ours, ratio=median(ours) / median(theirs), note=note)
+
+
+def _ingest_10k_files(run: Run) -> Outcome:
+    count = run.scaled(FILES)
+    rows = count * small_files.ROWS
+    file, warm = (run.folder / f"answers-{number}.csv" for number in (rows, 1_000))
+    files = run.folder / f"answers-in-{count}-files"
+    run.child(ingest.write_csv, file=file, rows=rows)
+    run.child(ingest.write_csv, file=warm, rows=1_000)
+    run.child(small_files.write_files, file=file, folder=files)
+    ours, theirs = run.by_turns(
+        partial(run.child, small_files.measure, files=files, warm_file=warm, folder=run.spare("ingest")),
+        partial(run.child, small_files.read_alone, files=files),
+    )
+    counts = ours[-1].result
+    if counts["accepted"] != rows or counts["in the lake"] != rows or theirs[-1].result["rows"] != rows:
+        raise RuntimeError(f"of {rows} answers, all of them different, the ingest counts {counts}")
+    note = (
+        f"{count:,} files of {small_files.ROWS} answers, {1e3 * median(ours, 'cpu_s') / count:.1f} ms of CPU each; "
+        f"pyarrow alone {median(theirs, 'cpu_s'):.1f} s"
+    )
+    return outcome(median(ours), ours, ratio=median(ours, "cpu_s") / median(theirs, "cpu_s"), note=note)
+
+
+def _read_workbook(run: Run) -> Outcome:
+    rows = run.scaled(SHEET_ROWS)
+    file, sheet = run.folder / f"answers-{rows}.csv", run.folder / f"answers-{rows}.xlsx"
+    run.child(ingest.write_csv, file=file, rows=rows)
+    run.child(workbook.write_workbook, file=file, workbook=sheet)
+    ours, theirs = run.by_turns(
+        partial(run.child, workbook.measure, workbook=sheet), partial(run.child, workbook.read_alone, workbook=sheet)
+    )
+    got = ours[-1].result
+    if got["rows"] != rows or theirs[-1].result["rows"] != rows:
+        raise RuntimeError(f"the workbook has {rows} rows; we read {got}, python-calamine {theirs[-1].result}")
+    cells = rows * got["columns"]
+    note = f"{rows:,} rows, {cells:,} cells; python-calamine {cells / median(theirs):,.0f} cells/s"
+    return outcome(cells / median(ours), ours, ratio=median(ours, "cpu_s") / median(theirs, "cpu_s"), note=note)
 
 
 def _small_batches(run: Run) -> Outcome:
@@ -183,6 +223,22 @@ LAKE: tuple[Benchmark, ...] = (
         _ingest_5m,
         "DuckDB: the same CSV → Parquet",
         (Bar("ratio", "≤", 3.0),),
+    ),
+    Benchmark(
+        "ingest_10k_files",
+        "s",
+        "10,000 CSV files of 50 answers each → lake, as one ingest",
+        _ingest_10k_files,
+        "CPU seconds: times as many as pyarrow to read each of the files as a table",
+        (Bar("ratio", "≤", 20),),
+    ),
+    Benchmark(
+        "read_workbook",
+        "cells/s",
+        "a sheet of 100,000 answers, .xlsx → columns of text",
+        _read_workbook,
+        "CPU seconds: times as many as python-calamine alone to read its rows",
+        (Bar("ratio", "≤", 4),),
     ),
     Benchmark(
         "small_batches",

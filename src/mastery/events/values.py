@@ -183,8 +183,12 @@ def _unusable(column: pa.Array, kind: pa.DataType, reason: str, code: str) -> Re
     return Read(pa.nulls(len(column), kind), (Problem(mask(column.is_valid()), code, reason, wrong_type=True),))
 
 
+_IN_FIGURES = r"^(?:([01])\.0+|(1)00(?:\.0+)?\s*%|(0)(?:\.0+)?\s*%)$"
+"""1.00, 100 % and 0 %."""
+
+
 def read_truth(column: pa.Array) -> Read:
-    """Return booleans: the words of `TRUE` and `FALSE` in any case; numbers 1 and 0, also as 1.00."""
+    """Return booleans: the words of `TRUE` and `FALSE` in any case; numbers 1 and 0, also as 1.00; 100% and 0%."""
     return per_value(column, _read_truths)
 
 
@@ -196,7 +200,7 @@ def _read_truths(column: pa.Array) -> Read:
         place = pc.index_in(known, pa.array(TRUE + FALSE))
         if place.null_count > known.null_count:
             known = trimmed(known)
-            words = pc.replace_substring_regex(pc.utf8_lower(known), r"^([01])\.0+$", r"\1")
+            words = pc.replace_substring_regex(pc.utf8_lower(known), _IN_FIGURES, r"\1\2\3")
             place = pc.index_in(words, pa.array(TRUE + FALSE))
         truth = pc.less(place, len(TRUE))
     elif is_numeric(column.type):

@@ -23,7 +23,7 @@ from mastery.pipelines.ingest.answers import Answers, read_answers
 from mastery.pipelines.ingest.contents import of_path
 from mastery.pipelines.ingest.files import open_input
 from mastery.pipelines.ingest.ingest import ingest
-from workbooks import Serial, workbook
+from workbooks import Percent, Serial, open_document, workbook
 
 NAMES = ("student_id", "question_id", "topic_id", "is_correct", "timestamp")
 ROWS = [
@@ -337,6 +337,51 @@ def test_a_sheet_of_a_workbook(write):
         read(two)
     with pytest.raises(BadInput, match=r"no sheet 'Answer'; did you mean 'Answers'"):
         read(two, sheet="Answer")
+
+
+def test_cells_of_a_workbook_that_show_per_cents_are_what_they_show(write):
+    names = ["student_id", "assignment_id", "topic_ids", "score_pct", "timestamp"]
+    cells = [Percent(1), Percent(0.07), Percent(0.285, 3), Percent(1.05), 85.0, "40", Percent(0.999, 4), None]
+    rows = [["S1", f"a{n}", "t1", cell, Serial(46083.375)] for n, cell in enumerate(cells)]
+    path = write("a.xlsx", workbook({"A": [[None], [None, *names], *([None, *row] for row in rows)], "B": [["x"]]}))
+    answers = read(path, sheet="A")
+    assert answers.report.rejected == 1
+    assert answers.events["success_ppm"].to_pylist() == [1_000_000, 70_000, 285_000, 1_000_000, 850_000, 400_000, 9_990]
+    one = [["S1", "a1", "t1", Percent(1), Serial(46083.375)]]
+    (share,) = read(write("one.xlsx", workbook({"A": [names, *one]}))).events["success_ppm"].to_pylist()
+    assert share == 1_000_000
+
+
+def test_cells_of_an_open_document_that_show_per_cents_are_what_they_show(write):
+    def row(*cells: str, times: int = 1) -> str:
+        return f'<table:table-row table:number-rows-repeated="{times}">{"".join(cells)}</table:table-row>'
+
+    def text(value: str, times: int = 1) -> str:
+        kind = f'office:value-type="string" table:number-columns-repeated="{times}"'
+        return f"<table:table-cell {kind}><text:p>{value}</text:p></table:table-cell>"
+
+    def number(value: float, kind: str) -> str:
+        return f'<table:table-cell office:value-type="{kind}" office:value="{value}"/>'
+
+    names = ["student_id", "assignment_id", "topic_ids", "timestamp", "score_pct"]
+    rows = [
+        row("<table:table-cell/>", times=2),
+        row("<table:table-cell/>", *map(text, names)),
+        *(
+            row("<table:table-cell/>", text(f"x{n}", 3), text(f"2026-03-0{n}"), cell)
+            for n, cell in enumerate([number(1, "percentage"), number(0.4, "percentage"), number(70, "float")], 1)
+        ),
+    ]
+    other = row(*[number(1, "percentage")] * 6) * 6
+    answers = read(write("a.ods", open_document({"B": other, "A": "".join(rows), "C": other})), sheet="A")
+    assert answers.events["success_ppm"].to_pylist() == [1_000_000, 400_000, 700_000]
+    assert answers.report.notes == ()
+
+
+def test_answers_that_a_workbook_shows_as_per_cents_are_right_or_wrong(write):
+    rows = [["S1", f"q{n}", "t1", cell, Serial(46083.375 + n)] for n, cell in enumerate([Percent(1), Percent(0, 3)])]
+    answers = read(write("a.xlsx", workbook({"A": [list(NAMES), *rows]})))
+    assert answers.events["success_ppm"].to_pylist() == [1_000_000, 0]
 
 
 def test_a_table_of_text_that_is_called_a_workbook(write):

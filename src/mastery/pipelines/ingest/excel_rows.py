@@ -1,6 +1,7 @@
 """Workbooks of spreadsheets: one sheet of them as Arrow columns of text, as a CSV file of it would be.
 
-python-calamine reads .xlsx, .xlsm, .xlsb, .xls and .ods. Numbers are texts without `.0`, dates and times are ISO 8601.
+python-calamine reads .xlsx, .xlsm, .xlsb, .xls and .ods. Numbers are texts without `.0`, dates and times are ISO 8601,
+and numbers of .xlsx and .xlsm that are shown as per cents are what is shown: `85%`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -20,6 +22,7 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
 from mastery.pipelines.ingest.column_names import told_apart
 from mastery.pipelines.ingest.contents import Content
+from mastery.pipelines.ingest.excel_percents import percent_cells
 
 BATCH_ROWS = 65_536
 """Rows that are taken at a time."""
@@ -69,8 +72,10 @@ def chosen_sheet(content: Content, sheet: str | None) -> tuple[str, tuple[str, .
                     f"{content.place}: there is no sheet {sheet!r}{did_you_mean(sheet, names)}; there are "
                     f"{', '.join(names)}"
                 )
+            whole = book.get_sheet_by_name(name)  # which reads all of it, each time
         else:
-            filled = [name for name in names if book.get_sheet_by_name(name).height]
+            sheets = {name: book.get_sheet_by_name(name) for name in names}
+            filled = [name for name, one in sheets.items() if one.height]
             if len(filled) > 1:
                 raise BadInput(
                     f"{content.place}: the workbook has several sheets: {', '.join(filled)}; name one with --sheet "
@@ -78,8 +83,8 @@ def chosen_sheet(content: Content, sheet: str | None) -> tuple[str, tuple[str, .
                 )
             if not filled:
                 raise BadInput(f"{content.place}: the workbook is empty; expected at least the names of the columns")
-            name = filled[0]
-        _, header = next(_filled_rows(book, name), (0, []))
+            name, whole = filled[0], sheets[filled[0]]
+        _, header = next(_filled_rows(whole), (0, []))
     if not header:
         raise BadInput(f"{content.place}: sheet {name!r} is empty; expected at least the names of the columns")
     return name, told_apart(text or "" for text in map(_text, header))
@@ -96,26 +101,39 @@ def chunks(
     places = [place for place, name in enumerate(columns) if name in wanted]
     names = [columns[place] for place in places]
     with _workbook(content) as book:
-        total = max(book.get_sheet_by_name(sheet).total_height, 1)
-        rows = _filled_rows(book, sheet)
+        whole = book.get_sheet_by_name(sheet)
+        total, first = max(whole.total_height, 1), 1 + (whole.start or (0, 0))[1]
+        percents = {column - first: lines for column, lines in percent_cells(content, sheet).items()}
+        rows = _filled_rows(whole)
         next(rows, None)
         while batch := list(islice(rows, BATCH_ROWS)):
             lines: Int64s = np.array([number for number, _ in batch], np.int64)
             raw = pa.table(
                 {
-                    name: pa.array([_text(row[place]) for _, row in batch], pa.string())
+                    name: pa.array(_texts(batch, place, percents.get(place)), pa.string())
                     for name, place in zip(names, places, strict=True)
                 }
             )
             yield Chunk(raw, lines, NOTHING_BROKEN), int(lines[-1]) / total
 
 
-def _filled_rows(book: Any, name: str) -> Iterator[tuple[int, list[Any]]]:
+def _filled_rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
     """Yield the rows that have a value, with their numbers in the sheet from 1."""
-    sheet = book.get_sheet_by_name(name)
     for number, row in enumerate(sheet.iter_rows(), 1):
         if any(cell != "" for cell in row):
             yield number, row
+
+
+def _texts(rows: Sequence[tuple[int, list[Any]]], place: int, percents: frozenset[int] | None) -> list[str | None]:
+    """Return the cells of a column as a person would type them; `percents` are the rows that show per cents."""
+    if percents is None:
+        return [_text(row[place]) for _, row in rows]
+    return [_percent(row[place]) if number in percents else _text(row[place]) for number, row in rows]
+
+
+def _percent(cell: Any) -> str | None:
+    """Return a number that is shown as per cents so, with all its digits."""
+    return f"{Decimal(repr(cell)).scaleb(2).normalize():f}%" if isinstance(cell, float) else _text(cell)
 
 
 def _text(cell: Any) -> str | None:

@@ -28,6 +28,7 @@ from mastery.pipelines.ingest.contents import Content, is_packed, unpacked
 from mastery.pipelines.ingest.csv_header import Header, read_header
 from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
 from mastery.pipelines.ingest.encodings import UTF8, as_utf8, checked_encoding, judged_encoding, mark_of
+from mastery.pipelines.ingest.excel_percents import NOT_READ, tells_percents
 from mastery.pipelines.ingest.formats import CSV, ENDINGS, EXCEL, PARQUET, format_of
 from mastery.pipelines.ingest.json_elements import INSIDE, Elements
 from mastery.pipelines.ingest.json_layout import Layout, read_layout
@@ -163,7 +164,8 @@ def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
                 return Input(content, found, tuple(leaves(pq.read_schema(file))))
         if found == EXCEL:
             sheet, columns = excel_rows.chosen_sheet(content, options.sheet)
-            return Input(content, found, columns, sheet=sheet)
+            notes = () if tells_percents(content) else (NOT_READ,)
+            return Input(content, found, columns, sheet=sheet, notes=notes)
         if found == CSV and options.array is not None:
             raise BadInput(f"{content.place}: is CSV, which has no array {options.array!r}; leave out --array (array=)")
         return _text_input(content, found, options)

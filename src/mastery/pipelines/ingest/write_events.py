@@ -180,10 +180,12 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None
 def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, Prepared]]:
     """Return the pieces with one dictionary per text column, unified here once and not in each bucket."""
     whole = pa.concat_tables([piece.rows for _, piece in pieces]).unify_dictionaries()
-    rows, before = [], 0
+    batches, rows = iter(whole.to_batches()), []  # none crosses two pieces; a slice of each walks past those before it
     for _, piece in pieces:
-        rows.append(whole.slice(before, piece.rows.num_rows).combine_chunks())
-        before += piece.rows.num_rows
+        mine: list[pa.RecordBatch] = []
+        while sum(batch.num_rows for batch in mine) < piece.rows.num_rows:
+            mine.append(next(batches))
+        rows.append(pa.Table.from_batches(mine, whole.schema).combine_chunks())
     return [(file, replace(piece, rows=part)) for (file, piece), part in zip(pieces, rows, strict=True)]
 
 
