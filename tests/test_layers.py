@@ -120,10 +120,10 @@ def test_no_files_import_each_other(checkout):
 
 @pytest.mark.slow
 def test_a_planted_import_within_a_function_closes_a_circle(checkout):
-    plant(checkout, "insight/words.py", "def late():\n    import mastery.insight.clauses")
+    plant(checkout, "insight/words.py", "def late():\n    import mastery.insight.rollups")
     assert circles(checkout / "src") == [
-        "mastery.insight.clauses -> mastery.insight.words",
-        "mastery.insight.words -> mastery.insight.clauses",
+        "mastery.insight.rollups -> mastery.insight.words",
+        "mastery.insight.words -> mastery.insight.rollups",
     ]
 
 

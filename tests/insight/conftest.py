@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from mastery.features.counters import NEVER
+from mastery.insight.activity_summary import NO_OTHERS, activity_from
+from mastery.insight.known import Known
 from mastery.instants import DAY_US
 from mastery.tables import COUNTERS
 
@@ -44,9 +46,30 @@ def counters_of(
     return np.array([fact[name] for name in COUNTERS], np.int64)
 
 
+def known_of(
+    recent="",
+    *,
+    elsewhere=NO_OTHERS,
+    score=0.5,
+    forgotten=0.0,
+    returned=0,
+    returned_right=0.0,
+    scale="log_odds",
+    **told,
+):
+    """Known; `told` is what counters_of takes."""
+    here = activity_from(counters_of(recent, **told), AS_OF_US)
+    return Known(here, elsewhere, score, forgotten, returned, returned_right, scale)
+
+
 @pytest.fixture(scope="session")
 def counters():
     return counters_of
+
+
+@pytest.fixture(scope="session")
+def known():
+    return known_of
 
 
 @pytest.fixture(scope="session")

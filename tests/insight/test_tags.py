@@ -10,36 +10,36 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mastery.features.counters import NEVER
-from mastery.insight.tags import STRENGTHS, WEAKNESSES, Habits, habits, tags
+from mastery.insight.activity_summary import NO_OTHERS, activity_from
+from mastery.insight.bands import BANDS
+from mastery.insight.known import Known
+from mastery.insight.tags import STRENGTHS, WEAKNESSES, Habits, Tags, habits, tags
 from mastery.tables import COUNTERS
 
 USUAL = Habits(mean_time_ms=20_000.0, practises=True, asks_for_hints=True)
 PRACTISED = {"practice_attempts": 4, "practice_right_ppm": 2_000_000, "practice_days_ago": 1}
 
 
-def tagged(counters, as_of_us, *, habits=USUAL, drop=0.0, trend=None, forgetting=-0.5, **told):
-    return tags(
-        counters(**PRACTISED | told),
-        {"forgetting": forgetting},
-        forgotten=drop,
-        student_mean_time_ms=habits.mean_time_ms,
-        practises=habits.practises,
-        asks_for_hints=habits.asks_for_hints,
-        trend=trend,
-        as_of_us=as_of_us,
-    )
+@pytest.fixture
+def tagged(known):
+    def of(*, habits=USUAL, trend=None, band="developing", told=(), **what):
+        return tags(known(**PRACTISED | what), habits, band=band, told=told, trend=trend)
+
+    return of
 
 
-def weak(counters, as_of_us, **told):
-    return {tag.name: tag.text for tag in tagged(counters, as_of_us, **told).weaknesses}
+@pytest.fixture
+def weak(tagged):
+    return lambda **what: {tag.name: tag.text for tag in tagged(**what).weaknesses}
 
 
-def strong(counters, as_of_us, **told):
-    return {tag.name: tag.text for tag in tagged(counters, as_of_us, **told).strengths}
+@pytest.fixture
+def strong(tagged):
+    return lambda **what: {tag.name: tag.text for tag in tagged(**what).strengths}
 
 
-def test_single_misses_among_right_answers_are_careless(counters, as_of_us):
-    assert weak(counters, as_of_us, recent="+-++-+++", older_right=4) == {
+def test_single_misses_among_right_answers_are_careless(weak):
+    assert weak(recent="+-++-+++", older_right=4) == {
         "careless": "2 of the last 8 answers wrong though most are right and never two wrong in a row"
     }
 
@@ -54,94 +54,115 @@ def test_single_misses_among_right_answers_are_careless(counters, as_of_us):
         {"recent": "+-++-+++", "timed": 8, "time_ms": 8 * 21_000},  # takes their time
     ],
 )
-def test_other_misses_are_not_careless(counters, as_of_us, told):
-    assert "careless" not in weak(counters, as_of_us, **told)
+def test_other_misses_are_not_careless(weak, told):
+    assert "careless" not in weak(**told)
 
 
 @pytest.mark.parametrize(
-    ("drop", "tagged"),
+    ("forgotten", "said"),
     [(0.1499, {"forgetting": "the score has faded by 0.15 (last worked on 24 days ago)"}), (0.09, {})],
 )
-def test_forgetting_is_a_tenth_of_the_scale(counters, as_of_us, drop, tagged):
-    assert weak(counters, as_of_us, drop=drop, last_days_ago=24) == tagged
+def test_forgetting_is_a_tenth_of_the_scale(weak, forgotten, said):
+    told = {"recent": "+++", "last_days_ago": 24}
+    assert weak(forgotten=forgotten, **told) == said
+    assert weak(forgotten=forgotten, **told | {"last_days_ago": 0}) == {}
 
 
-def test_a_score_whose_parts_know_no_forgetting_is_not_tagged_with_it(counters, as_of_us):
-    assert weak(counters, as_of_us, drop=0.3, forgetting=0.0) == {}
+def test_a_hint_on_every_other_question_is_dependence(weak):
+    assert weak(recent="+-", hints=3) == {"hint_dependent": "3 hints on 6 questions"}
+    assert weak(recent="+-", hints=2) == {}
+    assert weak(recent="+-", hints=2, practice_attempts=2) == {}  # four questions are too few
 
 
-def test_a_hint_on_every_other_question_is_dependence(counters, as_of_us):
-    assert weak(counters, as_of_us, recent="+-", hints=3) == {"hint_dependent": "3 hints on 6 questions"}
-    assert weak(counters, as_of_us, recent="+-", hints=2) == {}
-    assert weak(counters, as_of_us, recent="+-", hints=2, practice_attempts=2) == {}  # four questions are too few
-
-
-def test_slow_is_measured_by_the_students_own_time(counters, as_of_us):
+def test_slow_is_measured_by_the_students_own_time(weak):
     told = {"recent": "+++++", "timed": 5, "time_ms": 5 * 30_000}
-    assert weak(counters, as_of_us, **told) == {
-        "slow_but_right": "right and slow: 30 s per answer, 20 s over all topics"
-    }
-    assert weak(counters, as_of_us, habits=replace(USUAL, mean_time_ms=30_000.0), **told) == {}
-    assert weak(counters, as_of_us, habits=replace(USUAL, mean_time_ms=None), **told) == {}
-    assert weak(counters, as_of_us, **told | {"recent": "+-+-+"}) == {}
+    assert weak(**told) == {"slow_but_right": "right and slow: 30 s per answer, 20 s over all topics"}
+    assert weak(habits=replace(USUAL, mean_time_ms=30_000.0), **told) == {}
+    assert weak(habits=replace(USUAL, mean_time_ms=None), **told) == {}
+    assert weak(**told | {"recent": "+-+-+"}) == {}
 
 
 @pytest.mark.parametrize(
     ("told", "practises", "text"),
     [
         ({"practice_days_ago": 24}, True, "no practice for 24 days"),
-        ({"practice_days_ago": 13}, True, None),
-        ({"practice_attempts": 0, "practice_days_ago": None}, True, "no practice yet"),
-        ({"practice_attempts": 0, "practice_days_ago": None}, False, None),
-        ({"practice_attempts": 0, "practice_days_ago": None, "last_days_ago": 30}, False, "not worked on for 30 days"),
+        ({"practice_days_ago": 24, "last_days_ago": 1}, True, None),  # worked on yesterday
+        ({"practice_days_ago": 13, "last_days_ago": 13}, True, None),
+        ({"practice_attempts": 0, "practice_days_ago": None}, True, "no practice yet, and not worked on for 20 days"),
+        ({"practice_attempts": 0, "practice_days_ago": None, "last_days_ago": 3}, True, None),
+        ({"practice_attempts": 0, "practice_days_ago": None}, False, "not worked on for 20 days"),
     ],
 )
-def test_not_practised_says_since_when(counters, as_of_us, told, practises, text):
-    found = weak(counters, as_of_us, habits=replace(USUAL, practises=practises), recent="+--", **told)
+def test_not_practised_says_since_when_nothing_was_done(weak, told, practises, text):
+    told = {"last_days_ago": 20} | told
+    found = weak(habits=replace(USUAL, practises=practises), recent="+--", **told)
     assert found.get("not_practised") == text
 
 
-def test_a_topic_that_is_mostly_right_needs_no_practice(counters, as_of_us):
-    assert "not_practised" in weak(counters, as_of_us, recent="++--", practice_days_ago=24)
-    assert "not_practised" not in weak(counters, as_of_us, recent="+++-", practice_days_ago=24)
+def test_a_topic_that_is_mostly_right_or_proficient_needs_no_practice(weak):
+    old = {"practice_days_ago": 24, "last_days_ago": 24}
+    assert "not_practised" in weak(recent="++--", **old)
+    assert "not_practised" not in weak(recent="+++-", **old)
+    assert "not_practised" not in weak(recent="++--", band="proficient", **old)
 
 
-def test_a_falling_share_of_right_answers_is_declining_and_a_rising_one_improving(counters, as_of_us):
-    many = {"recent": "++++++--", "habits": replace(USUAL, asks_for_hints=False), "hints": 2}
-    falls = {"declining": "the share of right answers falls by 8 points a week"}
-    rises = {"improving": "the share of right answers rises by 8 points a week"}
-    assert weak(counters, as_of_us, trend=-0.08, **many) == falls
-    assert strong(counters, as_of_us, trend=0.08, **many) == rises
+def test_answers_right_less_often_than_before_are_declining_and_more_often_improving(weak, strong):
+    quiet = {"habits": replace(USUAL, asks_for_hints=False), "hints": 2}
+    fell = {"recent": "++--++--", "older_right": 5, **quiet}
+    rose = {"recent": "++++++--", "older_right": 1, "older_wrong": 4, **quiet}
+    falls = {"declining": "right less often lately: 4 of the last 8 answers right, 5 of 5 before"}
+    rises = {"improving": "right more often lately: 6 of the last 8 answers right, 1 of 5 before"}
+    assert weak(trend=-0.08, **fell) == falls
+    assert strong(trend=0.08, **rose) == rises
     for trend in (None, 0.04, -0.04, math.nan):
-        assert strong(counters, as_of_us, trend=trend, **many) == weak(counters, as_of_us, trend=trend, **many) == {}
-    assert strong(counters, as_of_us, trend=0.08, **many | {"recent": "+++++--"}) == {}
+        assert strong(trend=trend, **rose) == weak(trend=trend, **fell) == {}
+    assert strong(trend=-0.47, **rose) == weak(trend=0.47, **fell) == {}, "a slope is not enough"
+    assert strong(trend=0.47, **rose | {"older_wrong": 2}) == {}, "three answers before are too few"
+    assert strong(trend=0.47, **rose | {"older_right": 4, "older_wrong": 1}) == {}
 
 
-def test_seven_of_the_last_eight_right_is_steady(counters, as_of_us):
+def test_seven_of_the_last_eight_right_is_steady(strong):
     habits = replace(USUAL, asks_for_hints=False)
-    assert strong(counters, as_of_us, habits=habits, recent="+++++++-") == {"steady": "7 of 8 answers right"}
-    assert strong(counters, as_of_us, habits=habits, recent="++++++--") == {}
-    assert strong(counters, as_of_us, habits=habits, recent="+++++") == {}
+    assert strong(habits=habits, recent="+++++++-") == {"steady": "7 of 8 answers right"}
+    assert strong(habits=habits, recent="++++++--") == {}
+    assert strong(habits=habits, recent="+++++") == {}
 
 
-def test_right_without_hints_is_independent_only_where_hints_are_recorded(counters, as_of_us):
-    assert strong(counters, as_of_us, recent="+++-+") == {"independent": "no hints on 9 questions"}
-    assert strong(counters, as_of_us, recent="+++-+", habits=replace(USUAL, asks_for_hints=False)) == {}
-    assert strong(counters, as_of_us, recent="+++-+", hints=1) == {}
-    assert strong(counters, as_of_us, recent="+-+-+") == {}
+def test_right_without_hints_is_independent_only_where_hints_are_recorded(strong):
+    assert strong(recent="+++-+") == {"independent": "no hints on 9 questions"}
+    assert strong(recent="+++-+", habits=replace(USUAL, asks_for_hints=False)) == {}
+    assert strong(recent="+++-+", hints=1) == {}
+    assert strong(recent="+-+-+") == {}
 
 
-def test_three_quarters_of_the_usual_time_is_quick(counters, as_of_us):
-    found = strong(counters, as_of_us, recent="+++-+", timed=5, time_ms=5 * 15_000, hints=2)
+def test_three_quarters_of_the_usual_time_is_quick(strong):
+    found = strong(recent="+++-+", timed=5, time_ms=5 * 15_000, hints=2)
     assert found == {"quick_and_right": "right and quick: 15 s per answer, 20 s over all topics"}
 
 
-def test_right_after_pauses_is_remembering(counters, as_of_us):
-    told = {"recent": "+++-+", "hints": 2, "active_days": 4, "first_days_ago": 14, "last_days_ago": 0}
-    assert strong(counters, as_of_us, **told) == {
-        "remembers_after_gaps": "4 of 5 answers right although the topic was worked on only every 4.7 days on average"
-    }
-    assert strong(counters, as_of_us, **told | {"active_days": 8}) == {}
+def test_right_on_days_after_a_break_is_remembering_unless_the_score_has_faded(strong):
+    told = {"recent": "+++-+", "hints": 2, "returned": 6, "returned_right": 5.0}
+    said = {"remembers_after_gaps": "5 of 6 answers right on days after a break"}
+    assert strong(**told) == said
+    assert strong(**told | {"returned_right": 4.0}) == {}
+    assert strong(**told | {"returned": 4, "returned_right": 4.0}) == {}
+    assert strong(**told, forgotten=0.02, last_days_ago=9) == strong(**told, told=["forgetting"]) == {}
+    assert strong(**told, forgotten=0.02, last_days_ago=0) == said
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_no_strength_where_help_is_needed_and_no_weakness_where_nothing_is_left_to_do(tagged, band):
+    able = tagged(band=band, recent="++++++++", older_right=2, older_wrong=3, trend=0.1, timed=8, time_ms=8 * 9_000)
+    names = {tag.name for tag in able.strengths}
+    assert {"steady", "independent", "quick_and_right"} <= names or band in ("not_enough_evidence", "needs_help")
+    assert not names - {"improving"} or band != "needs_help"
+    weak = tagged(band=band, recent="--+-----", older_right=5, hints=9, trend=-0.1, last_days_ago=30, forgotten=0.2)
+    names = {tag.name for tag in weak.weaknesses}
+    assert {"forgetting", "hint_dependent", "declining"} <= names or band in ("not_enough_evidence", "mastered")
+    assert ("not_practised" in names) == (band in ("needs_help", "developing"))
+    if band == "not_enough_evidence":
+        assert able == weak == Tags((), ())
+    assert not weak.weaknesses or band != "mastered"
 
 
 def test_habits_are_means_over_all_answers_of_a_student(counters):
@@ -155,24 +176,19 @@ def test_habits_are_means_over_all_answers_of_a_student(counters):
         np.int64, len(COUNTERS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)
     ),
     usual=st.floats(0, 1e9) | st.none(),
-    drop=st.floats(),
+    numbers=st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 40), st.floats(0, 40)),
     trend=st.floats() | st.none(),
+    band=st.sampled_from(BANDS),
 )
-def test_any_counters_have_tags_without_gaps_and_no_tag_both_ways(as_of_us, fact, usual, drop, trend):
-    found = tags(
-        fact,
-        {"forgetting": -1.0},
-        forgotten=drop,
-        student_mean_time_ms=usual,
-        practises=True,
-        asks_for_hints=True,
-        trend=trend,
-        as_of_us=as_of_us,
-    )
+def test_any_counters_have_tags_without_gaps_and_no_tag_both_ways(as_of_us, fact, usual, numbers, trend, band):
+    known = Known(activity_from(fact, as_of_us), NO_OTHERS, *numbers, "log_odds")
+    found = tags(known, Habits(usual, practises=True, asks_for_hints=True), band=band, told=(), trend=trend)
     names = [tag.name for tag in (*found.strengths, *found.weaknesses)]
     assert set(names) <= {*STRENGTHS, *WEAKNESSES}
     assert not {"steady", "careless"} <= set(names)
     assert not {"quick_and_right", "slow_but_right"} <= set(names)
     assert not {"independent", "hint_dependent"} <= set(names)
     assert not {"improving", "declining"} <= set(names)
+    assert not {"remembers_after_gaps", "forgetting"} <= set(names)
+    assert all(band in {**STRENGTHS, **WEAKNESSES}[name].bands for name in names)
     assert all(tag.text and "nan" not in tag.text.split() for tag in (*found.strengths, *found.weaknesses))

@@ -269,9 +269,7 @@ class Estimator:
                 f"student {student} has no answer on topic {topic!r}{did_you_mean(wanted, topics)}; "
                 f"there are answers on {', '.join(sorted(topics))}"
             )
-        slot = topics.index(wanted)
-        scores = folded.scores(explain=True)[self.scorer_name]
-        return explained(self.scorer_name, scores, slot, folded.counters[slot], as_of_us, self.min_evidence)
+        return explained(self.scorer_name, folded, topics.index(wanted), as_of_us, self.min_evidence)
 
     # one answer at a time
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mastery.arrays import Int64s
-from mastery.features.counters import EVIDENCE
 from mastery.insight.bands import band_of
 from mastery.insight.reasons import Factor, explain
+from mastery.pipelines.queries.known import known_of
+from mastery.pipelines.scoring.fold import Folded
+from mastery.pipelines.scoring.snapshot import snapshot_of
 from mastery.scorers import SPECS
-from mastery.scorers.base import Scores
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,23 @@ class Explained:
         return f"{self.mastery_score:.2f} ({self.band.replace('_', ' ')}). {self.summary}"
 
 
-def explained(scorer: str, scores: Scores, slot: int, counters: Int64s, as_of_us: int, min_evidence: int) -> Explained:
-    """Return the explanation of one slot's score; counters int64[F] are those of the slot."""
+def explained(scorer: str, folded: Folded, slot: int, as_of_us: int, min_evidence: int) -> Explained:
+    """Return the explanation of one slot's score, of a fold of one student."""
     spec = SPECS[scorer]
     made_of = spec.scorer if spec.scorer is not None else spec.derived
     assert made_of is not None  # scores come from one of them
-    found = explain(made_of.contributions, scores.contributions[slot], made_of.scale, counters, as_of_us, min_evidence)
-    score, evidence = float(scores.score[slot]), int(counters[EVIDENCE])
+    scores = folded.scores(explain=True)[scorer]
+    known = known_of(snapshot_of(folded), scorer, scores, as_of_us)(slot)
+    found = explain(made_of.contributions, scores.contributions[slot], known, min_evidence)
+    evidence = known.here.evidence
     return Explained(
         summary=found.summary,
         factors=found.factors,
         contributions=found.contributions,
         scale=made_of.scale,
-        mastery_score=score,
+        mastery_score=known.score,
         lower=float(scores.lower[slot]),
         upper=float(scores.upper[slot]),
-        band=band_of(score, evidence, min_evidence),
+        band=band_of(known.score, evidence, min_evidence),
         evidence_count=evidence,
     )

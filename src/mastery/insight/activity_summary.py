@@ -1,8 +1,11 @@
-"""What was seen of one student-topic, in plain numbers: its counters as words and tags read them."""
+"""What was seen of a student, in plain numbers: counters of a topic, and of all others, as words and tags read them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from mastery.arrays import Int64s
 from mastery.features import counters as column
@@ -59,7 +62,27 @@ class ActivitySummary:
     @property
     def has_older(self) -> bool:
         """Whether there were answers before the last ones."""
-        return self.answers > len(self.recent)
+        return self.older > 0
+
+    @property
+    def older(self) -> int:
+        """Answers before the last ones."""
+        return self.answers - len(self.recent)
+
+    @property
+    def older_right(self) -> int:
+        """How many of those before the last ones were right."""
+        return self.right - self.recent_right
+
+    @property
+    def change(self) -> float:
+        """Share right of the last answers, less that of all before them; NaN unless there are both."""
+        return _per(self.recent_right, len(self.recent)) - _per(self.older_right, self.older)
+
+    @property
+    def paused_days(self) -> int:
+        """Days without work between the first active day and the last."""
+        return max(0, self.span_days + 1 - self.active_days)
 
     @property
     def questions(self) -> int:
@@ -75,6 +98,58 @@ class ActivitySummary:
     def right_share(self) -> float:
         """Share of all answers that were right; NaN without answers."""
         return _per(self.right, self.answers)
+
+
+@dataclass(frozen=True)
+class OtherTopics:
+    """Graded work of a student on all topics but one.
+
+    Attributes:
+        answered, practised, assigned: Topics with quiz answers, with practice, with assignments.
+        answers, right: Quiz answers, and those right in full.
+        practice_attempts, practice_right: In all sessions; successes need not be whole.
+        assignments, assignment_share: How many, and their mean score in [0, 1]; NaN for none.
+    """
+
+    answered: int
+    answers: int
+    right: int
+    practised: int
+    practice_attempts: int
+    practice_right: float
+    assigned: int
+    assignments: int
+    assignment_share: float
+
+
+NO_OTHERS = OtherTopics(0, 0, 0, 0, 0, 0.0, 0, 0, float("nan"))
+"""Of a student with one topic."""
+
+_SUMMED = [column.ANSWERS, column.RIGHT, column.PRACTICE_ATTEMPTS, column.PRACTICE_RIGHT_PPM, column.ASSIGNMENTS,
+           column.ASSIGNMENT_PPM]  # fmt: skip
+_WHETHER = [column.ANSWERS, column.PRACTICE_ATTEMPTS, column.ASSIGNMENTS]
+
+
+class AllTopics:
+    """Sums over all topics of a student, from which those of all but one are told without another pass."""
+
+    def __init__(self, counters: Int64s, topics: npt.NDArray[np.bool_] | None = None) -> None:
+        """Add up int64[P, F]. topics bool[P]: which of the rows are topics; all when left out."""
+        positive = np.maximum(counters if topics is None else counters[topics], 0)
+        self._sums = positive[:, _SUMMED].sum(axis=0)
+        self._topics = (positive[:, _WHETHER] > 0).sum(axis=0)
+
+    def but(self, own: Int64s) -> OtherTopics:
+        """Return the work on all topics but the one with these counters int64[F], which is among those added up."""
+        mine = np.maximum(own, 0)
+        sums = [int(amount) for amount in self._sums - mine[_SUMMED]]
+        answered, practised, assigned = (int(number) for number in self._topics - (mine[_WHETHER] > 0))
+        answers, right, attempts, practice_ppm, assignments, assignment_ppm = sums
+        return OtherTopics(
+            answered, answers, min(right, answers),
+            practised, attempts, min(practice_ppm / 1e6, float(attempts)),
+            assigned, assignments, _per(assignment_ppm / 1e6, assignments),
+        )  # fmt: skip
 
 
 def activity_from(counters: Int64s, as_of_us: int) -> ActivitySummary:

@@ -1,213 +1,82 @@
-"""One clause for each contribution of a score: what was seen that made it.
+"""What can be said of each contribution of a score, and what must hold of the data for it to be said.
 
-A clause agrees with the sign of its contribution: what raises a score is never worded as a failing, nor the reverse,
-and where the count itself would say the opposite, another count of the same thing is told. Each comes with the numbers
-it names. A contribution that has no data behind it (its prior only) says so.
+`WORDINGS` is the table: by contribution and by whether it raises the score, clauses in order of preference, each with
+its condition. The first whose condition holds is said; where none does, nothing is: no clause is told because of a
+contribution's sign alone. tests/insight/test_true_words.py reads the clauses back and holds them against the events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from mastery.insight import graded_clauses as graded
 from mastery.insight.activity_summary import ActivitySummary
-from mastery.insight.words import ago, counted, percent, portion, tally
+from mastery.insight.known import FEW_RATE, INDEPENDENT_RATE, Known
+from mastery.insight.wording import ASSUMED, CREDIT, Clause, Numbers, Wording
+from mastery.insight.words import ago, counted, portion, tally
 
-Numbers = dict[str, float]
-Clause = tuple[str, Numbers]
+RAISES, LOWERS = True, False
 
-ASSUMED = "a usual value is assumed"
-CREDIT = "(a little is credited from the start)"
-"""Stands behind what went wrong in full and still adds to an index: a prior, or answers right in part, did that."""
+PAUSED_DAYS = 7
+"""Days without work, in all, before they are given as a reason: bkt forgets in them, be they ever so few."""
 
-
-def _start(_seen: ActivitySummary, raises: bool) -> Clause:
-    return f"a {'high' if raises else 'low'} starting point before any answer", {}
-
-
-def _answers_right(seen: ActivitySummary, raises: bool) -> Clause:
-    if not raises:
-        return "right answers that count for little", {}
-    return _tell_answers(seen, right=True)
+END_OF_SCALE = 0.99
+"""A score from here on is at the top of the scale, and one as near to 0 at its bottom."""
 
 
-def _answers_wrong(seen: ActivitySummary, raises: bool) -> Clause:
-    if raises:
-        return "wrong answers that count for little", {}
-    return _tell_answers(seen, right=False)
+def _plain(text: str, holds: Callable[[Known], bool]) -> Wording:
+    """Return a clause that names no number and is a last resort."""
+    return Wording(holds, lambda _known: (text, {}), alone=True)
 
 
-def _tell_answers(seen: ActivitySummary, *, right: bool) -> Clause:
-    """Return the right answers, or the wrong ones, from the newest count in which they are not the few."""
-    word, opposite = ("right", "wrong") if right else ("wrong", "right")
-    number = seen.right if right else seen.wrong
-    recent = len(seen.recent)
-    recent_number = seen.recent_right if right else recent - seen.recent_right
-    if number == 0:
-        return ("answers right in part" if right else "answers not right in full"), {"answers": seen.answers}
-    if 2 * recent_number >= recent > 0:
-        return tally(recent_number, recent, "answer", word, opposite, last=seen.has_older), {
-            word: recent_number,
-            "answers": recent,
-        }
-    if recent_number == 0:
-        return f"{counted(number, 'earlier answer')} {word}", {word: number}
-    if 2 * number >= seen.answers:
-        return tally(number, seen.answers, "answer", word, opposite), {word: number, "answers": seen.answers}
-    return f"{counted(number, f'{word} answer')} so far", {word: number, "answers": seen.answers}
-
-
-def _accuracy(seen: ActivitySummary, raises: bool) -> Clause:
-    """Tell answers and assignments: both are in it."""
-    if not seen.answers and not seen.assignments:
-        return f"no answers yet ({ASSUMED})", {}
-    if not seen.answers:
-        return _assignments_plainly(seen)
-    only_assignments_help = raises and not seen.right and seen.assignment_share > 0.0
-    if only_assignments_help:
-        return _assignments_plainly(seen)
-    recent, recent_right = len(seen.recent), seen.recent_right
-    if raises and not seen.right:
-        text = tally(0, seen.answers, "answer", "right", "wrong") + f" {CREDIT}"
-        numbers: Numbers = {"answers": seen.answers}
-    elif raises and recent_right == 0:
-        text, numbers = _tell_answers(seen, right=True)
-    elif not raises and recent_right == recent and seen.wrong:
-        text, numbers = _tell_answers(seen, right=False)
-    else:
-        text = tally(recent_right, recent, "answer", "right", "wrong", last=seen.has_older)
-        numbers = {"right": recent_right, "answers": recent}
-        if not raises and recent_right == recent:
-            text += " (less than expected)"
-    if seen.assignments:
-        also, more = _assignments_plainly(seen)
-        return f"{text} and {also}", numbers | more
-    return text, numbers
-
-
-def _assignments_plainly(seen: ActivitySummary) -> Clause:
-    numbers: Numbers = {"share": seen.assignment_share, "assignments": seen.assignments}
-    share = percent(seen.assignment_share)
-    if seen.assignments == 1:
-        return f"{share} on the only assignment", numbers
-    return f"{share} on average in {seen.assignments} assignments", numbers
-
-
-def _assignments(seen: ActivitySummary, raises: bool) -> Clause:
-    if not seen.assignments:
-        return f"no assignments yet ({ASSUMED})", {}
-    text, numbers = _assignments_plainly(seen)
-    if raises and seen.assignment_share < 0.5:
-        text += " (more than expected)"
-    elif not raises and seen.assignment_share >= 0.5:
-        text += " (less than expected)"
-    return text, numbers
-
-
-def _practice_plainly(seen: ActivitySummary) -> Clause:
-    attempts, right = seen.practice_attempts, seen.practice_right
-    if right != int(right):  # a source may give successes in fractions
-        share = min(1.0, right / attempts)
-        return f"{percent(share)} right in {counted(attempts, 'practice answer')}", {
-            "share": share,
-            "practice_attempts": attempts,
-        }
-    return tally(int(right), attempts, "practice answer", "right", "wrong"), {
-        "right": int(right),
-        "practice_attempts": attempts,
+def change_words(known: Known) -> Clause:
+    """Return the last answers beside those before them; there are both."""
+    here = known.here
+    how = "more" if known.better_lately else "less"
+    lately = tally(here.recent_right, len(here.recent), "answer", "right", "wrong", last=True)
+    return f"right {how} often lately: {lately}, {here.older_right} of {here.older:,} before", {
+        "recent_right": here.recent_right,
+        "recent": len(here.recent),
+        "older_right": here.older_right,
+        "older": here.older,
     }
 
 
-def _practice(seen: ActivitySummary, raises: bool) -> Clause:
-    attempts, right = seen.practice_attempts, seen.practice_right
-    if not attempts:
-        return f"no practice yet ({ASSUMED})", {}
-    if raises and 2.0 * right < attempts:
-        if right != int(right) or not right:
-            text, numbers = _practice_plainly(seen)
-            return f"{text} (more than expected)", numbers
-        return f"{counted(int(right), 'right answer')} in practice", {"right": int(right)}
-    if not raises and 2.0 * right >= attempts:
-        wrong = attempts - right
-        if wrong != int(wrong) or not wrong:
-            text, numbers = _practice_plainly(seen)
-            return f"{text} (less than expected)", numbers
-        return f"{counted(int(wrong), 'wrong answer')} in practice", {"wrong": int(wrong)}
-    return _practice_plainly(seen)
+def _work(known: Known) -> Clause:
+    return f"work on {counted(known.here.active_days, 'day')}", {"active_days": known.here.active_days}
 
 
-def _practice_success(seen: ActivitySummary, raises: bool) -> Clause:
-    """Tell the share of success plainly: on an index it is what it is, however little it adds."""
-    if not seen.practice_attempts:
-        return f"no practice yet ({ASSUMED})", {}
-    text, numbers = _practice_plainly(seen)
-    if raises and not seen.practice_right:
-        return f"{text} {CREDIT}", numbers
-    return (text, numbers) if raises or not seen.practice_right else _practice(seen, raises)
+def returned_words(known: Known) -> Clause:
+    """Return how answers went on days after a break; there are some."""
+    text = graded.successes(known.returned, known.returned_right, "answer")
+    return f"{text} on days after a break", {
+        "returned": known.returned,
+        "returned_right": known.returned_right,
+        "share": known.returned_share,
+    }
 
 
-def _learning(seen: ActivitySummary, raises: bool) -> Clause:
-    what = "learning" if raises else "little learnt"
-    if not seen.active_days:
-        return f"{what} so far", {}
-    return f"{what} from work on {counted(seen.active_days, 'day')}", {"active_days": seen.active_days}
-
-
-def _other_topics(_seen: ActivitySummary, raises: bool) -> Clause:
-    return ("does well on other topics" if raises else "has trouble on other topics too"), {}
-
-
-def _past_answers(seen: ActivitySummary, raises: bool) -> Clause:
-    """Tell the answers on this topic where they agree with the sign; the contribution holds those on all topics."""
-    if not seen.answers:
-        return _other_topics(seen, raises)
-    if seen.right if raises else seen.wrong:
-        text, numbers = _tell_answers(seen, right=raises)
-        return f"{text}, with those on other topics", numbers
-    return ("right answers on other topics" if raises else "trouble on other topics"), {}
-
-
-def _spaced_practice(seen: ActivitySummary, raises: bool) -> Clause:
-    if seen.active_days < 2:
-        return f"no return after a break yet ({ASSUMED})", {}
-    return f"{'right' if raises else 'wrong'} answers when coming back after a break", {}
-
-
-def _revisit(seen: ActivitySummary, raises: bool) -> Clause:
-    days = seen.active_days
-    if days < 2:
-        return f"has not come back to the topic yet ({ASSUMED})", {}
+def _came_back(known: Known) -> Clause:
+    days = known.here.active_days
     times = "once" if days == 2 else "twice" if days == 3 else f"{days - 1:,} times"
-    less = "" if raises else ", less than expected"
-    return f"came back to the topic {times} ({days:,} days of work{less})", {
-        "returning_days": days - 1,
-        "active_days": days,
-    }
+    return f"came back to the topic {times} ({days:,} days of work)", {"returning_days": days - 1, "active_days": days}
 
 
-def _video(seen: ActivitySummary, raises: bool) -> Clause:
-    if not seen.videos:
-        return f"no videos yet ({ASSUMED})", {}
-    which = "video" if seen.videos == 1 else "videos"
-    text = f"watched {portion(seen.video_share)} of the {which}"
-    if raises and not seen.video_share:
-        text += f" {CREDIT}"
-    elif not raises and seen.video_share >= 0.5:
-        text += " (less than expected)"
-    return text, {"share": seen.video_share, "videos": seen.videos}
+def _watched(suffix: str = "") -> Callable[[Known], Clause]:
+    def says(known: Known) -> Clause:
+        here = known.here
+        which = "video" if here.videos == 1 else "videos"
+        numbers: Numbers = {"share": here.video_share, "videos": here.videos}
+        return f"watched {portion(here.video_share)} of the {which}{suffix}", numbers
+
+    return says
 
 
-def _hints(seen: ActivitySummary, raises: bool) -> Clause:
-    asked = seen.hints + seen.help_requests
-    if not asked or not seen.questions:
-        return ("works without hints" if raises else f"hints are not known ({ASSUMED})"), {}
-    numbers: Numbers = {
-        "hints": seen.hints,
-        "help_requests": seen.help_requests,
-        "questions": seen.questions,
-        "rate": seen.hint_rate,
-    }
-    few = "few hints: " if raises else ""
-    return few + hint_words(seen), numbers
+def _hints(prefix: str = "") -> Callable[[Known], Clause]:
+    def says(known: Known) -> Clause:
+        return prefix + hint_words(known.here), hint_numbers(known.here)
+
+    return says
 
 
 def hint_words(seen: ActivitySummary) -> str:
@@ -220,58 +89,158 @@ def hint_words(seen: ActivitySummary) -> str:
     return f"{told} on {counted(seen.questions, 'question')}"
 
 
-def _recency(seen: ActivitySummary, _raises: bool) -> Clause:
-    if seen.idle_days is None:
-        return f"not worked on yet ({ASSUMED})", {}
-    return f"last worked on {ago(seen.idle_days)}", {"idle_days": seen.idle_days}
+def hint_numbers(seen: ActivitySummary) -> Numbers:
+    """Return the numbers that `hint_words` names."""
+    return {
+        "hints": seen.hints,
+        "help_requests": seen.help_requests,
+        "questions": seen.questions,
+        "rate": seen.hint_rate,
+    }
 
 
-def _calibration(_seen: ActivitySummary, raises: bool) -> Clause:
-    return f"such scores have turned out too {'low' if raises else 'high'} before", {}
+def _last_worked_on(known: Known) -> Clause:
+    return f"last worked on {ago(known.here.idle_days)}", {"idle_days": known.here.idle_days or 0}
 
 
-def _limit(_seen: ActivitySummary, raises: bool) -> Clause:
-    return ("kept at the bottom of the scale" if raises else "kept at the top of the scale"), {}
+def _faded(known: Known) -> Clause:
+    text, numbers = _last_worked_on(known)
+    return f"faded ({text})", numbers
 
 
-def _forgetting(seen: ActivitySummary, raises: bool) -> Clause:
-    """Tell the time since the last work, unless there were longer pauses before it: bkt forgets in those too."""
-    if raises:
-        return "has not faded", {}
-    if seen.idle_days is None:
-        return "faded over time", {}
-    paused_days = max(0, seen.span_days - max(0, seen.active_days - 1))
-    fading = "faded" if seen.idle_days > paused_days else "faded over time"
-    return f"{fading} (last worked on {ago(seen.idle_days)})", {"idle_days": seen.idle_days}
+def _paused(known: Known) -> Clause:
+    days, span = known.here.active_days, known.here.span_days + 1
+    return f"only {counted(days, 'day')} of work in {span:,}", {"active_days": days, "days": span}
 
 
-CLAUSES: dict[str, Callable[[ActivitySummary, bool], Clause]] = {
-    "start": _start,
-    "answers_right": _answers_right,
-    "answers_wrong": _answers_wrong,
-    "practice": _practice,
-    "assignments": _assignments,
-    "learning": _learning,
-    "other_topics": _other_topics,
-    "past_answers": _past_answers,
-    "accuracy": _accuracy,
-    "practice_success": _practice_success,
-    "spaced_practice": _spaced_practice,
-    "revisit": _revisit,
-    "video": _video,
-    "hints": _hints,
-    "recency": _recency,
-    "calibration": _calibration,
-    "limit": _limit,
-    "forgetting": _forgetting,
+def _asked(known: Known) -> bool:
+    return known.here.hints + known.here.help_requests > 0 and known.here.questions > 0
+
+
+def _on_index(known: Known) -> bool:
+    return known.scale == "index"
+
+
+HINTS, VIDEOS, DAYS, CHANGED, RETURNS = (frozenset({one}) for one in ("hints", "videos", "days", "change", "returns"))
+
+WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
+    "start": {
+        RAISES: (_plain("a high starting point before any answer", lambda _: True),),
+        LOWERS: (_plain("a low starting point before any answer", lambda _: True),),
+    },
+    "answers_right": {RAISES: (*graded.RIGHT, *graded.RIGHT_IN_PART), LOWERS: ()},
+    "answers_wrong": {RAISES: (), LOWERS: graded.WRONG},
+    "practice": {
+        RAISES: graded.PRACTICE_RAISES,
+        LOWERS: graded.PRACTICE_LOWERS,
+    },
+    "assignments": {
+        RAISES: graded.ASSIGNMENTS_RAISE,
+        LOWERS: graded.ASSIGNMENTS_LOWER,
+    },
+    "learning": {
+        RAISES: (
+            Wording(lambda k: k.better_lately, change_words, CHANGED),
+            Wording(lambda k: k.here.active_days > 0, _work, DAYS, alone=True),
+        ),
+        LOWERS: (Wording(lambda k: k.worse_lately, change_words, CHANGED),),
+    },
+    "other_topics": {
+        RAISES: graded.ELSEWHERE_RIGHT,
+        LOWERS: graded.ELSEWHERE_WRONG,
+    },
+    "past_answers": {
+        RAISES: graded.ALL_RIGHT,
+        LOWERS: graded.ALL_WRONG,
+    },
+    "accuracy": {
+        RAISES: graded.ACCURACY,
+        LOWERS: graded.NOTHING_RIGHT,
+    },
+    "practice_success": {
+        RAISES: graded.PRACTICE_SUCCESS,
+        LOWERS: graded.NO_PRACTICE_SUCCESS,
+    },
+    "spaced_practice": {
+        RAISES: (
+            Wording(lambda k: k.returned_right > 0.0, returned_words, RETURNS),
+            Wording(lambda k: k.returned > 0, graded.followed(returned_words, CREDIT), RETURNS),
+            Wording(
+                lambda _: True,
+                lambda _: (f"no answers on days after a break lately ({ASSUMED})", {}),
+                RETURNS,
+            ),
+        ),
+        LOWERS: (),
+    },
+    "revisit": {
+        RAISES: (
+            Wording(lambda k: k.here.active_days >= 2, _came_back, DAYS),
+            Wording(lambda _: True, lambda _: (f"has not come back to the topic yet ({ASSUMED})", {}), DAYS),
+        ),
+        LOWERS: (),
+    },
+    "video": {
+        RAISES: (
+            Wording(lambda k: k.here.videos > 0 and k.here.video_share >= 0.5, _watched(), VIDEOS),
+            Wording(lambda k: _on_index(k) and k.here.videos > 0 and k.here.video_share > 0.0, _watched(), VIDEOS),
+            Wording(lambda k: _on_index(k) and k.here.videos > 0, _watched(f" {CREDIT}"), VIDEOS),
+            Wording(lambda k: _on_index(k) and not k.here.videos, lambda _: (f"no videos yet ({ASSUMED})", {}), VIDEOS),
+        ),
+        LOWERS: (Wording(lambda k: k.here.videos > 0 and k.here.video_share < 0.5, _watched(), VIDEOS),),
+    },
+    "hints": {
+        RAISES: (Wording(lambda k: _asked(k) and k.here.hint_rate <= FEW_RATE, _hints("few hints: "), HINTS),),
+        LOWERS: (
+            Wording(lambda k: _asked(k) and k.here.hint_rate > INDEPENDENT_RATE, _hints(), HINTS),
+            Wording(
+                lambda k: _on_index(k) and not k.here.hints + k.here.help_requests,
+                lambda _: (f"no hints recorded ({ASSUMED})", {}),
+                HINTS,
+            ),
+        ),
+    },
+    "recency": {
+        RAISES: (
+            Wording(lambda k: k.here.idle_days is not None, _last_worked_on, frozenset({"idle"})),
+            Wording(lambda _: True, lambda _: (f"not worked on yet ({ASSUMED})", {}), frozenset({"idle"})),
+        ),
+        LOWERS: (),
+    },
+    "calibration": {
+        RAISES: (_plain("such scores have turned out too low before", lambda _: True),),
+        LOWERS: (_plain("such scores have turned out too high before", lambda _: True),),
+    },
+    "limit": {
+        RAISES: (
+            _plain("kept at the bottom of the scale", lambda k: k.score <= 1.0 - END_OF_SCALE),
+            _plain("made up for slips", lambda k: not _on_index(k)),
+        ),
+        LOWERS: (
+            _plain("kept at the top of the scale", lambda k: k.score >= END_OF_SCALE),
+            _plain("less what guessing explains", lambda k: not _on_index(k)),
+        ),
+    },
+    "forgetting": {
+        RAISES: (),
+        LOWERS: (
+            Wording(lambda k: k.faded, _faded, frozenset({"idle"})),
+            Wording(lambda k: k.here.paused_days >= PAUSED_DAYS, _paused, DAYS),
+        ),
+    },
 }
-"""By name of a contribution (mastery.tables.CONTRIBUTIONS): (seen, whether it raises the score) → clause and its
-numbers."""
+"""By contribution (mastery.tables.CONTRIBUTIONS), and by whether it raises the score; one that adds nothing counts as
+one that lowers."""
+
+
+def wordings(name: str, raises: bool) -> tuple[Wording, ...]:
+    """Return what can be said of a contribution, the best first."""
+    return WORDINGS[name][raises]
 
 
 def failed_so_far(name: str, seen: ActivitySummary) -> bool:
     """Return whether a contribution adds nothing because everything that it counts went wrong, not for lack of data."""
     if name == "accuracy":
-        graded = seen.answers + seen.assignments
-        return graded > 0 and not seen.right and not seen.assignment_share > 0.0
+        graded_work = seen.answers + seen.assignments
+        return graded_work > 0 and not seen.right and not seen.assignment_share > 0.0
     return name == "practice_success" and seen.practice_attempts > 0 and seen.practice_right == 0.0

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mastery.arrays import Int64s
 from mastery.errors import BadInput, did_you_mean
-from mastery.insight.activity_summary import ActivitySummary, activity_from
-from mastery.insight.clauses import CLAUSES, failed_so_far
+from mastery.insight.activity_summary import ActivitySummary
+from mastery.insight.bands import THRESHOLDS
+from mastery.insight.clauses import WORDINGS, failed_so_far, wordings
+from mastery.insight.known import POINT, Known, Scale
+from mastery.insight.wording import Wording
 from mastery.insight.words import counted, listed
 
-Scale = Literal["log_odds", "index"]
 Direction = Literal["raises", "lowers", "adds_nothing"]
 
 MOST_FACTORS = 3
@@ -32,17 +33,16 @@ ROUNDING = 1e-12
 less than the 1e-9 to which contributions add up; the lake keeps the bits.
 """
 
-CONSTANT = frozenset({"start", "calibration", "limit"})
-"""Contributions that no one can do anything about: told only when there is nothing else."""
-
 SILENT: Mapping[Scale, frozenset[str]] = {"index": frozenset(), "log_odds": frozenset({"recency"})}
 """Contributions that are never told. Trees read a score as of the last activity, so what they owe to the time since
 then is the same for everybody.
 """
 
-ALL_TOGETHER = {"raises": "answers on all topics together speak for mastery",
-                "lowers": "answers on all topics together speak against mastery"}  # fmt: skip
-"""Of `past_answers`, where another factor tells those on this topic. Understood wherever it stands in the row."""
+ON_ALL_TOPICS = frozenset({"past_answers", "other_topics"})
+"""Contributions that are worded after the others: what these count on the topic, they need not count again."""
+
+LOW, HIGH = THRESHOLDS[0], THRESHOLDS[1]
+"""Below the first, what lowers a score comes first, and from the second on what raises it."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,9 @@ class Explanation:
     """Why one score is what it is.
 
     Attributes:
-        factors: At most three, the largest by |contribution| first; a factor that adds nothing although there are
-            answers (all wrong) comes last, if there is room.
+        factors: At most three, the largest by |contribution| first, of those of which something true can be said and
+            that move the score by a point; a factor that adds nothing although there are answers (all wrong) comes
+            last, if there is room. A low score has one that lowers it among them, a high one that raises it.
         summary: One sentence; with too little evidence it says just that.
         contributions: All that were given, by name, in the scorer's order. They add up to the score on its scale.
         enough_evidence: Whether the score rests on at least `min_evidence` graded answers.
@@ -88,37 +89,50 @@ class Explanation:
 
 
 def explain(
-    names: Sequence[str],
-    contributions: npt.NDArray[np.float64],
-    scale: Scale,
-    counters: Int64s,
-    as_of_us: int,
-    min_evidence: int,
+    names: Sequence[str], contributions: npt.NDArray[np.float64], known: Known, min_evidence: int
 ) -> Explanation:
     """Return the explanation of one score.
 
-    contributions float64[K] are one scorer's, aligned with `names` (NaN: not used); counters int64[F] those of the same
-    student-topic (mastery.features.counters).
+    contributions float64[K] are one scorer's, aligned with `names` (NaN: not used); `known` is what is known of the
+    same student-topic.
 
     Raises:
         BadInput: a contribution that has no words yet.
     """
-    seen = activity_from(counters, as_of_us)
+    seen = known.here
     given = {name: shown(float(one)) for name, one in zip(names, contributions, strict=True) if math.isfinite(one)}
+    for name in given:
+        if name not in WORDINGS:
+            raise BadInput(
+                f"no words for the contribution {name!r} of a score{did_you_mean(name, list(WORDINGS))}; "
+                "add clauses for it in mastery/insight/clauses.py"
+            )
+    moved = points(given, known.scale)
     told = [
         name
         for name in given
-        if name not in CONSTANT | SILENT[scale] and (abs(given[name]) > NOTHING or failed_so_far(name, seen))
+        if name not in SILENT[known.scale] and (abs(moved[name]) >= POINT or failed_so_far(name, seen))
     ]
-    if not told:
-        told = [name for name in given if name in CONSTANT and abs(given[name]) > NOTHING]
     told.sort(key=lambda name: -abs(given[name]))  # stable: equal contributions stay in the scorer's order
-    every = _said_once([_factor(name, given[name], seen) for name in told])
-    factors = every[:MOST_FACTORS]
+    every = _in_words(told, given, known, alone=False) or _in_words(told, given, known, alone=True)
+    factors = _balanced(every, told, given, known)
     enough = seen.evidence >= min_evidence
-    failed = [factor for factor in every[MOST_FACTORS:] if factor.direction == "adds_nothing"]
-    summary = _summary([*factors, *failed], scale) if enough else too_little(seen, min_evidence)
+    failed = [factor for factor in every if factor.direction == "adds_nothing" and factor not in factors]
+    summary = _summary([*factors, *failed], known) if enough else too_little(seen, min_evidence)
     return Explanation(factors, summary, given, enough)
+
+
+def _score_of(log_odds: float) -> float:
+    """Return the score that log-odds stand for."""
+    return 0.5 + 0.5 * math.tanh(0.5 * log_odds)
+
+
+def points(given: Mapping[str, float], scale: Scale) -> dict[str, float]:
+    """Return by how much the score would be lower without each contribution; on an index that is the contribution."""
+    if scale == "index":
+        return dict(given)
+    whole = math.fsum(given.values())
+    return {name: _score_of(whole) - _score_of(whole - one) for name, one in given.items()}
 
 
 def shown(contribution: float) -> float:
@@ -126,29 +140,39 @@ def shown(contribution: float) -> float:
     return 0.0 if abs(contribution) < ROUNDING else contribution
 
 
-def _said_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:
-    """Return the factors, answers that two of them count told by one: a blend holds them as its members count them."""
-    kept: list[Factor] = []
-    for factor in factors:
-        twin = next((k for k, other in enumerate(kept) if other.value and other.value == factor.value), None)
-        if twin is None or "past_answers" not in (factor.name, kept[twin].name):
-            kept.append(factor)
-        elif factor.name == "past_answers":
-            kept.append(replace(factor, value={}, text=ALL_TOGETHER[factor.direction]))
-        else:
-            kept[twin] = replace(kept[twin], value={}, text=ALL_TOGETHER[kept[twin].direction])
-            kept.append(factor)
-    return tuple(kept)
+def _in_words(told: Sequence[str], given: Mapping[str, float], known: Known, *, alone: bool) -> list[Factor]:
+    """Return the factors of which something true can be said, each fact once, in the order of `told`."""
+    counted_by: set[str] = set()
+    found: dict[str, Factor] = {}
+    for name in sorted(told, key=lambda name: name in ON_ALL_TOPICS):
+        wording = _wording(name, given[name], known, counted_by, alone=alone)
+        if wording is not None:
+            text, value = wording.says(known)
+            found[name] = Factor(name, given[name], value, text)
+            counted_by |= wording.tells
+    return [found[name] for name in told if name in found]
 
 
-def _factor(name: str, contribution: float, seen: ActivitySummary) -> Factor:
-    if name not in CLAUSES:
-        raise BadInput(
-            f"no words for the contribution {name!r} of a score{did_you_mean(name, list(CLAUSES))}; "
-            "add a clause for it in mastery/insight/clauses.py"
-        )
-    text, value = CLAUSES[name](seen, contribution > 0.0)
-    return Factor(name, contribution, value, text)
+def _wording(name: str, contribution: float, known: Known, counted_by: set[str], *, alone: bool) -> Wording | None:
+    fitting = (one for one in wordings(name, contribution > 0.0) if one.alone == alone)
+    return next((one for one in fitting if not one.tells & counted_by and one.holds(known)), None)
+
+
+def _balanced(
+    every: Sequence[Factor], told: Sequence[str], given: Mapping[str, float], known: Known
+) -> tuple[Factor, ...]:
+    """Return the largest factors; of a low score, one of them lowers it, and of a high one, one raises it."""
+    factors = list(every[:MOST_FACTORS])
+    wanted: Direction | None = "lowers" if known.score < LOW else "raises" if known.score >= HIGH else None
+    if known.scale == "index" or wanted is None or any(factor.direction == wanted for factor in factors):
+        return tuple(factors)
+    also = next((factor for factor in every if factor.direction == wanted), None)
+    if also is None:  # where it began, if nothing that happened says it
+        constant = _in_words(told, given, known, alone=True)
+        also = next((factor for factor in constant if factor.direction == wanted), None)
+    if also is not None:
+        factors = sorted([*factors[: MOST_FACTORS - 1], also], key=lambda factor: -abs(factor.contribution))
+    return tuple(factors)
 
 
 def too_little(seen: ActivitySummary, min_evidence: int) -> str:
@@ -162,10 +186,12 @@ def too_little(seen: ActivitySummary, min_evidence: int) -> str:
     return f"{so_far}; {min_evidence} {'is' if min_evidence == 1 else 'are'} needed to judge."
 
 
-def _summary(factors: Sequence[Factor], scale: Scale) -> str:
+def _summary(factors: Sequence[Factor], known: Known) -> str:
     directions: tuple[Direction, ...] = ("raises", "lowers", "adds_nothing")
-    if scale == "log_odds" and factors and factors[0].direction == "lowers":  # a low score begins with what made it low
-        directions = ("lowers", "raises", "adds_nothing")
+    if known.scale == "log_odds" and factors:  # a low score begins with what made it low
+        first = factors[0].direction
+        if known.score < LOW or (known.score < HIGH and first == "lowers"):
+            directions = ("lowers", "raises", "adds_nothing")
     texts: Mapping[Direction, list[str]] = {
         direction: [factor.text for factor in factors if factor.direction == direction] for direction in directions
     }
@@ -173,9 +199,11 @@ def _summary(factors: Sequence[Factor], scale: Scale) -> str:
         return f"Nothing has raised it yet: {listed(texts['adds_nothing'])}."
     # On an index every share adds something, be it ever so small: "raises" would praise one right answer of eight.
     leads = {
-        "raises": "what raises it" if scale == "log_odds" else "it rests on",
+        "raises": "what raises it" if known.scale == "log_odds" else "it rests on",
         "lowers": "what lowers it",
         "adds_nothing": "what adds nothing",
     }
     said = "; ".join(f"{leads[direction]}: {listed(clauses)}" for direction, clauses in texts.items() if clauses)
-    return f"{said[0].upper()}{said[1:]}." if said else "Nothing has moved this score from where it started."
+    if said:
+        return f"{said[0].upper()}{said[1:]}."
+    return f"It rests on {counted(known.here.evidence, 'piece')} of graded work; no single reason stands out."

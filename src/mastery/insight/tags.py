@@ -7,31 +7,24 @@ carries the sentence and the numbers that made it. docs/explanations.md lists th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mastery.arrays import Int64s
 from mastery.features.counters import HELP_REQUESTS, HINTS, PRACTICE_ATTEMPTS, RECENT, TIME_MS, TIMED
-from mastery.insight.activity_summary import ActivitySummary, activity_from
-from mastery.insight.clauses import hint_words
-from mastery.insight.words import ago, counted, decimal, seconds, tally
-
-LEAST_ANSWERS = 5
-"""Answers (or questions, or timed answers) before a tag says anything about them."""
-
-MOSTLY_RIGHT = 0.7
-"""Share of right answers from which a student can do it, by and large."""
+from mastery.insight.activity_summary import ActivitySummary
+from mastery.insight.bands import BANDS, DEVELOPING, MASTERED, NEEDS_HELP, PROFICIENT
+from mastery.insight.clauses import change_words, hint_numbers, hint_words, returned_words
+from mastery.insight.known import DEPENDENT_RATE, INDEPENDENT_RATE, LEAST_ANSWERS, MOSTLY_RIGHT, Known
+from mastery.insight.words import ago, counted, seconds, tally
 
 CARELESS_WRONG = 2
 """Single misses among the last answers that make them a habit; there must be as many last answers as are kept."""
 
 FORGOTTEN = 0.10
 """Points of the score, of 1, lost since the last activity on the topic."""
-
-DEPENDENT_RATE, INDEPENDENT_RATE = 0.5, 0.05
-"""Hints and help requests per question."""
 
 SLOW, QUICK = 1.5, 0.75
 """Mean time per answer, over the student's own mean over all topics."""
@@ -42,11 +35,11 @@ IDLE_DAYS = 14
 STEADY_ANSWERS, STEADY_SHARE = 6, 0.85
 """Of the last answers: 6 of 6, 6 of 7 and 7 of 8 are steady."""
 
-PAUSE_DAYS, PAUSED_RETURNS, AFTER_PAUSE_SHARE = 3.0, 2, 0.75
-"""Mean days from one active day to the next, how often that happened, and the share right of the last answers."""
+AFTER_BREAK_SHARE = 0.75
+"""Share right of the answers on days after a break."""
 
-TREND_PER_WEEK, TREND_ANSWERS = 0.05, 8
-"""Change per week of the share of right answers, and how many answers must be behind it."""
+TREND_PER_WEEK = 0.05
+"""Change per week of the share of right answers."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +77,22 @@ class Tags:
 
 @dataclass(frozen=True)
 class _Work:
-    """All that a rule may look at."""
+    """All that a rule may look at.
 
-    seen: ActivitySummary
-    contributions: Mapping[str, float]
+    Attributes:
+        told: Names of the contributions that the explanation tells: a tag does not say the reverse.
+        trend: The feature rolling_mastery_trend, per week; None where there is none.
+    """
+
+    known: Known
     habits: Habits
-    forgotten: float
+    told: Collection[str]
     trend: float | None
+
+    @property
+    def seen(self) -> ActivitySummary:
+        """What was seen on the topic."""
+        return self.known.here
 
     @property
     def pace(self) -> float:
@@ -111,37 +113,39 @@ def habits(counters: Int64s) -> Habits:
     )
 
 
-def tags(
-    counters: Int64s,
-    contributions: Mapping[str, float],
-    *,
-    forgotten: float,
-    student_mean_time_ms: float | None,
-    trend: float | None,
-    as_of_us: int,
-    practises: bool = False,
-    asks_for_hints: bool = False,
-) -> Tags:
+def tags(known: Known, ways: Habits, *, band: str, told: Collection[str], trend: float | None) -> Tags:
     """Return the tags of one student-topic.
 
     Args:
-        counters: int64[F] of the student-topic.
-        contributions: Of the score that is shown, by name.
-        forgotten: Its points lost since the last activity: the score then, less the score now.
+        ways: The student's `habits`, over all topics.
+        band: Of the score that is shown; each tag has bands that it may stand beside.
+        told: Names of the contributions that the score's explanation tells.
         trend: The feature rolling_mastery_trend, per week; None or NaN where there is none.
-        student_mean_time_ms, practises, asks_for_hints: The student's `habits`, over all topics.
     """
-    usual = Habits(student_mean_time_ms, practises, asks_for_hints)
-    work = _Work(activity_from(counters, as_of_us), contributions, usual, forgotten, trend)
-    return Tags(tuple(_holding(STRENGTHS, work)), tuple(_holding(WEAKNESSES, work)))
+    work = _Work(known, ways, told, trend)
+    return Tags(tuple(_holding(STRENGTHS, work, band)), tuple(_holding(WEAKNESSES, work, band)))
 
 
 Said = tuple[str, dict[str, float]]
 
 
-def _holding(rules: dict[str, Callable[[_Work], Said | None]], work: _Work) -> Iterator[Tag]:
+@dataclass(frozen=True)
+class Rule:
+    """One tag.
+
+    Attributes:
+        bands: Those of a score that it may stand beside: no strength where help is needed, no weakness where nothing
+            is left to do, and none of either where there is too little to judge.
+        says: The clause and its numbers, or None where it does not apply.
+    """
+
+    bands: frozenset[str]
+    says: Callable[[_Work], Said | None]
+
+
+def _holding(rules: dict[str, Rule], work: _Work, band: str) -> Iterator[Tag]:
     for name, rule in rules.items():
-        said = rule(work)
+        said = rule.says(work) if band in rule.bands else None
         if said is not None:
             yield Tag(name, *said)
 
@@ -164,24 +168,12 @@ def _careless(work: _Work) -> Said | None:
 
 
 def _forgetting(work: _Work) -> Said | None:
-    idle_days = work.seen.idle_days
-    if not work.forgotten >= FORGOTTEN or idle_days is None:
+    known = work.known
+    if not known.faded or known.forgotten < FORGOTTEN:
         return None
-    # A tag must not say what the score's own contributions do not.
-    if not work.contributions.get("forgetting", 0.0) < 0.0:
-        return None
-    return f"the score has faded by {work.forgotten:.2f} (last worked on {ago(idle_days)})", {
-        "forgotten": work.forgotten,
-        "idle_days": idle_days,
-    }
-
-
-def _hint_numbers(seen: ActivitySummary) -> dict[str, float]:
-    return {
-        "hints": seen.hints,
-        "help_requests": seen.help_requests,
-        "questions": seen.questions,
-        "rate": seen.hint_rate,
+    return f"the score has faded by {known.forgotten:.2f} (last worked on {ago(known.here.idle_days)})", {
+        "forgotten": known.forgotten,
+        "idle_days": known.here.idle_days or 0,
     }
 
 
@@ -189,7 +181,7 @@ def _hint_dependent(work: _Work) -> Said | None:
     seen = work.seen
     if seen.questions < LEAST_ANSWERS or seen.hint_rate < DEPENDENT_RATE:
         return None
-    return hint_words(seen), _hint_numbers(seen)
+    return hint_words(seen), hint_numbers(seen)
 
 
 def _timed(work: _Work, manner: str) -> Said:
@@ -205,31 +197,26 @@ def _slow_but_right(work: _Work) -> Said | None:
 
 
 def _not_practised(work: _Work) -> Said | None:
-    """Return since when, for a topic that still needs practice: else every chapter of last term had the tag."""
+    """Return since when, for a topic that needs practice and was not worked on lately in any other way either."""
     seen = work.seen
-    if seen.right_share >= MOSTLY_RIGHT:
+    if seen.right_share >= MOSTLY_RIGHT or seen.idle_days is None or seen.idle_days < IDLE_DAYS:
         return None
     if seen.practice_idle_days is not None:
-        if seen.practice_idle_days < IDLE_DAYS:
-            return None
         return f"no practice for {counted(seen.practice_idle_days, 'day')}", {
             "practice_idle_days": seen.practice_idle_days
         }
-    if work.habits.practises and seen.idle_days is not None:
-        return "no practice yet", {}
-    if seen.idle_days is not None and seen.idle_days >= IDLE_DAYS:
-        return f"not worked on for {counted(seen.idle_days, 'day')}", {"idle_days": seen.idle_days}
-    return None
+    idle = {"idle_days": float(seen.idle_days)}
+    if work.habits.practises:
+        return f"no practice yet, and not worked on for {counted(seen.idle_days, 'day')}", idle
+    return f"not worked on for {counted(seen.idle_days, 'day')}", idle
 
 
-def _trend(work: _Work, direction: int) -> Said | None:
-    if work.trend is None or not work.trend * direction >= TREND_PER_WEEK or work.seen.answers < TREND_ANSWERS:
+def _changed(work: _Work, direction: int) -> Said | None:
+    """Return the last answers beside those before: a slope a week promises what nobody has seen."""
+    moved = work.known.better_lately if direction > 0 else work.known.worse_lately
+    if not moved or work.trend is None or not work.trend * direction >= TREND_PER_WEEK:
         return None
-    points = decimal(abs(work.trend) * 100.0, 0)
-    unit = "point" if points == "1" else "points"
-    return f"the share of right answers {'rises' if direction > 0 else 'falls'} by {points} {unit} a week", {
-        "points_per_week": work.trend * 100.0
-    }
+    return change_words(work.known)
 
 
 def _steady(work: _Work) -> Said | None:
@@ -247,7 +234,7 @@ def _independent(work: _Work) -> Said | None:
     if seen.hint_rate > INDEPENDENT_RATE:
         return None
     asked = seen.hints + seen.help_requests
-    return f"{counted(asked, 'hint') if asked else 'no hints'} on {seen.questions} questions", _hint_numbers(seen)
+    return hint_words(seen) if asked else f"no hints on {seen.questions:,} questions", hint_numbers(seen)
 
 
 def _quick_and_right(work: _Work) -> Said | None:
@@ -255,34 +242,34 @@ def _quick_and_right(work: _Work) -> Said | None:
 
 
 def _remembers_after_gaps(work: _Work) -> Said | None:
-    seen = work.seen
-    returns, recent = seen.active_days - 1, len(seen.recent)
-    if returns < PAUSED_RETURNS or recent < LEAST_ANSWERS or seen.recent_right < AFTER_PAUSE_SHARE * recent:
+    known = work.known
+    if known.returned < LEAST_ANSWERS or not known.returned_share >= AFTER_BREAK_SHARE:
         return None
-    pause = seen.span_days / returns
-    if pause < PAUSE_DAYS:
+    if known.faded or "forgetting" in work.told:
         return None
-    counts = tally(seen.recent_right, recent, "answer", "right", "wrong", last=seen.has_older)
-    return f"{counts} although the topic was worked on only every {decimal(pause, 1)} days on average", {
-        "right": seen.recent_right,
-        "answers": recent,
-        "pause_days": pause,
-    }
+    return returned_words(known)
 
 
-STRENGTHS: dict[str, Callable[[_Work], Said | None]] = {
-    "steady": _steady,
-    "independent": _independent,
-    "quick_and_right": _quick_and_right,
-    "remembers_after_gaps": _remembers_after_gaps,
-    "improving": lambda work: _trend(work, 1),
+def _of(*codes: int) -> frozenset[str]:
+    return frozenset(BANDS[code] for code in codes)
+
+
+_ABLE = _of(DEVELOPING, PROFICIENT, MASTERED)
+_UNFINISHED = _of(NEEDS_HELP, DEVELOPING, PROFICIENT)
+
+STRENGTHS: dict[str, Rule] = {
+    "steady": Rule(_ABLE, _steady),
+    "independent": Rule(_ABLE, _independent),
+    "quick_and_right": Rule(_ABLE, _quick_and_right),
+    "remembers_after_gaps": Rule(_ABLE, _remembers_after_gaps),
+    "improving": Rule(_UNFINISHED | _ABLE, lambda work: _changed(work, 1)),
 }
 
-WEAKNESSES: dict[str, Callable[[_Work], Said | None]] = {
-    "forgetting": _forgetting,
-    "not_practised": _not_practised,
-    "hint_dependent": _hint_dependent,
-    "careless": _careless,
-    "slow_but_right": _slow_but_right,
-    "declining": lambda work: _trend(work, -1),
+WEAKNESSES: dict[str, Rule] = {
+    "forgetting": Rule(_UNFINISHED, _forgetting),
+    "not_practised": Rule(_of(NEEDS_HELP, DEVELOPING), _not_practised),
+    "hint_dependent": Rule(_UNFINISHED, _hint_dependent),
+    "careless": Rule(_of(DEVELOPING, PROFICIENT), _careless),
+    "slow_but_right": Rule(_of(DEVELOPING, PROFICIENT), _slow_but_right),
+    "declining": Rule(_UNFINISHED, lambda work: _changed(work, -1)),
 }

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from histories import DAY, GAPS, Event, examples, histories, table
 from mastery.insight.tags import habits
+from mastery.pipelines.queries.known import known_of
 from mastery.pipelines.queries.student_document import retention_documents, topic_document
 from mastery.pipelines.scoring.fold import Folded, fold_events
 from mastery.pipelines.scoring.publish import derived_history_rows, gold_rows, history_rows
@@ -96,8 +97,9 @@ def test_a_topic_document_explains_a_derived_score(source):
         as_of_us = events[-1].at_us + wait
         readings = snapshot.scores(as_of_us)
         fading = retention_documents(snapshot, readings, source, as_of_us, 0.6, [0])[0]
+        known = known_of(snapshot, source, readings[source], as_of_us)(0)
         one = topic_document(
-            snapshot, 0, readings, source, None, float("nan"), habits(snapshot.counters), as_of_us, 3, fading
+            snapshot, 0, readings, source, None, float("nan"), habits(snapshot.counters), known, 3, fading
         )
         score = one.mastery_score
         assert sum(one.explanation.contributions.values()) == pytest.approx(np.log(score / (1.0 - score)), abs=1e-8)

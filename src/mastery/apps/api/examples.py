@@ -60,7 +60,7 @@ STUDENT: dict[str, Any] = {
                 "retained": 0.83,
                 "half_life_days": 30.0,
                 "target": 0.6,
-                "falls_below_at": "2026-04-11T15:02:11Z",
+                "falls_below_at": None,
             },
             "strengths": [],
             "weaknesses": [

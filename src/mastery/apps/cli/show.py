@@ -96,19 +96,20 @@ def why(topic: TopicDocument) -> str:
     return "; ".join(factor.text for factor in factors)
 
 
-def keeps(topic: TopicDocument) -> str:
-    """Return what is retained of a score, and where it stands to its target: below, or from when on."""
+def keeps(topic: TopicDocument) -> str | None:
+    """Return what is retained of a score, where some has faded, and when it falls below its target, where it will;
+    None where neither is so.
+    """
     from mastery.apps.cli.console import hundredths
     from mastery.insight.words import portion
 
-    fading, target = topic.retention, hundredths(topic.retention.target)
-    kept = f"{portion(fading.retained)} of the score at the last activity is left"
-    if topic.mastery_score < fading.target:
-        return f"{kept}; the score is below the target of {target}"
-    if fading.falls_below_at is None:
-        return f"{kept}; the score will not fall below the target of {target} without new answers"
-    day = f"{fading.falls_below_at:%Y-%m-%d}"
-    return f"{kept}; without practice the score falls below the target of {target} on {day}"
+    fading, said = topic.retention, []
+    if fading.retained < 1.0 and (kept := portion(fading.retained)) != "more than 99 %":
+        said.append(f"{kept} of the score at the last activity is left")
+    if fading.falls_below_at is not None:
+        target, day = hundredths(fading.target), f"{fading.falls_below_at:%Y-%m-%d}"
+        said.append(f"without practice the score falls below the target of {target} on {day}")
+    return "; ".join(said) or None
 
 
 def signed(value: float, scale: str) -> str:
@@ -190,8 +191,9 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     total = sum(topic.explanation.contributions.values())
     table.add_row("together", signed(total, topic.explanation.scale), f"a score of {hundredths(topic.mastery_score)}")
     out.print(table)
-    if topic.band != UNSURE:
-        out.print(Text().append("  retention: ", "bold").append_text(prose(keeps(topic))))
+    kept = None if topic.band == UNSURE else keeps(topic)
+    if kept is not None:
+        out.print(Text().append("  retention: ", "bold").append_text(prose(kept)))
     for tag in [*topic.strengths, *topic.weaknesses]:
         out.print(Text().append(f"  {tag.name.replace('_', ' ')}: ", "bold").append_text(prose(tag.text)))
     others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())

@@ -25,7 +25,9 @@ class ExplanationDocument(BaseModel):
     scale: str = Field(
         description="What the contributions add up to: log_odds of the score, or index: the score itself."
     )
-    factors: list[FactorDocument] = Field(description="The three contributions that move the score most.")
+    factors: list[FactorDocument] = Field(
+        description="Up to three contributions that move the score most, of those that words are true of."
+    )
     contributions: dict[str, float] = Field(description="Every contribution; they add up to the score on the scale.")
 
 
@@ -62,8 +64,8 @@ class RetentionDocument(BaseModel):
     )
     target: float = Field(ge=0.0, le=1.0, description="The score that is to be kept.")
     falls_below_at: datetime | None = Field(
-        description="When the score falls under the target, if nothing happens; as_of when it is below already, null "
-        "when it will not be within ten years."
+        description="When the score falls under the target, if nothing happens; null when it is below already, or will "
+        "not be within ten years."
     )
 
 

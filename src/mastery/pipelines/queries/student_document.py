@@ -13,12 +13,14 @@ from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
 from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import band_of
 from mastery.insight.freshness import staleness_note
+from mastery.insight.known import Known
 from mastery.insight.reasons import explain
 from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
 from mastery.insight.words import every
 from mastery.instants import DAY_US, instant, moment
+from mastery.pipelines.queries.known import known_of
 from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import (
     ExplanationDocument,
@@ -88,6 +90,7 @@ def student_document(
         chosen.sort(key=lambda one: (one[1].evidence_count < min_evidence, one[1].mastery_score, one[1].topic_id))
         chosen = chosen[:most]
     fading = retention_documents(snapshot, scores, source, as_of_us, target, [p for p, _ in chosen])
+    what_is_known = known_of(snapshot, source, shown, as_of_us)
     documents = [
         topic_document(
             snapshot,
@@ -97,7 +100,7 @@ def student_document(
             places.get(one.topic_id),
             float(trend[p]),
             ways,
-            as_of_us,
+            what_is_known(p),
             min_evidence,
             fades,
         )
@@ -149,12 +152,13 @@ def retention_documents(
     now, then, found = scores[source].score, snapshot.last_scores[source].score, []
     for p, fading in zip(chosen, fadings(score_in, target, chosen), strict=True):
         score, last, days = now[p], then[p], fading.days_until_below
+        falls = days is not None and score >= target  # one that is below already does not fall below
         found.append(
             RetentionDocument(
                 retained=min(1.0, float(score / last)) if last > 0.0 else 1.0,
                 half_life_days=None if math.isinf(fading.half_life_days) else fading.half_life_days,
                 target=target,
-                falls_below_at=None if days is None else instant(as_of_us + int(days * DAY_US)),
+                falls_below_at=instant(as_of_us + int(days * DAY_US)) if falls and days is not None else None,
             )
         )
     return found
@@ -168,30 +172,23 @@ def topic_document(
     place: CurriculumPath | None,
     trend: float,
     ways: Habits,
-    as_of_us: int,
+    known: Known,
     min_evidence: int,
     fading: RetentionDocument,
 ) -> TopicDocument:
     """Return the document of slot p: the score of `source` with its reasons, and every scorer's score.
 
-    `trend` is the slot's rolling_mastery_trend, NaN for none; `ways` are the student's habits over all topics;
-    `fading` is one of `retention_documents`.
+    `trend` is the slot's rolling_mastery_trend, NaN for none; `ways` are the student's habits over all topics; `known`
+    is what is known of the slot's score; `fading` is one of `retention_documents`.
     """
     topic = snapshot.topics[p]
     counters, shown = snapshot.counters[p], scores[source]
     scorer = SCORERS[source] if source in SCORERS else DERIVED[source]
     evidence = int(counters[EVIDENCE])
-    explanation = explain(scorer.contributions, shown.contributions[p], scorer.scale, counters, as_of_us, min_evidence)
-    marks = tags(
-        counters,
-        explanation.contributions,
-        forgotten=float(snapshot.last_scores[source].score[p] - shown.score[p]),
-        student_mean_time_ms=ways.mean_time_ms,
-        trend=None if np.isnan(trend) else trend,
-        as_of_us=as_of_us,
-        practises=ways.practises,
-        asks_for_hints=ways.asks_for_hints,
-    )
+    band = band_of(float(shown.score[p]), evidence, min_evidence)
+    explanation = explain(scorer.contributions, shown.contributions[p], known, min_evidence)
+    told = [factor.name for factor in explanation.factors]
+    marks = tags(known, ways, band=band, told=told, trend=None if np.isnan(trend) else trend)
     score, at = snapshot.feedback[p, SCORE], snapshot.feedback[p, AT_US]
     return TopicDocument(
         topic_id=topic,
@@ -202,7 +199,7 @@ def topic_document(
         mastery_score=float(shown.score[p]),
         lower=float(shown.lower[p]),
         upper=float(shown.upper[p]),
-        band=band_of(float(shown.score[p]), evidence, min_evidence),
+        band=band,
         score_source=source,
         evidence_count=evidence,
         last_activity_at=None if counters[LAST_AT_US] == NEVER else instant(int(counters[LAST_AT_US])),

@@ -1,0 +1,267 @@
+"""Clauses about graded work: answers, practice, assignments, on the topic and on others.
+
+Each list is in order of preference; mastery.insight.clauses puts them beside those about other things. What raises a
+score is told by what went right, and what lowers it by what went wrong; where those are the few, their number is told
+and not their share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mastery.insight.known import LEAST_ANSWERS, MOSTLY_RIGHT, Known
+from mastery.insight.wording import ASSUMED, CREDIT, Clause, Numbers, Wording
+from mastery.insight.words import counted, percent, tally
+
+RIGHT_HERE, WRONG_HERE, RIGHT_THERE, WRONG_THERE, PRACTISED, ASSIGNED = (
+    frozenset({one})
+    for one in ("right here", "wrong here", "right elsewhere", "wrong elsewhere", "practice", "assignments")
+)
+
+
+MORE, LESS = "(more than expected)", "(less than expected)"
+"""Stand behind a share that does not speak for itself: little that raised a score, or much that lowered it."""
+
+
+def followed(says: Callable[[Known], Clause], suffix: str) -> Callable[[Known], Clause]:
+    """Return a clause with something behind it."""
+
+    def more(known: Known) -> Clause:
+        text, numbers = says(known)
+        return f"{text} {suffix}", numbers
+
+    return more
+
+
+def successes(attempts: int, right: float, noun: str) -> str:
+    """Return how many were right; a source may give successes in fractions, then their share."""
+    if right != int(right):
+        return f"{percent(min(1.0, right / attempts))} right in {counted(attempts, noun)}"
+    return tally(int(right), attempts, noun, "right", "wrong")
+
+
+def _answers(*, right: bool) -> tuple[Wording, ...]:
+    """Return how right answers, or wrong ones, are told: by the newest count in which they are not the few."""
+    word, opposite = ("right", "wrong") if right else ("wrong", "right")
+    tells = RIGHT_HERE if right else WRONG_HERE
+
+    def number(known: Known) -> int:
+        return known.here.right if right else known.here.wrong
+
+    def recent_number(known: Known) -> int:
+        return known.here.recent_right if right else len(known.here.recent) - known.here.recent_right
+
+    def lately(known: Known) -> Clause:
+        recent = len(known.here.recent)
+        text = tally(recent_number(known), recent, "answer", word, opposite, last=known.here.has_older)
+        return text, {word: recent_number(known), "answers": recent}
+
+    def earlier(known: Known) -> Clause:
+        return f"{counted(number(known), 'earlier answer')} {word}", {word: number(known)}
+
+    def in_all(known: Known) -> Clause:
+        numbers: Numbers = {word: number(known), "answers": known.here.answers}
+        return tally(number(known), known.here.answers, "answer", word, opposite), numbers
+
+    def few(known: Known) -> Clause:
+        numbers: Numbers = {word: number(known), "answers": known.here.answers}
+        return f"{counted(number(known), f'{word} answer')} so far", numbers
+
+    return (
+        Wording(lambda k: 2 * recent_number(k) >= len(k.here.recent) > 0, lately, tells),
+        Wording(lambda k: number(k) > 0 and recent_number(k) == 0, earlier, tells),
+        Wording(lambda k: number(k) > 0 and 2 * number(k) >= k.here.answers, in_all, tells),
+        Wording(lambda k: number(k) > 0, few, tells),
+    )
+
+
+RIGHT = _answers(right=True)
+WRONG = _answers(right=False)
+RIGHT_IN_PART = (
+    Wording(
+        lambda k: k.here.answers > 0 and k.here.right == 0,
+        lambda k: ("answers right in part", {"answers": k.here.answers}),
+        RIGHT_HERE,
+    ),
+)
+"""Of a contribution that only answers on the topic make, and only what is right in them raises."""
+
+
+def _on_others(text: str, topics: int) -> str:
+    return f"{text} on {counted(topics, 'other topic')}"
+
+
+def _right_there(known: Known) -> Clause:
+    there = known.elsewhere
+    numbers: Numbers = {"other_right": there.right, "other_answers": there.answers, "other_topics": there.answered}
+    return _on_others(tally(there.right, there.answers, "answer", "right", "wrong"), there.answered), numbers
+
+
+def _wrong_there(known: Known) -> Clause:
+    there = known.elsewhere
+    wrong = there.answers - there.right
+    numbers: Numbers = {"other_wrong": wrong, "other_answers": there.answers, "other_topics": there.answered}
+    return _on_others(tally(wrong, there.answers, "answer", "wrong", "right"), there.answered), numbers
+
+
+def _practice_there(known: Known) -> Clause:
+    there = known.elsewhere
+    return _on_others(successes(there.practice_attempts, there.practice_right, "practice answer"), there.practised), {
+        "other_practice_right": there.practice_right,
+        "share": there.practice_right / there.practice_attempts,
+        "other_practice_attempts": there.practice_attempts,
+        "other_topics": there.practised,
+    }
+
+
+def _answers_there(known: Known, *, right: bool) -> bool:
+    """Tell whether answers on other topics speak that way: by and large right, or not."""
+    there = known.elsewhere
+    if there.answers < LEAST_ANSWERS:
+        return False
+    return there.right >= MOSTLY_RIGHT * there.answers if right else 2 * there.right <= there.answers
+
+
+def _practised_there(known: Known, *, right: bool) -> bool:
+    """Tell the same of practice, where there are no answers to go by."""
+    there = known.elsewhere
+    if there.answers or there.practice_attempts < LEAST_ANSWERS:
+        return False
+    share = there.practice_right / there.practice_attempts
+    return share >= MOSTLY_RIGHT if right else share <= 0.5
+
+
+ELSEWHERE_RIGHT: tuple[Wording, ...] = (
+    Wording(lambda k: _answers_there(k, right=True), _right_there, RIGHT_THERE),
+    Wording(lambda k: _practised_there(k, right=True), _practice_there, RIGHT_THERE),
+)
+ELSEWHERE_WRONG: tuple[Wording, ...] = (
+    Wording(lambda k: _answers_there(k, right=False), _wrong_there, WRONG_THERE),
+    Wording(lambda k: _practised_there(k, right=False), _practice_there, WRONG_THERE),
+)
+
+
+def _both(here: Wording, there: Wording) -> Wording:
+    """Return a clause that tells answers on the topic, and those on others."""
+
+    def says(known: Known) -> Clause:
+        (text, numbers), (also, more) = here.says(known), there.says(known)
+        return f"{text}, and {also}", numbers | more
+
+    return Wording(lambda k: here.holds(k) and there.holds(k), says, here.tells | there.tells)
+
+
+ALL_RIGHT = (*(_both(here, ELSEWHERE_RIGHT[0]) for here in RIGHT), *RIGHT, *ELSEWHERE_RIGHT)
+ALL_WRONG = (*(_both(here, ELSEWHERE_WRONG[0]) for here in WRONG), *WRONG, *ELSEWHERE_WRONG)
+
+
+def _practice(known: Known) -> Clause:
+    attempts, right = known.here.practice_attempts, known.here.practice_right
+    numbers: Numbers = {"practice_attempts": attempts, "share": min(1.0, right / attempts)}
+    if right == int(right):
+        numbers = {"right": int(right), "practice_attempts": attempts}
+    return successes(attempts, right, "practice answer"), numbers
+
+
+def _few_in_practice(*, right: bool) -> Wording:
+    def number(known: Known) -> float:
+        return known.here.practice_right if right else known.here.practice_attempts - known.here.practice_right
+
+    word = "right" if right else "wrong"
+    return Wording(
+        lambda k: number(k) >= 1.0 and number(k) == int(number(k)),
+        lambda k: (f"{counted(int(number(k)), f'{word} answer')} in practice", {word: int(number(k))}),
+        PRACTISED,
+    )
+
+
+PRACTICE_RAISES: tuple[Wording, ...] = (
+    Wording(lambda k: 2.0 * k.here.practice_right >= k.here.practice_attempts > 0, _practice, PRACTISED),
+    _few_in_practice(right=True),
+    Wording(lambda k: k.here.practice_right > 0.0, followed(_practice, MORE), PRACTISED),
+)
+PRACTICE_LOWERS: tuple[Wording, ...] = (
+    Wording(lambda k: 2.0 * k.here.practice_right < k.here.practice_attempts, _practice, PRACTISED),
+    _few_in_practice(right=False),
+    Wording(lambda k: k.here.practice_right < k.here.practice_attempts, followed(_practice, LESS), PRACTISED),
+)
+PRACTICE_SUCCESS: tuple[Wording, ...] = (
+    Wording(lambda k: k.here.practice_right > 0.0, _practice, PRACTISED),
+    Wording(
+        lambda k: k.here.practice_attempts > 0,
+        followed(_practice, CREDIT),
+        PRACTISED,
+    ),
+    Wording(lambda _: True, lambda _: (f"no practice yet ({ASSUMED})", {}), PRACTISED),
+)
+NO_PRACTICE_SUCCESS: tuple[Wording, ...] = (
+    Wording(lambda k: k.here.practice_attempts > 0 and k.here.practice_right == 0.0, _practice, PRACTISED),
+)
+
+
+def _assignments(known: Known) -> Clause:
+    here = known.here
+    numbers: Numbers = {"share": here.assignment_share, "assignments": here.assignments}
+    share = percent(here.assignment_share)
+    if here.assignments == 1:
+        return f"{share} on the only assignment", numbers
+    return f"{share} on average in {here.assignments} assignments", numbers
+
+
+ASSIGNMENTS_RAISE: tuple[Wording, ...] = (
+    Wording(lambda k: k.here.assignment_share >= 0.5, _assignments, ASSIGNED),
+    Wording(lambda k: k.here.assignment_share > 0.0, followed(_assignments, MORE), ASSIGNED),
+)
+ASSIGNMENTS_LOWER: tuple[Wording, ...] = (
+    Wording(lambda k: k.here.assignment_share < 0.5, _assignments, ASSIGNED),
+    Wording(lambda k: k.here.assignment_share < 1.0, followed(_assignments, LESS), ASSIGNED),
+)
+
+
+def _with_assignments(says: Callable[[Known], Clause]) -> Callable[[Known], Clause]:
+    """Return a clause about answers that tells assignments too, where there are any: accuracy counts both."""
+
+    def both(known: Known) -> Clause:
+        text, numbers = says(known)
+        if not known.here.assignments:
+            return text, numbers
+        also, more = _assignments(known)
+        return f"{text} and {also}", numbers | more
+
+    return both
+
+
+def _none_right(suffix: str) -> Callable[[Known], Clause]:
+    def says(known: Known) -> Clause:
+        answers = known.here.answers
+        return tally(0, answers, "answer", "right", "wrong") + suffix, {"answers": answers}
+
+    return says
+
+
+def _accuracy(known: Known) -> Clause:
+    here = known.here
+    text = tally(here.recent_right, len(here.recent), "answer", "right", "wrong", last=here.has_older)
+    return text, {"right": here.recent_right, "answers": len(here.recent)}
+
+
+GRADED = RIGHT_HERE | WRONG_HERE | ASSIGNED
+
+ACCURACY: tuple[Wording, ...] = (
+    Wording(
+        lambda k: not k.here.answers and not k.here.assignments, lambda _: (f"no answers yet ({ASSUMED})", {}), GRADED
+    ),
+    Wording(lambda k: not k.here.right and k.here.assignment_share > 0.0, _assignments, GRADED),
+    Wording(lambda k: not k.here.answers, _assignments, GRADED),
+    Wording(lambda k: not k.here.right, _with_assignments(_none_right(f" {CREDIT}")), GRADED),
+    Wording(lambda k: k.here.recent_right == 0, _with_assignments(RIGHT[1].says), GRADED),
+    Wording(lambda _: True, _with_assignments(_accuracy), GRADED),
+)
+NOTHING_RIGHT: tuple[Wording, ...] = (
+    Wording(
+        lambda k: k.here.answers > 0 and not k.here.right and not k.here.assignment_share > 0.0,
+        _with_assignments(_none_right("")),
+        GRADED,
+    ),
+    Wording(lambda k: k.here.assignments > 0 and not k.here.answers, _assignments, GRADED),
+)

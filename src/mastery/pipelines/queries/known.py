@@ -1,0 +1,40 @@
+"""What words about a student's scores may look at, from where the student stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mastery.features.returns import returns
+from mastery.insight.activity_summary import AllTopics, activity_from
+from mastery.insight.known import Known
+from mastery.pipelines.scoring.snapshot import StudentSnapshot
+from mastery.scorers import SPECS
+from mastery.scorers.base import Scores
+from mastery.tables import UNASSIGNED
+
+
+def known_of(snapshot: StudentSnapshot, source: str, shown: Scores, as_of_us: int) -> Callable[[int], Known]:
+    """Return what is known of each slot's score: (slot) → Known.
+
+    shown: the scores of `source` at `as_of_us`.
+    """
+    made_of = SPECS[source].scorer or SPECS[source].derived
+    assert made_of is not None  # scores come from one of them
+    scale, last = made_of.scale, snapshot.last_scores[source].score
+    after_breaks = returns(snapshot.days, snapshot.ledger, snapshot.gap_days)
+    topics = AllTopics(snapshot.counters, np.array([topic != UNASSIGNED for topic in snapshot.topics], bool))
+
+    def known(p: int) -> Known:
+        return Known(
+            here=activity_from(snapshot.counters[p], as_of_us),
+            elsewhere=topics.but(snapshot.counters[p]),
+            score=float(shown.score[p]),
+            forgotten=max(0.0, float(last[p] - shown.score[p])),
+            returned=int(after_breaks.answers[p]),
+            returned_right=float(after_breaks.right[p]),
+            scale=scale,
+        )
+
+    return known

@@ -1,0 +1,110 @@
+"""Every clause and every tag is true of the data it names, whatever the history and whoever the scorer."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histories import DAY, GAPS, examples, histories, monotone, table
+from mastery.features.columns import READ
+from mastery.insight.tags import STRENGTHS, WEAKNESSES
+from mastery.pipelines.queries.student_document import student_document
+from mastery.pipelines.scoring.fold import Folded, fold_events
+from mastery.pipelines.scoring.snapshot import snapshot_of
+from mastery.scorers import DERIVED, SCORERS, with_scores
+from mastery.scorers.base import width
+from mastery.scorers.model_set import ModelSet
+from mastery.scorers.parameters import Parameters, no_rows
+from mastery.tables import EVENTS
+from ml_school import model_set
+from school import SAMPLE, Deployment
+from true_words import Place, Story, is_true
+
+JUDGED = {"needs_help", "developing", "proficient", "mastered"}
+BANDS_OF = {
+    **dict.fromkeys(STRENGTHS, JUDGED - {"needs_help"}),
+    **dict.fromkeys(WEAKNESSES, JUDGED - {"mastered"}),
+    "not_practised": {"needs_help", "developing"},
+    "improving": JUDGED,
+}
+NEVER_TOGETHER = [
+    {"steady", "careless"}, {"steady", "declining"}, {"quick_and_right", "slow_but_right"},
+    {"independent", "hint_dependent"}, {"improving", "declining"}, {"remembers_after_gaps", "forgetting"},
+]  # fmt: skip
+
+
+def every_scorer(seed: int | None) -> ModelSet:
+    """A set with all scorers of the registry that people see: with usual parameters, or with drawn ones."""
+    found = dict(model_set().scorers)
+    for name in with_scores():
+        if name in SCORERS and (seed is not None or name not in found):
+            scorer = SCORERS[name]
+            row = monotone(scorer, np.random.default_rng([seed or 1, *name.encode()]))
+            found[name] = Parameters(row, no_rows(row.size), no_rows(width(scorer.item_parameters)))
+    assert set(found) == set(with_scores())
+    return ModelSet("true-words", found)
+
+
+def said(folded: Folded, as_of_us: int, student: int) -> Counter[str]:
+    """Hold all that is said of a student against the events, and return how often each contribution and tag is told."""
+    snapshot, found = snapshot_of(folded, student), Counter[str]()
+    story = Story.of(folded.batch, student, as_of_us)
+    for source in with_scores():
+        document = student_document(snapshot, source, {}, as_of_us, min_evidence=3, target=0.6, wanted=None)
+        last = dict(zip(snapshot.topics, snapshot.last_scores[source].score, strict=True))
+        for topic in document.topics:
+            place = Place(story, topic.topic_id, topic.mastery_score, last[topic.topic_id])
+            context = (source, topic.topic_id, topic.band, topic.explanation.summary)
+            factors, marks = topic.explanation.factors, [*topic.strengths, *topic.weaknesses]
+            for one in (*factors, *marks):
+                assert is_true(one.text, place), (one.name, one.text, context)
+                found[one.name] += 1
+            assert len({factor.text for factor in factors}) == len(factors), context
+            for factor in factors:
+                lowers = factor.contribution < 0.0
+                assert "wrong" not in factor.text or factor.contribution <= 0.0 or "credited" in factor.text, context
+                assert "more often" not in factor.text or not lowers, context
+                assert "less often" not in factor.text or lowers, context
+            names = {tag.name for tag in marks}
+            assert all(topic.band in BANDS_OF[name] for name in names), (names, context)
+            assert not [pair for pair in NEVER_TOGETHER if pair <= names], (names, context)
+            told = {factor.name: factor.text for factor in factors}
+            assert "remembers_after_gaps" not in names or "forgetting" not in told, context
+            assert "hint_dependent" not in names or not told.get("hints", "").startswith("few"), context
+            fading = topic.retention
+            if topic.mastery_score < fading.target:
+                assert fading.falls_below_at is None, context
+    return found
+
+
+@examples(40)
+@given(events=histories(), seed=st.none() | st.integers(0, 2**16), wait=st.sampled_from(GAPS))
+def test_whatever_is_said_of_a_student_is_true_of_their_events(events, seed, wait):
+    as_of_us = max(event.at_us for event in events) + wait
+    folded = fold_events(table(events), every_scorer(seed), as_of_us, history=False)
+    for student in range(len(folded.batch.students)):
+        said(folded, as_of_us, student)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wait", [0, 30 * DAY])
+def test_whatever_is_said_of_the_sample_is_true_and_is_not_always_the_same(tmp_path, wait):
+    school = Deployment.at(tmp_path)
+    school.ingest(SAMPLE)
+    as_of_us, told, topics = school.newest_us() + wait, Counter[str](), 0
+    for bucket in range(school.lake.buckets):
+        rows = school.lake.read_bucket(EVENTS, bucket, READ)
+        folded = fold_events(rows, every_scorer(None), as_of_us, history=False)
+        for student in range(len(folded.batch.students)):
+            told += said(folded, as_of_us, student)
+        topics += folded.batch.slot_topic.size
+    explained = topics * len(with_scores())
+    assert topics > 500
+    assert told["learning"] < 0.05 * explained, "what is said of everybody says nothing"
+    assert {*SCORERS, *DERIVED} >= set(with_scores())
+    for name in ("other_topics", "forgetting", "learning", "improving", "remembers_after_gaps", "not_practised"):
+        assert told[name] > 0, f"{name} is never told"
