@@ -83,7 +83,8 @@ def read_frame(source: Any, needed: Container[str] | None = None) -> Frame:
         known = nw.from_native(source)
     except TypeError:
         given = type(source)
-        raise BadInput(f"{given.__module__}.{given.__qualname__} cannot be read; expected {EXPECTED}") from None
+        name = given.__qualname__ if given.__module__ == "builtins" else f"{given.__module__}.{given.__qualname__}"
+        raise BadInput(f"{name} cannot be read; expected {EXPECTED}") from None
     except ValueError as error:  # two columns of one name
         raise BadInput(f"the frame cannot be read: {_on_one_line(error)}") from None
     try:

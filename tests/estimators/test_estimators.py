@@ -323,7 +323,7 @@ def test_answers_say_what_was_not_used(school):
         ms.read_answers(pa.table({"pupil": ["S1"], "is_correct": [1]}))
     with pytest.raises(ms.BadInput, match=r"column student_id .*give each column one type"):
         ms.read_answers(pd.DataFrame({"student_id": ["1", 1], "is_correct": [1, 0]}))
-    with pytest.raises(ms.BadInput, match=r"builtins\.dict cannot be read; expected a frame of pandas, polars"):
+    with pytest.raises(ms.BadInput, match=r"^dict cannot be read; expected a frame of pandas, polars"):
         ms.read_answers({"student_id": ["S1"]})
     with pytest.raises(ms.NotFound, match="no such file"):
         ms.read_answers("nowhere.csv")

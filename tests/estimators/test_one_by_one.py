@@ -192,7 +192,7 @@ def test_half_a_hint_and_half_an_attempt_are_refused(fitted, name):
 
 def test_a_time_that_is_missing_in_pandas_is_refused(fitted):
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(ms.BadInput, match="NaT is no moment"):
+    with pytest.raises(ms.BadInput, match="at is NaT; expected a datetime, a date, or a text"):
         fitted["BKT"].update(fitted["BKT"].state(student="S1"), topic="t", correct=True, at=pandas.NaT)
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from propcache import cached_property
 
-from mastery.as_of import as_of_us
+from mastery.as_of import Moment, as_of_us
 from mastery.errors import BadInput, Conflict, NotFound
+from mastery.events.one_id import as_text
+from mastery.given import whole
 from mastery.lake import Lake, WrongKey
 from mastery.lake.tenants import check_roots, folder_of, root_of, tenants_in
 from mastery.settings import Settings
@@ -116,7 +118,7 @@ class Deployment:
         )
 
     def publisher(
-        self, as_of: str, now: int, *, workers: int | None = None, progress: Callable[[int], None] | None = None
+        self, as_of: Moment, now: int, *, workers: int | None = None, progress: Callable[[int], None] | None = None
     ) -> Publish:
         """Return what folds every student into a model set as of a moment, and publishes."""
         from mastery.pipelines.scoring.recompute import recompute
@@ -127,20 +129,24 @@ class Deployment:
             as_of_us=self.moment_us(as_of, now),
             now_us=now,
             min_evidence=self.settings.min_evidence,
-            workers=self.settings.workers if workers is None else workers,
+            workers=self.settings.workers if workers is None else whole("workers", workers, 1),
             state=self.state,
             active_days=self.settings.active_days,
             progress=progress,
         )
 
-    def moment_us(self, as_of: str, now: int) -> int:
-        """Return the moment that a text names, in microseconds since 1970."""
-        return as_of_us(as_of, now, self.reader.newest_event_us)
+    def moment_us(self, as_of: Moment, now: int, name: str = "as_of") -> int:
+        """Return a moment in microseconds since 1970; `name` is what the caller calls it."""
+        return as_of_us(as_of, now, self.reader.newest_event_us, name)
 
-    def pseudonym(self, student_id: str) -> str:
-        """Return the pseudonym of a student, from the source's own id or from the pseudonym itself."""
+    def pseudonym(self, student_id: object) -> str:
+        """Return the pseudonym of a student, from the source's own id, text or number, or from the pseudonym itself.
+
+        Raises:
+            BadInput: No student can have this id.
+        """
         try:
-            return self.pseudonyms.student(self.tenant, student_id)
+            return self.pseudonyms.student(self.tenant, as_text("student", student_id))
         except UnicodeEncodeError:
             raise BadInput("the student id is not text in UTF-8; write it as the source does") from None
 

@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Any
 from propcache import cached_property
 
 from mastery import __version__
+from mastery.as_of import Moment
 from mastery.engine import clock
 from mastery.engine.deployment import Deployment
 from mastery.engine.models import Models
 from mastery.errors import BadInput, Conflict, NotFound, Unwritable
+from mastery.events.one_id import as_text
+from mastery.given import text, texts, whole
 from mastery.instants import instant, microseconds
 from mastery.lake import Lake
 from mastery.settings import Settings, load_settings
 from mastery.tables import EVENTS, GOLD, REJECTED, Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mastery.events.read_options import ReadOptions
     from mastery.pipelines.ingest.ingest import Progress
     from mastery.pipelines.ingest.ingests import IngestEntry
     from mastery.pipelines.ingest.preview import FilePreview
@@ -48,9 +54,18 @@ class Engine(Deployment):
     """One deployment, connected, for the tenant of its settings; `of` gives that of another tenant.
 
     Where a method takes a moment (`as_of`), it is `now`, `latest` (the newest event of the lake), a date (the end of
-    that UTC day) or a time in ISO 8601. Where it takes a tenant, None is the engine's own; where it takes a scorer,
-    None is the default one. Students are named by the source's own id or by their pseudonym.
+    that UTC day), a time in ISO 8601, or a date or datetime of Python. Where it takes a tenant, None is the engine's
+    own; where it takes a scorer, None is the default one. Students are named by the source's own id, a text or a
+    number, or by their pseudonym. In a `with` statement it is closed at the end.
     """
+
+    def __enter__(self) -> Engine:
+        """Return the engine."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close what was opened."""
+        self.close()
 
     @staticmethod
     def connect(settings: Settings, *, create: bool = True) -> Engine:
@@ -88,7 +103,7 @@ class Engine(Deployment):
         if tenant is None or tenant == self.tenant:
             return self
         try:
-            tenant.encode()
+            text("tenant", tenant).encode()
         except UnicodeEncodeError:  # bytes of a command line that are no text
             raise BadInput("the tenant is not text in UTF-8; write it as it was ingested") from None
         return self._opened(tenant)
@@ -121,15 +136,15 @@ class Engine(Deployment):
         splits: Mapping[str, str] | None = None,
         repeats: str | None = None,
         on_revision: str = "replace",
-        key: str | None = None,
-        profile: str | None = None,
+        key: str | Path | None = None,
+        profile: str | Path | None = None,
         values: Mapping[str, float] | None = None,
         decimal: str = ".",
         thousands: str | None = None,
         dates: str | None = None,
         day_zero: date | None = None,
         encoding: str | None = None,
-        sheet: str | None = None,
+        sheet: str | int | None = None,
         array: str | None = None,
         tenant: str | None = None,
         now_us: int | None = None,
@@ -178,9 +193,7 @@ class Engine(Deployment):
         Raises:
             BadInput: It cannot be read, lacks a column, or has no usable value in one.
         """
-        from mastery.events.read_options import ReadOptions
-        from mastery.events.recognise import names_read
-        from mastery.frames import read_frame
+        from mastery.events.read_options import ReadOptions, written
         from mastery.pipelines.ingest.ingest import ingest
         from mastery.pipelines.ingest.profiles import zone_of
 
@@ -195,8 +208,8 @@ class Engine(Deployment):
             only=only or {},
             splits=splits or {},
             repeats=repeats,
-            key=key,
-            profile=profile,
+            key=written(key),
+            profile=written(profile),
             on_revision=on_revision,
             values=values or {},
             decimal=decimal,
@@ -204,22 +217,19 @@ class Engine(Deployment):
             dates=dates,
             day_zero=day_zero,
             encoding=encoding,
-            sheet=sheet,
+            sheet=written(sheet),
             array=array,
         )
-        if isinstance(source, str | Path):
-            source = [source]
-        elif not isinstance(source, list | tuple):
-            source = [read_frame(source, names_read(options)).table]
+        given = _files_or_table(source, options)
         of = self.of(tenant)
         return ingest(
-            source,
+            given,
             lake=of.lake,
             pseudonyms=of.pseudonyms,
             tenant=of.tenant,
             now=instant(clock.now_us() if now_us is None else now_us),
             options=options,
-            zone=zone_of(profile) or self.settings.timezone,
+            zone=zone_of(options.profile) or self.settings.timezone,
             progress=progress,
             waiting=waiting,
             replace=replace,
@@ -255,8 +265,10 @@ class Engine(Deployment):
         from mastery.pipelines.ingest.ingests import entries, named
 
         of = self.of(tenant)
-        sources = tuple(files) if files else None
-        return of.reader.undo_preview(named(entries(of.lake), ingest), clock.now_us(), sources, progress)
+        sources = None if files is None else texts("files", files) or None
+        return of.reader.undo_preview(
+            named(entries(of.lake), text("ingest", ingest)), clock.now_us(), sources, progress
+        )
 
     def undo(
         self,
@@ -289,9 +301,9 @@ class Engine(Deployment):
         of = self.of(tenant)
         return undo(
             of.lake,
-            named(entries(of.lake), ingest),
+            named(entries(of.lake), text("ingest", ingest)),
             now=instant(clock.now_us() if now_us is None else now_us),
-            sources=tuple(files) if files else None,
+            sources=None if files is None else texts("files", files) or None,
             door=door,
             code_version=__version__,
             waiting=waiting,
@@ -318,21 +330,17 @@ class Engine(Deployment):
             BadInput: It cannot be read, lacks a column, has no usable value in one, or was read before under another
                 zone.
         """
-        from mastery.events.read_options import ReadOptions
-        from mastery.events.recognise import names_read
-        from mastery.frames import read_frame
+        from mastery.events.read_options import ReadOptions, written
         from mastery.pipelines.ingest.preview import preview
         from mastery.pipelines.ingest.profiles import zone_of
         from mastery.tables import EVENTS
 
         of = self.of(tenant)
+        how |= {name: written(how.get(name)) for name in ("key", "profile", "sheet")}
         said = ReadOptions(**{name: value for name, value in how.items() if value is not None})
-        if isinstance(source, str | Path):
-            source = [source]
-        elif not isinstance(source, list | tuple):
-            source = [read_frame(source, names_read(said)).table]
+        given = _files_or_table(source, said)
         return preview(
-            source,
+            given,
             now=instant(clock.now_us()),
             options=said,
             zone=zone_of(said.profile) or self.settings.timezone,
@@ -344,7 +352,7 @@ class Engine(Deployment):
 
     def recompute(
         self,
-        as_of: str = "now",
+        as_of: Moment = "now",
         *,
         workers: int | None = None,
         tenant: str | None = None,
@@ -359,10 +367,10 @@ class Engine(Deployment):
 
     def student(
         self,
-        student_id: str,
+        student_id: object,
         *,
-        topics: Sequence[str] | None = None,
-        as_of: str = "now",
+        topics: str | Sequence[object] | None = None,
+        as_of: Moment = "now",
         scorer: str | None = None,
         tenant: str | None = None,
         most: int | None = None,
@@ -376,46 +384,46 @@ class Engine(Deployment):
             tenant=of.tenant,
             as_of_us=of.moment_us(as_of, clock.now_us()),
             source=scorer,
-            topics=topics,
+            topics=_ids("topic", topics),
             most=most,
         )
 
     def history(
-        self, student_id: str, topic_id: str, *, scorer: str | None = None, tenant: str | None = None
+        self, student_id: object, topic_id: object, *, scorer: str | None = None, tenant: str | None = None
     ) -> HistoryDocument:
         """Return one student's score on a topic at the end of each active day, as last published."""
         of = self.of(tenant)
-        return of.reader.history(of.pseudonym(student_id), topic_id, tenant=of.tenant, source=scorer)
+        return of.reader.history(of.pseudonym(student_id), as_text("topic", topic_id), tenant=of.tenant, source=scorer)
 
     def past_answers(
-        self, student_id: str, topic_id: str, *, as_of: str = "now", tenant: str | None = None
+        self, student_id: object, topic_id: object, *, as_of: Moment = "now", tenant: str | None = None
     ) -> AnswersDocument:
         """Return which of a student's past answers make linear_rnn's score of a topic, and by how much."""
         of = self.of(tenant)
         return of.reader.past_answers(
             of.pseudonym(student_id),
-            topic_id,
+            as_text("topic", topic_id),
             tenant=of.tenant,
             as_of_us=of.moment_us(as_of, clock.now_us()),
         )
 
     def item_probabilities(
         self,
-        student_id: str,
-        topic_id: str,
+        student_id: object,
+        topic_id: object,
         *,
-        items: Sequence[str] | None = None,
-        as_of: str = "now",
+        items: str | Sequence[object] | None = None,
+        as_of: Moment = "now",
         tenant: str | None = None,
     ) -> ItemProbabilitiesDocument:
         """Return one student's probability of a right answer to items of a topic."""
         of = self.of(tenant)
         return of.reader.item_probabilities(
             of.pseudonym(student_id),
-            topic_id,
+            as_text("topic", topic_id),
             tenant=of.tenant,
             as_of_us=of.moment_us(as_of, clock.now_us()),
-            items=items,
+            items=_ids("item", items),
         )
 
     def class_scores(self, *, scorer: str | None = None, tenant: str | None = None) -> ClassDocument:
@@ -426,9 +434,9 @@ class Engine(Deployment):
     def class_report(
         self,
         *,
-        weakest: int,
+        weakest: int = 10,
         students: int | None = None,
-        as_of: str | None = None,
+        as_of: Moment | None = None,
         scorer: str | None = None,
         tenant: str | None = None,
         progress: Callable[[int], None] | None = None,
@@ -436,7 +444,7 @@ class Engine(Deployment):
         """Return a class and its weakest student-topics with reasons.
 
         Args:
-            weakest: How many student-topics.
+            weakest: Of how many student-topics.
             students: Of how many students the document lists every score, the lowest mean first; None: of all. Its
                 numbers are of the whole class.
             as_of: A moment, at which every student of the tenant is folded again; None: as last published.
@@ -445,6 +453,7 @@ class Engine(Deployment):
             progress: Called with the number of events that have been folded since it was called before.
         """
         of = self.of(tenant)
+        whole("weakest", weakest, 0)
         if as_of is not None:
             as_of_us = of.moment_us(as_of, clock.now_us())
             return of.reader.class_at(
@@ -482,22 +491,23 @@ class Engine(Deployment):
         of = self.of(tenant)
         return id_named(text, of.reader.items(of.tenant))
 
-    def superseded(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
+    def superseded(self, limit: int = 50, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
         """Return revisions of a tenant's events that do not count any more, the newest reading first, and how many
         there are in all; `limit` 0 returns all. `replaced_by` of each is the revision that counts.
         """
         from mastery.pipelines.queries.superseded import superseded_rows
 
-        return superseded_rows(self.of(tenant).lake, limit)
+        return superseded_rows(self.of(tenant).lake, whole("limit", limit, 0))
 
-    def rejected(self, limit: int, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
+    def rejected(self, limit: int = 50, tenant: str | None = None) -> tuple[list[dict[str, Any]], int]:
         """Return rejected rows of a tenant, the newest reading first and each by file and line, and how many there
         are in all; `limit` 0 returns all.
         """
         shown = ("source_table", "source", "line", "column", "value", "reason", "code", "received_at")
         rows = self.of(tenant).lake.scan(REJECTED, shown)
         rows = rows.sort_by([("received_at", "descending"), ("source", "ascending"), ("line", "ascending")])
-        return rows.slice(0, min(limit or rows.num_rows, rows.num_rows)).to_pylist(), rows.num_rows
+        most = whole("limit", limit, 0) or rows.num_rows
+        return rows.slice(0, min(most, rows.num_rows)).to_pylist(), rows.num_rows
 
     def rejected_at(self, received_at: datetime) -> list[dict[str, Any]]:
         """Return table, column and reason of the rows that one reading rejected for the first time."""
@@ -545,3 +555,29 @@ class Engine(Deployment):
         """Read from the state store. One that may only be read hinders nobody: students are folded from the lake."""
         with suppress(Unwritable):
             self.state.known_lake()
+
+
+def _files_or_table(source: Any, options: ReadOptions) -> list[str | Path | pa.Table]:
+    """Return what `ingest` reads: paths, or one table of what a frame holds.
+
+    Raises:
+        BadInput: It is neither, or a list holds something else than paths.
+    """
+    from mastery.events.recognise import names_read
+    from mastery.frames import EXPECTED, read_frame
+
+    if isinstance(source, str | Path):
+        return [source]
+    if not isinstance(source, list | tuple):
+        return [read_frame(source, names_read(options)).table]
+    for one in source:
+        if not isinstance(one, str | Path):
+            raise BadInput(f"a list of files holds {one!r:.60}; expected paths alone; not in a list, {EXPECTED}")
+    return list(source)
+
+
+def _ids(what: str, given: str | Sequence[object] | None) -> list[str] | None:
+    """Return ids as texts: one alone, or several; None for all."""
+    if given is None:
+        return None
+    return [as_text(what, one) for one in ([given] if isinstance(given, str) else given)]

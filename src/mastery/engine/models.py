@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mastery import __version__
+from mastery.as_of import Moment
 from mastery.engine import clock
 from mastery.engine.deployment import Deployment
 from mastery.errors import Conflict
+from mastery.given import text, whole
 
 if TYPE_CHECKING:
     from mastery.pipelines.models.activations import ActiveChoice
@@ -32,8 +34,8 @@ class Models:
         self,
         scorer: str = "all",
         *,
-        since: str | None = None,
-        until: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         seed: int = 0,
         most_events: int | None = None,
         now_us: int | None = None,
@@ -61,10 +63,10 @@ class Models:
             deployment.rules.params,
             now_us=at,
             code_version=__version__,
-            scorers=None if scorer == "all" else [scorer],
-            since_us=None if since is None else deployment.moment_us(since, at),
-            until_us=None if until is None else deployment.moment_us(until, at),
-            seed=seed,
+            scorers=None if scorer == "all" else [text("scorer", scorer)],
+            since_us=None if since is None else deployment.moment_us(since, at, "since"),
+            until_us=None if until is None else deployment.moment_us(until, at, "until"),
+            seed=whole("seed", seed, 0),
             threads=deployment.settings.workers,
             most_events=ENOUGH_EVENTS if most_events is None else most_events,
             progress=progress,
@@ -94,7 +96,7 @@ class Models:
     def activate(
         self,
         version: str,
-        as_of: str = "now",
+        as_of: Moment = "now",
         *,
         now_us: int | None = None,
         workers: int | None = None,
@@ -105,10 +107,15 @@ class Models:
 
         deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
         publish = deployment.publisher(as_of, at, workers=workers, progress=progress)
-        return activate(deployment.lake, deployment.rules.params, version, at, publish)
+        return activate(deployment.lake, deployment.rules.params, text("version", version), at, publish)
 
     def rollback(
-        self, as_of: str = "now", *, now_us: int | None = None, workers: int | None = None, progress: Bar | None = None
+        self,
+        as_of: Moment = "now",
+        *,
+        now_us: int | None = None,
+        workers: int | None = None,
+        progress: Bar | None = None,
     ) -> RecomputeReport:
         """Fold every student into the previous set, publish, and switch back to it; see `activate`."""
         from mastery.pipelines.scoring.activate import rollback

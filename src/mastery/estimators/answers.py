@@ -14,21 +14,20 @@ import pyarrow.compute as pc
 from propcache import cached_property
 
 from mastery.arrays import Floats
-from mastery.as_of import LATEST, as_of_us
+from mastery.as_of import LATEST, OF_ANSWERS, Moment, as_of_us
 from mastery.errors import BadInput
-from mastery.events.read_options import ReadOptions, ours_of
+from mastery.events.read_options import ReadOptions, ours_of, written
 from mastery.events.recognise import names_read
 from mastery.features.answer_log import NO_TOPIC, Clock
 from mastery.features.batch import Batch
 from mastery.frames import Frame, frame_of, read_frame
+from mastery.given import flag
 from mastery.insight.words import counted
 from mastery.instants import microseconds
 from mastery.pipelines.ingest import answers as reader
 
 TENANT = "default"
 """Answers outside of a deployment are those of one institution."""
-
-Moment = str | date | datetime
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,15 +159,15 @@ def read_answers(
     only: Mapping[str, Sequence[str]] | None = None,
     splits: Mapping[str, str] | None = None,
     repeats: str | None = None,
-    key: str | None = None,
-    profile: str | None = None,
+    key: str | Path | None = None,
+    profile: str | Path | None = None,
     values: Mapping[str, float] | None = None,
     decimal: str = ".",
     thousands: str | None = None,
     dates: str | None = None,
     day_zero: date | None = None,
     encoding: str | None = None,
-    sheet: str | None = None,
+    sheet: str | int | None = None,
     array: str | None = None,
     clock: Clock = "answer",
     strict: bool = False,
@@ -220,6 +219,11 @@ def read_answers(
     >>> answers
     <Answers: 3 by 2 students on 1 topic and 0 items>
     """
+    if isinstance(source, Answers):
+        raise BadInput(
+            "these answers have been read already: give them to a model as they are, or read their .frame.native"
+        )
+    flag("strict", strict)
     if clock not in ("start", "answer"):
         raise BadInput(f"clock is {clock!r}; expected 'answer' or 'start'")
     is_path = isinstance(source, str | Path)
@@ -234,20 +238,20 @@ def read_answers(
         only=only or {},
         splits=splits or {},
         repeats=repeats,
-        key=key,
-        profile=profile,
+        key=written(key),
+        profile=written(profile),
         values=values or {},
         decimal=decimal,
         thousands=thousands,
         dates=dates,
         day_zero=day_zero,
         encoding=encoding,
-        sheet=sheet,
+        sheet=written(sheet),
         array=array,
     )
     frame = None if is_path else read_frame(source, names_read(options))
     read = reader.read_answers(
-        Path(source) if frame is None else frame.table,
+        source if frame is None else frame.table,
         now=datetime.now(UTC),
         options=options,
         keep=None,
@@ -266,17 +270,13 @@ def as_answers(source: Any) -> Answers:
     return source if isinstance(source, Answers) else read_answers(source)
 
 
-def at_us(at: Moment) -> int:
-    """Return a moment in microseconds since 1970: a datetime, a date (the end of that UTC day), or a text as `as_of`
-    takes it. Without a zone it is UTC.
+def at_us(at: Moment, name: str = "as_of", newest_us: int | None = None) -> int:
+    """Return a moment in microseconds since 1970; `latest` is `newest_us`, and now where there is none.
+
+    Args:
+        name: What the caller calls it, for the message.
 
     Raises:
         BadInput: It is no moment.
     """
-    if isinstance(at, datetime) and at == at:  # pandas' NaT is a datetime that equals nothing
-        return microseconds(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
-    if isinstance(at, date) and not isinstance(at, datetime):
-        at = at.isoformat()
-    if not isinstance(at, str):
-        raise BadInput(f"{at!r} is no moment; expected a datetime, a date, or a text in ISO 8601")
-    return as_of_us(at, microseconds(datetime.now(UTC)), lambda: None)
+    return as_of_us(at, microseconds(datetime.now(UTC)), lambda: newest_us, name, OF_ANSWERS)

@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from mastery.errors import BadInput
 from mastery.estimators.answers import as_answers
-from mastery.estimators.estimator import Estimator
+from mastery.estimators.estimator import LARGEST_SEED, Estimator
 from mastery.evaluation.measures import interval
 from mastery.evaluation.reliability import bootstrap_ece
 from mastery.evaluation.splits import parse_split
 from mastery.evaluation.summary import DRAWS
 from mastery.features.batch import Batch
 from mastery.frames import frame_of
+from mastery.given import text, whole
 from mastery.pipelines.evaluation.evaluate import Evaluation, evaluate
 from mastery.pipelines.evaluation.logs import answers_log
 from mastery.pipelines.evaluation.predictors import Predicted
@@ -43,7 +44,7 @@ def cross_validate(
     Args:
         by: What is tested: `student` (each CV fold's students are new to the model), `time` (the last fifth of the
             answers), `time:2026-03-01` (those after a moment) or `column:NAME` (each value of a column in turn).
-        folds: How many CV folds the students are dealt into.
+        folds: How many CV folds the students are dealt into; with 1, one fifth of them is tested.
         random_state: Seed of the CV folds and of the intervals.
         progress: Called with the CV fold, how many are done and how many there are.
 
@@ -55,12 +56,12 @@ def cross_validate(
     >>> ms.cross_validate([ms.Elo(), ms.RuleBased()], answers, folds=2).column_names[:5]
     ['model', 'answers', 'auc', 'auc_lower', 'auc_upper']
     """
-    given = [models] if isinstance(models, Estimator) else list(models)
-    if not given:
-        raise BadInput("there is no model to validate; give one, or several in a list")
+    given = [models] if isinstance(models, Estimator) else _several(models)
+    whole("folds", folds, 1)
+    whole("random_state", random_state, 0, LARGEST_SEED)
     labels = _labels(given)
     known = as_answers(answers)
-    split = parse_split(by)
+    split = parse_split(text("by", by))
 
     def predictor(train: Batch, test: Batch) -> Predicted:
         said, notes = {}, list[str]()
@@ -86,6 +87,17 @@ def cross_validate(
         columns[f"{column}_lower"] = [lower for lower, _ in ends]
         columns[f"{column}_upper"] = [upper for _, upper in ends]
     return frame_of(pa.table(columns), known.frame.kind)
+
+
+def _several(models: Any) -> list[Estimator]:
+    """Return the models of a list. Raises BadInput where there is none, or where one is no estimator."""
+    given = list(models) if isinstance(models, Sequence) and not isinstance(models, str) else [models]
+    if not given:
+        raise BadInput("there is no model to validate; give one, or several in a list")
+    for one in given:
+        if not isinstance(one, Estimator):
+            raise BadInput(f"{one!r} is not a model; expected one such as ms.BKT(), or several in a list")
+    return given
 
 
 def _interval(found: Evaluation, label: str, measure: str, seed: int) -> tuple[float, float]:

@@ -7,6 +7,7 @@ learnt ends with an underscore, `get_params` and `set_params` serve `clone` and 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,15 +17,17 @@ import pyarrow as pa
 from propcache import cached_property
 
 from mastery.arrays import Floats
+from mastery.as_of import Moment
 from mastery.errors import BadInput, NotFitted, NotFound, did_you_mean
-from mastery.estimators.answers import TENANT, Moment, as_answers, at_us
+from mastery.estimators.answers import TENANT, as_answers, at_us
 from mastery.estimators.explained import Explained, explained
-from mastery.estimators.ids import id_of
+from mastery.events.one_id import id_of
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.features.counters import EVIDENCE
 from mastery.features.subset import take_students
 from mastery.frames import frame_of
+from mastery.given import whole
 from mastery.insight.bands import BANDS, band_codes
 from mastery.pipelines.evaluation.predictors import with_needs
 from mastery.pipelines.models.rules import load_rules
@@ -36,6 +39,12 @@ from mastery.scorers.predictions import predict_all
 from mastery.scorers.student_state import OneByOne, StudentState
 
 DEFAULT_RULES = "classic"
+
+ALL_PROCESSORS = -1
+"""As `n_jobs`, in scikit-learn too: as many threads as there are processors."""
+MOST_THREADS = 1_024
+LARGEST_SEED = 2**32 - 1
+"""Also of scikit-learn and numpy's older generators."""
 
 
 class Estimator:
@@ -109,6 +118,16 @@ class Estimator:
         """Return this estimator's settings as arguments of the scorer's fit."""
         return {}
 
+    def _check_settings(self) -> None:
+        """Raise BadInput for a setting of another type, or out of bounds: the constructor only stores them."""
+        whole("min_evidence", self.min_evidence, 0)
+        whole("random_state", self.random_state, 0, LARGEST_SEED)
+        if self.n_jobs != ALL_PROCESSORS:
+            whole(f"n_jobs ({ALL_PROCESSORS} for all processors)", self.n_jobs, 1, MOST_THREADS)
+
+    def _threads(self) -> int:
+        return (os.cpu_count() or 1) if self.n_jobs == ALL_PROCESSORS else self.n_jobs
+
     def _chapters(self) -> Mapping[tuple[str, str], str] | None:
         return None
 
@@ -150,6 +169,7 @@ class Estimator:
 
     def fit_batch(self, batch: Batch, clock: Clock) -> Self:
         """Learn from a batch, as `fit` does from a frame."""
+        self._check_settings()
         # Only who fits waits until what fits is loaded.
         from mastery.fitting.fit_all import fit_all
 
@@ -158,7 +178,7 @@ class Estimator:
             batch,
             rules=load_rules(self._rules()).params,
             seed=self.random_state,
-            threads=self.n_jobs,
+            threads=self._threads(),
             scorers=with_needs([scorer]),
             clock=clock,
             held_out=False,
@@ -181,6 +201,7 @@ class Estimator:
         Raises:
             NotFitted: Nothing was learnt, and the scorer cannot do without.
         """
+        self._check_settings()
         found = getattr(self, "model_set_", None)
         if found is None:
             found = self._without_fit()
@@ -213,7 +234,7 @@ class Estimator:
 
     def predict_batch(self, batch: Batch) -> Floats:
         """Return float64[n]: the probability of a right answer before each row, NaN where a row is no answer."""
-        probabilities = predict_all(self.fitted_model_set().scorers, batch, threads=self.n_jobs)
+        probabilities = predict_all(self.fitted_model_set().scorers, batch, threads=self._threads())
         return probabilities[self.scorer_name]
 
     def scores(self, answers: Any, as_of: Moment = "latest") -> Any:
@@ -309,7 +330,7 @@ class Estimator:
         Args:
             topic: Its id; None for an answer on no topic in particular.
             item: Its id; None where it is unknown.
-            at: When it was given; at the time of the student's newest answer when left out.
+            at: When it was given; at the time of the student's newest answer when left out, or `latest`.
             seconds: How long it took. Left out it is unknown; or the time since the answer before, where the model's
                 answers had no durations either.
             hints, attempt: Hints used, and which try it is; see docs/features.md.
@@ -323,7 +344,7 @@ class Estimator:
             None if topic is None else id_of("topic", topic),
             None if item is None else id_of("item", item),
             _outcome(correct),
-            None if at is None else at_us(at),
+            self._at_us(state, at),
             None if seconds is None else int(_number("seconds", seconds) * 1_000.0),
             None if hints is None else _whole("hints", hints),
             None if attempt is None else _whole("attempt", attempt),
@@ -345,7 +366,7 @@ class Estimator:
             None if topic is None else id_of("topic", topic),
             None if item is None else id_of("item", item),
             True,
-            None if at is None else at_us(at),
+            self._at_us(state, at),
             None,
             None,
             None,
@@ -413,6 +434,13 @@ class Estimator:
             )
         model_set = self.fitted_model_set()
         return OneByOne(spec.scorer, spec.load_steps(), model_set.scorers[self.scorer_name], model_set.version, TENANT)
+
+    def _at_us(self, state: StudentState, at: Moment | None) -> int | None:
+        """Return when an answer is given; None, for the time of the student's newest one, stays None."""
+        if at is None:
+            return None
+        self._one_by_one.check(state)
+        return at_us(at, "at", state.last_at_us)
 
     def _folded(self, batch: Batch, as_of_us: int) -> Folded:
         if not SPECS[self.scorer_name].has_scores:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from mastery.errors import BadInput, did_you_mean
 from mastery.estimators.estimator import Estimator
 from mastery.estimators.scorers import ESTIMATORS
+from mastery.given import text
 from mastery.scorers import SPECS
 
 
@@ -55,6 +56,7 @@ def estimator(scorer: str, **settings: Any) -> Estimator:
     >>> ms.estimator("elo", min_evidence=5)
     Elo(min_evidence=5)
     """
+    text("scorer", scorer)
     kinds = {kind.name: kind for kind in ESTIMATORS.values()}
     if scorer in kinds:
         return kinds[scorer]().set_params(**settings)

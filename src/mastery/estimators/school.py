@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from mastery.estimators.answers import Answers, read_answers
 from mastery.frames import frame_of
+from mastery.given import whole
 from mastery.simulation import SchoolPlan
 from mastery.simulation.school import simulate as simulate_chunks
 
@@ -49,6 +50,8 @@ def simulate(
     ['student_id', 'topic_id', 'day', 'true_mastery']
     >>> answers, truth = school
     """
+    for name, number in (("students", students), ("days", days), ("seed", seed), ("topics", topics)):
+        whole(name, number, 0)
     plan = SchoolPlan(students=students, days=days, seed=seed, topics=topics)
     chunks = list(simulate_chunks(plan))
     quiz = _plain(pa.concat_tables([chunk.tables["quiz_attempts"] for chunk in chunks]))

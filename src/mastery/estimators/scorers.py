@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from mastery.errors import BadInput
 from mastery.estimators.answers import TENANT
 from mastery.estimators.estimator import DEFAULT_RULES, Estimator
+from mastery.given import flag, mapping, text
 from mastery.pipelines.models.rules import load_rules
 from mastery.scorers.model_set import ModelSet, default_model_set, version_of
 
@@ -28,7 +29,7 @@ class BKT(Estimator):
             better; False gives every question those of its topic.
         min_evidence: With fewer graded answers on a topic the band is not_enough_evidence.
         random_state: Seed of what is drawn.
-        n_jobs: Threads.
+        n_jobs: Threads; -1 for as many as there are processors.
 
     >>> import mastery as ms
     >>> school = ms.simulate(students=40, days=30, seed=1)
@@ -56,6 +57,11 @@ class BKT(Estimator):
         self.min_evidence = min_evidence
         self.random_state = random_state
         self.n_jobs = n_jobs
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        text("forgetting", self.forgetting)
+        flag("items", self.items)
 
     def _fit_settings(self) -> dict[str, Any]:
         return {"forgetting": self.forgetting, "items": self.items}
@@ -92,6 +98,12 @@ class Elo(Estimator):
         self.min_evidence = min_evidence
         self.random_state = random_state
         self.n_jobs = n_jobs
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.chapters is not None:
+            for topic, chapter in mapping("chapters", self.chapters, '{"fractions": "numbers"}').items():
+                text(f"the chapter of topic {topic!r}", chapter)
 
     def _chapters(self) -> Mapping[tuple[str, str], str] | None:
         if self.chapters is None:
@@ -160,6 +172,10 @@ class _TwoForms(Estimator):
         self.min_evidence = min_evidence
         self.random_state = random_state
         self.n_jobs = n_jobs
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        flag("monotone", self.monotone)
 
 
 class LinearRNN(_TwoForms):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from typing import Any
+
+from mastery.errors import BadInput
+from mastery.given import mapping, text, texts
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,70 @@ class ReadOptions:
     sheet: str | None = None
     array: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check the type of what is said, and make of one text where several may stand a sequence.
+
+        Raises:
+            BadInput: Something is of another type.
+        """
+        for name, example in EXAMPLES.items():
+            mapping(name, getattr(self, name), example)
+        for name in ("constants", "units", "wide", "splits"):
+            for key, value in getattr(self, name).items():
+                text(f"{name}[{key!r}]", value)
+        for name in ("columns", "joined", "only"):
+            for key, value in getattr(self, name).items():
+                texts(f"{name}[{key!r}]", value)
+        for name in ("joined", "only"):
+            several = {key: texts(key, value) for key, value in getattr(self, name).items()}
+            object.__setattr__(self, name, several)
+        for name in TEXTS:
+            if getattr(self, name) is not None:
+                text(name, getattr(self, name))
+        day: Any = self.day_zero
+        if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
+            raise BadInput(f"day_zero is {self.day_zero!r}; expected a date, such as datetime.date(2013, 10, 1)")
+
     @property
     def reshapes(self) -> bool:
         """Whether the rows that are read may be others than those of the file."""
         return bool(self.wide or self.only or self.profile)
 
 
+EXAMPLES = {
+    "columns": '{"pupil": "student_id"}',
+    "units": '{"time_spent_sec": "ms"}',
+    "constants": '{"topic_id": "fractions"}',
+    "joined": '{"attempt_id": ["quiz", "try"]}',
+    "wide": '{"Question *": "is_correct"}',
+    "only": '{"kind": ["exercise"]}',
+    "splits": '{"topic_id": "~~"}',
+    "values": '{"solved": 1, "unsolved": 0}',
+}
+"""What is said by name of a column, pattern or word → how it is written."""
+
+TEXTS = (
+    "table",
+    "timezone",
+    "key",
+    "repeats",
+    "profile",
+    "on_revision",
+    "decimal",
+    "thousands",
+    "dates",
+    "encoding",
+    "sheet",
+    "array",
+)
+
 NOTHING_SAID = ReadOptions()
 """Files say all of it themselves."""
+
+
+def written(given: object) -> str | None:
+    """Return a path, or the number of a sheet, as the text that the command line would have; None stays None."""
+    return None if given is None else str(given)
 
 
 def ours_of(said: str | Sequence[str]) -> tuple[str, ...]:

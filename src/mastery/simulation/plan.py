@@ -157,4 +157,5 @@ _SHARES = (
 def _between(name: str, value: float, low: float, high: float) -> None:
     # Written so that NaN, which is neither below nor above, is refused too.
     if not low <= value <= high:
-        raise BadInput(f"{name} of the simulated school is {value}; expected {low:g} to {high:g}")
+        bounds = f"{low:,} to {high:,}" if isinstance(high, int) else f"{low:g} to {high:g}"
+        raise BadInput(f"{name} of the simulated school is {value}; expected {bounds}")

@@ -52,9 +52,11 @@ def find_files(given: str | Path) -> Iterator[Found | LeftOut]:
 
     Raises:
         NotFound: Nothing has this name, or fits this pattern.
-        BadInput: A named archive cannot be opened.
+        BadInput: The path is empty, or a named archive cannot be opened.
     """
     path = Path(given)
+    if given == "":  # a variable that is empty: it would be the current folder
+        raise BadInput("the path is empty; give the path of a file or a folder")
     if str(given) == STANDARD_INPUT:
         yield from _opened(of_standard_input(), named=True)
     elif path.is_dir():

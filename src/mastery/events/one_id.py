@@ -11,6 +11,11 @@ from mastery.events.ids import ID_LETTERS, written_id
 from mastery.events.values import EXACT
 
 
+def as_text(what: str, value: object) -> str:
+    """Return an id that was given: a text as it is, another value as `id_of` does."""
+    return value if isinstance(value, str) else id_of(what, value)
+
+
 def id_of(what: str, value: object) -> str:
     """Return an id as text, as a column of ids has it: trimmed and composed, and 12.0 is "12".
 
