@@ -171,10 +171,15 @@ def writing(what: str, where: object) -> Iterator[None]:
         raise known from error
 
 
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Return why a file cannot be read as text, in a few words and without its name."""
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else "its bytes are not UTF-8"
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known name, capitals aside, or an empty string."""
+    """Return ``" (did you mean 'x'?)"`` for the closest known name, capitals aside, or an empty string."""
     close = closest(name, known)
-    return "" if close is None else f"; did you mean {close!r}?"
+    return "" if close is None else f" (did you mean {close!r}?)"
 
 
 def closest(name: str, known: list[str]) -> str | None:

@@ -66,7 +66,7 @@ def test_a_wrong_setting_ends_with_2_and_one_clear_line(mastery):
     assert done.stdout == ""
     assert done.stderr == (
         "error: environment MASTERY_SCORER: scorer: 'btk' is not a scorer "
-        "(known: rule_based, bkt, elo, irt, linear_rnn, ml, blend); did you mean 'bkt'?\n"
+        "(known: rule_based, bkt, elo, irt, linear_rnn, ml, blend) (did you mean 'bkt'?)\n"
     )
 
 

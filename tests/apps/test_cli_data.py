@@ -202,9 +202,10 @@ def test_of_many_files_some_are_listed_and_all_are_counted(mastery, empty, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--map", "pupil"), "expected NAME=NAME"),
+        (("--map", "pupil"), "expected THEIRS=OURS"),
         (("--unit", "watch_pct=fraction", "--unit", "watch_pct=percent"), "given twice"),
-        (("--unit", "watch_pct="), "expected NAME=NAME"),
+        (("--unit", "watch_pct="), "expected COLUMN=UNIT"),
+        (("--values", "solved"), "expected WORD=WORTH"),
         (("--as", "quizes"), "did you mean 'quiz_attempts'"),
         (("--timezone", "Mars/Olympus"), "time zone"),
     ],

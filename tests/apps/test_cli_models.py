@@ -129,6 +129,7 @@ def test_show_tells_data_measures_and_parameters(mastery, fitted):
         (("--tenant", "hill", "show", "S000014"), BadInput, "show --tenant …`"),
         (("fit", "--scorer", "btk"), BadInput, "did you mean 'bkt'"),
         (("fit", "--until", "1999-01-01"), BadInput, "no quiz answers"),
+        (("fit", "--since", "yesterday"), BadInput, "since 'yesterday' is not a moment"),
         (("show", "S000014", "--scorer", "blend"), BadInput, "mastery fit"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_factor_that_changes_nothing_is_left_out_or_said_to_change_nothing(mas
 
 
 def test_a_misspelt_title_is_answered_with_the_topic_that_was_meant(mastery):
-    meant = "did you mean 'frac-equiv' (Equivalent fractions)?"
+    meant = "did you mean 'frac-equiv', Equivalent fractions?"
     for arguments in (
         ("show", "S000014", "--topic", "Equivalent fractons", *LATEST),
         ("history", "S000014", "equivalent fracton"),

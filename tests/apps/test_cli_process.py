@@ -75,6 +75,23 @@ def test_the_demo_leaves_a_home_alone_that_it_did_not_make(mastery, tmp_path):
     assert (tmp_path / "ours" / "state.db").read_text() == "precious"
 
 
+def test_a_demo_of_a_folder_that_is_not_there_keeps_the_one_before(mastery, tmp_path):
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "made-by-mastery-demo").write_text("")
+    (tmp_path / "earlier" / "state.db").write_text("as it was")
+    done = mastery("--home", "earlier", "demo", "--data", tmp_path / "nowhere")
+    assert done.returncode == 3
+    assert "no such folder" in done.stderr
+    assert (tmp_path / "earlier" / "state.db").read_text() == "as it was"
+
+
+@pytest.mark.parametrize("arguments", [("ingest", ""), ("preview", ""), ("evaluate", ""), ("simulate", "--out", "")])
+def test_an_empty_path_is_not_the_current_folder(mastery, arguments):
+    done = mastery(*arguments)
+    assert done.returncode == 2
+    assert "the path is empty" in done.stderr
+
+
 def test_an_export_without_a_file_goes_into_the_pipe_and_nothing_else_does(mastery, home):
     done = mastery("--home", home, "export", "student_mastery", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import fields
 
@@ -81,6 +82,8 @@ def test_a_preview_writes_nothing_and_ends_with_the_command_that_reads(mastery, 
     done = mastery("preview", file, *options, "--tenant", "hill", home=empty)
     assert done.exception is None
     assert "Jane" not in done.stdout
+    assert re.search(r"is_correct +is_correct +true / false", done.stdout)  # in the words of docs/events.md
+    assert re.search(r"timestamp +timestamp +time stamp", done.stdout)
     assert not empty.exists()
     words = shlex.split(done.stdout.strip().splitlines()[-1])
     assert words[0] == "mastery"

@@ -103,6 +103,20 @@ def test_no_letter_is_cut_where_two_columns_are_wrapped(width):
         assert " ".join(line[first:end] for line in lines[2:]).split() == cell.split()
 
 
+@pytest.mark.parametrize("width", [24, 40])
+def test_no_letter_is_lost_where_columns_have_no_room(width):
+    heads = ("topic", "score", "answered before", "why")
+    cells = ("Adding and subtracting fractions (frac-add)", "17", "3 ×", "came back to the topic once (2 days of work)")
+    table = plain_table(*heads, right=("score", "answered before"), wrap={"topic": 20, "why": 36})
+    table.add_row(*cells)
+    out = Console(width=width, file=io.StringIO())
+    out.print(first_that_fits(out, table))
+    text = out.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    words = " ".join(text.split())
+    assert cells[0] in words and cells[3] in words and "score: 17, answered before: 3 ×" in words
+
+
 def test_a_narrow_terminal_shows_reasons_in_few_lines(shown):
     # 152 lines when each of six columns was wrapped into what was left for it.
     assert len(shown(80, "show", "S000014", *LATEST)) < 120

@@ -211,7 +211,7 @@ def test_a_file_that_lacks_a_scorer_which_others_read_says_so(saved, school, tmp
 
 @pytest.mark.parametrize("path", [None, "", 3, b"x", "a\0b", "."])
 def test_what_is_no_path_is_refused(fitted, path):
-    with pytest.raises(ms.BadInput, match="is no path of a model file; give one such as 'bkt.mastery'"):
+    with pytest.raises(ms.BadInput, match="is not the path of a model file; give one such as 'bkt.mastery'"):
         ms.load(path)
-    with pytest.raises(ms.BadInput, match="is no path of a model file"):
+    with pytest.raises(ms.BadInput, match="is not the path of a model file"):
         fitted["BKT"].save(path)

@@ -136,7 +136,7 @@ def test_what_is_no_state_is_refused(fitted, value):
         lambda: fitted["BKT"].update(value, topic="t", correct=True),
         lambda: fitted["BKT"].p_correct(value, topic="t"),
     ):
-        with pytest.raises(ms.BadInput, match=r"is no state of a student; expected what model\.state\(student=…\)"):
+        with pytest.raises(ms.BadInput, match=r"is not the state of a student; expected what model\.state"):
             read()
 
 

@@ -61,7 +61,7 @@ def model_path(path: object) -> Path:
         BadInput: It is none.
     """
     if not isinstance(path, str | os.PathLike) or not Path(path).name or "\0" in str(path):
-        raise BadInput(f"{path!r} is no path of a model file; give one such as 'bkt.mastery'")
+        raise BadInput(f"{path!r} is not the path of a model file; give one such as 'bkt.mastery'")
     return Path(path)
 
 

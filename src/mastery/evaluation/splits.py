@@ -153,7 +153,7 @@ def _moment_us(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise BadInput(
-            f"{text!r} is no moment; expected ISO 8601, such as 2026-03-01 or 2026-03-01T08:00:00Z"
+            f"{text!r} is not a moment; expected ISO 8601, such as 2026-03-01 or 2026-03-01T08:00:00Z"
         ) from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e6)
 
@@ -164,8 +164,8 @@ def _by_column(log: Log, split: Split, cv_folds: int | None) -> tuple[list[str],
     names = log.table.column_names
     if names.count(split.name) != 1:
         raise BadInput(
-            f"the log has {names.count(split.name)} columns {split.name!r}; expected one. It has: {', '.join(names)}"
-            f"{did_you_mean(split.name, names)}"
+            f"{'several columns' if split.name in names else 'no column'} {split.name!r} in the log"
+            f"{did_you_mean(split.name, names)}; it has: {', '.join(names)}"
         )
     texts = read_text(log.table[split.name].combine_chunks()).values.cast(pa.string())
     values: npt.NDArray[np.object_] = np.array(texts.to_pylist(), dtype=object)[log.batch.row]

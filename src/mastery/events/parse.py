@@ -83,7 +83,7 @@ def check_units(sources: list[Source], units: Mapping[str, str]) -> None:
     for name, unit in units.items():
         if name not in choices:
             raise BadInput(
-                f"unit of {name!r}: this is no column with a choice of units{did_you_mean(name, list(choices))}; "
+                f"unit of {name!r}: this is not a column with a choice of units{did_you_mean(name, list(choices))}; "
                 f"such columns are {', '.join(choices) or 'none here'}"
             )
         if name in shares and share_unit(unit) is None:

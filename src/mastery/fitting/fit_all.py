@@ -197,7 +197,7 @@ def _wanted(scorers: Sequence[str] | None) -> list[str]:
     known = list(of_stage(*Stage))
     for name in scorers or ():
         if name not in known:
-            raise BadInput(f"nothing fits a scorer {name!r}; there are: {', '.join(known)}{did_you_mean(name, known)}")
+            raise BadInput(f"no scorer {name!r} to fit{did_you_mean(name, known)}; there are: {', '.join(known)}")
     return [name for name in known if scorers is None or name in scorers]
 
 

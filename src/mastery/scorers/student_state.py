@@ -130,7 +130,7 @@ class OneByOne:
     def check(self, state: StudentState) -> None:
         """Raise BadInput when it is no state, or another model made it: its columns and codes mean something else."""
         if not isinstance(state, StudentState):
-            raise BadInput(f"{state!r:.60} is no state of a student; expected what model.state(student=…) returns")
+            raise BadInput(f"{state!r:.60} is not the state of a student; expected what model.state(student=…) returns")
         if state.model_version != self.version:
             raise BadInput(
                 f"the state of student {state.student} was made by model {state.model_version}, and this one is "

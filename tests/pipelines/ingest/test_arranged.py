@@ -261,7 +261,7 @@ def test_an_outcome_can_be_points_and_most_points(put):
         ({"wide": {"Question": "is_correct"}}, r"expected one \* where the name of the question stands"),
         ({"wide": {"Question *": "correct"}}, "no source table has a column 'correct'"),
         ({"wide": {"Item *": "is_correct"}}, r"x\.csv: no column of the file is a question by the pattern 'Item \*'"),
-        ({"constants": {"topic": "t"}}, "'topic' cannot be set: .* did you mean 'topic_id'"),
+        ({"constants": {"topic": "t"}}, "'topic' cannot be set: .*did you mean 'topic_id'"),
         ({"constants": {"student_id": "t"}, "columns": {"pupil": "student_id"}}, "'student_id' is renamed to and set"),
         ({"joined": {"event_id": ("pupil", "nope")}}, r"x\.csv: there is no column 'nope'"),
         ({"only": {"nope": ("1",)}}, r"x\.csv: there is no column 'nope'"),
@@ -389,7 +389,7 @@ def test_with_a_key_the_cells_of_a_wide_table_are_answers(put, key):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("question_id,answer\nq1,a\n", "there is no column 'correct_answer'; did you mean 'answer'"),
+        ("question_id,answer\nq1,a\n", "there is no column 'correct_answer' .did you mean 'answer'"),
         ("question_id,correct_answer\nq1,a\nq1,b\n", "question 'q1' has two right answers"),
         ("question_id,correct_answer\nq1,\n", "no question with its right answer"),
     ],

@@ -221,7 +221,7 @@ def test_rows_that_lie_deeper_are_named_by_their_path(write):
         assert rows_of(read(path, array="data.rows")) == ROWS
         with pytest.raises(BadInput, match=r"seem to be in data\.other or data\.rows or after.*--array"):
             read(path)
-        with pytest.raises(BadInput, match=r"no array 'data\.row'; did you mean 'data\.rows'"):
+        with pytest.raises(BadInput, match=r"no array 'data\.row' .did you mean 'data\.rows'"):
             read(path, array="data.row")
 
 
@@ -335,7 +335,7 @@ def test_a_sheet_of_a_workbook(write):
         assert rows_of(read(two, sheet=said)) == expected
     with pytest.raises(BadInput, match=r"two\.xlsx: the workbook has several sheets: Info, Answers.*--sheet"):
         read(two)
-    with pytest.raises(BadInput, match=r"no sheet 'Answer'; did you mean 'Answers'"):
+    with pytest.raises(BadInput, match=r"no sheet 'Answer' .did you mean 'Answers'"):
         read(two, sheet="Answer")
 
 

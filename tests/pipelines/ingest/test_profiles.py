@@ -322,9 +322,9 @@ def test_a_file_that_is_none_of_the_tables_is_refused_with_the_reason_for_each(p
     ("text", "expected"),
     [
         ("- 1", "expected keys and values"),
-        ("a: [", "this is no YAML"),
-        ("colums: {}", "unknown key 'colums'; did you mean 'columns'"),
-        ("columns: {topic: t}", "no source table has a column 'topic'; did you mean 'topic_id'"),
+        ("a: [", "this is not YAML"),
+        ("colums: {}", "unknown key 'colums' .did you mean 'columns'"),
+        ("columns: {topic: t}", "no source table has a column 'topic' .did you mean 'topic_id'"),
         ("columns: t", "columns is 't'; expected keys and values"),
         ("set: {topic_id: yes}", "set: True is not a text; put it in quotes"),
         ("table: quizes", "unknown source table 'quizes'"),
@@ -340,7 +340,7 @@ def test_a_profile_that_cannot_be_used_is_refused(text, expected):
 
 
 def test_a_profile_that_is_not_there_is_refused_with_the_nearest_name(put):
-    with pytest.raises(BadInput, match="no such profile; did you mean 'eedi-2020'"):
+    with pytest.raises(BadInput, match="no such profile .did you mean 'eedi-2020'"):
         put("x.csv", PAGE, "eedi-2002")
 
 

@@ -217,7 +217,7 @@ def test_an_id_may_be_shortened_and_an_undo_is_none(tmp_path):
     assert named(every, "20260602").id == second.ingest
     with pytest.raises(BadInput, match="begins the ids of 2 ingests"):
         named(every, "2026")
-    with pytest.raises(NotFound, match=f"no ingest '{first.ingest}x'; did you mean '{first.ingest}'"):
+    with pytest.raises(NotFound, match=f"no ingest '{first.ingest}x' .did you mean '{first.ingest}'"):
         named(every, f"{first.ingest}x")
     done = take_back(one, first.ingest)
     with pytest.raises(BadInput, match="is an undo"):

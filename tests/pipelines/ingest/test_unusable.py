@@ -127,10 +127,10 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"options": ReadOptions("quiz_atempts")}, "unknown source table 'quiz_atempts'; did you mean 'quiz_attempts'"),
+        ({"options": ReadOptions("quiz_atempts")}, "unknown source table 'quiz_atempts' .did you mean 'quiz_attempts'"),
         (
             {"options": ReadOptions(units={"watch": "fraction"})},
-            "unit of 'watch': this is no column with a choice of units",
+            "unit of 'watch': this is not a column with a choice of units",
         ),
         (
             {"options": ReadOptions(units={"time_spent_sec": "hours"})},
@@ -145,7 +145,7 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
         ({"now": NOW.replace(tzinfo=None)}, "has no zone"),
         (
             {"options": ReadOptions(columns={"x": "student"})},
-            "no source table has a column 'student'; did you mean 'student_id'",
+            "no source table has a column 'student' .did you mean 'student_id'",
         ),
         ({"options": ReadOptions(columns={"learner": "student_id"})}, "there is no column 'learner' to rename"),
         (

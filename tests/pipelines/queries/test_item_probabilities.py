@@ -95,7 +95,7 @@ def test_without_known_items_the_students_own_are_there_and_one_stands_for_all(t
         (
             {"topic": "frac-equvi"},
             NotFound,
-            "no topic 'frac-equvi' in tenant 'default'; did you mean 'frac-equiv'.*such",
+            "no topic 'frac-equvi' in tenant 'default' .did you mean 'frac-equiv'.*such",
         ),
         ({"items": ["nothing like it"]}, NotFound, "no item 'nothing like it' in tenant 'default'"),
         ({"student": KEY.student("default", "nobody")}, NotFound, "no event of student 's_"),

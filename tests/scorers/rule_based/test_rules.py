@@ -40,9 +40,9 @@ def test_what_is_written_is_read_and_the_rest_is_default_or_weighs_nothing():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("half_life_days", "half_live_days", "unknown key half_live_days; did you mean 'half_life_days'"),
-        ("accuracy:", "acuracy:", "unknown key factors.acuracy; did you mean 'accuracy'"),
-        ("full_at", "ful_at", "unknown key factors.hints.ful_at; did you mean 'full_at'"),
+        ("half_life_days", "half_live_days", "unknown key half_live_days (did you mean 'half_life_days'"),
+        ("accuracy:", "acuracy:", "unknown key factors.acuracy (did you mean 'accuracy'"),
+        ("full_at", "ful_at", "unknown key factors.hints.ful_at (did you mean 'full_at'"),
         ("-0.1", "0.1", "factors.hints.weight is 0.1; expected a number from -1 to 0"),
         ("0.6", "-0.6", "factors.accuracy.weight is -0.6; expected a number from 0 to 1"),
         ("0.6", "1.5", "factors.accuracy.weight is 1.5; expected a number from 0 to 1"),

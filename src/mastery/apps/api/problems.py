@@ -160,10 +160,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "type": f"{TYPE}bad-input",
         "title": "The input cannot be used as it is",
         "status": 422,
-        "detail": "scorer: unknown scorer 'btk'; did you mean 'bkt'?; known: rule_based, bkt, elo",
+        "detail": "scorer: unknown scorer 'btk' (did you mean 'bkt'?); known: rule_based, bkt, elo",
         "instance": "/mastery/S000001",
         "errors": [
-            {"where": "scorer", "message": "unknown scorer 'btk'; did you mean 'bkt'?; known: rule_based, bkt, elo"}
+            {"where": "scorer", "message": "unknown scorer 'btk' (did you mean 'bkt'?); known: rule_based, bkt, elo"}
         ],
     },
     "busy": {

@@ -28,7 +28,7 @@ def answers(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, heading, origin, plain_table, printable
+    from mastery.apps.cli.console import console, first_that_fits, heading, origin, plain_table, printable
 
     out = console()
     out.print(heading(document.topic_id, document.title, document.student_id))
@@ -39,4 +39,4 @@ def answers(
         table.add_row(f"{one.contribution + 0.0:+.2f}", Text(printable(one.text)))
     table.add_section()
     table.add_row(f"{document.log_odds:+.2f}", "together: of a right answer on the topic's mean item")
-    out.print(table)
+    out.print(first_that_fits(out, table))

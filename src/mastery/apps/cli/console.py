@@ -144,14 +144,29 @@ def numbers_table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[st
 
 
 def first_that_fits(out: Console, *tables: Table) -> Table:
-    """Return the first table that fits into the width, and the last one where none does."""
+    """Return the first table that fits into the width; where none does, the last with its cells below each other."""
     for table in tables:
         widths = _widths(out, table)
         spare = out.width - GAP * (len(widths) - 1) - sum(least for least, _ in widths)
         if spare >= 0:
             _deal_out(table, widths, spare)
             return table
-    return tables[-1]
+    return _below_each_other(tables[-1])
+
+
+def _below_each_other(table: Table) -> Table:
+    """Return the table in one column: the cells of a row below each other, then its numbers with their heads.
+
+    rich would cut the end of each line where columns side by side have no room.
+    """
+    heads = [str(column.header) for column in table.columns]
+    narrow = plain_table(", ".join(filter(None, heads)))
+    narrow.show_header, narrow.leading = table.show_header, 1
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        columns = list(zip(heads, table.columns, cells, strict=True))
+        numbers = [f"{head}: {cell}" for head, column, cell in columns if column.justify == "right" and str(cell)]
+        narrow.add_row(below(*(cell for _, column, cell in columns if column.justify != "right"), ", ".join(numbers)))
+    return narrow
 
 
 def _widths(out: Console, table: Table) -> list[tuple[int, int]]:

@@ -32,6 +32,10 @@ def demo(
     chosen = context.obj.home if isinstance(context.obj, Chosen) else None
     home = HOME if chosen is None else chosen
     source = _sample() if data is None else data
+    if not source.exists():  # before an earlier demo goes
+        raise NotFound(
+            f"{source}: no such folder; make a school with `mastery simulate --out school`, or leave --data out"
+        )
     _fresh(home)
     settings = load_settings(home=home).settings
     engine = Engine.connect(settings)

@@ -11,7 +11,7 @@ import typer
 
 from mastery.apps.cli.context import engine_of, settings
 from mastery.apps.cli.options import AsJson, Tenant
-from mastery.apps.cli.reading import reads_files
+from mastery.apps.cli.reading import given_path, reads_files
 from mastery.errors import BadInput, did_you_mean
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 
@@ -32,7 +32,10 @@ CLOCKS = ("start", "answer")
 Files = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Files or folders of answers: CSV, Parquet, NDJSON; .gz too.", metavar="FILE", show_default=False
+        help="Files or folders of answers, as for `mastery ingest`.",
+        metavar="FILE",
+        show_default=False,
+        parser=given_path,
     ),
 ]
 

@@ -28,7 +28,15 @@ def history(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, heading, hundredths, interval_bar, plain_table, sparkline
+    from mastery.apps.cli.console import (
+        console,
+        first_that_fits,
+        heading,
+        hundredths,
+        interval_bar,
+        plain_table,
+        sparkline,
+    )
     from mastery.insight.bands import band_of
 
     out = console()
@@ -41,4 +49,4 @@ def history(
         name = band_of(point.mastery_score, point.evidence_count, 1)
         bar = interval_bar(point.mastery_score, point.lower, point.upper, name, width)
         table.add_row(str(point.day), hundredths(point.mastery_score), bar, str(point.evidence_count))
-    out.print(table)
+    out.print(first_that_fits(out, table))

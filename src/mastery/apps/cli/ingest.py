@@ -10,7 +10,7 @@ import typer
 
 from mastery.apps.cli.context import settings, typed
 from mastery.apps.cli.options import AsJson, Tenant
-from mastery.apps.cli.reading import reads_files
+from mastery.apps.cli.reading import given_path, reads_files
 from mastery.errors import BadInput
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 
@@ -35,6 +35,7 @@ def ingest(
         typer.Argument(
             help="Files, folders or patterns: CSV, JSON, Parquet, workbooks, packed or not; - is standard input.",
             metavar="FILE...",
+            parser=given_path,
         ),
     ],
     how: ReadOptions = NOTHING_SAID,

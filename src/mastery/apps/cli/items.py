@@ -36,7 +36,7 @@ def items(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, heading, origin, plain_table, printable
+    from mastery.apps.cli.console import console, first_that_fits, heading, origin, plain_table, printable
 
     out = console()
     out.print(heading(document.topic_id, document.title, document.student_id))
@@ -45,4 +45,4 @@ def items(
     for one in document.items:
         name = "an unknown item of the topic" if one.item_id is None else printable(one.item_id)
         table.add_row(Text(name), f"{100 * one.p_correct:.0f}", "" if one.answered == 0 else f"{one.answered} ×")
-    out.print(table)
+    out.print(first_that_fits(out, table))

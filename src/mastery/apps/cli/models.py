@@ -161,7 +161,7 @@ def shadow(
         typer.echo(json.dumps({"active": now.active, "shadow": now.shadow}))
         return
     if now.shadow is None:
-        typer.echo("Nothing runs in shadow. The next recompute clears its scores away.")
+        typer.echo("Nothing runs in shadow. Scores of a set that did are removed by the next recompute.")
     else:
         typer.echo(f"{now.shadow} runs in shadow from the next recompute on; then: mastery models compare")
 

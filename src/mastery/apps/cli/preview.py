@@ -12,7 +12,7 @@ import typer
 
 from mastery.apps.cli.context import settings, typed
 from mastery.apps.cli.options import AsJson, Tenant
-from mastery.apps.cli.reading import reads_files, typed_options
+from mastery.apps.cli.reading import given_path, reads_files, typed_options
 from mastery.errors import BadInput
 from mastery.events.read_options import NOTHING_SAID, ReadOptions, ours_of
 
@@ -24,11 +24,17 @@ REASONS_SHOWN = 5
 FILES_NAMED = 5
 """Of those of which nothing can be used."""
 
+KINDS = {"truth": "true / false", "whole": "whole number", "moment": "time stamp", "ids": "list of ids"}
+"""Kind of a column → what docs/events.md calls it, where that is another word."""
+
 
 @reads_files
 def preview(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="Files or folders, as for `mastery ingest`.", metavar="FILE...")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders, as for `mastery ingest`.", metavar="FILE...", parser=given_path),
+    ],
     how: ReadOptions = NOTHING_SAID,
     rows: Annotated[int, typer.Option(help="How many rows to show of each file.", min=0, max=100)] = 3,
     tenant: Tenant = None,
@@ -130,15 +136,15 @@ def show_preview(one: FilePreview) -> None:
     """Print what a file would be read as."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.console import console, first_that_fits, number, plain_table, printable
 
     out = console()
     out.print(Text(f"{printable(one.path)}: {one.table}", "bold"), soft_wrap=True)
     table = plain_table("column", "from", "read as", wrap={"from": 16, "read as": 12})
     for column in one.columns:
-        kind = column.kind if column.unit is None else f"{column.kind}, in {column.unit}"
+        kind = KINDS.get(column.kind, column.kind) + ("" if column.unit is None else f", in {column.unit}")
         table.add_row(column.name, Text(printable(column.source)), kind)
-    out.print(table)
+    out.print(first_that_fits(out, table))
     if one.unused:
         out.print(Text(f"\nNot read: {printable(', '.join(one.unused))}"), soft_wrap=True)
     for place, (before, after) in enumerate(zip(one.before, one.after, strict=True), start=1):

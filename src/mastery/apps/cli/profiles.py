@@ -40,9 +40,10 @@ def profiles(
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, plain_table
+    from mastery.apps.cli.console import console, first_that_fits, plain_table
 
     table = plain_table("profile", "files", "read as", wrap={"files": 20, "read as": 16})
     for one in found:
         table.add_row(one.name, Text(one.title), ", ".join(one.tables))
-    console().print(table)
+    out = console()
+    out.print(first_that_fits(out, table))

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -254,6 +255,26 @@ def worths(given: list[str] | None) -> dict[str, float]:
     return found
 
 
+FORMS = {
+    "--map": "THEIRS=OURS",
+    "--unit": "COLUMN=UNIT",
+    "--set": "OURS=TEXT",
+    "--join": "OURS=THEIRS",
+    "--wide": "PATTERN=OURS",
+    "--only": "THEIRS=VALUE",
+    "--split-topics": "COLUMN=SEPARATOR",
+    "--values": "WORD=WORTH",
+}
+"""Option of two sides → how it is written."""
+
+
+def given_path(text: str) -> Path:
+    """Return a path that was given. Raises BadParameter for an empty one, which would be the current folder."""
+    if not text:
+        raise typer.BadParameter("the path is empty; give the path of a file or a folder")
+    return Path(text)
+
+
 def pairs(given: list[str] | None, option: str, *, empty: bool = False, last: bool = False) -> dict[str, str]:
     """Return `a=b` texts as a → b.
 
@@ -285,5 +306,5 @@ def several(given: list[str] | None, option: str, *, empty: bool = False) -> dic
 def _divided(text: str, option: str, *, empty: bool, last: bool) -> tuple[str, str]:
     left, equals, right = (part.strip() for part in (text.rpartition("=") if last else text.partition("=")))
     if not (left and equals and (right or empty)):
-        raise BadInput(f"{option} {text!r}: expected NAME=NAME")
+        raise BadInput(f"{option} {text!r}: expected {FORMS[option]}")
     return left, right

@@ -156,7 +156,7 @@ def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDoc
     """Print the kinds of tags, each with its words and the topics that bear it."""
     from rich.text import Text
 
-    from mastery.apps.cli.console import plain_table, prose
+    from mastery.apps.cli.console import first_that_fits, plain_table, prose
 
     if not found:
         return
@@ -171,13 +171,13 @@ def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDoc
             more = f" and {len(topics) - NAMED} more" if len(topics) > NAMED else ""
             first = Text(f"  {kind.replace('_', ' ')}" if at == 0 else "", "bold")
             table.add_row(first, Text(", ".join(topics[:NAMED]) + more), prose(text))
-    out.print(table)
+    out.print(first_that_fits(out, table))
 
 
 def _in_full(out: Console, topic: TopicDocument) -> None:
     from rich.text import Text
 
-    from mastery.apps.cli.console import hundredths, plain_table, prose, titled
+    from mastery.apps.cli.console import first_that_fits, hundredths, plain_table, prose, titled
 
     out.print(Text("\n", "bold").append_text(titled(topic.topic_id, topic.title)))
     scale = "log-odds" if topic.explanation.scale == "log_odds" else "points of the score"
@@ -190,7 +190,7 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     table.add_section()
     total = sum(topic.explanation.contributions.values())
     table.add_row("together", signed(total, topic.explanation.scale), f"a score of {hundredths(topic.mastery_score)}")
-    out.print(table)
+    out.print(first_that_fits(out, table))
     kept = None if topic.band == UNSURE else keeps(topic)
     if kept is not None:
         out.print(Text().append("  retention: ", "bold").append_text(prose(kept)))

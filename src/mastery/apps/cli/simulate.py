@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from mastery.apps.cli.reading import given_path
+
 
 def simulate(
-    out: Annotated[Path, typer.Option(help="Folder to write the files to.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="Folder to write the files to.", metavar="DIR", parser=given_path)],
     students: Annotated[int, typer.Option(help="How many students.")] = 100,
     days: Annotated[int, typer.Option(help="How many days of activity.")] = 90,
     seed: Annotated[int, typer.Option(help="The same seed gives the same school, byte for byte.")] = 7,

@@ -23,10 +23,10 @@ def tenants(context: typer.Context, as_json: AsJson = False) -> None:
 
     from rich.text import Text
 
-    from mastery.apps.cli.console import console, number, plain_table, printable
+    from mastery.apps.cli.console import console, first_that_fits, number, plain_table, printable
 
     out = console()
     table = plain_table("tenant", "students", "events", "rejected", right=("students", "events", "rejected"))
     for one in every:
         table.add_row(Text(printable(one.tenant)), number(one.students), number(one.events), number(one.rejected))
-    out.print(table)
+    out.print(first_that_fits(out, table))

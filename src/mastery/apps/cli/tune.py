@@ -35,7 +35,7 @@ def tune(
     if out is not None and out.exists() and not overwrite:
         raise BadInput(f"{out} is there already; give another name, or --overwrite")
     engine = engine_of(context, tenant)
-    as_of_us = None if until is None else engine.moment_us(until, now_us())
+    as_of_us = None if until is None else engine.moment_us(until, now_us(), "until")
     with progress("Searching weights") as report:
 
         def half_lives_done(done: int, total: int) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from mastery.errors import BadInput, did_you_mean
+from mastery.errors import BadInput, did_you_mean, why_unreadable
 from mastery.events.arrangement import KNOWN
 from mastery.events.read_options import ReadOptions, ours_of
 from mastery.events.recognise import source_named
@@ -112,8 +112,8 @@ def load_profile(name_or_path: str) -> Profile:
         text = Path(name_or_path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"profile {name_or_path!r}: no such profile{did_you_mean(name_or_path, list(shipped))} and no readable "
-            f"file ({error}); `mastery profiles` lists those there are"
+            f"profile {name_or_path!r}: no such profile{did_you_mean(name_or_path, list(shipped))}, and not a file "
+            f"that can be read ({why_unreadable(error)}); `mastery profiles` lists the profiles"
         ) from error
     return parse_profile(text, name_or_path)
 
@@ -157,7 +157,7 @@ def parse_profile(text: str, name: str) -> Profile:
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise BadInput(f"profile {name}: this is no YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"profile {name}: this is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise BadInput(f"profile {name}: expected keys and values, such as `table: quiz_attempts`")
     about = {key: found.pop(key) for key in ABOUT if key in found}

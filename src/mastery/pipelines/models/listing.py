@@ -83,8 +83,7 @@ def show_version(lake: Lake, rules: Floats, version: str) -> VersionDetail:
     wanted = every[0].version if version == DEFAULT else version
     if wanted not in known:
         raise NotFound(
-            f"unknown version {version!r}{did_you_mean(version, [DEFAULT, *known])}; "
-            f"'mastery models list' lists all {len(known)}"
+            f"unknown version {version!r}{did_you_mean(version, [DEFAULT, *known])}; 'mastery models list' lists them"
         )
     document = every[known.index(wanted)]
     notes = []

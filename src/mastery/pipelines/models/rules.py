@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from mastery.errors import BadInput, did_you_mean
+from mastery.errors import BadInput, did_you_mean, why_unreadable
 from mastery.scorers import written
 from mastery.scorers.scoring_rules import ScoringRules
 from mastery.scorers.spec import load
@@ -34,8 +34,8 @@ def load_rules(name_or_path: str) -> ScoringRules:
         text = Path(name_or_path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"rules {name_or_path!r}: no such form{did_you_mean(name_or_path, list(shipped))} and no readable file "
-            f"({error}); known forms: {', '.join(shipped)}"
+            f"rules {name_or_path!r}: no such form{did_you_mean(name_or_path, list(shipped))}, and not a file that "
+            f"can be read ({why_unreadable(error)}); known forms: {', '.join(shipped)}"
         ) from error
     return _parsed(text, name_or_path)
 

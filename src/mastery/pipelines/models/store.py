@@ -153,9 +153,7 @@ def load_model_set(lake: Lake, version: str) -> ModelSet:
     table = _read(lake, version, items=False)
     if not table.num_rows:
         known = sorted(versions(lake))
-        raise NotFound(
-            f"unknown version {version!r}{did_you_mean(version, known)}; 'mastery models list' lists all {len(known)}"
-        )
+        raise NotFound(f"unknown version {version!r}{did_you_mean(version, known)}; 'mastery models list' lists them")
     rows = only(table, None, SCORER)
     manifests = {
         name: json.loads(text) for name, text in zip(*(rows[c].to_pylist() for c in ("scorer", "bytes")), strict=True)

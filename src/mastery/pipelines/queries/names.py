@@ -32,13 +32,13 @@ def id_named(text: str, known: Iterable[str], titles: Mapping[str, str | None] |
 
 
 def topic_meant(text: str, known: Iterable[str], titles: Mapping[str, str | None]) -> str:
-    """Return ``"; did you mean 'frac-equiv' (Equivalent fractions)?"`` for the known topic whose id or title is closest
+    """Return ``" (did you mean 'frac-equiv', Equivalent fractions?)"`` for the known topic whose id or title is closest
     to a text, or an empty string.
     """
     ids = sorted(known)
     by_title = {title: one for one in ids if (title := titles.get(one)) is not None}
     close = closest(text, list(by_title))
-    return did_you_mean(text, ids) if close is None else f"; did you mean {by_title[close]!r} ({close})?"
+    return did_you_mean(text, ids) if close is None else f" (did you mean {by_title[close]!r}, {close}?)"
 
 
 def no_events(student_id: str, tenant: str, as_of_us: int) -> str:
