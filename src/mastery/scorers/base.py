@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mastery.arrays import Floats, Int32s
+from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import Batch
 
@@ -209,17 +209,33 @@ def reading_by(
     return read_slots
 
 
-def check_bounds(name: str, parameters: Sequence[Parameter], params: Floats) -> None:
-    """Raise BadInput at the first parameter outside its bounds, or not a number."""
+def check_bounds(
+    name: str, parameters: Sequence[Parameter], params: Floats, what: str = "topic", rows: Int64s | None = None
+) -> None:
+    """Raise BadInput at the first parameter outside its bounds, or not a number.
+
+    Args:
+        name: The scorer.
+        parameters: What the columns are.
+        params: float64[N, K].
+        what: Whose they are.
+        rows: int64[N]. What the rows are called; their places where None.
+    """
     for parameter in parameters:
         mine = params[:, place_of(parameters, parameter.name)]
         bad = ~((mine >= parameter.low) & (mine <= parameter.high))
         if bad.any():
-            topic, k = (int(i) for i in np.argwhere(bad)[0])
+            place, k = (int(i) for i in np.argwhere(bad)[0])
             raise BadInput(
-                f"{name}: parameter {parameter.name!r} of topic row {topic} is {mine[topic, k]:g}; "
-                f"expected a number from {parameter.low:g} to {parameter.high:g}: {parameter.doc}"
+                f"{name}: parameter {parameter.name!r} of {what} row {place if rows is None else rows[place]} is "
+                f"{mine[place, k]:g}; expected a number from {parameter.low:g} to {parameter.high:g}: {parameter.doc}"
             )
+
+
+def check_items(name: str, parameters: Sequence[Parameter], items: Floats) -> None:
+    """Raise BadInput at the first item whose numbers are out of bounds. A row of NaN says that nothing is known."""
+    known = np.flatnonzero(~np.isnan(items).all(axis=1))
+    check_bounds(name, parameters, items[known], "item", known)
 
 
 def mean_row(params: Floats) -> Floats:

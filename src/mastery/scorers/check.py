@@ -22,10 +22,13 @@ def check_parameters(name: str, mine: Parameters) -> None:
     spec = SPECS[name]
     # How many columns a scorer without a fold has is known to its check.
     columns = mine.default.size if spec.scorer is None else width(spec.scorer.parameters)
-    of_items = mine.items.values.shape[1:] if spec.scorer is None else (width(spec.scorer.item_parameters),)
+    of_items = sum(mine.items.values.shape[1:2]) if spec.scorer is None else width(spec.scorer.item_parameters)
     check_array(f"{name}: default", mine.default, np.float64, (columns,))
     check_array(f"{name}: topics", mine.topics.values, np.float64, (len(mine.topics.keys), columns))
-    check_array(f"{name}: items", mine.items.values, np.float64, (len(mine.items.keys), *of_items[:1]))
+    check_array(f"{name}: items", mine.items.values, np.float64, (len(mine.items.keys), of_items))
+    unknown = np.flatnonzero(np.isnan(mine.items.values).all(axis=1) & (of_items > 0))
+    if unknown.size:
+        raise BadInput(f"{name}: item row {unknown[0]} is nan; expected numbers: an unknown item has no row")
     for what, keys in (("topics", mine.topics.keys), ("items", mine.items.keys)):
         if len(set(keys)) != len(keys):
             raise BadInput(f"{name}: two {what} have the same id; expected each once")

@@ -37,8 +37,8 @@ from mastery.scorers.base import (
     Parameter,
     Scorer,
     Scores,
-    check_bounds,
     check_guess_and_slip,
+    check_items,
     check_topics,
     empty_scores,
     predicting_by,
@@ -185,9 +185,8 @@ def check(model: Model) -> None:
     check_topics("bkt", PARAMETERS, params)
     check_guess_and_slip("bkt", params[:, GUESS_PRACTICE], params[:, SLIP_PRACTICE], "practice on topic")
     if model.items.shape[1]:
-        known = model.items[~np.isnan(model.items[:, ITEM_GUESS])]
-        check_bounds("bkt", ITEM_PARAMETERS, known)
-        check_guess_and_slip("bkt", known[:, ITEM_GUESS], known[:, ITEM_SLIP], "item")
+        check_items("bkt", ITEM_PARAMETERS, model.items)
+        check_guess_and_slip("bkt", model.items[:, ITEM_GUESS], model.items[:, ITEM_SLIP], "item")
 
 
 assert LEARN + KINDS.index("feedback") == FORGET

@@ -24,7 +24,7 @@ from mastery.features.batch import Batch
 from mastery.features.counters import ANSWERS, EVIDENCE, RIGHT
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import FARTHEST, bounded_sigmoid, log_odds, log_odds_of, sigmoid_of
-from mastery.scorers.base import Model, Parameter, Scores, check_topics, width
+from mastery.scorers.base import Model, Parameter, Scores, check_items, check_topics, width
 from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
 from mastery.scorers.boosting.interval_numbers import FITTED
 from mastery.scorers.boosting.trees import check_trees, trees_of
@@ -200,6 +200,7 @@ def check(model: Model) -> None:
     check_array("ml: parameters", model.params, np.float64, (len(model.params), width(PARAMETERS)))
     check_topics(NAME, PARAMETERS, model.params)
     check_array("ml: items", model.items, np.float64, (len(model.items), width(ITEM_PARAMETERS)))
+    check_items(NAME, ITEM_PARAMETERS, model.items)
     check_array("ml: start", model.shared.get("start"), np.float64, (1,))
     check_array("ml: members", model.shared.get("members"), np.int64, (len(MEMBERS),))
     check_trees(model.shared, len(FEATURES))

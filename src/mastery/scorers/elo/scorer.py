@@ -34,6 +34,7 @@ from mastery.scorers.base import (
     Parameter,
     Scorer,
     Scores,
+    check_items,
     check_topics,
     folding_by,
     predicting_by,
@@ -268,6 +269,7 @@ def start_students(params: Floats, students: int) -> Floats:
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
     check_topics("elo", PARAMETERS, model.params)
+    check_items("elo", ITEM_PARAMETERS, model.items)
 
 
 WALK = walk_of(_fold)

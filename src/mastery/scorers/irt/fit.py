@@ -21,7 +21,7 @@ from mastery.kernels import kernel
 from mastery.scorers.base import Model, defaults, mean_row, predict, start
 from mastery.scorers.fits import Fit, held_out, some_students
 from mastery.scorers.irt import scorer as irt
-from mastery.scorers.irt.em import Answers, Asymptotes, CurvePrior, maximise
+from mastery.scorers.irt.em import LEAST_SLOPE, MOST_SLOPE, Answers, Asymptotes, CurvePrior, maximise
 from mastery.scorers.irt.grid import NODES, SEEN, CurveAnswer, learn, make_scratch, node_values, tables_of, weigh
 from mastery.scorers.irt.mml import TOLERANCE, Curves, fit_curves
 from mastery.scorers.item_codes import answers_of_codes, has_items, item_codes, topic_of_codes
@@ -201,7 +201,7 @@ def _model(batch: Batch, curves: Curves, setting: Setting, scale: _Scale) -> Mod
 
 
 def _place(rows: Floats, slope: Floats, intercept: Floats) -> None:
-    rows[:, irt.SLOPE] = slope
+    rows[:, irt.SLOPE] = np.clip(slope, LEAST_SLOPE, MOST_SLOPE)  # exp of its log may be beyond by a bit
     rows[:, irt.DIFFICULTY] = np.clip(-intercept / slope, -10.0, 10.0)
 
 

@@ -33,7 +33,7 @@ from mastery.scorers.base import (
     Parameter,
     Scorer,
     Scores,
-    check_bounds,
+    check_items,
     check_topics,
     empty_scores,
     folding_by,
@@ -435,8 +435,7 @@ def read_slots(
 
 def _check(name: str, parameters: tuple[Parameter, ...], item_parameters: tuple[Parameter, ...], model: Model) -> None:
     check_topics(name, parameters, model.params)
-    known = ~np.isnan(model.items[:, :1]).all(axis=1)
-    check_bounds(f"{name} (items)", item_parameters, model.items[known])
+    check_items(name, item_parameters, model.items)
 
 
 def check(model: Model) -> None:
