@@ -1,12 +1,14 @@
 """A fitted estimator as one file: a ZIP of arrays and of JSON, so that nothing in it can run.
 
     model.json      format, class, settings, version of the model set; by scorer its keys and the names of its arrays
-    sha256.json     hash of every other member
     arrays/*.npy    the numbers, read without pickle
 
-What is read is checked four times over: every member against its hash, the observation rules and the meaning of each
+The comment at its end is the SHA-256 of all that comes before: members alone do not do, for a ZIP says most of what it
+says of them twice and reads one of the two, so that one flipped bit in six was no error (and no harm either).
+
+What is read is checked four times over: the file against its hash, the observation rules and the meaning of each
 scorer's numbers against this version's, the numbers against what the scorer's code reads (`scorers/check.py`: the
-hashes may have been made to fit), and the version of the model set, a hash of all parameters, against what was read.
+hash may have been made to fit), and the version of the model set, a hash of all parameters, against what was read.
 """
 
 from __future__ import annotations
@@ -30,10 +32,15 @@ from mastery.scorers.check import check_parameters
 from mastery.scorers.model_set import ModelSet, meaning
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout of the file changes."""
 
-MODEL, HASHES = "model.json", "sha256.json"
+MODEL = "model.json"
+
+HASHES = "sha256.json"
+"""What the first format had in place of the hash at the end."""
+
+SEAL_BYTES = len(b"sha256:") + 2 * hashlib.sha256().digest_size
 
 MODEL_KINDS = {
     "estimator": str,
@@ -94,13 +101,9 @@ def write(path: Path, about: Mapping[str, object], model_set: ModelSet) -> Path:
         "scorers": scorers,
     }
     members[MODEL] = json.dumps(model, ensure_ascii=False, indent=1, default=_plain).encode()
-    members[HASHES] = json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in members.items()}).encode()
     unfinished = path.with_name(f".{path.name}.part")
     try:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as file:
-            for name, data in members.items():
-                # A fixed date, so that equal models are equal files.
-                file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+        unfinished.write_bytes(packed(members))
         unfinished.replace(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror}); give another path, or make room") from error
@@ -121,10 +124,7 @@ def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
     members = _members(path)
     model = _json(path, members[MODEL])
     if model.get("format") != FORMAT:
-        raise BadInput(
-            f"{path}: format {model.get('format')!r} of a model file; this version reads {FORMAT}. Fit the model "
-            "again, or use the version that wrote it"
-        )
+        raise BadInput(_another_format(path, model.get("format")))
     _check_kinds(path, model, MODEL_KINDS)
     if model["observation_version"] != OBSERVATION_VERSION:
         raise BadInput(
@@ -156,6 +156,17 @@ def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
         except BadInput as error:
             raise BadInput(f"{path}: {error}. {AGAIN}") from None
     return model, scorers
+
+
+def packed(members: Mapping[str, bytes]) -> bytes:
+    """Return a file of these members. Equal members are equal bytes: the date in it is always the same."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, data in members.items():
+            file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+        file.comment = bytes(SEAL_BYTES)  # its length is among what is hashed
+    content = out.getvalue()[:-SEAL_BYTES]
+    return content + _seal(content)
 
 
 def shown(value: object) -> str:
@@ -191,17 +202,33 @@ def _keys(path: Path, name: str, what: str, keys: list[Any]) -> list[Scoped]:
 
 def _members(path: Path) -> Mapping[str, bytes]:
     try:
-        with zipfile.ZipFile(path) as file:
-            members = {name: file.read(name) for name in file.namelist()}
+        content = path.read_bytes()
+        whole = content[-SEAL_BYTES:] == _seal(content[:-SEAL_BYTES])
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            names = file.namelist()
+            members = {name: file.read(name) for name in names} if whole else {}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
         raise BadInput(f"{path}: no whole model file ({error}); copy it again, or fit the model again") from None
-    if HASHES not in members or MODEL not in members:
-        raise BadInput(f"{path}: a ZIP file without {MODEL} and {HASHES}; expected a file that model.save wrote")
-    hashes = _json(path, members[HASHES])
-    for name in sorted({*hashes, *members} - {HASHES}):
-        if name not in members or hashes.get(name) != hashlib.sha256(members[name]).hexdigest():
-            raise BadInput(f"{path}: {name} is not what was saved; the file was changed or damaged: copy it again")
+    if HASHES in names and not whole:
+        raise BadInput(_another_format(path, 1))
+    if MODEL not in names:
+        raise BadInput(f"{path}: a ZIP file without {MODEL}; expected a file that model.save wrote")
+    if not whole:
+        raise BadInput(
+            f"{path}: no whole model file (it was changed, damaged or cut short); copy it again, or fit the model again"
+        )
     return members
+
+
+def _seal(content: bytes) -> bytes:
+    return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
+
+
+def _another_format(path: Path, found: object) -> str:
+    return (
+        f"{path}: format {found!r} of a model file; this version reads {FORMAT}. Fit the model again, or use the "
+        "version that wrote it"
+    )
 
 
 def _json(path: Path, data: bytes) -> Any:
