@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -16,11 +18,13 @@ import numpy as np
 
 from mastery.apps.api.app import create_app
 from mastery.features.columns import QUIZ
+from mastery.instants import DAY_US
 from mastery.pipelines.ingest.ingests import entries
 from mastery.pipelines.ingest.undo import undo
 from mastery.pipelines.models.activations import active_choice, choices
 from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.fit import fit
+from mastery.pipelines.models.prune import prune
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.activate import activate, rollback
@@ -28,7 +32,8 @@ from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.state import NOWHERE, encode
-from mastery.tables import FEATURES, GOLD, HISTORY, INGESTS, PUBLICATIONS, TABLES
+from mastery.state.sqlite import LAYOUT, SqliteStore
+from mastery.tables import FEATURES, GOLD, HISTORY, INGESTS, MODEL_ARRAYS, MODEL_PARAMS, PUBLICATIONS, TABLES
 from school import KEY, NOW, NOW_US, Deployment
 
 RULES = load_rules("classic").params
@@ -84,11 +89,11 @@ def run_replace(folder: Path) -> None:
     ingest(folder, "second", answers(ROWS - 20, ROWS + 30, 9), day=3, replace=True)
 
 
-def eager(model_set: ModelSet) -> ModelSet:
+def eager(model_set: ModelSet, p_learn: float = 0.3) -> ModelSet:
     """The same set, but bkt thinks that one learns faster."""
     bkt = model_set.scorers["bkt"]
     row = bkt.default.copy()
-    row[SCORERS["bkt"].column("p_learn")] = 0.3
+    row[SCORERS["bkt"].column("p_learn")] = p_learn
     scorers = dict(model_set.scorers) | {"bkt": replace(bkt, default=row)}
     return ModelSet(version_of("fit", scorers), scorers)
 
@@ -133,9 +138,9 @@ def with_a_stored_set(folder: Path) -> None:
     store_model_set(lake, eager(current_model_set(lake, RULES)), NOW_US)
 
 
-def run_activate(folder: Path) -> None:
+def run_activate(folder: Path, p_learn: float = 0.3) -> None:
     deployment = school(folder)
-    version = eager(current_model_set(deployment.lake, RULES)).version
+    version = eager(current_model_set(deployment.lake, RULES), p_learn).version
     if active_choice(deployment.lake).active != version:
         activate(deployment.lake, RULES, version, NOW_US, publisher(deployment))
     else:  # the switch was made before the kill: what is left to do is done by the next recompute
@@ -145,6 +150,38 @@ def run_activate(folder: Path) -> None:
 def with_an_active_set(folder: Path) -> None:
     with_a_stored_set(folder)
     run_activate(folder)
+
+
+NEXT = 0.4
+"""How fast one learns, by the set that becomes active after `eager`."""
+
+
+def with_a_next_set(folder: Path) -> None:
+    with_an_active_set(folder)
+    lake = school(folder).lake
+    store_model_set(lake, eager(current_model_set(lake, RULES), NEXT), NOW_US)
+
+
+def run_activate_next(folder: Path) -> None:
+    """Records of the set before the one that was active are not needed any more: their space is given back."""
+    run_activate(folder, NEXT)
+
+
+def ready_to_prune(folder: Path) -> None:
+    """The set that goes lies in one file with another, which is written again without it."""
+    with_a_next_set(folder)
+    for table in (MODEL_PARAMS, MODEL_ARRAYS):
+        school(folder).lake.compact(table)
+
+
+def run_prune(folder: Path) -> None:
+    prune(school(folder).lake, RULES, NOW_US + 100 * DAY_US, 90)
+
+
+def with_an_earlier_state_store(folder: Path) -> None:
+    base(folder)
+    with closing(sqlite3.connect(folder / "state.db")) as db:
+        db.execute(f"PRAGMA user_version = {LAYOUT - 1}")
 
 
 def run_rollback(folder: Path) -> None:
@@ -171,10 +208,15 @@ def run_compact(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Command:
-    """What is there before, and what is killed."""
+    """What is there before, and what is killed.
+
+    Attributes:
+        shows: Whether there is anything to be shown before.
+    """
 
     prepare: Callable[[Path], None]
     run: Callable[[Path], None]
+    shows: bool = True
 
 
 def ready_to_recompute(folder: Path) -> None:
@@ -182,12 +224,20 @@ def ready_to_recompute(folder: Path) -> None:
     corrections(folder)
 
 
+def nothing(_folder: Path) -> None:
+    """A home in which no table is made yet."""
+
+
 COMMANDS = {
+    "first": Command(nothing, base, shows=False),
     "ingest": Command(base, corrections),
     "recompute": Command(ready_to_recompute, run_recompute),
     "fit": Command(base, run_fit),
     "activate": Command(with_a_stored_set, run_activate),
     "rollback": Command(with_an_active_set, run_rollback),
+    "activate_next": Command(with_a_next_set, run_activate_next),
+    "prune": Command(ready_to_prune, run_prune),
+    "earlier_state_store": Command(with_an_earlier_state_store, run_recompute),
     "compact": Command(in_many_files, run_compact),
     "undo": Command(ready_to_undo, run_undo),
     "replace": Command(ready_to_undo, run_replace),
@@ -197,7 +247,7 @@ COMMANDS = {
 def everything(deployment: Deployment) -> dict[str, Any]:
     """Every row that people can see, every record, and what is shown of students: equal if bit for bit equal."""
     lake, reader = deployment.lake, deployment.reader
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"not given back": records_of_no_set(deployment)}
     for name, table in TABLES.items():
         if table in (PUBLICATIONS, INGESTS):  # which have a row more where something was done before the kill
             continue
@@ -218,6 +268,14 @@ def everything(deployment: Deployment) -> dict[str, Any]:
     }
     found["class"] = reader.class_scores(tenant="default").model_dump_json()
     return found
+
+
+def records_of_no_set(deployment: Deployment) -> list[int]:
+    """Return how many records there are of sets that were dropped, and how many bodies without a head."""
+    assert isinstance(deployment.state, SqliteStore)
+    unnamed = "SELECT count(*) FROM heads WHERE model_set IN (SELECT id FROM model_sets WHERE name IS NULL)"
+    without_head = "SELECT count(*) FROM bodies WHERE id NOT IN (SELECT id FROM heads)"
+    return [deployment.state._count(statement) for statement in (unnamed, without_head)]
 
 
 def ingests_in_order(rows: Any) -> Any:

@@ -1,4 +1,5 @@
-"""Where a process can be killed: before and after every file, commit, transaction and rename that it makes.
+"""Where a process can be killed: before and after every file, commit, transaction and rename that it makes, and while
+it gives space of the state store back to the disk.
 
 Only for a child process: what is put around the writes stays around them.
 """
@@ -16,6 +17,9 @@ from typing import Any
 from mastery.lake.file_writer import FileWriter
 from mastery.lake.handle import Handle
 from mastery.lake.location import TableLocation
+
+STEPS = {"incremental_vacuum": 1, "VACUUM": 20}
+"""After how many of its steps SQLite can be killed within a statement; a page that is given back takes a few."""
 
 
 class Points:
@@ -65,6 +69,15 @@ def install(kill_at: int | None) -> Points:
             done = super().execute(statement, *values)
             points.reach()
             return done
+
+        def executescript(self, script: str) -> sqlite3.Cursor:
+            points.reach()
+            self.set_progress_handler(points.reach, next((n for name, n in STEPS.items() if name in script), 1))
+            try:
+                return super().executescript(script)
+            finally:
+                self.set_progress_handler(None, 0)
+                points.reach()
 
     sqlite3.connect = lambda path, **options: connect(path, factory=Counted, **options)  # type: ignore[assignment]
     return points

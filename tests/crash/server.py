@@ -59,7 +59,9 @@ def main(name: str, folder: Path, most: int) -> None:
         command.run(folder / "killed")
 
     def looked_at_and_run_again() -> list[Any]:
-        before = [sets_shown(folder / "killed"), moments_shown(folder / "killed")]
+        before: list[Any] = [None, None]
+        if command.shows:
+            before = [sets_shown(folder / "killed"), moments_shown(folder / "killed")]
         command.run(folder / "killed")
         return [before, everything(school(folder / "killed"))]
 

@@ -31,7 +31,7 @@ def together(folder: Path, seconds: float, files: int, kills: bool, *groups: str
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
-    assert found["wrong"] == []
+    assert found["wrong"] == [], done.stderr[-5000:]
     assert found["differs"] == {}
     return found
 
