@@ -63,7 +63,7 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
     file = BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in parts.items():
-            archive.writestr(name, text)
+            archive.writestr(undated(name), text)
     return file.getvalue()
 
 
@@ -87,6 +87,13 @@ def open_document(sheets: Mapping[str, str]) -> bytes:
             f'manifest:media-type="{kind}"/></manifest:manifest>',
         )
     return file.getvalue()
+
+
+def undated(name: str) -> zipfile.ZipInfo:
+    """Return a member of an archive whose bytes do not depend on when it is written."""
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
 
 
 def _sheet(rows: Sequence[Sequence[Cell]]) -> str:

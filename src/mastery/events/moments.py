@@ -49,12 +49,14 @@ class Dating:
         unit: The declared unit of plain numbers, one of `EPOCH_UNITS`.
         dates: The declared order of dates or `serial`, a value of `mastery.events.calendar.DATES`.
         day_zero: Plain numbers are days since this day.
+        decimal: Sign before the decimals of plain numbers; a point always is one.
     """
 
     timezone: str | None = None
     unit: str | None = None
     dates: str | None = None
     day_zero: date | None = None
+    decimal: str = "."
 
     @property
     def zero_us(self) -> int | None:
@@ -148,8 +150,9 @@ def _read_mixed(texts: pa.Array, dating: Dating) -> Read:
     plain = pc.replace_substring_regex(texts, "[\u00a0\u202f\u2009]", " ")
     clocks = read_clocks(pc.fill_null(plain, ""), order)
     declared = dating.unit is not None or dating.zero_us is not None
-    count = mask(pc.match_substring_regex(texts, r"^[+-]?\d+(\.\d+)?$" if declared else _COUNT))
-    counted = _counted(pc.if_else(pa.array(count), texts, pa.scalar(None, pa.string())).cast(pa.float64()), dating)
+    numbers = texts if dating.decimal == "." else pc.replace_substring(texts, dating.decimal, ".")
+    count = mask(pc.match_substring_regex(numbers, r"^[+-]?\d+(\.\d+)?$" if declared else _COUNT))
+    counted = _counted(pc.if_else(pa.array(count), numbers, pa.scalar(None, pa.string())).cast(pa.float64()), dating)
     local = _placed(pa.array(clocks.us, mask=~(clocks.found & ~clocks.zoned)).cast(pa.timestamp("us")), dating.timezone)
     zoned = pa.array(clocks.us - clocks.offset_us, mask=~(clocks.found & clocks.zoned)).cast(UTC)
     values = pc.coalesce(counted.values, local, zoned) if declared else pc.coalesce(local, zoned, counted.values)

@@ -244,7 +244,8 @@ class ParsedRows:
         if column.kind == "moment":
             unit, options = self._options.units.get(column.name), self._options
             dates = None if options.dates is None else DATES[options.dates]
-            dating = Dating(options.timezone, unit if unit in EPOCH_UNITS else None, dates, options.day_zero)
+            counted = unit if unit in EPOCH_UNITS else None
+            dating = Dating(options.timezone, counted, dates, options.day_zero, options.decimal)
             read = read_moment(given, dating)
             if any(problem.code == UNCLEAR_DATE for problem in read.problems):
                 self.dates = date_orders(given)

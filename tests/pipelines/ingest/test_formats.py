@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -257,6 +258,88 @@ def test_a_damaged_element_costs_itself_alone(write):
     answers = read(write("a.json", "[" + ",\n".join(lines) + "]"))
     assert (answers.report.read, answers.report.accepted) == (12, 9)
     assert answers.rejected["line"].to_pylist() == [3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("intact", "damaged"), [('"q2"', 'q2"'), ('"q2"', '"q2'), ('"topic_id"', "topic_id"), ('"q2"', '"q2""'), ("}", "")]
+)
+@pytest.mark.parametrize("array", [None, "rows"])
+def test_in_an_array_on_one_line_too_a_lost_quote_or_brace_costs_one_element(write, intact, damaged, array):
+    elements = [in_json({**row, "question_id": f"q{n}"}) for n, row in enumerate(records() * 2)]
+    elements[2] = elements[2].replace(intact, damaged, 1)
+    rows = f"[{','.join(elements)}]"
+    answers = read(write("a.json", rows if array is None else f'{{"n":8,"rows":{rows}}}'), array=array)
+    assert (answers.report.read, answers.report.rejected) == (8, 1)
+    assert answers.events["item_id"].to_pylist() == ["q0", "q1", "q3", "q4", "q5", "q6", "q7"]
+
+
+def test_a_stray_bracket_does_not_end_an_array_within_an_object(write):
+    text = f'{{"rows": [{"], ".join(map(in_json, records()))}], "more": [{{"x": 1}}]}}'
+    assert rows_of(read(write("a.json", text), array="rows")) == ROWS
+
+
+@pytest.mark.parametrize("between", [",", ",\n", "\n"])
+def test_letters_that_are_no_text_cost_one_element_also_the_first(write, between):
+    elements = [in_json({**row, "question_id": f"q{n}"}).encode() for n, row in enumerate(records() * 2)]
+    elements[0] = elements[0].replace(b"q0", b"q\xff")
+    text = between.encode().join(elements)
+    answers = read(write("a.json", text if between == "\n" else b"[" + text + b"]"))
+    assert (answers.report.read, answers.report.accepted) == (8, 7)
+    assert answers.rejected["code"].to_pylist() == ["utf8"]
+
+
+def test_a_declared_decimal_comma_is_one_of_texts_and_not_of_numbers(write):
+    columns = ("student_id", "assignment_id", "topic_ids", "score_pct", "time_spent_sec", "timestamp")
+    rows = [("101", "a1", "t", 85.125, 4.528, 45418.5), ("102", "a1", "t", "85,125", "4,528", "45418,5")]
+    objects = [dict(zip(columns, row, strict=True)) for row in (*rows, (103.0, "a1", "t", 85.0, 4.0, 45418.0))]
+    files = [
+        write("a.ndjson", "\n".join(map(json.dumps, objects))),
+        write("a.json", json.dumps(objects)),
+        write("a.xlsx", workbook({"a": [list(columns), *(list(one.values()) for one in objects)]})),
+        write("a.csv", ";".join(columns) + "\n" + "102;a1;t;85,125;4,528;45418,5\n" * 3),
+    ]
+    for path in files:
+        for thousands in (None, "."):
+            units = {"score_pct": "percent", "time_spent_sec": "s"}
+            found = read(path, decimal=",", thousands=thousands, dates="serial", units=units)
+            assert found.report.rejected == 0
+            values = found.events.select(["success_ppm", "duration_ms", "occurred_at"]).to_pylist()
+            for value in values[:2]:
+                noon = datetime(2024, 5, 6, 12, tzinfo=UTC)
+                assert value == {"success_ppm": 851_250, "duration_ms": 4_528, "occurred_at": noon}
+        if path.suffix != ".csv":
+            assert found.events["student_id"].to_pylist() == ["101", "102", "103"]
+
+
+def test_a_packed_workbook_may_keep_its_ending(write):
+    plain = workbook({"a": [list(NAMES), *map(list, ROWS)]})
+    for name in ("a.xlsx.zip", "a.zip"):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("a.xlsx", plain)
+        assert rows_of(read(write(name, file.getvalue()))) == ROWS
+
+
+@pytest.mark.parametrize("place", [30 + len("a.csv"), "another sum", "begins before the file", "half of it"])
+def test_a_damaged_archive_is_refused_in_one_sentence(write, tmp_path, place):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", table(rows=ROWS * 20))
+    whole = file.getvalue()
+    if place == "another sum":
+        place = whole.index(b"PK\x01\x02") + 16
+    if place == "begins before the file":
+        damaged = whole[:4] + whole[40:]
+    elif place == "half of it":
+        damaged = whole[: len(whole) // 2]
+    else:
+        damaged = whole[:place] + b"\xff" * 4 + whole[place + 4 :]
+    path = write("a.zip", damaged)
+    lake = Lake.open(str(tmp_path / "lake"), buckets=1)
+    with pytest.raises(BadInput, match=r"^[^\n]*whole, undamaged file[^\n]*$"):
+        read(path)
+    with pytest.raises(BadInput, match=r"^[^\n]*whole, undamaged file[^\n]*$"):
+        ingest([path], lake=lake, pseudonyms=Pseudonyms(bytes(32)), tenant="default", now=NOW)
 
 
 def test_long_lines_of_json_are_read(write, monkeypatch):

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -114,12 +115,16 @@ def members(content: Content) -> list[Content]:
     ]
 
 
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError)
+"""What reading a damaged archive raises, also while a file in it is read."""
+
+
 @contextmanager
 def _archive(file: BinaryIO, place: str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise BadInput(
             f"{place}: cannot be read as a zip archive ({error}); expected a whole, undamaged file: write or copy it "
             "again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from typing import BinaryIO
 
 import numpy as np
@@ -24,6 +25,7 @@ _MARKS = (
 )
 _DAMAGED = "mastery.damaged"
 _ZEROS, _FEW = 0.2, 0.02
+_OBJECT_ENDS = re.compile(rb"(?<=\}),|[\r\n]")
 
 
 def judged_encoding(head: bytes, place: str) -> str:
@@ -54,9 +56,12 @@ def judged_encoding(head: bytes, place: str) -> str:
 
 
 def _check_utf8(head: bytes, place: str) -> None:
-    lines = [line for line in head.splitlines()[: -1 if len(head) >= PIECE_BYTES else None] if line.strip()]
+    json = head.lstrip()[:1] in (b"{", b"[")
+    pieces = _OBJECT_ENDS.split(head) if json else head.splitlines()  # all of an array may be on one line
+    lines = [line for line in pieces[: -1 if len(head) >= PIECE_BYTES else None] if line.strip()]
     damaged = sum(not _is_utf8(line) for line in lines)
-    if damaged and (not _is_utf8(lines[0]) or damaged * 2 >= len(lines) - 1):
+    header_lost = damaged and not json and not _is_utf8(lines[0])
+    if header_lost or (damaged and damaged * 2 >= len(lines) - 1):
         raise BadInput(
             f"{place}: {'the text is' if damaged > 1 else 'the first line is'} not UTF-8; save the file as UTF-8, or "
             "name its encoding, which for files of Windows is often --encoding windows-1252 (in Python, "

@@ -11,12 +11,13 @@ import posixpath
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from mastery.errors import BadInput
-from mastery.pipelines.ingest.contents import Content
+from mastery.pipelines.ingest.contents import DAMAGED_ARCHIVE, Content
 
 WORKBOOK, OPEN_DOCUMENT = "xl/workbook.xml", "content.xml"
 
@@ -32,12 +33,9 @@ Attributes = dict[str, str]
 
 
 def tells_percents(content: Content) -> bool:
-    """Return whether the formats of the cells of a workbook are read."""
-    with content.opened() as file:
-        if not zipfile.is_zipfile(file):
-            return False
-        with zipfile.ZipFile(file) as archive:
-            return not {WORKBOOK, OPEN_DOCUMENT}.isdisjoint(archive.namelist())
+    """Return whether the formats of the cells of a workbook are read. Raises BadInput where it is damaged."""
+    with _archive(content) as archive:
+        return archive is not None and not {WORKBOOK, OPEN_DOCUMENT}.isdisjoint(archive.namelist())
 
 
 def percent_cells(content: Content, sheet: str) -> Mapping[int, frozenset[int]]:
@@ -46,24 +44,34 @@ def percent_cells(content: Content, sheet: str) -> Mapping[int, frozenset[int]]:
     Raises:
         BadInput: What says so is damaged.
     """
-    with content.opened() as file:
-        if not zipfile.is_zipfile(file):
+    with _archive(content) as archive:
+        if archive is None:
             return {}
-        with zipfile.ZipFile(file) as archive:
-            parts = archive.namelist()
-            try:
-                if OPEN_DOCUMENT in parts:
-                    return _cells_of_open_document(archive, sheet)
-                if WORKBOOK not in parts:
-                    return {}
-                target, styles = _parts(archive, sheet)
-                shown = _percent_styles(archive, styles) if styles in parts else frozenset()
-                return _cells(archive, target, shown) if shown else {}
-            except (ExpatError, KeyError, ValueError, zipfile.BadZipFile) as error:
-                raise BadInput(
-                    f"{content.place}: the formats of its cells cannot be read ({error}); expected a whole, undamaged "
-                    "workbook: write or copy it again, or save the sheet as CSV UTF-8"
-                ) from error
+        parts = archive.namelist()
+        if OPEN_DOCUMENT in parts:
+            return _cells_of_open_document(archive, sheet)
+        if WORKBOOK not in parts:
+            return {}
+        target, styles = _parts(archive, sheet)
+        shown = _percent_styles(archive, styles) if styles in parts else frozenset()
+        return _cells(archive, target, shown) if shown else {}
+
+
+@contextmanager
+def _archive(content: Content) -> Iterator[zipfile.ZipFile | None]:
+    """Yield the files that a workbook is made of; None where it is of one piece, as .xls is."""
+    try:
+        with content.opened() as file:
+            if not zipfile.is_zipfile(file):
+                yield None
+                return
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+    except (ExpatError, LookupError, ValueError, *DAMAGED_ARCHIVE) as error:
+        raise BadInput(
+            f"{content.place}: the formats of its cells cannot be read ({error}); expected a whole, undamaged "
+            "workbook: write or copy it again, or save the sheet as CSV UTF-8"
+        ) from error
 
 
 def _parts(archive: zipfile.ZipFile, sheet: str) -> tuple[str, str]:
@@ -74,7 +82,8 @@ def _parts(archive: zipfile.ZipFile, sheet: str) -> tuple[str, str]:
 
     def in_workbook(name: str, given: Attributes) -> None:
         if name == "sheet":
-            ids[given["name"]] = next(value for key, value in given.items() if _local(key) == "id" and key != "id")
+            named = [value for key, value in given.items() if _local(key) == "id" and key != "id"]
+            ids[given["name"]] = named[0]
 
     def in_relations(name: str, given: Attributes) -> None:
         if name == "Relationship":

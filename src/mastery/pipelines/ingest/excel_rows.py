@@ -95,9 +95,13 @@ def _numbers(names: Sequence[str]) -> set[str]:
 
 
 def chunks(
-    content: Content, sheet: str, columns: Sequence[str], wanted: Sequence[str]
+    content: Content, sheet: str, columns: Sequence[str], wanted: Sequence[str], decimal: str = "."
 ) -> Iterator[tuple[Chunk, float]]:
-    """Yield the rows of a sheet, with the share of the sheet that is done; lines are the sheet's own row numbers."""
+    """Yield the rows of a sheet, with the share of the sheet that is done; lines are the sheet's own row numbers.
+
+    Args:
+        decimal: Sign before the decimals of numbers, as the sheet's texts are said to have it.
+    """
     places = [place for place, name in enumerate(columns) if name in wanted]
     names = [columns[place] for place in places]
     with _workbook(content) as book:
@@ -110,7 +114,7 @@ def chunks(
             lines: Int64s = np.array([number for number, _ in batch], np.int64)
             raw = pa.table(
                 {
-                    name: pa.array(_texts(batch, place, percents.get(place)), pa.string())
+                    name: pa.array(_texts(batch, place, percents.get(place), decimal), pa.string())
                     for name, place in zip(names, places, strict=True)
                 }
             )
@@ -124,26 +128,30 @@ def _filled_rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
             yield number, row
 
 
-def _texts(rows: Sequence[tuple[int, list[Any]]], place: int, percents: frozenset[int] | None) -> list[str | None]:
+def _texts(
+    rows: Sequence[tuple[int, list[Any]]], place: int, percents: frozenset[int] | None, decimal: str
+) -> list[str | None]:
     """Return the cells of a column as a person would type them; `percents` are the rows that show per cents."""
     if percents is None:
-        return [_text(row[place]) for _, row in rows]
-    return [_percent(row[place]) if number in percents else _text(row[place]) for number, row in rows]
+        return [_text(row[place], decimal) for _, row in rows]
+    return [_percent(row[place], decimal) if number in percents else _text(row[place], decimal) for number, row in rows]
 
 
-def _percent(cell: Any) -> str | None:
+def _percent(cell: Any, decimal: str) -> str | None:
     """Return a number that is shown as per cents so, with all its digits."""
-    return f"{Decimal(repr(cell)).scaleb(2).normalize():f}%" if isinstance(cell, float) else _text(cell)
+    if not isinstance(cell, float):
+        return _text(cell)
+    return f"{Decimal(repr(cell)).scaleb(2).normalize():f}%".replace(".", decimal)
 
 
-def _text(cell: Any) -> str | None:
+def _text(cell: Any, decimal: str = ".") -> str | None:
     """Return a cell as a person would type it; nothing for an empty one."""
     if isinstance(cell, str):
         return cell or None
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell).replace(".", decimal)
     if isinstance(cell, datetime):
         return _to_the_millisecond(cell).isoformat()
     if isinstance(cell, date):

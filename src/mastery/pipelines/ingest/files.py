@@ -72,6 +72,8 @@ class Input:
         encoding: Of a text, as Python calls it.
         begins: Where the rows of a text begin.
         sheet: Of a workbook, the one that is read.
+        decimal: Sign before decimals in texts that are numbers, as it was declared: numbers of JSON and of workbooks
+            become texts with it.
         notes: What was judged and should be said.
     """
 
@@ -81,6 +83,7 @@ class Input:
     encoding: str = UTF8
     begins: Header | Layout | None = None
     sheet: str = ""
+    decimal: str = "."
     notes: tuple[str, ...] = ()
 
     @property
@@ -111,7 +114,9 @@ class Input:
             if self.format == PARQUET:
                 yield from _parquet_blocks(self, wanted)
             elif self.format == EXCEL:
-                for chunk, share in excel_rows.chunks(self.content, self.sheet, self.columns, list(wanted)):
+                for chunk, share in excel_rows.chunks(
+                    self.content, self.sheet, self.columns, list(wanted), self.decimal
+                ):
                     yield Block(lambda chunk=chunk: chunk, int(self.size * share))  # type: ignore[misc]
             else:
                 yield from _text_blocks(self, wanted)
@@ -165,7 +170,7 @@ def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
         if found == EXCEL:
             sheet, columns = excel_rows.chosen_sheet(content, options.sheet)
             notes = () if tells_percents(content) else (NOT_READ,)
-            return Input(content, found, columns, sheet=sheet, notes=notes)
+            return Input(content, found, columns, sheet=sheet, decimal=options.decimal, notes=notes)
         if found == CSV and options.array is not None:
             raise BadInput(f"{content.place}: is CSV, which has no array {options.array!r}; leave out --array (array=)")
         return _text_input(content, found, options)
@@ -188,7 +193,7 @@ def _text_input(content: Content, found: str, options: ReadOptions) -> Input:
                 head, last = _more(text, head, max(len(head), HEAD_BYTES))
     judged = encoding != UTF8 and declared is None
     notes = (f"read as {encoding.removesuffix('-le').removesuffix('-be').upper()}",) if judged else ()
-    return Input(content, found, begins.columns, encoding, begins, notes=notes)
+    return Input(content, found, begins.columns, encoding, begins, decimal=options.decimal, notes=notes)
 
 
 def _text(raw: BinaryIO, encoding: str) -> BinaryIO:
@@ -249,10 +254,10 @@ def _cut(source: Input, wanted: Mapping[str, bool | None]) -> Callable[..., tupl
         return csv_rows.Plan(source.columns, source.begins.delimiter, dict(wanted), source.encoding).cut
     assert source.begins is not None
     if source.begins.by_line:
-        return partial(json_rows.cut_lines, wanted=list(wanted))
+        return partial(json_rows.cut_lines, wanted=list(wanted), decimal=source.decimal)
     elements = Elements(source.begins.only)
     elements.state[INSIDE] = source.begins.only
-    return partial(json_rows.cut_elements, elements=elements, wanted=list(wanted))
+    return partial(json_rows.cut_elements, elements=elements, wanted=list(wanted), decimal=source.decimal)
 
 
 def _after_line(text: BinaryIO, rest: Bytes) -> tuple[Bytes, bool]:

@@ -102,7 +102,7 @@ def unlikely(name: str, size: int) -> str | None:
 def _opened(content: Content, *, named: bool) -> Iterator[Found | LeftOut]:
     """Yield the file, or the members of an archive."""
     try:
-        inner = members(content) if by_name(content.name) != EXCEL and is_archive(content) else None
+        inner = members(content) if _may_be_archive(content.name) and is_archive(content) else None
     except BadInput as error:
         if named:
             raise
@@ -117,6 +117,11 @@ def _opened(content: Content, *, named: bool) -> Iterator[Found | LeftOut]:
             yield LeftOut(member.name, why)
         else:
             yield Found(member, named=len(inner) == 1 and named)
+
+
+def _may_be_archive(name: str) -> bool:
+    """Return whether a file of this name may be a zip archive of files; a workbook in one is called `.xlsx.zip`."""
+    return name.lower().endswith(".zip") or by_name(name) != EXCEL
 
 
 def without_place(error: BadInput, place: str) -> str:

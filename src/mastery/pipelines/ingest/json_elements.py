@@ -1,7 +1,9 @@
 """Cut the bytes of a JSON array into its elements, so that a damaged element costs only itself.
 
-Two things are damage wherever they stand: the end of a line within a string, and an object or a list where a key or the
-end of an object must come. The element ends there, and reading continues with the next object.
+Some things are damage wherever they stand: the end of a line within a string; an object or a list where a key or the
+end of an object must come; a text or a number right after a text, which shows that a quote is lost. The element ends
+there, and reading continues with the next object: whether a byte is within a string cannot be told then, but `},{`
+hardly ever is.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ def value_end(data: Any, start: Any) -> Any:
     while i < data.size:
         byte = data[i]
         if byte == _QUOTE:
+            if before != _COLON and before != _COMMA and before != _OPEN_OBJECT and before != _OPEN_LIST:
+                return i, True
             i += 1
             while i < data.size and data[i] != _QUOTE:
                 if data[i] == _NEWLINE:
@@ -63,9 +67,71 @@ def value_end(data: Any, start: Any) -> Any:
             if depth == 0:
                 return i + 1, False
         elif byte != _BLANK and byte != _NEWLINE and byte != _RETURN and byte != _TAB:
+            value = byte != _COMMA and byte != _COLON
+            if value and (before == _QUOTE or before == _OPEN_OBJECT):
+                return i, True
             before = byte
         i += 1
     return _MORE, False
+
+
+@kernel
+def _before(data: Any, at: Any) -> Any:
+    """Return the place of the last byte before `at` that is not blank, or −1."""
+    at -= 1
+    while at >= 0 and (data[at] == _BLANK or data[at] == _NEWLINE or data[at] == _RETURN or data[at] == _TAB):
+        at -= 1
+    return at
+
+
+@kernel
+def _follows_object(data: Any, at: Any) -> Any:
+    """Return whether the byte at `at` begins an object, and another object and a comma are before it."""
+    if data[at] != _OPEN_OBJECT:
+        return False
+    comma = _before(data, at)
+    if comma < 0 or data[comma] != _COMMA:
+        return False
+    close = _before(data, comma)
+    return close >= 0 and data[close] == _CLOSE_OBJECT
+
+
+@kernel
+def _after_blanks(data: Any, at: Any) -> Any:
+    while at < data.size and (data[at] == _BLANK or data[at] == _NEWLINE or data[at] == _RETURN or data[at] == _TAB):
+        at += 1
+    return at
+
+
+@kernel
+def _ends_array(data: Any, at: Any, last: Any, only: Any) -> Any:
+    """Return whether the bracket at `at` ends the array: 1, 0, or _MORE where that is not in `data`.
+
+    In an array within an object it does not where an object comes next, for only a key may come there.
+    """
+    if not only:
+        return 1
+    after = _after_blanks(data, at + 1)
+    if after < data.size and data[after] == _COMMA:
+        after = _after_blanks(data, after + 1)
+    if after < data.size:
+        return 0 if data[after] == _OPEN_OBJECT else 1
+    return 1 if last or data.size - at > LONGEST else _MORE
+
+
+@kernel
+def _after_junk(data: Any, begin: Any, recovering: Any) -> Any:
+    """Return where what begins there and is neither an object nor a list ends: null, 5, "text"; or a rest of damage."""
+    i, quoted = begin + 1, data[begin] == _QUOTE
+    while i < data.size and data[i] != _NEWLINE:
+        byte = data[i]
+        if not quoted and (byte == _COMMA or byte == _CLOSE_LIST or byte == _OPEN_OBJECT):
+            break
+        if recovering and _follows_object(data, i):
+            break
+        quoted = quoted != (byte == _QUOTE)
+        i += 1
+    return i
 
 
 @kernel
@@ -114,9 +180,12 @@ def _elements(
             state[INSIDE] = 1
             i += 1
         elif byte == _CLOSE_LIST and not state[RECOVERING]:
-            state[INSIDE] = 0
-            state[ENDED] = only
+            ends = _ends_array(data, i, last, only)
+            if ends == _MORE:
+                return count, i, line
             i += 1
+            if ends:
+                state[INSIDE], state[ENDED] = 0, only
         elif byte == _OPEN_OBJECT or (byte == _OPEN_LIST and not state[RECOVERING]):
             state[RECOVERING] = 0
             stop, damaged = value_end(data, i)
@@ -135,14 +204,7 @@ def _elements(
             line += _newlines(data, i, stop)
             i = stop
         elif byte != _COMMA and byte != _BLANK and byte != _RETURN and byte != _TAB:
-            # neither an object nor a list: null, 5, "text"; or what follows damage
-            begin, quoted = i, byte == _QUOTE
-            i += 1
-            while i < data.size and data[i] != _NEWLINE:
-                if not quoted and (data[i] == _COMMA or data[i] == _CLOSE_LIST or data[i] == _OPEN_OBJECT):
-                    break
-                quoted = quoted != (data[i] == _QUOTE)
-                i += 1
+            begin, i = i, _after_junk(data, i, state[RECOVERING])
             if i >= data.size and not last and i - begin <= LONGEST:
                 return count, begin, line
             if not state[RECOVERING] and byte != _CLOSE_OBJECT:

@@ -57,16 +57,22 @@ def _utf8(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
         return text, np.asarray(text.is_valid())
 
 
-def cut_lines(data: Bytes, line: int, *, wanted: Sequence[str], last: bool) -> tuple[Callable[[], Chunk], int, int]:
-    """Return (what reads the lines that end in `data`, bytes used, line of the rest)."""
+def cut_lines(
+    data: Bytes, line: int, *, wanted: Sequence[str], decimal: str = ".", last: bool
+) -> tuple[Callable[[], Chunk], int, int]:
+    """Return (what reads the lines that end in `data`, bytes used, line of the rest).
+
+    Args:
+        decimal: Sign that numbers get before their decimals, as those that are texts are said to have it.
+    """
     texts, numbers, (used, next_line) = _lines(data, line, last=last)
-    return lambda: _read(texts, numbers, wanted), used, next_line
+    return lambda: _read(texts, numbers, wanted, decimal), used, next_line
 
 
 def cut_elements(
-    data: Bytes, line: int, *, elements: Elements, wanted: Sequence[str], last: bool
+    data: Bytes, line: int, *, elements: Elements, wanted: Sequence[str], decimal: str = ".", last: bool
 ) -> tuple[Callable[[], Chunk], int, int]:
-    """Return (what reads the elements that end in `data`, bytes used, line of the rest)."""
+    """Return (what reads the elements that end in `data`, bytes used, line of the rest); see `cut_lines`."""
     starts, stops, lines, faults, used, next_line = elements.cut(data, line, last=last)
 
     def read() -> Chunk:
@@ -74,7 +80,7 @@ def cut_elements(
         found = [data[a:b].tobytes() for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
         long = faults == TOO_LONG_ELEMENT
         text, _ = _utf8(pa.array([one for one, is_long in zip(found, long, strict=True) if not is_long], pa.binary()))
-        chunk = _parsed(text, lines[~long], wanted)
+        chunk = _parsed(text, lines[~long], wanted, decimal)
         if not long.any():
             return chunk
         begun = [found[at][: min(LONGEST, sizes[at])] for at in np.flatnonzero(long)]
@@ -84,24 +90,24 @@ def cut_elements(
     return read, used, next_line
 
 
-def _read(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
+def _read(texts: pa.Array, numbers: Int64s, wanted: Sequence[str], decimal: str) -> Chunk:
     """Return the rows; a line that is too long is not given to the parser, which would take 20 times its size."""
     long = np.asarray(pc.greater(pc.fill_null(pc.binary_length(texts), 0), LONGEST))
     if not long.any():
-        return _parsed(texts, numbers, wanted)
-    chunk = _parsed(texts.filter(pa.array(~long)), numbers[~long], wanted)
+        return _parsed(texts, numbers, wanted, decimal)
+    chunk = _parsed(texts.filter(pa.array(~long)), numbers[~long], wanted, decimal)
     begun = [text.encode()[:LONGEST] for text in texts.filter(pa.array(long)).to_pylist()]
     broken = broken_lines(numbers[long].tolist(), [TOO_LONG] * len(begun), begun)
     return Chunk(chunk.raw, chunk.lines, pa.concat_tables([chunk.broken, broken]))
 
 
-def _parsed(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
+def _parsed(texts: pa.Array, numbers: Int64s, wanted: Sequence[str], decimal: str) -> Chunk:
     paths: list[str] = []
     fields: list[str] = []
     for name in wanted:
         # a key with dots in it is taken before one object in another
         ways = [[name]] if segments(name) == [name] else [[name], segments(name)]
-        places = [f"line ->> ${len(paths) + number + 1}" for number in range(len(ways))]
+        places = [_value(len(paths) + number + 1, decimal) for number in range(len(ways))]
         paths += map(pointer, ways)
         fields.append(f"coalesce({', '.join(places)}) AS c{len(fields)}")
     with duckdb.connect() as engine:
@@ -121,3 +127,12 @@ def _parsed(texts: pa.Array, numbers: Int64s, wanted: Sequence[str]) -> Chunk:
     reasons = [("is not UTF-8", "utf8") if line is None else ("is not a JSON object", "json") for line in lost]
     broken = broken_lines(numbers[at].tolist(), reasons, [b"" if line is None else line.encode() for line in lost])
     return Chunk(raw.filter(pa.array(fine)), numbers[fine], broken)
+
+
+def _value(place: int, decimal: str) -> str:
+    """Return in SQL the text of the value at the path that is parameter `place`; 1.0 is a whole number."""
+    text = f"line ->> ${place}"
+    if decimal == ".":
+        return text
+    number = f"replace(regexp_replace({text}, '\\.0$', ''), '.', '{decimal}')"
+    return f"CASE json_type(line, ${place}) WHEN 'DOUBLE' THEN {number} ELSE {text} END"
