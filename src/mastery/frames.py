@@ -18,13 +18,6 @@ from mastery.errors import BadInput
 EXPECTED = "a frame of pandas, polars or pyarrow, a DuckDB relation, or the path of a file"
 
 
-def is_frame(source: object) -> bool:
-    """Tell whether it is a frame that `read_frame` takes."""
-    import narwhals as nw
-
-    return isinstance(nw.from_native(source, pass_through=True), nw.DataFrame | nw.LazyFrame)
-
-
 @dataclass(frozen=True)
 class Frame:
     """A frame as it came in, and its rows as an Arrow table.
@@ -143,11 +136,6 @@ def frame_of(table: pa.Table, kind: str) -> Any:
     if kind == "pandas":
         return table.to_pandas()
     return library.from_arrow(table)
-
-
-def frame_of_columns(columns: Mapping[str, Any], kind: str) -> Any:
-    """Return columns (arrays or lists, all of one length) as a frame of a kind; see `frame_of`."""
-    return frame_of(pa.table({name: pa.array(values) for name, values in columns.items()}), kind)
 
 
 def _plain(table: pa.Table) -> pa.Table:

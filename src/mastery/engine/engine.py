@@ -171,7 +171,7 @@ class Engine(Deployment):
             splits: Column of topics → what is between them where a row has several, such as `{"topic_id": "~~"}`.
             repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
                 seconds.
-            on_revision: What is done with a row that says something else than what is known of its event: `replace` it,
+            on_revision: What is done with a row that differs from what is known of its event: `replace` that,
                 `keep` the event as it is known, or `reject` the row.
             key: File with `question_id` and `correct_answer`; `is_correct` is what was answered then.
             profile: Name of a profile that ships, or the path of one in YAML; what else is said wins over it.
@@ -561,7 +561,7 @@ def _files_or_table(source: Any, options: ReadOptions) -> list[str | Path | pa.T
     """Return what `ingest` reads: paths, or one table of what a frame holds.
 
     Raises:
-        BadInput: It is neither, or a list holds something else than paths.
+        BadInput: It is neither, or a list holds something other than paths.
     """
     from mastery.events.recognise import names_read
     from mastery.frames import EXPECTED, read_frame

@@ -1,4 +1,4 @@
-"""Rows of one file that say something else than other rows of the same event, counted without a lake.
+"""Rows of one file that say something other than other rows of the same event, counted without a lake.
 
 As an ingest counts them: rows that differ in topic alone are one answer on several topics, and points for each
 criterion are answers of their own; see `mastery.events.several_topics`.

@@ -34,7 +34,7 @@ class ReadOptions:
             `mastery.pipelines.ingest.answer_keys`.
         repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp of a
             file has seconds. See mastery.events.ties.
-        on_revision: What is done with a row that says something else than what is known of its event: it may
+        on_revision: What is done with a row that says something other than what is known of its event: it may
             `replace` it, `keep` leaves the event as it is known, `reject` rejects the row.
         values: Word in the column of the outcome → what it is worth, from 0 (wrong) to 1 (right).
         decimal: Sign before the decimals of a number, `.` or `,`.

@@ -11,7 +11,7 @@ from mastery.events.values import Mask, mask
 from mastery.tables import UNASSIGNED
 
 ON_REVISION = ("replace", "keep", "reject")
-"""What may be done with a row that says something else than what is known of its event: it replaces it, is left, or is
+"""What may be done with a row that says something other than what is known of its event: it replaces it, is left, or is
 rejected."""
 
 ELSE, LESS, MORE = range(3)

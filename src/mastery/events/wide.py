@@ -59,7 +59,7 @@ def questions_in(names: Sequence[str], taken: Container[str], patterns: Mapping[
 
     Args:
         names: The file's columns, in its order.
-        taken: Those that are something else than a question.
+        taken: Those that are something other than a question.
         patterns: Pattern → our column for the cells.
 
     Raises:

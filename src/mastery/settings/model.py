@@ -207,16 +207,6 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         return self
 
     @property
-    def keys_folder(self) -> Path:
-        """Folder of what must never be shown."""
-        return self.home / "keys"
-
-    @property
-    def lake_is_local(self) -> bool:
-        """Whether the lake is a folder of this machine."""
-        return "://" not in self.lake or self.lake.startswith("file://")
-
-    @property
     def api_url(self) -> str:
         """Where the dashboard finds the API."""
         return self.api.url if self.dashboard.api_url is None else self.dashboard.api_url.rstrip("/")

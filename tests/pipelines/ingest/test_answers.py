@@ -184,7 +184,7 @@ def test_notes_say_how_many_rows_are_left_out_and_why(quiz):
         in said
     )
     assert "1 × has another number of fields than the 6 of the header (quiz_attempts)" in said
-    assert "1 of 11 rows says something else than another one of the same event (by its own id" in said
+    assert "1 of 11 rows says something other than another row of the same event (by its own id" in said
     assert "1 of 11 rows repeats another one" in said
 
 

@@ -165,7 +165,7 @@ def test_answers_of_one_interaction_that_are_several_stay_several(school):
 def test_one_own_id_with_two_outcomes_is_one_event_and_a_note_says_so(school):
     assert school.read(OWN, f"{TWO[0]},a1", f"{TWO[1]},a1".replace(",1,", ",0,")) == (1, 1, 0, 0)
     assert len(school.events()) == 1
-    assert any("something else than another row of the same event" in note for note in school.notes)
+    assert any("something other than another row of the same event" in note for note in school.notes)
 
 
 def test_an_answer_on_several_topics_in_a_file_is_one_event_of_all_its_rows(tmp_path):

@@ -123,8 +123,8 @@ class Answers:
         if self.report.revised:
             others = "says" if self.report.revised == 1 else "say"
             notes.append(
-                f"{self.report.revised:,} of {read:,} rows {others} something else than another one of the same event "
-                "(by its own id, else by student, item, topic, time and order); only one row of each event counts"
+                f"{self.report.revised:,} of {read:,} rows {others} something other than another row of the same event "
+                "(by its own id, else by student, item or topic, time and order); only one row of each event counts"
             )
         if repeats:
             once = "repeats another one and is" if repeats == 1 else "repeat another one and are"

@@ -160,7 +160,7 @@ def judge_rows(
     """Judge the rows of one bucket against the lake as of `at`.
 
     Args:
-        on_revision: What is done with rows that say something else than what is known of their events.
+        on_revision: What is done with rows that say something other than what is known of their events.
         replaced: Numbers of ingests whose rows do not count as known.
     """
     ids = [rows.numbers(name) for name in (*ID, "body_hash")]

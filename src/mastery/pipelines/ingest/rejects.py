@@ -22,7 +22,7 @@ from mastery.tables import REJECTED, UTC
 
 HASH = "content_hash"
 
-CONTRADICTS = "says something else than what is known of its event; --on-revision replace would take it"
+CONTRADICTS = "says something other than what is known of its event; --on-revision replace would take it"
 
 
 def refusals(chunk: Chunk, refused: pa.Table) -> pa.Table:

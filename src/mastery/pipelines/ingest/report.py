@@ -17,7 +17,7 @@ NAMED = 3
 
 
 def revision_notes(counts: Int64s) -> list[str]:
-    """Return notes on the rows of one file that say something else than others of their events.
+    """Return notes on the rows of one file that say something other than others of their events.
 
     Args:
         counts: int64[COUNTS], as `mastery.pipelines.ingest.write_events` counts them.
@@ -26,7 +26,7 @@ def revision_notes(counts: Int64s) -> list[str]:
     contradicting, filled, left = (int(counts[place]) for place in (CONTRADICTING, FILLED, LEFT))
     if contradicting:
         notes.append(
-            f"{_rows(contradicting)} something else than another row of the same event in this ingest. For each "
+            f"{_rows(contradicting)} something other than another row of the same event in this ingest. For each "
             "event only one row counts. Different events need an id, a time or an order each"
         )
     if filled:
@@ -36,7 +36,7 @@ def revision_notes(counts: Int64s) -> list[str]:
         )
     if left:
         notes.append(
-            f"{_rows(left)} something else than what is known of their events, which stay as they were, as was said "
+            f"{_rows(left)} something other than what is known of their events, which stay as they were, as was said "
             "with --on-revision keep; they count as duplicates"
         )
     return notes
@@ -66,7 +66,7 @@ class FileReport:
 
     Attributes:
         accepted: Events that were not known; of course metadata, rows with something new.
-        revised: Known events that say something else than before.
+        revised: Known events that say something other than before.
         duplicates: Known events as they are known.
     """
 

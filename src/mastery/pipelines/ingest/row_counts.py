@@ -11,13 +11,13 @@ from mastery.arrays import Int64s
 COUNTS = 7
 ACCEPTED, REVISED_ROWS, DUPLICATES, REJECTED_ROWS, CONTRADICTING, FILLED, LEFT = range(COUNTS)
 """Columns of the counts of rows, of which the first four add up to those that were read. Of those there are also: rows
-that say something else than an earlier row of these files; revisions that only add to what was known; and rows that say
-something else than what is known, which was left as it is."""
+that differ from an earlier row of these files; revisions that only add to what was known; and rows that say something
+other than what is known, which was left as it is."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Rows that say something else than what is known of their events, where such are to be rejected.
+    """Rows that say something other than what is known of their events, where such are to be rejected.
 
     Attributes:
         file: int64[n]. Number of each one's file.

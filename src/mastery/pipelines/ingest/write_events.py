@@ -99,7 +99,7 @@ def write_events(
         ingest: Number of the ingest. None: the rows say themselves who brought their events, and new ones are left out.
         replaced: Numbers of ingests that this one replaces: what they brought does not count as known.
         waiting: Called when another ingest has been committing for seconds.
-        on_revision: What is done with rows that say something else than what is known of their events; see
+        on_revision: What is done with rows that say something other than what is known of their events; see
             `mastery.events.revisions`. To `reject` them, the pieces have their lines.
 
     Raises:
