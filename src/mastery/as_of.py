@@ -48,7 +48,8 @@ def fixed(text: str, name: str = "as_of", newest: str = OF_LAKE) -> datetime | N
     if re.search(r":\d\d \d\d:?\d\d$", given):
         hint = "; in a URL the + of a zone is written %2B"
     raise BadInput(
-        f"{name} {text!r} is not a moment{hint}; expected now, latest ({newest}), a date such as 2026-04-11 (the end "
+        f"{name} {text!r}".lstrip()
+        + f" is not a moment{hint}; expected now, latest ({newest}), a date such as 2026-04-11 (the end "
         "of that UTC day), or a time in ISO 8601"
     )
 

@@ -65,8 +65,8 @@ def columns_shown(columns: Sequence[str]) -> str:
     shown = " and ".join([*filter(None, [", ".join(listed)]), *([f"{rest:,} more"] if rest else [])])
     many = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
     return shown or (
-        f"{many} whose names are not shown here, for the first line seems to be a row already, or a title; put the "
-        "names of the columns above it, or delete the lines above them"
+        f"{many} whose names are not shown here, because they look like a row of values, or a title; put the names of "
+        "the columns above it, or delete the lines above them"
     )
 
 

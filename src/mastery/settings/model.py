@@ -126,7 +126,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     """All that a deployment can choose. Built once at the door by `load_settings`, passed down by value."""
 
     home: Annotated[Path, AfterValidator(_folder)] = Field(
-        Path(".mastery"), description="Folder of the embedded default: lake, state, keys."
+        Path(".mastery"), description="Folder of lake, state and keys."
     )
     tenant: Annotated[str, AfterValidator(_tenant)] = Field(
         DEFAULT_TENANT, max_length=200, description="Institution that scopes student, topic and item ids."

@@ -15,6 +15,7 @@ from mastery.tables import GOLD
     [
         ("/mastery/nobody", 404, "not-found", "no event of student 's_"),
         ("/mastery/S000001?scorer=btk", 422, "bad-input", "did you mean 'bkt'"),
+        ("/mastery/S000001?as_of=soon", 422, "bad-input", "as_of: 'soon' is not a moment"),
         ("/mastery/S000001?as_of=gestern", 422, "bad-input", "expected now, latest"),
         ("/mastery/S000001?as_off=now", 422, "bad-input", "as_off"),
         ("/mastery?limit=0", 422, "bad-input", "limit"),

@@ -26,7 +26,7 @@ MOST_STUDENTS = 2_000
 
 
 def _moment(text: str) -> str:
-    fixed(text)
+    fixed(text, "")  # the document says beside it that it is as_of
     return text
 
 

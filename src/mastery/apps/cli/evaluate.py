@@ -57,7 +57,7 @@ def evaluate(
     ] = "student",
     folds: Annotated[
         int | None,
-        typer.Option(help="Number of tests in turn; left out: one student in five, or every value of the column."),
+        typer.Option(help="How many CV folds are tested in turn; when left out one student in five, or each value."),
     ] = None,
     scorers: Annotated[
         str | None, typer.Option(help="Names with commas between them; all when left out.", metavar="NAMES")
@@ -81,7 +81,7 @@ def evaluate(
     audit: Annotated[
         Path | None,
         typer.Option(
-            help="Also write what was learnt from and what was predicted (by the last scorer) as Parquet, in the "
+            help="Also write training rows and predictions (of the last scorer) as Parquet, in the "
             "columns of the package kt-audit.",
             metavar="FILE",
         ),

@@ -73,20 +73,22 @@ def list_(
 @ingests.command(cls=TextCommand)
 def undo(
     context: typer.Context,
-    ingest: Annotated[str, typer.Argument(help="Its id, as `ingests` lists it, or the beginning.", metavar="ID")],
+    ingest: Annotated[
+        str, typer.Argument(help="Id of the ingest, as `ingests` lists it, or its beginning.", metavar="ID")
+    ],
     files: Annotated[
         list[str] | None,
-        typer.Option("--file", help="Only what this file of it brought, by its name. May be repeated.", metavar="NAME"),
+        typer.Option("--file", help="Only what this file of the ingest brought. May be repeated.", metavar="NAME"),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, what would change is only said.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only say what would change.")] = False,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Take back what an ingest brought: say what would change or, with --yes, do it.
 
-    Its events go, and of events that it revised the revision before counts again. An event that an earlier ingest had
-    brought stays. Scores are right at once where a student is shown, and in tables of a class after a recompute.
-    What the files said of topics and items stays, until others say something else.
+    Its events are removed, and of events that it revised the revision before counts again. Events that an earlier
+    ingest had brought stay. A student's scores are right at once, those of a class after the next recompute. What the
+    files said about topics and items stays until another file changes it.
     """
     from mastery.apps.progress import progress
     from mastery.tables import EVENTS

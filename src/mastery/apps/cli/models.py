@@ -99,7 +99,7 @@ def show(context: typer.Context, version: Version, tenant: Tenant = None, as_jso
 def compare(
     context: typer.Context,
     old: Annotated[str, typer.Argument(help="A version as `models list` shows it, or default.", metavar="OLD")],
-    new: Annotated[str, typer.Argument(help="The other one.", metavar="NEW")],
+    new: Annotated[str, typer.Argument(help="The version to compare it with.", metavar="NEW")],
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:

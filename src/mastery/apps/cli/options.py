@@ -8,7 +8,7 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
-Tenant = Annotated[str | None, typer.Option(help="Institution whose ids are meant; the setting tenant when left out.")]
+Tenant = Annotated[str | None, typer.Option(help="Institution to work on; the setting tenant when left out.")]
 
 AllTenants = Annotated[bool, typer.Option("--all-tenants", help="Every tenant there is, one after the other.")]
 

@@ -102,7 +102,7 @@ def _chosen(
         if item not in known and not fitted:
             raise NotFound(
                 f"no item {item!r} in tenant {tenant!r}{did_you_mean(item, sorted(known))}; "
-                "ask for none by name to see those of the topic"
+                "leave the item out to see those of the topic"
             )
     return list(dict.fromkeys(wanted))
 
