@@ -1,4 +1,5 @@
-from datetime import UTC, datetime
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -57,3 +58,31 @@ def test_answers_of_one_moment_without_an_order_follow_each_other_as_the_rows_do
     log = pa.table({"student_id": ["a"] * 20, "question_id": [f"q{k}" for k in range(20)], "timestamp": moment,
                     "is_correct": [k % 2 for k in range(20)]})  # fmt: skip
     assert answer_batch(log).row.tolist() == list(range(20))
+
+
+def test_the_order_of_rows_with_time_stamps_changes_nothing_else():
+    rng = np.random.default_rng(3)
+    n = 400
+    log = pa.table(
+        {
+            "attempt_id": [f"a{k}" for k in range(n)],
+            "student_id": [f"s{k}" for k in rng.integers(0, 9, n)],
+            "question_id": [f"q{k}" for k in rng.integers(0, 30, n)],
+            "topic_id": [f"t{k}" for k in rng.integers(0, 5, n)],
+            "is_correct": rng.integers(0, 2, n),
+            "interaction_id": [int(k) if k < 60 else None for k in rng.integers(0, 120, n)],
+            # Whole seconds, so that some are shared, and none of them next to each other after a shuffle.
+            "timestamp": [datetime(2026, 1, 1, 9, 0, 1, tzinfo=UTC) + timedelta(seconds=int(k) * 7)
+                          for k in rng.integers(0, 120, n)],
+        }
+    )  # fmt: skip
+    order = rng.permutation(n)
+    mine, other = answer_batch(log), answer_batch(log.take(pa.array(order)))
+    for field in fields(mine):
+        left, right = getattr(mine, field.name), getattr(other, field.name)
+        if field.name == "row":
+            np.testing.assert_array_equal(left, order[right])
+        elif field.name != "by_slot":
+            np.testing.assert_array_equal(left, right, err_msg=field.name)
+    for left, right in zip(mine.by_slot, other.by_slot, strict=True):
+        np.testing.assert_array_equal(left, right)

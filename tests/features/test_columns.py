@@ -101,6 +101,22 @@ def test_chunks_with_dictionaries_of_their_own_are_read_as_one():
     assert [columns.topics[t] for t in columns.topic] == [whole.topics[t] for t in whole.topic]
 
 
+@given(events=histories(), data=st.data())
+def test_codes_depend_on_what_is_there_and_not_on_its_order(events, data):
+    mine, last_us = event_columns(table(events)), max((event.at_us for event in events), default=START)
+    later = [replace(event, number=999, topics=("a-topic",), item="an-item", at_us=last_us + 1) for event in events[:1]]
+    other = event_columns(encoded(table([*later, *data.draw(st.permutations(events))])), last_us)
+    assert list(mine.topics) == list(other.topics) == sorted(mine.topics)
+    assert list(mine.items) == list(other.items) == sorted(mine.items)
+    assert {mine.items[code] for code in mine.item if code >= 0} == set(mine.items)
+
+    def rows(columns):
+        names = ("student", "topic", "item", "id_lo", "at_us")
+        return sorted(zip(*(getattr(columns, name).tolist() for name in names), strict=True))
+
+    assert rows(mine) == rows(other)
+
+
 def test_an_unknown_kind_says_what_to_do():
     with pytest.raises(Conflict, match="kind 'essay'.*upgrade"):
         event_columns(table([replace(Event(START), kind="essay")]))

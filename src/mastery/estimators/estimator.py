@@ -143,8 +143,9 @@ class Estimator:
     def fit(self, answers: Any, y: object = None) -> Self:
         """Learn the scorer's parameters from answers, and return the estimator.
 
-        Settings that a constructor leaves open are chosen on students held out. The same answers, settings and
-        `n_jobs` give the same parameters, bit for bit.
+        Settings that a constructor leaves open are chosen on students held out. The same answers and settings give the
+        same parameters, bit for bit, whatever `n_jobs` is and, where answers have time stamps, in whatever order the
+        rows are.
 
         Args:
             answers: What `read_answers` returns, or what it takes.

@@ -22,6 +22,7 @@ from scipy.interpolate import BSpline
 from scipy.optimize import isotonic_regression, minimize
 
 from mastery.arrays import Bools, Floats, Int64s
+from mastery.sums import dot, weigh_columns, weigh_rows
 
 CV_FOLDS = 5
 """Cross-validation by student: the number of CV folds, each calibrated by the others."""
@@ -113,7 +114,7 @@ def _beta(cells: _Cells) -> Calibration:
 
     bias, weights = _monotone(basis(cells.x), cells, np.ones(2))
     x = np.arange(LOWEST, HIGHEST + GRID / 2, GRID)
-    return Calibration("beta", x, bias + basis(x) @ weights)
+    return Calibration("beta", x, bias + weigh_columns(basis(x), weights))
 
 
 def _spline(cells: _Cells) -> Calibration:
@@ -135,7 +136,7 @@ def _spline(cells: _Cells) -> Calibration:
     same = np.diff([knots[k + 1 : k + 4].mean() for k in range(knots.size - 4)])
     bias, weights = _monotone(basis(cells.x), cells, same)
     x = np.linspace(low, high, max(9, int((high - low) / GRID) + 1))
-    return Calibration("spline", x, np.maximum.accumulate(bias + basis(x) @ weights))
+    return Calibration("spline", x, np.maximum.accumulate(bias + weigh_columns(basis(x), weights)))
 
 
 def _isotonic(cells: _Cells) -> Calibration:
@@ -165,13 +166,13 @@ def _monotone(basis: Floats, cells: _Cells, prior: Floats) -> tuple[float, Float
     """Return bias and weights ≥ 0 of the columns that make the outcomes likeliest; `prior` is pulled to, weakly."""
 
     def loss(at: Floats) -> tuple[float, Floats]:
-        z = at[0] + basis @ at[1:]
+        z = at[0] + weigh_columns(basis, at[1:])
         away = at[1:] - prior
-        value = float(np.sum(cells.n * np.logaddexp(0.0, z) - cells.right * z) + 0.5 * away @ away)
+        value = float(np.sum(cells.n * np.logaddexp(0.0, z) - cells.right * z) + 0.5 * dot(away, away))
         slope = cells.n / (1.0 + np.exp(-z)) - cells.right
-        return value, np.concatenate([[slope.sum()], slope @ basis + away])
+        return value, np.concatenate([[slope.sum()], weigh_rows(slope, basis) + away])
 
-    start = np.concatenate([[np.sum(cells.n * (cells.x - basis @ prior)) / cells.n.sum()], prior])
+    start = np.concatenate([[np.sum(cells.n * (cells.x - weigh_columns(basis, prior))) / cells.n.sum()], prior])
     bounds = [(None, None)] + [(0.0, None)] * prior.size
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-12})
     return float(found.x[0]), found.x[1:]

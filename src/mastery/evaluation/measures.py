@@ -15,6 +15,7 @@ import numpy as np
 
 from mastery.arrays import Bools, Floats, Int32s, Int64s
 from mastery.kernels import kernel
+from mastery.sums import dot
 
 MEASURES = ("auc", "accuracy", "rmse", "brier", "logloss")
 """What `measures` returns."""
@@ -103,7 +104,7 @@ def bootstrap(p: Floats, y: Floats, student: Int64s, draws: int, seed: int) -> M
         if chosen.size:
             weight[chosen] = np.bincount(rng.integers(0, chosen.size, chosen.size), minlength=chosen.size)
         one = measures_of(
-            weighted_auc(right, new, owner, weight), (weight[:, None] * sums).sum(0), float(weight @ answers)
+            weighted_auc(right, new, owner, weight), (weight[:, None] * sums).sum(0), dot(weight, answers)
         )
         for name, value in one.items():
             found[name][draw] = value

@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from mastery.arrays import Floats, Int32s, Int64s
+from mastery.arrays import Int32s, Int64s
 from mastery.events.columns import INTERACTION
 from mastery.features.batch import Batch, make_batch
-from mastery.features.columns import ABSENT, QUIZ, EventColumns, event_columns
+from mastery.features.columns import ABSENT, QUIZ, EventColumns, event_columns, integers
+from mastery.features.order import order_rows
 from mastery.tables import UNASSIGNED
 
 Clock = Literal["start", "answer"]
@@ -33,38 +34,43 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
 
     Events that name no topic are on `NO_TOPIC`, and are scored. Rows of one student that share an interaction are one
     answer on several topics: they take the place, and the row, of the first of them. At one moment and sequence,
-    answers follow each other as the rows do. Where no answer has a duration, it is the gap to the student's next event
-    (clock `start`) or from the one before (clock `answer`); beyond half an hour it is unknown.
+    answers follow each other by id, as in a lake; without time stamps, as the rows do. Where no answer has a duration,
+    it is the gap to the student's next event (clock `start`) or from the one before (clock `answer`); beyond half an
+    hour it is unknown.
+
+    Law: with time stamps, the order of the rows changes nothing but `row`.
 
     Args:
         events: The columns `mastery.features.columns.READ` of EVENTS, and INTERACTION.
         timed: Whether moments mean something. If not, no time passes between a student's events.
     """
+    row = np.arange(events.num_rows, dtype=np.int64)
+    if timed and events[INTERACTION.name].null_count < row.size:  # of its rows on one topic one counts: not any one
+        row = np.lexsort((events["event_id_lo"].to_numpy(), events["event_id_hi"].to_numpy()))
+        events = events.take(pa.array(row))
     columns = event_columns(events)
     lead = first_of_interaction(events)[columns.row]
-    at_us = events["occurred_at"].cast(pa.int64()).to_numpy()[lead] if timed else np.zeros(lead.size, np.int64)
-    sequence = events["sequence"].to_numpy()[lead]
+    names = ("sequence", "event_id_hi", "event_id_lo") if timed else ("sequence",)
+    sequence, *ids = (events[name].to_numpy()[lead] for name in names)
     topics, topic = _with_topics(columns)
-    items, item = _ascending_items(columns)
-    return make_batch(
-        replace(
-            columns,
-            topics=topics,
-            topic=topic,
-            items=items,
-            item=item,
-            row=lead,
-            at_us=at_us,
-            sequence=sequence,
-            id_hi=lead,
-            id_lo=np.zeros(lead.size, np.int64),
-            duration_ms=_duration_ms(columns, at_us, sequence, clock if timed else None),
-        )
+    placed = replace(
+        columns,
+        topics=topics,
+        topic=topic,
+        row=row[lead],
+        at_us=integers(events["occurred_at"])[lead] if timed else np.zeros(lead.size, np.int64),
+        sequence=sequence,
+        id_hi=ids[0] if timed else lead,
+        id_lo=ids[1] if timed else np.zeros(lead.size, np.int64),
     )
+    return make_batch(replace(placed, duration_ms=_duration_ms(placed, clock if timed else None)))
 
 
 def first_of_interaction(events: pa.Table) -> Int64s:
-    """Return int64[n]: for each row the first row, in time, of its student's interaction; itself without one."""
+    """Return int64[n]: for each row the first row, in time, of its student's interaction; itself without one.
+
+    Of rows at one moment and sequence it is the one whose id is lowest: it does not depend on the order of the rows.
+    """
     rows = np.arange(events.num_rows, dtype=np.int64)
     interaction = events[INTERACTION.name]
     if interaction.null_count == events.num_rows:
@@ -73,7 +79,8 @@ def first_of_interaction(events: pa.Table) -> Int64s:
     both = events.take(pa.array(given))
     student, shared = (_codes(both[name]) for name in ("student_id", INTERACTION.name))
     pair = student * (int(shared.max()) + 1) + shared
-    order = np.lexsort((both["sequence"].to_numpy(), both["occurred_at"].cast(pa.int64()).to_numpy(), pair))
+    id_lo, id_hi, sequence = (both[name].to_numpy() for name in ("event_id_lo", "event_id_hi", "sequence"))
+    order = np.lexsort((id_lo, id_hi, sequence, both["occurred_at"].cast(pa.int64()).to_numpy(), pair))
     start = np.flatnonzero(np.concatenate([[True], np.diff(pair[order]) != 0]))
     rows[given[order]] = given[np.repeat(order[start], np.diff(np.append(start, order.size)))]
     return rows
@@ -92,23 +99,16 @@ def _with_topics(columns: EventColumns) -> tuple[list[tuple[str, str]], Int32s]:
     return topics, np.array([place[one] for one in named], np.int32)[columns.topic]
 
 
-def _ascending_items(columns: EventColumns) -> tuple[list[tuple[str, str]], Int32s]:
-    """Return items, ascending, and codes, so that neither depends on the order of the rows."""
-    items = sorted(columns.items)
-    place = {one: code for code, one in enumerate(items)}
-    codes = np.array([*(place[one] for one in columns.items), ABSENT], np.int32)
-    return items, codes[columns.item]  # ABSENT is −1, the place after the last
-
-
-def _duration_ms(columns: EventColumns, at_us: Int64s, sequence: Int64s, clock: Clock | None) -> Int64s:
+def _duration_ms(columns: EventColumns, clock: Clock | None) -> Int64s:
     """Return int64[n]: how long each event took, `ABSENT` where that is unknown."""
     quiz = columns.kind == QUIZ
     took = columns.duration_ms
     if clock is not None and not np.any(took[quiz] != ABSENT):
-        order = np.lexsort((sequence, at_us, columns.student))
-        gap = np.full(took.size, np.nan)
-        same = columns.student[order[1:]] == columns.student[order[:-1]]
-        between: Floats = np.where(same, (at_us[order[1:]] - at_us[order[:-1]]) / 1e6, np.nan)
-        gap[order[:-1] if clock == "start" else order[1:]] = between
-        took = np.where(quiz, np.where(np.isnan(gap), ABSENT, gap * 1_000.0), took).astype(np.int64)
+        _, order = order_rows(columns)
+        before, after = order[:-1], order[1:]
+        same = columns.student[after] == columns.student[before]
+        gap = np.full(took.size, ABSENT, np.int64)
+        between = (columns.at_us[after] - columns.at_us[before]) // 1_000
+        gap[before if clock == "start" else after] = np.where(same, between, ABSENT)
+        took = np.where(quiz, gap, took)
     return np.where(quiz & (took > LONGEST_ANSWER_MS), ABSENT, took)

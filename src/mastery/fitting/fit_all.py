@@ -110,7 +110,7 @@ def fit_all(
         settings: By scorer that is fitted to answers: arguments of its fit that leave less to be chosen.
         progress: Called with what has been done, how many steps that makes, and how many there are.
 
-    Deterministic for a seed and a number of threads.
+    Law: the same events, in any order, and the same seed give the same numbers, bit for bit, for any number of threads.
 
     Raises:
         BadInput: a scorer that is not known, a blend without members, or no answers at all.

@@ -32,6 +32,7 @@ from mastery.scorers.base import Parameter, place_of
 from mastery.scorers.fits import Fit
 from mastery.scorers.interval import LONGEST_DAYS, growth_parameter
 from mastery.scorers.parameters import KeyedRows
+from mastery.sums import dot, weigh_columns, weigh_rows
 
 HALF_LIVES_DAYS = np.array([10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 480.0, 1_000.0])
 GROWTHS = np.array([1.0, 1.15, 1.35, 1.6, 2.0])
@@ -101,17 +102,16 @@ def fit_forgetting(batch: Batch, answers: Bools, at_last_activity: Floats) -> Fo
         kept = 2.0 ** (-pause / lasting)
 
         def loss(weights: Floats) -> tuple[float, Floats]:
-            level = sigmoid_of(np.clip(z + moved @ weights, -FARTHEST, FARTHEST))
+            level = sigmoid_of(np.clip(z + weigh_columns(moved, weights), -FARTHEST, FARTHEST))
             fades = level > prior
             probability = np.clip(
                 np.where(fades, prior + kept * (level - prior), level), LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY
             )
             rise = np.where(fades, kept, 1.0) * level * (1.0 - level)
             slope = np.where(right, -1.0 / probability, 1.0 / (1.0 - probability)) * rise
-            value = -np.log(np.where(right, probability, 1.0 - probability)).sum() + 0.5 * RIDGE * float(
-                weights @ weights
-            )
-            return float(value), slope @ moved + RIDGE * weights
+            value = -np.log(np.where(right, probability, 1.0 - probability)).sum()
+            value += 0.5 * RIDGE * dot(weights, weights)
+            return float(value), weigh_rows(slope, moved) + RIDGE * weights
 
         found = minimize(loss, weights, jac=True, method="L-BFGS-B")
         return -float(found.fun), found.x
@@ -124,7 +124,7 @@ def fit_forgetting(batch: Batch, answers: Bools, at_last_activity: Floats) -> Fo
     likely -= 0.5 * ((log_days - np.log(USUAL_DAYS)) / UNSURE) ** 2
     share = np.exp(likely - likely.max())
     share /= share.sum()
-    return Forgetting(float(np.exp(share @ log_days)), float(np.exp(share @ log_growth)), after)
+    return Forgetting(float(np.exp(dot(share, log_days))), float(np.exp(dot(share, log_growth))), after)
 
 
 def fading() -> dict[str, tuple[Parameter, ...]]:

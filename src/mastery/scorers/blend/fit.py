@@ -24,6 +24,7 @@ from mastery.scorers.blend.scorer import GUESS, NAME, PARAMETERS, PRIOR, SLIP, M
 from mastery.scorers.fits import Fit
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.scorers.stacked import Stacked
+from mastery.sums import weigh_rows
 
 RIDGE = 10.0
 """Weights are pulled towards equal shares, and the bias towards 0, as by this many certain answers: it decides between
@@ -91,7 +92,7 @@ def fit_mixture(stacked: Stacked) -> tuple[Mixture, str]:
     members = tuple(sorted(stacked.probabilities))
     logits = logits_of(stacked, members)
     weights, bias = stack(logits, stacked.y)
-    z = np.clip(weights @ logits + bias, -FARTHEST, FARTHEST)
+    z = np.clip(weigh_rows(weights, logits) + bias, -FARTHEST, FARTHEST)
     calibration = fit_calibration(z, stacked.y, stacked.student)
     return Mixture(members, weights, bias, calibration.knots_x, calibration.knots_y), calibration.name
 

@@ -44,6 +44,7 @@ from mastery.scorers.boosting.training_rows import (
 from mastery.scorers.boosting.trees import Trees, dumped, no_trees
 from mastery.scorers.fits import Fit
 from mastery.scorers.parameters import KeyedRows, Parameters
+from mastery.sums import dot
 
 HELD_OUT = 10
 """One student in this many is held out to choose the number of trees."""
@@ -175,7 +176,7 @@ def _finished(
 
 
 def _base(rows: Labelled) -> float:
-    share = min(0.99, max(0.01, float(rows.weight @ rows.label) / float(rows.weight.sum())))
+    share = min(0.99, max(0.01, dot(rows.weight, rows.label) / float(rows.weight.sum())))
     return math.log(share / (1.0 - share))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy import sparse
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
@@ -41,13 +42,19 @@ def estimated_chapters(batch: Batch, offset: Floats, evidence: Floats) -> Floats
     slots = evidence >= LEAST_EVIDENCE
     if topics < 3 or topics > MOST_TOPICS or not slots.any():
         return found
-    value, there = np.zeros((len(batch.students), topics)), np.zeros((len(batch.students), topics))
-    where = batch.slot_student[slots], batch.slot_topic[slots]
-    value[where], there[where] = offset[slots], 1.0
-    mean = value.sum(axis=0) / np.maximum(there.sum(axis=0), 1.0)
-    value = (value - mean) * there
-    both, products = there.T @ there, value.T @ value
-    squares = (value**2).T @ there
+    student, topic = batch.slot_student[slots], batch.slot_topic[slots]
+    count = np.bincount(topic, minlength=topics)
+    mean = np.bincount(topic, offset[slots], topics) / np.maximum(count, 1.0)
+
+    def by_student(values: Floats) -> sparse.csr_array:
+        return sparse.csr_array((values, (student, topic)), shape=(len(batch.students), topics))
+
+    def of_pairs(a: sparse.csr_array, b: sparse.csr_array) -> Floats:
+        return np.asarray((a.T @ b).toarray())  # of sparse arrays: summed student by student, without BLAS
+
+    away = offset[slots] - mean[topic]
+    value, square, there = by_student(away), by_student(away * away), by_student(np.ones(topic.size))
+    both, products, squares = of_pairs(there, there), of_pairs(value, value), of_pairs(square, there)
     correlation = products / np.sqrt(np.maximum(squares * squares.T, 1e-12)) * both / (both + STUDENTS_OF_DOUBT)
     distance = 1.0 - np.clip(0.5 * (correlation + correlation.T), -1.0, 1.0)
     np.fill_diagonal(distance, 0.0)

@@ -10,6 +10,7 @@ from mastery.arrays import Floats
 from mastery.kernels import kernel
 from mastery.log_odds import sigmoid_of
 from mastery.scorers.irt.em import SPANS, Answers, Work, log_probabilities
+from mastery.sums import weigh_columns
 
 
 @kernel
@@ -87,8 +88,8 @@ def standard_errors(
 
     work.each(run)
     products = outer.sum(axis=0)
-    aa = left @ theta**2 + products[:, 0] + precision_slope / slope**2
-    ad, dd = left @ theta + products[:, 1], left.sum(axis=1) + products[:, 2] + precision_intercept
+    aa = weigh_columns(left, theta**2) + products[:, 0] + precision_slope / slope**2
+    ad, dd = weigh_columns(left, theta) + products[:, 1], left.sum(axis=1) + products[:, 2] + precision_intercept
     return _errors_of_difficulty(slope, intercept, aa, ad, dd, precision_slope > 0.0)
 
 

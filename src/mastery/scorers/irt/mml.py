@@ -37,6 +37,7 @@ from mastery.scorers.irt.em import (
     maximise,
 )
 from mastery.scorers.irt.errors import standard_errors
+from mastery.sums import dot
 
 SD_LOG_SLOPE = 0.5
 SD_INTERCEPT = 1.0
@@ -113,7 +114,7 @@ class _Prior:
         mean, of_group = self.means(log_slope, intercept)
         overall = intercept.mean()
         off = (intercept - of_group[self.group]) / self.sd_intercept
-        total = -0.5 * float(off @ off) - 0.5 * float(((of_group - overall) ** 2).sum())
+        total = -0.5 * dot(off, off) - 0.5 * float(((of_group - overall) ** 2).sum())
         return total - (0.5 * float((((log_slope - mean) / self.sd_slope) ** 2).sum()) if free_slopes else 0.0)
 
 
@@ -166,7 +167,7 @@ def fit_curves(
             moved = float(np.abs(v).max(initial=0.0))
             v = v - r
             converged = moved < tolerance
-            length = -math.sqrt(float(r @ r) / max(float(v @ v), 1e-300))
+            length = -math.sqrt(dot(r, r) / max(dot(v, v), 1e-300))
             length = min(-1.0, max(length, -64.0))
             leap = np.concatenate([log_slope, intercept]) - 2.0 * length * r + length * length * v
             if converged or steps <= 6:

@@ -18,6 +18,7 @@ from mastery.scorers.base import Parameter, defaults, place_of, width
 from mastery.scorers.linear_rnn import scorer as model
 from mastery.scorers.linear_rnn.train import Answers
 from mastery.scorers.parameters import KeyedRows, Parameters
+from mastery.sums import weigh_rows
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def parameters_of(
     default = defaults(scorer, 1)[0]
     if there.size:
         answered = np.bincount(topic_of, minlength=topics).astype(np.float64)
-        default = np.asarray(answered @ rows / answered.sum())
+        default = weigh_rows(answered, rows) / answered.sum()
     if scale is not None:
         for name in ("guess", "slip"):
             default[at(name)] = scale.default[theirs(name)]
