@@ -147,6 +147,7 @@ def test_a_large_bucket_is_not_rewritten_for_a_few_new_rows(
     lake: Lake, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compaction, "WHOLE_ROWS", 500)
+    monkeypatch.setattr(compaction, "LITTLE_ROWS", 100)
     monkeypatch.setattr(compaction, "MOST_ROWS", 4_000)
     lake.append(EVENTS, events(3_000))
     lake.compact()
@@ -192,6 +193,26 @@ def test_a_batch_tidies_up_as_many_files_as_it_brings(
         lake.tidy()
         assert max(len(there) for there in lake.snapshot(EVENTS).by_bucket.values()) <= delta.TIDY_FILES + 4
     assert lake.count(EVENTS) == lake.scan(EVENTS).num_rows == 60 * 30
+
+
+@pytest.mark.slow
+def test_a_batch_rewrites_little_also_of_a_bucket_that_a_compaction_would_make_one_file(
+    lake: Lake, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "LITTLE_ROWS", 200)
+    lake.append(EVENTS, events(20_000))
+    lake.compact()
+    large = {file.path for file in lake.snapshot(EVENTS).files}
+    for seed in range(1, 41):
+        lake.append(EVENTS, events(40, seed=seed))
+        lake.tidy()
+        assert max(len(there) for there in lake.snapshot(EVENTS).by_bucket.values()) <= delta.TIDY_FILES + 3
+    assert large <= {file.path for file in lake.snapshot(EVENTS).files}
+    written = [path for path in Path(lake.root, "events").glob("*/sorted-*.parquet") if path.name not in str(large)]
+    assert 0 < sum(pq.read_metadata(path).num_rows for path in written) < 20_000, "and not all for 40"
+    assert lake.count(EVENTS) == lake.scan(EVENTS).num_rows == 20_000 + 40 * 40
+    lake.compact()
+    assert [len(lake.snapshot(EVENTS).bucket(bucket)) for bucket in range(2)] == [1, 1]
 
 
 def test_a_table_that_is_not_cut_by_bucket_is_compacted_too(lake: Lake) -> None:

@@ -1,9 +1,10 @@
 """Merge the files of one bucket into few that are sorted, so that a student lies in few places.
 
-How much is rewritten depends on what came in, and not on what is there: a bucket of up to `WHOLE_ROWS` rows becomes one
-file; in a larger one the new files are merged, and with them those sorted files that are not `STEP` times as large, so
-that each row is rewritten about once for each power of `STEP` by which its bucket has grown. No file gets more than
-`MOST_ROWS` rows, which is what one merge holds in memory.
+How much is rewritten depends on what came in, and not on what is there: the new files of a bucket are merged, and with
+them those sorted files that are not `STEP` times as large, or that stay below `LITTLE_ROWS` with them, so that each row
+is rewritten about once for each power of `STEP` by which its bucket has grown. Where somebody asks for a compaction, a
+bucket of up to `WHOLE_ROWS` rows becomes one file. No file gets more than `MOST_ROWS` rows, which is what one merge
+holds in memory.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ class Compaction:
 
 
 WHOLE_ROWS = 262_144
-"""A bucket of up to this many rows is merged whole: a third of a second."""
+"""A bucket of up to this many rows is merged whole when somebody asks for it: a third of a second."""
+
+LITTLE_ROWS = 4_096
+"""Up to this many rows are merged whatever came in: opening and writing a file costs more than they do."""
 
 STEP = 4
 
@@ -70,22 +74,25 @@ class Merged:
     gone: pa.Table | None
 
 
-def chosen(bucket: Sequence[File], min_fresh_files: int) -> list[File]:
+def chosen(bucket: Sequence[File], min_fresh_files: int, whole_rows: int) -> list[File]:
     """Return which files of a bucket are worth merging now; none where there are too few.
 
     Args:
         bucket: Its files.
         min_fresh_files: How many in order of arrival are needed, or more than one sorted file that could be merged.
+        whole_rows: All are merged where they have no more rows than this.
     """
     fresh = [file for file in bucket if is_fresh(file.path)]
     in_order = sorted((file for file in bucket if not is_fresh(file.path)), key=lambda file: file.rows)
     if fresh and len(fresh) < min_fresh_files:
         return []
     total = sum(file.rows for file in fresh)
-    whole = total + sum(file.rows for file in in_order) <= WHOLE_ROWS
+    whole = total + sum(file.rows for file in in_order) <= whole_rows
     found = list(fresh)
     for file in in_order:
-        if total + file.rows > MOST_ROWS or not (whole or not found or file.rows <= STEP * total):
+        together = total + file.rows
+        worth = whole or not found or file.rows <= STEP * total or together <= LITTLE_ROWS
+        if together > MOST_ROWS or not worth:
             break
         found.append(file)
         total += file.rows

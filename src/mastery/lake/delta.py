@@ -140,15 +140,15 @@ class Lake(UndoWriter):
         if table.published:
             with self.one_publisher():
                 return self._compact_published(table, min_fresh_files, most_buckets, progress)
-        return self._compact(table, min_fresh_files, most_buckets, progress)
+        return self._compact(table, min_fresh_files, most_buckets, compaction.WHOLE_ROWS, progress)
 
     def tidy(self) -> None:
         """Merge some of the files that many small batches leave; called after each. Each call rewrites the newest files
-        of a few buckets, so that a batch costs the same however many there were before.
+        of a few buckets, and seldom older ones, so that a batch costs the same however many there were before, and
+        however large the lake is.
         """
-        self.compact(EVENTS, min_fresh_files=TIDY_FILES, most_buckets=TIDY_BUCKETS)
-        for table in (REJECTED, SUPERSEDED, INGESTS):
-            self.compact(table, min_fresh_files=TIDY_FILES, most_buckets=TIDY_BUCKETS)
+        for table in (EVENTS, REJECTED, SUPERSEDED, INGESTS):
+            self._compact(table, TIDY_FILES, TIDY_BUCKETS, compaction.LITTLE_ROWS, None)
 
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
         """Delete files that no version of the last `retain_hours` names and return their paths.
@@ -176,7 +176,7 @@ class Lake(UndoWriter):
         now, newest = self.publication(), self.version(table)
         if now.versions.get(table.name, newest) != newest or self._handle(table).other_columns():
             return Compaction(version=newest, buckets=0, files_before=0, rows=0, skipped=0)
-        done = self._compact(table, min_fresh_files, most_buckets, progress)
+        done = self._compact(table, min_fresh_files, most_buckets, compaction.WHOLE_ROWS, progress)
         if done.version != newest and now is not publication.NOTHING:
             at = EPOCH if now.at is None else now.at  # it shows nothing that was begun later
             self.publish(now.after(publication.COMPACT, at, versions={**now.versions, table.name: done.version}))
@@ -187,11 +187,12 @@ class Lake(UndoWriter):
         table: Table,
         min_fresh_files: int,
         most_buckets: int | None,
+        whole_rows: int,
         progress: Callable[[int, int], None] | None,
     ) -> Compaction:
         handle = self._handle(table)
         before = handle.snapshot().by_bucket
-        work = {bucket: compaction.chosen(there, min_fresh_files) for bucket, there in before.items()}
+        work = {bucket: compaction.chosen(there, min_fresh_files, whole_rows) for bucket, there in before.items()}
         fullest = sorted((bucket for bucket, old in work.items() if old), key=lambda bucket: -len(work[bucket]))
         work = {bucket: work[bucket] for bucket in fullest[:most_buckets]}
         written: list[AddAction] = []

@@ -100,6 +100,7 @@ class Handle:
         self._newest: dict[str, int | None] = {}  # of `_snapshot`; asked for with every page shown
         self._earlier: DeltaTable | None = None
         self._key: int | None = None
+        self._kept: int | None = None  # the key's check value in the table, which never changes once it is there
         self._lock = threading.RLock()
 
     def buckets(self) -> int | None:
@@ -181,14 +182,21 @@ class Handle:
             LogGone: The log of that version is not there any more, and delta-rs had not read this number from it.
         """
         with self._lock:
+            if transaction == KEY and self._kept is not None:
+                return self._kept
             try:
-                return None if self._delta is None else self._delta.transaction_version(transaction)
+                found = None if self._delta is None else self._delta.transaction_version(transaction)
             except (DeltaError, OSError) as error:
                 raise LogGone(
                     f"table {self.table.name!r} in {self.place.uri}: its log of version {self._snapshot.version} "
                     f"cannot be read any more ({_first_line(error)}); try again: another copy of the table was put in "
                     "its place, or its log was cleaned up"
                 ) from error
+            if (
+                transaction == KEY
+            ):  # said by one of the first commits: delta-rs reads back to the last checkpoint for it
+                self._kept = found
+            return found
 
     def at(self, version: int) -> Snapshot:
         """Return the files of an earlier version; none for -1. The last one that was asked for stays in memory.
@@ -400,7 +408,7 @@ class Handle:
                 f"table {self.table.name!r} in {self.place.uri} was at version {self._snapshot.version} and its log is "
                 "gone; restore it from your backup; if you deleted it on purpose, restart to begin with an empty table"
             )
-        self._delta, self._earlier, self._snapshot = opened, None, NOTHING
+        self._delta, self._earlier, self._snapshot, self._kept = opened, None, NOTHING, None
 
     def _missing_key(self) -> Mapping[str, int]:
         """Return the number under which the next commit is to say the key's check value; none where it is there."""

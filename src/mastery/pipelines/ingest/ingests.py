@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import BadInput, NotFound, did_you_mean
@@ -194,13 +195,14 @@ def begin(lake: Lake, entry: IngestEntry) -> IngestEntry:
 
     def more(rows: Callable[[Sequence[str] | None], pa.Table]) -> pa.Table | None:
         nonlocal begun
-        states = rows(["ingest", "state"]).to_pylist()
-        finished = {row["ingest"] for row in states if row["state"] == FINISHED}
-        if any(row["ingest"] not in finished for row in states):
+        states = rows(["ingest", "state"])  # of all there ever were, so not as objects of Python
+        ended = states.filter(pc.equal(states["state"], FINISHED))["ingest"]
+        if not pc.all(pc.is_in(states["ingest"], value_set=ended.combine_chunks())).as_py():
             begun = next((one for one in _entries(rows(None)) if _goes_on(entry, one)), entry)
             if begun is not entry:
                 return None
-        number, taken = microseconds(entry.at), {row["ingest"] for row in states}
+        number = microseconds(entry.at)
+        taken = set(states["ingest"].filter(pc.greater_equal(states["ingest"], number)).to_pylist())
         while number in taken:  # begun at the very same moment
             number += 1
         begun = replace(entry, number=number, id=id_of(number))
