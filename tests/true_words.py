@@ -203,6 +203,12 @@ def changed(match: re.Match[str], place: Place) -> bool:
     )
 
 
+def changed_from(match: re.Match[str], place: Place) -> bool:
+    lately, older = place.answers[-RECENT:], place.answers[:-RECENT]
+    more = sum(lately) / len(lately) > sum(older) / len(older)
+    return (whole(match[2]), whole(match[3])) == (sum(older), len(older)) and (match[1] == "more") == more
+
+
 def watched(match: re.Match[str], place: Place) -> bool:
     shares = [event.success_ppm / 1e6 for event in place.of(VIDEO)]
     return match[1] == portion(sum(shares) / len(shares)) and (match[2] == "video") == (len(shares) == 1)
@@ -276,6 +282,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     rf"{NUMBER} (right|wrong) answers? in practice": few_in_practice,
     ASSIGNED: assignments,
     rf"right (?P<how>more|less) often lately: {TALLY}, (?P<a>[\d,]+) of (?P<b>[\d,]+) before": changed,
+    rf"right (more|less) often lately than the {NUMBER} of {NUMBER} before": changed_from,
     rf"work on {NUMBER} days?": lambda m, p: whole(m[1]) == len(p.days),
     rf"only {NUMBER} days? of work in {NUMBER}": lambda m, p: (
         (whole(m[1]), whole(m[2])) == (len(p.days), p.days[-1] - p.days[0] + 1) and whole(m[2]) > whole(m[1])
@@ -315,6 +322,21 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     r"right and (slow|quick): [\d.]+ (?:s|min) per answer, [\d.]+ (?:s|min) over all topics": pace,
     rf"no hints on {NUMBER} questions": lambda m, p: whole(m[1]) == p.questions and sum(p.asked) == 0,
 }  # fmt: skip
+
+
+STEP = re.compile(
+    r"(?:work on it again|try it without hints|go over the wrong answers|practise it|go over the assignments): (.+)"
+)
+
+
+def is_true_step(text: str, place: Place) -> bool:
+    """Whether a next step names what happened."""
+    match = STEP.fullmatch(text)
+    if match is not None:
+        return is_true(match[1], place)
+    graded = re.fullmatch(rf"give it more work: {NUMBER} graded pieces? so far", text)
+    assert graded is not None, text
+    return whole(graded[1]) == sum(event.kind in (QUIZ, PRACTICE, ASSIGNMENT) for event in place.events)
 
 
 def is_true(text: str, place: Place) -> bool:

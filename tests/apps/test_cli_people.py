@@ -143,30 +143,51 @@ def test_history_is_a_row_for_each_active_day_and_a_line_of_them_all(mastery):
     assert any(block in shown for block in "▁▂▃▄▅▆▇█")
 
 
-def test_a_class_report_counts_every_student_topic_once(mastery):
-    document = json.loads(mastery("class-report", "--weakest", "3", "--json").stdout)
+def test_a_class_report_counts_every_student_topic_once_and_names_students_in_need_once(mastery):
+    document = json.loads(mastery("class-report", "--in-need", "3", "--json").stdout)
     assert len(document["students"]) == 30
     assert len({(row["student_id"], row["topic_id"]) for row in document["scores"]}) == len(document["scores"])
-    assert [row["mastery_score"] for row in document["weakest"]] == sorted(
-        row["mastery_score"] for row in document["scores"] if row["band"] != "not_enough_evidence"
-    )[:3]
-    assert all(row["reason"] for row in document["weakest"])
+    low = sorted((row for row in document["scores"] if row["band"] == "needs_help"), key=lambda r: r["mastery_score"])
+    first = list(dict.fromkeys(row["student_id"] for row in low))
+    assert [one["student_id"] for one in document["in_need"]] == first[:3]
+    assert len(first) == document["totals"]["students_in_need"]
+    for one in document["in_need"]:
+        mine = [row for row in low if row["student_id"] == one["student_id"]]
+        assert [row["topic_id"] for row in one["topics"]] == [row["topic_id"] for row in mine]
+        assert one["topics"][0]["reason"] and one["next_step"]
+        assert all(row["reason"] is None for row in one["topics"][1:])
+    everybody = json.loads(mastery("class-report", "--in-need", "1000", "--json").stdout)["in_need"]
+    assert [one["student_id"] for one in everybody] == first
+
+
+def test_nobody_is_named_where_nobody_needs_help(mastery, tmp_path):
+    answers = "".join(f"S{n},q{k},t{n},1,2026-05-0{k + 1}T08:00:00Z\n" for n in range(3) for k in range(8))
+    (tmp_path / "quiz.csv").write_text("student_id,question_id,topic_id,is_correct,timestamp\n" + answers)
+    home = tmp_path / "home"
+    for command in (("ingest", str(tmp_path / "quiz.csv")), ("recompute", "--as-of", "latest")):
+        assert mastery(*command, home=home).exit_code == 0
+    shown = mastery("class-report", home=home).stdout
+    assert "Class: 3 students" in shown and "needs help first" not in shown
+    assert json.loads(mastery("class-report", "--json", home=home).stdout)["in_need"] == []
 
 
 def test_a_class_report_of_no_student_has_the_numbers_of_the_class_and_nobodys_scores(engine):
     for as_of in (None, "latest"):
-        whole, weakest = engine.class_report(weakest=3, as_of=as_of)
-        numbers, same = engine.class_report(weakest=3, students=0, as_of=as_of)
+        whole, help_first = engine.class_report(in_need=3, as_of=as_of)
+        numbers, same = engine.class_report(in_need=3, students=0, as_of=as_of)
         assert numbers.scores == [] and numbers.students == []
         assert (numbers.totals, numbers.topics, numbers.notes) == (whole.totals, whole.topics, whole.notes)
-        assert same == weakest and len(whole.scores) == whole.totals.student_topics
+        assert same == help_first and len(whole.scores) == whole.totals.student_topics
+    assert engine.in_need(limit=3).students == help_first
+    assert engine.in_need(limit=0).students == []
 
 
-def test_a_class_report_names_the_weakest_with_their_reasons(mastery):
+def test_a_class_report_names_who_needs_help_with_reasons_and_a_next_step(mastery):
     shown = mastery("class-report").stdout
     assert "Class: 30 students" in shown
-    assert "Lowest scores" in shown
+    assert "Who needs help first" in shown
     assert "answers right" in shown
+    assert "→ work on it again: last worked on" in " ".join(shown.split())
 
 
 def test_a_key_that_is_gone_is_not_replaced_by_another(mastery, home, tmp_path):
@@ -190,13 +211,13 @@ def test_a_class_report_at_the_published_moment_is_the_published_one(mastery):
 
 def test_a_class_report_of_a_past_moment_holds_the_scores_that_show_gives_then(mastery):
     then = ("--as-of", "2026-02-20T12:00:00Z", "--json")
-    document = json.loads(mastery("class-report", "--weakest", "2", *then).stdout)
+    document = json.loads(mastery("class-report", "--in-need", "2", *then).stdout)
     assert document["as_of"] == "2026-02-20T12:00:00Z"
     student = document["students"][0]
     shown = json.loads(mastery("show", student, *then).stdout)["topics"]
     of_class = {row["topic_id"]: row["mastery_score"] for row in document["scores"] if row["student_id"] == student}
     assert of_class == {topic["topic_id"]: topic["mastery_score"] for topic in shown}
-    assert len(document["weakest"]) == 2 and all(row["reason"] for row in document["weakest"])
+    assert len(document["in_need"]) == 2 and all(one["topics"][0]["reason"] for one in document["in_need"])
     assert json.loads(mastery("class-report", "--json").stdout)["as_of"].startswith("2026-04-11T17:12")
 
 

@@ -48,7 +48,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def test_the_demo_ends_with_0_after_the_class_the_weakest_with_reasons_and_what_to_type_next(mastery, tmp_path):
+def test_the_demo_ends_with_0_after_the_class_who_needs_help_with_reasons_and_what_to_type_next(mastery, tmp_path):
     done = mastery("demo", "--data", ROOT / "data" / "sample")
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
@@ -58,7 +58,7 @@ def test_the_demo_ends_with_0_after_the_class_the_weakest_with_reasons_and_what_
     )
     assert read == accepted + revised + duplicates + rejected == 5_681
     assert "Class: 30 students" in done.stdout
-    assert "Lowest scores" in done.stdout
+    assert "Who needs help first" in done.stdout
     assert "answers right" in done.stdout
     assert "mastery --home .demo show s_" in done.stdout
     assert done.stdout.splitlines()[-1].endswith("mastery ingest --help")  # one's own files: not into .demo

@@ -74,9 +74,9 @@ def test_a_class_report_shows_whole_titles_and_ids_at_every_width(shown, mastery
     for topic in document["topics"]:
         assert topic["topic_id"] in text
         assert topic["title"] is None or set(topic["title"].split()) <= set(re.split(r"[\s(]+", words))
-    for row in document["weakest"]:
-        assert row["student_id"] in text  # whole, so that it can be given to another command
-        assert f"({row['topic_id']})" in text
+    for one in document["in_need"]:
+        assert one["student_id"] in text  # whole, so that it can be given to another command
+        assert f"({one['topics'][0]['topic_id']})" in text
 
 
 @pytest.mark.parametrize("width", [NARROW, 80, WIDE])

@@ -231,7 +231,7 @@ def test_a_home_that_may_not_be_written_to_is_read_and_ready(tmp_path, with_reco
             for check in engine.checks().values():
                 check()
             students = [engine.student(f"S{number:06d}", as_of="latest") for number in range(1, 6)]
-            shown.append([*students, engine.class_report(weakest=3)])
+            shown.append([*students, engine.class_report(in_need=3)])
             engine.close()
         assert shown[0] == shown[1]
         assert not caplog.messages  # there is nothing that a reader could do about it

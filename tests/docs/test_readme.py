@@ -90,14 +90,14 @@ def test_the_numbers_of_the_demo_are_what_it_prints(demo):
 
 def test_the_picture_shows_the_scores_that_are_computed_now(engine):
     script = picture()
-    document = engine.class_report(weakest=0, scorer=script.SCORER, tenant=None)[0]
+    document = engine.class_report(in_need=0, scorer=script.SCORER, tenant=None)[0]
     with Image.open(script.PICTURE) as image:
         assert image.text[script.SCORES] == script.digest(document), "run .venv/bin/python scripts/picture.py"
 
 
 def test_the_picture_can_be_drawn(engine):
     script = picture()
-    document = engine.class_report(weakest=0, scorer=None, tenant=None)[0]
+    document = engine.class_report(in_need=0, scorer=None, tenant=None)[0]
     texts = [text.get_text() for text in script.draw(document).axes[0].texts]
     assert {"Equivalent fractions", "Too little evidence", "Nothing yet"} <= set(texts)
     assert "not-in-the-course" not in texts
@@ -110,7 +110,7 @@ def test_the_intervals_hold_the_truth_about_nine_times_in_ten(engine):
         for row in csv.DictReader(file):  # in order of time: the last one stands
             truth[Pseudonyms(KEY).student("default", row["student_id"]), row["topic_id"]] = float(row["true_mastery"])
     for scorer in unfitted():
-        rows = engine.class_report(weakest=0, scorer=scorer, tenant=None)[0].scores
+        rows = engine.class_report(in_need=0, scorer=scorer, tenant=None)[0].scores
         held = [
             row.lower <= truth[row.student_id, row.topic_id] <= row.upper
             for row in rows

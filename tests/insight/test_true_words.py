@@ -22,7 +22,7 @@ from mastery.scorers.parameters import Parameters, no_rows
 from mastery.tables import EVENTS
 from ml_school import model_set
 from school import SAMPLE, Deployment
-from true_words import Place, Story, is_true
+from true_words import Place, Story, is_true, is_true_step
 
 JUDGED = {"needs_help", "developing", "proficient", "mastered"}
 BANDS_OF = {
@@ -69,6 +69,8 @@ def said(folded: Folded, as_of_us: int, student: int) -> Counter[str]:
                 assert "wrong" not in factor.text or factor.contribution <= 0.0 or "credited" in factor.text, context
                 assert "more often" not in factor.text or not lowers, context
                 assert "less often" not in factor.text or lowers, context
+            assert (topic.next_step is not None) == (topic.band in {"needs_help", "developing"}), context
+            assert topic.next_step is None or is_true_step(topic.next_step, place), (topic.next_step, context)
             names = {tag.name for tag in marks}
             assert all(topic.band in BANDS_OF[name] for name in names), (names, context)
             assert not [pair for pair in NEVER_TOGETHER if pair <= names], (names, context)

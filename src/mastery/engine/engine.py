@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from mastery.pipelines.queries.schemas import (
         AnswersDocument,
         ClassDocument,
-        ClassRow,
         HistoryDocument,
+        InNeedDocument,
         ItemProbabilitiesDocument,
         StudentDocument,
+        StudentInNeed,
     )
     from mastery.pipelines.queries.tenants import TenantCounts
     from mastery.pipelines.queries.undo_preview import UndoPreview
@@ -434,17 +435,17 @@ class Engine(Deployment):
     def class_report(
         self,
         *,
-        weakest: int = 10,
+        in_need: int = 10,
         students: int | None = None,
         as_of: Moment | None = None,
         scorer: str | None = None,
         tenant: str | None = None,
         progress: Callable[[int], None] | None = None,
-    ) -> tuple[ClassDocument, list[ClassRow]]:
-        """Return a class and its weakest student-topics with reasons.
+    ) -> tuple[ClassDocument, list[StudentInNeed]]:
+        """Return a class, and who needs help first: with the topics, reasons and a next step.
 
         Args:
-            weakest: Of how many student-topics.
+            in_need: How many students who need help, at most; each once, the one with the lowest score first.
             students: Of how many students the document lists every score, the lowest mean first; None: of all. Its
                 numbers are of the whole class.
             as_of: A moment, at which every student of the tenant is folded again; None: as last published.
@@ -453,13 +454,19 @@ class Engine(Deployment):
             progress: Called with the number of events that have been folded since it was called before.
         """
         of = self.of(tenant)
-        whole("weakest", weakest, 0)
+        whole("in_need", in_need, 0)
         if as_of is not None:
             as_of_us = of.moment_us(as_of, clock.now_us())
             return of.reader.class_at(
-                tenant=of.tenant, as_of_us=as_of_us, source=scorer, weakest=weakest, limit=students, progress=progress
+                tenant=of.tenant, as_of_us=as_of_us, source=scorer, in_need=in_need, limit=students, progress=progress
             )
-        return of.reader.class_report(tenant=of.tenant, source=scorer, weakest=weakest, limit=students)
+        return of.reader.class_report(tenant=of.tenant, source=scorer, in_need=in_need, limit=students)
+
+    def in_need(self, *, limit: int = 10, scorer: str | None = None, tenant: str | None = None) -> InNeedDocument:
+        """Return who needs help first, as last published: up to `limit` students, each once."""
+        whole("limit", limit, 0)
+        of = self.of(tenant)
+        return of.reader.in_need(tenant=of.tenant, source=scorer, limit=limit)
 
     def tenant_counts(self) -> list[TenantCounts]:
         """Return the tenants by name, with what the lake holds of each."""

@@ -120,8 +120,8 @@ def _revise(engine: Engine) -> None:
 
 def _read(engine: Engine, *, fitted: bool = False) -> None:
     """Read a student and a class in every way there is, by each scorer that is published."""
-    document, weakest = engine.class_report(weakest=3)
-    student, topic = weakest[0].student_id, weakest[0].topic_id
+    document, _ = engine.class_report(in_need=3)
+    student, topic = document.scores[0].student_id, document.scores[0].topic_id
     for scorer in document.scorers:
         for as_of in ("latest", HALF_WAY, "now"):
             engine.student(student, as_of=as_of, scorer=scorer.name)

@@ -42,6 +42,14 @@ def change_words(known: Known) -> Clause:
     }
 
 
+def _than_before(known: Known) -> Clause:
+    """Tell what was before alone: how the last answers went stands beside it, or is another factor's."""
+    how = "more" if known.better_lately else "less"
+    older_right, older = known.here.older_right, known.here.older
+    numbers: Numbers = {"older_right": older_right, "older": older}
+    return f"right {how} often lately than the {older_right} of {older:,} before", numbers
+
+
 def _work(known: Known) -> Clause:
     return f"work on {counted(known.here.active_days, 'day')}", {"active_days": known.here.active_days}
 
@@ -140,10 +148,10 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
     },
     "learning": {
         RAISES: (
-            Wording(lambda k: k.better_lately, change_words, CHANGED),
+            Wording(lambda k: k.better_lately, _than_before, CHANGED),
             Wording(lambda k: k.here.active_days > 0, _work, DAYS, alone=True),
         ),
-        LOWERS: (Wording(lambda k: k.worse_lately, change_words, CHANGED),),
+        LOWERS: (Wording(lambda k: k.worse_lately, _than_before, CHANGED),),
     },
     "other_topics": {
         RAISES: graded.ELSEWHERE_RIGHT,

@@ -155,7 +155,8 @@ ALL_RIGHT = (*(_both(here, ELSEWHERE_RIGHT[0]) for here in RIGHT), *RIGHT, *ELSE
 ALL_WRONG = (*(_both(here, ELSEWHERE_WRONG[0]) for here in WRONG), *WRONG, *ELSEWHERE_WRONG)
 
 
-def _practice(known: Known) -> Clause:
+def practice_words(known: Known) -> Clause:
+    """Return how practice went; there was some."""
     attempts, right = known.here.practice_attempts, known.here.practice_right
     numbers: Numbers = {"practice_attempts": attempts, "share": min(1.0, right / attempts)}
     if right == int(right):
@@ -176,30 +177,31 @@ def _few_in_practice(*, right: bool) -> Wording:
 
 
 PRACTICE_RAISES: tuple[Wording, ...] = (
-    Wording(lambda k: 2.0 * k.here.practice_right >= k.here.practice_attempts > 0, _practice, PRACTISED),
+    Wording(lambda k: 2.0 * k.here.practice_right >= k.here.practice_attempts > 0, practice_words, PRACTISED),
     _few_in_practice(right=True),
-    Wording(lambda k: k.here.practice_right > 0.0, followed(_practice, MORE), PRACTISED),
+    Wording(lambda k: k.here.practice_right > 0.0, followed(practice_words, MORE), PRACTISED),
 )
 PRACTICE_LOWERS: tuple[Wording, ...] = (
-    Wording(lambda k: 2.0 * k.here.practice_right < k.here.practice_attempts, _practice, PRACTISED),
+    Wording(lambda k: 2.0 * k.here.practice_right < k.here.practice_attempts, practice_words, PRACTISED),
     _few_in_practice(right=False),
-    Wording(lambda k: k.here.practice_right < k.here.practice_attempts, followed(_practice, LESS), PRACTISED),
+    Wording(lambda k: k.here.practice_right < k.here.practice_attempts, followed(practice_words, LESS), PRACTISED),
 )
 PRACTICE_SUCCESS: tuple[Wording, ...] = (
-    Wording(lambda k: k.here.practice_right > 0.0, _practice, PRACTISED),
+    Wording(lambda k: k.here.practice_right > 0.0, practice_words, PRACTISED),
     Wording(
         lambda k: k.here.practice_attempts > 0,
-        followed(_practice, CREDIT),
+        followed(practice_words, CREDIT),
         PRACTISED,
     ),
     Wording(lambda _: True, lambda _: (f"no practice yet ({ASSUMED})", {}), PRACTISED),
 )
 NO_PRACTICE_SUCCESS: tuple[Wording, ...] = (
-    Wording(lambda k: k.here.practice_attempts > 0 and k.here.practice_right == 0.0, _practice, PRACTISED),
+    Wording(lambda k: k.here.practice_attempts > 0 and k.here.practice_right == 0.0, practice_words, PRACTISED),
 )
 
 
-def _assignments(known: Known) -> Clause:
+def assignment_words(known: Known) -> Clause:
+    """Return the mean score of the assignments; there are some."""
     here = known.here
     numbers: Numbers = {"share": here.assignment_share, "assignments": here.assignments}
     share = percent(here.assignment_share)
@@ -209,12 +211,12 @@ def _assignments(known: Known) -> Clause:
 
 
 ASSIGNMENTS_RAISE: tuple[Wording, ...] = (
-    Wording(lambda k: k.here.assignment_share >= 0.5, _assignments, ASSIGNED),
-    Wording(lambda k: k.here.assignment_share > 0.0, followed(_assignments, MORE), ASSIGNED),
+    Wording(lambda k: k.here.assignment_share >= 0.5, assignment_words, ASSIGNED),
+    Wording(lambda k: k.here.assignment_share > 0.0, followed(assignment_words, MORE), ASSIGNED),
 )
 ASSIGNMENTS_LOWER: tuple[Wording, ...] = (
-    Wording(lambda k: k.here.assignment_share < 0.5, _assignments, ASSIGNED),
-    Wording(lambda k: k.here.assignment_share < 1.0, followed(_assignments, LESS), ASSIGNED),
+    Wording(lambda k: k.here.assignment_share < 0.5, assignment_words, ASSIGNED),
+    Wording(lambda k: k.here.assignment_share < 1.0, followed(assignment_words, LESS), ASSIGNED),
 )
 
 
@@ -225,7 +227,7 @@ def _with_assignments(says: Callable[[Known], Clause]) -> Callable[[Known], Clau
         text, numbers = says(known)
         if not known.here.assignments:
             return text, numbers
-        also, more = _assignments(known)
+        also, more = assignment_words(known)
         return f"{text} and {also}", numbers | more
 
     return both
@@ -251,8 +253,8 @@ ACCURACY: tuple[Wording, ...] = (
     Wording(
         lambda k: not k.here.answers and not k.here.assignments, lambda _: (f"no answers yet ({ASSUMED})", {}), GRADED
     ),
-    Wording(lambda k: not k.here.right and k.here.assignment_share > 0.0, _assignments, GRADED),
-    Wording(lambda k: not k.here.answers, _assignments, GRADED),
+    Wording(lambda k: not k.here.right and k.here.assignment_share > 0.0, assignment_words, GRADED),
+    Wording(lambda k: not k.here.answers, assignment_words, GRADED),
     Wording(lambda k: not k.here.right, _with_assignments(_none_right(f" {CREDIT}")), GRADED),
     Wording(lambda k: k.here.recent_right == 0, _with_assignments(RIGHT[1].says), GRADED),
     Wording(lambda _: True, _with_assignments(_accuracy), GRADED),
@@ -263,5 +265,5 @@ NOTHING_RIGHT: tuple[Wording, ...] = (
         _with_assignments(_none_right("")),
         GRADED,
     ),
-    Wording(lambda k: k.here.assignments > 0 and not k.here.answers, _assignments, GRADED),
+    Wording(lambda k: k.here.assignments > 0 and not k.here.answers, assignment_words, GRADED),
 )

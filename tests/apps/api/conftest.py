@@ -10,13 +10,14 @@ import pytest
 import uvicorn
 
 from mastery.apps.api.app import create_app
-from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, IN_NEED, ITEMS, STUDENT
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import NotFound
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
     ClassDocument,
     HistoryDocument,
+    InNeedDocument,
     ItemProbabilitiesDocument,
     StudentDocument,
 )
@@ -53,6 +54,10 @@ class FakeReader:
     def class_scores(self, **parameters):
         self._note(self.known, **parameters)
         return ClassDocument.model_validate(CLASS)
+
+    def in_need(self, **parameters):
+        self._note(self.known, **parameters)
+        return InNeedDocument.model_validate(IN_NEED)
 
     def newest_event_us(self):
         return NEWEST_US

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, IN_NEED, ITEMS, STUDENT
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
     ClassDocument,
     HistoryDocument,
+    InNeedDocument,
     ItemProbabilitiesDocument,
     StudentDocument,
 )
@@ -80,6 +81,16 @@ def test_a_page_of_a_class_is_read_and_not_cut_here(client, reader):
     assert client.get("/mastery?order=alphabet").status_code == 422
 
 
+def test_who_needs_help_first_is_read_of_as_many_students_as_are_wanted(client, reader):
+    assert client.get("/in-need?limit=3&scorer=bkt").json() == IN_NEED
+    assert client.get("/in-need").status_code == 200
+    assert reader.requests == [
+        {"tenant": "default", "source": "bkt", "limit": 3},
+        {"tenant": "default", "source": None, "limit": 10},
+    ]
+    assert client.get("/in-need?limit=0").status_code == client.get("/in-need?topic_id=a").status_code == 422
+
+
 def test_alive_asks_nobody_and_ready_asks_every_store(client, checks):
     assert client.get("/readyz").json() == {"status": "ready", "checks": {"lake": "ok", "state": "ok"}}
 
@@ -107,6 +118,7 @@ def test_no_answer_may_be_kept_by_a_cache(client):
         (ANSWERS, AnswersDocument),
         (ITEMS, ItemProbabilitiesDocument),
         (CLASS, ClassDocument),
+        (IN_NEED, InNeedDocument),
     ],
 )
 def test_an_example_is_the_document_it_stands_for(example, document):
@@ -116,6 +128,7 @@ def test_an_example_is_the_document_it_stands_for(example, document):
 def test_openapi_has_an_example_for_every_answer_about_scores(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
+        "/in-need",
         "/mastery",
         "/mastery/{student_id}",
         "/mastery/{student_id}/{topic_id}/answers",
@@ -125,7 +138,7 @@ def test_openapi_has_an_example_for_every_answer_about_scores(client):
         "/readyz",
     }
     for path, operations in paths.items():
-        if path.startswith("/mastery"):
+        if path.startswith(("/mastery", "/in-need")):
             answers = operations["get"]["responses"]
             assert "example" in answers["200"]["content"]["application/json"]
             assert "example" in answers["422"]["content"]["application/problem+json"]

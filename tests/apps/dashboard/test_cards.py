@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import pytest
 
-from mastery.apps.api.examples import CLASS, HISTORY, STUDENT
+from mastery.apps.api.examples import CLASS, HISTORY, IN_NEED, STUDENT
 from mastery.apps.dashboard import cards, charts, look
 from mastery.insight import bands
 
@@ -53,6 +53,19 @@ def test_a_text_from_outside_is_never_markup():
     assert "<script>" not in shown
     assert '"><b>' not in shown
     assert "&lt;script&gt;" in shown
+
+
+def test_a_student_in_need_is_shown_once_with_the_topics_the_reason_and_the_step():
+    one = deepcopy(IN_NEED)
+    first = one["students"][0]["topics"][0]
+    one["students"][0]["topics"].append(first | {"topic_id": "<b>other</b>"})
+    shown = cards.in_need(one)
+    assert shown.count("m-need") == shown.count(cards.short(first["student_id"])) == 1
+    assert "Comparing fractions" in shown and "&lt;b&gt;other&lt;/b&gt;" in shown and "<b>other" not in shown
+    assert first["reason"] in shown and one["students"][0]["next_step"] in shown
+    one["students"][0]["next_step"] = None
+    assert "→" not in cards.in_need(one)
+    assert cards.in_need(IN_NEED | {"students": []}) == ""
 
 
 def test_a_topic_without_enough_evidence_shows_no_score():

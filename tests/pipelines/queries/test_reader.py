@@ -14,6 +14,7 @@ from mastery.features.columns import READ
 from mastery.instants import DAY_US, microseconds
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.queries.reader import Reader
+from mastery.pipelines.scoring.class_weakest import KEPT
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import snapshot_of
@@ -178,11 +179,34 @@ def test_a_moment_between_the_last_answer_that_counts_and_a_later_withdrawn_one_
     assert counts == [5, 6, 6, 5]
 
 
-def test_the_weakest_have_enough_evidence_and_a_reason(school):
-    weakest = school.reader.class_report(tenant="default", weakest=5)[1]
-    assert [row.mastery_score for row in weakest] == sorted(row.mastery_score for row in weakest)
-    assert len(weakest) == 5
-    assert all(row.evidence_count >= 3 and row.reason for row in weakest)
+def test_who_needs_help_first_are_students_once_each_with_enough_evidence_a_reason_and_a_step(school):
+    document, help_first = school.reader.class_report(tenant="default", in_need=5)
+    lowest = [one.topics[0] for one in help_first]
+    assert [row.mastery_score for row in lowest] == sorted(row.mastery_score for row in lowest)
+    assert len({one.student_id for one in help_first}) == len(help_first) == 5 < document.totals.students_in_need
+    assert all(row.evidence_count >= 3 and row.reason for row in lowest)
+    for one in help_first:
+        assert {row.band for row in one.topics} == {"needs_help"}
+        assert {row.student_id for row in one.topics} == {one.student_id}
+        assert one.next_step
+    found = school.reader.in_need(tenant="default", limit=5)
+    assert found.students == help_first
+    assert found.students_in_need == document.totals.students_in_need
+    assert set(found.titles) <= {row.topic_id for one in help_first for row in one.topics}
+
+
+def test_students_in_need_are_found_behind_one_who_needs_help_on_more_topics_than_are_published(tmp_path):
+    rows = [f"S1,q{k},t{k // 3},0,2026-05-01T08:{k // 60:02}:{k % 60:02}Z" for k in range(3 * (KEPT + 1))]
+    rows += [f"S2,q{k},t0,{k // 3},2026-05-01T08:00:0{k}Z" for k in range(4)]
+    (tmp_path / "quiz.csv").write_text(
+        "student_id,question_id,topic_id,is_correct,timestamp\n" + "\n".join(rows) + "\n"
+    )
+    deployment = Deployment.at(tmp_path)
+    deployment.ingest(tmp_path / "quiz.csv")
+    deployment.recompute()
+    document, help_first = deployment.reader.class_report(tenant="default", in_need=5)
+    assert document.totals.students_in_need == 2
+    assert [len(one.topics) for one in help_first] == [KEPT + 1, 1]
 
 
 def test_a_record_of_another_version_is_folded_again_and_put_right(tmp_path):

@@ -185,8 +185,8 @@ def test_an_activation_that_is_killed_leaves_the_old_set_active_and_can_be_run_a
     again = Deployment.at(tmp_path)
     assert active_choice(again.lake).active is None
     assert documents(again) == before
-    weakest = again.reader.class_report(tenant="default", source="bkt", weakest=3)[1]
-    assert all(row.reason for row in weakest)
+    help_first = again.reader.class_report(tenant="default", source="bkt", in_need=3)[1]
+    assert all(one.topics[0].reason for one in help_first)
     assert again.reader.class_scores(tenant="default").model_version == default
     assert again.lake.newest(GOLD, "as_of", again.lake.shown(GOLD)) == again.newest_us()
     activate(again.lake, RULES, version, NOW_US, publisher(again))
@@ -396,7 +396,7 @@ def test_once_a_set_with_a_blend_is_active_people_see_the_blend_and_its_history_
     activate(school.lake, RULES, version, NOW_US, publisher(school))
     first = points()
     assert shown() == ("blend", "blend") and len(first) == 586
-    assert all(row.reason for row in reader.class_report(tenant="default", weakest=3)[1])
+    assert all(one.topics[0].reason for one in reader.class_report(tenant="default", in_need=3)[1])
     publisher(school)(load_model_set(school.lake, version), shadow=None, switch=None)
     assert points() == first, "the same day twice is one point"
     rollback(school.lake, RULES, NOW_US, publisher(school))

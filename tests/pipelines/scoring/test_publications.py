@@ -286,8 +286,8 @@ seen = []
 (folder / "reading").touch()
 while not (folder / "stop").exists():
     seen.append(whole(school.lake))
-    document, weakest = school.reader.class_report(tenant="default", source="bkt", weakest=3)
-    assert len(weakest) == 3
+    document, help_first = school.reader.class_report(tenant="default", source="bkt", in_need=3)
+    assert len(help_first) == 3
 seen.append(whole(school.lake))
 print(json.dumps({"seen": seen}))
 """

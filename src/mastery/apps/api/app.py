@@ -58,5 +58,6 @@ def create_app(
     app.add_middleware(BusyWhenExhausted)
     app.add_middleware(LoopbackOnly)
     app.include_router(routes.router)
+    app.include_router(routes.in_need)
     app.include_router(health_routes({} if checks is None else checks))
     return app

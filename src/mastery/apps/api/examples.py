@@ -62,6 +62,7 @@ STUDENT: dict[str, Any] = {
                 "target": 0.6,
                 "falls_below_at": None,
             },
+            "next_step": "work on it again: last worked on 22 days ago",
             "strengths": [],
             "weaknesses": [
                 {"name": "not_practised", "text": "no practice for 24 days", "value": {"practice_idle_days": 24}}
@@ -203,6 +204,25 @@ CLASS: dict[str, Any] = {
         }
     ],
     "notes": [],
+}
+
+
+IN_NEED: dict[str, Any] = {
+    "tenant": "default",
+    "as_of": "2026-04-11T15:02:11Z",
+    "score_source": "rule_based",
+    "model_version": _MODEL,
+    "students_in_need": 5,
+    "students": [
+        {
+            "student_id": _STUDENT,
+            "topics": [
+                CLASS["scores"][0] | {"reason": "3 of the last 8 answers right; faded (last worked on 22 days ago)"}
+            ],
+            "next_step": "work on it again: last worked on 22 days ago",
+        }
+    ],
+    "titles": {"frac-compare": "Comparing fractions"},
 }
 
 

@@ -24,6 +24,9 @@ from mastery.scorers import with_scores
 MOST_STUDENTS = 2_000
 """No page of a class is longer: with 300 topics it is 600,000 scores."""
 
+MOST_IN_NEED = 100
+"""No list of students in need is longer: each of them is read with the reasons of a topic."""
+
 
 def _moment(text: str) -> str:
     fixed(text, "")  # the document says beside it that it is as_of
@@ -134,6 +137,12 @@ class ClassParameters(ScoreParameters):
         min_length=1,
         description="The page that this student is on, instead of an offset; the source's own id, or the pseudonym.",
     )
+
+
+class InNeedParameters(ScoreParameters):
+    """What `GET /in-need` takes."""
+
+    limit: int = Field(10, ge=1, le=MOST_IN_NEED, description="Students, at most.")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, ITEMS, STUDENT, example
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, IN_NEED, ITEMS, STUDENT, example
 from mastery.apps.api.problems import documented
 from mastery.apps.api.request_parameters import (
     AnswersParameters,
     AtDesk,
     ClassParameters,
+    InNeedParameters,
     ItemsParameters,
     ScoreParameters,
     StudentId,
@@ -23,11 +24,24 @@ from mastery.pipelines.queries.schemas import (
     AnswersDocument,
     ClassDocument,
     HistoryDocument,
+    InNeedDocument,
     ItemProbabilitiesDocument,
     StudentDocument,
 )
 
 router = APIRouter(prefix="/mastery", tags=["mastery"], dependencies=[Depends(each_once)])
+# Beside /mastery and not below it, where ids of students stand.
+in_need = APIRouter(tags=["mastery"], dependencies=[Depends(each_once)])
+
+
+@in_need.get(
+    "/in-need",
+    responses=example(IN_NEED) | documented("not-found", "bad-input", "busy"),
+    summary="Who needs help first",
+)
+def read_in_need(desk: AtDesk, request: Annotated[InNeedParameters, Query()]) -> InNeedDocument:
+    """Return who needs help first, as last published: students, each once, with topics, reasons and a next step."""
+    return desk.reader(request).in_need(tenant=desk.tenant_of(request), source=request.scorer, limit=request.limit)
 
 
 @router.get("", responses=example(CLASS) | documented("not-found", "bad-input", "busy"), summary="A class")

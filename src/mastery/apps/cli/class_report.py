@@ -1,4 +1,4 @@
-"""`mastery class-report`: every topic over the class, and the lowest scores."""
+"""`mastery class-report`: every topic over the class, and who needs help first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mastery.apps.cli.options import AsJson, Scorer, Tenant
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mastery.pipelines.queries.schemas import ClassDocument, ClassRow
+    from mastery.pipelines.queries.schemas import ClassDocument, StudentInNeed
 
 
 SHORT = {
@@ -25,10 +25,13 @@ SHORT = {
 }
 """Bands above columns, where there is little room."""
 
+NAMED = 3
+"""How many further topics of a student are named."""
+
 
 def class_report(
     context: typer.Context,
-    weakest: Annotated[int, typer.Option(help="How many of the weakest student-topics to name.", min=0)] = 10,
+    in_need: Annotated[int, typer.Option(help="How many students who need help to name.", min=0)] = 10,
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -41,7 +44,7 @@ def class_report(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every topic over the class, and the weakest student-topics with reasons, as last published."""
+    """Show every topic over the class, and who needs help first, on what, why, and what to do next."""
     from mastery.apps.cli.unknown import naming_what_there_is
     from mastery.apps.progress import progress
     from mastery.tables import EVENTS
@@ -49,22 +52,22 @@ def class_report(
     engine = engine_of(context, tenant)
     work = ("Reading the class", None) if as_of is None else ("Folding events", engine.lake.count(EVENTS))
     with naming_what_there_is(engine), progress(*work) as bar:
-        document, weak = engine.class_report(
-            weakest=weakest,
-            students=None if as_json else 0,  # what is printed names the weakest only
+        document, help_first = engine.class_report(
+            in_need=in_need,
+            students=None if as_json else 0,  # what is printed names those in need only
             as_of=as_of,
             scorer=scorer,
             progress=bar.advance,
         )
     if as_json:
-        rows = [row.model_dump(mode="json") for row in weak]
-        typer.echo(json.dumps(document.model_dump(mode="json") | {"weakest": rows}, indent=2, ensure_ascii=False))
+        students = [one.model_dump(mode="json") for one in help_first]
+        typer.echo(json.dumps(document.model_dump(mode="json") | {"in_need": students}, indent=2, ensure_ascii=False))
         return
-    show_class(document, weak)
+    show_class(document, help_first)
 
 
-def show_class(document: ClassDocument, weak: list[ClassRow]) -> None:
-    """Print the topics of a class with their bands, the weakest student-topics, and the notes."""
+def show_class(document: ClassDocument, help_first: list[StudentInNeed]) -> None:
+    """Print the topics of a class with their bands, who needs help first, and the notes."""
     from rich.text import Text
 
     from mastery.apps.cli.console import console, origin, printable
@@ -77,13 +80,13 @@ def show_class(document: ClassDocument, weak: list[ClassRow]) -> None:
     out.print(Text(f"{name}: {numbers}", "bold"))
     out.print(origin(document.as_of, document.score_source, document.model_version))
     _topics(out, document)
-    show_weakest(out, document, weak)
+    show_in_need(out, document, help_first)
     for note in document.notes:
         out.print(Text(f"\nnote: {printable(note)}", "yellow"), soft_wrap=True)
 
 
-def show_weakest(out: Console, document: ClassDocument, weak: list[ClassRow]) -> None:
-    """Print the weakest student-topics with their reasons."""
+def show_in_need(out: Console, document: ClassDocument, help_first: list[StudentInNeed]) -> None:
+    """Print students who need help, each once: on what, why, and what to do next; nothing where nobody does."""
     from rich.text import Text
 
     from mastery.apps.cli.console import (
@@ -96,24 +99,37 @@ def show_weakest(out: Console, document: ClassDocument, weak: list[ClassRow]) ->
         prose,
         titled,
     )
+    from mastery.insight.words import counted
 
-    if not weak:
+    if not help_first:
         return
     titles = {topic.topic_id: topic.title for topic in document.topics}
-    out.print(Text("\nLowest scores", "bold"))
+    out.print(Text("\nWho needs help first", "bold"))
     wide = plain_table(
-        "student", "topic", "score", "0 to 100, 90 % sure", "why", right=("score",), wrap={"topic": 20, "why": 36}
-    )
+        "student", "topic", "score", "0 to 100, 90 % sure", "why, and what next", right=("score",),
+        wrap={"topic": 20, "why, and what next": 36},
+    )  # fmt: skip
     narrow = plain_table(
         "score", "0–100, 90 %", "topic, student, why", right=("score",), wrap={"topic, student, why": 24}
     )
-    for row in weak:
+    for one in help_first:
+        row, others = one.topics[0], one.topics[1:]
         topic = titled(row.topic_id, titles.get(row.topic_id))
         score, place = hundredths(row.mastery_score), (row.mastery_score, row.lower, row.upper, row.band)
-        why = prose(row.reason or "")
-        wide.add_row(row.student_id, topic, score, interval_bar(*place), why)
-        narrow.add_row(score, interval_bar(*place, NARROW_BAR), below(topic, row.student_id, why))
+        said = [prose(row.reason or "")]
+        if others:
+            named = ", ".join(titles.get(other.topic_id) or other.topic_id for other in others[:NAMED])
+            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+            said.append(prose(f"also {named}{more}"))
+        if one.next_step is not None:
+            said.append(prose(f"→ {one.next_step}"))
+        wide.add_row(one.student_id, topic, score, interval_bar(*place), below(*said))
+        narrow.add_row(score, interval_bar(*place, NARROW_BAR), below(topic, one.student_id, *said))
     out.print(first_that_fits(out, wide, narrow))
+    left = document.totals.students_in_need - len(help_first)
+    if left > 0:
+        needs = "needs" if left == 1 else "need"
+        out.print(Text(f"and {counted(left, 'more student')} who {needs} help", "bright_black"))
 
 
 def _topics(out: Console, document: ClassDocument) -> None:

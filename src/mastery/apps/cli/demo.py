@@ -79,19 +79,19 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
     show_report(run(engine, "latest"))
 
     step("3. The class", "class-report")
-    document, weak = engine.class_report(weakest=8, students=0)
-    show_class(document, weak)
-    if not weak:
+    document, help_first = engine.class_report(in_need=8, students=0)
+    show_class(document, help_first)
+    if not help_first:
         return
 
-    student = weak[0].student_id
-    step("4. The student with the lowest score", f"show {student} --as-of latest")
+    student = help_first[0].student_id
+    step("4. Who needs help first", f"show {student} --as-of latest")
     show_student(engine.student(student, as_of="latest"), in_full=False, most=TOPICS_SHOWN)
 
     out.print(Text("\nNext", "bold"))
     for what, typed in (
-        ("one topic in full", f"show {student} --topic {weak[0].topic_id} --as-of latest"),
-        ("how it came about", f"history {student} {weak[0].topic_id}"),
+        ("one topic in full", f"show {student} --topic {help_first[0].topics[0].topic_id} --as-of latest"),
+        ("how it came about", f"history {student} {help_first[0].topics[0].topic_id}"),
         ("what was not accepted", "rejected"),
         ("scores for other programs", "export student_mastery --format csv"),
         ("API and dashboard (`make setup` first)", "serve"),

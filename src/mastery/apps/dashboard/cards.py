@@ -101,5 +101,24 @@ def topic(document: Document) -> str:
     )
 
 
+def in_need(document: Document) -> str:
+    """Return who needs help first: students, each with the topics, why, and what to do next."""
+    return "".join(_in_need(one, document["titles"]) for one in document["students"])
+
+
+def _in_need(student: Document, titles: Document) -> str:
+    first, others = student["topics"][0], student["topics"][1:]
+    named = ", ".join(escape(titles.get(row["topic_id"], row["topic_id"])) for row in others)
+    also = f"; also {named}" if others else ""
+    step = student["next_step"]
+    then = "" if step is None else f"<br>→ {escape(step)}"
+    return (
+        f'<div class="m-need"><div class="m-head"><span><span class="m-name">{escape(short(student["student_id"]))}'
+        f"</span> {escape(titles.get(first['topic_id'], first['topic_id']))}{also}</span>"
+        f"<b>{hundredths(first['mastery_score'])}</b></div>"
+        f'<div class="m-faint">{escape(first["reason"] or "")}{then}</div></div>'
+    )
+
+
 def _name(document: Document) -> str:
     return document["title"] if document["title"] is not None else document["topic_id"]

@@ -54,6 +54,10 @@ class Client:
         where: dict[str, str | int] = {"offset": offset} if student_id is None else {"student_id": student_id}
         return self._get("/mastery", {**chosen, **where, "limit": PAGE})
 
+    def in_need(self, scorer: str, limit: int) -> Document:
+        """Return who needs help first, each student once."""
+        return self._get("/in-need", {"scorer": scorer, "limit": limit})
+
     def student(self, student_id: str, scorer: str | None, as_of: str | None) -> Document:
         """Return one student's topics with their reasons; as of now without `as_of`."""
         parameters = {"scorer": scorer, "as_of": as_of}

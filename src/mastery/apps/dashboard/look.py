@@ -59,8 +59,8 @@ STYLE = f"""
               margin-right: .3rem; }}
   .m-hatched {{ background-image: repeating-linear-gradient(135deg, #b9c0c9 0 1px, transparent 1px 4px); }}
   .m-chip {{ font-size: .74rem; font-weight: 600; border-radius: 9px; padding: .05rem .5rem; white-space: nowrap; }}
-  .m-topic {{ padding: .3rem 0 .4rem; border-bottom: 1px solid {LINE}; }}
-  .m-topic:last-child {{ border-bottom: 0; }}
+  .m-topic, .m-need {{ padding: .3rem 0 .4rem; border-bottom: 1px solid {LINE}; }}
+  .m-topic:last-child, .m-need:last-child {{ border-bottom: 0; }}
   .m-head {{ display: flex; justify-content: space-between; align-items: baseline; gap: .6rem; }}
   .m-name {{ font-weight: 600; color: {INK}; }}
   .m-score {{ font-variant-numeric: tabular-nums; font-weight: 650; white-space: nowrap; }}

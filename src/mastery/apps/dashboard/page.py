@@ -23,6 +23,9 @@ FRESH_S = 10
 TOPICS_HEIGHT = 345
 """Pixels of the list of topics: with the history below it, the page fits a screen of 900."""
 
+IN_NEED = 10
+"""Students who need help that are listed."""
+
 NO_DATA = """
 No scores yet. In a terminal:
 
@@ -69,6 +72,7 @@ def _show(client: Client, title: DeltaGenerator, numbers: DeltaGenerator, choice
         _student_column(client, document)
     with left:  # after the right: what is chosen there is marked here
         _class_column(document)
+        _in_need_column(client, document)
 
 
 def _class_page(client: Client) -> Document:
@@ -135,6 +139,21 @@ def _class_column(document: Document) -> None:
         )
     for note in document["notes"]:
         st.caption(note)
+
+
+def _in_need_column(client: Client, document: Document) -> None:
+    """Show who needs help first, under the class; nothing where nobody does."""
+    if not document["totals"]["students_in_need"]:
+        return
+    try:
+        found = _in_need(client, document["score_source"])
+    except Refused as error:
+        st.caption(str(error))
+        return
+    number = found["students_in_need"]
+    few = "" if number <= len(found["students"]) else f", the first {len(found['students'])} of {number:,}"
+    with st.expander(f"Who needs help first{few}"):
+        st.html(cards.in_need(found))
 
 
 def _turn_page() -> None:
@@ -249,6 +268,11 @@ def _client(url: str) -> Client:
 @st.cache_data(ttl=FRESH_S, show_spinner=False)
 def _class(_client: Client, scorer: str | None, offset: int, student_id: str | None) -> Document:
     return _client.class_page(scorer, offset, student_id)
+
+
+@st.cache_data(ttl=FRESH_S, show_spinner=False)
+def _in_need(_client: Client, scorer: str) -> Document:
+    return _client.in_need(scorer, IN_NEED)
 
 
 @st.cache_data(ttl=FRESH_S, show_spinner=False)

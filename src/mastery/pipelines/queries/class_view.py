@@ -259,6 +259,29 @@ def weakest_rows(
     return [] if best is None else _rows(best)
 
 
+def students_in_need(
+    lake: Lake, index: ClassIndex, limit: int, min_evidence: int, by: Publication | None = None
+) -> dict[str, list[ClassRow]]:
+    """Return the topics that students need help on, the lowest score first; the student with the lowest score first.
+
+    At most `limit` students, each with all of these topics; none where nobody needs help.
+    """
+    if not limit:
+        return {}
+    found = _in_need(weakest_rows(lake, index, KEPT, min_evidence, by))
+    if len(found) < min(limit, index.in_need):  # the weakest are many topics of few students
+        found = _in_need(weakest_rows(lake, index, limit * len(index.topics), min_evidence))
+    chosen = list(found)[:limit]
+    rows = _rows(scores_of(lake, index, pa.array(chosen, pa.string())))
+    rows.sort(key=lambda row: (row.mastery_score, row.upper, row.topic_id))
+    return {student: [row for row in rows if row.student_id == student and row.band == HELP] for student in chosen}
+
+
+def _in_need(weak: Sequence[ClassRow]) -> dict[str, None]:
+    """Return the students of these rows who need help, each once, in their order."""
+    return dict.fromkeys(row.student_id for row in weak if row.band == HELP)
+
+
 def _published_weakest(
     lake: Lake, index: ClassIndex, limit: int, min_evidence: int, by: Publication
 ) -> pa.Table | None:

@@ -14,6 +14,7 @@ from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
+from mastery.instants import instant
 from mastery.lake import Lake, TableVersion
 from mastery.lake.publication import Publication
 from mastery.pipelines.ingest.ingests import IngestEntry
@@ -28,7 +29,7 @@ from mastery.pipelines.queries.class_view import (
     class_document,
     place_of,
     published_index,
-    weakest_rows,
+    students_in_need,
 )
 from mastery.pipelines.queries.item_probabilities import item_probabilities
 from mastery.pipelines.queries.names import no_events, topic_meant
@@ -36,11 +37,12 @@ from mastery.pipelines.queries.past_answers import past_answers
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
     ClassDocument,
-    ClassRow,
     HistoryDocument,
     HistoryPoint,
+    InNeedDocument,
     ItemProbabilitiesDocument,
     StudentDocument,
+    StudentInNeed,
 )
 from mastery.pipelines.queries.student_document import student_document
 from mastery.pipelines.queries.undo_preview import UndoPreview, undo_preview
@@ -274,10 +276,10 @@ class Reader:
         return self._noting_news(document, metadata.published)
 
     def class_report(
-        self, *, tenant: str, source: str | None = None, weakest: int = 10, limit: int | None = None
-    ) -> tuple[ClassDocument, list[ClassRow]]:
-        """Return a class as last published, with the scores of `limit` students (None: of all), and its weakest
-        student-topics with enough evidence, each with its reasons: of one publication.
+        self, *, tenant: str, source: str | None = None, in_need: int = 10, limit: int | None = None
+    ) -> tuple[ClassDocument, list[StudentInNeed]]:
+        """Return a class as last published, with the scores of `limit` students (None: of all), and up to `in_need`
+        students who need help, each with the topics, reasons and a next step: of one publication.
 
         Raises:
             NotFound: nothing is published for this tenant.
@@ -287,7 +289,29 @@ class Reader:
         model_set = self._set_of(index.model_version, metadata.model_set)
         document = class_document(self._lake, index, metadata.places.get(tenant, {}), 0, limit)
         document = self._noting_news(document, metadata.published)
-        return document, self._weakest(metadata, model_set, self._lake, index, weakest, metadata.published)
+        return document, self._in_need(metadata, model_set, self._lake, index, in_need, metadata.published)
+
+    def in_need(self, *, tenant: str, source: str | None = None, limit: int = 10) -> InNeedDocument:
+        """Return who needs help first, as last published.
+
+        Raises:
+            NotFound: nothing is published for this tenant.
+        """
+        metadata = self.metadata()
+        index = self._index(metadata, source, tenant)
+        model_set = self._set_of(index.model_version, metadata.model_set)
+        students = self._in_need(metadata, model_set, self._lake, index, limit, metadata.published)
+        titles = {topic: place.title for topic, place in metadata.places.get(tenant, {}).items()}
+        told = {row.topic_id for one in students for row in one.topics}
+        return InNeedDocument(
+            tenant=tenant,
+            as_of=instant(index.as_of_us),
+            score_source=index.source,
+            model_version=index.model_version,
+            students_in_need=index.in_need,
+            students=students,
+            titles={topic: title for topic in sorted(told) if (title := titles.get(topic)) is not None},
+        )
 
     def class_at(
         self,
@@ -295,11 +319,11 @@ class Reader:
         tenant: str,
         as_of_us: int,
         source: str | None = None,
-        weakest: int = 10,
+        in_need: int = 10,
         limit: int | None = None,
         progress: Callable[[int], None] | None = None,
-    ) -> tuple[ClassDocument, list[ClassRow]]:
-        """Return a whole class at any moment under the active set, and its weakest student-topics with reasons.
+    ) -> tuple[ClassDocument, list[StudentInNeed]]:
+        """Return a whole class at any moment under the active set, and up to `in_need` students who need help.
 
         Every event of the tenant is read and folded; what is published is neither read nor changed.
 
@@ -316,12 +340,12 @@ class Reader:
         with gold_at(self._lake, metadata.model_set, tenant, as_of_us, self._min_evidence, progress) as folded:
             index = added_up_index(folded, folded.shown(GOLD), source, tenant, None, "lowest_mean")
             document = class_document(folded, index, metadata.places.get(tenant, {}), 0, limit)
-            weak = self._weakest(metadata, metadata.model_set, folded, index, weakest)
+            help_first = self._in_need(metadata, metadata.model_set, folded, index, in_need)
         note = staleness_note(self.newest_event_us(), as_of_us)
         notes = document.notes if note is None else [*document.notes, note]
-        return document.model_copy(update={"notes": notes}), weak
+        return document.model_copy(update={"notes": notes}), help_first
 
-    def _weakest(
+    def _in_need(
         self,
         metadata: Metadata,
         model_set: ModelSet,
@@ -329,19 +353,19 @@ class Reader:
         index: ClassIndex,
         limit: int,
         published: Publication | None = None,
-    ) -> list[ClassRow]:
-        """Return the weakest student-topics of a class in a lake, each with its reasons."""
-        rows = list(weakest_rows(lake, index, limit, self._min_evidence, published))
-        topics: dict[str, list[str]] = {}
-        for row in rows:
-            topics.setdefault(row.student_id, []).append(row.topic_id)
-        reasons = {}
-        for student_id, theirs in topics.items():  # a student is read once, however many topics of theirs are weak
-            student = self._student(metadata, model_set, student_id, index.tenant, index.as_of_us, index.source, theirs)
-            for one in student.topics:
-                text = "; ".join(factor.text for factor in one.explanation.factors)
-                reasons[student_id, one.topic_id] = text
-        return [row.model_copy(update={"reason": reasons[row.student_id, row.topic_id]}) for row in rows]
+    ) -> list[StudentInNeed]:
+        """Return the students of a class in a lake who need help, the one with the lowest score first."""
+        found = []
+        for who, rows in students_in_need(lake, index, limit, self._min_evidence, published).items():
+            lowest, *others = rows
+            student = self._student(
+                metadata, model_set, who, index.tenant, index.as_of_us, index.source, [lowest.topic_id]
+            )
+            topic = student.topics[0]
+            reason = "; ".join(factor.text for factor in topic.explanation.factors) or topic.explanation.summary
+            first = lowest.model_copy(update={"reason": reason})
+            found.append(StudentInNeed(student_id=who, topics=[first, *others], next_step=topic.next_step))
+        return found
 
     def _noting_news(self, document: ClassDocument, published: Publication) -> ClassDocument:
         """Return a class as published, with a note where events have come in since, or were taken back."""

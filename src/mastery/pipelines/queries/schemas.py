@@ -88,6 +88,9 @@ class TopicDocument(BaseModel):
     last_activity_at: datetime | None
     explanation: ExplanationDocument
     retention: RetentionDocument
+    next_step: str | None = Field(
+        description="The one thing to do next; null in the bands proficient and mastered, and without enough evidence."
+    )
     strengths: list[TagDocument]
     weaknesses: list[TagDocument]
     override: OverrideDocument | None = None
@@ -208,8 +211,34 @@ class ClassRow(BaseModel):
     band: str
     evidence_count: int
     reason: str | None = Field(
-        None, description="Why, in words; given for the weakest student-topics of a report, null on a page of a class."
+        None, description="Why, in words; given for the lowest topic of a student in need, null on a page of a class."
     )
+
+
+class StudentInNeed(BaseModel):
+    """A student who needs help."""
+
+    student_id: str = Field(description="Pseudonym.")
+    topics: list[ClassRow] = Field(
+        description="Those in the band needs_help, the lowest score first; that one with its reasons."
+    )
+    next_step: str | None = Field(
+        description="The one thing to do next, on the first of the topics; null where its band has changed since."
+    )
+
+
+class InNeedDocument(BaseModel):
+    """Who needs help first, as last published: students, each once, the one with the lowest score first."""
+
+    tenant: str
+    as_of: datetime
+    score_source: str
+    model_version: str
+    students_in_need: int = Field(description="Students in the band needs_help on at least one topic.")
+    students: list[StudentInNeed] = Field(
+        description="As many of them as were asked for; empty where nobody needs help."
+    )
+    titles: dict[str, str] = Field(description="What people call the topics, where metadata know it.")
 
 
 class TopicSummary(BaseModel):

@@ -14,6 +14,7 @@ from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import band_of
 from mastery.insight.freshness import staleness_note
 from mastery.insight.known import Known
+from mastery.insight.next_step import next_step
 from mastery.insight.reasons import explain
 from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
@@ -189,6 +190,7 @@ def topic_document(
     explanation = explain(scorer.contributions, shown.contributions[p], known, min_evidence)
     told = [factor.name for factor in explanation.factors]
     marks = tags(known, ways, band=band, told=told, trend=None if np.isnan(trend) else trend)
+    step = next_step(known, band)
     score, at = snapshot.feedback[p, SCORE], snapshot.feedback[p, AT_US]
     return TopicDocument(
         topic_id=topic,
@@ -213,6 +215,7 @@ def topic_document(
             contributions=dict(explanation.contributions),
         ),
         retention=fading,
+        next_step=None if step is None else step[0],
         strengths=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.strengths],
         weaknesses=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.weaknesses],
         override=None if np.isnan(score) else OverrideDocument(score=float(score), at=instant(int(at))),
