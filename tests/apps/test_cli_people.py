@@ -182,6 +182,21 @@ def test_a_class_report_of_no_student_has_the_numbers_of_the_class_and_nobodys_s
     assert engine.in_need(limit=0).students == []
 
 
+def test_topics_are_listed_up_to_a_limit_and_the_others_are_counted(mastery):
+    whole = json.loads(mastery("class-report", "--limit", "1", "--json").stdout)["topics"]
+    assert len(whole) == 25
+    shown = mastery("class-report", "--limit", "2", "--in-need", "0").stdout
+    ids, listed = [topic["topic_id"] for topic in whole], shown.split("note:")[0]
+    assert [one for one in ids if one in listed] == ids[:2]
+    assert "… and 23 more topics; --limit 0 lists all" in shown
+    for arguments in ((), ("--limit", "0")):
+        assert "more topics" not in mastery("class-report", *arguments).stdout
+    every = json.loads(mastery("show", "S000014", *LATEST, "--json").stdout)["topics"]
+    some = json.loads(mastery("show", "S000014", *LATEST, "--json", "--limit", "2").stdout)["topics"]
+    enough = [topic for topic in every if topic["band"] != "not_enough_evidence"]
+    assert len(every) > 2 and some == enough[:2]
+
+
 def test_a_class_report_names_who_needs_help_with_reasons_and_a_next_step(mastery):
     shown = mastery("class-report").stdout
     assert "Class: 30 students" in shown

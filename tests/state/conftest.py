@@ -106,6 +106,13 @@ class MemoryStore:
             self.streams.pop(key, None)
         return len(gone)
 
+    def drop_students(self, student_ids: Iterable[str], before: Position) -> int:
+        wanted = set(student_ids)
+        gone = [key for key in self.bodies if key[0] in wanted and self._seen(key) < before and key not in self.streams]
+        for key in gone:
+            del self.bodies[key], self.versions[key]
+        return len(gone)
+
     def close(self) -> None:
         pass
 

@@ -176,6 +176,20 @@ def test_model_sets_live_side_by_side_and_are_dropped_alone(store: StateStore, b
     assert store.drop_model_versions([]) == 0
 
 
+def test_students_are_dropped_under_every_set_but_for_what_has_seen_as_much_or_holds_something_of_a_stream(
+    store: StateStore, block: Block
+) -> None:
+    store.put_many(block(4))
+    store.put_many(block(2, "v2"))
+    one, two, three, four = records(block(4))
+    store.put(replace(two, seen=at(7)), 1)
+    store.put(replace(three, outbox=("told to nobody yet",)), 1)
+    assert store.drop_students([one.student_id, two.student_id, three.student_id, "never"], at(7)) == 3
+    assert [store.version(student.student_id, "v1") for student in (one, two, three, four)] == [0, 2, 2, 1]
+    assert store.count("v2") == 0 and store.get(four.student_id, "v1") is not None
+    assert store.put(replace(one, seen=at(7)), 0) == 1 and store.get(one.student_id, "v1") is not None
+
+
 def test_a_fold_of_a_set_that_was_dropped_meanwhile_hides_no_news(store: StateStore, block: Block) -> None:
     (record,) = records(block(1))
     store.drop_model_versions(["v1"])

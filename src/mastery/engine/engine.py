@@ -298,9 +298,11 @@ class Engine(Deployment):
         """
         from mastery.pipelines.ingest.ingests import entries, named
         from mastery.pipelines.ingest.undo import undo
+        from mastery.pipelines.scoring.catch_up import catch_up
+        from mastery.state import StateUnusable
 
         of = self.of(tenant)
-        return undo(
+        undone = undo(
             of.lake,
             named(entries(of.lake), text("ingest", ingest)),
             now=instant(clock.now_us() if now_us is None else now_us),
@@ -309,6 +311,9 @@ class Engine(Deployment):
             code_version=__version__,
             waiting=waiting,
         )
+        with suppress(StateUnusable, Unwritable):  # whoever reads a record next is told, and does it then
+            catch_up(of.lake, of.state)
+        return undone
 
     def preview(
         self,

@@ -154,8 +154,7 @@ class AllTopics:
 
 def activity_from(counters: Int64s, as_of_us: int) -> ActivitySummary:
     """Return what int64[F] counters say at `as_of_us`. A last activity after it counts as today."""
-    value = [int(fact) for fact in counters]
-    count = [max(0, number) for number in value]
+    value, count = counters.tolist(), np.maximum(counters, 0).tolist()
     answers = count[column.ANSWERS]
     remembered = min(count[column.RECENT_ANSWERS], column.RECENT, answers)
     bits = value[column.RECENT_BITS]

@@ -210,12 +210,16 @@ class Lake(UndoWriter):
                     merged[bucket] = done
                     if progress is not None:
                         progress(len(merged), len(work))
-            if not any(done.gone is not None and done.gone.num_rows for done in merged.values()):
+            replaced = [(one.old, one.gone) for one in merged.values() if one.gone is not None and one.gone.num_rows]
+            if not replaced:
                 return compaction.publish(handle, merged)
-            with self.one_committer():  # an undo in between would leave rows of its ingest in SUPERSEDED
+
+            def still_replaced() -> pa.Table:
+                # not those of files that an undo has rewritten: it clears SUPERSEDED once, and may have done so
                 live = set(handle.snapshot().files)
-                still = [one for one in merged.values() if live.issuperset(one.old)]
-                gone = [rows for one in still if (rows := one.gone) is not None and rows.num_rows]
-                if gone:
-                    self.append_missing(SUPERSEDED, pa.concat_tables(gone).unify_dictionaries())
+                rows = [rows for old, rows in replaced if live.issuperset(old)]
+                return pa.concat_tables([replaced[0][1].slice(0, 0), *rows]).unify_dictionaries()
+
+            with self.one_committer():
+                self.append_missing(SUPERSEDED, still_replaced)
                 return compaction.publish(handle, merged)

@@ -11,9 +11,9 @@ from deltalake.transaction import AddAction
 from mastery.errors import Conflict
 from mastery.lake import log, revisions
 from mastery.lake.handle import Change
-from mastery.lake.snapshot import Snapshot
+from mastery.lake.snapshot import File, Snapshot
 from mastery.lake.undo import NEEDED, ROW, Brought, Places, Without, brought_by, cleared, remaining, rewrite
-from mastery.lake.writer import BUCKET_WRITES, WRITERS, LakeWriter
+from mastery.lake.writer import BUCKET_WRITES, MISSING, WRITERS, LakeWriter
 from mastery.tables import EVENTS, SUPERSEDED
 
 ATTEMPTS = 20
@@ -84,24 +84,38 @@ class UndoWriter(LakeWriter):
         for _ in range(ATTEMPTS):
             at, events = self.snapshot(SUPERSEDED), self.snapshot(EVENTS)
             adds: list[AddAction] = []
-            gone: list[str] = []
+            gone: list[File] = []
             with self.discarding(SUPERSEDED, adds):
                 for bucket in at.buckets:
-                    paths = [file.path for file in at.bucket(bucket)]
-                    rows = self.read_files(SUPERSEDED, paths)
+                    there = at.bucket(bucket)
+                    rows = self.read_files(SUPERSEDED, [file.path for file in there])
                     kept = cleared(rows, self.read_bucket(EVENTS, bucket, ROW, events), what)
                     if kept.num_rows == rows.num_rows:
                         continue
-                    gone += paths
+                    gone += there
                     if kept.num_rows:
                         adds.append(self.write_file(SUPERSEDED, kept, bucket))
-                try:
-                    if gone:
-                        self.commit(SUPERSEDED, adds, remove_files=gone)
+                if self._commit_cleared(at, adds, gone):
                     return
-                except Conflict:  # tidied up meanwhile
-                    self._take_back(SUPERSEDED, adds)
+                self._take_back(SUPERSEDED, adds)
         raise Conflict(f"others wrote to the lake {ATTEMPTS} times in a row while rows were taken out; run it again")
+
+    def _commit_cleared(self, at: Snapshot, adds: Sequence[AddAction], gone: Sequence[File]) -> bool:
+        """Commit what is left of SUPERSEDED unless others have written there since `at`; tell whether.
+
+        It is committed also where nothing was to be taken out, under the name under which compaction brings rows. A
+        compaction that found the files of events as they were before the undo, and no lock to wait for, is then
+        refused: it looks again, and finds that they are gone.
+        """
+        done = False
+
+        def plan(now: Snapshot) -> Change:
+            nonlocal done
+            done = now.version == at.version
+            return Change(adds, gone, numbers={MISSING: now.version + 1}) if done else Change(())
+
+        self._handle(SUPERSEDED).commit("append", plan)
+        return done
 
     def undo_places(self, bucket: int, at: Snapshot) -> Places:
         """Return where a bucket lies, for what reads it without some ingests' rows; events as of `at`."""

@@ -228,16 +228,17 @@ class LakeWriter(LakeReader):
         """Add rows unless they are there; see `commit_unless`."""
         return self.commit_unless(table, there, self._write_cut(table, rows), name)
 
-    def append_missing(self, table: Table, rows: pa.Table) -> int:
+    def append_missing(self, table: Table, rows: pa.Table | Callable[[], pa.Table]) -> int:
         """Add the rows whose key the table does not have; return its version.
 
-        They come in once, however many processes add them and wherever one was killed.
+        They come in once, however many processes add them and wherever one was killed. Where another table says which
+        rows they are, `rows` is called after each look at this one.
         """
         written: list[AddAction] = []
 
         def plan(now: Snapshot) -> Change:
             self._take_back(table, written)  # of a commit that was refused; what is missing may be less now
-            written.extend(self._write_cut(table, self._missing(table, rows, now)))
+            written.extend(self._write_cut(table, self._missing(table, rows() if callable(rows) else rows, now)))
             return Change(list(written), numbers={MISSING: now.version + 1} if written else {})
 
         with self.discarding(table, written):

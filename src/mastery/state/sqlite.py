@@ -237,6 +237,17 @@ class SqliteStore:
         self._delete_what_has_no_name()
         return int(dropped)
 
+    def drop_students(self, student_ids: Iterable[str], before: Position) -> int:
+        with self._writing() as db:
+            heads = (
+                "SELECT h.id FROM json_each(?) AS wanted JOIN heads h ON h.student_id = wanted.value "
+                "WHERE (h.lineage, h.seen) < (?, ?) AND h.stream IS NULL"
+            )
+            ids = [head for (head,) in db.execute(heads, (_json(student_ids), *before))]
+            for table in ("bodies", "heads"):
+                db.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+        return len(ids)
+
     def close(self) -> None:
         """Close both connections."""
         with self._turn, self._reading:

@@ -129,4 +129,11 @@ class StateStore(Protocol):
         """Delete all records of some model sets and give their space back; return how many."""
         ...
 
+    def drop_students(self, student_ids: Iterable[str], before: Position) -> int:
+        """Delete the records of some students, under every model set, that have seen less than this; return how many.
+
+        For students who have no events any more. A record that holds something of a stream stays.
+        """
+        ...
+
     def close(self) -> None: ...

@@ -225,6 +225,21 @@ def test_a_table_without_rows_has_no_answers_and_says_so():
     assert answers.notes() == ["table: has no rows"]
 
 
+def test_a_file_of_which_every_row_is_rejected_is_not_one_without_rows(tmp_path):
+    header = "student_id,question_id,topic_id,is_correct,timestamp\n"
+    good, cut, wrong = (tmp_path / name for name in ("good.csv", "cut.csv", "wrong.csv"))
+    good.write_text(f"{header}S1,q1,t1,1,2026-03-02T09:00:00Z\n")
+    cut.write_text(f"{header}S1,q1,t1,1\nS1,q2,t1\n")
+    wrong.write_text(f"{header}S1,q1,t1,1,soon\n")
+    notes = read_answers([good, cut, wrong], now=NOW).report.notes
+    assert notes[0] == (
+        "cut.csv: all 2 rows were rejected; the first is line 2 of cut.csv: has another number of fields than the 5 of "
+        "the header"
+    )
+    assert notes[1].startswith("wrong.csv: its only row was rejected; the first is line 2 of wrong.csv: timestamp ")
+    assert not [note for note in notes if "has no rows" in note]
+
+
 def test_columns_and_files_that_are_not_there_are_named(tmp_path):
     with pytest.raises(NotFound, match="no such file"):
         read(tmp_path / "none.csv")

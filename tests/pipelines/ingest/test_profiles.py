@@ -100,6 +100,15 @@ SAYS = {
         ("Fractions", "What is half of 1/2?", 0.0, "2026-03-02 00:00"),
         ("Fractions", "What is half of 1/2?", 1.0, "2026-03-02 00:00"),
     ],
+    "quizizz-report": [
+        ("Fractions", "Fractions", 0.4, "2026-03-02 09:01"),
+        ("Fractions", "Fractions", 0.8, "2026-03-02 09:00"),
+        ("Fractions", "Fractions", 1.0, "2026-03-02 09:10"),
+    ],
+    "khan-problem-logs": [
+        ("adding_fractions", "adding_fractions:0", 1.0, "2016-03-02 09:00"),
+        ("adding_fractions", "adding_fractions:1", 0.0, "2016-03-02 09:01"),
+    ],
     "h5p-results": [
         ("wp_h5p_results", "12", 0.7, "2026-03-02 09:05"),
         ("wp_h5p_results", "12", 1.0, "2026-03-02 09:10"),

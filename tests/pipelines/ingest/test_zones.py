@@ -153,3 +153,26 @@ def test_a_preview_says_what_an_ingest_would_refuse_or_note(school):
     assert look(answers(), timezone="Europe/Berlin", repeats="answers") == []
     (note,) = look(answers(n=3), timezone="Europe/Berlin")
     assert "3 of 3" in note
+
+
+@pytest.mark.parametrize("end", ["Z", ""])
+def test_of_many_files_those_are_looked_at_that_may_have_been_read_before_from_the_first_to_the_last(school, end):
+    def written(folder: str, first: int, last: int, **form) -> None:
+        for n in range(first, last):
+            file = school.folder / folder / f"{n:02d}.csv"
+            file.parent.mkdir(exist_ok=True)
+            rows = [row.replace("S1,", f"S{n},") for row in answers(**form)]
+            file.write_text(HEADER.format("") + "".join(f"{row}\n" for row in rows))
+
+    def read(folder: str, day: int, **said) -> int:
+        now, options = NOW + timedelta(days=day), ReadOptions(**said)
+        given = {"lake": school.lake, "pseudonyms": KEY, "tenant": "default", "now": now, "options": options}
+        return ingest([school.folder / folder], **given).accepted
+
+    written("one", 30, 40)
+    assert read("one", 1) == 100
+    written("two", 0, 22, day="2026-03-09", end=end)
+    written("two", 30, 40)
+    with pytest.raises(BadInput, match=r"were read before under another --timezone"):
+        read("two", 2, timezone="Europe/Berlin")
+    assert school.lake.count(EVENTS) == 100

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mastery.lake import Lake
+from mastery.lake import Brought, Lake
 from mastery.pipelines.scoring.catch_up import View, catch_up
 from mastery.state import RECORD_LEDGER, KnownLake, Record, StateStore, connect
 from mastery.tables import COUNTERS, EVENTS
@@ -144,3 +144,22 @@ def test_a_crash_between_the_news_and_the_version_is_repaired_by_the_next_reader
     assert not known(lake, state)
     fold(catch_up(lake, state), state, "a")
     assert stale(state) == {"b"}
+
+
+def test_the_record_of_a_student_whom_an_undo_leaves_without_events_is_deleted(lake: Lake, state: StateStore) -> None:
+    def brought(ingest: int, *students: str) -> pa.Table:
+        rows = events(*students)
+        number = pa.array([ingest] * len(students), pa.int64())
+        return rows.set_column(rows.column_names.index("ingest"), "ingest", number)
+
+    lake.append(EVENTS, brought(1, "a"))
+    lake.append(EVENTS, brought(2, "a", "b"))
+    fold(catch_up(lake, state), state, *"abc")
+    late = replace(record("b"), seen=catch_up(lake, state).seen)
+    lake.undo([Brought(2)])
+    view = catch_up(lake, state)
+    assert [state.version(student, "v1") for student in "abc"] == [2, 0, 2]
+    assert stale(state) == {"a", "b"}
+    state.put(late, 0)
+    assert state.get("b", "v1") is None, "a fold of before the undo is not believed"
+    assert known(lake, state) and view.seen == catch_up(lake, state).seen

@@ -32,8 +32,13 @@ def show(
     as_of: AsOf = "now",
     scorer: Scorer = None,
     limit: Annotated[
-        int, typer.Option(help="List at most this many topics, the lowest scores first; 0 for all.", min=0)
-    ] = MOST,
+        int | None,
+        typer.Option(
+            help="List at most this many topics, the lowest scores first; 0 for all.",
+            min=0,
+            show_default=f"{MOST}; with --json all",
+        ),
+    ] = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +48,8 @@ def show(
     engine = engine_of(context, tenant)
     with naming_what_there_is(engine, student):
         topics = None if topic is None else [engine.topic_id(one) for one in topic]
-        most = None if as_json or topics is not None or not limit else limit
+        most = (None if as_json else MOST) if limit is None else limit
+        most = None if topics is not None or not most else most
         document = engine.student(student, topics=topics, as_of=as_of, scorer=scorer, most=most)
     if as_json:
         typer.echo(document.model_dump_json(indent=2))

@@ -196,7 +196,7 @@ def read_answers(
                 progress(one.input.name, done, one.input.size)
         tally = sum((piece.tally for piece in mine), Tally())
         one.check_usable(tally)
-        notes += _notes(one, tally)
+        notes += _notes(one, tally, mine)
         ties: Ties[_Piece] = Ties(one.options.repeats)
         placed = [put for piece in mine for put in ties.add(piece, piece.sharing)] + ties.end()
         pieces += [replace(piece, events=renumbered(piece.events, put.rows, put)) for piece, put in placed]
@@ -227,12 +227,20 @@ def _check_kept(planned: list[Planned], kept: tuple[str, ...] | None) -> None:
             )
 
 
-def _notes(one: Planned, tally: Tally) -> list[str]:
-    if not tally.rows:
+def _notes(one: Planned, tally: Tally, pieces: Sequence[_Piece]) -> list[str]:
+    read = sum(piece.read for piece in pieces)
+    if not read:
         return [f"{one.input.name}: has no rows"]
+    nothing: list[str] = []
+    if not any(piece.events.num_rows for piece in pieces):
+        rejected = pa.concat_tables([piece.rejected for piece in pieces]).sort_by("line")
+        whole = "its only row was" if read == 1 else f"all {read:,} rows were"
+        nothing.append(f"{one.input.name}: {whole} rejected{_first([one], rejected)}")
+    if not tally.rows:  # no line of it could be read as a row
+        return nothing
     # Answers without a topic are learnt from like others; a log without any time stamp is noted by the evaluation.
     tally = replace(tally, unassigned=0, untimed=tally.untimed if _timed(tally) else 0)
-    return [f"{one.input.name}: {note}" for note in (*one.arrangement.notes, *tally.notes(one.source))]
+    return nothing + [f"{one.input.name}: {note}" for note in (*one.arrangement.notes, *tally.notes(one.source))]
 
 
 def _timed(tally: Tally) -> bool:

@@ -65,6 +65,7 @@ REJECTED_PER_WRITE = 200_000
 
 ZONES_CHECKED = 20
 """Files of which it is looked up whether they were read before under another zone, before each write."""
+
 REPORTED = ("read", "accepted", "revised", "duplicates", "rejected")
 
 METADATA_ROWS, REJECTED_ROWS = (0, 2), 3
@@ -369,16 +370,20 @@ class _Run:
         self.waiting, self.n_waiting = [], 0
 
     def _check_zones(self) -> None:
-        """Refuse files whose rows the lake has already, read under another zone; only the first few are looked at."""
-        for number in sorted({number for number, _ in self.waiting})[:ZONES_CHECKED]:
-            one = self.planned[number]
+        """Refuse files whose rows the lake has already, read under another zone. Of many files some are looked at, from
+        the first to the last: a folder that is read again has its old files beside new ones.
+        """
+        held = sorted({number for number, _ in self.waiting})
+        doubtful = [number for number in held if self.zoneless[number] or self.ties[number].coarse]
+        doubtful = [number for number in doubtful if self.planned[number].options.repeats is None]
+        for place in np.unique(np.linspace(0, len(doubtful) - 1, min(len(doubtful), ZONES_CHECKED)).astype(int)):
+            number = doubtful[place]
+            one, pieces = self.planned[number], [piece for of, piece in self.waiting if of == number]
+            replaced = [what.ingest for _, what in self.replaced]
             clocks = bool(self.zoneless[number])
-            if (clocks or self.ties[number].coarse) and one.options.repeats is None:
-                pieces = [piece for of, piece in self.waiting if of == number]
-                replaced = [what.ingest for _, what in self.replaced]
-                note = check_zone(self.lake, pieces, one.input.place, clocks=clocks, replaced=replaced)
-                if note is not None:
-                    self.zone_notes[one.input.name] = note
+            note = check_zone(self.lake, pieces, one.input.place, clocks=clocks, replaced=replaced)
+            if note is not None:
+                self.zone_notes[one.input.name] = note
 
     def _keep_rejected(self) -> None:
         if self.rejected:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mastery.events.identity import buckets as bucket_of
 from mastery.lake import Lake, News, Snapshot, TableVersion
 from mastery.state import KnownLake, Position, StateStore, StateUnusable
 from mastery.tables import EVENTS
@@ -41,9 +42,10 @@ class View:
 def catch_up(lake: Lake, state: StateStore) -> View:
     """Note the students of events that the state has not been told of; return what there is to read.
 
-    Called before every read of a record, and by a recompute for the files that it folds. Compaction is not taken
-    for news. Where the lake is another one than the state knows (put back from a backup, made again, copied from
-    elsewhere), or what was added can no longer be told, all records are dropped, which one line of the log says.
+    Called before every read of a record, by a recompute for the files that it folds, and after an undo, which may leave
+    students without any event: their records are deleted. Compaction is not taken for news. Where the lake is another
+    one than the state knows (put back from a backup, made again, copied from elsewhere), or what was added can no
+    longer be told, all records are dropped, which one line of the log says.
     Costs 0.01 ms when there is nothing new.
 
     Raises:
@@ -55,12 +57,16 @@ def catch_up(lake: Lake, state: StateStore) -> View:
         events, version = lake.identified(EVENTS)
         if known is not None and _version_of(known) == version:
             return View(events, known.position)
-        students = None if known is None else _students_since(lake, known, version.version)
+        news = None if known is None else _news_since(lake, known, version.version)
+        students = None if news is None else _students(lake, news)
         lineage = 0 if known is None else known.lineage
         if students is None:
             lineage += 1
         else:
-            state.note_events(students, Position(lineage, version.version))
+            at = Position(lineage, version.version)
+            state.note_events(students, at)
+            if news is not None and news.removed:
+                state.drop_students(_without_events(lake, students, events), at)
         now = KnownLake(lineage, *version)
         if state.know_lake(now, known):
             if known is not None and students is None:
@@ -80,26 +86,34 @@ def _version_of(known: KnownLake) -> TableVersion:
     return TableVersion(known.table_id, known.version, known.fingerprint)
 
 
-def _students_since(lake: Lake, known: KnownLake, until: int) -> list[str] | None:
-    """Return the students of all events that commits after the known version brought or took out, each once; None
-    where that cannot be told.
+def _news_since(lake: Lake, known: KnownLake, until: int) -> News | None:
+    """Return what commits after the known version brought or took out; None where that cannot be told."""
+    return lake.news(EVENTS, known.version, until) if lake.holds(EVENTS, _version_of(known)) else None
+
+
+def _students(lake: Lake, news: News) -> list[str] | None:
+    """Return the students of events that came or went, each once; None where files of them are gone.
+
+    One file is read at a time, for there may be a lake of them.
     """
-    if not lake.holds(EVENTS, _version_of(known)):
-        return None
-    news = lake.news(EVENTS, known.version, until)
+    found: set[str] = set()
     try:
-        return None if news is None else _students(lake, news)
+        for path in news.added:
+            found.update(pc.unique(lake.read_files(EVENTS, [path], [STUDENT]).column(STUDENT)).to_pylist())
+        for path, ingests in news.removed.items():
+            rows = lake.read_files(EVENTS, [path], [STUDENT, "ingest"])
+            theirs = rows.filter(pc.is_in(rows["ingest"], value_set=pa.array(sorted(ingests), pa.int64())))
+            found.update(pc.unique(theirs.column(STUDENT)).to_pylist())
     except FileNotFoundError:  # compacted since, and vacuumed
         return None
-
-
-def _students(lake: Lake, news: News) -> list[str]:
-    """Return the students of events that came or went; one file at a time, for there may be a lake of them."""
-    found: set[str] = set()
-    for path in news.added:
-        found.update(pc.unique(lake.read_files(EVENTS, [path], [STUDENT]).column(STUDENT)).to_pylist())
-    for path, ingests in news.removed.items():
-        rows = lake.read_files(EVENTS, [path], [STUDENT, "ingest"])
-        theirs = rows.filter(pc.is_in(rows["ingest"], value_set=pa.array(sorted(ingests), pa.int64())))
-        found.update(pc.unique(theirs.column(STUDENT)).to_pylist())
     return sorted(found)
+
+
+def _without_events(lake: Lake, students: list[str], events: Snapshot) -> list[str]:
+    """Return which of the students have no event at all in these files."""
+    left = set(students)
+    for bucket in sorted(set(bucket_of(pa.array(students, pa.string()), lake.buckets).tolist())):
+        for file in events.bucket(bucket):
+            rows = lake.read_files(EVENTS, [file.path], [STUDENT])
+            left.difference_update(pc.unique(rows.column(STUDENT)).to_pylist())
+    return sorted(left)
