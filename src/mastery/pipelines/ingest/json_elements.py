@@ -21,9 +21,9 @@ from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
 WHOLE, CUT_SHORT, TOO_LONG_ELEMENT = range(3)
 """State of an element: balanced; not; longer than `LONGEST`."""
 
-INSIDE, RECOVERING, ENDED, DEPTH, IN_STRING = range(5)
+INSIDE, RECOVERING, ENDED, DEPTH, IN_STRING, ATTACHED = range(6)
 """What is known between two pieces: in the array; after damage; past the array; how deep and whether in a string of an
-element that is too long and passed over."""
+element that is too long and passed over; right after an element, where anything but a comma is damage."""
 
 _NEWLINE, _RETURN, _BLANK, _TAB = 10, 13, 32, 9
 _QUOTE, _BACKSLASH, _COMMA, _COLON = 34, 92, 44, 58
@@ -68,7 +68,8 @@ def value_end(data: Any, start: Any) -> Any:
                 return i + 1, False
         elif byte != _BLANK and byte != _NEWLINE and byte != _RETURN and byte != _TAB:
             value = byte != _COMMA and byte != _COLON
-            if value and (before == _QUOTE or before == _OPEN_OBJECT):
+            begun = before == _OPEN_OBJECT or (not value and (before == _OPEN_LIST or before == _COMMA))
+            if begun or (value and before == _QUOTE):
                 return i, True
             before = byte
         i += 1
@@ -107,31 +108,59 @@ def _after_blanks(data: Any, at: Any) -> Any:
 def _ends_array(data: Any, at: Any, last: Any, only: Any) -> Any:
     """Return whether the bracket at `at` ends the array: 1, 0, or _MORE where that is not in `data`.
 
-    In an array within an object it does not where an object comes next, for only a key may come there.
+    In an array within an object the end of that, a comma and a key, or nothing must come next.
     """
     if not only:
         return 1
     after = _after_blanks(data, at + 1)
-    if after < data.size and data[after] == _COMMA:
+    comma = after < data.size and data[after] == _COMMA
+    if comma:
         after = _after_blanks(data, after + 1)
-    if after < data.size:
-        return 0 if data[after] == _OPEN_OBJECT else 1
-    return 1 if last or data.size - at > LONGEST else _MORE
+    if after >= data.size:
+        return 1 if last or data.size - at > LONGEST else _MORE
+    if comma:
+        return 1 if data[after] == _QUOTE else 0
+    return 1 if data[after] == _CLOSE_OBJECT or data[after] == _CLOSE_LIST else 0
+
+
+@kernel
+def _opens_array(data: Any, at: Any, last: Any, outside: Any) -> Any:
+    """Return whether the bracket at `at` opens the array: 1, 0, or _MORE where that is not in `data`.
+
+    Within the array, one before an object does: it is one too many, or the array is one of arrays.
+    """
+    if outside or data[at] != _OPEN_LIST:
+        return 1 if outside and data[at] == _OPEN_LIST else 0
+    after = _after_blanks(data, at + 1)
+    if after >= data.size:
+        return 0 if last or data.size - at > LONGEST else _MORE
+    return 1 if data[after] == _OPEN_OBJECT else 0
+
+
+@kernel
+def _begins_row(data: Any, at: Any) -> Any:
+    """Return whether the object at `at` is a row for sure, whatever is before it: it begins a line, or follows one."""
+    before = at - 1
+    while before >= 0 and (data[before] == _BLANK or data[before] == _TAB):
+        before -= 1
+    return before < 0 or data[before] == _NEWLINE or _follows_object(data, at)
 
 
 @kernel
 def _after_junk(data: Any, begin: Any, recovering: Any) -> Any:
-    """Return where what begins there and is neither an object nor a list ends: null, 5, "text"; or a rest of damage."""
-    i, quoted = begin + 1, data[begin] == _QUOTE
+    """Return (where what begins there ends; whether it is damage, and not null, 5 or "text")."""
+    i, quoted, damage = begin + 1, data[begin] == _QUOTE, data[begin] == _COLON
     while i < data.size and data[i] != _NEWLINE:
         byte = data[i]
         if not quoted and (byte == _COMMA or byte == _CLOSE_LIST or byte == _OPEN_OBJECT):
             break
-        if recovering and _follows_object(data, i):
+        if (recovering or damage) and _follows_object(data, i):
             break
+        attached = data[i - 1] == _QUOTE and byte != _BLANK and byte != _RETURN and byte != _TAB
+        damage = damage or (not quoted and (byte == _COLON or attached))
         quoted = quoted != (byte == _QUOTE)
-        i += 1
-    return i
+        i += 2 if byte == _BACKSLASH and i + 1 < data.size and data[i + 1] == _QUOTE else 1
+    return i, damage
 
 
 @kernel
@@ -164,6 +193,20 @@ def _newlines(data: Any, start: Any, stop: Any) -> Any:
 
 
 @kernel
+def _element(data: Any, start: Any, last: Any, state: Any) -> Any:
+    """Return (where the object or list that begins at `start` ends, or _MORE; its state)."""
+    stop, damaged = value_end(data, start)
+    if stop != _MORE:
+        return stop, CUT_SHORT if damaged else WHOLE
+    if last:
+        return data.size, CUT_SHORT
+    if data.size - start <= LONGEST:
+        return _MORE, WHOLE
+    state[DEPTH], state[IN_STRING] = 1, 0
+    return _pass_over(data, start + 1, state), TOO_LONG_ELEMENT
+
+
+@kernel
 def _elements(
     data: Any, line: Any, last: Any, only: Any, state: Any, starts: Any, stops: Any, lines: Any, faults: Any
 ) -> Any:
@@ -173,10 +216,14 @@ def _elements(
     count = 0
     while i < data.size and not state[ENDED]:
         byte = data[i]
+        opens = 0 if state[RECOVERING] else _opens_array(data, i, last, not state[INSIDE] and not only)
+        if opens == _MORE:
+            return count, i, line
         if byte == _NEWLINE:
             line += 1
             i += 1
-        elif byte == _OPEN_LIST and not state[INSIDE] and not only:
+            state[ATTACHED] = 0
+        elif opens == 1:
             state[INSIDE] = 1
             i += 1
         elif byte == _CLOSE_LIST and not state[RECOVERING]:
@@ -186,31 +233,29 @@ def _elements(
             i += 1
             if ends:
                 state[INSIDE], state[ENDED] = 0, only
+            state[ATTACHED] = not ends
         elif byte == _OPEN_OBJECT or (byte == _OPEN_LIST and not state[RECOVERING]):
-            state[RECOVERING] = 0
-            stop, damaged = value_end(data, i)
-            fault = CUT_SHORT if damaged else WHOLE
+            state[RECOVERING] &= not _begins_row(data, i)
+            stop, fault = _element(data, i, last, state)
             if stop == _MORE:
-                if last:
-                    stop, fault = data.size, CUT_SHORT
-                elif data.size - i <= LONGEST:
-                    return count, i, line
-                else:
-                    fault, state[DEPTH], state[IN_STRING] = TOO_LONG_ELEMENT, 1, 0
-                    stop = _pass_over(data, i + 1, state)
+                return count, i, line
             starts[count], stops[count], lines[count], faults[count] = i, min(stop, data.size), line, fault
             count += 1
-            state[RECOVERING] = damaged
+            state[RECOVERING], state[ATTACHED] = state[RECOVERING] or fault == CUT_SHORT, 1
             line += _newlines(data, i, stop)
             i = stop
         elif byte != _COMMA and byte != _BLANK and byte != _RETURN and byte != _TAB:
-            begin, i = i, _after_junk(data, i, state[RECOVERING])
+            state[RECOVERING] |= state[ATTACHED]
+            begin = i
+            i, damage = _after_junk(data, begin, state[RECOVERING])
             if i >= data.size and not last and i - begin <= LONGEST:
                 return count, begin, line
             if not state[RECOVERING] and byte != _CLOSE_OBJECT:
                 starts[count], stops[count], lines[count], faults[count] = begin, i, line, CUT_SHORT
                 count += 1
+            state[RECOVERING] |= damage
         else:
+            state[ATTACHED] &= byte != _COMMA
             i += 1
     return count, (data.size if state[ENDED] else i), line
 
@@ -224,7 +269,7 @@ class Elements:
     """
 
     only: bool
-    state: Int64s = field(default_factory=lambda: np.zeros(5, np.int64))
+    state: Int64s = field(default_factory=lambda: np.zeros(6, np.int64))
 
     def cut(
         self, data: Bytes, line: int, *, last: bool
