@@ -152,9 +152,14 @@ def copy(home: Path, to: Path, tables: tuple[Table, ...] = (EVENTS, TOPICS, ITEM
     shutil.rmtree(to, ignore_errors=True)
     for table in tables:
         if (home / LAKE / table.name).exists():
-            shutil.copytree(home / LAKE / table.name, to / LAKE / table.name, copy_function=_link)
+            link_tree(home / LAKE / table.name, to / LAKE / table.name)
     shutil.copytree(home / "keys", to / "keys")
     shutil.copy(home / "built.json", to / "built.json")
+
+
+def link_tree(folder: Path, to: Path) -> None:
+    """Copy a folder of tables; Parquet files are linked."""
+    shutil.copytree(folder, to, copy_function=_link)
 
 
 def quiz_only(plan: SchoolPlan) -> SchoolPlan:

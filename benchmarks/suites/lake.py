@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from functools import partial
 
 from benchmarks import school
 from benchmarks.benchmark import Bar, Benchmark
 from benchmarks.child import Measured
-from benchmarks.parts import batches, dedupe, duck, ingest, pages, recompute, records, small_files, student, workbook
+from benchmarks.parts import (
+    activate,
+    batches,
+    dedupe,
+    duck,
+    ingest,
+    pages,
+    recompute,
+    records,
+    small_files,
+    student,
+    workbook,
+)
 from benchmarks.run import Outcome, Run, median, outcome
 
 ANSWERS = 5_000_000
@@ -17,9 +30,10 @@ SHEET_ROWS = 100_000
 INCOMING = 1_000_000
 READS = 500
 ALREADY, BATCHES = 3_000_000, 1_000
-ENDS = "CPU seconds of the last batches: times as many as of the first"
+ENDS = "CPU seconds of the last batches: times as many as of the first, taken again by turns with them"
 ROW_GROUP = "CPU seconds: times as many as pyarrow to read one row group of such a file, all columns"
 PAGE = "CPU seconds: times as many as pyarrow to read a row group of gold for each student of the page"
+RECOMPUTE = "CPU seconds: times as many as a recompute with records into an empty state store, just before"
 INSERTS = "CPU seconds: making, encoding and storing alone, times as many as sqlite3 alone to insert such blobs"
 
 
@@ -199,6 +213,22 @@ def _seed_state(run: Run) -> Outcome:
     return outcome(count / more_s, with_state, ratio=ratio, note=f"{note}; sqlite3 alone {median(bare):.1f} s")
 
 
+def _activate_200k(run: Run) -> Outcome:
+    arguments = {"home": run.home(run.scaled(school.STUDENTS)), "warm_home": run.warm_home(), "workers": run.workers}
+    found = [run.child(activate.measure, **arguments) for _ in range(run.rounds)]
+    got = found[-1].result
+    if got["sets"] != 2:
+        raise RuntimeError(
+            f"records of {got['sets']} model sets are left; expected 2, the active one and the one before"
+        )
+    note = (
+        f"{got['records']:,} students, {got['events']:,} events; recompute with records {got['recompute_s']:.1f} s; "
+        f"state store of two sets {got['before_mb']:,.0f} MiB before, {got['after_mb']:,.0f} after"
+    )
+    ratio = statistics.median(one.cpu_s / one.result["recompute_cpu_s"] for one in found)
+    return outcome(median(found), found, ratio=ratio, note=note)
+
+
 LAKE: tuple[Benchmark, ...] = (
     Benchmark(
         "recompute_20m",
@@ -287,5 +317,13 @@ LAKE: tuple[Benchmark, ...] = (
         _seed_state,
         INSERTS,
         (Bar("ratio", "≤", 1.7),),
+    ),
+    Benchmark(
+        "activate_200k",
+        "s",
+        "another model set activated: records of everybody beside those of two sets, of which one is dropped",
+        _activate_200k,
+        RECOMPUTE,
+        (Bar("ratio", "≤", 1.4), Bar("peak_mb", "≤", 1_100)),
     ),
 )
