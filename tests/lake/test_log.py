@@ -1,10 +1,13 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from deltalake import DeltaTable
 
 from mastery.lake import Lake
+from mastery.lake.handle import CLEANED_EVERY, Change
 from mastery.lake.location import locate
 from mastery.lake.log import commit_naming
 from mastery.tables import EVENTS, TOPICS
@@ -48,3 +51,22 @@ def test_the_commit_that_names_a_file_is_found_among_those_of_others(tmp_path: P
     for version in versions:
         (path,) = lake.files_added(EVENTS, version - 1, version) or []
         assert commit_naming(place, {path}, 0, 4) == version
+
+
+@pytest.mark.slow
+def test_commits_of_long_ago_go_from_the_log_once_in_a_while(tmp_path: Path) -> None:
+    lake = Lake.open(str(tmp_path / "lake"))
+    table = lake._handle(TOPICS)
+    folder = tmp_path / "lake" / "topics" / "_delta_log"
+
+    def commit_until(version: int) -> int:
+        while table.snapshot().version < version:
+            table.commit("append", lambda now: Change((), numbers={"test": now.version + 1}))
+        return min(int(path.name[:20]) for path in folder.glob("*.json"))
+
+    assert commit_until(CLEANED_EVERY + 5) == 0
+    for path in folder.iterdir():
+        if path.name[0] != "_":
+            os.utime(path, (0, 0))
+    assert commit_until(2 * CLEANED_EVERY - 1) == 0
+    assert commit_until(2 * CLEANED_EVERY) == CLEANED_EVERY - 1, "the last checkpoint before, and what came after it"

@@ -19,7 +19,7 @@ from typing import Literal, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
@@ -48,6 +48,10 @@ KEY = "mastery.key"
 
 OURS = ("bucket=", *(f"{word}-" for word in (FRESH, REVISIONS, SORTED, SORTED_REVISIONS)))
 """How the names of our own files and folders begin."""
+
+CLEANED_EVERY = 100
+"""Commits after which delta-rs looks for those in the log that may go (a month old, and before a checkpoint). It lists
+the whole log for it: after each commit that cost 6 ms with 800 of them there, and 6 more with each 800 more."""
 
 ATTEMPTS = 20
 """How often a refused commit is tried again. Each refusal means that another writer got on."""
@@ -372,6 +376,10 @@ class Handle:
             self._delta.schema(),
             list(self.table.partition_by),
             commit_properties=CommitProperties(app_transactions=transactions or None),
+            post_commithook_properties=PostCommitHookProperties(
+                create_checkpoint=True,
+                cleanup_expired_logs=None if (before.version + 1) % CLEANED_EVERY == 0 else False,
+            ),
         )
 
     def _configured(self, key: str) -> int | None:
