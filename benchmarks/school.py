@@ -30,7 +30,8 @@ from mastery.lake.tenants import root_of
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.chunk import NOTHING_BROKEN, Chunk
 from mastery.pipelines.ingest.files import Block
-from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
+from mastery.pipelines.ingest.held_rows import Held
+from mastery.pipelines.ingest.prepare import ParseOptions, prepare
 from mastery.simulation import SchoolPlan, course, simulate
 from mastery.tables import EVENTS, ITEMS, TOPICS, Table
 
@@ -82,7 +83,7 @@ def lake_of(home: Path) -> Lake:
 
 def prepared(
     plan: SchoolPlan, pseudonyms: Pseudonyms, buckets: int, first: int, last: int, students_per_chunk: int = 1_000
-) -> Iterator[Prepared]:
+) -> Iterator[Held]:
     """Yield the events of students first to last − 1, a table of a chunk at a time, as an ingest prepares them."""
     topics = frozenset(course(plan)[0]["topic_id"].to_pylist())
     now = received(plan)
@@ -92,13 +93,13 @@ def prepared(
             ready = prepare(_block(rows), how, pseudonyms, buckets)
             if ready.rejected.num_rows:
                 raise RuntimeError(f"{ready.rejected.num_rows} simulated {name} were rejected: {ready.rejected[:1]}")
-            if ready.rows.num_rows:
-                yield ready
+            if ready.events is not None and ready.order.size:
+                yield ready.events
 
 
 def events_of(plan: SchoolPlan, first: int, last: int) -> pa.Table:
     """Return the events of students first to last − 1 in columns of EVENTS, without `bucket`."""
-    pieces = [piece.rows for piece in prepared(plan, Pseudonyms(KEY), 1, first, last)]
+    pieces = [piece.rows.slice(0, piece.rows.num_rows) for piece in prepared(plan, Pseudonyms(KEY), 1, first, last)]
     return pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
 
 
@@ -124,8 +125,8 @@ def build(home: Path, students: int, progress: Callable[[str], None] = print) ->
 
     def land(first: int) -> int:
         last = min(first + STUDENTS_PER_WRITE, students)
-        pieces = [piece.rows for piece in prepared(plan, Pseudonyms(KEY), BUCKETS, first, last)]
-        rows = pa.concat_tables(pieces)
+        pieces = prepared(plan, Pseudonyms(KEY), BUCKETS, first, last)
+        rows = pa.concat_tables([piece.rows.slice(0, piece.rows.num_rows) for piece in pieces])
         arriving.append(EVENTS, rows)
         progress(f"simulated students {first + 1:,} to {last:,}: {rows.num_rows:,} events")
         return int(rows.num_rows)
@@ -179,7 +180,7 @@ def _put_course(lake: Lake, plan: SchoolPlan) -> None:
     for table, source, rows in zip((TOPICS, ITEMS), ("topics", "items"), course(plan), strict=True):
         how = ParseOptions(SOURCES[source], source, _as_named(rows), TENANT, NOTHING_SAID, received(plan), frozenset())
         ready = prepare(_block(rows), how, Pseudonyms(KEY), BUCKETS)
-        courses.merge(lake, table, [(0, ready.rows)], [frozenset(rows.column_names)])
+        courses.merge(lake, table, [(0, ready.metadata)], [frozenset(rows.column_names)])
 
 
 def _in_order_of_arrival(arriving: Lake, lake: Lake, bucket: int, at: Snapshot) -> tuple[AddAction | None, int]:

@@ -45,7 +45,7 @@ def write_incoming(_: Stopwatch, home: str, file: str, rows: int) -> dict[str, i
     for piece in school.prepared(plan, Pseudonyms(school.KEY), lake.buckets, built.students, plan.students, 500):
         for bucket in range(lake.buckets):
             start, stop = int(piece.offsets[bucket]), int(piece.offsets[bucket + 1])
-            took = piece.rows.select(KEYS).slice(start, min(stop - start, left))
+            took = piece.rows.slice(start, min(stop - start, left)).select(KEYS)
             by_bucket[bucket].append(took)
             left -= took.num_rows
         if left == 0:

@@ -252,7 +252,7 @@ LAKE: tuple[Benchmark, ...] = (
         "quiz_attempts as CSV → lake, validated, pseudonymised, deduplicated",
         _ingest_5m,
         "DuckDB: the same CSV → Parquet",
-        (Bar("ratio", "≤", 3.0),),
+        (Bar("ratio", "≤", 3.0), Bar("peak_mb", "≤", 1024)),
     ),
     Benchmark(
         "ingest_10k_files",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,4 +12,5 @@ Floats32 = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 Int8s = npt.NDArray[np.int8]
+Numbers = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]

@@ -20,6 +20,9 @@ from mastery.events.identity import Blocks
 from mastery.events.values import Mask, mask
 from mastery.splitmix import G1
 
+TAIL_ROWS = 1_024
+"""As many rows at the end of a piece of a file, at most, may be one answer with rows of the next piece."""
+
 
 @dataclass(frozen=True)
 class Joined:
@@ -89,6 +92,28 @@ def join_topics(events: pa.Table, file_of: Int64s, own: Mask, interaction: Int64
     kept = np.flatnonzero(keep)
     new_place = np.cumsum(keep) - 1
     return Joined(events.take(pa.array(kept)).combine_chunks(), kept, new_place[event_of_row], repeats)
+
+
+def last_answer(id_lo: Int64s, at_us: Int64s, interaction: Int64s | None) -> int:
+    """Return the row of a piece of a file from which on rows may be one answer with those of the next piece.
+
+    These are the rows at the end that share their moment, for sources sort by it, or their answer.
+
+    Args:
+        id_lo, at_us: int64[n]. Second words of the ids, and moments, in the order of the file.
+        interaction: int64[n]. Hash of each one's student and interaction, 0 without one; None where no row has one.
+    """
+    n = id_lo.size
+    first = max(n - TAIL_ROWS, 0)
+    if not n:
+        return 0
+    answer, moment = id_lo[first:], at_us[first:]
+    if interaction is not None:
+        answer = np.where(interaction[first:] != 0, interaction[first:], answer)
+    alone = first + int(np.append(np.flatnonzero(answer != answer[-1]), -1).max()) + 1
+    others = (answer != answer[-1]) & (moment != moment[-1])
+    together = first + int(np.append(np.flatnonzero(others), -1).max()) + 1
+    return together if together > first or not first else alone
 
 
 def told_apart(events: pa.Table, interaction: pa.ChunkedArray) -> Int64s:

@@ -145,10 +145,11 @@ class Lake(UndoWriter):
     def tidy(self) -> None:
         """Merge some of the files that many small batches leave; called after each. Each call rewrites the newest files
         of a few buckets, and seldom older ones, so that a batch costs the same however many there were before, and
-        however large the lake is.
+        however large the lake is. They are merged one after the other: two of an ingest of gigabytes would take more
+        memory than it did.
         """
         for table in (EVENTS, REJECTED, SUPERSEDED, INGESTS):
-            self._compact(table, TIDY_FILES, TIDY_BUCKETS, compaction.LITTLE_ROWS, None)
+            self._compact(table, TIDY_FILES, TIDY_BUCKETS, compaction.LITTLE_ROWS, None, workers=1)
 
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
         """Delete files that no version of the last `retain_hours` names and return their paths.
@@ -189,6 +190,7 @@ class Lake(UndoWriter):
         most_buckets: int | None,
         whole_rows: int,
         progress: Callable[[int, int], None] | None,
+        workers: int = WRITERS,
     ) -> Compaction:
         handle = self._handle(table)
         before = handle.snapshot().by_bucket
@@ -205,7 +207,7 @@ class Lake(UndoWriter):
 
         merged: dict[int | None, compaction.Merged] = {}
         with self.discarding(table, written):
-            with ThreadPoolExecutor(WRITERS) as pool:
+            with ThreadPoolExecutor(workers) as pool:
                 for bucket, done in zip(work, pool.map(merge, work), strict=True):
                     merged[bucket] = done
                     if progress is not None:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -156,3 +158,36 @@ def test_long_values_are_taken_a_few_rows_at_a_time(tmp_path, monkeypatch):
         chunks = [block.read() for block in source.blocks({"student_id": False, "note": False})]
         assert max(chunk.raw.num_rows for chunk in chunks) <= 10
         assert [line for chunk in chunks for line in chunk.lines] == list(range(1, 101))
+
+
+PEAK_OF_ONE = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.lake import Lake
+from mastery.pipelines.ingest import files, ingest as ingesting
+files.BLOCK_BYTES, ingesting.ROWS_PER_WRITE = 1 << 20, 250_000  # in few writes: many files would be merged
+said = {"pseudonyms": Pseudonyms(bytes(32)), "tenant": "default", "now": datetime(2025, 1, 1, tzinfo=UTC)}
+report = ingesting.ingest([sys.argv[1]], lake=Lake.open(sys.argv[2], buckets=4), **said)
+status = Path("/proc/self/status").read_text()
+print(report.accepted, next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self")
+def test_a_file_four_times_as_large_takes_no_more_memory(tmp_path):
+    peaks_kib = []
+    for rows in (400_000, 1_600_000):
+        n = np.arange(rows)
+        table = {name: n % count for name, count in (("student_id", 1009), ("question_id", 997), ("topic_id", 31))}
+        at = pa.array(n * 1_000_000 + 1_700_000_000_000_000, pa.timestamp("us"))
+        csv.write_csv(pa.table({**table, "is_correct": n % 2, "timestamp": at}), tmp_path / "answers.csv")
+        command = [sys.executable, "-c", PEAK_OF_ONE, str(tmp_path / "answers.csv"), str(tmp_path / str(rows))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        accepted, peak_kib = map(int, done.stdout.split())
+        assert accepted == rows
+        peaks_kib.append(peak_kib)
+    assert peaks_kib[1] < 1.2 * peaks_kib[0], "to hold its events would take 90 MiB more"

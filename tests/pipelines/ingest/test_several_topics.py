@@ -14,6 +14,7 @@ from mastery.events.read_options import ReadOptions
 from mastery.events.revisions import ON_REVISION
 from mastery.lake import Lake
 from mastery.pipelines.ingest import files
+from mastery.pipelines.ingest import ingest as ingesting
 from mastery.pipelines.ingest.answers import read_answers
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
@@ -206,6 +207,50 @@ def test_neither_the_order_of_rows_nor_blocks_change_what_is_answered(tmp_path_f
     assert sorted((topic, others) for _, topic, others, _ in found) == sorted(
         (min(topics), tuple(sorted(topics - {min(topics)}))) for topics in expected.values()
     )
+
+
+ANSWERS = st.lists(
+    st.tuples(st.integers(1, 2), st.integers(1, 3), st.lists(st.sampled_from("ABC"), min_size=1, max_size=4)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("header", [PLAIN, OWN, SHARED])
+@settings(max_examples=20, deadline=None)
+@given(answers=ANSWERS, together=st.booleans(), block=st.sampled_from([40, 100, 300]), rows=st.integers(1, 6))
+def test_where_a_write_ends_changes_nothing_of_answers_on_several_topics(
+    tmp_path_factory, header, answers, together, block, rows
+):
+    """Law: rows of one answer that stand together, or with others of their moment, are one event in any write."""
+    lines = []
+    for number, (student, question, topics) in enumerate(answers):
+        at = AT if together else f"2026-03-02T09:{number:02}:07Z"
+        own = "" if header == PLAIN else f",a{student}-{question}" if together else f",a{number}"
+        lines += [f"S{student},q{question},{topic},1,{at}{own}" for topic in topics]
+    if together:
+        lines.sort(key=lambda line: hash(line) % 7)
+    whole = School(tmp_path_factory.mktemp("whole"))
+    counts = whole.read(header, *lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "HEAD_BYTES", 100)
+        patch.setattr(files, "BLOCK_BYTES", block)
+        patch.setattr(ingesting, "ROWS_PER_WRITE", rows)
+        cut = School(tmp_path_factory.mktemp("cut"))
+        assert cut.read(header, *lines) == counts
+    ids = ("event_id_hi", "event_id_lo", "body_hash", "sequence")
+    assert cut.events(*ids) == whole.events(*ids)
+    assert cut.notes == whole.notes
+
+
+def test_a_write_ends_before_the_last_answer_and_nowhere_else(school, monkeypatch):
+    monkeypatch.setattr(files, "HEAD_BYTES", 100)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(ingesting, "ROWS_PER_WRITE", 5)
+    rows = [f"S1,q{n},{topic},1,2026-03-02T09:{n:02}:07Z" for n in range(30) for topic in "ABC"]
+    assert school.read(PLAIN, *rows) == (90, 0, 0, 0)
+    assert school.events() == sorted((f"q{n}", "A", ("B", "C"), 1_000_000) for n in range(30))
+    assert school.lake.version(EVENTS) >= 10, "in many commits"
 
 
 GRADES = "submission_id,student_id,assignment_id,topic_ids,score_pct,timestamp\n"

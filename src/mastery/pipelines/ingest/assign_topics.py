@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 
 from mastery.events.identity import body_hashes
 from mastery.events.item_topics import ItemTopics
-from mastery.events.tally import Tally
+from mastery.events.ties import NO_ROWS
 from mastery.lake import Lake
 from mastery.lake.files import Only
-from mastery.pipelines.ingest.prepare import Prepared
+from mastery.pipelines.ingest.held_rows import Held, hold
 from mastery.pipelines.ingest.row_counts import REVISED_ROWS
 from mastery.pipelines.ingest.write_events import write_events
-from mastery.tables import EVENTS, REJECTED, UNASSIGNED, UTC
+from mastery.tables import EVENTS, UNASSIGNED, UTC
 
 NAMES = [name for name in EVENTS.schema.names if name != "bucket"]
 
@@ -39,15 +39,10 @@ def assign_topics(lake: Lake, topics: ItemTopics, now: datetime) -> int:
     }
     for name, values in made.items():
         rows = rows.set_column(rows.column_names.index(name), name, values)
-    ready = Prepared(
-        rows,
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        REJECTED.schema.empty_table(),
-        rows.num_rows,
-        Tally(),
-        own=np.zeros(rows.num_rows, np.bool_),
-    )
-    found = write_events(lake, [(0, ready)], 1, None)  # each belongs to the ingest that brought its event
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    n = rows.num_rows
+    ready = Held(hold(rows, np.arange(n)), offsets, np.zeros(n, np.bool_), None, NO_ROWS, NO_ROWS)
+    found = write_events(lake, [ready], 1, None)  # each belongs to the ingest that brought its event
     return int(found.counts[0, REVISED_ROWS])
 
 

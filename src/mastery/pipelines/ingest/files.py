@@ -32,10 +32,11 @@ from mastery.pipelines.ingest.excel_percents import NOT_READ, tells_percents
 from mastery.pipelines.ingest.formats import CSV, ENDINGS, EXCEL, PARQUET, format_of
 from mastery.pipelines.ingest.json_elements import INSIDE, Elements
 from mastery.pipelines.ingest.json_layout import Layout, read_layout
+from mastery.pipelines.ingest.memory_apart import apart
 from mastery.pipelines.ingest.nested import leaves, taken
 
-BLOCK_BYTES = 24 << 20
-"""Text is read in pieces of this size: about 400,000 answers."""
+BLOCK_BYTES = 12 << 20
+"""Text is read in pieces of this size: about 170,000 answers, which take some 60 MB while they are worked on."""
 
 BATCH_ROWS = 524_288
 """Rows of a Parquet file, or of a table in memory, that are taken at a time at most."""
@@ -232,7 +233,8 @@ def _text_blocks(source: Input, wanted: Mapping[str, bool | None]) -> Iterator[B
         line = begins.line
         rest, last = np.frombuffer(head[begins.after :], np.uint8), False
         while not last:
-            data = np.empty(len(rest) + BLOCK_BYTES, np.uint8)
+            size = len(rest) + BLOCK_BYTES
+            data = apart(size) if source.size > HEAD_BYTES else np.empty(size, np.uint8)
             data[: len(rest)] = rest
             filled = len(rest) + text.readinto(data[len(rest) :].data)  # type: ignore[attr-defined]
             last = filled < data.size

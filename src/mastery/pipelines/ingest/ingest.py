@@ -34,6 +34,7 @@ from mastery.pipelines.ingest.assumed import assumed
 from mastery.pipelines.ingest.date_order import in_date_order
 from mastery.pipelines.ingest.files import Input
 from mastery.pipelines.ingest.find_files import first_names
+from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.ingests import (
     INGEST,
     FileRead,
@@ -46,19 +47,26 @@ from mastery.pipelines.ingest.ingests import (
 )
 from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_of, plan
 from mastery.pipelines.ingest.key_check import keep_key_if_known, use_key
-from mastery.pipelines.ingest.memory import system_memory
+from mastery.pipelines.ingest.memory import give_back, system_memory
 from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import Repeats, instead, refused_rows
 from mastery.pipelines.ingest.report import FileReport, IngestReport, earlier_notes, revision_notes
 from mastery.pipelines.ingest.row_counts import COUNTS
 from mastery.pipelines.ingest.undo import Undone, replaced_by, undo
+from mastery.pipelines.ingest.waiting import Waiting
 from mastery.pipelines.ingest.write_events import write_events
 from mastery.pipelines.ingest.zone_check import check_zone
 from mastery.tables import EVENTS, ITEMS, REJECTED, TABLES, TOPICS
 
-ROWS_PER_WRITE = 4_000_000
-"""Events that are held in memory before they are written: about 600 MB."""
+ROWS_PER_WRITE = 3_000_000
+"""Events that are held in memory before they are written: about 230 MB of answers."""
+
+BYTES_PER_WRITE = 256 << 20
+"""Fewer are held where they are so long that they would take more than this."""
+
+ROWS_PER_GIVING_BACK = 1_000_000
+"""Rows that are read before free memory goes back to the system: from block to block, more of it lies idle."""
 
 REJECTED_PER_WRITE = 200_000
 """Rejected rows that are held before they are kept: about 100 MB, for each has its reason."""
@@ -161,8 +169,8 @@ class _Run:
         self.of_events = np.zeros((n, COUNTS), np.int64)
         self.tallies = [Tally() for _ in planned]
         self.zoneless = np.zeros(n, np.bool_)
-        self.waiting: list[tuple[int, Prepared]] = []
-        self.n_waiting = self.n_rejected = 0
+        self.waiting = Waiting()
+        self.n_rejected = self.n_since_given_back = 0
         self.begun: dict[int, tuple[Planned, Prepared]] = {}  # whole files by their identity, which they are kept for
         self.metadata: list[tuple[int, pa.Table]] = []
         self.rejected: list[pa.Table] = []
@@ -217,7 +225,7 @@ class _Run:
             if first is not None and next(blocks, None) is None:
                 ready = prepare(first, how, self.pseudonyms, self.lake.buckets)
                 self.planned[number].check_usable(ready.tally)
-                left -= ready.rows.num_rows
+                left -= ready.read
                 if left >= 0:
                     self.begun[id(one)] = one, ready
 
@@ -232,25 +240,33 @@ class _Run:
             if self.n_rejected >= REJECTED_PER_WRITE:
                 self.planned[number].check_usable(self.tallies[number])  # of a file that is none nothing is kept
                 self._keep_rejected()
-        if self.planned[number].source.metadata:
-            self.metadata.append((number, ready.rows))
-        elif ready.sharing is not None and ready.rows.num_rows:
+        if ready.metadata is not None:
+            self.metadata.append((number, ready.metadata))
+        elif ready.sharing is not None and ready.order.size:
             self._hold(number, self.ties[number].add(ready, ready.sharing))
-        if self.n_waiting >= ROWS_PER_WRITE:
-            self._check_zones()
-            self._write_events()
+        self.n_since_given_back += ready.read
+        if self.n_since_given_back >= ROWS_PER_GIVING_BACK:
+            self.n_since_given_back = 0
+            give_back()
+        self._write_many(ended=False)
 
     def end_file(self, number: int) -> None:
         self.planned[number].check_usable(self.tallies[number])
         self._hold(number, self.ties[number].end())
+        self._write_many(ended=True)
         if self.planned[number].source.metadata:
             self.known_topics |= self._topics_read()
             self._learn_items()
 
     def _hold(self, number: int, pieces: list[tuple[Prepared, Placed]]) -> None:
         for piece, placed in pieces:
-            self.waiting.append((number, piece.placed(placed)))
-            self.n_waiting += piece.rows.num_rows
+            self.waiting.add(dataclasses.replace(piece.placed(placed), file=number))
+
+    def _write_many(self, *, ended: bool) -> None:
+        """Write what waits when it is much; `ended`: when no rows of its last file are to come."""
+        if self.waiting.rows >= ROWS_PER_WRITE or self.waiting.bytes >= BYTES_PER_WRITE:
+            self._check_zones()
+            self._write_events(self.waiting.taken(ended=ended))
 
     def _refuse(self, number: int, rows: pa.Table) -> None:
         self.rejected.append(self.repeats[number].number(rows))
@@ -264,7 +280,7 @@ class _Run:
             pieces = [(number, rows) for number, rows in self.metadata if self.planned[number].source.kind == name]
             said = [self._said(number, [rows for of, rows in pieces if of == number]) for number in self._numbers]
             self.counts[:, METADATA_ROWS] += courses.merge(self.lake, TABLES[name], pieces, said)
-        self._write_events()
+        self._write_events(self.waiting.taken(ended=True))
         if any(self.planned[number].source.kind == ITEMS.name for number, _ in self.metadata):
             self.assigned = assign_topics(self.lake, courses.item_topics(self.lake, self.tenant), self.now)
         self._keep_rejected()
@@ -345,20 +361,22 @@ class _Run:
         filled = [name for rows in pieces for name in rows.column_names if rows[name].null_count < rows.num_rows]
         return item_columns(ours) | frozenset(filled)
 
-    def _write_events(self) -> None:
-        if self.waiting:
-            for number in {number for number, _ in self.waiting}:
+    def _write_events(self, pieces: list[Held]) -> None:
+        if pieces:
+            for number in {piece.file for piece in pieces}:
                 self.planned[number].check_usable(self.tallies[number])
             self.begin()
+            give_back()  # or what reading took from the system lies idle beside what writing takes, and the reverse
             found = write_events(
                 self.lake,
-                self.waiting,
+                pieces,
                 len(self.planned),
                 self.entry.number,
                 replaced=[what.ingest for _, what in self.replaced],
                 waiting=self.waiting_for_others,
                 on_revision=self.on_revision,
             )
+            give_back()
             self.of_events += found.counts
             self.counts += found.counts[:, : self.counts.shape[1]]
             self.repeats_of += found.repeats
@@ -367,18 +385,17 @@ class _Run:
             for number in sorted({int(number) for part in refused for number in part.file}):
                 one = self.planned[number]
                 self._refuse(number, refused_rows(refused, number, one.source, self.tenant, one.input.name, self.now))
-        self.waiting, self.n_waiting = [], 0
 
     def _check_zones(self) -> None:
         """Refuse files whose rows the lake has already, read under another zone. Of many files some are looked at, from
         the first to the last: a folder that is read again has its old files beside new ones.
         """
-        held = sorted({number for number, _ in self.waiting})
+        held = sorted({piece.file for piece in self.waiting.pieces})
         doubtful = [number for number in held if self.zoneless[number] or self.ties[number].coarse]
         doubtful = [number for number in doubtful if self.planned[number].options.repeats is None]
         for place in np.unique(np.linspace(0, len(doubtful) - 1, min(len(doubtful), ZONES_CHECKED)).astype(int)):
             number = doubtful[place]
-            one, pieces = self.planned[number], [piece for of, piece in self.waiting if of == number]
+            one, pieces = self.planned[number], [piece for piece in self.waiting.pieces if piece.file == number]
             replaced = [what.ingest for _, what in self.replaced]
             clocks = bool(self.zoneless[number])
             note = check_zone(self.lake, pieces, one.input.place, clocks=clocks, replaced=replaced)

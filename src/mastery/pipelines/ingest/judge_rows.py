@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,9 @@ from mastery.lake import Lake
 from mastery.lake.files import Only
 from mastery.lake.known_ids import NOBODY
 from mastery.lake.snapshot import Snapshot
+from mastery.pipelines.ingest.bucket_rows import BucketRows, Part
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts, judge
-from mastery.pipelines.ingest.prepare import Prepared
+from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.row_counts import (
     ACCEPTED,
     CONTRADICTING,
@@ -44,47 +45,50 @@ FEW_STUDENTS = 1_000
 
 @dataclass(frozen=True)
 class IncomingRows:
-    """n rows of one bucket: of each piece its file, and the first and the last of its rows that belong here."""
+    """n rows of one bucket.
 
-    pieces: list[tuple[int, Prepared, int, int]]
+    Attributes:
+        pieces: All pieces that are written at once.
+        columns: Their columns.
+        parts: Which of their rows are in this bucket.
+        files: Number of files.
+    """
+
+    pieces: Sequence[Held]
+    columns: BucketRows
+    parts: Sequence[Part]
     files: int
 
     def numbers(self, name: str) -> Int64s:
         """Return int64[n] of a column of integers."""
-        return np.concatenate([p.rows[name].to_numpy()[start:stop] for _, p, start, stop in self.pieces])
+        return self._joined(lambda piece: piece.rows.numbers(name))
 
     def file_of(self) -> Int64s:
-        return np.concatenate([np.full(stop - start, file) for file, _, start, stop in self.pieces])
+        return np.concatenate([np.full(stop - start, self.pieces[piece].file) for piece, start, stop in self.parts])
 
     def own(self) -> Mask:
-        return np.concatenate([p.own[start:stop] for _, p, start, stop in self.pieces])
+        return self._joined(lambda piece: piece.own)
 
     def lines(self) -> Int64s:
-        return np.concatenate([p.lines[start:stop] for _, p, start, stop in self.pieces])
+        return self._joined(lambda piece: piece.lines)
 
     def interaction(self) -> Int64s | None:
         """Return int64[n]: hash of each one's student and interaction, 0 without one; None where no row has one."""
-        if all(p.interaction is None for _, p, _, _ in self.pieces):
+        if all(self.pieces[piece].interaction is None for piece, _, _ in self.parts):
             return None
-        return np.concatenate(
-            [
-                np.zeros(stop - start, np.int64) if p.interaction is None else p.interaction[start:stop]
-                for _, p, start, stop in self.pieces
-            ]
-        )
+        return self._joined(_interaction)
 
     def taken(self, kept: Int64s | None = None) -> pa.Table:
         """Return the kept rows (None: all)."""
-        parts, before = [], 0
-        for _, piece, start, stop in self.pieces:
-            part = piece.rows.slice(start, stop - start)
-            if kept is not None:
-                here = kept[(kept >= before) & (kept < before + stop - start)] - before
-                if len(here) < stop - start:
-                    part = part.take(pa.array(here))
-            before += stop - start
-            parts.append(part)
-        return pa.concat_tables(parts).combine_chunks()
+        rows = self.columns.rows(self.parts)
+        return rows if kept is None else rows.take(pa.array(kept)).combine_chunks()
+
+    def _joined(self, values: Callable[[Held], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([values(self.pieces[piece])[start:stop] for piece, start, stop in self.parts])
+
+
+def _interaction(piece: Held) -> Int64s:
+    return np.zeros(piece.rows.num_rows, np.int64) if piece.interaction is None else piece.interaction
 
 
 @dataclass(frozen=True)

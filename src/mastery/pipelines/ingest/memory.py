@@ -20,6 +20,12 @@ _lock = threading.Lock()
 _chosen_before: list[pa.MemoryPool] = []  # one for each who is within: the last to leave puts the first back
 
 
+def give_back() -> None:
+    """Give memory that is free back to the system, where the system's allocator keeps it."""
+    if _chosen_before:
+        pa.default_memory_pool().release_unused()
+
+
 @contextmanager
 def system_memory() -> Iterator[None]:
     """Let Arrow take memory from the system while the body runs, in any number of threads at once.

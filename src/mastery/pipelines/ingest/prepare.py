@@ -17,13 +17,14 @@ from mastery.events.identity import ORDERED, OWN_ID, Blocks, bucket_of, identify
 from mastery.events.item_topics import NO_ITEMS, ItemTopics
 from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
-from mastery.events.several_topics import outcomes, told_apart
+from mastery.events.several_topics import last_answer, outcomes, told_apart
 from mastery.events.source import Source
 from mastery.events.tally import UNKEYED, Tally
 from mastery.events.ties import NO_ROWS, Placed, Sharing, renumbered
-from mastery.events.values import Mask, as_text, mask
+from mastery.events.values import as_text, mask
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.files import Block
+from mastery.pipelines.ingest.held_rows import Held, hold
 from mastery.pipelines.ingest.rejects import rejected_rows
 
 LOOKED_AT = 100
@@ -63,39 +64,32 @@ class Prepared:
     """The rows of one block.
 
     Attributes:
-        rows: Columns of EVENTS without `bucket`, ordered by bucket, within one as in the file; of a
-            metadata table its rows.
-        offsets: int64[buckets + 1]. Bucket b owns rows offsets[b]:offsets[b + 1]; empty for metadata.
         rejected: Columns of REJECTED, hashes not final.
         read: Rows read, broken lines included.
-        sharing: The events in the order of the file, until they have their places; None for metadata.
-        order: int64. Which of those each of `rows` is.
-        own: bool. Whether each of `rows` has an id of the source's own.
-        interaction: int64. Hash of each one's student and interaction, 0 without one; None where no row has one.
-        lines: int64. Line of each of `rows`.
+        metadata: Rows of a metadata table; None where there are `events`.
+        sharing: The events in the order of the file, until they have their places.
+        order: int64. Which of those each of `events` is.
         zoneless: Whether time stamps name no zone.
     """
 
-    rows: pa.Table
-    offsets: Int64s
     rejected: pa.Table
     read: int
     tally: Tally
+    metadata: pa.Table | None = None
+    events: Held | None = None
     sharing: Sharing | None = None
     order: Int64s = field(default_factory=lambda: NO_ROWS)
-    own: Mask = field(default_factory=lambda: np.empty(0, np.bool_))
-    interaction: Int64s | None = None
-    lines: Int64s = field(default_factory=lambda: NO_ROWS)
     zoneless: bool = False
 
-    def placed(self, placed: Placed) -> Prepared:
-        """Return the rows with their places among the events that share a moment."""
-        rows = self.rows
-        if placed.rows.size:
-            row_of = np.empty(self.order.size, np.int64)
-            row_of[self.order] = np.arange(self.order.size)
-            rows = renumbered(rows, row_of[placed.rows], placed).combine_chunks()
-        return replace(self, rows=rows, sharing=None, order=NO_ROWS)
+    def placed(self, placed: Placed) -> Held:
+        """Return the events with their places among those that share a moment."""
+        assert self.events is not None
+        if not placed.rows.size:
+            return self.events
+        row_of = np.empty(self.order.size, np.int64)
+        row_of[self.order] = np.arange(self.order.size)
+        rows = renumbered(self.events.rows.slice(0, self.order.size), row_of[placed.rows], placed)
+        return replace(self.events, rows=hold(rows, np.arange(self.order.size)))
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     chunk, parsed = understood.chunk, understood.parsed
     rejected = rejected_rows(chunk, parsed.rejected, how.source, pseudonyms, how.tenant, how.origin, how.now)
     if how.source.metadata:
-        return Prepared(parsed.rows, np.zeros(0, np.int64), rejected, chunk.read, parsed.tally)
+        return Prepared(rejected, chunk.read, parsed.tally, metadata=parsed.rows)
     events = parsed.rows
     for name, scope in (("student_id", pseudonyms.students), ("teacher_id", pseudonyms.teachers)):
         place = events.column_names.index(name)
@@ -165,20 +159,24 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     bucket = bucket_of(student, n_buckets)
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
-    rows = _ordered(events, pa.array(order))
     shared = sharing(events, student, own, ordered, interaction)
-    return Prepared(
-        rows,
+    interactions = None if interaction.null_count == len(interaction) else _interactions(student, interaction)
+    held = Held(
+        hold(events, order),
         offsets,
+        shared.own[order],
+        None if interactions is None else interactions[order],
+        chunk.lines[parsed.places][order] if how.options.on_revision == "reject" else NO_ROWS,
+        np.flatnonzero(order >= last_answer(shared.id_lo, shared.at_us, interactions)),
+    )
+    return Prepared(
         rejected,
         chunk.read,
         parsed.tally,
-        shared,
-        order,
-        shared.own[order],
-        None if interaction.null_count == len(interaction) else _interactions(student, interaction)[order],
-        chunk.lines[parsed.places][order] if how.options.on_revision == "reject" else NO_ROWS,
-        zoneless(chunk.raw),
+        events=held,
+        sharing=shared,
+        order=order,
+        zoneless=zoneless(chunk.raw),
     )
 
 
@@ -223,14 +221,3 @@ def sharing(
         told_apart(events, interaction),
         outcomes(events),
     )
-
-
-def _ordered(events: pa.Table, order: pa.Array) -> pa.Table:
-    """Return the rows in this order. Columns with one value in all rows, a third of the work, stay as they are."""
-    columns = []
-    for name in events.column_names:
-        column = events[name]
-        one_text = pa.types.is_dictionary(column.type) and all(len(part.dictionary) == 1 for part in column.chunks)
-        same = column.null_count == len(column) or (one_text and column.null_count == 0) or name == "received_at"
-        columns.append(column if same else column.take(order))
-    return pa.table(columns, names=events.column_names).combine_chunks()

@@ -217,7 +217,8 @@ def _preview(
         lake, pseudonyms = beside
         first = next(iter(one.input.blocks(_reading(one, tenant, now).wanted())))  # its beginning stands for the file
         ready = prepare(first, _reading(one, tenant, now), pseudonyms, lake.buckets)
-        if (moved := check_zone(lake, [ready], one.input.place, clocks=seen.zoneless)) is not None:
+        assert ready.events is not None
+        if (moved := check_zone(lake, [ready.events], one.input.place, clocks=seen.zoneless)) is not None:
             notes.append(moved)
     rejected = [
         Reason(count, column, reason, *seen.first[column, reason])

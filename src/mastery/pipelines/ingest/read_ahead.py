@@ -13,10 +13,15 @@ from mastery.pipelines.ingest.files import Block
 READERS = 2
 """Blocks worked on at a time."""
 
-AHEAD = 3
+AHEAD = 2
 """Blocks that are read or waiting while the oldest is awaited."""
 
 Result = TypeVar("Result")
+
+
+def _given_away(blocks: list[Block]) -> Iterator[Block]:
+    while blocks:
+        yield blocks.pop(0)
 
 
 def in_order(blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[tuple[Result, int]]:
@@ -32,8 +37,9 @@ def in_order(blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterat
     waiting: deque[tuple[Future[Result], int]] = deque()
     with ThreadPoolExecutor(READERS) as pool:
         try:
-            for block in chain(begun, blocks):
+            for block in chain(_given_away(begun), blocks):
                 waiting.append((pool.submit(work, block), block.done))
+                del block  # a block is held no longer than it is worked on
                 if len(waiting) > AHEAD:
                     first, done = waiting.popleft()
                     yield first.result(), done

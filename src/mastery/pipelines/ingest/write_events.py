@@ -24,9 +24,10 @@ from mastery.errors import Conflict
 from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
+from mastery.pipelines.ingest.bucket_rows import BucketRows
 from mastery.pipelines.ingest.dedupe import NEW, REVISED
+from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.judge_rows import IncomingRows, Judged, judge_rows
-from mastery.pipelines.ingest.prepare import Prepared
 from mastery.pipelines.ingest.row_counts import Refused
 from mastery.tables import EVENTS
 
@@ -56,7 +57,8 @@ class _Write:
     """What all buckets share: the arguments of `write_events`, and in `written` the files written so far."""
 
     lake: Lake
-    pieces: Sequence[tuple[int, Prepared]]
+    pieces: Sequence[Held]
+    columns: BucketRows
     files: int
     ingest: int | None
     replaced: Sequence[int]
@@ -82,7 +84,7 @@ class Written(NamedTuple):
 
 def write_events(
     lake: Lake,
-    pieces: Sequence[tuple[int, Prepared]],
+    pieces: Sequence[Held],
     files: int,
     ingest: int | None,
     *,
@@ -94,7 +96,7 @@ def write_events(
 
     Args:
         lake: Where.
-        pieces: (number of the file, its rows), in the order they were read.
+        pieces: The rows, in the order they were read.
         files: Number of files.
         ingest: Number of the ingest. None: the rows say themselves who brought their events, and new ones are left out.
         replaced: Numbers of ingests that this one replaces: what they brought does not count as known.
@@ -106,9 +108,10 @@ def write_events(
         Conflict: Other ingests were faster every time; or what this one brings was taken back.
     """
     written: list[AddAction] = []
-    write = _Write(lake, _one_dictionary(pieces), files, ingest, replaced, written, on_revision)
+    columns = BucketRows([piece.rows for piece in pieces])
+    write = _Write(lake, pieces, columns, files, ingest, replaced, written, on_revision)
     at = lake.snapshot(EVENTS)
-    filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for _, p in pieces)]
+    filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for p in pieces)]
     with lake.discarding(EVENTS, written):
         parts = _judged(write, at, filled, {})
         with lake.one_committer(waiting):
@@ -150,8 +153,9 @@ def _pause(attempt: int) -> None:
 
 def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None) -> _Part:
     """Judge the rows of one bucket against the lake as of `at`, and write its files without a commit."""
-    mine = [(file, p, int(p.offsets[bucket]), int(p.offsets[bucket + 1])) for file, p in write.pieces]
-    rows = IncomingRows([piece for piece in mine if piece[3] > piece[2]], write.files)
+    mine = [(p, int(one.offsets[bucket]), int(one.offsets[bucket + 1])) for p, one in enumerate(write.pieces)]
+    parts = [part for part in mine if part[2] > part[1]]
+    rows = IncomingRows(write.pieces, write.columns, parts, write.files)
     judged = judge_rows(write.lake, at, bucket, rows, write.on_revision, write.replaced)
     if before is not None:
         if judged.says_the_same_as(before.judged):
@@ -175,18 +179,6 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None
             adds.append(write.lake.write_file(EVENTS, _compacted(events), bucket, revisions=revisions))
             write.written.append(adds[-1])
     return _Part(judged, tuple(adds))
-
-
-def _one_dictionary(pieces: Sequence[tuple[int, Prepared]]) -> list[tuple[int, Prepared]]:
-    """Return the pieces with one dictionary per text column, unified here once and not in each bucket."""
-    whole = pa.concat_tables([piece.rows for _, piece in pieces]).unify_dictionaries()
-    batches, rows = iter(whole.to_batches()), []  # none crosses two pieces; a slice of each walks past those before it
-    for _, piece in pieces:
-        mine: list[pa.RecordBatch] = []
-        while sum(batch.num_rows for batch in mine) < piece.rows.num_rows:
-            mine.append(next(batches))
-        rows.append(pa.Table.from_batches(mine, whole.schema).combine_chunks())
-    return [(file, replace(piece, rows=part)) for (file, piece), part in zip(pieces, rows, strict=True)]
 
 
 @kernel

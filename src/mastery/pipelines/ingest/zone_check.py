@@ -20,7 +20,7 @@ from mastery.events.identity import PLACES, body_hashes, buckets, identity_witho
 from mastery.events.murmur import Hashes
 from mastery.lake import NOTHING_KNOWN, Known, Lake
 from mastery.lake.snapshot import Snapshot
-from mastery.pipelines.ingest.prepare import Prepared
+from mastery.pipelines.ingest.held_rows import Held
 from mastery.tables import EVENTS, UTC
 
 QUARTERS = 4
@@ -62,7 +62,7 @@ class Moved:
 
 
 def check_zone(
-    lake: Lake, pieces: Sequence[Prepared], place: str, *, clocks: bool, replaced: Sequence[int] = ()
+    lake: Lake, pieces: Sequence[Held], place: str, *, clocks: bool, replaced: Sequence[int] = ()
 ) -> str | None:
     """Return a note where the lake has a few events already, all of them hours earlier or later; None otherwise.
 
@@ -86,7 +86,7 @@ def check_zone(
     )
 
 
-def _moved(lake: Lake, pieces: Sequence[Prepared], *, clocks: bool, replaced: Sequence[int]) -> Moved | None:
+def _moved(lake: Lake, pieces: Sequence[Held], *, clocks: bool, replaced: Sequence[int]) -> Moved | None:
     """Return what is found at another time, where that is half of what is looked up; None otherwise."""
     at = lake.snapshot(EVENTS)
     parts = _fullest(pieces, [bucket for bucket in range(lake.buckets) if at.bucket(bucket)])
@@ -116,7 +116,7 @@ def _moved(lake: Lake, pieces: Sequence[Prepared], *, clocks: bool, replaced: Se
     return Moved(number, n, int(shifts[best]) / QUARTERS) if number and 2 * number >= n else None
 
 
-def _fullest(pieces: Sequence[Prepared], filled: Sequence[int]) -> list[pa.Table]:
+def _fullest(pieces: Sequence[Held], filled: Sequence[int]) -> list[pa.Table]:
     """Return the events in as few of the buckets that the lake has filled as have `SAMPLE` of them together."""
     sizes = np.sum([np.diff(piece.offsets) for piece in pieces], axis=0)
     parts: list[pa.Table] = []
@@ -145,7 +145,7 @@ def _dates_alone(events: pa.Table) -> bool:
     return times.size == 1 or (times.size == 2 and int(times[1] - times[0]) in (hour, 23 * hour))
 
 
-def _part(piece: Prepared, bucket: int) -> tuple[int, int]:
+def _part(piece: Held, bucket: int) -> tuple[int, int]:
     start, stop = int(piece.offsets[bucket]), int(piece.offsets[bucket + 1])
     return start, stop - start
 

@@ -42,7 +42,9 @@ def simulated_events(plan: SchoolPlan, first: int, last: int) -> tuple[pa.Table,
                 now,
                 topics,
             )
-            events.append(prepare(_block(rows), how, KEY, 1).rows)
+            ready = prepare(_block(rows), how, KEY, 1).events
+            assert ready is not None
+            events.append(ready.rows.slice(0, ready.rows.num_rows))
     names = {student_id(number): KEY.student(TENANT, student_id(number)) for number in range(first, last)}
     truth = pa.concat_tables(truths)
     ids = pa.array([names[name] for name in truth["student_id"].to_pylist()], pa.string())
