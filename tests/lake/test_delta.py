@@ -11,7 +11,7 @@ from deltalake import DeltaTable, write_deltalake
 from mastery.errors import BadInput, Conflict, NotFound
 from mastery.events.identity import buckets
 from mastery.lake import Lake
-from mastery.tables import CONTRIBUTIONS, EVENTS, GOLD, LEDGER, TABLES, TOPICS, Table
+from mastery.tables import CONTRIBUTIONS, EVENTS, GOLD, LEDGER, SUPERSEDED, TABLES, TOPICS, Table
 
 Events = Callable[..., pa.Table]
 
@@ -163,6 +163,21 @@ def test_a_log_without_a_commit_is_no_table_and_two_at_once_make_one(
         list(pool.map(lambda lake: lake.append(EVENTS, events(5)), (one, two)))
     assert one.count(EVENTS) == two.count(EVENTS) == 10
     assert one.scan(GOLD).num_rows == 0
+
+
+def test_a_table_is_made_before_its_first_file_is_written(lake: Lake, events: Events) -> None:
+    """So that files without a log can only be those of a log that was deleted, wherever a writer was killed."""
+    lake.write_file(SUPERSEDED, events(5), 0)
+    assert Lake.open(lake.root).version(SUPERSEDED) == 0
+
+
+def test_many_who_make_a_table_at_once_by_writing_to_it_all_get_on(tmp_path: Path, events: Events) -> None:
+    """In threads of one lake too, some of them those of a commit that holds the table's lock while it writes."""
+    lakes = [Lake.open(str(tmp_path / "lake"), buckets=4) for _ in range(3)]
+    rows = events(40)
+    with ThreadPoolExecutor(9) as pool:
+        list(pool.map(lambda k: lakes[k % 3].append_missing(SUPERSEDED, rows), range(9)))
+    assert all(lake.count(SUPERSEDED) == 40 for lake in lakes)
 
 
 def test_a_log_that_lost_its_first_commits_is_not_taken_for_an_empty_one(tmp_path: Path, events: Events) -> None:

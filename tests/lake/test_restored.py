@@ -9,7 +9,8 @@ import pytest
 from mastery.errors import Conflict
 from mastery.lake import Lake, log
 from mastery.lake.handle import KEY
-from mastery.tables import EVENTS
+from mastery.lake.leftovers import LogDeleted
+from mastery.tables import EVENTS, REJECTED
 
 
 def events(*students: str) -> pa.Table:
@@ -76,10 +77,36 @@ def test_a_table_whose_log_is_gone_under_an_open_lake_is_not_taken_for_an_empty_
     shutil.copytree(lake.root, tmp_path / "backup")
     shutil.rmtree(Path(lake.root) / "events" / "_delta_log")
     for _ in range(2):
-        with pytest.raises(Conflict, match="was at version 1 and its log is gone; restore it"):
+        with pytest.raises(LogDeleted, match="restore the folder from your backup"):
             lake.snapshot(EVENTS)
     put_back(tmp_path / "backup", lake)
     assert students(lake) == ["a"]
+    shutil.rmtree(Path(lake.root) / "events")
+    with pytest.raises(Conflict, match="was at version 1 and its log is gone; restore it"):
+        lake.snapshot(EVENTS)
+
+
+def empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize("delete", [shutil.rmtree, empty], ids=["deleted", "emptied"])
+@pytest.mark.parametrize("table", [EVENTS, REJECTED], ids=lambda table: table.name)
+def test_a_table_whose_log_was_deleted_with_its_commits_is_not_begun_again(lake, table, delete) -> None:
+    lake.append(REJECTED, pa.Table.from_pylist([{"source": "a.csv"}], REJECTED.schema))
+    folder = Path(lake.root) / table.name
+    delete(folder / "_delta_log")
+    rows = events("b") if table is EVENTS else REJECTED.schema.empty_table()
+    for run in (
+        lambda: Lake.open(lake.root).scan(table),
+        lambda: Lake.open(lake.root, create=False).scan(table),
+        lambda: Lake.open(lake.root).append(table, rows),
+    ):
+        with pytest.raises(LogDeleted, match=f"table '{table.name}' in .*_delta_log, was deleted.* remove the folder"):
+            run()
+    shutil.rmtree(folder)
+    assert Lake.open(lake.root).scan(table).num_rows == 0
 
 
 def test_a_lake_that_is_put_back_between_two_looks_at_it_is_read_as_it_is_then(lake, tmp_path, monkeypatch) -> None:
@@ -102,6 +129,28 @@ def test_a_lake_that_is_put_back_between_two_looks_at_it_is_read_as_it_is_then(l
     shutil.rmtree(Path(lake.root) / "events" / "_delta_log")
     with pytest.raises(Conflict, match="its log of version 1 cannot be read any more"):
         handle.number_here(KEY)
+
+
+def test_a_table_that_a_lake_had_not_yet_when_it_was_copied_is_none_once_the_copy_is_put_back(lake, tmp_path) -> None:
+    shutil.copytree(lake.root, tmp_path / "backup")
+    lake.append(REJECTED, pa.Table.from_pylist([{"source": "a.csv"}], REJECTED.schema))
+    opened = Lake.open(lake.root)
+    assert opened.count(REJECTED) == 1
+    Path(lake.root).rename(tmp_path / "old")
+    shutil.copytree(tmp_path / "backup", lake.root)
+    assert opened.count(REJECTED) == 0
+    lake.append(REJECTED, pa.Table.from_pylist([{"source": "b.csv"}], REJECTED.schema))
+    assert opened.count(REJECTED) == 1
+
+
+def test_a_lake_that_is_put_back_again_before_it_was_looked_at_is_looked_at_again(lake: Lake, tmp_path: Path) -> None:
+    shutil.copytree(lake.root, tmp_path / "backup")
+    lake.append(EVENTS, events("b"))
+    handle = Lake.open(lake.root)._handle(EVENTS)
+    handle.snapshot()
+    handle._open_again()  # as it does when it finds another log, and is kept from going on
+    put_back(tmp_path / "backup", lake)
+    assert handle.snapshot().version == 1
 
 
 def test_where_a_commit_is_gone_its_checkpoint_tells_of_the_version(lake: Lake) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from mastery.errors import BadInput, Conflict
 from mastery.lake import Lake
 from mastery.lake.tenants import FOLDER_BYTES, folder_of, root_of, tenant_of, tenants_in
+from mastery.tables import EVENTS
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=FOLDER_BYTES // 12)
 
@@ -48,3 +51,9 @@ def test_a_lake_of_an_earlier_version_is_refused(tmp_path):
     Lake.open(str(lake), buckets=1)
     with pytest.raises(Conflict, match="ingest your files into a new home"):
         tenants_in(str(lake))
+
+
+def test_a_tenant_whose_log_was_deleted_is_still_one(tmp_path, events):
+    Lake.open(root_of(str(tmp_path / "lake"), "north"), buckets=1).append(EVENTS, events(1))
+    shutil.rmtree(tmp_path / "lake" / "tenants" / "north" / "events" / "_delta_log")
+    assert tenants_in(str(tmp_path / "lake")) == ["north"]

@@ -19,7 +19,7 @@ from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, Change
 from mastery.lake.location import locate
 from mastery.lake.publication import Publication
-from mastery.lake.snapshot import Snapshot
+from mastery.lake.snapshot import NOTHING, Snapshot
 from mastery.lake.undo_writer import UndoWriter
 from mastery.lake.writer import WRITERS
 from mastery.tables import EVENTS, INGESTS, PUBLICATIONS, REJECTED, SUPERSEDED, Table
@@ -36,7 +36,8 @@ that get a file each with each batch, as many files are merged with each batch a
 class Lake(UndoWriter):
     """The tables of one deployment. Rows go in and out as Arrow. Safe for threads and processes.
 
-    After a fork use only what does not ask Delta's log: `write_file`, `read_files`, and `read_bucket` with `at`.
+    After a fork use only what does not ask Delta's log: `write_file` into a table that was open before, `read_files`,
+    and `read_bucket` with `at`.
     """
 
     @staticmethod
@@ -77,12 +78,19 @@ class Lake(UndoWriter):
         """Return what is published, and make every published table ready for this version's columns.
 
         A lake without publications gets one of what is there, so that nothing is shown before it is whole. A table of
-        another version gets this one's columns; people are shown the version before on.
+        another version gets this one's columns; people are shown the version before on. One that is not there any more
+        is shown as empty, until it is published again.
         """
         with self.one_publisher():
-            if self.publication() is publication.NOTHING:
-                versions = {table.name: self.version(table) for table in publication.TABLES}
-                self.publish(publication.NOTHING.after(publication.FOUND, EPOCH, versions=versions))
+            now = self.publication()
+            there = {table.name: self.version(table) for table in publication.TABLES}
+            gone = [name for name, version in there.items() if version < now.versions.get(name, version)]
+            if now is publication.NOTHING:
+                self.publish(now.after(publication.FOUND, EPOCH, versions=there))
+            elif gone:
+                at = EPOCH if now.at is None else now.at  # it shows nothing that was begun later
+                versions = {**now.versions, **dict.fromkeys(gone, NOTHING.version)}
+                self.publish(now.after(publication.FOUND, at, versions=versions))
             for table in publication.TABLES:
                 self._handle(table).renew()
             return self.publication()

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from mastery.errors import BadInput, writing
+from mastery.errors import BadInput
 from mastery.lake import seal
 from mastery.lake.columns import conform, with_used_values
 from mastery.lake.layout import (
@@ -148,9 +148,10 @@ class FileWriter:
             self._finished = True
             if self._place.is_local:
                 path = self._place.rename(path, seal.seal(Path(self._place.path(path)), self._footer[0]))
+            size = self._place.size(path)
         return AddAction(
             path=path,
-            size=self._place.size(path),
+            size=size,
             partition_values={} if self._bucket is None else {"bucket": str(self._bucket)},
             modification_time=int(time.time() * 1000),
             data_change=True,
@@ -160,7 +161,7 @@ class FileWriter:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Name a full disk, and leave no file that is not whole."""
-        with writing(f"table {self._table.name!r}", self._place.uri):
+        with self._place.writing(f"table {self._table.name!r}"):
             try:
                 yield
             except BaseException:

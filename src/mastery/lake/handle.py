@@ -6,29 +6,30 @@ delta-rs does not compare the removals of two appending commits, and without it 
 one bucket doubled its rows (tests/lake/test_processes.py).
 
 A log without a commit is what a kill or a full disk leaves while a table is being made. It counts as no table, and
-the next writer makes it: Delta's first commit is put only where there is none, so of two at once one makes it.
+the next writer makes it: Delta's first commit is put only where there is none, so of two at once one makes it. That is
+done before the first file is written, so that files without a commit are known for a table whose log was deleted; see
+`mastery.lake.leftovers`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import DeltaTable, PostCommitHookProperties, Schema
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import DeltaTable, PostCommitHookProperties
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from mastery import disk
-from mastery.errors import Conflict, unwritable, writing
+from mastery.errors import Conflict, unwritable
 from mastery.events.identity import IDENTITY_VERSION
 from mastery.lake import log
-from mastery.lake.file_writer import FRESH, REVISIONS, SORTED, SORTED_REVISIONS
 from mastery.lake.location import TableLocation
+from mastery.lake.opened import first_line, instants, latest, open_table, other_columns
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
 from mastery.tables import Table
 
@@ -46,8 +47,8 @@ REWRITE = "mastery.rewrite"
 KEY = "mastery.key"
 """Application transaction of the first events: its number is the check value of the key that named their students."""
 
-OURS = ("bucket=", *(f"{word}-" for word in (FRESH, REVISIONS, SORTED, SORTED_REVISIONS)))
-"""How the names of our own files and folders begin."""
+NOT_LOOKED_AT = ()
+"""In place of the mark of a commit, and no such mark: the table was opened, and its files are not known yet."""
 
 CLEANED_EVERY = 100
 """Commits after which delta-rs looks for those in the log that may go (a month old, and before a checkpoint). It lists
@@ -102,6 +103,7 @@ class Handle:
         self._mark: tuple[int, ...] | None = None  # of the commit of `_snapshot`
         self._fingerprint: str | None = None  # the same, when somebody has asked
         self._newest: dict[str, int | None] = {}  # of `_snapshot`; asked for with every page shown
+        self._lake: int | None = None  # in which folder the table was opened; see `TableLocation.lake`
         self._earlier: DeltaTable | None = None
         self._key: int | None = None
         self._kept: int | None = None  # the key's check value in the table, which never changes once it is there
@@ -122,37 +124,43 @@ class Handle:
     def snapshot(self) -> Snapshot:
         """Return the files of the newest version; none, at version -1, when there is no table yet.
 
-        Commits are numbered without gaps, so no next one means no news; two looks at a folder, 0.01 ms against 0.8 for
-        asking delta-rs. Where the commit of our version is gone (the log was cleaned up) or another one (the table
+        Commits are numbered without gaps, so no next one means no news; three looks at a folder, 0.01 ms against 0.8
+        for asking delta-rs. Where the commit of our version is gone (the log was cleaned up) or another one (the table
         was restored from a backup, or made again), the table is opened again. An object store is always asked.
 
         Raises:
             Conflict: Something else lies in the table's folder, or the table was there and is gone.
+            LogDeleted: Its files are there, and its log is not.
         """
         with self._lock:
-            if self._delta is not None:
-                mark = log.mark(self.place, self._snapshot.version)
-                if mark != self._mark:
-                    self._open_again()
-                elif mark is None or not self.place.is_local or log.has_commit(self.place, self._snapshot.version + 1):
-                    self._update()
-            if self._delta is None:
-                self._delta = self._open()
-            if self._delta is not None and self._delta.version() != self._snapshot.version:
-                self._snapshot = take(self.table, self._delta)
-                self._mark, self._fingerprint = log.mark(self.place, self._snapshot.version), None
-                self._newest.clear()
-            return self._snapshot
+            for _ in range(ATTEMPTS):
+                folder = log.folder(self.place)
+                self._look()
+                if self._delta is None or self._delta.version() == self._snapshot.version:
+                    return self._snapshot
+                found = take(self.table, self._delta)
+                mark = log.mark(self.place, found.version)
+                if log.folder(self.place) == folder:
+                    self._snapshot, self._mark, self._fingerprint = found, mark, None
+                    self._newest.clear()
+                    return found
+                self._open_again()  # or the files of one log would be taken for those of the other, for good
+            raise self._gone("another log was put in its place each time it was looked at")
 
     def identified(self) -> tuple[Snapshot, TableVersion]:
         """Return the files of the newest version, and what tells this version from the same number of another table."""
         with self._lock:
-            snapshot = self.snapshot()
-            if self._delta is None:
-                return snapshot, TableVersion("", snapshot.version, "")
-            if self._fingerprint is None:
-                self._fingerprint = log.fingerprint(self.place, snapshot.version) or ""
-            return snapshot, TableVersion(str(self._delta.metadata().id), snapshot.version, self._fingerprint)
+            for _ in range(ATTEMPTS):
+                snapshot = self.snapshot()
+                if self._delta is None:
+                    return snapshot, TableVersion("", snapshot.version, "")
+                if self._fingerprint is None:
+                    found = log.fingerprint(self.place, snapshot.version)
+                    if log.mark(self.place, snapshot.version) != self._mark:
+                        continue  # it is that of another table, put in the place of this one just now
+                    self._fingerprint = found or ""
+                return snapshot, TableVersion(str(self._delta.metadata().id), snapshot.version, self._fingerprint)
+            raise self._gone("another log was put in its place each time it was looked at")
 
     def holds(self, one: TableVersion) -> bool:
         """Tell whether this version is in the table's past, or is its newest."""
@@ -185,20 +193,11 @@ class Handle:
         Raises:
             LogGone: The log of that version is not there any more, and delta-rs had not read this number from it.
         """
-        with self._lock:
+        with self._lock, self._reading_log():
             if transaction == KEY and self._kept is not None:
                 return self._kept
-            try:
-                found = None if self._delta is None else self._delta.transaction_version(transaction)
-            except (DeltaError, OSError) as error:
-                raise LogGone(
-                    f"table {self.table.name!r} in {self.place.uri}: its log of version {self._snapshot.version} "
-                    f"cannot be read any more ({_first_line(error)}); try again: another copy of the table was put in "
-                    "its place, or its log was cleaned up"
-                ) from error
-            if (
-                transaction == KEY
-            ):  # said by one of the first commits: delta-rs reads back to the last checkpoint for it
+            found = None if self._delta is None else self._delta.transaction_version(transaction)
+            if transaction == KEY:  # said by one of the first commits: delta-rs reads back to the checkpoint
                 self._kept = found
             return found
 
@@ -219,7 +218,7 @@ class Handle:
                 except (DeltaError, OSError) as error:
                     raise Conflict(
                         f"table {self.table.name!r} in {self.place.uri}: version {version} cannot be read any more "
-                        f"({_first_line(error)}); run 'mastery recompute', which makes the table again"
+                        f"({first_line(error)}); run 'mastery recompute', which makes the table again"
                     ) from error
             return take(self.table, self._earlier)
 
@@ -230,9 +229,9 @@ class Handle:
                 return None
             if at.version != self._snapshot.version:
                 self.at(at.version)
-                return _latest(self._earlier, column)
+                return latest(self._earlier, column)
             if column not in self._newest:
-                self._newest[column] = _latest(self._delta, column)
+                self._newest[column] = latest(self._delta, column)
             return self._newest[column]
 
     def newest_by_bucket(self, column: str, at: Snapshot) -> list[tuple[int, int]]:
@@ -240,10 +239,29 @@ class Handle:
         with self._lock:
             if at.version != self._snapshot.version:
                 self.at(at.version)
-            actions = _instants(self._delta if at.version == self._snapshot.version else self._earlier, column)
+            actions = instants(self._delta if at.version == self._snapshot.version else self._earlier, column)
         latest = actions.group_by("bucket").aggregate([("at", "max")])
         found = zip(latest["at_max"].to_pylist(), latest["bucket"].to_pylist(), strict=True)
         return sorted(((at_us, bucket) for at_us, bucket in found if at_us is not None), reverse=True)
+
+    def begin(self) -> None:
+        """Make the table unless it is there: called before a file is written, by any thread.
+
+        Once it is open nobody waits here: a plan of `commit`, which has made the table and holds the lock, writes its
+        files in threads of its own.
+
+        Raises:
+            LogGone: The table went away while it was being committed to.
+        """
+        opened = self._delta is not None
+        if opened and (not self.place.is_local or self.place.exists(log.FOLDER)):
+            return
+        if not self._lock.acquire(blocking=not opened):
+            raise self._gone("it went away while it was being written")
+        try:
+            self.create()
+        finally:
+            self._lock.release()
 
     def create(self) -> None:
         """Make the table unless it is there; of two processes at once one makes it."""
@@ -272,7 +290,7 @@ class Handle:
         """Return the columns that the table or this version of the program has alone, or in another type."""
         with self._lock:
             self.snapshot()
-            return [] if self._delta is None else _other_columns(self.table, self._delta)
+            return [] if self._delta is None else other_columns(self.table, self._delta)
 
     def commit_key(self, check: int) -> None:
         """Make commits under a key from now on: one that finds no check value in the table carries it.
@@ -303,6 +321,8 @@ class Handle:
         with self._lock:
             for _ in range(ATTEMPTS):
                 before = self.snapshot()
+                if self._delta is None:
+                    raise self._gone("the lake was put back as it was before the table was made")
                 change = plan(before)
                 missing = self._missing_key()
                 nothing = not change.adds and not change.removes and (mode == "append" or not before.files)
@@ -333,12 +353,12 @@ class Handle:
 
     def write_out(self, path: str) -> None:
         """Wait until the content of a file is on the disk."""
-        with writing(f"table {self.table.name!r}", self.place.uri):
+        with self.place.writing(f"table {self.table.name!r}"):
             self.place.write_out(path)
 
     def settle(self, paths: Collection[str]) -> None:
         """Wait until files of the table's folder, and their names, outlast a power cut."""
-        with writing(f"table {self.table.name!r}", self.place.uri):
+        with self.place.writing(f"table {self.table.name!r}"):
             self.place.settle(paths)
 
     def vacuum(self, retain_hours: int, keep: Sequence[int] = ()) -> list[str]:
@@ -346,13 +366,14 @@ class Handle:
         with self._lock:
             if self.snapshot().version < 0 or self._delta is None:
                 return []
-            return self._delta.vacuum(
-                retain_hours,
-                dry_run=False,
-                enforce_retention_duration=False,
-                full=True,
-                keep_versions=[version for version in keep if version < self._snapshot.version] or None,
-            )
+            with self._reading_log():
+                return self._delta.vacuum(
+                    retain_hours,
+                    dry_run=False,
+                    enforce_retention_duration=False,
+                    full=True,
+                    keep_versions=[version for version in keep if version < self._snapshot.version] or None,
+                )
 
     def _try(self, mode: Mode, change: Change, before: Snapshot) -> None:
         assert self._delta is not None
@@ -382,6 +403,36 @@ class Handle:
             ),
         )
 
+    def _look(self) -> None:
+        """Open the table, or read what is new in its log."""
+        if self._delta is None:
+            self._lake, self._delta = self.place.lake(), self._open()
+            return
+        mark = log.mark(self.place, self._snapshot.version)
+        if mark != self._mark:
+            self._open_again()
+        elif mark is None or not self.place.is_local or log.has_commit(self.place, self._snapshot.version + 1):
+            self._update()
+
+    def _open(self) -> DeltaTable | None:
+        return open_table(self.place, self.table, self._options)
+
+    @contextmanager
+    def _reading_log(self) -> Iterator[None]:
+        """Turn what delta-rs says where it reads the log again, and that is another one by now, into `LogGone`."""
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            known = unwritable(error, f"table {self.table.name!r}", self.place.uri)
+            raise (self._gone(first_line(error)) if known is None else known) from error
+
+    def _gone(self, found: str) -> LogGone:
+        return LogGone(
+            f"table {self.table.name!r} in {self.place.uri}: its log of version {self._snapshot.version} "
+            f"cannot be read any more ({found}); try again: another copy of the table was put in its place, or its log "
+            "was cleaned up"
+        )
+
     def _configured(self, key: str) -> int | None:
         said = None if self._delta is None else self._delta.metadata().configuration.get(key)
         return None if said is None else int(said)
@@ -403,20 +454,23 @@ class Handle:
         try:
             assert self._delta is not None
             self._delta.update_incremental()
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             if log.mark(self.place, self._snapshot.version) == self._mark:
-                raise Conflict(f"{self.place.uri} cannot be read as a Delta table: {_first_line(error)}") from error
+                raise Conflict(f"{self.place.uri} cannot be read as a Delta table: {first_line(error)}") from error
             self._open_again()  # another table was put in its place just now
 
     def _open_again(self) -> None:
-        """Take the table for a new one, of which nothing is known."""
-        opened = self._open()
-        if opened is None:
+        """Take the table for a new one, of which nothing is known; for none in a lake that was put back as it was
+        before the table was made.
+        """
+        lake, opened = self.place.lake(), self._open()
+        if opened is None and lake in (None, self._lake):
             raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} was at version {self._snapshot.version} and its log is "
-                "gone; restore it from your backup; if you deleted it on purpose, restart to begin with an empty table"
+                "gone; restore it from your backup; if you removed it on purpose, restart to begin with an empty table"
             )
-        self._delta, self._earlier, self._snapshot, self._kept = opened, None, NOTHING, None
+        self._lake, self._delta, self._earlier = lake, opened, None
+        self._snapshot, self._mark, self._kept = NOTHING, NOT_LOOKED_AT, None
 
     def _missing_key(self) -> Mapping[str, int]:
         """Return the number under which the next commit is to say the key's check value; none where it is there."""
@@ -441,74 +495,13 @@ class Handle:
         return after.version > before.version and gone and live.issuperset(add.path for add in change.adds)
 
     def _refuse(self, error: Exception) -> NoReturn:
-        """Raise what a failed commit comes to in one sentence, or its error itself."""
+        """Raise what a failed commit comes to in one sentence."""
         if not self.place.links():
             raise disk.no_links(self.place.root) from error
         known = unwritable(error, f"table {self.table.name!r}", self.place.uri)
-        if known is None:
-            raise error
-        raise known from error
-
-    def _open(self) -> DeltaTable | None:
-        for looked_before in (False, True):
-            try:
-                delta = DeltaTable(self.place.uri, storage_options=self._options)
-                self._check(delta)
-                return delta
-            except TableNotFoundError:
-                # Files of ours may lie here already: they are written before the first commit.
-                strange = [name for name in self.place.names() if not name.startswith(OURS)]
-                if not strange or (strange == [log.FOLDER] and log.holds_no_commit(self.place)):
-                    return None
-                if strange == [log.FOLDER] and not looked_before:
-                    continue  # somebody has made it between the two looks
-                raise Conflict(
-                    f"{self.place.uri} is not a Delta table but holds {strange[0]!r}; "
-                    "move that away, or give the lake another folder"
-                ) from None
-            except DeltaError as error:
-                raise Conflict(f"{self.place.uri} cannot be read as a Delta table: {_first_line(error)}") from error
-        return None
-
-    def _check(self, delta: DeltaTable) -> None:
-        """Raise Conflict unless the table has our partitions and, if it is not published, our columns and types."""
-        odd = _other_columns(self.table, delta)
-        if odd and not (self.table.published or self.table.grows):  # those are read by name; see `columns.by_name`
-            raise Conflict(
-                f"table {self.table.name!r} in {self.place.uri} differs from this version's in {', '.join(odd)}; "
-                "it was made by another version or program: ingest the files again into a new home, or use the version "
-                "that made this one"
-            )
-        if tuple(delta.metadata().partition_columns) != self.table.partition_by:
-            raise Conflict(
-                f"table {self.table.name!r} in {self.place.uri} is cut by {delta.metadata().partition_columns}, "
-                f"expected {list(self.table.partition_by)}; another program made it: use another home"
-            )
-
-
-def _other_columns(table: Table, delta: DeltaTable) -> list[str]:
-    """Return the columns that are not the same in a table as it is and as this version of the program has it."""
-    have = {field.name: field.type for field in Schema.from_arrow(delta.schema()).fields}
-    want = {field.name: field.type for field in Schema.from_arrow(table.schema).fields}
-    return sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
-
-
-def _latest(delta: DeltaTable | None, column: str) -> int | None:
-    """Return the greatest value of a time column in microseconds, from the statistics of the files."""
-    return None if delta is None else pc.max(_instants(delta, column)["at"]).as_py()
-
-
-def _instants(delta: DeltaTable | None, column: str) -> pa.Table:
-    """Return `bucket` (null without partitions) and `at`, the latest instant in microseconds, of each live file."""
-    assert delta is not None
-    actions = pa.table(delta.get_add_actions(flatten=True))
-    at = actions.column(f"max.{column}").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    none = pa.chunked_array([pa.nulls(actions.num_rows, pa.int32())])
-    return pa.table(
-        {"bucket": actions.column("partition.bucket") if "partition.bucket" in actions.column_names else none, "at": at}
-    )
-
-
-def _first_line(error: Exception) -> str:
-    """Return what delta-rs says without the chain of causes that follows it."""
-    return str(error).strip().partition("\n")[0]
+        if known is not None:
+            raise known from error
+        raise Conflict(
+            f"table {self.table.name!r} in {self.place.uri} could not be committed to ({first_line(error)}); nothing "
+            "was committed: run it again; if that does not help, its log is damaged: restore it from your backup"
+        ) from error

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from mastery import disk
-from mastery.errors import BadInput, writing
+from mastery.errors import BadInput, Conflict, writing
 
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|\\|[\x00-\x1f\x7f]")
 
@@ -106,8 +106,20 @@ class TableLocation:
         info = self.filesystem.get_file_info(self.path(relative))
         return None if info.type == pafs.FileType.NotFound else (info.mtime_ns or 0, info.size)
 
+    def lake(self) -> int | None:
+        """Return what tells the local folder that this one lies in from another put in its place."""
+        try:
+            return Path(self.root).parent.stat().st_ino if self.is_local else None
+        except OSError:
+            return None
+
     def names(self) -> list[str]:
         """Return the names in the folder, none where there is no folder."""
+        if self.is_local:  # pyarrow looks twice, and fails on a folder that goes between the two looks
+            try:
+                return sorted(os.listdir(self.root))  # noqa: PTH208 - names are wanted, not paths
+            except FileNotFoundError:
+                return []
         found = self.filesystem.get_file_info(pafs.FileSelector(self.root, allow_not_found=True))
         return sorted(info.base_name for info in found)
 
@@ -129,9 +141,25 @@ class TableLocation:
             yield
             return
         with ExitStack() as held:
-            with writing("a lock", self.root), _said_after(WAITING_S, waiting):
+            with self.writing("a lock"), _said_after(WAITING_S, waiting):
                 held.enter_context(disk.locked(self.path(relative)))
             yield
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Turn what is said of a disk that is full or forbidden into `Unwritable`, of a folder that went into Conflict.
+
+        Args:
+            what: What is being written, such as "table 'events'".
+        """
+        with writing(what, self.uri):
+            try:
+                yield
+            except FileNotFoundError as error:
+                raise Conflict(
+                    f"{what} in {self.uri}: a file or folder of it went away while it was written "
+                    f"({error.filename or error}); run it again, once nobody moves the lake or puts it back"
+                ) from error
 
     def links(self) -> bool:
         """Tell whether delta-rs can commit here: in a local folder it does so with hard links."""

@@ -28,6 +28,12 @@ def holds_no_commit(place: TableLocation) -> bool:
     return not any(name.endswith(LASTING) for name in names)
 
 
+def folder(place: TableLocation) -> int | None:
+    """Return what tells a local log's folder from another one put in its place; None where there is none."""
+    found = place.mark(FOLDER) if place.is_local else None
+    return None if found is None else found[0]
+
+
 def mark(place: TableLocation, version: int) -> tuple[int, ...] | None:
     """Return what tells the file of a version's commit from another one put in its place; None where it is gone."""
     return place.mark(_name(version))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from mastery.errors import BadInput, Conflict
+from mastery.lake import leftovers, log
 from mastery.lake.location import TableLocation, locate
 from mastery.tables import EVENTS
 
@@ -80,4 +81,5 @@ def check_roots(lake: str, storage_options: Mapping[str, str] | None = None) -> 
 
 
 def _has_events(place: TableLocation) -> bool:
-    return bool(place.child(EVENTS.name).child("_delta_log").names())
+    events = place.child(EVENTS.name)
+    return bool(events.child(log.FOLDER).names()) or leftovers.a_file(events) is not None

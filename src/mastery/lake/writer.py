@@ -84,13 +84,17 @@ class LakeWriter(LakeReader):
         handle.commit("append", lambda _: Change(()))
 
     def new_file(self, table: Table, bucket: int | None, *, revisions: bool = False) -> FileWriter:
-        """Return a file that is written in parts; see `write_file`. Any thread or process may call this."""
+        """Return a file that is written in parts; see `write_file`. Any thread may call this, and once the table is
+        open any process. The table is made where there is none.
+        """
         if (bucket is None) == bool(table.partition_by):
             raise BadInput(f"table {table.name!r} is {'' if table.partition_by else 'not '}cut by bucket; got {bucket}")
-        return FileWriter(self._handle(table).place, table, bucket, width=self._width, revisions=revisions)
+        handle = self._handle(table)
+        handle.begin()
+        return FileWriter(handle.place, table, bucket, width=self._width, revisions=revisions)
 
     def write_file(self, table: Table, rows: pa.Table, bucket: int | None, *, revisions: bool = False) -> AddAction:
-        """Write one file and return what `commit` needs to add it. Any thread or process may call this.
+        """Write one file and return what `commit` needs to add it. For who may call this see `new_file`.
 
         `revisions` says that the rows are other revisions of events that the bucket has, or gets with the same commit.
         """

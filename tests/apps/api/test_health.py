@@ -71,6 +71,11 @@ def test_readiness_names_the_table_that_cannot_be_read_and_no_answer_a_path(clie
         assert str(tmp_path) not in answer.text
         assert "parquet" not in answer.text
         assert "backtrace" not in answer.text
+    if tear is lose_log:
+        for path in ("/readyz", "/mastery"):
+            assert (
+                f"table '{table}': its log was deleted; restore it from a backup" in client.get(path).json()["detail"]
+            )
 
 
 def test_readiness_names_the_state_store(client, tmp_path):

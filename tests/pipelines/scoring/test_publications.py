@@ -23,6 +23,7 @@ from mastery.errors import Conflict
 from mastery.events.identity import buckets as bucket_of
 from mastery.instants import DAY_US, instant
 from mastery.lake import Lake
+from mastery.lake.leftovers import LogDeleted
 from mastery.lake.publication import MOST_FILES, NOTHING, TABLES
 from mastery.pipelines.models.activations import active_choice, choices
 from mastery.pipelines.models.active import current_model_set, shadow_model_set
@@ -34,7 +35,7 @@ from mastery.scorers import SCORERS
 from mastery.scorers.blend.scorer import PARAMETERS, Mixture
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters, no_rows
-from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, LEDGER, PUBLICATIONS
+from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, LEDGER, PUBLICATIONS, SHADOW
 from school import NOW_US, SAMPLE, Deployment
 
 ROOT = Path(__file__).parents[3]
@@ -419,6 +420,22 @@ def test_history_of_derived_scorers_outlives_a_change_of_columns(school, tmp_pat
     run(again)
     assert blends(again) == before
     assert again.lake.scan(HISTORY).schema == HISTORY.schema
+
+
+@pytest.mark.parametrize("table", [GOLD, HISTORY, SHADOW], ids=lambda table: table.name)
+def test_a_table_whose_log_was_deleted_is_made_again_once_its_folder_is_removed(school, tmp_path, table):
+    model_set = with_a_blend(current_model_set(school.lake, RULES))
+    activate(school.lake, RULES, stored(school, model_set), NOW_US, publish(school))
+    run(school, shadow=other_set(model_set))
+    before = whole(school.lake)
+    folder = Path(school.lake.root) / table.name
+    shutil.rmtree(folder / "_delta_log")
+    with pytest.raises(LogDeleted, match="or remove the folder, and run 'mastery recompute'"):
+        run(Deployment.at(tmp_path))
+    shutil.rmtree(folder)
+    again = Deployment.at(tmp_path)
+    run(again)
+    assert whole(again.lake) == before | {"number": before["number"] + 2}
 
 
 def test_files_that_people_are_shown_or_were_within_a_day_outlive_a_vacuum(school, monkeypatch):

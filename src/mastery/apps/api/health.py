@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from mastery.apps.api.problems import RETRY, documented, problem
+from mastery.errors import Conflict
 
 log = logging.getLogger("uvicorn.error")
 
@@ -43,19 +44,21 @@ def health_routes(checks: Mapping[str, Check]) -> APIRouter:
     @router.get("/readyz", response_model=Ready, responses=documented("not-ready"), summary="Ready")
     def ready(request: Request) -> Response | Ready:
         """Say whether events, published scores and states can be read."""
-        failed = [name for name, check in checks.items() if not _passes(name, check)]
+        said = {name: _what_hinders(name, check) for name, check in checks.items()}
+        failed = {name: why for name, why in said.items() if why is not None}
         if failed:
-            detail = f"cannot be read: {', '.join(failed)}; the server's log says why"
+            detail = f"cannot be read: {', '.join(failed)}; {'; '.join(dict.fromkeys(failed.values()))}"
             return problem(request, 503, "not-ready", "A store cannot be read", detail, headers=RETRY)
         return Ready(checks=dict.fromkeys(checks, "ok"))
 
     return router
 
 
-def _passes(name: str, check: Check) -> bool:
+def _what_hinders(name: str, check: Check) -> str | None:
+    """Return what anybody may read of why a check fails; None where it passes."""
     try:
         check()
-    except Exception:
+    except Exception as error:
         log.exception("not ready: %s", name)
-        return False
-    return True
+        return error.public if isinstance(error, Conflict) else "the server's log says why"
+    return None

@@ -177,7 +177,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "type": f"{TYPE}not-ready",
         "title": "A store cannot be read",
         "status": 503,
-        "detail": "cannot be read: events; the server's log says why",
+        "detail": "cannot be read: events; table 'events': its log was deleted; restore it from a backup of the lake",
         "instance": "/readyz",
     },
 }
