@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ class Damaged:
     """
 
     what: str
-    content: bytes
+    content: bytes = field(repr=False)
     untouched: frozenset[int] | None = None
     readable: bool = False
     noticed: bool = False
@@ -68,8 +68,10 @@ def damages(draw: Callable[..., Any], table: Table, style: Style) -> Damaged:
             what.add(how)
             rows.append(changed + end)
     content = packed(style.encoding.mark + b"".join(rows), style)
-    if style.compact and style.kind in ("json", "nested"):
-        hit |= {row + 1 for row in hit}  # on one line, what is damaged may take in the next
+    if style.kind == "nested" and "garbage" in what:
+        return Damaged("garbage", content)  # which may spell the end of the array
+    if style.kind in ("json", "nested") and (style.compact or "cut" in what):
+        hit |= {row + 1 for row in hit}  # on one line, or after a colon, what is damaged may take in the next
     return Damaged(", ".join(sorted(what)), content, frozenset(range(n)) - hit, readable=True)
 
 

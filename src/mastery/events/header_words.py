@@ -50,7 +50,7 @@ def names_shown(columns: Sequence[str]) -> list[str]:
 
 def named(columns: Sequence[str]) -> list[str]:
     """Return the columns that have a word of headers, and the number of the others: they may be names of people."""
-    shown = [_printable(column) for column in columns if _is_name(column)]
+    shown = [printable(column) for column in columns if _is_name(column)]
     others = len(columns) - len(shown)
     return shown if not others else [*shown, f"{others:,} other{'s' if others > 1 else ''}"]
 
@@ -60,7 +60,7 @@ def columns_shown(columns: Sequence[str]) -> str:
     if not columns:
         return "no columns"
     names = names_shown(columns)
-    listed = [_printable(name) for name in names if _is_name(name)][:SHOWN]
+    listed = [printable(name) for name in names if _is_name(name)][:SHOWN]
     rest = len(names) - len(listed)
     shown = " and ".join([*filter(None, [", ".join(listed)]), *([f"{rest:,} more"] if rest else [])])
     many = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
@@ -70,7 +70,7 @@ def columns_shown(columns: Sequence[str]) -> str:
     )
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """Return a name on one line: a header may have line ends in it, and a damaged one anything."""
     return "".join(letter if letter.isprintable() else " " for letter in name)
 

@@ -589,3 +589,26 @@ def test_the_shared_cases_that_need_to_be_told():
         with pytest.raises(BadInput, match=said) as caught:
             read(CASES / name)
         assert not any(name in str(caught.value) for name in ("Jane", "John"))
+
+
+def test_names_of_a_damaged_file_are_shown_on_one_line(write):
+    path = write("a.json", json.dumps({"date\nand time": 1, "more": [1]}))
+    with pytest.raises(BadInput, match=r"there are date and time, more$"):
+        read(path, array="data.rows")
+
+
+def test_an_array_on_one_line_whose_first_element_lost_a_quote_is_read(write):
+    text = in_json(records() * 3)
+    answers = read(write("a.json", '["lost ' + text.removeprefix("[{")))
+    assert answers.report.accepted >= len(ROWS) - 2
+
+
+@pytest.mark.parametrize(("at", "byte"), [(46, 0), (46, 0xFF)])
+def test_an_archive_with_damaged_names_is_refused(write, at, byte):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ä.csv", table())  # a name in UTF-8, which the directory of the archive says
+    damaged = bytearray(file.getvalue())
+    damaged[damaged.index(b"PK\x01\x02") + at] = byte
+    with pytest.raises(BadInput, match=r"^[^\n]*$"):
+        read(write("a.zip", bytes(damaged)))

@@ -65,3 +65,11 @@ def test_where_each_element_is_on_a_line_one_letter_costs_its_element_alone(with
         lines = [*whole[:2], text, *whole[3:]]
         lost = set(whole) - found([",\n".join(lines)], within=within)
         assert lost <= {whole[2]}, text
+
+
+@pytest.mark.parametrize("garbage", ['["a", ', '[[1, "b", [', "[x, ", '["', "{[", "[1, [2, "])
+def test_garbage_that_opens_a_list_takes_in_the_next_element_at_most(garbage):
+    whole = rows(0)
+    for within in (False, True):
+        texts = [f"{row}, " for row in whole[:2]] + [garbage] + [f"{row}, " for row in whole[3:-1]] + whole[-1:]
+        assert set(whole) - found(texts, within=within) <= {whole[2], whole[3]}, garbage

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import shutil
+import struct
 import sys
 import tempfile
 import weakref
@@ -99,7 +101,7 @@ def members(content: Content) -> list[Content]:
         BadInput: It is damaged, or is encrypted.
     """
     with content.opened() as file, _archive(file, content.place) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     locked = next((info for info in infos if info.flag_bits & 1), None)
     if locked is not None:
         raise BadInput(f"{content.place}: the archive needs a password; unpack it, and name the files")
@@ -115,7 +117,10 @@ def members(content: Content) -> list[Content]:
     ]
 
 
-DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError)
+DAMAGED_ARCHIVE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, UnicodeDecodeError),
+    *(OSError, EOFError, NotImplementedError),
+)
 """What reading a damaged archive raises, also while a file in it is read."""
 
 

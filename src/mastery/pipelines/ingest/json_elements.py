@@ -33,10 +33,11 @@ _DEEPEST = 60
 
 
 @kernel
-def value_end(data: Any, start: Any) -> Any:
+def value_end(data: Any, start: Any, row: Any) -> Any:
     """Return (where the object or list that begins at `start` ends, whether it is damaged).
 
-    The end is _MORE where it is not in `data`; of damage it is where reading should go on.
+    The end is _MORE where it is not in `data`; of damage it is where reading goes on. Where a `row` is expected, an
+    object in a list is damage.
     """
     depth, objects, before = 0, 0, _COLON
     i = start
@@ -53,6 +54,8 @@ def value_end(data: Any, start: Any) -> Any:
             before = byte
         elif byte == _OPEN_OBJECT or byte == _OPEN_LIST:
             legal = before == _COLON or before == _OPEN_LIST or (before == _COMMA and not objects & 1)
+            if row and byte == _OPEN_OBJECT and depth and not objects >> (depth - 1):
+                legal = False  # the outermost is a list, which is no row; what is in it may be one
             if not legal or depth == _DEEPEST:
                 return i, True
             depth += 1
@@ -195,7 +198,7 @@ def _newlines(data: Any, start: Any, stop: Any) -> Any:
 @kernel
 def _element(data: Any, start: Any, last: Any, state: Any) -> Any:
     """Return (where the object or list that begins at `start` ends, or _MORE; its state)."""
-    stop, damaged = value_end(data, start)
+    stop, damaged = value_end(data, start, True)
     if stop != _MORE:
         return stop, CUT_SHORT if damaged else WHOLE
     if last:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mastery.errors import BadInput, did_you_mean
+from mastery.events.header_words import printable
 from mastery.pipelines.ingest.csv_records import LONGEST
 from mastery.pipelines.ingest.json_elements import Elements, value_end
 from mastery.pipelines.ingest.json_paths import leaves, segments
@@ -64,11 +65,15 @@ def read_layout(head: bytes, place: str, array: str | None, *, last: bool) -> La
             f"{place}: there is no array {array!r}"
             + ("" if last else f" in the first {LONGEST >> 20} MiB")
             + did_you_mean(array, found)
-            + (f"; there are {', '.join(found)}" if found else "; expected the name of an array, such as data.rows")
+            + (
+                f"; there are {', '.join(map(printable, found))}"
+                if found
+                else "; expected the name of an array, such as data.rows"
+            )
         )
     text = head.lstrip(_SPACE)
     if text[:1] in (b"{", b"[") and not _by_line(text, last=last):
-        end = value_end(np.frombuffer(text, np.uint8), 0)[0]
+        end = value_end(np.frombuffer(text, np.uint8), 0, False)[0]
         if text[:1] == b"{" and end < 0 and not last and not large:
             return None
         _check_not_around(text, place)
@@ -94,7 +99,7 @@ def _with_columns(head: bytes, start: int, place: str, *, last: bool, only: bool
     elements = Elements(only)
     if only:
         elements.state[0] = 1
-    starts, stops, *_ = elements.cut(np.frombuffer(head, np.uint8)[start:], line, last=False)
+    starts, stops, *_ = elements.cut(np.frombuffer(head, np.uint8)[start:], line, last=last)
     texts = [head[start + a : start + b] for a, b in zip(starts[:LOOKED_AT], stops[:LOOKED_AT], strict=True)]
     names = _columns(json.loads(text) for text in texts if _is_object(text))
     if names:
@@ -196,7 +201,7 @@ def _text(literal: bytes) -> str:
 def _after_value(head: bytes, data: np.ndarray[Any, Any], at: int) -> int:
     """Return where the next key begins, or −1 where that is not in `head`."""
     if head[at : at + 1] in (b"{", b"["):
-        at = int(value_end(data, at)[0])
+        at = int(value_end(data, at, False)[0])
     elif head[at : at + 1] == b'"':
         at = _key(head, at)[1]
     else:
