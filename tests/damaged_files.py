@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +68,10 @@ def damages(draw: Callable[..., Any], table: Table, style: Style) -> Damaged:
             how, changed = draw(_flipped(body.encode(codec)))
             what.add(how)
             rows.append(changed + end)
-    content = packed(style.encoding.mark + b"".join(rows), style)
+    plain = style.encoding.mark + b"".join(rows)
+    content = packed(plain, style)
+    if plain.startswith(codecs.BOM_UTF32_LE):
+        return Damaged(", ".join(sorted(what)), content)  # UTF-16 with a NUL first begins as UTF-32 does
     if style.kind == "nested" and "garbage" in what:
         return Damaged("garbage", content)  # which may spell the end of the array
     if style.kind in ("json", "nested") and (style.compact or "cut" in what):
