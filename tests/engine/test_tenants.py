@@ -115,7 +115,7 @@ def test_the_api_answers_for_each_school_and_says_of_another_ones_student_what_i
     for path, status in {
         "/mastery/{}" + then: 404,
         "/mastery/{}/ratios/history": 404,
-        "/mastery/{}/ratios/answers" + then: 422,  # no scorer of the default set predicts answers
+        "/mastery/{}/ratios/answers" + then: 422,  # no scorer of the default set tells past answers apart
         "/mastery/{}/ratios/items" + then: 404,
     }.items():
         answers = [get(path.format(one)) for one in (theirs, stranger)]
