@@ -131,13 +131,23 @@ def test_a_lake_that_is_put_back_between_two_looks_at_it_is_read_as_it_is_then(l
         handle.number_here(KEY)
 
 
-def test_a_table_that_a_lake_had_not_yet_when_it_was_copied_is_none_once_the_copy_is_put_back(lake, tmp_path) -> None:
+@pytest.mark.parametrize("moved", [True, False], ids=["old one moved", "old one deleted"])
+@pytest.mark.parametrize("copied", [True, False], ids=["copied", "renamed"])
+def test_a_table_that_a_lake_had_not_yet_when_it_was_copied_is_none_once_the_copy_is_put_back(
+    lake, tmp_path, moved, copied
+) -> None:
     shutil.copytree(lake.root, tmp_path / "backup")
     lake.append(REJECTED, pa.Table.from_pylist([{"source": "a.csv"}], REJECTED.schema))
     opened = Lake.open(lake.root)
     assert opened.count(REJECTED) == 1
-    Path(lake.root).rename(tmp_path / "old")
-    shutil.copytree(tmp_path / "backup", lake.root)
+    if moved:
+        Path(lake.root).rename(tmp_path / "old")
+    else:
+        shutil.rmtree(lake.root)
+    if copied:
+        shutil.copytree(tmp_path / "backup", lake.root)
+    else:
+        (tmp_path / "backup").rename(lake.root)
     assert opened.count(REJECTED) == 0
     lake.append(REJECTED, pa.Table.from_pylist([{"source": "b.csv"}], REJECTED.schema))
     assert opened.count(REJECTED) == 1

@@ -103,7 +103,7 @@ class Handle:
         self._mark: tuple[int, ...] | None = None  # of the commit of `_snapshot`
         self._fingerprint: str | None = None  # the same, when somebody has asked
         self._newest: dict[str, int | None] = {}  # of `_snapshot`; asked for with every page shown
-        self._lake: int | None = None  # in which folder the table was opened; see `TableLocation.lake`
+        self._lake: tuple[int, int] | None = None  # the one the table was opened in; see `log.lake`
         self._earlier: DeltaTable | None = None
         self._key: int | None = None
         self._kept: int | None = None  # the key's check value in the table, which never changes once it is there
@@ -406,7 +406,7 @@ class Handle:
     def _look(self) -> None:
         """Open the table, or read what is new in its log."""
         if self._delta is None:
-            self._lake, self._delta = self.place.lake(), self._open()
+            self._lake, self._delta = log.lake(self.place), self._open()
             return
         mark = log.mark(self.place, self._snapshot.version)
         if mark != self._mark:
@@ -463,7 +463,7 @@ class Handle:
         """Take the table for a new one, of which nothing is known; for none in a lake that was put back as it was
         before the table was made.
         """
-        lake, opened = self.place.lake(), self._open()
+        lake, opened = log.lake(self.place), self._open()
         if opened is None and lake in (None, self._lake):
             raise Conflict(
                 f"table {self.table.name!r} in {self.place.uri} was at version {self._snapshot.version} and its log is "

@@ -46,6 +46,11 @@ class TableLocation:
     def child(self, name: str) -> TableLocation:
         return TableLocation(f"{self.uri}/{name}", self.filesystem, f"{self.root}/{name}", self.is_local)
 
+    def beside(self, name: str) -> TableLocation:
+        """Return the folder of this name that lies where this one does."""
+        uri, root = self.uri.rpartition("/")[0], self.root.rpartition("/")[0]
+        return TableLocation(f"{uri}/{name}", self.filesystem, f"{root}/{name}", self.is_local)
+
     def path(self, relative: str) -> str:
         return f"{self.root}/{relative}"
 
@@ -106,12 +111,13 @@ class TableLocation:
         info = self.filesystem.get_file_info(self.path(relative))
         return None if info.type == pafs.FileType.NotFound else (info.mtime_ns or 0, info.size)
 
-    def lake(self) -> int | None:
-        """Return what tells the local folder that this one lies in from another put in its place."""
+    def arrived(self, relative: str) -> tuple[int, int] | None:
+        """Return numbers that differ once a copy of a local file is put under its name; None where there is none."""
         try:
-            return Path(self.root).parent.stat().st_ino if self.is_local else None
+            found = os.stat(self.path(relative))  # noqa: PTH116 - as above
         except OSError:
             return None
+        return found.st_ino, found.st_ctime_ns
 
     def names(self) -> list[str]:
         """Return the names in the folder, none where there is no folder."""

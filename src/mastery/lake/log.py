@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from mastery.lake.location import TableLocation
+from mastery.tables import EVENTS
 
 FOLDER = "_delta_log"
 
@@ -37,6 +38,16 @@ def folder(place: TableLocation) -> int | None:
 def mark(place: TableLocation, version: int) -> tuple[int, ...] | None:
     """Return what tells the file of a version's commit from another one put in its place; None where it is gone."""
     return place.mark(_name(version))
+
+
+def lake(place: TableLocation) -> tuple[int, int] | None:
+    """Return what tells the local lake that a table lies in from another one put in its place; None where nothing does.
+
+    That is when the first commit to its events got there: a copy keeps the time when a file was written, and a folder
+    that is deleted and made again often gets the number it had (3 times of 3 on ext4). After a month that commit may
+    have been cleaned up.
+    """
+    return place.beside(EVENTS.name).arrived(_name(0)) if place.is_local else None
 
 
 def has_commit(place: TableLocation, version: int) -> bool:
