@@ -35,12 +35,12 @@ PARALLEL = -n $(WORKERS) --dist loadfile
 TRACER = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
 test: setup ## Run all tests, and print their coverage
-	@echo "All tests: about a quarter of an hour on two cores, more the first time, when kernels are compiled. The quick ones, in less than three: make test-fast"
+	@echo "All tests: about a quarter of an hour on two cores, more the first time, when kernels are compiled. The quick ones, in less than two minutes: make test-fast"
 	@COVERAGE_CORE=$(TRACER) $(BIN)/python -m pytest -m "not soak" $(PARALLEL) --cov --cov-report= $(PYTEST_ARGS) \
 		&& $(BIN)/python scripts/coverage_by_folder.py
 
-test-fast: setup ## Run the quick tests (less than three minutes)
-	@echo "The quick tests: less than three minutes on two cores, more the first time, when kernels are compiled."
+test-fast: setup ## Run the quick tests (less than two minutes)
+	@echo "The quick tests: less than two minutes on two cores, more the first time, when kernels are compiled."
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m "not slow and not soak" $(PARALLEL) $(PYTEST_ARGS)
 
 soak: setup ## Run what shows only after many repetitions: kills, crashes, random histories (an evening)

@@ -237,6 +237,7 @@ def test_recompute_long_after_the_last_event_offers_latest(mastery, empty, quiz)
     assert report["as_of"] == report["newest_event"] == "2026-03-01T10:05:00+00:00"
 
 
+@pytest.mark.slow
 def test_compaction_changes_no_score(mastery, empty, quiz):
     mastery("ingest", quiz, home=empty)
     mastery("ingest", SAMPLE / "practice_sessions.csv", home=empty)

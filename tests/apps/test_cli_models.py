@@ -51,6 +51,7 @@ def test_fitting_again_says_that_the_version_was_there(mastery, chosen):
     assert f"{version} was there already" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_version_is_listed_shown_activated_and_rolled_back(mastery, chosen):
     folder, version = chosen
 

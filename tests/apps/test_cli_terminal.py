@@ -20,6 +20,8 @@ from rich.console import Console
 from mastery.apps.cli.console import JOINED, below, console, first_that_fits, plain_table, prose
 from mastery.apps.progress import Bar
 
+pytestmark = pytest.mark.slow  # commands on a home, at several widths
+
 ROOT = Path(__file__).parents[2]
 MAIN = "from mastery.apps.cli import main; main()"
 ENVIRONMENT = {
@@ -62,7 +64,6 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [NARROW, 80, 120, WIDE])
 def test_a_class_report_shows_whole_titles_and_ids_at_every_width(shown, mastery, width):
     lines = shown(width, "class-report")

@@ -16,6 +16,8 @@ from mastery.apps.cli import build
 from mastery.engine import Engine
 from mastery.errors import BadInput, Conflict, NotFound
 
+pytestmark = pytest.mark.slow  # several schools are ingested and recomputed
+
 HEAD = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
 NORTH = HEAD + "".join(
     f"S{s},q{i},ratios,{'yes' if i else 'no'},4,1,2026-03-0{i + 1}T10:00:00Z\n" for s in (1, 2) for i in range(4)
@@ -48,7 +50,6 @@ def test_the_same_id_is_another_student_in_each_school(engine):
     assert [(one.students, one.events) for one in engine.tenant_counts()] == [(2, 8), (2, 10)]
 
 
-@pytest.mark.slow
 def test_an_ingest_a_fit_and_a_recompute_of_one_school_write_nothing_of_the_other(engine, tmp_path):
     south = tmp_path / "home" / "lake" / "tenants" / "south"
     before = files(south)
@@ -129,7 +130,6 @@ def test_the_api_answers_for_each_school_and_says_of_another_ones_student_what_i
     assert not (tmp_path / "home" / "lake" / "tenants" / "west").exists()
 
 
-@pytest.mark.slow
 def test_every_tenant_is_recomputed_and_one_that_cannot_be_keeps_no_other_waiting(engine, tmp_path):
     home = str(tmp_path / "home")
 

@@ -20,6 +20,8 @@ from mastery.lake.log import UNDO
 from mastery.lake.undo import Brought
 from mastery.tables import EVENTS, GOLD, SUPERSEDED
 
+pytestmark = pytest.mark.slow  # a lake of its own for each moment
+
 Events = Callable[..., pa.Table]
 
 DONE: dict[str, Callable[[Lake, pa.Table], object]] = {

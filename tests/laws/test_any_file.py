@@ -24,6 +24,8 @@ from mastery.tables import EVENTS, REJECTED
 from school import NOW, Deployment
 from written_files import PLAIN, Style, Table, file_name, said, written
 
+pytestmark = pytest.mark.slow  # files of every kind are written and read
+
 QUIETLY = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 COUNTS = ("read", "accepted", "revised", "duplicates", "rejected")
 REFUSED = "refused"

@@ -21,6 +21,8 @@ from school import NOW, Deployment
 from written_files import ASSIGNMENTS, QUIZ, Row, Style, Table, file_name, said, written
 from written_values import SECOND
 
+pytestmark = pytest.mark.slow  # files of every kind are written and read
+
 QUIETLY = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 WORDS = ["fractions", "Brüche", "area; volume", "a, b", '5" ruler', "x | y", "tab"]
 NOTES = [None, "well done", "two\nlines", 'said "no"', "a, b; c", "{1}", "[2]"]

@@ -11,6 +11,8 @@ from mastery.scorers import unfitted
 from mastery.tables import EVENTS, GOLD, HISTORY, LEDGER, UNASSIGNED
 from school import KEY, RESEARCH, Deployment
 
+pytestmark = pytest.mark.slow  # public logs are ingested and recomputed
+
 
 def log(name: str):
     path = RESEARCH / f"{name}.parquet"
@@ -56,7 +58,6 @@ def test_a_research_log_end_to_end(name, tmp_path):
     assert topic.explanation.factors and topic.explanation.summary
 
 
-@pytest.mark.slow
 def test_scores_of_real_students_spread(tmp_path):
     deployment = Deployment.at(tmp_path, buckets=8)
     deployment.ingest(log("assist2009_lpp"), options=ReadOptions("responses"))

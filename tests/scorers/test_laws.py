@@ -105,6 +105,7 @@ def test_laws_4_and_5_scores_lie_in_their_interval_and_parts_add_up(scorer, even
     np.testing.assert_allclose(reading.contributions.sum(axis=1), on_scale, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @every_scorer
 @examples(300)
 @given(events=histories(regrades=False), seed=seeds, data=st.data())

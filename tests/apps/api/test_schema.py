@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+pytestmark = pytest.mark.slow  # every answer of the API, many times over
+
 EXAMPLES = 20
 
 

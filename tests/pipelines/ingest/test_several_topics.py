@@ -216,6 +216,7 @@ ANSWERS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", [PLAIN, OWN, SHARED])
 @settings(max_examples=20, deadline=None)
 @given(answers=ANSWERS, together=st.booleans(), block=st.sampled_from([40, 100, 300]), rows=st.integers(1, 6))

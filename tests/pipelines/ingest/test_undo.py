@@ -19,6 +19,8 @@ from mastery.pipelines.ingest.undo import Undone, undo
 from mastery.tables import EVENTS, INGESTS, REJECTED, SUPERSEDED
 from school import KEY, NOW, NOW_US, Deployment
 
+pytestmark = pytest.mark.slow  # homes are recomputed several times
+
 HEADER = "attempt_id,student_id,question_id,topic_id,is_correct,timestamp,time_spent_sec\n"
 DAY = timedelta(days=1)
 

@@ -31,6 +31,8 @@ from mastery.scorers.parameters import Parameters, no_rows
 from mastery.tables import GOLD, HISTORY, SHADOW
 from school import NOW_US, SAMPLE, Deployment, student
 
+pytestmark = pytest.mark.slow  # homes are recomputed several times
+
 ROOT = Path(__file__).parents[3]
 RULES = load_rules("classic").params
 SOME = [student(number) for number in (3, 7, 14)]
@@ -87,7 +89,6 @@ def documents(school: Deployment):
     ]
 
 
-@pytest.mark.slow
 def test_an_activation_changes_every_score_at_once_and_a_rollback_brings_them_back(school):
     before, default = documents(school), school.reader.metadata().model_set.version
     version = stored(school)
@@ -176,7 +177,6 @@ def killed(school: Deployment, folder: Path, version: str, when: str) -> None:
     assert done.returncode == 9, done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["folding", "published"])
 def test_an_activation_that_is_killed_leaves_the_old_set_active_and_can_be_run_again(school, tmp_path, when):
     before, version = documents(school), stored(school)
@@ -203,7 +203,6 @@ def scores(school: Deployment):
     return sorted(tuple(row.values()) for row in school.lake.scan(GOLD, columns).to_pylist())
 
 
-@pytest.mark.slow
 def test_a_recompute_after_a_killed_activation_publishes_the_active_set(school, tmp_path):
     expected, version = scores(school), stored(school)
     default = school.reader.metadata().model_set.version
@@ -218,7 +217,6 @@ def test_a_recompute_after_a_killed_activation_publishes_the_active_set(school, 
     assert scores(again) == expected
 
 
-@pytest.mark.slow
 def test_who_reads_while_an_activation_runs_sees_the_old_or_the_new_document_never_a_mixture(school):
     version, before = stored(school), documents(school)
     old = school.reader.class_scores(tenant="default", source="bkt").model_dump_json()
@@ -257,7 +255,6 @@ def test_an_open_reader_notices_an_activation_of_another_process(school, tmp_pat
     assert school.reader.metadata().model_set.version == version
 
 
-@pytest.mark.slow
 def test_rollbacks_go_back_one_activation_after_the_other(school):
     one, two = stored(school, 0.2), stored(school, 0.4)
     for version in (one, two):
@@ -295,7 +292,6 @@ def files_of(school: Deployment, table: str) -> list[Path]:
     return list((Path(school.lake.root) / table).glob("bucket=*/*.parquet"))
 
 
-@pytest.mark.slow
 def test_records_of_sets_that_are_neither_active_nor_gone_back_to_are_dropped(school):
     default = school.reader.metadata().model_set.version
     one, two = stored(school, 0.2), stored(school, 0.4)
@@ -373,7 +369,6 @@ def test_course_metadata_changes_the_default_set_and_not_an_activated_one(school
     assert school.reader.metadata().model_set.version not in (default, version)
 
 
-@pytest.mark.slow
 def test_once_a_set_with_a_blend_is_active_people_see_the_blend_and_its_history_begins(school):
     reader = Reader(school.lake, school.state, RULES, min_evidence=3, default_scorer=None)
 
@@ -404,7 +399,6 @@ def test_once_a_set_with_a_blend_is_active_people_see_the_blend_and_its_history_
     assert points() == first, "what was published stays, whatever is active"
 
 
-@pytest.mark.slow
 def test_a_shadow_is_folded_beside_and_seen_by_nobody(school):
     gold, history, before = scores(school), school.lake.scan(HISTORY).num_rows, documents(school)
     version = stored(school)

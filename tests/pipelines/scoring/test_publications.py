@@ -38,6 +38,8 @@ from mastery.scorers.parameters import Parameters, no_rows
 from mastery.tables import ACTIVATIONS, EVENTS, GOLD, HISTORY, LEDGER, PUBLICATIONS, SHADOW
 from school import NOW_US, SAMPLE, Deployment
 
+pytestmark = pytest.mark.slow  # homes are recomputed several times
+
 ROOT = Path(__file__).parents[3]
 RULES = load_rules("classic").params
 HEADER = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_id,timestamp\n"
@@ -172,7 +174,6 @@ print(json.dumps({"generation": report.generation, "events": report.events}))
 """
 
 
-@pytest.mark.slow
 def test_a_recompute_that_began_first_and_ends_last_publishes_nothing_over_newer_tables(school, tmp_path):
     with program(tmp_path, FOLDING) as first:
         appears(tmp_path / "folding")
@@ -191,7 +192,6 @@ def files_of(folder: Path, table: str) -> list[Path]:
     return list((folder / "lake" / table).glob("bucket=*/*.parquet"))
 
 
-@pytest.mark.slow
 def test_a_recompute_that_ends_last_and_has_read_the_newer_events_publishes_over_the_other(school, tmp_path):
     with program(tmp_path, "print(json.dumps({'generation': run(school, progress=lambda _: appears(folder / 'go'))"
                            ".generation}))") as first:  # fmt: skip
@@ -201,7 +201,6 @@ def test_a_recompute_that_ends_last_and_has_read_the_newer_events_publishes_over
     assert whole(school.lake)["answers"] == report.events
 
 
-@pytest.mark.slow
 def test_an_activation_that_newer_tables_overtake_is_refused_and_switches_nothing(school, tmp_path):
     version = stored(school, other_set(current_model_set(school.lake, RULES)))
 
@@ -223,7 +222,6 @@ def test_an_activation_that_newer_tables_overtake_is_refused_and_switches_nothin
     assert whole(school.lake) == seen | {"number": seen["number"] + 1, "set": version}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("compacted", [False, True], ids=["same", "moved"])
 def test_an_activation_is_not_kept_back_by_a_recompute_of_the_same_events(school, tmp_path, compacted):
     version = stored(school, other_set(current_model_set(school.lake, RULES)))
@@ -262,7 +260,6 @@ except Conflict as error:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [("recompute", "recompute"), ("activate", "recompute")], ids=" and ".join)
 def test_two_at_once_leave_tables_of_one_moment_and_of_the_active_set(school, tmp_path, kinds):
     sets = [other_set(current_model_set(school.lake, RULES), 0.1 + 0.1 * number) for number in range(2)]
@@ -294,7 +291,6 @@ print(json.dumps({"seen": seen}))
 """
 
 
-@pytest.mark.slow
 def test_whoever_reads_during_twenty_publications_sees_only_whole_ones(school, tmp_path):
     version = stored(school, other_set(current_model_set(school.lake, RULES)))
     with program(tmp_path, READING) as reader:
@@ -394,7 +390,6 @@ def test_a_damaged_file_of_history_costs_its_own_points_and_stops_no_recompute(s
     assert lost.path in line and f"is {fault}" in line and f"of bucket {lost.bucket}" in line and "\n" not in line
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("older_home", [True, False])
 def test_history_of_derived_scorers_outlives_a_change_of_columns(school, tmp_path, older_home):
     version = stored(school, with_a_blend(current_model_set(school.lake, RULES)))
