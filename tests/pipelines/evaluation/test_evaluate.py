@@ -25,9 +25,10 @@ from mastery.pipelines.evaluation.report_files import write_report
 from mastery.pipelines.ingest.answers import read_answers
 from mastery.pipelines.models.rules import load_rules
 from mastery.simulation import SchoolPlan, simulate
-from school import RESEARCH
+from school import RESEARCH, Deployment
 
 RULES = load_rules("classic").params
+CASES = RESEARCH.parent / "cases" / "models"
 STATICS = RESEARCH / "statics2011.parquet"
 
 
@@ -144,16 +145,41 @@ def test_a_test_of_a_handful_of_answers_says_that_they_are_too_few(school, log):
     assert not any("too few" in note for note in evaluate(log, Split("student"), unfitted(RULES)).notes)
 
 
-def test_a_test_of_one_outcome_alone_or_of_none_is_refused(school):
+def test_a_test_of_one_outcome_alone_has_no_auc_and_one_of_none_is_refused(school):
     marked = school.append_column(
         "part", pa.array(["a" if right else "b" for right in school["is_correct"].to_pylist()])
     )
-    with pytest.raises(BadInput, match=r"part=a: all \d+ answers of the test are right"):
-        evaluate(log_of(marked, "start"), parse_split("column:part=a"), unfitted(RULES))
+    found = evaluate(log_of(marked, "start"), parse_split("column:part"), unfitted(RULES))
+    told = [note for note in found.notes if note.endswith("so its AUC is not defined")]
+    assert [note.partition(": all ")[0] for note in told] == ["part=a", "part=b"]
+    document = as_json(found)
+    assert document["scorers"]["elo"]["auc"] is None and document["scorers"]["elo"]["intervals_95"]["auc"] == [None] * 2
+    assert 0.0 < document["scorers"]["elo"]["logloss"] < 1.0
+    assert "| elo |" in markdown(found)
     with pytest.raises(BadInput, match="the training part holds no answers"):
         evaluate(log_of(school, "start"), parse_split("time:2020-01-01"), unfitted(RULES))
     with pytest.raises(BadInput, match="the test part holds no answers"):
         evaluate(log_of(school, "start"), parse_split("time:2030-01-01"), unfitted(RULES))
+
+
+def test_topics_that_only_the_test_has_are_named(school):
+    topics = school["topic_id"].to_pylist()
+    last = sorted(set(topics))[-1]
+    marked = school.append_column("part", pa.array(["new" if topic == last else "old" for topic in topics]))
+    notes = evaluate(log_of(marked, "start"), parse_split("column:part=new"), unfitted(RULES)).notes
+    assert any(f"on 1 topic that the fit has not seen ({last})" in note for note in notes)
+    assert not any("has not seen" in note for note in evaluate(log_of(school), Split("student"), unfitted(RULES)).notes)
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the small inputs that went wrong are not here")
+def test_a_file_whose_rows_stand_twice_is_counted_as_an_ingest_counts_it(tmp_path):
+    path = CASES / "ev_dup.csv"
+    home = Deployment.at(tmp_path)
+    ingested = home.ingest(path)
+    read = read_answers(path, now=NOW)
+    found = evaluate(answers_log(read, "start"), Split("student"), unfitted(RULES))
+    assert found.answers == ingested.accepted == 3_000 and read.report.duplicates == ingested.duplicates == 3_000
+    assert any("3,000 of 6,000 rows repeat another one and are counted once" in note for note in read.notes())
 
 
 @pytest.mark.parametrize("topics", [None, "one"])

@@ -18,6 +18,7 @@ from mastery.evaluation.splits import CvFold, Log, Split, cv_folds_of
 from mastery.evaluation.summary import Sample, Summary, mean_of, summarise
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
+from mastery.insight.data_quality import data_warnings, unknown_topics
 from mastery.insight.words import counted
 from mastery.pipelines.evaluation.predictors import Predicted, Predictor
 
@@ -84,7 +85,9 @@ def evaluate(
         hear: Is given every CV fold and what was predicted of it; see mastery.pipelines.evaluation.audit.
 
     Raises:
-        BadInput: the log cannot be split like this, or a test holds no answers, or only right or only wrong ones.
+        BadInput: the log cannot be split like this, or a part of it holds no answers.
+
+    Where all answers of a test are right, or all wrong, its AUC is not defined (NaN), and a note says so.
     """
     names, cut = cv_folds_of(log, split, cv_folds, seed)
     results, notes = [], list[str]()
@@ -96,6 +99,7 @@ def evaluate(
         notes += said
     if not log.has_clock:
         notes.append("the log has no time stamps: nothing is forgotten between answers, and no next week is predicted")
+    notes += data_warnings(log.batch)
     few = _too_few(results)
     if few is not None:
         notes.insert(0, few)
@@ -133,6 +137,7 @@ def _measure(
     asked = questions(one.test, one.counted)
     learnt = questions(one.train, np.ones(one.train.row.size, np.bool_))
     _check(one.name, asked, learnt)
+    one_sided = _one_sided(one.name, asked.y)
     predicted = predictor(one.train, one.test)
     measured = [name for name in predicted.probability if scorers is None or name in scorers]
     if not measured:
@@ -141,7 +146,9 @@ def _measure(
     if hear is not None:
         hear(one, Predicted({name: predicted.probability[name] for name in measured}))
     tested = Sample(asked.student, asked.y, asked.place, _learnt(one, asked, learnt))
-    notes = list(predicted.notes)
+    taught = np.unique(one.train.slot_topic[one.train.slot[learnt.rows]]).tolist()
+    notes = [*one_sided, *predicted.notes]
+    notes += unknown_topics([one.train.topics[code] for code in taught], one.test, "of the test are")
     share, weeks = _weeks(one, asked) if has_clock else (np.zeros(0), np.zeros(0, np.int64))
     probability, summaries = {}, {}
     for name in measured:
@@ -184,10 +191,14 @@ def _check(name: str, asked: Questions, learnt: Questions) -> None:
     for what, answers in (("test", asked), ("training", learnt)):
         if answers.y.size == 0:
             raise BadInput(f"{name}: the {what} part holds no answers; split the log in another way")
-    if asked.y.min() == asked.y.max():
-        outcome = "right" if asked.y[0] > 0.5 else "wrong"
-        whole = "the only answer of the test is" if asked.y.size == 1 else f"all {asked.y.size} answers of the test are"
-        raise BadInput(f"{name}: {whole} {outcome}, so nothing can be told apart; split the log in another way")
+
+
+def _one_sided(name: str, y: Floats) -> list[str]:
+    """Return what to say where nothing can be told apart, for all outcomes of a test are the same."""
+    if y.min() != y.max():
+        return []
+    whole = "the only answer of the test is" if y.size == 1 else f"all {y.size} answers of the test are"
+    return [f"{name}: {whole} {'right' if y[0] > 0.5 else 'wrong'}, so its AUC is not defined"]
 
 
 def _learnt(one: CvFold, asked: Questions, learnt: Questions) -> Int64s:

@@ -19,6 +19,7 @@ from mastery.evaluation.measures import measures
 from mastery.evaluation.reliability import reliability
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import QUIZ, READ, event_columns
+from mastery.insight.data_quality import data_warnings
 from mastery.instants import instant
 from mastery.lake import Lake
 from mastery.pipelines.models.card import (
@@ -153,7 +154,7 @@ def fit(
         },
         data=data,
         scorers={name: _of_scorer(name, model_set.scorers[name], found, batch) for name in model_set.scorers},
-        notes=_notes(model_set, found, data),
+        notes=[*_notes(model_set, found, data), *data_warnings(batch)],
     )
     new = store_model_set(lake, model_set, now_us)
     known = cards(lake)
