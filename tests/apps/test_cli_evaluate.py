@@ -130,3 +130,34 @@ def test_other_names_units_and_zones_are_declared_as_for_an_ingest(mastery, tmp_
 
 def test_a_file_that_is_not_there_is_not_found(mastery, tmp_path):
     assert isinstance(mastery("evaluate", tmp_path / "none.parquet").exception, NotFound)
+
+
+def test_groups_of_a_table_of_students_or_of_a_column_are_measured_apart(mastery, answers, tmp_path):
+    people = "student_id,region\n" + "".join(f"s{s},{'north' if s % 3 else 'south'}\n" for s in range(39))
+    (tmp_path / "people.csv").write_text(people)
+    arguments = ("--unfitted", "--scorers", "elo", "--folds", "2")
+    by_region = ("--by", "region", "--roster", tmp_path / "people.csv")
+    found = json.loads(mastery("evaluate", answers, *arguments, *by_region, "--json").stdout)
+    assert [*found["by_group"]["scorers"]["elo"]] == ["north"]
+    assert found["by_group"]["too_small"] == [{"name": "south", "students": 13, "n": 325}]
+    assert any("1 student with no value of region belongs to no group" in note for note in found["notes"])
+    shown = mastery("evaluate", answers, *arguments, "--by", "fold").stdout
+    assert "By fold, all tests together" in shown
+    assert "ABROCA" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--lake", "--by", "region"), "--by and --roster are about the students of files; give a FILE"),
+        (("{answers}", "--roster", "{answers}"), "say with --by which of its columns is wanted"),
+        (("{answers}", "--by", "reg", "--unfitted"), "no column 'reg'"),
+        (("{answers}", "--by", "fold", "--roster", "{people}", "--unfitted"), "no column 'student_id'"),
+    ],
+)
+def test_groups_that_are_not_there_are_refused(mastery, answers, tmp_path, arguments, said):
+    (tmp_path / "people.csv").write_text("name,region\ns1,north\n")
+    paths = {"{answers}": answers, "{people}": tmp_path / "people.csv"}
+    error = mastery("evaluate", *(paths.get(one, one) for one in arguments)).exception
+    assert isinstance(error, BadInput)
+    assert said in str(error)

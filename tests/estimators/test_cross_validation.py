@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import mastery as ms
@@ -63,3 +64,22 @@ def test_an_ece_is_drawn_on_the_students_that_the_other_measures_are_drawn_on():
     off = bootstrap_ece(p, y, student, 50, 7, bins=1)
     np.testing.assert_allclose(off, np.abs(share - 0.5), atol=1e-12)
     assert rng is not None and np.ptp(off) > 0.0
+
+
+def test_groups_have_rows_of_their_own_below_everybodys_and_small_ones_no_measures():
+    table = ms.simulate(students=50, days=40, seed=2).answers.frame.table
+    number = {name: k for k, name in enumerate(sorted(set(table["student_id"].to_pylist())))}
+    group = ["c" if number[name] < 2 else "ab"[number[name] % 2] for name in table["student_id"].to_pylist()]
+    frame = pl.from_arrow(table.append_column("class", pa.array(group)))
+    found = ms.cross_validate([ms.Elo(), ms.RuleBased()], frame, folds=2, groups="class")
+    assert found["group"].to_list() == [None, *sorted("ab", key=lambda g: -group.count(g)), "c"] * 2
+    plain = ms.cross_validate([ms.Elo(), ms.RuleBased()], frame, folds=2)
+    everybody = found.filter(pl.col("group").is_null())
+    assert everybody.select(plain.columns).equals(plain)
+    second, small = found.row(2, named=True), found.row(3, named=True)
+    assert second["abroca_lower"] <= second["abroca"] <= second["abroca_upper"]
+    assert 0.0 < second["abroca_if_equal"] < second["abroca_if_equal_95"]
+    assert small["students"] == 2
+    assert np.isnan(small["auc"])
+    with pytest.raises(ms.BadInput, match="no column 'clas' in the log .did you mean 'class'"):
+        ms.cross_validate(ms.Elo(), frame, groups="clas")

@@ -15,6 +15,7 @@ import pytest
 from answers import NOW, log_of
 from mastery.errors import BadInput
 from mastery.evaluation.splits import Split, cv_folds_of, parse_split
+from mastery.evaluation.student_columns import column_of_rows, column_of_table
 from mastery.features.subset import take_students
 from mastery.pipelines.evaluation.audit import Audit, audit_rows
 from mastery.pipelines.evaluation.evaluate import evaluate, named
@@ -322,3 +323,54 @@ def test_take_students_keeps_what_the_test_is_about(log):
         keep = np.isin(log.batch.students, fold.test.students)
         np.testing.assert_array_equal(take_students(log.batch, keep).row, fold.test.row)
         assert fold.train.topics == fold.test.topics == log.batch.topics
+
+
+def grouped(school):
+    """The class with a column of groups, a and b by turns, and the log of it; of two students nothing is said."""
+    place = {name: k for k, name in enumerate(sorted(set(school["student_id"].to_pylist())))}
+    group = [None if place[name] < 2 else "ab"[place[name] % 2] for name in school["student_id"].to_pylist()]
+    return log_of(school.append_column("class", pa.array(group)), "answer"), place
+
+
+def test_groups_are_measured_over_all_tests_and_told_in_json_and_on_the_page(school):
+    log, place = grouped(school)
+    column = column_of_rows(log, "class")
+    assert (column.values, column.empty, column.several) == (("a", "b"), 2, 0)
+    found = evaluate(log, Split("student"), unfitted(RULES), cv_folds=3, groups=column)
+    document = json.loads(json.dumps(as_json(found), allow_nan=False))["by_group"]
+    assert document["column"] == "class"
+    assert document["too_small"] == []
+    for groups in document["scorers"].values():
+        first, second = groups.values()
+        assert first["n"] >= second["n"]
+        assert first["students"] + second["students"] == len(place) - 2
+        assert first["abroca"] is None
+        assert second["intervals_95"]["abroca"][0] <= second["abroca"] <= second["intervals_95"]["abroca"][1]
+    assert "2 students with no value of class belong to no group" in found.notes
+    page = markdown(found)
+    assert "## By class" in page
+    assert page.count("| elo | a |") == 1
+    assert as_json(evaluate(log, Split("student"), unfitted(RULES)))["by_group"] is None
+
+
+def test_groups_that_are_too_small_are_named(school):
+    log, _ = grouped(school)
+    few = column_of_table(
+        log, pa.table({"student_id": log.batch.students[:9], "club": ["chess"] * 4 + ["golf"] * 5}), "club"
+    )
+    found = evaluate(log, Split("student"), unfitted(RULES), cv_folds=2, groups=few)
+    assert found.by_group.scorers["elo"] == ()
+    said = " ".join(found.notes)
+    assert "too small to be measured apart by club: chess (4 students), golf (5 students)" in said
+    assert "no group of club is large enough" in said
+
+
+def test_a_column_that_names_no_groups_is_refused(school):
+    log, _ = grouped(school)
+    with pytest.raises(BadInput, match="knows none of the log's 60 students"):
+        column_of_table(log, pa.table({"student_id": ["x"], "club": ["chess"]}), "club")
+    with pytest.raises(BadInput, match="no column 'clas' in the log .did you mean 'class'"):
+        column_of_rows(log, "clas")
+    each = column_of_table(log, pa.table({"student_id": log.batch.students, "no": log.batch.students}), "no")
+    with pytest.raises(BadInput, match="no has 60 values; expected the groups of students, 50 at most"):
+        evaluate(log, Split("student"), unfitted(RULES), groups=each)

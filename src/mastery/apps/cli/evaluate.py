@@ -16,8 +16,11 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mastery.arrays import Floats
     from mastery.evaluation.splits import Log, Split
+    from mastery.evaluation.student_columns import StudentColumn
     from mastery.features.answer_log import Clock
     from mastery.lake import Lake
     from mastery.pipelines.evaluation.audit import Audit
@@ -62,6 +65,21 @@ def evaluate(
     scorers: Annotated[
         str | None, typer.Option(help="Names with commas between them; all when left out.", metavar="NAMES")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Also measure groups of students apart: the values of this column, such as gender or region.",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table with a row per student (student_id) that has the column of --by; a column of FILE when "
+            "left out.",
+            metavar="TABLE",
+        ),
+    ] = None,
     clock: Annotated[
         str, typer.Option(help="When time stamps were taken: at the start of a question, or at its answer.")
     ] = "start",
@@ -100,6 +118,10 @@ def evaluate(
         raise BadInput(
             "options like --as, --map, --unit, --set, --timezone and --strict say how files are read; give a FILE"
         )
+    if not files and (by is not None or roster is not None):
+        raise BadInput("--by and --roster are about the students of files; give a FILE")
+    if roster is not None and by is None:
+        raise BadInput("--roster is a table of students; say with --by which of its columns is wanted")
     if clock not in CLOCKS:
         raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
     from mastery.pipelines.evaluation.predictors import wanted_scorers
@@ -118,15 +140,19 @@ def evaluate(
         return
     from mastery.evaluation.splits import parse_split
     from mastery.pipelines.evaluation.audit import Audit
+    from mastery.pipelines.evaluation.roster import read_roster, student_column
 
     rows = None if audit is None else Audit()
     parted, when = parse_split(split), cast("Clock", clock)
     if files:
-        log, notes = _read(files, parted, when, chosen, how, strict)
+        known = None if roster is None else read_roster(roster)
+        log, notes = _read(files, _kept(parted, by, known), when, chosen, how, strict)
+        groups = None if by is None else student_column(log, known, by)
         chapters = None
     else:
         log, notes, chapters = _read_lake(engine_of(context, tenant).lake)
-    found = _measured(log, parted, folds, names, when, unfitted, rules, seed, threads, chapters, rows)
+        groups = None
+    found = _measured(log, parted, folds, names, when, unfitted, rules, seed, threads, chapters, rows, groups)
     found = replace(found, notes=(*found.notes, *notes))
     if rows is not None and audit is not None:
         rows.write(audit)
@@ -141,15 +167,21 @@ def evaluate(
     _tell_written(written, missing)
 
 
+def _kept(split: Split, by: str | None, roster: pa.Table | None) -> list[str]:
+    """Return the columns of the files' rows that are wanted."""
+    of_rows = [name for name in (by,) if name is not None and (roster is None or name not in roster.column_names)]
+    return list(dict.fromkeys([*([split.name] if split.name else []), *of_rows]))
+
+
 def _read(
     files: list[Path],
-    split: Split,
+    keep: list[str],
     clock: Clock,
     chosen: Settings,
     how: ReadOptions,
     strict: bool,
 ) -> tuple[Log, list[str]]:
-    """Return the answers in files, with the column to split by, and notes on their rows."""
+    """Return the answers in files, with columns of their rows, and notes on these."""
     from mastery.apps.progress import progress
     from mastery.engine import now_us
     from mastery.instants import instant
@@ -166,7 +198,7 @@ def _read(
             files,
             now=instant(now_us()),
             options=replace(how, timezone=how.timezone or zone_of(how.profile) or chosen.timezone),
-            keep=[split.name] if split.name else [],
+            keep=keep,
             strict=strict,
             progress=read,
         )
@@ -193,6 +225,7 @@ def _measured(
     threads: int,
     chapters: dict[Scoped, str] | None,
     audit: Audit | None,
+    groups: StudentColumn | None,
 ) -> Evaluation:
     from mastery.apps.progress import progress
     from mastery.pipelines.evaluation.evaluate import evaluate as measure
@@ -209,7 +242,7 @@ def _measured(
         )  # fmt: skip
         return measure(
             log, split, predictor, cv_folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
-            hear=None if audit is None else audit.hear,
+            hear=None if audit is None else audit.hear, groups=groups,
         )  # fmt: skip
 
 
@@ -219,7 +252,7 @@ def show_evaluation(found: Evaluation) -> None:
 
     from mastery.apps.cli.console import console, number, numbers_table, printable
     from mastery.insight.words import counted
-    from mastery.pipelines.evaluation.report import TITLES, shown
+    from mastery.pipelines.evaluation.report import GROUP_HEADS, TITLES, group_rows, shown
 
     out = console()
     tests = sum(cv_fold.tested.y.size for cv_fold in found.cv_folds)
@@ -249,6 +282,10 @@ def show_evaluation(found: Evaluation) -> None:
             for same in zip(*groups, strict=True)
         ]
         out.print(numbers_table(out, ("", "answers", *found.summaries), rows))
+    if found.by_group is not None:
+        out.print(Text(f"\nBy {printable(found.by_group.column)}, all tests together", "bold"))
+        rows = [[printable(cell) for cell in row] for row in group_rows(found.by_group)]
+        out.print(numbers_table(out, GROUP_HEADS, rows))
     for note in found.notes:
         out.print(Text(f"\nnote: {printable(note)}", "yellow"), soft_wrap=True)
 

@@ -15,11 +15,13 @@ from mastery.errors import BadInput
 from mastery.evaluation.next_week import correlation, next_week
 from mastery.evaluation.questions import Questions, questions
 from mastery.evaluation.splits import CvFold, Log, Split, cv_folds_of
+from mastery.evaluation.student_columns import StudentColumn
 from mastery.evaluation.summary import Sample, Summary, mean_of, summarise
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.insight.data_quality import data_warnings, unknown_topics
 from mastery.insight.words import counted
+from mastery.pipelines.evaluation.groups import ByGroup, check_groups, group_notes, measured_by_group
 from mastery.pipelines.evaluation.predictors import Predicted, Predictor
 
 FEWEST_ANSWERS, FEWEST_STUDENTS = 100, 5
@@ -32,6 +34,7 @@ class CvFoldResult:
     """What one CV fold came to.
 
     Attributes:
+        students: Of the test, by code.
         probability: float64[m] by scorer, by question.
     """
 
@@ -39,6 +42,7 @@ class CvFoldResult:
     train_students: int
     train_answers: int
     test_students: int
+    students: Sequence[str]
     tested: Sample
     probability: Mapping[str, Floats]
     summaries: Mapping[str, Summary]
@@ -63,6 +67,7 @@ class Evaluation:
     cv_folds: Sequence[CvFoldResult]
     summaries: Mapping[str, Summary]
     notes: tuple[str, ...]
+    by_group: ByGroup | None = None
 
 
 def evaluate(
@@ -76,6 +81,7 @@ def evaluate(
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
     hear: Callable[[CvFold, Predicted], None] | None = None,
+    groups: StudentColumn | None = None,
 ) -> Evaluation:
     """Return what the predictor's probabilities are worth on every CV fold, and over all of them.
 
@@ -83,12 +89,15 @@ def evaluate(
         scorers: Those that are measured; all that the predictor names where None.
         progress: Called with (name of the CV fold, how many are done, how many there are).
         hear: Is given every CV fold and what was predicted of it; see mastery.pipelines.evaluation.audit.
+        groups: Groups of students that are measured apart.
 
     Raises:
-        BadInput: the log cannot be split like this, or a part of it holds no answers.
+        BadInput: the log cannot be split like this, a part of it holds no answers, or the groups are none.
 
     Where all answers of a test are right, or all wrong, its AUC is not defined (NaN), and a note says so.
     """
+    if groups is not None:
+        check_groups(groups)
     names, cut = cv_folds_of(log, split, cv_folds, seed)
     results, notes = [], list[str]()
     for done, one in enumerate(cut):
@@ -103,6 +112,9 @@ def evaluate(
     few = _too_few(results)
     if few is not None:
         notes.insert(0, few)
+    apart = None if groups is None else measured_by_group(results, groups, seed)
+    if groups is not None and apart is not None:
+        notes += group_notes(groups, apart)
     whole = questions(log.batch, np.ones(log.batch.row.size, np.bool_))
     return Evaluation(
         split=named(split),
@@ -115,6 +127,7 @@ def evaluate(
         cv_folds=results,
         summaries={name: mean_of([one.summaries[name] for one in results]) for name in results[0].summaries},
         notes=tuple(dict.fromkeys(notes)),
+        by_group=apart,
     )
 
 
@@ -170,8 +183,8 @@ def _measure(
             )
             week = correlation(np.where(weeks > 0, said, np.nan), share), int((weeks > 0).sum())
         summaries[name] = summarise(probability[name], tested, seed, week)
-    result = CvFoldResult(one.name, len(one.train.students), learnt.y.size, int(np.unique(asked.student).size), tested,
-                        probability, summaries)  # fmt: skip
+    result = CvFoldResult(one.name, len(one.train.students), learnt.y.size, int(np.unique(asked.student).size),
+                        one.test.students, tested, probability, summaries)  # fmt: skip
     return result, notes
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from mastery.evaluation.fairness import GroupMeasures
 from mastery.evaluation.reliability import reliability
 from mastery.evaluation.summary import Group, Summary
 from mastery.insight.words import counted
 from mastery.pipelines.evaluation.evaluate import Evaluation
+from mastery.pipelines.evaluation.groups import ByGroup
 
 DIGITS = 6
 """Of numbers in JSON: more is noise."""
@@ -22,6 +24,16 @@ HOW = (
 )
 
 WEEK = "Next week: correlation of what is said at the end of a day with the share right of the seven days after."
+
+BY_GROUP = (
+    "Answers of all tests together. Calibration: mean prediction minus share right; above 0 a group is thought better "
+    "than it is. ABROCA: area between the group's ROC curve and that of the largest group (Gardner, Brooks & Baker "
+    "2019); beside it what it would be if the two did not differ, mean and 95th percentile. Intervals: 95 %, students "
+    "drawn with replacement."
+)
+
+GROUP_HEADS = ("scorer", "group", "students", "answers", "AUC", "95 %", "log loss", "ECE", "calibration", "95 %",
+               "ABROCA", "95 %", "if equal")  # fmt: skip
 
 TITLES = {
     "first_5": "first 5 answers",
@@ -63,6 +75,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             }
             for cv_fold in evaluation.cv_folds
         ],
+        "by_group": None if evaluation.by_group is None else _by_group(evaluation.by_group),
         "notes": list(evaluation.notes),
     }
 
@@ -85,6 +98,9 @@ def markdown(evaluation: Evaluation) -> str:
         ("By size of the topic", {name: one.topic_size for name, one in evaluation.summaries.items()}),
     ):
         lines += ["", f"## {title}", "", "AUC, and log loss after the bar.", "", *_group_table(groups)]
+    if evaluation.by_group is not None:
+        lines += ["", f"## By {evaluation.by_group.column}", "", BY_GROUP, ""]
+        lines += _table(GROUP_HEADS, group_rows(evaluation.by_group))
     if len(evaluation.cv_folds) > 1:
         lines += ["", "## Tests one by one", "", "AUC.", ""]
         names = list(evaluation.summaries)
@@ -113,6 +129,35 @@ def pooled(evaluation: Evaluation, name: str) -> tuple[np.ndarray[Any, Any], np.
 def shown(value: float, digits: int = 4) -> str:
     """Return a share with four digits behind the point, or a dash."""
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def group_rows(found: ByGroup) -> list[tuple[str, ...]]:
+    """Return the cells below `GROUP_HEADS`."""
+    return [(name, *_group_cells(one)) for name, groups in found.scorers.items() for one in groups]
+
+
+def _group_cells(one: GroupMeasures) -> tuple[str, ...]:
+    got = one.measures
+
+    def ends(name: str) -> str:
+        low, high = one.intervals.get(name, (math.nan, math.nan))
+        return "–" if math.isnan(low) else f"{shown(low, 3)} to {shown(high, 3)}"
+
+    equal = f"{shown(got['abroca_if_equal'])}, at most {shown(got['abroca_if_equal_95'])}"
+    return (
+        one.name,
+        f"{one.students:,}",
+        f"{one.answers:,}",
+        shown(got["auc"]),
+        ends("auc"),
+        shown(got["logloss"]),
+        shown(got["ece"]),
+        f"{got['calibration']:+.4f}",
+        ends("calibration"),
+        shown(got["abroca"]),
+        ends("abroca"),
+        "–" if math.isnan(got["abroca"]) else equal,
+    )
 
 
 def _row(name: str, one: Summary) -> tuple[str, ...]:
@@ -162,6 +207,27 @@ def _summary(one: Summary) -> dict[str, Any]:
 
 def _group(group: Group) -> dict[str, Any]:
     return {"n": group.answers, **{name: _number(value) for name, value in group.measures.items()}}
+
+
+def _by_group(found: ByGroup) -> dict[str, Any]:
+    return {
+        "column": found.column,
+        "scorers": {
+            name: {
+                one.name: {
+                    "students": one.students,
+                    "n": one.answers,
+                    **{measure: _number(value) for measure, value in one.measures.items()},
+                    "intervals_95": {
+                        measure: [_number(low), _number(high)] for measure, (low, high) in one.intervals.items()
+                    },
+                }
+                for one in groups
+            }
+            for name, groups in found.scorers.items()
+        },
+        "too_small": [{"name": one.name, "students": one.students, "n": one.answers} for one in found.too_small],
+    }
 
 
 def _bins(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
