@@ -29,7 +29,7 @@ from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.activate import activate, rollback
 from mastery.pipelines.scoring.recompute import recompute
-from mastery.scorers import DERIVED, SCORERS
+from mastery.scorers import SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.state import NOWHERE, encode
 from mastery.state.sqlite import LAYOUT, SqliteStore
@@ -316,7 +316,7 @@ def sets_shown(folder: Path) -> dict[str, list[str]]:
         "active": [reader.metadata().model_set.version],
         "show": [reader.student(one, tenant="default", as_of_us=NOW_US).model_version],
         "class-report": [reader.class_scores(tenant="default").model_version],
-        "history": sorted({row["model_version"] for row in history if row["score_source"] not in DERIVED}),
+        "history": sorted({row["model_version"] for row in history}),
         "API, a student": [asyncio.run(answered(app, f"/mastery/{one}"))["model_version"]],
         "API, a class": [asyncio.run(answered(app, "/mastery"))["model_version"]],
         "gold, as exported": sorted(set(lake_rows(deployment, GOLD)["model_version"].to_pylist())),

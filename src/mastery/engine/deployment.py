@@ -132,6 +132,7 @@ class Deployment:
             workers=self.settings.workers if workers is None else whole("workers", workers, 1),
             state=self.state,
             active_days=self.settings.active_days,
+            derived_history=self.settings.derived_history,
             progress=progress,
         )
 

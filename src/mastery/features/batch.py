@@ -7,11 +7,12 @@ and of history alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from propcache import cached_property
 
@@ -196,6 +197,12 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         cell=cell,
         by_slot=BySlot(*_by_slot(slot, slot_topic.size, item, at_us, kind, y, weight, opportunity, cell)),
     )
+
+
+def rows_by_slot(slot: Int32s, slots: int, rows: Mapping[str, npt.NDArray[Any]], cell: Int32s) -> BySlot:
+    """Return rows, [n] each by the name of the column, ordered by slot; `slots` is how many slots there are."""
+    columns = (rows[name] for name in BySlot._fields if name not in ("ptr", "cell"))
+    return BySlot(*_by_slot(slot, slots, *columns, cell))
 
 
 @kernel

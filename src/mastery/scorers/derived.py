@@ -40,6 +40,7 @@ class Inputs:
         contribution_names: By scorer: the names of the columns of `Scores.contributions`.
         own_scale: By scorer whose score is on a scale of its own: the columns of guess and slip in its parameters.
         explain: Whether contributions are asked for. Where they are not, those of derived scorers are NaN.
+        wanted: int64[W]. Slots whose scores are asked for, None for all; those of others are NaN.
     """
 
     slot_student: Int32s
@@ -51,6 +52,7 @@ class Inputs:
     contribution_names: Mapping[str, tuple[str, ...]]
     own_scale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     explain: bool = True
+    wanted: Int64s | None = None
 
     @property
     def last_at_us(self) -> Int64s:
@@ -87,6 +89,7 @@ def inputs_of(
     topics: Sequence[Scoped],
     counters: Int64s,
     explain: bool = True,
+    wanted: Int64s | None = None,
 ) -> Inputs:
     """Return what derived scorers are given: the scores at last activity of every scorer that folds, and the rest."""
     return Inputs(
@@ -95,7 +98,7 @@ def inputs_of(
         topics=topics,
         counters=counters,
         models=models,
-        scores=at_last_activity(scorers, models, states, slot_student, slot_topic),
+        scores=at_last_activity(scorers, models, states, slot_student, slot_topic, wanted),
         contribution_names={name: scorers[name].contributions for name in models},
         own_scale={
             name: (scorers[name].column("guess"), scorers[name].column("slip"))
@@ -103,6 +106,7 @@ def inputs_of(
             if scorers[name].own_scale
         },
         explain=explain,
+        wanted=wanted,
     )
 
 
@@ -112,14 +116,40 @@ def at_last_activity(
     states: Mapping[str, States],
     slot_student: Int32s,
     slot_topic: Int32s,
+    wanted: Int64s | None = None,
 ) -> dict[str, Scores]:
-    """Return the scores of every scorer that folds, with nothing forgotten since the last evidence."""
+    """Return the scores of every scorer that folds, with nothing forgotten since the last evidence; those that are not
+    `wanted` are NaN.
+    """
+    if wanted is None:
+        return {
+            name: scorers[name].read_slots(
+                states[name].slot, states[name].student, slot_student, slot_topic, model.params, BEFORE_ALL_US
+            )
+            for name, model in models.items()
+        }
     return {
-        name: scorers[name].read_slots(
-            states[name].slot, states[name].student, slot_student, slot_topic, model.params, BEFORE_ALL_US
+        name: among(
+            scorers[name].read_slots(
+                states[name].slot[wanted],
+                states[name].student,
+                slot_student[wanted],
+                slot_topic[wanted],
+                model.params,
+                BEFORE_ALL_US,
+            ),
+            wanted,
+            slot_topic.size,
         )
         for name, model in models.items()
     }
+
+
+def among(scores: Scores, wanted: Int64s, slots: int) -> Scores:
+    """Return the scores of all slots: those of the wanted ones, NaN for the others and for all contributions."""
+    out = np.full((3, slots), np.nan)
+    out[:, wanted] = scores[:3]
+    return Scores(out[0], out[1], out[2], np.broadcast_to(np.nan, (slots, scores.contributions.shape[1])))
 
 
 def with_derived(derived: Mapping[str, Derived], parameters: Mapping[str, Parameters], inputs: Inputs) -> Inputs:

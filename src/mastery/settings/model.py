@@ -160,6 +160,10 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         ge=1,
         description="Students active in this many days get their state from a recompute, others when it is needed.",
     )
+    derived_history: bool = Field(
+        True,
+        description="Whether a recompute makes the history of ml and blend, for which it folds everybody once more.",
+    )
     min_evidence: int = Field(
         3, ge=1, description="With fewer graded answers than this, the band is not_enough_evidence."
     )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histories import DAY, GAPS, Event, examples, histories, table
+from mastery.features.batch import make_batch
+from mastery.features.columns import event_columns
 from mastery.insight.tags import habits
 from mastery.pipelines.queries.known import known_of
 from mastery.pipelines.queries.student_document import retention_documents, topic_document
-from mastery.pipelines.scoring.fold import Folded, fold_events
-from mastery.pipelines.scoring.publish import derived_history_rows, gold_rows, history_rows
+from mastery.pipelines.scoring.derived_history import derived_history
+from mastery.pipelines.scoring.fold import Folded, begin, fold_batch, fold_events
+from mastery.pipelines.scoring.publish import gold_rows, history_rows
 from mastery.pipelines.scoring.records import is_current, record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import snapshot_of
 from mastery.scorers import DERIVED
-from mastery.tables import EVENTS, GOLD, HISTORY
+from mastery.tables import EVENTS, GOLD
 from ml_school import model_set, shipped
-
-NO_HISTORY = HISTORY.schema.empty_table()
-START = 19_000
 
 
 def with_hashes(events: list[Event]) -> pa.Table:
@@ -65,10 +62,10 @@ def test_a_record_a_student_and_a_batch_give_the_same_bits(events, wait):
 
 
 def test_a_set_without_them_gives_none():
-    folded = fold_events(table([Event()]), shipped(), Event().at_us)
+    folded = fold_events(table([Event()]), shipped(), Event().at_us, derived_history=True)
     assert not set(folded.scores()) & set(DERIVED)
     assert not set(snapshot_of(folded).scores(Event().at_us)) & set(DERIVED)
-    assert derived_history_rows(folded, NO_HISTORY).num_rows == 0
+    assert not set(folded.history) & set(DERIVED)
 
 
 def test_students_whose_events_were_all_withdrawn_cost_nothing():
@@ -109,66 +106,49 @@ def test_a_topic_document_explains_a_derived_score(source):
         assert (one.explanation.contributions["forgetting"] < -0.01) == (wait > 0)
 
 
-def on_day(day: int, topic: str = "t0", student: str = "s_a0", right: int = 1) -> Event:
-    number = 1 + day * 100 + int(topic[1:]) * 10 + int(student[-1])
-    return Event(
-        at_us=(START + day) * DAY + 5, student=student, topics=(topic,), share_ppm=right * 1_000_000, number=number
-    )
+@examples(40)
+@given(events=histories(), wait=st.sampled_from(GAPS))
+def test_a_point_of_history_is_the_score_at_the_end_of_its_day_bit_for_bit(events, wait):
+    as_of_us = max(event.at_us for event in events) + wait
+    folded = fold_events(table(events), model_set(), as_of_us, derived_history=True)
+    batch, asked = folded.batch, 0
+    assert set(folded.history) == {*folded.models, *DERIVED}
+    for day in np.unique(batch.cell_day).tolist():
+        end_us = min((day + 1) * DAY, as_of_us)
+        then = fold_events(table(events), model_set(), end_us, history=False)
+        scores = then.scores()
+        slots = {slot_name(then, p): p for p in range(then.batch.slot_topic.size)}
+        for cell in np.flatnonzero(batch.cell_day == day).tolist():
+            p = slots[slot_name(folded, int(batch.cell_slot[cell]))]
+            for name in folded.history:
+                point = tuple(folded.history[name][:, cell].tolist())
+                assert point == tuple(float(values[p]) for values in scores[name][:3]), (name, day)
+            asked += 1
+    assert asked == batch.cell_slot.size
 
 
-def points(history: pa.Table) -> set[tuple[str, str, int]]:
-    """Return (student, topic, day) of ml's rows; blend has the same."""
-    rows = history.to_pylist()
-    assert len({(r["student_id"], r["topic_id"], r["score_source"], r["day"]) for r in rows}) == len(rows)
-    found = {
-        name: {
-            (r["student_id"], r["topic_id"], (r["day"] - datetime.date(1970, 1, 1)).days - START)
-            for r in rows
-            if r["score_source"] == name
-        }
-        for name in DERIVED
-    }
-    assert found["ml"] == found["blend"]
-    return found["ml"]
+def slot_name(folded: Folded, p: int) -> tuple[str, str]:
+    batch = folded.batch
+    return batch.students[batch.slot_student[p]], batch.topics[batch.slot_topic[p]][1]
 
 
-def recomputed(events: list[Event], day: int, earlier: pa.Table = NO_HISTORY) -> pa.Table:
-    """Return all of history as the recompute at the end of that day publishes it."""
-    folded = folded_at(events, (START + day + 1) * DAY - 1)
-    found = pa.concat_tables(
-        [history_rows(folded), derived_history_rows(folded, earlier)], promote_options="permissive"
-    )
-    return found.cast(pa.schema([field for field in HISTORY.schema if field.name != "bucket"]))
+@examples(20)
+@given(events=histories())
+def test_days_one_by_one_end_in_the_states_of_one_fold(events):
+    batch = make_batch(event_columns(table(events), max(event.at_us for event in events)))
+    whole = fold_batch(batch, model_set(), max(event.at_us for event in events))
+    begun = begin(batch, whole.models)
+    derived_history(batch, whole.models, whole.derived, begun.states, begun.counters, whole.as_of_us)
+    np.testing.assert_array_equal(begun.counters, whole.counters)
+    for name, states in whole.states.items():
+        np.testing.assert_array_equal(begun.states[name].slot, states.slot)
+        np.testing.assert_array_equal(begun.states[name].student, states.student)
 
 
-def test_their_history_starts_when_it_is_first_published_and_grows_with_activity():
-    events = [on_day(0), on_day(1, "t1"), on_day(3)]
-    first = recomputed(events, 1)
-    assert points(first) == {("s_a0", "t0", 1), ("s_a0", "t1", 1)}
-    again = recomputed(events, 2, first)
-    assert points(again) == points(first) | {("s_a0", "t1", 2)}  # its last activity may have come after the first
-    then = recomputed(events, 3, again)
-    assert points(then) == points(again) | {("s_a0", "t0", 3)}
-    assert points(recomputed(events, 9, recomputed(events, 8, then))) == points(then) | {("s_a0", "t0", 8)}
-
-
-def test_what_was_published_stays_as_it_was_even_when_the_fold_would_say_otherwise_today():
-    first = recomputed([on_day(0, right=0), on_day(1)], 1)
-    later = recomputed([on_day(0, right=1), on_day(1), on_day(4)], 4, first)
-    old = {r["score_source"]: r for r in first.to_pylist() if r["score_source"] in DERIVED}
-    for row in later.to_pylist():
-        if row["score_source"] in DERIVED and row["day"] == old["ml"]["day"]:
-            assert row == old[row["score_source"]]
-
-
-def test_the_same_day_again_replaces_what_the_day_said():
-    first = recomputed([on_day(2, right=0)], 2)
-    second = recomputed([on_day(2, right=0), replace(on_day(2), number=999)], 2, first)
-    assert points(second) == points(first)
-    scores = [[r["mastery_score"] for r in some.to_pylist() if r["score_source"] == "ml"] for some in (first, second)]
-    assert scores[0] != scores[1]
-
-
-def test_nothing_is_carried_over_of_students_who_are_gone():
-    first = recomputed([on_day(0), on_day(0, student="s_a1")], 0)
-    assert points(recomputed([on_day(0)], 1, first)) == {("s_a0", "t0", 0), ("s_a0", "t0", 1)}
+def test_history_of_all_scorers_has_the_same_days():
+    events = [Event(number=1 + k, at_us=Event().at_us + k * DAY, share_ppm=1_000_000 * (k % 2)) for k in range(5)]
+    folded = fold_events(table(events), model_set(), events[-1].at_us, derived_history=True)
+    rows = history_rows(folded).to_pylist()
+    days = {name: [row["day"] for row in rows if row["score_source"] == name] for name in folded.history}
+    assert all(len(one) == 5 and one == days["bkt"] for one in days.values())
+    assert len({row["mastery_score"] for row in rows if row["score_source"] == "blend"}) == 5

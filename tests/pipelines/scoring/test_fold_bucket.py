@@ -69,16 +69,16 @@ def program(lines: str, *arguments: str, given: bytes = b"") -> bytes:
 
 @pytest.mark.slow
 def test_a_bucket_folded_in_another_process_comes_back_bit_for_bit(events):
-    arguments = (events, HISTORY.schema.empty_table(), with_ml(), options(events, shadow=with_ml()))
+    arguments = (events, with_ml(), options(events, shadow=with_ml()))
     told = pickle.loads(program(ELSEWHERE, given=pickle.dumps(arguments)))
     assert everything(FoldedBucket(*told)) == everything(fold_bucket(*arguments))
 
 
 def test_counts_of_parts_add_up_to_those_of_all(events):
     model_set, how = with_ml(), options(events)
-    each = [fold_bucket(part, None, model_set, how).counts for part in parts(events, 200)]
+    each = [fold_bucket(part, model_set, how).counts for part in parts(events, 200)]
     assert len(each) > 3
-    assert reduce(add, each, BucketCounts()) == fold_bucket(events, None, model_set, how).counts
+    assert reduce(add, each, BucketCounts()) == fold_bucket(events, model_set, how).counts
 
 
 def large(topics: int = 300, items: int = 10_000) -> ModelSet:
@@ -112,8 +112,8 @@ def test_a_set_without_what_only_predicts_folds_to_the_same_bits(events):
     whole = with_ml()
     padded = ModelSet(whole.version, {**whole.scorers, "ml_unconstrained": whole.scorers["ml"]})
     assert padded.folding.scorers.keys() == whole.scorers.keys()
-    assert everything(fold_bucket(events, None, padded.folding, options(events))) == everything(
-        fold_bucket(events, None, padded, options(events))
+    assert everything(fold_bucket(events, padded.folding, options(events))) == everything(
+        fold_bucket(events, padded, options(events))
     )
 
 

@@ -6,7 +6,7 @@ The daily recompute gives it a bucket, `show` one student; both get the same bit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from propcache import cached_property
@@ -18,6 +18,7 @@ from mastery.features.counters import fold_counters, initial_counters
 from mastery.features.feedback import SCORE, fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.windows import Windows, windows
+from mastery.pipelines.scoring.derived_history import derived_history as day_ends
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Scores, States, fold, read, start
 from mastery.scorers.derived import inputs_of, read_derived, with_derived
@@ -116,9 +117,20 @@ def begin(batch: Batch, models: Mapping[str, Model]) -> Begun:
     return Begun(states, initial_counters(slots), initial_feedback(slots))
 
 
-def fold_events(events: pa.Table, model_set: ModelSet, as_of_us: int, history: bool = True) -> Folded:
-    """Fold all events up to `as_of_us` of the students in `events` (columns `features.columns.READ`), in any order."""
-    return fold_batch(make_batch(event_columns(events, as_of_us)), model_set, as_of_us, history)
+def fold_events(
+    events: pa.Table, model_set: ModelSet, as_of_us: int, history: bool = True, derived_history: bool = False
+) -> Folded:
+    """Fold all events up to `as_of_us` of the students in `events` (columns `features.columns.READ`), in any order.
+
+    `derived_history`: whether `history` holds the scorers that fold nothing as well, for which everybody is folded once
+    more, a day at a time.
+    """
+    folded = fold_batch(make_batch(event_columns(events, as_of_us)), model_set, as_of_us, history)
+    if not derived_history or not folded.derived:
+        return folded
+    begun = begin(folded.batch, folded.models)
+    points = day_ends(folded.batch, folded.models, folded.derived, begun.states, begun.counters, as_of_us)
+    return replace(folded, history={**folded.history, **points})
 
 
 def fold_batch(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.pipelines.scoring.fold import Folded, fold_events
-from mastery.pipelines.scoring.publish import derived_history_rows, feature_rows, gold_rows, history_rows, ledger_rows
+from mastery.pipelines.scoring.publish import feature_rows, gold_rows, history_rows, ledger_rows
 from mastery.pipelines.scoring.records import active_students, record_block
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import Scoped
@@ -36,6 +36,7 @@ class BucketOptions:
             events after it: a record holds all of a student's events. None: nobody gets one.
         shadow: Model set that is folded beside, into SHADOW.
         seen: What of the lake the records have seen.
+        derived_history: Whether scorers that fold nothing have a history too.
     """
 
     as_of_us: int
@@ -44,6 +45,7 @@ class BucketOptions:
     active_days: int | None = None
     shadow: ModelSet | None = None
     seen: Position = NOWHERE
+    derived_history: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,37 +96,29 @@ class FoldedBucket(NamedTuple):
     counts: BucketCounts
 
 
-def fold_bucket(
-    events: pa.Table, history: pa.Table | None, model_set: ModelSet, options: BucketOptions
-) -> FoldedBucket:
+def fold_bucket(events: pa.Table, model_set: ModelSet, options: BucketOptions) -> FoldedBucket:
     """Fold some students under one model set.
 
     Args:
         events: All events of these students, columns `features.columns.READ` (and `body_hash` where records are
             wanted), in any order.
-        history: Rows of HISTORY as last published, of these students among others; None where scorers that fold
-            nothing have no history to be continued.
         model_set: Whose parameters.
         options: What else scores depend on.
     """
-    folded = fold_events(events, model_set, options.as_of_us)
+    folded = fold_events(events, model_set, options.as_of_us, derived_history=options.derived_history)
     counts = _counts(events, folded)
     records = None
     if options.active_days is not None and not counts.events_later:
         active = active_students(folded, options.active_days)
         records = encode_block(record_block(events, folded, active, options.seen)) if active.size else None
-    return FoldedBucket(_tables(events, history, folded, options), records, counts)
+    return FoldedBucket(_tables(events, folded, options), records, counts)
 
 
-def _tables(
-    events: pa.Table, history: pa.Table | None, folded: Folded, options: BucketOptions
-) -> Iterator[tuple[Table, pa.Table]]:
+def _tables(events: pa.Table, folded: Folded, options: BucketOptions) -> Iterator[tuple[Table, pa.Table]]:
     yield LEDGER, ledger_rows(folded)
     yield FEATURES, feature_rows(folded)
     yield GOLD, gold_rows(folded, options.min_evidence, options.now_us)
     yield HISTORY, history_rows(folded)
-    if history is not None:
-        yield HISTORY, derived_history_rows(folded, history)
     if options.shadow is not None:
         del folded
         beside = fold_events(events, options.shadow, options.as_of_us, history=False)

@@ -6,17 +6,13 @@ names, so that no string is copied per row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
 from mastery.features.feedback import AT_US, SCORE
 from mastery.insight.bands import BANDS, band_codes
-from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Scores
@@ -113,106 +109,6 @@ def history_rows(folded: Folded) -> pa.Table:
         }
         tables.append(_table(columns, HISTORY.schema))
     return pa.concat_tables(tables)
-
-
-def derived_history_rows(folded: Folded, earlier: pa.Table) -> pa.Table:
-    """Return the rows of HISTORY of the scorers that fold nothing, without `bucket`.
-
-    Their past cannot be folded: it starts when they are first published. What earlier recomputes published stays as it
-    was, under the model version of its day, for students and topics that are still there; and each student-topic with
-    activity on or after the last day that is published of it gets a row for the day of `as_of`.
-
-    Args:
-        folded: The students whose history it is.
-        earlier: Rows of HISTORY as last published, of these students among others; columns of other scorers' rows
-            are left out. Any table with HISTORY's columns will do.
-    """
-    kept = earlier.select([name for name in HISTORY.schema.names if name != "bucket"])
-    kept = kept.filter(pc.is_in(kept["score_source"], value_set=pa.array(list(DERIVED))))
-    slot = _slots_of(folded, kept)
-    kept, slot = kept.filter(pa.array(slot >= 0)), slot[slot >= 0]
-    today = folded.as_of_us // DAY_US
-    days = kept["day"].cast(pa.int32()).to_numpy().astype(np.int64)
-    last_day = folded.counters[:, LAST_AT_US] // DAY_US
-    assigned = _all_or(_assigned(folded, None), last_day.size)
-    tables, stays = [], np.ones(kept.num_rows, bool)
-    for name, scores in folded.derived_scores().items():
-        mine = pc.equal(kept["score_source"], name).to_numpy()
-        published = np.full(last_day.size, NEVER)
-        np.maximum.at(published, slot[mine], days[mine])
-        take = assigned[(last_day >= published)[assigned] & (folded.counters[:, LAST_AT_US] != NEVER)[assigned]]
-        renewed = np.zeros(last_day.size, bool)
-        renewed[take] = True
-        stays &= ~(mine & renewed[slot] & (days == today))
-        columns = {
-            **_keys(folded, take),
-            "score_source": _name(name, take.size),
-            "day": pa.array(np.full(take.size, today, np.int32)).cast(pa.date32()),
-            "mastery_score": pa.array(scores.score[take]),
-            "lower": pa.array(scores.lower[take]),
-            "upper": pa.array(scores.upper[take]),
-            "evidence_count": pa.array(folded.counters[take, EVIDENCE].astype(np.int32)),
-            "model_version": _name(folded.model_version, take.size),
-        }
-        tables.append(_table(columns, HISTORY.schema))
-    return pa.concat_tables([_encoded(kept.filter(pa.array(stays))), *tables], promote_options="permissive")
-
-
-def points_only_in(theirs: pa.Table, mine: pa.Table) -> pa.Table:
-    """Return the rows of HISTORY of the scorers that fold nothing, of students and topics that `mine` has, for scorers
-    and days that it has not.
-
-    Args:
-        theirs: Rows of HISTORY.
-        mine: The same, or only their keys.
-    """
-    derived = theirs.filter(pc.is_in(theirs["score_source"], value_set=pa.array(list(DERIVED))))
-    key = [name for name in HISTORY.key if name != "day"]
-    theirs_at, mine_at = (_joined(rows, key) for rows in (derived, mine))
-    day = [rows["day"].cast(pa.int32()).cast(pa.string()) for rows in (derived, mine)]
-    known = pc.is_in(
-        pc.binary_join_element_wise(theirs_at, day[0], "\x1f"),
-        value_set=pc.binary_join_element_wise(mine_at, day[1], "\x1f").combine_chunks(),
-    )
-    there = pc.is_in(
-        _joined(derived, ["student_id", "topic_id"]),
-        value_set=_joined(mine, ["student_id", "topic_id"]).combine_chunks(),
-    )
-    return derived.filter(pc.and_(there, pc.invert(known)))
-
-
-def _joined(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(*(rows[name].cast(pa.string()) for name in names), "\x1f")
-
-
-def _encoded(history: pa.Table) -> pa.Table:
-    """Return rows as they were read, strings as dictionaries like those that are made here."""
-    names = ("tenant", "student_id", "topic_id", "score_source", "model_version")
-    return pa.table(
-        {
-            name: history[name].cast(pa.string()).dictionary_encode() if name in names else history[name]
-            for name in history.column_names
-        }
-    )
-
-
-def _slots_of(folded: Folded, rows: pa.Table) -> npt.NDArray[np.int64]:
-    """Return int64[n]: the slot of each row's student and topic, −1 where the fold has none."""
-    batch = folded.batch
-    student = pc.index_in(rows["student_id"].cast(pa.string()), value_set=pa.array(batch.students, pa.string()))
-    student = student.fill_null(-1).to_numpy().astype(np.int64)
-    names = pa.array(["\x1f".join(topic) for topic in batch.topics], pa.string())
-    scoped = pc.binary_join_element_wise(rows["tenant"].cast(pa.string()), rows["topic_id"].cast(pa.string()), "\x1f")
-    topic = pc.index_in(scoped, value_set=names).fill_null(-1).to_numpy().astype(np.int64)
-    topics = max(1, len(batch.topics))
-    mine = batch.slot_student.astype(np.int64) * topics + batch.slot_topic
-    order = np.argsort(mine)
-    wanted = np.where((student < 0) | (topic < 0), -1, student * topics + topic)
-    if not order.size:
-        return np.full(rows.num_rows, -1, np.int64)
-    at = np.minimum(np.searchsorted(mine, wanted, sorter=order), order.size - 1)
-    found = order[at]
-    return np.where(mine[found] == wanted, found, -1)
 
 
 def _explanation(name: str, scores: Scores, take: RowIndex) -> pa.Array:

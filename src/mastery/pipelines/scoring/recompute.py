@@ -6,7 +6,6 @@ one has read: had it later events, or the same and began later, then what is sho
 it publishes nothing and says so in its report. That is no error: whoever asked for a recompute finds tables as new as
 that. For an activation later events are one, for nothing was switched; over scores of the same events it publishes in
 any case, for they are of the set that it replaces, and recomputes of that one must not keep it from becoming active.
-Whoever publishes over another keeps the points of history that only the other has.
 
 Workers pull buckets from one counter. They are threads: kernels and Parquet run outside Python's lock, and forked
 processes were no faster.
@@ -33,15 +32,12 @@ from mastery.lake import Lake
 from mastery.lake.file_writer import FileWriter
 from mastery.lake.files import Only
 from mastery.lake.publication import READERS_HOURS, RECOMPUTE, Publication
-from mastery.lake.seal import DamagedFile
-from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice, choices
+from mastery.pipelines.models.activations import DEFAULT, Switch, active_choice
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.class_numbers import ClassNumbers
 from mastery.pipelines.scoring.class_weakest import ClassWeakest
 from mastery.pipelines.scoring.fold_bucket import BucketCounts, BucketOptions, fold_bucket
-from mastery.pipelines.scoring.publish import points_only_in
-from mastery.scorers import DERIVED
 from mastery.scorers.model_set import ModelSet
 from mastery.state import NOWHERE, EncodedBlock, StateStore
 from mastery.tables import (
@@ -104,6 +100,7 @@ def recompute(
     active_days: int = 30,
     shadow: ModelSet | None = None,
     switch: Switch | None = None,
+    derived_history: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> RecomputeReport:
     """Fold every student of the lake and publish what comes out, as of `as_of_us`.
@@ -111,8 +108,8 @@ def recompute(
     Readers see all tables as they were, and from one commit on all as they are now. With a `state`, students with an
     event within `active_days` before `as_of_us` get their record at once, the others when they are first asked for;
     unless there are events after `as_of_us`: a record holds all of a student's events. A `shadow` is folded too; its
-    scores go into SHADOW and nowhere else. A `switch` is made with the same commit. `progress` is called with the
-    events of each finished bucket.
+    scores go into SHADOW and nowhere else. A `switch` is made with the same commit. Without `derived_history` scorers
+    that fold nothing have none. `progress` is called with the events of each finished bucket.
 
     Raises:
         Conflict: Another set became active meanwhile, or with a `switch` another recompute has published later
@@ -122,7 +119,9 @@ def recompute(
     if shadow is not None and shadow.version == model_set.version:
         shadow = None  # it has become active
     began = lake.begin_publishing()  # before the snapshot: what is published from here on may have read more
-    run = _Run(lake, began, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days, switch)
+    run = _Run(
+        lake, began, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days, switch, derived_history
+    )
     buckets = iter(run.snapshot.buckets)
     stop = threading.Event()  # so that an error, or Ctrl-C, does not wait for all the other buckets
 
@@ -161,6 +160,7 @@ class _Run:
         min_evidence: int,
         active_days: int,
         switch: Switch | None,
+        derived_history: bool,
     ) -> None:
         self._lake, self._state, self._began = lake, state, began
         self._model_set = model_set
@@ -170,11 +170,8 @@ class _Run:
         view = None if state is None else catch_up(lake, state)
         self.snapshot, seen = (lake.snapshot(EVENTS), NOWHERE) if view is None else (view.events, view.seen)
         self._options = BucketOptions(
-            as_of_us, now_us, min_evidence, None if state is None else active_days, shadow, seen
+            as_of_us, now_us, min_evidence, None if state is None else active_days, shadow, seen, derived_history
         )
-        # Scorers that fold nothing have the history that was published: none without them, and before any activation.
-        derived = any(name in DERIVED for name in model_set.scorers) or bool(choices(lake))
-        self._history = lake.shown(HISTORY, began) if derived else None
         self._check_active(switch)
         # Those of an activation that folds meanwhile are not among them, unless it began before this.
         self._sets_there = [] if state is None else state.model_versions()
@@ -198,9 +195,8 @@ class _Run:
             for students in self._lake.student_ranges(EVENTS, bucket, READ_ROWS, self.snapshot):
                 only = None if students is None else Only(students)
                 found = self._lake.read_bucket(EVENTS, bucket, self._wanted, self.snapshot, only)
-                earlier = self._earlier_history(bucket, students)
                 for events in parts(found):
-                    tables, records, counts = fold_bucket(events, earlier, self._model_set, self._options)
+                    tables, records, counts = fold_bucket(events, self._model_set, self._options)
                     self._put(records)
                     del records
                     for table, rows in tables:
@@ -216,27 +212,6 @@ class _Run:
                         progress(events.num_rows)
             for name, file in files.items():
                 self._written(name, file.finish())
-
-    def _earlier_history(self, bucket: int, students: tuple[str, str] | None) -> pa.Table | None:
-        """Return what is published of scorers that fold nothing, of a range of students; None where nothing is to be
-        continued. Nobody can make again what is damaged, so the scores of a school do not wait for it.
-        """
-        if self._history is None:
-            return None
-        try:
-            derived = Only(students, "score_source", tuple(DERIVED))
-            return self._lake.read_bucket(HISTORY, bucket, None, self._history, derived)
-        except DamagedFile as error:
-            log.warning(
-                "table %r: file %s is %s; the history of %s begins again for the students of bucket %d, whose earlier "
-                "points cannot be computed",
-                error.table,
-                error.path,
-                error.fault,
-                " and ".join(DERIVED),
-                bucket,
-            )
-            return HISTORY.schema.empty_table()
 
     def _add_to_class(self, gold: pa.Table) -> None:
         numbers, weakest = ClassNumbers(), ClassWeakest(self._options.min_evidence)
@@ -296,7 +271,6 @@ class _Run:
                     for table in self._tables:
                         self._lake.discard(table, self._added[table.name])
                     return
-                self._carry_over(now)
             # Before the scores that name it, and here, where nobody removes sets that are not active.
             store_model_set(self._lake, self._model_set, self._options.now_us)
             versions = {
@@ -334,23 +308,6 @@ class _Run:
                 f"{active or DEFAULT} is the active model set, and this recompute is of {mine}: another became active "
                 "meanwhile; nothing was published: run it again"
             )
-
-    def _carry_over(self, now: Publication) -> None:
-        """Add the points of history that another recompute has published since this one began, and this one has not."""
-        theirs = self._lake.shown(HISTORY, now)
-        if theirs.version == self._lake.shown(HISTORY, self._began).version:
-            return
-        mine: dict[int | None, list[str]] = {}
-        for add in self._added[HISTORY.name]:
-            mine.setdefault(int(str(add.partition_values["bucket"])), []).append(add.path)
-        for bucket, paths in mine.items():
-            if bucket is None:
-                continue
-            rows = points_only_in(
-                self._lake.read_bucket(HISTORY, bucket, at=theirs), self._lake.read_files(HISTORY, paths, HISTORY.key)
-            )
-            if rows.num_rows:
-                self._written(HISTORY.name, self._lake.write_file(HISTORY, rows, bucket))
 
     @contextmanager
     def discarding(self) -> Iterator[None]:

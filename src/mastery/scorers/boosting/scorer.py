@@ -28,7 +28,7 @@ from mastery.scorers.base import Model, Parameter, Scores, check_items, check_to
 from mastery.scorers.boosting.features import ANSWERED, FEATURES, MEMBERS, pre_answer_features, slot_features
 from mastery.scorers.boosting.interval_numbers import FITTED
 from mastery.scorers.boosting.trees import check_trees, trees_of
-from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, forget, probability_of
+from mastery.scorers.derived import BEFORE_ALL_US, Columns, Derived, Inputs, among, forget, probability_of
 from mastery.scorers.interval import growth_parameter, interval, interval_parameters
 from mastery.scorers.parameters import Parameters, check_array
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
@@ -132,11 +132,15 @@ def scores_at_last_activity(inputs: Inputs, parameters: Parameters, params: Floa
     base = np.ascontiguousarray(params[:, BASE])
     features = slot_features(inputs.slot_student, inputs.slot_topic, inputs.counters, base, probabilities)
     trees, start = trees_of(shared), float(shared["start"][0])
-    evidence = inputs.counters[:, EVIDENCE].astype(np.float64)
-    out, limit = np.empty((3, slots)), np.empty(slots)
-    _last(start + trees.margins(features), evidence, inputs.slot_topic, params, out, limit)
+    evidence, slot_topic = inputs.counters[:, EVIDENCE].astype(np.float64), inputs.slot_topic
+    if inputs.wanted is not None:
+        features, evidence = features[inputs.wanted], evidence[inputs.wanted]
+        slot_topic = slot_topic[inputs.wanted]
+    out, limit = np.empty((3, evidence.size)), np.empty(evidence.size)
+    _last(start + trees.margins(features), evidence, slot_topic, params, out, limit)
     if not inputs.explain:
-        return Scores(out[0], out[1], out[2], np.broadcast_to(np.nan, (slots, len(CONTRIBUTIONS))))
+        found = Scores(out[0], out[1], out[2], np.broadcast_to(np.nan, (evidence.size, len(CONTRIBUTIONS))))
+        return found if inputs.wanted is None else among(found, inputs.wanted, slots)
     contributions = np.zeros((slots, len(CONTRIBUTIONS)))
     by_feature, expected = trees.contributions(features)
     contributions[:, START] = start + expected
