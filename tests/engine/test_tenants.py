@@ -57,7 +57,7 @@ def test_an_ingest_a_fit_and_a_recompute_of_one_school_write_nothing_of_the_othe
     more.write_text(HEAD + "S2,q9,ratios,yes,4,1,2026-03-09T10:00:00Z\n")
     engine.ingest(more, tenant="north")
     engine.recompute("latest", workers=1, tenant="north")
-    engine.of("north").models.activate(engine.of("north").models.fit("elo").card.version, "latest")
+    engine.of("north").models.activate(engine.of("north").models.fit("elo").card.version, "latest", force=True)
     engine.student("S2", as_of="latest", tenant="north")
     assert files(south) == before
     fitted = [[one.version for one in engine.of(tenant).models.versions() if one.fitted] for tenant in engine.tenants]

@@ -10,13 +10,14 @@ from mastery import __version__
 from mastery.as_of import Moment
 from mastery.engine import clock
 from mastery.engine.deployment import Deployment
-from mastery.errors import Conflict
-from mastery.given import text, whole
+from mastery.errors import Conflict, NotFound
+from mastery.given import flag, text, whole
 
 if TYPE_CHECKING:
     from mastery.pipelines.models.activations import ActiveChoice
     from mastery.pipelines.models.compare import Comparison
     from mastery.pipelines.models.fit import Progress, Stored
+    from mastery.pipelines.models.gate import Gate
     from mastery.pipelines.models.listing import VersionDetail, VersionDocument
     from mastery.pipelines.models.prune import Pruning
     from mastery.pipelines.scoring.recompute import RecomputeReport
@@ -79,10 +80,36 @@ class Models:
         return list_versions(self.deployment.lake, self.deployment.rules.params)
 
     def show(self, version: str) -> VersionDetail:
-        """Return what is known of one."""
+        """Return what is known of one, and whether it may be activated without force."""
         from mastery.pipelines.models.listing import show_version
 
-        return show_version(self.deployment.lake, self.deployment.rules.params, version)
+        found = show_version(self.deployment.lake, self.deployment.rules.params, version)
+        return found.model_copy(update={"gate": None if found.card is None else self.gate(version)})
+
+    def gate(self, version: str) -> Gate:
+        """Return what a fitted set has to pass before it is activated without force; see the settings `gate`.
+
+        Raises:
+            NotFound: No set has this version, or it has no card: nothing is known of what it was fitted to.
+            Conflict: This engine cannot use it.
+        """
+        from mastery.pipelines.models.active import active_model_set, named_model_set
+        from mastery.pipelines.models.card import cards
+        from mastery.pipelines.models.gate import judge
+        from mastery.pipelines.scoring.drift import drift
+
+        deployment, settings = self.deployment, self.deployment.settings
+        lake, rules = deployment.lake, deployment.rules.params
+        model_set = named_model_set(lake, rules, text("version", version))
+        card = cards(lake).get(version)
+        if card is None:
+            raise NotFound(f"{version} has no card: nothing is known of what it was fitted to; 'mastery fit' makes one")
+        try:
+            active = active_model_set(lake, rules)
+        except Conflict:  # scores of a set that this engine cannot use are compared with nothing
+            active = None
+        changes, unknown = drift(lake, active, model_set, settings.scorer, settings.min_evidence)
+        return judge(card, settings.gate, settings.scorer, changes, unknown)
 
     def compare(self, old: str, new: str) -> Comparison:
         """Return how two differ."""
@@ -101,10 +128,24 @@ class Models:
         now_us: int | None = None,
         workers: int | None = None,
         progress: Bar | None = None,
+        force: bool = False,
     ) -> RecomputeReport:
-        """Fold every student into a set, publish, and switch to it; `progress` is called with each bucket's events."""
+        """Fold every student into a set, publish, and switch to it; `progress` is called with each bucket's events.
+
+        Args:
+            force: Activate a fitted set also where it fails a check of `gate`.
+
+        Raises:
+            NotFound: No set has this version.
+            Conflict: It fails a check, is active already, or cannot be used; or somebody else has switched meanwhile.
+        """
+        from mastery.pipelines.models.activations import DEFAULT, active_choice
+        from mastery.pipelines.models.gate import refuse
         from mastery.pipelines.scoring.activate import activate
 
+        unfitted = text("version", version).partition("-")[0] == DEFAULT
+        if not flag("force", force) and not unfitted and version != active_choice(self.deployment.lake).active:
+            refuse(self.gate(version))
         deployment, at = self.deployment, clock.now_us() if now_us is None else now_us
         publish = deployment.publisher(as_of, at, workers=workers, progress=progress)
         return activate(deployment.lake, deployment.rules.params, text("version", version), at, publish)

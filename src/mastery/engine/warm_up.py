@@ -95,7 +95,7 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         log, _ = lake_log(engine.lake)
         evaluate(log, parse_split("student"), unfitted(engine.rules.params))
         step("activate")
-        engine.models.activate(version, "latest")
+        engine.models.activate(version, "latest", force=True)
         step("read with fitted models")
         _read(engine, fitted=True)
         step("single answers")

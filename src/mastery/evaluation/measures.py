@@ -48,6 +48,37 @@ def auc(p: Floats, y: Floats) -> float:
     return weighted_auc(*ranked(p, y, order), np.zeros(p.size, np.int32), np.ones(1))
 
 
+NORMAL_95 = 1.959963984540054
+"""Standard errors on either side of an estimate within which 95 % of a normal distribution lie."""
+
+
+def auc_interval(p: Floats, y: Floats, student: Int64s) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of the AUC; NaN where it is undefined, or there is one student.
+
+    From the placements of the answers, those of one student taken together: Obuchowski (1997), Nonparametric analysis
+    of clustered ROC curve data, Biometrics 53(2). Takes one sort, where the bootstrap takes seconds a million answers.
+
+    Args:
+        student: int64[n]. Codes from 0.
+    """
+    right = y > 0.5
+    rights, wrongs = int(right.sum()), int((~right).sum())
+    owners = np.unique(student)
+    if rights == 0 or wrongs == 0 or owners.size < 2:
+        return np.nan, np.nan
+    placed = np.empty(p.size)
+    for mine, others in ((right, ~right), (~right, right)):
+        against = np.sort(p[others])
+        below = np.searchsorted(against, p[mine], side="left") + np.searchsorted(against, p[mine], side="right")
+        placed[mine] = below / (2.0 * against.size)
+    placed[~right] = 1.0 - placed[~right]
+    area = float(np.mean(placed[right]))
+    pull = (placed - area) / np.where(right, rights, wrongs)
+    of_student = np.bincount(student, pull)
+    error = float(np.sqrt(np.sum(np.square(of_student)) * owners.size / (owners.size - 1)))
+    return max(0.0, area - NORMAL_95 * error), min(1.0, area + NORMAL_95 * error)
+
+
 def ranked(p: Floats, y: Floats, order: Int64s) -> tuple[Bools, Bools]:
     """Return (right, new), bool[n] each, in the order of p: outcome, and whether p is above the one before."""
     ascending = p[order]

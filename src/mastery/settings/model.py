@@ -113,6 +113,39 @@ class DashboardSettings(BaseModel, frozen=True, extra="forbid"):
         return _url(self.host, self.port)
 
 
+class GateSettings(BaseModel, frozen=True, extra="forbid"):
+    """What a fitted model set has to reach before it is activated without force."""
+
+    answers: int = Field(500, ge=0, description="Fewest quiz answers that a model set has to be fitted to.")
+    students: int = Field(10, ge=0, description="Fewest students that a model set has to be fitted to.")
+    auc: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="What the lower end of the 95 % interval of the AUC has to exceed, on answers of students who were "
+        "held out; 0.5 is guessing.",
+    )
+    ece: float = Field(
+        0.10, ge=0.0, le=1.0, description="Largest calibration error (ECE) on answers of students who were held out."
+    )
+    pooled: float = Field(
+        0.5, ge=0.0, le=1.0, description="Largest share of topics with too few answers for numbers of their own."
+    )
+    degenerate: float = Field(
+        0.3,
+        ge=0.0,
+        le=1.0,
+        description="Largest share of topics whose numbers cannot describe learning: guesses and slips that hide "
+        "knowing, or answers from which nobody learns.",
+    )
+    drift: float = Field(
+        0.3,
+        ge=0.0,
+        le=1.0,
+        description="Largest mean change of the score that people see, against the active model set.",
+    )
+
+
 def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -201,6 +234,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Log lines of this level and above are written: debug, info, warning or error."
     )
+    gate: GateSettings = GateSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

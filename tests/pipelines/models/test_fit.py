@@ -59,6 +59,7 @@ class Halves:
             held_out=SimpleNamespace(
                 probabilities={"bkt": np.full(answers.size, 0.5)},
                 y=batch.y[answers],
+                student=np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[answers],
                 topic=batch.slot_topic[batch.slot[answers]].astype(np.int64),
             ),
         )

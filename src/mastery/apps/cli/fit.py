@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from mastery.apps.cli.options import AsJson, Tenant
 
 if TYPE_CHECKING:
     from mastery.pipelines.models.card import ModelCard
+    from mastery.pipelines.models.gate import Gate
 
 
 def fit(
@@ -45,12 +47,16 @@ def fit(
         stored = engine.models.fit(
             scorer, since=since, until=until, seed=seed, most_events=most_events, now_us=now_us(), progress=step
         )
+    gate = engine.models.gate(stored.card.version)
     if as_json:
-        typer.echo(stored.card.model_dump_json(indent=2))
+        document = stored.card.model_dump(mode="json") | {"gate": gate.model_dump(mode="json")}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     show_card(stored.card)
+    show_gate(gate)
     if stored.new:
-        how = typed(context, f"models activate {stored.card.version}", tenant)
+        force = "" if gate.passed else " --force"
+        how = typed(context, f"models activate {stored.card.version}{force}", tenant)
         typer.echo(f"\n{stored.card.version} is stored. To use it: {how}")
     else:
         typer.echo(f"\n{stored.card.version} was there already, with exactly these numbers; nothing was written.")
@@ -91,3 +97,26 @@ def show_card(card: ModelCard) -> None:
     of_scorers = [(name, note) for name, one in card.scorers.items() for note in one.notes]
     for note in [*card.notes, *(note if note.startswith(name) else f"{name}: {note}" for name, note in of_scorers)]:
         out.print(Text(f"note: {printable(note)}", "yellow"), soft_wrap=True)
+
+
+def show_gate(gate: Gate) -> None:
+    """Print what a set has to pass before it is activated, and whether it does."""
+    from rich.text import Text
+
+    from mastery.apps.cli.console import console, printable
+    from mastery.insight.words import counted
+
+    out = console()
+    failed = len(gate.failed)
+    told = (
+        "passes all checks"
+        if gate.passed
+        else f"fails {counted(failed, 'check')}: `models activate` refuses it without --force"
+    )
+    out.print(Text(f"\nBefore it is activated: {told}", "" if gate.passed else "bold red"))
+    words = {True: ("passes", "green"), False: ("fails", "bold red"), None: ("–", "")}
+    for check in gate.checks:
+        word, style = words[check.passed]
+        out.print(Text(f"  {word:<7}", style).append(printable(check.sentence), "default"), soft_wrap=True)
+    for warning in gate.warnings:
+        out.print(Text(f"note: {printable(warning)}", "yellow"), soft_wrap=True)

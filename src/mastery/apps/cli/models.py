@@ -72,7 +72,7 @@ def show(context: typer.Context, version: Version, tenant: Tenant = None, as_jso
     from rich.padding import Padding
 
     from mastery.apps.cli.console import JOINED, console
-    from mastery.apps.cli.fit import show_card
+    from mastery.apps.cli.fit import show_card, show_gate
 
     detail = engine_of(context, tenant).models.show(version)
     if as_json:
@@ -80,6 +80,8 @@ def show(context: typer.Context, version: Version, tenant: Tenant = None, as_jso
         return
     if detail.card is not None:
         show_card(detail.card)
+        if detail.gate is not None:
+            show_gate(detail.gate)
     else:
         typer.echo(f"Model set {detail.version.version}: default parameters, not fitted")
     status = _status(detail.version)
@@ -117,6 +119,9 @@ def activate(
     version: Version,
     as_of: AsOf = "now",
     workers: Workers = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Activate it also where it fails a check that `models show` lists.")
+    ] = False,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -127,7 +132,9 @@ def activate(
 
     engine = engine_of(context, tenant)
     with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
-        report = engine.models.activate(version, as_of, now_us=now_us(), workers=workers, progress=bar.advance)
+        report = engine.models.activate(
+            version, as_of, now_us=now_us(), workers=workers, progress=bar.advance, force=force
+        )
     _switched(report, as_json)
 
 

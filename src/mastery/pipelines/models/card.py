@@ -23,6 +23,9 @@ class DataDocument(BaseModel):
     students: int
     topics: int
     items: int
+    pooled_topics: int | None = Field(
+        None, description="Topics with too few graded answers for numbers of their own; null: not counted."
+    )
     buckets_read: int = Field(
         description="A bucket holds a fair sample of students, chosen by a hash of the pseudonym."
     )
@@ -58,6 +61,9 @@ class ScorerCard(BaseModel):
     items: int = Field(description="Items with numbers of their own.")
     answers: int = Field(0, description="Held-out answers.")
     held_out: dict[str, float | None] = Field({}, description="AUC, log loss, ECE … on held-out answers.")
+    auc_95: tuple[float | None, float | None] | None = Field(
+        None, description="95 % interval of the AUC on held-out answers; null where it was not measured."
+    )
     by_topic: list[TopicMeasures] = []
     calibration: list[CalibrationPoint] = []
     measures: dict[str, float | str | None] = Field({}, description="What the fit chose and reached.")
@@ -77,9 +83,14 @@ class ModelCard(BaseModel):
     scorers: dict[str, ScorerCard]
     notes: list[str] = []
 
+    @property
+    def outdated(self) -> bool:
+        """Whether an earlier version wrote it, which measured less: the same fit again measures the rest."""
+        return self.data.pooled_topics is None
+
 
 def write_card(lake: Lake, card: ModelCard) -> None:
-    """Append a card, unless the version has one."""
+    """Append a card, unless the version has one that is not outdated."""
     row = {
         "model_version": card.version,
         "parent": card.parent,
@@ -88,15 +99,17 @@ def write_card(lake: Lake, card: ModelCard) -> None:
     }
     lake.append_unless(
         MODEL_CARDS,
-        lambda: card.version in cards(lake),
+        lambda: (there := cards(lake).get(card.version)) is not None and not there.outdated,
         pa.Table.from_pylist([row], schema=MODEL_CARDS.schema),
-        f"mastery.card.{card.version}",
+        f"mastery.card.2.{card.version}",
     )
 
 
 def cards(lake: Lake) -> dict[str, ModelCard]:
-    """Return every card by version. Where one was written twice, the first stands."""
+    """Return every card by version. Where one was written twice, the first that is not outdated stands."""
     found: dict[str, ModelCard] = {}
     for row in sorted(lake.scan(MODEL_CARDS).to_pylist(), key=lambda one: one["created_at"]):
-        found.setdefault(row["model_version"], ModelCard.model_validate_json(row["card"]))
+        before = found.get(row["model_version"])
+        if before is None or before.outdated:
+            found[row["model_version"]] = ModelCard.model_validate_json(row["card"])
     return found

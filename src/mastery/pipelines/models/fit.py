@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.arrays import Floats, Int64s
-from mastery.evaluation.measures import measures
+from mastery.evaluation.measures import auc_interval, measures
 from mastery.evaluation.reliability import reliability
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import QUIZ, READ, event_columns
@@ -41,6 +41,9 @@ from mastery.scorers.spec import Stage
 from mastery.splitmix import absorb
 from mastery.tables import UTC
 
+FEW_ANSWERS = 20
+"""A topic with fewer leans on the others: the fits name such topics."""
+
 Progress = Callable[[str, int, int], None]
 """(what has just been done, how many steps that makes, how many there are)."""
 
@@ -55,6 +58,10 @@ class HeldOut(Protocol):
     @property
     def y(self) -> Floats:
         """float64[n]."""
+
+    @property
+    def student(self) -> Int64s:
+        """int64[n]. Any codes from 0, one for each student."""
 
     @property
     def topic(self) -> Int64s:
@@ -157,10 +164,11 @@ def fit(
         notes=[*_notes(model_set, found, data), *data_warnings(batch)],
     )
     new = store_model_set(lake, model_set, now_us)
-    known = cards(lake)
-    if card.version not in known:  # also one whose fit was broken off before its card
+    known = cards(lake).get(card.version)
+    if known is None or known.outdated:  # None also where a fit was broken off before its card
         write_card(lake, card)
-    return Stored(known.get(card.version, card), new)
+        known = card
+    return Stored(known, new)
 
 
 def read_events(lake: Lake, since_us: int | None, until_us: int | None, most_events: int) -> tuple[pa.Table, int]:
@@ -193,10 +201,16 @@ def _data(
         students=len(batch.students),
         topics=len(batch.topics),
         items=int(np.unique(batch.item[batch.item >= 0]).size),
+        pooled_topics=int(np.count_nonzero(_graded(batch) < FEW_ANSWERS)),
         buckets_read=buckets_read,
         buckets=buckets,
         hash=data_hash(events),
     )
+
+
+def _graded(batch: Batch) -> Int64s:
+    """Return int64[T]: graded answers of each topic."""
+    return np.bincount(batch.slot_topic[batch.slot[batch.weight > 0.0]], minlength=len(batch.topics))
 
 
 def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
@@ -232,6 +246,7 @@ def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> Score
         update={
             "answers": p.size,
             "held_out": {key: _number(value) for key, value in (measures(p, held_out.y) | {"ece": bins.ece}).items()},
+            "auc_95": tuple(_number(end) for end in auc_interval(p, held_out.y, held_out.student)),
             "by_topic": by_topic,
             "calibration": [
                 CalibrationPoint(answers=int(n), predicted=float(said), right=float(right))

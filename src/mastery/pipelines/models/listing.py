@@ -13,6 +13,7 @@ from mastery.pipelines.models.activations import DEFAULT, active_choice
 from mastery.pipelines.models.active import current_model_set, named_model_set
 from mastery.pipelines.models.card import ModelCard, cards
 from mastery.pipelines.models.compare import published_version
+from mastery.pipelines.models.gate import Gate
 from mastery.pipelines.models.store import versions
 from mastery.scorers import SCORERS
 from mastery.tables import GOLD
@@ -40,6 +41,7 @@ class VersionDetail(BaseModel):
     version: VersionDocument
     card: ModelCard | None
     defaults: dict[str, dict[str, float]]
+    gate: Gate | None = Field(None, description="What it has to pass before it is activated; null without a card.")
     notes: list[str] = []
 
 

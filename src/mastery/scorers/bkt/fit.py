@@ -50,6 +50,12 @@ FEWEST_HELD_OUT = 200
 DEGENERATE = 1_000.0
 """How strongly a topic is pooled that knowing would hardly help to answer: × 2 events."""
 
+LEAST_SHOWN = 0.25
+"""Where knowing raises the probability of a right answer by no more than this, answers hardly tell of it."""
+
+LEAST_LEARNT = 0.005
+"""A probability of learning from an answer that is next to none; fits end at 0.002."""
+
 TO_CHOOSE = 400_000
 """Variants are compared on this many answers; the one chosen is fitted to all of them."""
 
@@ -114,8 +120,27 @@ def fit(
     measures |= {
         "variant": describe(chosen),
         "log_likelihood": log_likelihood,
+        "degenerate_topics": float(np.count_nonzero(degenerate(parameters.topics.values))),
     }
     return Fit(parameters, (*notes, *more), measures, chosen)
+
+
+def degenerate(params: Floats) -> Bools:
+    """Return bool[T]: topics whose probabilities cannot describe learning, although they may predict well.
+
+    Guessing and slipping so often that knowing hardly shows, or slipping more often than not (after Baker, Corbett &
+    Aleven (2008), More accurate student modeling through contextual estimation of slip and guess probabilities in BKT,
+    ITS; a guess above a half alone is usual on easy questions); answers from which nobody learns; or, in the long run,
+    knowing less than at the start and than even odds: of those who know, more forget with each answer than of the
+    others learn.
+    """
+    guess, slip, starts, learns, forgets = (
+        params[:, place_of(bkt.PARAMETERS, name).start] for name in ("guess", "slip", "p_init", "p_learn", "p_forget")
+    )
+    lost = forgets * (1.0 - learns)
+    ends = np.where(lost > 0.0, learns / np.maximum(learns + lost, 1e-300), 1.0)
+    blurred = (slip >= 0.5) | (1.0 - guess - slip <= LEAST_SHOWN)
+    return blurred | (learns <= LEAST_LEARNT) | ((ends < starts) & (ends < 0.5))
 
 
 def describe(variant: Variant) -> str:
