@@ -149,8 +149,8 @@ def test_groups_of_a_table_of_students_or_of_a_column_are_measured_apart(mastery
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--lake", "--by", "region"), "--by and --roster are about the students of files; give a FILE"),
-        (("{answers}", "--roster", "{answers}"), "say with --by which of its columns is wanted"),
+        (("--lake", "--by", "region"), "--by, --outcome, --cohort and --roster are about the students of files"),
+        (("{answers}", "--roster", "{answers}"), "say with --by or --outcome which of its columns is wanted"),
         (("{answers}", "--by", "reg", "--unfitted"), "no column 'reg'"),
         (("{answers}", "--by", "fold", "--roster", "{people}", "--unfitted"), "no column 'student_id'"),
     ],
@@ -161,3 +161,29 @@ def test_groups_that_are_not_there_are_refused(mastery, answers, tmp_path, argum
     error = mastery("evaluate", *(paths.get(one, one) for one in arguments)).exception
     assert isinstance(error, BadInput)
     assert said in str(error)
+
+
+def test_scores_are_compared_with_an_outcome_of_the_students(mastery, tmp_path):
+    rng = np.random.default_rng(3)
+    who = np.repeat(np.arange(60), 20)
+    right = rng.random(who.size) < (0.3 + 0.4 * (who % 2))
+    day = np.tile(np.arange(20), 60)
+    pq.write_table(
+        pa.table({
+            "student_id": [f"s{s}" for s in who], "topic_id": [f"t{k % 3}" for k in range(who.size)],
+            "is_correct": right.astype(np.int8), "question_id": [f"q{k % 9}" for k in range(who.size)],
+            "timestamp": pa.array((1_700_000_000 + day * 86_400) * 1_000, pa.timestamp("ms", "UTC")),
+            "result": np.where(who % 2, "pass", "fail"),
+        }),
+        tmp_path / "log.parquet",
+    )  # fmt: skip
+    arguments = ("evaluate", tmp_path / "log.parquet", "--unfitted", "--scorers", "elo", "--folds", "2")
+    found = json.loads(mastery(*arguments, "--outcome", "result=pass", "--json").stdout)["outcome"]
+    assert [week["week"] for week in found["weeks"]] == [1, 2, 3]
+    assert found["weeks"][-1]["scores"]["elo"]["auc"] > 0.9
+    shown = mastery(*arguments, "--outcome", "result=pass").stdout
+    assert "Beside result (good: result pass)" in shown
+    error = mastery(*arguments, "--cohort", "result").exception
+    assert "--cohort says when the weeks of --outcome begin" in str(error)
+    error = mastery(*arguments, "--outcome", "result").exception
+    assert "is 'pass', which is no number" in str(error) or "is 'fail', which is no number" in str(error)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mastery.arrays import Floats
+    from mastery.evaluation.outcomes import Outcome
     from mastery.evaluation.splits import Log, Split
     from mastery.evaluation.student_columns import StudentColumn
     from mastery.features.answer_log import Clock
@@ -72,11 +73,27 @@ def evaluate(
             metavar="COLUMN",
         ),
     ] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(
+            help="Also compare scores, week by week, with an outcome from outside: COLUMN, COLUMN=VALUE,VALUE for the "
+            "good values, or COLUMN>=NUMBER.",
+            metavar="OUTCOME",
+        ),
+    ] = None,
+    cohort: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the course or year whose first answer begins the weeks of --outcome; each student's own "
+            "when left out.",
+            metavar="COLUMN",
+        ),
+    ] = None,
     roster: Annotated[
         Path | None,
         typer.Option(
-            help="Table with a row per student (student_id) that has the column of --by; a column of FILE when "
-            "left out.",
+            help="Table with a row per student (student_id) that has the columns of --by, --outcome and --cohort; "
+            "columns that it lacks are those of FILE.",
             metavar="TABLE",
         ),
     ] = None,
@@ -118,10 +135,13 @@ def evaluate(
         raise BadInput(
             "options like --as, --map, --unit, --set, --timezone and --strict say how files are read; give a FILE"
         )
-    if not files and (by is not None or roster is not None):
-        raise BadInput("--by and --roster are about the students of files; give a FILE")
-    if roster is not None and by is None:
-        raise BadInput("--roster is a table of students; say with --by which of its columns is wanted")
+    about_students = [name for name in (by, outcome, cohort) if name is not None]
+    if not files and (about_students or roster is not None):
+        raise BadInput("--by, --outcome, --cohort and --roster are about the students of files; give a FILE")
+    if roster is not None and not about_students:
+        raise BadInput("--roster is a table of students; say with --by or --outcome which of its columns is wanted")
+    if cohort is not None and outcome is None:
+        raise BadInput("--cohort says when the weeks of --outcome begin; give both, or neither")
     if clock not in CLOCKS:
         raise BadInput(f"unknown clock {clock!r}{did_you_mean(clock, list(CLOCKS))}; expected start or answer")
     from mastery.pipelines.evaluation.predictors import wanted_scorers
@@ -138,6 +158,7 @@ def evaluate(
             raise BadInput("--audit is about answers that were predicted; give a FILE or --lake")
         _show_simulated(_simulated(rules, names, unfitted, students, seed, threads), out, as_json)
         return
+    from mastery.evaluation.outcomes import outcome_of, parse_outcome
     from mastery.evaluation.splits import parse_split
     from mastery.pipelines.evaluation.audit import Audit
     from mastery.pipelines.evaluation.roster import read_roster, student_column
@@ -146,13 +167,18 @@ def evaluate(
     parted, when = parse_split(split), cast("Clock", clock)
     if files:
         known = None if roster is None else read_roster(roster)
-        log, notes = _read(files, _kept(parted, by, known), when, chosen, how, strict)
-        groups = None if by is None else student_column(log, known, by)
+        rule = None if outcome is None else parse_outcome(outcome)
+        columns = [by, cohort, None if rule is None else rule.column]
+        log, notes = _read(files, _kept(parted, columns, known), when, chosen, how, strict)
+        groups, cohorts, marks = (None if name is None else student_column(log, known, name) for name in columns)
+        beside = None if rule is None or marks is None else outcome_of(rule, marks)
         chapters = None
     else:
         log, notes, chapters = _read_lake(engine_of(context, tenant).lake)
-        groups = None
-    found = _measured(log, parted, folds, names, when, unfitted, rules, seed, threads, chapters, rows, groups)
+        groups, cohorts, beside = None, None, None
+    found = _measured(
+        log, parted, folds, names, when, unfitted, rules, seed, threads, chapters, rows, groups, beside, cohorts
+    )
     found = replace(found, notes=(*found.notes, *notes))
     if rows is not None and audit is not None:
         rows.write(audit)
@@ -167,9 +193,9 @@ def evaluate(
     _tell_written(written, missing)
 
 
-def _kept(split: Split, by: str | None, roster: pa.Table | None) -> list[str]:
+def _kept(split: Split, columns: list[str | None], roster: pa.Table | None) -> list[str]:
     """Return the columns of the files' rows that are wanted."""
-    of_rows = [name for name in (by,) if name is not None and (roster is None or name not in roster.column_names)]
+    of_rows = [name for name in columns if name is not None and (roster is None or name not in roster.column_names)]
     return list(dict.fromkeys([*([split.name] if split.name else []), *of_rows]))
 
 
@@ -226,6 +252,8 @@ def _measured(
     chapters: dict[Scoped, str] | None,
     audit: Audit | None,
     groups: StudentColumn | None,
+    outcome: Outcome | None,
+    cohort: StudentColumn | None,
 ) -> Evaluation:
     from mastery.apps.progress import progress
     from mastery.pipelines.evaluation.evaluate import evaluate as measure
@@ -242,7 +270,7 @@ def _measured(
         )  # fmt: skip
         return measure(
             log, split, predictor, cv_folds=folds, scorers=names, clock=clock, seed=seed, progress=told,
-            hear=None if audit is None else audit.hear, groups=groups,
+            hear=None if audit is None else audit.hear, groups=groups, outcome=outcome, cohort=cohort,
         )  # fmt: skip
 
 
@@ -252,7 +280,7 @@ def show_evaluation(found: Evaluation) -> None:
 
     from mastery.apps.cli.console import console, number, numbers_table, printable
     from mastery.insight.words import counted
-    from mastery.pipelines.evaluation.report import GROUP_HEADS, TITLES, group_rows, shown
+    from mastery.pipelines.evaluation.report import GROUP_HEADS, TITLES, group_rows, outside_rows, shown
 
     out = console()
     tests = sum(cv_fold.tested.y.size for cv_fold in found.cv_folds)
@@ -286,6 +314,11 @@ def show_evaluation(found: Evaluation) -> None:
         out.print(Text(f"\nBy {printable(found.by_group.column)}, all tests together", "bold"))
         rows = [[printable(cell) for cell in row] for row in group_rows(found.by_group)]
         out.print(numbers_table(out, GROUP_HEADS, rows))
+    if found.outside is not None:
+        columns, cells = outside_rows(found.outside, ", ")
+        good = printable(f"\nBeside {found.outside.column} (good: {found.outside.meaning})")
+        out.print(Text(f"{good}: AUC and correlation of the mean score", "bold"))
+        out.print(numbers_table(out, columns, [list(row) for row in cells]))
     for note in found.notes:
         out.print(Text(f"\nnote: {printable(note)}", "yellow"), soft_wrap=True)
 

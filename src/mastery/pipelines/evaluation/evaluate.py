@@ -13,6 +13,7 @@ import numpy as np
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput
 from mastery.evaluation.next_week import correlation, next_week
+from mastery.evaluation.outcomes import Outcome
 from mastery.evaluation.questions import Questions, questions
 from mastery.evaluation.splits import CvFold, Log, Split, cv_folds_of
 from mastery.evaluation.student_columns import StudentColumn
@@ -22,6 +23,7 @@ from mastery.features.batch import Batch
 from mastery.insight.data_quality import data_warnings, unknown_topics
 from mastery.insight.words import counted
 from mastery.pipelines.evaluation.groups import ByGroup, check_groups, group_notes, measured_by_group
+from mastery.pipelines.evaluation.outcome import Outside, Said, beside_outcome, outcome_notes, term_of, weeks_said
 from mastery.pipelines.evaluation.predictors import Predicted, Predictor
 
 FEWEST_ANSWERS, FEWEST_STUDENTS = 100, 5
@@ -68,6 +70,7 @@ class Evaluation:
     summaries: Mapping[str, Summary]
     notes: tuple[str, ...]
     by_group: ByGroup | None = None
+    outside: Outside | None = None
 
 
 def evaluate(
@@ -82,6 +85,8 @@ def evaluate(
     progress: Callable[[str, int, int], None] | None = None,
     hear: Callable[[CvFold, Predicted], None] | None = None,
     groups: StudentColumn | None = None,
+    outcome: Outcome | None = None,
+    cohort: StudentColumn | None = None,
 ) -> Evaluation:
     """Return what the predictor's probabilities are worth on every CV fold, and over all of them.
 
@@ -90,20 +95,32 @@ def evaluate(
         progress: Called with (name of the CV fold, how many are done, how many there are).
         hear: Is given every CV fold and what was predicted of it; see mastery.pipelines.evaluation.audit.
         groups: Groups of students that are measured apart.
+        outcome: What scores at the end of each week are compared with; see mastery.pipelines.evaluation.outcome.
+        cohort: Students whose weeks begin with the first answer of any of them; each with the own first one where None.
 
     Raises:
-        BadInput: the log cannot be split like this, a part of it holds no answers, or the groups are none.
+        BadInput: the log cannot be split like this, a part of it holds no answers, the groups are none, or there is an
+            outcome and no time stamps.
 
     Where all answers of a test are right, or all wrong, its AUC is not defined (NaN), and a note says so.
     """
     if groups is not None:
         check_groups(groups)
+    term = None if outcome is None else term_of(log, cohort)
+    read: list[Mapping[int, Said]] = []
+
+    def heard(one: CvFold, predicted: Predicted) -> None:
+        if hear is not None:
+            hear(one, predicted)
+        if term is not None:
+            read.append(weeks_said(one.test, predicted.parameters, [*predicted.probability], term))
+
     names, cut = cv_folds_of(log, split, cv_folds, seed)
     results, notes = [], list[str]()
     for done, one in enumerate(cut):
         if progress is not None:
             progress(names[done], done, len(names))
-        result, said = _measure(one, predictor, scorers, seed, log.has_clock, hear)
+        result, said = _measure(one, predictor, scorers, seed, log.has_clock, heard)
         results.append(result)
         notes += said
     if not log.has_clock:
@@ -115,6 +132,10 @@ def evaluate(
     apart = None if groups is None else measured_by_group(results, groups, seed)
     if groups is not None and apart is not None:
         notes += group_notes(groups, apart)
+    outside = None
+    if outcome is not None and term is not None:
+        outside = beside_outcome(read, outcome, term, seed)
+        notes += outcome_notes(outcome, outside, term, len(log.batch.students))
     whole = questions(log.batch, np.ones(log.batch.row.size, np.bool_))
     return Evaluation(
         split=named(split),
@@ -128,6 +149,7 @@ def evaluate(
         summaries={name: mean_of([one.summaries[name] for one in results]) for name in results[0].summaries},
         notes=tuple(dict.fromkeys(notes)),
         by_group=apart,
+        outside=outside,
     )
 
 
@@ -157,7 +179,8 @@ def _measure(
         known = ", ".join(predicted.probability) or "none"
         raise BadInput(f"nothing was predicted by {', '.join(scorers or ())}; there are {known}")
     if hear is not None:
-        hear(one, Predicted({name: predicted.probability[name] for name in measured}))
+        said_of = {name: predicted.probability[name] for name in measured}
+        hear(one, Predicted(said_of, parameters=predicted.parameters))
     tested = Sample(asked.student, asked.y, asked.place, _learnt(one, asked, learnt))
     taught = np.unique(one.train.slot_topic[one.train.slot[learnt.rows]]).tolist()
     notes = [*one_sided, *predicted.notes]

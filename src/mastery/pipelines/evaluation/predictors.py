@@ -26,11 +26,13 @@ class Predicted:
         probability: float64[n] by scorer: of a right answer on the row's item and topic. Rows that are no answers: NaN.
         score: float64[H] by scorer that has one: its score of each student-topic-day, at the day's end.
         notes: Sentences for people: what was pooled, or fell back.
+        parameters: What was found of every scorer that scores are made of, to read scores at other times.
     """
 
     probability: Mapping[str, Floats]
     score: Mapping[str, Floats] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    parameters: Mapping[str, Parameters] = field(default_factory=dict)
 
 
 Predictor = Callable[[Batch, Batch], Predicted]
@@ -42,7 +44,7 @@ def unfitted(rules: Floats) -> Predictor:
     model_set = default_model_set(rules, {}, {})
 
     def predict(_: Batch, test: Batch) -> Predicted:
-        return Predicted(predict_all(model_set.scorers, test), _scores(model_set.scorers, test))
+        return Predicted(predict_all(model_set.scorers, test), _scores(model_set.scorers, test), (), model_set.scorers)
 
     return predict
 
@@ -77,7 +79,7 @@ def fitted(
             for name, all_of in found.notes.items()
             for note in all_of
         )
-        return Predicted(found.predict(test, threads=threads), _scores(found.scorers, test), notes)
+        return Predicted(found.predict(test, threads=threads), _scores(found.scorers, test), notes, found.scorers)
 
     return predict
 

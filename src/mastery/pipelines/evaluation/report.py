@@ -14,6 +14,7 @@ from mastery.evaluation.summary import Group, Summary
 from mastery.insight.words import counted
 from mastery.pipelines.evaluation.evaluate import Evaluation
 from mastery.pipelines.evaluation.groups import ByGroup
+from mastery.pipelines.evaluation.outcome import COUNT, SHARE, Outside, Week
 
 DIGITS = 6
 """Of numbers in JSON: more is noise."""
@@ -34,6 +35,14 @@ BY_GROUP = (
 
 GROUP_HEADS = ("scorer", "group", "students", "answers", "AUC", "95 %", "log loss", "ECE", "calibration", "95 %",
                "ABROCA", "95 %", "if equal")  # fmt: skip
+
+OUTSIDE = (
+    "The mean score of a student's topics at the end of the week, beside the outcome: AUC (the probability that of two "
+    "students the one with the good outcome has the higher mean), after the bar Pearson's r with the outcome as a "
+    "number. Nothing was learnt from these students' answers, nor from the outcome."
+)
+
+PLAIN = {SHARE: "share right", COUNT: "answers so far"}
 
 TITLES = {
     "first_5": "first 5 answers",
@@ -76,6 +85,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             for cv_fold in evaluation.cv_folds
         ],
         "by_group": None if evaluation.by_group is None else _by_group(evaluation.by_group),
+        "outcome": None if evaluation.outside is None else _outside(evaluation.outside),
         "notes": list(evaluation.notes),
     }
 
@@ -101,6 +111,10 @@ def markdown(evaluation: Evaluation) -> str:
     if evaluation.by_group is not None:
         lines += ["", f"## By {evaluation.by_group.column}", "", BY_GROUP, ""]
         lines += _table(GROUP_HEADS, group_rows(evaluation.by_group))
+    if evaluation.outside is not None:
+        found = evaluation.outside
+        lines += ["", f"## Beside {found.column}", "", f"Good is: {found.meaning}. {OUTSIDE}", ""]
+        lines += _table(*outside_rows(found))
     if len(evaluation.cv_folds) > 1:
         lines += ["", "## Tests one by one", "", "AUC.", ""]
         names = list(evaluation.summaries)
@@ -158,6 +172,24 @@ def _group_cells(one: GroupMeasures) -> tuple[str, ...]:
         ends("abroca"),
         "–" if math.isnan(got["abroca"]) else equal,
     )
+
+
+def outside_rows(found: Outside, bar: str = " \\| ") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the heads and the cells of a table: of each week the AUC and the correlation of every number."""
+    names = list(dict.fromkeys(name for week in found.weeks for name in week.agreements))
+
+    def cell(week: Week, name: str) -> str:
+        if name not in week.agreements:
+            return "–"
+        got = week.agreements[name].measures
+        return f"{shown(got['auc'], 3)}{bar}{shown(got['correlation'], 2)}"
+
+    heads = ("end of week", "students", "good", *(PLAIN.get(name, name) for name in names))
+    rows = [
+        (str(week.week), f"{week.students:,}", f"{week.good:,}", *(cell(week, name) for name in names))
+        for week in found.weeks
+    ]
+    return heads, rows
 
 
 def _row(name: str, one: Summary) -> tuple[str, ...]:
@@ -227,6 +259,31 @@ def _by_group(found: ByGroup) -> dict[str, Any]:
             for name, groups in found.scorers.items()
         },
         "too_small": [{"name": one.name, "students": one.students, "n": one.answers} for one in found.too_small],
+    }
+
+
+def _outside(found: Outside) -> dict[str, Any]:
+    return {
+        "column": found.column,
+        "good": found.meaning,
+        "cohort": found.cohorts,
+        "weeks": [
+            {
+                "week": week.week,
+                "students": week.students,
+                "good": week.good,
+                "scores": {
+                    name: {measure: _number(value) for measure, value in one.measures.items()}
+                    | {
+                        "intervals_95": {
+                            measure: [_number(low), _number(high)] for measure, (low, high) in one.intervals.items()
+                        }
+                    }
+                    for name, one in week.agreements.items()
+                },
+            }
+            for week in found.weeks
+        ],
     }
 
 
