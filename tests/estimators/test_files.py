@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mastery as ms
-from mastery.estimators import files
+from mastery.pipelines.models import files
 
 
 @pytest.fixture

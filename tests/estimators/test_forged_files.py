@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mastery as ms
-from mastery.estimators import files
+from mastery.pipelines.models import files
 from mastery.scorers.boosting.unconstrained import trees_of
 from mastery.scorers.model_set import version_of
 from mastery.scorers.parameters import KeyedRows, Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mastery import __version__
@@ -16,6 +17,7 @@ from mastery.given import flag, text, whole
 if TYPE_CHECKING:
     from mastery.pipelines.models.activations import ActiveChoice
     from mastery.pipelines.models.compare import Comparison
+    from mastery.pipelines.models.exchange import Imported
     from mastery.pipelines.models.fit import Progress, Stored
     from mastery.pipelines.models.gate import Gate
     from mastery.pipelines.models.listing import VersionDetail, VersionDocument
@@ -110,6 +112,34 @@ class Models:
             active = None
         changes, unknown = drift(lake, active, model_set, settings.scorer, settings.min_evidence)
         return judge(card, settings.gate, settings.scorer, changes, unknown)
+
+    def export(self, version: str, path: str | Path) -> Path:
+        """Write a set and its card to one file, and return its path; `import_file` reads it.
+
+        The file holds numbers and texts, no code: topics, items and their parameters, and nothing of any student.
+
+        Raises:
+            NotFound: No set has this version.
+            BadInput: It is no path, or cannot be written to.
+        """
+        from mastery.pipelines.models.active import named_model_set
+        from mastery.pipelines.models.exchange import export_set
+
+        lake = self.deployment.lake
+        return export_set(lake, named_model_set(lake, self.deployment.rules.params, text("version", version)), path)
+
+    def import_file(self, path: str | Path, *, now_us: int | None = None) -> Imported:
+        """Store the set in a file that `export` wrote, under the version it had. It becomes active nowhere.
+
+        Raises:
+            NotFound: There is no such file.
+            BadInput: It is something else, damaged, changed, of another tenant, or of a version of the engine that
+                means something else by the same numbers.
+        """
+        from mastery.pipelines.models.exchange import import_set
+
+        at = clock.now_us() if now_us is None else now_us
+        return import_set(self.deployment.lake, path, self.deployment.settings.tenant, at)
 
     def compare(self, old: str, new: str) -> Comparison:
         """Return how two differ."""

@@ -406,7 +406,7 @@ class Estimator:
         ...     ms.load(ms.RuleBased().save(f"{folder}/rules.mastery")).scorer_name
         'rule_based'
         """
-        from mastery.estimators.files import model_path, write
+        from mastery.pipelines.models.files import model_path, write
 
         model_set = self.fitted_model_set()
         about = {

@@ -8,10 +8,10 @@ from typing import Any
 
 from mastery.errors import BadInput
 from mastery.estimators.estimator import Estimator
-from mastery.estimators.files import AGAIN, model_path, read, shown
 from mastery.estimators.registered import Registered
 from mastery.estimators.scorers import ESTIMATORS
-from mastery.scorers.model_set import ModelSet, version_of
+from mastery.pipelines.models.files import AGAIN, ESTIMATOR_KINDS, check_version, model_path, read, shown
+from mastery.scorers.model_set import ModelSet
 
 
 def load(path: str | Path) -> Estimator:
@@ -28,7 +28,7 @@ def load(path: str | Path) -> Estimator:
     'rule_based'
     """
     path = model_path(path)
-    model, scorers = read(path)
+    model, scorers = read(path, ESTIMATOR_KINDS)
     kind, settings = model["estimator"], model["settings"]
     if kind not in ESTIMATORS and kind != Registered.__name__:
         raise BadInput(f"{path}: holds a {kind!r}; this version has {', '.join(ESTIMATORS)}")
@@ -37,12 +37,7 @@ def load(path: str | Path) -> Estimator:
     estimator = made.set_params(**settings)
     if estimator.scorer_name not in scorers:
         raise BadInput(f"{path}: {kind} needs the parameters of {estimator.scorer_name}, which are not in it. {AGAIN}")
-    version = version_of(estimator.scorer_name, scorers)
-    if version != model["model_version"]:
-        raise BadInput(
-            f"{path}: holds {version} and says {model['model_version']}: it was changed; copy it again, or fit the "
-            "model again"
-        )
+    version = check_version(path, estimator.scorer_name, model["model_version"], scorers)
     estimator.take(ModelSet(version, scorers), model["notes"], model["measures"])
     estimator.frames_, estimator.durations_are_gaps_ = model["frames"], model["durations_are_gaps"]
     return estimator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -111,6 +112,40 @@ def compare(
         typer.echo(found.model_dump_json(indent=2))
         return
     _show_comparison(found)
+
+
+@models.command(cls=TextCommand)
+def export(
+    context: typer.Context,
+    version: Version,
+    file: Annotated[Path, typer.Argument(help="Where to write it; a file that is there is replaced.", metavar="FILE")],
+    tenant: Tenant = None,
+) -> None:
+    """Write a model set and its card to one file, which `models import` reads."""
+    from mastery.apps.cli.console import say
+
+    say(f"written: {engine_of(context, tenant).models.export(version, file)}")
+
+
+@models.command("import", cls=TextCommand)
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A file that `models export` wrote.", metavar="FILE")],
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store the model set in a file under the version it had; scores change once it is activated."""
+    from mastery.apps.cli.context import typed
+    from mastery.engine import now_us
+
+    found = engine_of(context, tenant).models.import_file(file, now_us=now_us())
+    if as_json:
+        typer.echo(json.dumps({"version": found.version, "new": found.new}))
+    elif found.new:
+        how = typed(context, f"models activate {found.version}", tenant)
+        typer.echo(f"{found.version} is stored. To use it: {how}")
+    else:
+        typer.echo(f"{found.version} was there already, with exactly these numbers; nothing was written.")
 
 
 @models.command(cls=TextCommand)

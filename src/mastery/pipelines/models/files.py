@@ -1,7 +1,9 @@
-"""A fitted estimator as one file: a ZIP of arrays and of JSON, so that nothing in it can run.
+"""A model set as one file, of an estimator or a deployment: a ZIP of arrays and of JSON, so that nothing in it can run.
 
-    model.json      format, class, settings, version of the model set; by scorer its keys and the names of its arrays
+    model.json      format, what it is of, version of the model set; by scorer its keys and the names of its arrays
     arrays/*.npy    the numbers, read without pickle
+
+Of an estimator it says class and settings too, of a deployment's set its card.
 
 The comment at its end is the SHA-256 of all that comes before: members alone do not do, for a ZIP says most of what it
 says of them twice and reads one of the two, so that one flipped bit in six was no error (and no harm either).
@@ -29,7 +31,7 @@ import numpy.typing as npt
 from mastery.errors import BadInput, NotFound
 from mastery.features.observations import OBSERVATION_VERSION
 from mastery.scorers.check import check_parameters
-from mastery.scorers.model_set import ModelSet, meaning
+from mastery.scorers.model_set import ModelSet, meaning, version_of
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped
 
 FORMAT = 2
@@ -37,22 +39,30 @@ FORMAT = 2
 
 MODEL = "model.json"
 
+WRITERS = "model.save, or 'mastery models export',"
+
+HOLDS = {
+    "estimator": "an estimator, not a model set of a deployment; mastery.load reads it in Python",
+    "model_set": "a model set of a deployment, not an estimator; 'mastery models import' reads it",
+}
+
 HASHES = "sha256.json"
 """What the first format had in place of the hash at the end."""
 
 SEAL_BYTES = len(b"sha256:") + 2 * hashlib.sha256().digest_size
 
-MODEL_KINDS = {
+MODEL_KINDS = {"observation_version": int, "model_version": str, "scorers": dict}
+ESTIMATOR_KINDS = {
     "estimator": str,
     "settings": dict,
     "notes": list,
     "measures": dict,
     "frames": str,
     "durations_are_gaps": bool,
-    "observation_version": int,
-    "model_version": str,
-    "scorers": dict,
 }
+"""What a file of an estimator says besides."""
+SET_KINDS = {"model_set": bool, "card": dict}
+"""What a file of a deployment's set says besides; a set that was not fitted has an empty card."""
 SCORER_KINDS = {"meaning": int, "topics": list, "items": list, "shared": list}
 
 KINDS = {str: "a text", dict: "an object", list: "a list", bool: "true or false", int: "a whole number"}
@@ -73,7 +83,7 @@ def model_path(path: object) -> Path:
 
 
 def write(path: Path, about: Mapping[str, object], model_set: ModelSet) -> Path:
-    """Write a model set and what is to be known of its estimator, and return the path.
+    """Write a model set and what is to be known of it, and return the path.
 
     A file that is there is replaced once the new one is whole.
 
@@ -112,20 +122,26 @@ def write(path: Path, about: Mapping[str, object], model_set: ModelSet) -> Path:
     return path
 
 
-def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
+def read(path: Path, kinds: Mapping[str, type]) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
     """Return what `write` wrote: all of the model's JSON, and the parameters by scorer.
+
+    Args:
+        kinds: What is said besides: `ESTIMATOR_KINDS` or `SET_KINDS`.
 
     Raises:
         NotFound: There is no such file.
         BadInput: It is no model, is damaged or changed, or was written by a version that means something else.
     """
     if not path.exists():
-        raise NotFound(f"{path}: no such file; give the path of a file that model.save wrote")
+        raise NotFound(f"{path}: no such file; give the path of a file that {WRITERS} wrote")
     members = _members(path)
     model = _json(path, members[MODEL])
     if model.get("format") != FORMAT:
         raise BadInput(_another_format(path, model.get("format")))
-    _check_kinds(path, model, MODEL_KINDS)
+    for ours, other in ((ESTIMATOR_KINDS, SET_KINDS), (SET_KINDS, ESTIMATOR_KINDS)):
+        if kinds is ours and next(iter(other)) in model:
+            raise BadInput(f"{path}: holds {HOLDS[next(iter(other))]}")
+    _check_kinds(path, model, {**kinds, **MODEL_KINDS})
     if model["observation_version"] != OBSERVATION_VERSION:
         raise BadInput(
             f"{path}: fitted under observation rules {model['observation_version']}, and this version has "
@@ -156,6 +172,20 @@ def read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Parameters]]:
         except BadInput as error:
             raise BadInput(f"{path}: {error}. {AGAIN}") from None
     return model, scorers
+
+
+def check_version(path: Path, word: str, said: str, scorers: Mapping[str, Parameters]) -> str:
+    """Return the version of what was read, of which `word` is the beginning, and which must be the one that is said.
+
+    Raises:
+        BadInput: It is another one: numbers were changed, and the hash with them.
+    """
+    version = version_of(word, scorers)
+    if version != said:
+        raise BadInput(
+            f"{path}: holds {version} and says {said}: it was changed; copy it again, or fit the model again"
+        )
+    return version
 
 
 def packed(members: Mapping[str, bytes]) -> bytes:
@@ -212,7 +242,7 @@ def _members(path: Path) -> Mapping[str, bytes]:
     if HASHES in names and not whole:
         raise BadInput(_another_format(path, 1))
     if MODEL not in names:
-        raise BadInput(f"{path}: a ZIP file without {MODEL}; expected a file that model.save wrote")
+        raise BadInput(f"{path}: a ZIP file without {MODEL}; expected a file that {WRITERS} wrote")
     if not whole:
         raise BadInput(
             f"{path}: no whole model file (it was changed, damaged or cut short); copy it again, or fit the model again"
