@@ -22,6 +22,7 @@ from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
 from mastery.insight.data_quality import data_warnings, unknown_topics
 from mastery.insight.words import counted
+from mastery.pipelines.evaluation.cv_fold_result import CvFoldResult
 from mastery.pipelines.evaluation.groups import ByGroup, check_groups, group_notes, measured_by_group
 from mastery.pipelines.evaluation.outcome import Outside, Said, beside_outcome, outcome_notes, term_of, weeks_said
 from mastery.pipelines.evaluation.predictors import Predicted, Predictor
@@ -29,25 +30,6 @@ from mastery.pipelines.evaluation.predictors import Predicted, Predictor
 FEWEST_ANSWERS, FEWEST_STUDENTS = 100, 5
 """In all tests together. An AUC of 100 answers is known to about ±0.1; of three it is 0, 0.5 or 1. Intervals come from
 students who are drawn with replacement, and of a handful the same few are drawn again and again."""
-
-
-@dataclass(frozen=True)
-class CvFoldResult:
-    """What one CV fold came to.
-
-    Attributes:
-        students: Of the test, by code.
-        probability: float64[m] by scorer, by question.
-    """
-
-    name: str
-    train_students: int
-    train_answers: int
-    test_students: int
-    students: Sequence[str]
-    tested: Sample
-    probability: Mapping[str, Floats]
-    summaries: Mapping[str, Summary]
 
 
 @dataclass(frozen=True)

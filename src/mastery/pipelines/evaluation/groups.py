@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +19,7 @@ from mastery.evaluation.fairness import (
 )
 from mastery.evaluation.student_columns import MOST_VALUES, StudentColumn
 from mastery.insight.words import counted
-
-if TYPE_CHECKING:
-    from mastery.pipelines.evaluation.evaluate import CvFoldResult
+from mastery.pipelines.evaluation.cv_fold_result import CvFoldResult
 
 
 @dataclass(frozen=True)
