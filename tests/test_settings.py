@@ -212,7 +212,17 @@ def test_every_setting_is_described_and_ends_in_a_full_stop():
         assert field.description.endswith("."), name
 
 
-@given(st.sampled_from([name for name, _ in fields() if name != "lake_options"]))
+def test_bounds_are_taken_as_they_are_from_yaml_and_from_the_environment():
+    said = {"guess": [0.05, 0.3], "slip": 0.1, "topics": {"a.b": {"guess": 0.2}}}
+    Path("mastery.yaml").write_text("bounds:\n  guess: [0.05, 0.3]\n  slip: 0.1\n  topics:\n    a.b: {guess: 0.2}\n")
+    loaded = load_settings(None, NO_ENVIRONMENT)
+    assert (loaded.settings.bounds, loaded.origin["bounds"]) == (said, "mastery.yaml: mastery.yaml")
+    loaded = load_settings(None, {"MASTERY_BOUNDS": '{"slip": 0.2}'})
+    assert loaded.settings.bounds == {"slip": 0.2}
+    assert "MASTERY_BOUNDS: expected a JSON object" in refusal({"MASTERY_BOUNDS": "slip=0.2"})
+
+
+@given(st.sampled_from([name for name, _ in fields() if name not in ("lake_options", "bounds")]))
 def test_every_setting_is_read_from_the_variable_of_its_name(name):
     value = {"scorer": "elo", "timezone": "UTC", "state": "sqlite:x", "log_level": "error", "target": "0.77"}
     value = value.get(name, "False" if name == "derived_history" else None)

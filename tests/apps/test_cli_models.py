@@ -51,6 +51,48 @@ def test_fitting_again_says_that_the_version_was_there(mastery, chosen):
     assert f"{version} was there already" in done.stdout
 
 
+def test_the_card_lists_what_a_set_has_to_pass_and_the_sample_school_passes(mastery, fitted):
+    folder, card = fitted
+    assert card["gate"]["passed"] and card["gate"]["scorer"] == "elo"
+    shown = mastery("models", "show", card["version"], home=folder).stdout
+    assert "Before it is activated: passes all checks" in shown
+    assert f"answers: it was fitted to {card['data']['answers']:,} quiz answers; 500 or more are needed" in shown
+    gate = json.loads(mastery("models", "show", card["version"], "--json", home=folder).stdout)["gate"]
+    assert [one["name"] for one in gate["checks"]] == [
+        "answers", "students", "auc", "ece", "pooled", "degenerate", "drift"
+    ]  # fmt: skip
+    assert {one["sentence"].partition(":")[0] for one in gate["checks"]} == {one["name"] for one in gate["checks"]}
+
+
+@pytest.mark.slow
+def test_a_set_that_fails_a_check_is_refused_with_the_reason_and_forced(mastery, chosen, monkeypatch):
+    folder, version = chosen
+    monkeypatch.setenv("MASTERY_GATE__ANSWERS", "1000000")
+    shown = mastery("models", "show", version, home=folder).stdout
+    assert "fails 1 check: `models activate` refuses it without --force" in shown
+    done = mastery("models", "activate", version, *LATEST, home=folder)
+    assert isinstance(done.exception, Conflict) and done.exception.exit_code == 4
+    assert "1,000,000 or more are needed" in str(done.exception) and "--force" in str(done.exception)
+    done = mastery("models", "activate", version, *LATEST, "--force", home=folder)
+    assert done.exit_code == 0 and f"{version} is active." in done.stdout
+
+
+def test_a_set_is_carried_to_another_home(mastery, fitted, home, tmp_path):
+    folder, card = fitted
+    file, other = tmp_path / "set.mastery", tmp_path / "other"
+    shutil.copytree(home, other)
+    assert mastery("models", "export", card["version"], file, home=folder).exit_code == 0
+    assert f"{card['version']} is stored. To use it: mastery" in mastery("models", "import", file, home=other).stdout
+    assert json.loads(mastery("models", "import", file, "--json", home=other).stdout) == {
+        "version": card["version"],
+        "new": False,
+    }
+    shown = [mastery("models", "show", card["version"], "--json", home=where).stdout for where in (folder, other)]
+    assert json.loads(shown[0])["card"] == json.loads(shown[1])["card"]
+    file.write_bytes(file.read_bytes()[:-1])
+    assert isinstance(mastery("models", "import", file, home=other).exception, BadInput)
+
+
 @pytest.mark.slow
 def test_a_version_is_listed_shown_activated_and_rolled_back(mastery, chosen):
     folder, version = chosen

@@ -43,6 +43,8 @@ def test_a_setting_of_another_type_is_refused_by_a_fit(name, setting, value, exp
     [
         (ms.BKT(items="no"), "items is 'no'; expected True or False"),
         (ms.BKT(forgetting=None), "forgetting is None; expected a text"),
+        (ms.BKT(bounds={"gess": 0.1}), "bounds: no parameter 'gess' that can be bounded .did you mean 'guess'"),
+        (ms.BKT(bounds=0.3), "bounds is 0.3; expected names of parameters"),
         (ms.LinearRNN(monotone="no"), "monotone is 'no'; expected True or False"),
         (ms.Elo(chapters="numbers"), "chapters is 'numbers'; expected a mapping such as"),
         (ms.Elo(chapters={"t": 5}), "the chapter of topic 't' is 5; expected a text"),

@@ -8,15 +8,21 @@ import pytest
 from mastery.evaluation.measures import auc, auc_interval, bootstrap, interval
 
 
-def test_four_answers_by_hand():
-    """Of the right answers .9 is above both wrong ones and .4 above one: the AUC is ¾. Placements less ¾, over two of a
-    kind: ⅛, −⅛ of the right, ⅛, −⅛ of the wrong (.2 below both, .6 below one). Students a and b: ⅛ + ⅛ and −⅛ − ⅛, so
-    the variance is 2 · (¼² + ¼²) = ¼.
+def test_four_answers_of_two_students_eight_times_by_hand():
+    """Of the right ones .9 is above both wrong ones and .4 above one: the AUC is ¾. Placements less ¾ are ¼ and −¼ of
+    the right, −¼ and ¼ of the wrong, over 16 of a kind: 1/32 and −1/32 by student, −1/32 of the one who is imagined.
+    The variance is 17/1024 · 17/16 = (17/128)², and t of 15 degrees of freedom 2.13145.
     """
-    p, y = np.array([0.9, 0.4, 0.6, 0.2]), np.array([1.0, 1.0, 0.0, 0.0])
+    p, y = np.tile([0.9, 0.4, 0.6, 0.2], 8), np.tile([1.0, 1.0, 0.0, 0.0], 8)
+    student = (np.array([0, 1, 1, 0]) + 2 * np.arange(8)[:, None]).reshape(-1)
     assert auc(p, y) == 0.75
-    low, high = auc_interval(p, y, np.array([0, 1, 1, 0]))
-    assert low == pytest.approx(max(0.0, 0.75 - 1.959964 * 0.5), abs=1e-6) and high == 1.0
+    low, high = auc_interval(p, y, student)
+    assert low == pytest.approx(0.75 - 2.13145 * 17 / 128, abs=1e-5) and high == 1.0
+
+
+def test_a_few_answers_that_happen_to_be_told_apart_prove_nothing():
+    low, high = auc_interval(np.array([0.9, 0.8, 0.3, 0.2]), np.array([1.0, 1.0, 0.0, 0.0]), np.array([0, 1, 0, 1]))
+    assert low < 0.5 and high == 1.0
 
 
 def test_it_is_that_of_the_bootstrap_over_students():

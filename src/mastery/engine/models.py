@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ class Models:
         until: Moment | None = None,
         seed: int = 0,
         most_events: int | None = None,
+        bounds: Mapping[str, object] | None = None,
         now_us: int | None = None,
         progress: Progress | None = None,
     ) -> Stored:
@@ -49,6 +50,8 @@ class Models:
         Args:
             since, until: Moments as `Engine.student` takes them; all events where left out.
             most_events: Buckets of students are read until there are this many events; 2 million when left out.
+            bounds: What the fit may find of parameters, such as `{"guess": [0.05, 0.3], "slip": 0.1}`, or of those of
+                one topic, `{"topics": {"fractions": {"guess": 0.2}}}`; what the setting `bounds` says when left out.
             progress: Called with what has been done, the steps done and the steps in all.
         """
         from mastery.pipelines.models.active import current_model_set
@@ -72,6 +75,7 @@ class Models:
             seed=whole("seed", seed, 0),
             threads=deployment.settings.workers,
             most_events=ENOUGH_EVENTS if most_events is None else most_events,
+            bounds=deployment.settings.bounds if bounds is None else bounds,
             progress=progress,
         )
 

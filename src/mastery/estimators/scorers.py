@@ -27,6 +27,8 @@ class BKT(Estimator):
             `answers` (a probability with each answer), `days` (a half-life in time) or `both` are taken as they are.
         items: Whether questions may have a guess and a slip of their own, where that predicts held-out students
             better; False gives every question those of its topic.
+        bounds: What a fit may find: `{"guess": [0.05, 0.3], "slip": 0.1}` keeps every topic's guess between two numbers
+            and fixes slip; `{"topics": {"fractions": {"guess": 0.2}}}` says it of one topic. None allows everything.
         min_evidence: With fewer graded answers on a topic the band is not_enough_evidence.
         random_state: Seed of what is drawn.
         n_jobs: Threads; -1 for as many as there are processors.
@@ -48,12 +50,14 @@ class BKT(Estimator):
         *,
         forgetting: Forgetting = "auto",
         items: bool = True,
+        bounds: Mapping[str, Any] | None = None,
         min_evidence: int = 3,
         random_state: int = 0,
         n_jobs: int = 1,
     ) -> None:
         self.forgetting = forgetting
         self.items = items
+        self.bounds = bounds
         self.min_evidence = min_evidence
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -64,7 +68,7 @@ class BKT(Estimator):
         flag("items", self.items)
 
     def _fit_settings(self) -> dict[str, Any]:
-        return {"forgetting": self.forgetting, "items": self.items}
+        return {"forgetting": self.forgetting, "items": self.items, "bounds": self.bounds}
 
 
 class Elo(Estimator):

@@ -29,6 +29,8 @@ SECRET = frozenset({"pseudonym_key", "lake_options"})
 """Settings whose value is never shown, in a table or in an error."""
 OPEN = frozenset({"lake_options"})
 """Settings that hold names of somebody else's choosing."""
+WHOLE = frozenset({"bounds"})
+"""Settings that hold mappings within mappings, and are taken as they are."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def _from_variables(variables: Mapping[str, str | None], source: str) -> dict[st
         head, _, rest = key.upper().removeprefix(PREFIX).partition("__")
         if known in OPEN:
             given |= {f"{known}.{option}": Given(value, origin) for option, value in _options(text, origin).items()}
+        elif known in WHOLE:
+            given[known] = Given(_options(text, origin), origin)
         elif known is not None:
             given[known] = Given(text, origin)
         elif head.lower() in OPEN and rest:
@@ -111,7 +115,7 @@ def _from_variables(variables: Mapping[str, str | None], source: str) -> dict[st
     return given
 
 
-def _options(text: str, origin: str) -> dict[str, str]:
+def _options(text: str, origin: str) -> dict[str, Any]:
     try:
         options = json.loads(text)
     except json.JSONDecodeError:
@@ -172,7 +176,7 @@ def _read_yaml(path: Path) -> dict[str, Given]:
 def _flat(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
         name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and name not in WHOLE:
             yield from _flat(value, name + ".")
         elif value is not None and value != {}:  # `tenant:` with nothing after it is not set
             yield name, value

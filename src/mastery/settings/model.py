@@ -234,6 +234,12 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Log lines of this level and above are written: debug, info, warning or error."
     )
+    bounds: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What a fit may find of parameters: `guess: [0.05, 0.3]` bounds one, `slip: 0.1` fixes it, for all "
+        "topics, or under `topics: ID:` for one; in the environment as JSON. docs/models.md lists the parameters.",
+        json_schema_extra={"shown": "none"},
+    )
     gate: GateSettings = GateSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()

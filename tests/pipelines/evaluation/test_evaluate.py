@@ -224,6 +224,16 @@ def test_every_kind_of_file_gives_the_same_answers(school, tmp_path, form):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
 
 
+def test_fits_of_an_evaluation_keep_to_bounds_too(log):
+    def loss(bounds):
+        predictor = fitted(RULES, scorers=["bkt"], clock="answer", seed=0, threads=1, bounds=bounds)
+        return evaluate(log, Split("student"), predictor, scorers=["bkt"]).summaries["bkt"].measures["logloss"]
+
+    assert loss({"guess": 0.9}) > loss(None)
+    with pytest.raises(BadInput, match="no parameter 'gess' that can be bounded"):
+        loss({"gess": 0.1})
+
+
 def test_names_of_scorers_and_what_they_need():
     known = ("bkt", "elo", "blend")
     assert wanted_scorers(None, known) is wanted_scorers("all", known) is None

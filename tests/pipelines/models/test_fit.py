@@ -44,7 +44,7 @@ class Halves:
     seen: list = field(default_factory=list)
     chapters: dict | None = None
 
-    def __call__(self, batch, *, rules, seed, threads, scorers, base, chapters, progress):
+    def __call__(self, batch, *, rules, seed, threads, scorers, base, chapters, settings, progress):
         self.chapters = chapters
         self.seen.append((batch, scorers, base.version))
         answers = np.flatnonzero(batch.kind == QUIZ)

@@ -93,12 +93,14 @@ def _shown(values: dict[str, Any], name: str) -> Any:
 
     from pydantic import SecretStr
 
+    from mastery.settings.load import SECRET
+
     value: Any = values
     for part in name.split("."):
         value = value[part]
     if isinstance(value, SecretStr):
         return MASK
-    if isinstance(value, dict):
+    if isinstance(value, dict) and name in SECRET:
         return dict.fromkeys(value, MASK)
     return str(value) if isinstance(value, Path) else value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -177,7 +177,21 @@ def evaluate(
         log, notes, chapters = _read_lake(engine_of(context, tenant).lake)
         groups, cohorts, beside = None, None, None
     found = _measured(
-        log, parted, folds, names, when, unfitted, rules, seed, threads, chapters, rows, groups, beside, cohorts
+        log,
+        parted,
+        folds,
+        names,
+        when,
+        unfitted,
+        rules,
+        seed,
+        threads,
+        chapters,
+        chosen.bounds,
+        rows,
+        groups,
+        beside,
+        cohorts,
     )
     found = replace(found, notes=(*found.notes, *notes))
     if rows is not None and audit is not None:
@@ -250,6 +264,7 @@ def _measured(
     seed: int,
     threads: int,
     chapters: dict[Scoped, str] | None,
+    bounds: dict[str, Any],
     audit: Audit | None,
     groups: StudentColumn | None,
     outcome: Outcome | None,
@@ -266,7 +281,8 @@ def _measured(
             report.update(done=done, total=total, title=f"Evaluating, {title}")
 
         predictor = by_default(rules) if unfitted else fitted(
-            rules, scorers=names, clock=clock, seed=seed, threads=threads, chapters=chapters, progress=told
+            rules, scorers=names, clock=clock, seed=seed, threads=threads, chapters=chapters, bounds=bounds,
+            progress=told,
         )  # fmt: skip
         return measure(
             log, split, predictor, cv_folds=folds, scorers=names, clock=clock, seed=seed, progress=told,

@@ -11,7 +11,7 @@ from mastery.arrays import Floats
 from mastery.errors import BadInput, did_you_mean
 from mastery.features.answer_log import Clock
 from mastery.features.batch import Batch
-from mastery.scorers import SCORERS, SPECS, needs
+from mastery.scorers import SCORERS, SPECS, needs, source_of
 from mastery.scorers.base import fold, start
 from mastery.scorers.model_set import default_model_set
 from mastery.scorers.parameters import Parameters, Scoped
@@ -52,12 +52,14 @@ def unfitted(rules: Floats) -> Predictor:
 def fitted(
     rules: Floats, *, scorers: Sequence[str] | None, clock: Clock, seed: int, threads: int,
     chapters: Mapping[Scoped, str] | None = None,
+    bounds: Mapping[str, object] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Predictor:  # fmt: skip
     """Return a predictor that fits the scorers that are wanted, and those they read, to the training part.
 
     Args:
         chapters: Chapter by topic, where metadata say.
+        bounds: What people allow of parameters; see `mastery.scorers.bounds`.
     """
     # Only who fits waits until all that fits is loaded.
     from mastery.fitting.fit_all import fit_all
@@ -72,6 +74,7 @@ def fitted(
             clock=clock,
             held_out=False,
             chapters=chapters,
+            settings={source_of("guess").name: {"bounds": bounds}} if bounds else None,
             progress=progress,
         )
         notes = tuple(

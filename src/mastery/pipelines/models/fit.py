@@ -34,7 +34,8 @@ from mastery.pipelines.models.card import (
 from mastery.pipelines.models.chapters import chapters_of
 from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
 from mastery.pipelines.models.store import store_model_set
-from mastery.scorers import of_stage
+from mastery.scorers import of_stage, source_of
+from mastery.scorers.bounds import bounds_of
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Stage
@@ -89,7 +90,7 @@ class Found(Protocol):
 
 
 FitAll = Callable[..., Found]
-"""(batch, *, rules, seed, threads, scorers, base, chapters, progress) → Found."""
+"""(batch, *, rules, seed, threads, scorers, base, chapters, settings, progress) → Found."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def fit(
     seed: int = 0,
     threads: int = 1,
     most_events: int = ENOUGH_EVENTS,
+    bounds: Mapping[str, object] | None = None,
     fit_all: FitAll | None = None,
     progress: Progress | None = None,
 ) -> Stored:
@@ -129,11 +131,12 @@ def fit(
         seed: Of everything that is drawn.
         threads: Of the fits.
         most_events: Whole buckets are read until there are this many events.
+        bounds: What people allow of parameters; see `mastery.scorers.bounds`. None, or an empty one: everything.
         fit_all: What fits; `mastery.fitting.fit_all.fit_all` when left out.
         progress: Called as the fits go on.
 
     Raises:
-        BadInput: a scorer that nothing fits, or no answers to learn from.
+        BadInput: a scorer that nothing fits, no answers to learn from, or bounds that cannot be used.
     """
     if fit_all is None:
         from mastery.fitting.fit_all import fit_all as fit_all_of_ours
@@ -143,11 +146,13 @@ def fit(
     batch = make_batch(event_columns(events, until_us))
     data = _data(events, batch, since_us, until_us, buckets_read, lake.buckets)
     del events
+    bounded = source_of("guess").name
     found = fit_all(
         batch, rules=rules, seed=seed, threads=threads, scorers=scorers, base=base, chapters=chapters_of(lake),
-        progress=progress,
+        settings={bounded: {"bounds": bounds}} if bounds else None, progress=progress,
     )  # fmt: skip
     model_set = _together(base, found.scorers)
+    within = bounds_of(model_set.scorers[bounded]) if bounded in model_set.scorers else None
     card = ModelCard(
         version=model_set.version,
         parent=base.version,
@@ -158,6 +163,7 @@ def fit(
             "scorers": "all" if scorers is None else ", ".join(scorers),
             "threads": threads,
             "most_events": most_events,
+            **({} if within is None else {"bounds": within.text}),
         },
         data=data,
         scorers={name: _of_scorer(name, model_set.scorers[name], found, batch) for name in model_set.scorers},

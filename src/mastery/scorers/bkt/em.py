@@ -94,6 +94,23 @@ def within(theta: Floats) -> None:
 
 
 @kernel
+def bounded(theta: Floats, low: Floats, high: Floats) -> None:
+    """Bring probabilities within what people allow, and guess + slip below 1 again.
+
+    Each is the most likely one that is allowed, for each has a likelihood of its own with one top.
+    """
+    for k in range(theta.size):
+        theta[k] = min(high[k], max(low[k], theta[k]))
+    for group in range(2):
+        g, s = GUESS + 2 * group, SLIP + 2 * group
+        over = theta[g] + theta[s] - (1.0 - MARGIN)
+        if over > 1e-12:  # less is rounding: numbers that nobody bounds stay as they are
+            less = min(over, theta[g] - max(LEAST, low[g]))
+            theta[g] -= less
+            theta[s] -= over - less
+
+
+@kernel
 def fit_start(began: Floats, excess: Floats, theta: Floats, rules: Priors) -> None:
     """Write P(known) before the first event, and its pull: logistic regression on the excess, by Newton."""
     pooled, weight = rules.pooled, rules.weight
@@ -240,6 +257,7 @@ def improve(theta: Floats, tree: Tree, rules: Priors, sums: Sums) -> None:
         fit_rate(sums.faded, tree.days, theta, rules)
     fit_start(sums.began, tree.excess, theta, rules)
     within(theta)
+    bounded(theta, rules.low, rules.high)
 
 
 @kernel
@@ -345,6 +363,7 @@ def fit_topic(
         if size > 1e-12:
             length = max(1.0, math.sqrt((r * r).sum()) / size)
             theta[:] = straight(a + 2.0 * length * r + length * length * turn, second)
+            bounded(theta, rules.low, rules.high)
             value = expect(theta, tree, given, sums) + log_prior(theta, rules)
             passes += 1
             if value >= reached:

@@ -21,11 +21,12 @@ from mastery.features.subset import take_students
 from mastery.instants import DAY_US
 from mastery.scorers.base import defaults, place_of, predict, start
 from mastery.scorers.bkt import scorer as bkt
-from mastery.scorers.bkt.em import bent, straight
+from mastery.scorers.bkt.em import bent, bounded, straight
 from mastery.scorers.bkt.fit_items import fit_items
-from mastery.scorers.bkt.fit_topics import USUAL, Fitted, fit_topics, make_rules
+from mastery.scorers.bkt.fit_topics import USUAL, Fitted, Limits, fit_topics, make_rules
 from mastery.scorers.bkt.histories import SHORTEST_DAYS, Histories, excess_before, make_histories
 from mastery.scorers.bkt.passes import FORGET, GUESS, MARGIN, PROBABILITIES, PULL, PULL_LEARNING, RATE, SLIP
+from mastery.scorers.bounds import NO_TOPIC, Bounds, parse_bounds
 from mastery.scorers.fits import Fit, held_out, some_students
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 
@@ -49,6 +50,12 @@ FEWEST_HELD_OUT = 200
 
 DEGENERATE = 1_000.0
 """How strongly a topic is pooled that knowing would hardly help to answer: × 2 events."""
+
+CAN_BE_BOUNDED = {
+    "p_init": (0.002, 0.998), "guess": (0.002, 0.95), "slip": (0.002, 0.95), "guess_practice": (0.002, 0.499),
+    "slip_practice": (0.002, 0.499),
+} | {name: (0.002, 0.98) for name in PROBABILITIES if name.startswith("p_learn")}  # fmt: skip
+"""What people may bound, and how far; fits keep these numbers off 0 and 1 anyway."""
 
 LEAST_SHOWN = 0.25
 """Where knowing raises the probability of a right answer by no more than this, answers hardly tell of it."""
@@ -90,6 +97,7 @@ def fit(
     threads: int = 1,
     items: bool = True,
     forgetting: str = "auto",
+    bounds: object = None,
     chosen: Variant | None = None,
 ) -> Fit:
     """Return bkt's parameters for the topics and items of the batch; columns guess and slip serve every scorer.
@@ -97,6 +105,7 @@ def fit(
     Args:
         items: Whether guess and slip by item may be chosen.
         forgetting: One of `FORGETTING`, or auto: chosen.
+        bounds: What people allow of the parameters in `CAN_BE_BOUNDED`, see `mastery.scorers.bounds`; None: everything.
         chosen: The variant; searched for where None.
 
     Raises:
@@ -109,14 +118,15 @@ def fit(
         )
     if forgetting in ("days", "both") and not has_clock(batch):
         raise BadInput(f"forgetting is {forgetting!r}, and the answers have no time stamps; choose answers or none")
+    allowed = parse_bounds(bounds, CAN_BE_BOUNDED)
     if not np.any(batch.weight > 0.0):
         parameters = Parameters(defaults(bkt.SCORER, 1)[0], no_rows(len(bkt.PARAMETERS)), no_rows(2))
         return Fit(parameters, ("bkt: no answers to learn from; the defaults stand for every topic",))
     measures: dict[str, float | str] = {}
     notes: tuple[str, ...] = ()
     if chosen is None:
-        chosen, measures, notes = _choose(some_students(batch, TO_CHOOSE), items, forgetting, threads)
-    parameters, log_likelihood, more = fit_variant(batch, chosen, threads)
+        chosen, measures, notes = _choose(some_students(batch, TO_CHOOSE), items, forgetting, threads, allowed)
+    parameters, log_likelihood, more = fit_variant(batch, chosen, threads, allowed)
     measures |= {
         "variant": describe(chosen),
         "log_likelihood": log_likelihood,
@@ -164,7 +174,7 @@ def has_clock(batch: Batch) -> bool:
 
 
 def _choose(
-    batch: Batch, items: bool, forgetting: str, threads: int
+    batch: Batch, items: bool, forgetting: str, threads: int, bounds: Bounds | None
 ) -> tuple[Variant, dict[str, float | str], tuple[str, ...]]:
     out = held_out(batch.students, 10)
     learn, judge = take_students(batch, ~out), take_students(batch, out)
@@ -182,7 +192,7 @@ def _choose(
     def loss(variant: Variant) -> float:
         name = f"held-out log loss: {describe(variant)}"
         if name not in measures:
-            measures[name] = held_out_loss(fit_variant(learn, variant, threads)[0], judge)
+            measures[name] = held_out_loss(fit_variant(learn, variant, threads, bounds)[0], judge)
         return float(measures[name])
 
     def best(now: Variant, others: list[Variant]) -> Variant:
@@ -211,8 +221,11 @@ def held_out_loss(parameters: Parameters, judge: Batch) -> float:
     return float(-np.mean(y * np.log(p) + (1.0 - y) * np.log(1.0 - p)))
 
 
-def fit_variant(batch: Batch, variant: Variant, threads: int = 1) -> tuple[Parameters, float, tuple[str, ...]]:
+def fit_variant(
+    batch: Batch, variant: Variant, threads: int = 1, bounds: Bounds | None = None
+) -> tuple[Parameters, float, tuple[str, ...]]:
     """Return the parameters of one variant, their log-likelihood, and notes."""
+    limits = None if bounds is None else Limits(*bounds.spans(PROBABILITIES, batch.topics))
     topics = len(batch.topics)
     topic = batch.slot_topic[batch.slot]
     weight = np.bincount(topic, batch.weight, topics)
@@ -230,26 +243,30 @@ def fit_variant(batch: Batch, variant: Variant, threads: int = 1) -> tuple[Param
     )  # fmt: skip
     flags = (variant.per_step, variant.per_day, variant.bends, variant.tilts)
     histories = make_histories(batch, variant.per_day, False, excess, variant.tilts)
-    rough = _fit_topics(histories, flags, USUAL, 1.0, None, threads)
+    rough = _fit_topics(histories, flags, USUAL, 1.0, None, threads, limits)
     expected = _middle(rough.theta, histories.rows, flags)
-    fitted = _fit_topics(histories, flags, expected, variant.pooling, rough.theta[None], threads)
+    if bounds is not None:
+        low, high = (one[0] for one in bounds.spans(PROBABILITIES, [NO_TOPIC]))
+        bounded(expected, low, high)
+    fitted = _fit_topics(histories, flags, expected, variant.pooling, rough.theta[None], threads, limits)
     theta, likely, asked = fitted.theta.copy(), float(fitted.log_likelihood.sum()), weight > 0.0
     useless = asked & (theta[:, GUESS] + theta[:, SLIP] >= 1.0 - MARGIN - 0.005)
     if useless.any():
-        again = _fit_topics(histories, flags, expected, DEGENERATE, np.tile(expected, (1, topics, 1)), threads)
+        again = _fit_topics(histories, flags, expected, DEGENERATE, np.tile(expected, (1, topics, 1)), threads, limits)
         theta[useless] = again.theta[useless]
     by_item = no_rows(2)
     if variant.strength > 0.0:
         seen = make_histories(batch, variant.per_day, True, excess, variant.tilts)
         rules = make_rules(expected, variant.pooling, *flags)
-        found, theta, likely = fit_items(seen, len(batch.items), theta, variant.strength, rules, threads)
+        found, theta, likely = fit_items(seen, len(batch.items), theta, variant.strength, rules, threads, limits)
         there = ~np.isnan(found[:, 0])
         by_item = KeyedRows([key for key, has in zip(batch.items, there, strict=True) if has], found[there])
     timed = has_clock(batch)
     params = _columns(theta, share, variant, timed)
     default = _columns(expected[None], np.array([overall]), variant, timed)[0]
     keys = [key for key, has in zip(batch.topics, asked, strict=True) if has]
-    parameters = Parameters(default, KeyedRows(keys, params[asked]), by_item)
+    shared = {} if bounds is None else bounds.shared
+    parameters = Parameters(default, KeyedRows(keys, params[asked]), by_item, shared)
     return parameters, likely, _notes(batch, weight, right, useless)
 
 
@@ -260,11 +277,12 @@ def _fit_topics(
     pooling: float,
     starts: Floats | None,
     threads: int,
+    limits: Limits | None,
 ) -> Fitted:
     per_step, per_day, bends, tilts = flags
     return fit_topics(
         histories, per_step=per_step, per_day=per_day, bends=bends, tilts=tilts, expected=expected,
-        prior_weight=pooling, starts=starts, threads=threads,
+        prior_weight=pooling, starts=starts, threads=threads, limits=limits,
     )  # fmt: skip
 
 

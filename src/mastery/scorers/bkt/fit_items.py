@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mastery.arrays import Floats
+from mastery.arrays import Floats, Int64s
 from mastery.scorers.bkt.em import fit_round, room
-from mastery.scorers.bkt.fit_topics import each, tree_of
+from mastery.scorers.bkt.fit_topics import Limits, each, rules_of_topic, tree_of
 from mastery.scorers.bkt.histories import GROUP, RIGHTS, WRONGS, Histories
 from mastery.scorers.bkt.passes import GUESS, LEAST, MARGIN, SLIP, Priors
 
@@ -15,7 +15,13 @@ ROUNDS = 30
 
 
 def fit_items(
-    histories: Histories, items: int, theta: Floats, strength: float, rules: Priors, threads: int = 1
+    histories: Histories,
+    items: int,
+    theta: Floats,
+    strength: float,
+    rules: Priors,
+    threads: int = 1,
+    limits: Limits | None = None,
 ) -> tuple[Floats, Floats, float]:
     """Return guess and slip of each item, float64[items, 2], the probabilities of topics, and the log-likelihood.
 
@@ -24,6 +30,7 @@ def fit_items(
     Args:
         histories: Made with items.
         theta: float64[T, 14]. Where to begin; not written to.
+        limits: What people allow on each topic, also of its items; of an item on several, what all of them allow.
         strength: The topic's guess and slip weigh as this many answers on each item, given without and with knowledge.
     """
     theta = theta.copy()
@@ -46,7 +53,8 @@ def fit_items(
         def fit(t: int, guess: Floats = guess, slip: Floats = slip) -> None:
             if trees[t].parent.size:
                 given, sums = room(trees[t])
-                reached[t] = fit_round(trees[t], rules, given, sums, guess, slip, theta[t])
+                mine = rules_of_topic(rules, limits, t)
+                reached[t] = fit_round(trees[t], mine, given, sums, guess, slip, theta[t])
                 seen[histories.emission_ptr[t] : histories.emission_ptr[t + 1]] = sums.seen
 
         each(fit, order, threads)
@@ -65,8 +73,23 @@ def fit_items(
         over = np.maximum(0.0, found.sum(axis=1) - (1.0 - MARGIN))[:, None]
         found -= over * found / found.sum(axis=1, keepdims=True)
         found[:] = np.maximum(found, 0.5 * LEAST)
+        if limits is not None:
+            _bound(found, limits, which, topic_of)
         total = float(reached.sum())
         if total - before < 1e-5 * histories.rows.sum():
             break
         before = total
     return found, theta, float(reached.sum())
+
+
+def _bound(found: Floats, limits: Limits, item: Int64s, topic: Int64s) -> None:
+    """Bring guess and slip of items within what their topics allow."""
+    low, high = np.full(found.shape, -np.inf), np.full(found.shape, np.inf)
+    for column, k in ((0, GUESS), (1, SLIP)):
+        np.maximum.at(low[:, column], item, limits.low[topic, k])
+        np.minimum.at(high[:, column], item, limits.high[topic, k])
+    found[:] = np.clip(found, low, high)
+    over = np.maximum(0.0, found.sum(axis=1) - (1.0 - MARGIN))
+    less = np.minimum(over, found[:, 0] - np.maximum(LEAST, low[:, 0]))
+    found[:, 0] -= less
+    found[:, 1] -= over - less

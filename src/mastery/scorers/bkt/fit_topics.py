@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from mastery.arrays import Floats, Int32s, Int64s
-from mastery.scorers.bkt.em import fit_topic
+from mastery.scorers.bkt.em import bounded, fit_topic
 from mastery.scorers.bkt.histories import Histories
 from mastery.scorers.bkt.passes import (
     FORGET,
@@ -101,13 +102,30 @@ def start_from(expected: Floats, per_step: bool, per_day: bool, bends: bool, til
     return starts
 
 
+class Limits(NamedTuple):
+    """What people allow the fit to find: float64[T, 14] each, columns as in `PROBABILITIES`."""
+
+    low: Floats
+    high: Floats
+
+
+def rules_of_topic(rules: Priors, limits: Limits | None, t: int) -> Priors:
+    """Return the rules of one topic, within what people allow there."""
+    if limits is None:
+        return rules
+    low, high = limits.low[t], limits.high[t]
+    return rules._replace(pooled=np.clip(rules.pooled, low, high), low=low, high=high)
+
+
 def make_rules(
     expected: Floats, prior_weight: float, per_step: bool, per_day: bool, bends: bool, tilts: bool
 ) -> Priors:
     """Return the rules of a variant; what it does not have is held by no prior."""
     moves = np.ones(len(PROBABILITIES), bool)
     moves[[FORGET, RATE, PULL, PULL_LEARNING]] = per_step, per_day, bends, tilts
-    return Priors(expected, np.where(moves, PRIOR_WEIGHT * prior_weight, 0.0), per_step, per_day, bends, tilts)
+    free = np.full(len(PROBABILITIES), np.inf)
+    weight = np.where(moves, PRIOR_WEIGHT * prior_weight, 0.0)
+    return Priors(expected, weight, per_step, per_day, bends, tilts, -free, free)
 
 
 def fit_topics(
@@ -122,6 +140,7 @@ def fit_topics(
     starts: Floats | None = None,
     tolerance: float = 1e-9,
     threads: int = 1,
+    limits: Limits | None = None,
 ) -> Fitted:
     """Return the most likely probabilities of each topic.
 
@@ -131,6 +150,7 @@ def fit_topics(
         prior_weight: Times `PRIOR_WEIGHT`.
         starts: float64[k, T, 14]. Where each topic's search begins; several places common to all when left out.
         tolerance: Log-likelihood an answer that three passes must gain for the search to go on.
+        limits: What people allow; None: everything.
     """
     topics = histories.ptr.size - 1
     rules = make_rules(expected, prior_weight, per_step, per_day, bends, tilts)
@@ -139,8 +159,13 @@ def fit_topics(
 
     def fit(t: int) -> None:
         begin = common if starts is None else np.ascontiguousarray(starts[:, t])
+        mine = rules_of_topic(rules, limits, t)
+        if limits is not None:
+            begin = begin.copy()
+            for start in begin:
+                bounded(start, mine.low, mine.high)
         gain = tolerance * max(100.0, float(histories.rows[t]))
-        found[t], passes[t] = fit_topic(tree_of(histories, t), rules, begin, FIRST_PASSES, gain, MOST_PASSES, theta[t])
+        found[t], passes[t] = fit_topic(tree_of(histories, t), mine, begin, FIRST_PASSES, gain, MOST_PASSES, theta[t])
 
     each(fit, np.argsort(-np.diff(histories.ptr), kind="stable"), threads)
     return Fitted(theta, found, passes)

@@ -95,6 +95,7 @@ class Priors(NamedTuple):
         weight: float64[14]. How many events that counts as.
         per_step, per_day: Whether answers, and idle days, let a student forget.
         bends, tilts: Whether P(known) at the start, and every probability of learning, depend on the answers so far.
+        low, high: float64[14]. What people allow; infinite where they say nothing.
     """
 
     pooled: Floats
@@ -103,6 +104,8 @@ class Priors(NamedTuple):
     per_day: bool
     bends: bool
     tilts: bool
+    low: Floats
+    high: Floats
 
 
 @kernel
