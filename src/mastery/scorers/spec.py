@@ -87,6 +87,8 @@ class ScorerSpec:
             `mastery.scorers.scale`.
         forgets_nothing: Whether its predictions leave out what is forgotten between answers: they tell how
             fast the scores of others fade; see `mastery.fitting.forgetting`.
+        keeps_up: Whether its score goes with the share of right answers, and soon with a change of it, however many
+            answers there are: a blend listens to it where there is more evidence than any that it was fitted on.
         shown_rank: Where nobody has chosen, the score of the highest rank in the model set is shown.
         item_rank: Likewise, for the probability of a right answer to a given item.
     """
@@ -110,6 +112,7 @@ class ScorerSpec:
     writing: Writing | None = None
     on_shared_scale: bool = False
     forgets_nothing: bool = False
+    keeps_up: bool = False
     shown_rank: int = 0
     item_rank: int = 0
 

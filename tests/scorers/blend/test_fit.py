@@ -5,11 +5,12 @@ import pyarrow as pa
 import pytest
 from scipy.optimize import minimize
 
+import ml_school
 from answers import answer_batch
 from mastery.fitting.cross_fitting import labelled
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults
-from mastery.scorers.blend.fit import RIDGE, cross_fitted, fit_blend, scale_of, stack
+from mastery.scorers.blend.fit import RIDGE, cross_fitted, fit_blend, plenty, scale_of, stack
 from mastery.scorers.blend.scorer import HALF_LIFE, PARAMETERS, PRIOR, check, mixture, predict
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.scorers.stacked import Stacked
@@ -149,3 +150,18 @@ def test_what_is_fitted_can_be_read():
     batch = answer_batch(school([("s1", "t", 1), ("s2", "t", 0)]))
     found = fit_blend(simulated(1_000), scale_of(batch, labelled(batch), {})).parameters
     check(found.model(batch.topics, batch.items))
+
+
+def test_plenty_is_what_one_student_topic_in_a_thousand_exceeds_and_200_at_least():
+    assert plenty(ml_school.school(20, events=10)) == 200.0
+    batch = ml_school.school(30, events=1_000, topics=2)
+    evidence = np.bincount(batch.slot[batch.weight > 0.0])
+    assert plenty(batch) == np.sort(evidence)[int(0.999 * (evidence.size - 1))] > 200.0
+
+
+def test_an_anchor_moves_no_prediction_of_an_answer():
+    stacked = simulated(2_000)
+    plain, anchored = (fit_blend(stacked, nothing_known(), "blend", *more) for more in ((), ("irt", 250.0)))
+    one, two = (mixture(fit.parameters.shared) for fit in (plain, anchored))
+    assert (one.anchor, two.anchor, two.plenty) == (None, "irt", 250.0)
+    np.testing.assert_array_equal(predict(one, stacked.probabilities), predict(two, stacked.probabilities))

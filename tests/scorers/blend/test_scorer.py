@@ -103,6 +103,40 @@ def test_a_score_by_hand():
     assert read_at(mix, {"a": np.array([0.5])}, row, 100 * DAY).score[0] == pytest.approx(0.286230, abs=1e-6)
 
 
+def test_with_plenty_of_evidence_the_anchor_has_the_say_by_hand():
+    mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS, 0.0, "b", 5.0)
+    # Evidence 5 of plenty 5: half the say each. a: p = 0.2 + 0.7 · 0.5 = 0.55, logit 0.200671; b: p = 0.2 + 0.7 · 0.1 =
+    # 0.27, logit −0.994623; the mean −0.396976, σ 0.402039, (0.402039 − 0.2) / 0.7 = 0.288627.
+    found = read_at(mix, {"a": np.array([0.5]), "b": np.array([0.1])}, params())
+    assert found.score[0] == pytest.approx(0.288627, abs=1e-6)
+    assert found.contributions.sum() == pytest.approx(np.log(0.288627 / 0.711373), abs=1e-5)
+
+
+@given(
+    mix=mixtures,
+    row=rows,
+    plenty=st.floats(0.5, 500.0),
+    said=st.lists(open_share, min_size=3, max_size=3),
+    better=st.floats(0.0, 1.0),
+    which=st.sampled_from("abc"),
+)
+def test_an_anchored_blend_rises_with_each_of_them_and_its_contributions_add_up(mix, row, plenty, said, better, which):
+    mix = replace(mix, anchor="c", plenty=plenty)
+    scores = {name: np.array([score]) for name, score in zip("abc", said, strict=True)}
+    found = read_at(mix, scores, row)
+    score = found.score[0]
+    assert found.contributions.sum() == pytest.approx(np.log(score / (1.0 - score)), abs=1e-8)
+    risen = read_at(mix, scores | {which: scores[which] + better * (1.0 - 1e-6 - scores[which])}, row)
+    assert risen.score[0] >= score - 1e-12
+
+
+def test_without_an_anchor_and_with_little_evidence_nothing_changes():
+    plain = Mixture(("a",), np.array([1.0]), 0.1, AS_IS, AS_IS)
+    scores = {"a": np.array([0.3, 0.8]), "b": np.array([0.1, 0.1])}
+    far = read_at(replace(plain, anchor="b", plenty=1e9), scores, params())
+    np.testing.assert_allclose(far.score, read_at(plain, scores, params()).score, rtol=1e-12)
+
+
 def test_one_member_alone_with_weight_1_is_read_as_it_is():
     mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
     score = np.array([1e-5, 0.1, 0.5, 0.9])
@@ -204,6 +238,7 @@ def test_a_mixture_comes_back_from_the_arrays_it_is_stored_as_without_members_th
         (Mixture(("a",), np.array([-0.1]), 0.0, AS_IS, AS_IS), "the weight of a is -0.1"),
         (Mixture(("a",), np.array([np.nan]), 0.0, AS_IS, AS_IS), "the weight of a is nan"),
         (Mixture(("a",), np.array([1.0]), 0.0, AS_IS, -AS_IS), "never falls"),
+        (Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS, 0.0, "b", 0.0), "plenty for b is 0; expected one such"),
         (Mixture(("a",), np.array([1.0]), 0.0, np.array([0.0]), np.array([0.0])), "never falls"),
     ],
 )

@@ -18,7 +18,7 @@ from mastery.evaluation.calibration import fit_calibration
 from mastery.features.batch import Batch
 from mastery.kernels import kernel
 from mastery.log_odds import FARTHEST, bounded_log_odds_of, log_odds_of, sigmoid_of, steep_sigmoid
-from mastery.scorers import source_of
+from mastery.scorers import SPECS, source_of
 from mastery.scorers.base import place_of
 from mastery.scorers.blend.scorer import GUESS, NAME, PARAMETERS, PRIOR, SLIP, Mixture, predict
 from mastery.scorers.fits import Fit
@@ -38,6 +38,11 @@ MOST_SHIFT_STEPS, SMALL_SHIFT = 100, 1e-9
 
 ENOUGH_FIRST = 20.0
 """With this many first answers, a topic's own share of right ones weighs as much as everybody's."""
+
+MOST_SHARE, LEAST_PLENTY = 0.999, 200.0
+"""Of a thousand student-topics one has more evidence than the fit knows of. With 200 pieces the anchor has 8 % of the
+say at 60: on a simulated school with short topics the RMSE of scores with 25 to 60 pieces went from 0.0637 to 0.0650
+(with 100 to 0.0685), and nine intervals in ten still contained the truth."""
 
 CV_FOLDS = 5
 """What a blend is worth is measured on one fold of the students after the other, with weights from the others."""
@@ -142,16 +147,29 @@ def fit(
         stacked: m of them, with what the members say.
         given: Parameters by scorer; see `scale_of`.
     """
-    return fit_blend(stacked, scale_of(batch, answers, given), name), cross_fitted(stacked)
+    anchor = next((one for one, spec in SPECS.items() if spec.keeps_up and one in given and name == NAME), None)
+    return fit_blend(stacked, scale_of(batch, answers, given), name, anchor, plenty(batch)), cross_fitted(stacked)
 
 
-def fit_blend(stacked: Stacked, scale: Parameters, name: str = NAME) -> Fit:
+def plenty(batch: Batch) -> float:
+    """Return the evidence on one topic that next to nobody has more of, `LEAST_PLENTY` or more."""
+    evidence = np.bincount(batch.slot[batch.weight > 0.0], minlength=batch.slot_topic.size)
+    evidence = np.sort(evidence[evidence > 0])
+    most = float(evidence[int(MOST_SHARE * (evidence.size - 1))]) if evidence.size else 0.0
+    return max(LEAST_PLENTY, most)
+
+
+def fit_blend(
+    stacked: Stacked, scale: Parameters, name: str = NAME, anchor: str | None = None, plenty: float = math.inf
+) -> Fit:
     """Return the blend of these answers, called `name` in notes.
 
     Args:
         scale: See `scale_of`.
+        anchor, plenty: See `Mixture`.
     """
     mix, calibration = fit_mixture(stacked)
+    mix = replace(mix, anchor=anchor, plenty=plenty)
     if stacked.unaided is not None:
         mine = stacked.take(stacked.unaided)
         mix = replace(mix, unaided=unaided_shift(predict(mix, mine.probabilities), mine.y))
@@ -162,6 +180,7 @@ def fit_blend(stacked: Stacked, scale: Parameters, name: str = NAME) -> Fit:
         f"weight of {name}": float(weight) for name, weight in zip(mix.members, mix.weights, strict=True)
     }
     measures |= {"bias": mix.bias, "unaided": mix.unaided, "calibration": calibration, "answers": float(stacked.y.size)}
+    measures |= {} if anchor is None else {"anchor": anchor, "plenty": plenty}
     return Fit(Parameters(scale.default, scale.topics, no_rows(0), mix.shared()), notes, measures)
 
 

@@ -9,7 +9,14 @@ students that no member has learnt from (mastery.scorers.blend.fit).
     last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
     score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
 
-A score is about answers without help: `unaided` is added to the calibrated log-odds before they become one. For one
+A score is about answers without help: `unaided` is added to the calibrated log-odds before they become one. With
+much more evidence on the topic than the fit saw, nobody knows what the members' sum stands for: trees stay where their
+data ended, a recurrence runs on. There one of them that keeps up with the share of right answers has the say:
+
+    share = n² / (n² + plenty²)                           n: evidence on the topic; plenty: the most that the fit saw
+    p     = σ((1 − share) · calibrated(z) + share · logit(p_k))
+
+For one
 item p_k is the member's probability on that item, and p, without `unaided`, is the answer (`p_correct`). For a score
 p_k is its probability at the topic's mean item as of the student's last event. Each step never falls when a member
 rises, so a blend of monotone members keeps laws 6 and 7. The blend folds nothing: it reads.
@@ -54,6 +61,9 @@ GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(6)
 WEIGHT_OF = "weight of "
 """The weight of a member stands in `shared` under this and its name."""
 
+PLENTY_FOR = "plenty for "
+"""`Mixture.plenty` stands in `shared` under this and the name of the anchor."""
+
 CONTRIBUTIONS = (
     "start",
     "answers_right",
@@ -90,6 +100,8 @@ class Mixture:
         knots_x, knots_y: float64[N], N ≥ 2. The calibration, on logits: x ascends, y never falls; the outer pieces go
             on beyond the ends.
         unaided: What is added in logits where nobody helps: a score's answers are without hints and no second tries.
+        anchor: Who has the say where a score rests on far more evidence than the fit saw; None for nobody.
+        plenty: Evidence at which it has half the say.
     """
 
     members: tuple[str, ...]
@@ -98,15 +110,21 @@ class Mixture:
     knots_x: Floats
     knots_y: Floats
     unaided: float = 0.0
+    anchor: str | None = None
+    plenty: float = math.inf
 
     def shared(self) -> dict[str, Floats]:
         """Return it as arrays by name: what `Parameters.shared` holds."""
-        return {
-            "bias": np.array([self.bias]),
-            "knots_x": self.knots_x,
-            "knots_y": self.knots_y,
-            "unaided": np.array([self.unaided]),
-        } | {WEIGHT_OF + name: np.array([weight]) for name, weight in zip(self.members, self.weights, strict=True)}
+        return (
+            {
+                "bias": np.array([self.bias]),
+                "knots_x": self.knots_x,
+                "knots_y": self.knots_y,
+                "unaided": np.array([self.unaided]),
+            }
+            | {WEIGHT_OF + name: np.array([weight]) for name, weight in zip(self.members, self.weights, strict=True)}
+            | ({} if self.anchor is None else {PLENTY_FOR + self.anchor: np.array([self.plenty])})
+        )
 
 
 def mixture(shared: Mapping[str, Floats]) -> Mixture:
@@ -125,6 +143,11 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
         if not weight >= 0.0:
             raise BadInput(f"blend: the weight of {name} is {weight:g}; expected a number that is not negative")
     weights = {name: weight for name, weight in weights.items() if weight > 0.0}
+    anchors = [name for name in sorted(shared) if name.startswith(PLENTY_FOR)]
+    for name in anchors:
+        check_array(f"blend: {name}", shared[name], np.float64, (1,))
+        if len(anchors) > 1 or not shared[name][0] > 0.0:
+            raise BadInput(f"blend: {name} is {shared[name][0]:g}; expected one such number, above 0")
     found = Mixture(
         tuple(weights),
         np.array([*weights.values()], np.float64),
@@ -132,6 +155,7 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
         np.asarray(shared.get("knots_x", ()), np.float64),
         np.asarray(shared.get("knots_y", ()), np.float64),
         float(shared["unaided"][0]),
+        *((anchors[0].removeprefix(PLENTY_FOR), float(shared[anchors[0]][0])) if anchors else ()),
     )
     x, y = found.knots_x, found.knots_y
     if x.shape != y.shape or x.ndim != 1 or x.size < 2 or not (np.all(np.diff(x) > 0.0) and np.all(np.diff(y) >= 0.0)):
@@ -197,6 +221,14 @@ class Members(NamedTuple):
     probabilities: Floats
 
 
+class Anchor(NamedTuple):
+    """What the anchor says of P slots at the student's last event, and its share of the say, float64[P] each."""
+
+    scores: Floats
+    probabilities: Floats
+    share: Floats
+
+
 class Curve(NamedTuple):
     """A `Mixture` as kernels take it."""
 
@@ -226,6 +258,7 @@ class Slots(NamedTuple):
 @kernel
 def _read(
     members: Members,
+    anchor: Anchor,
     curve: Curve,
     slots: Slots,
     params: Floats,
@@ -248,12 +281,15 @@ def _read(
         for k in range(weights.size):
             z += weights[k] * bounded_log_odds(probabilities[k, p])
             own += weights[k] * log_odds(scores[k, p])
-        reached = calibrated(z, knots_x, knots_y) + curve.unaided
+        summed = calibrated(z, knots_x, knots_y) + curve.unaided
+        share, anchored = anchor.share[p], bounded_log_odds(anchor.probabilities[p])
+        reached = (1.0 - share) * summed + share * anchored
         last = bounded_sigmoid(bounded_log_odds((bounded_sigmoid(reached) - guess) / room))
         value = forgotten(last, params[t, PRIOR], kept)
-        contributions[p, START] += bias
-        contributions[p, CALIBRATION] += reached - z
-        contributions[p, LIMIT] += z - own + bounded_log_odds(last) - reached
+        contributions[p, START] += (1.0 - share) * bias
+        contributions[p, CALIBRATION] += (1.0 - share) * (summed - z)
+        contributions[p, LIMIT] += (1.0 - share) * (z - own) + bounded_log_odds(last) - reached
+        contributions[p, LIMIT] += share * (anchored - log_odds(anchor.scores[p]))
         contributions[p, FORGETTING] += bounded_log_odds(value) - bounded_log_odds(last)
         out[0, p] = value
         out[1, p], out[2, p] = interval(value, evidence[p] * kept, params, t, INTERVAL)
@@ -286,15 +322,28 @@ def blended(
     count = slots.slot_topic.size
     read = [_of_member(name, scores) for name in mix.members]
     out, total = np.empty((3, count)), np.zeros((count, len(CONTRIBUTIONS)), order="F")
-    for name, weight, one in zip(mix.members, mix.weights, read, strict=True):
+    anchor = _anchor(mix, scores, probabilities, slots.evidence)
+    said = [(weight * (1.0 - anchor.share), name) for name, weight in zip(mix.members, mix.weights, strict=True)]
+    for share, name in said if mix.anchor is None else [*said, (anchor.share, mix.anchor)]:
         for column, word in enumerate(contribution_names[name]):
             booked = CONTRIBUTIONS.index(word) if word in CONTRIBUTIONS else OTHER
-            total[:, booked] += weight * one.contributions[:, column]
+            total[:, booked] += share * scores[name].contributions[:, column]
     last = np.array([one.score for one in read]).reshape(len(read), count)
     expected = np.array([_of_member(name, probabilities) for name in mix.members]).reshape(len(read), count)
     curve = Curve(mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided)
-    _read(Members(last, expected), curve, slots, params, as_of_us, out, total)
+    _read(Members(last, expected), anchor, curve, slots, params, as_of_us, out, total)
     return Scores(out[0], out[1], out[2], total)
+
+
+def _anchor(
+    mix: Mixture, scores: Mapping[str, Scores], probabilities: Mapping[str, Floats], evidence: Floats
+) -> Anchor:
+    if mix.anchor is None:
+        half = np.full(evidence.size, 0.5)
+        return Anchor(half, half, np.zeros(evidence.size))
+    squared = evidence * evidence
+    share = squared / (squared + mix.plenty * mix.plenty)
+    return Anchor(_of_member(mix.anchor, scores).score, _of_member(mix.anchor, probabilities), share)
 
 
 def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
@@ -303,7 +352,11 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     params = parameters.topics.take(inputs.topics, parameters.default)
     evidence, active_days = (inputs.counters[:, column].astype(np.float64) for column in (EVIDENCE, ACTIVE_DAYS))
     guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
-    probabilities = {name: probability_of(inputs, name, guess, slip) for name in mix.members if name in inputs.scores}
+    probabilities = {
+        name: probability_of(inputs, name, guess, slip)
+        for name in {*mix.members, *([mix.anchor] if mix.anchor else [])}
+        if name in inputs.scores
+    }
     return blended(
         mix,
         inputs.scores,

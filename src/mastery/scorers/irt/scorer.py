@@ -269,4 +269,5 @@ SPEC = ScorerSpec(
     one_answer="mastery.scorers.irt.one_answer:steps",
     intervals=Intervals(None, FITTED),
     on_shared_scale=True,
+    keeps_up=True,
 )
