@@ -190,11 +190,11 @@ def monotone_item(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
 def model(scorer: Scorer, batch: Batch, seed: int | None) -> Model:
     """Return parameters that depend on the names of topics and items only, so that every batch agrees on them."""
     params = defaults(scorer, len(batch.topics))
-    items = np.full((len(batch.items), width(scorer.item_parameters)), np.nan)
+    items = np.full((batch.use_item.size, width(scorer.item_parameters)), np.nan)
     if seed is not None:
         for code, names in enumerate(batch.topics):
             params[code] = monotone(scorer, np.random.default_rng([seed, *"/".join(names).encode()]))
-        for code, names in enumerate(batch.items):
+        for code, names in enumerate(batch.uses):
             rng = np.random.default_rng([seed, 1, *"/".join(names).encode()])
             items[code] = monotone_item(scorer, rng)
     return Model(params, items)

@@ -25,7 +25,7 @@ def measure(watch: Stopwatch, students: int, scorer: str, history: bool, rounds:
     """Fold batches of simulated students, each round from the beginning; return events per second."""
     batches, events, as_of_us = school_batches(students)
     models = model_set()
-    made = [models.models(batch.topics, batch.items)[scorer] for batch in batches]
+    made = [models.models(batch.topics, batch.uses)[scorer] for batch in batches]
     touch, rates, ratios = bare.pass_over(batches), [], []
     for number in range(rounds + 1):
         states = [start(SCORERS[scorer], model, batch) for batch, model in zip(batches, made, strict=True)]

@@ -26,6 +26,7 @@ def test_rows_of_one_interaction_are_one_event_even_when_they_lie_apart():
     batch = answer_batch(log)
     assert [batch.topics[batch.slot_topic[p]][1] for p in batch.slot] == ["t1", "t3", "t2", "t2"]
     assert batch.row.tolist() == [0, 0, 1, 3]
+    assert batch.weight.tolist() == [0.5, 0.5, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(("clock", "expected"), [("start", [30_000, 1_000, -1]), ("answer", [-1, 30_000, 1_000])])

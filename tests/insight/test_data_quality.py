@@ -47,7 +47,7 @@ def test_an_answer_on_several_topics_is_told_and_its_question_is_shared():
 
 def test_answers_to_one_question_at_one_moment_that_are_not_one_answer_are_told():
     names = ("student_id", "question_id", "topic_id", "is_correct", "timestamp", "order")
-    rows = [("s", "q1", "t", 1, A[-1], 1), ("s", "q1", "u", 1, A[-1], 2), (*B, 3)]
+    rows = [("s", "q1", "t", 1, A[-1], 1), ("s", "q1", "u", 0, A[-1], 2), (*B, 3)]
     batch = answers_in(pa.table({name: [row[k] for row in rows] for k, name in enumerate(names)})).batch()
     told = data_warnings(batch)
     assert any(one.startswith("2 of 3 answers are of the student, question and moment of another one") for one in told)

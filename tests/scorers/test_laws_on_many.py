@@ -76,11 +76,11 @@ def test_an_exemption_rests_on_a_counterexample_that_still_stands(exemption):
     assert 0.0 < exemption.counterexample() <= exemption.at_most
 
 
-def drawn(scorer: Scorer, rng: np.random.Generator) -> Model:
+def drawn(scorer: Scorer, rng: np.random.Generator, uses: int) -> Model:
     rows = [monotone(scorer, rng) for _ in range(TOPICS // 2)]
     return Model(
         np.vstack([defaults(scorer, TOPICS - len(rows)), *rows]),
-        np.array([monotone_item(scorer, rng) for _ in range(50)]),
+        np.array([monotone_item(scorer, rng) for _ in range(uses)]),
     )
 
 
@@ -93,7 +93,7 @@ def check_many(scorer: Scorer, seed: int, students: int, events: int) -> None:
     slack = EXEMPT_SLACK if (scorer.name, 6) in EXEMPT else ROUNDING
     rng = np.random.default_rng(seed)
     columns = many(rng, students, events, TOPICS)
-    parameters = drawn(scorer, rng)
+    parameters = drawn(scorer, rng, make_batch(columns).use_item.size)
     as_of = int(columns.at_us.max())
 
     # One answer of each student is raised: a wrong one made right, or a fraction made larger.

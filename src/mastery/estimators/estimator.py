@@ -23,7 +23,7 @@ from mastery.estimators.answers import TENANT, as_answers, at_us
 from mastery.estimators.explained import Explained, explained
 from mastery.events.one_id import id_of
 from mastery.features.answer_log import Clock
-from mastery.features.batch import Batch
+from mastery.features.batch import ON, Batch
 from mastery.features.counters import EVIDENCE
 from mastery.features.subset import take_students
 from mastery.frames import frame_of
@@ -379,6 +379,8 @@ class Estimator:
     def params_(self) -> Any:
         """What was learnt, as a tidy frame: level (default, topic or item), id, parameter, value.
 
+        An item that was asked on several topics has its own numbers, and those on each topic: `item on topic`.
+
         The default stands for topics that no answer was learnt from.
         """
         spec, mine = SPECS[self.scorer_name], self.fitted_model_set().scorers[self.scorer_name]
@@ -387,7 +389,7 @@ class Estimator:
         tables = [
             _tidy("default", [None], names, mine.default[None, :]),
             _tidy("topic", [topic for _, topic in mine.topics.keys], names, mine.topics.values),
-            _tidy("item", [item for _, item in mine.items.keys], item_names, mine.items.values),
+            _tidy("item", [item.replace(ON, " on ") for _, item in mine.items.keys], item_names, mine.items.values),
         ]
         return frame_of(pa.concat_tables(tables), getattr(self, "frames_", "pyarrow"))
 

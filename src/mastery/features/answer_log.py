@@ -53,11 +53,13 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
     names = ("sequence", "event_id_hi", "event_id_lo") if timed else ("sequence",)
     sequence, *ids = (events[name].to_numpy()[lead] for name in names)
     topics, topic = _with_topics(columns)
+    on_topics = _topics_of(lead, topic)
     placed = replace(
         columns,
         topics=topics,
         topic=topic,
         row=row[lead],
+        topics_of_event=np.maximum(columns.topics_of_event, on_topics),
         at_us=integers(events["occurred_at"])[lead] if timed else np.zeros(lead.size, np.int64),
         sequence=sequence,
         id_hi=ids[0] if timed else lead,
@@ -84,6 +86,13 @@ def first_of_interaction(events: pa.Table) -> Int64s:
     start = np.flatnonzero(np.concatenate([[True], np.diff(pair[order]) != 0]))
     rows[given[order]] = given[np.repeat(order[start], np.diff(np.append(start, order.size)))]
     return rows
+
+
+def _topics_of(lead: Int64s, topic: Int32s) -> Int32s:
+    """Return int32[n]: on how many topics the answer of each row is."""
+    width = int(topic.max(initial=0)) + 1
+    counts = np.bincount(np.unique(lead * width + topic) // width, minlength=int(lead.max(initial=-1)) + 1)
+    return counts[lead].astype(np.int32)
 
 
 def _codes(column: pa.ChunkedArray) -> Int64s:

@@ -25,17 +25,20 @@ from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.tables import UNASSIGNED
 
+ON = "\x1f"
+"""Between an item and a topic in the key of the item on that topic."""
+
 
 class BySlot(NamedTuple):
     """The n rows of a batch ordered by slot, then time. Copies: gathering them in each kernel cost 8 %.
 
     Attributes:
         ptr: int64[P + 1]. Rows of slot p.
-        item, at_us, kind, y, weight, opportunity, cell: As in `Batch`.
+        use, at_us, kind, y, weight, opportunity, cell: As in `Batch`.
     """
 
     ptr: Int64s
-    item: Int32s
+    use: Int32s
     at_us: Int64s
     kind: Int8s
     y: Floats
@@ -52,6 +55,7 @@ class BatchArrays(NamedTuple):
     slot_topic: Int32s
     slot: Int32s
     item: Int32s
+    use: Int32s
     at_us: Int64s
     kind: Int8s
     y: Floats
@@ -82,6 +86,9 @@ class Batch:
         slot_topic: int32[P]. Topic code.
         slot: int32[n]. Slot of each row.
         item: int32[n]. Item code, negative for none.
+        use: int32[n]. Code of the item on the row's topic, negative for none: parameters of items are by use. Use k < I
+            is item k on its first topic; those on further topics follow.
+        use_item, use_topic: int32[U]. Item and topic of each use; the topic of an item without rows is negative.
         at_us, kind: int64[n], int8[n].
         y, weight, opportunity: float64[n]. See mastery.features.observations.
         attempts, success_ppm, duration_ms, hints, rewinds: int64[n]. As in EVENTS; negative for null.
@@ -105,6 +112,9 @@ class Batch:
     slot_topic: Int32s
     slot: Int32s
     item: Int32s
+    use: Int32s
+    use_item: Int32s
+    use_topic: Int32s
     at_us: Int64s
     kind: Int8s
     y: Floats
@@ -136,10 +146,24 @@ class Batch:
         return BatchArrays(*(getattr(self, name) for name in BatchArrays._fields))
 
     @cached_property
+    def uses(self) -> Sequence[tuple[str, str]]:
+        """(tenant, item and topic) of each use, as parameters of items are looked up; see `use_key`."""
+        return [
+            self.items[i] if t < 0 else use_key(self.items[i], self.topics[t][1])
+            for i, t in zip(self.use_item.tolist(), self.use_topic.tolist(), strict=True)
+        ]
+
+    @cached_property
     def item_key(self) -> Floats:
         """float64[I]. A whole number below 2⁵³ by which a state remembers an item; codes differ between batches."""
         hi, _ = murmur(pa.array(["\x1f".join(item) for item in self.items], pa.string()))
         return (hi.view(np.uint64) >> np.uint64(11)).astype(np.float64)
+
+
+def use_key(item: tuple[str, str], topic: str) -> tuple[str, str]:
+    """Return the key of an item on a topic; no id holds a control character."""
+    tenant, name = item
+    return tenant, f"{name}{ON}{topic}"
 
 
 def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None) -> Batch:
@@ -157,6 +181,7 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         student_ptr, topic, at_us, kind, len(columns.topics), known_ptr, known_topic
     )
     scored_topics = np.array([name != UNASSIGNED for _, name in columns.topics], bool)
+    use, use_item, use_topic = uses_of(item, topic, len(columns.items))
     y, weight, opportunity = observe_rows(
         order,
         columns.kind,
@@ -177,6 +202,9 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         slot_topic=slot_topic,
         slot=slot,
         item=item,
+        use=use,
+        use_item=use_item,
+        use_topic=use_topic,
         at_us=at_us,
         kind=kind,
         y=y,
@@ -195,7 +223,7 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         cell_slot=cell_slot,
         cell_day=np.repeat(day, np.diff(cell_ptr)),
         cell=cell,
-        by_slot=BySlot(*_by_slot(slot, slot_topic.size, item, at_us, kind, y, weight, opportunity, cell)),
+        by_slot=BySlot(*_by_slot(slot, slot_topic.size, use, at_us, kind, y, weight, opportunity, cell)),
     )
 
 
@@ -205,11 +233,42 @@ def rows_by_slot(slot: Int32s, slots: int, rows: Mapping[str, npt.NDArray[Any]],
     return BySlot(*_by_slot(slot, slots, *columns, cell))
 
 
+def uses_of(item: Int32s, topic: Int32s, items: int) -> tuple[Int32s, Int32s, Int32s]:
+    """Return use int32[n] of each row, and use_item, use_topic int32[U]; see `Batch`.
+
+    They depend on which pairs of item and topic there are, not on the order of rows.
+    """
+    first, several = _first_topics(item, topic, items)
+    own = np.arange(items, dtype=np.int32)
+    if not several:
+        return item, own, first
+    further = np.flatnonzero((item >= 0) & (topic != first[np.maximum(item, 0)]))
+    pair = (item[further].astype(np.int64) << 32) | topic[further]
+    pairs, code = np.unique(pair, return_inverse=True)
+    use = item.copy()
+    use[further] = items + code
+    of_item, of_topic = (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
+    return use, np.concatenate([own, of_item]), np.concatenate([first, of_topic])
+
+
+@kernel
+def _first_topics(item: Int32s, topic: Int32s, items: int) -> tuple[Int32s, bool]:
+    """Return int32[I], the lowest topic of each item's rows, and whether some item is on several."""
+    first, several = np.full(items, -1, np.int32), False
+    for i in range(item.size):
+        k = item[i]
+        if k >= 0 and first[k] != topic[i]:
+            several |= first[k] >= 0
+            if first[k] < 0 or topic[i] < first[k]:
+                first[k] = topic[i]
+    return first, several
+
+
 @kernel
 def _by_slot(
     slot: Int32s,
     slots: int,
-    item: Int32s,
+    use: Int32s,
     at_us: Int64s,
     kind: Int8s,
     y: Floats,
@@ -226,14 +285,14 @@ def _by_slot(
     fill = ptr[:-1].copy()
     at_of, kind_of, cell_of = np.empty(n, np.int64), np.empty(n, np.int8), np.empty(n, np.int32)
     y_of, weight_of, opportunity_of = np.empty(n), np.empty(n), np.empty(n)
-    item_of = np.empty(n, np.int32)
+    use_of = np.empty(n, np.int32)
     for i in range(n):
         k = fill[slot[i]]
         fill[slot[i]] = k + 1
         at_of[k], kind_of[k], cell_of[k] = at_us[i], kind[i], cell[i]
         y_of[k], weight_of[k], opportunity_of[k] = y[i], weight[i], opportunity[i]
-        item_of[k] = item[i]
-    return ptr, item_of, at_of, kind_of, y_of, weight_of, opportunity_of, cell_of
+        use_of[k] = use[i]
+    return ptr, use_of, at_of, kind_of, y_of, weight_of, opportunity_of, cell_of
 
 
 @kernel

@@ -16,6 +16,7 @@ from mastery.features.batch import Batch, rows_by_slot
 
 ROWS = (
     "item",
+    "use",
     "at_us",
     "kind",
     "y",

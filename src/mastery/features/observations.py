@@ -16,7 +16,7 @@ from mastery.arrays import Bools, Floats, Int8s, Int32s, Int64s
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
 from mastery.kernels import kernel
 
-OBSERVATION_VERSION = 1
+OBSERVATION_VERSION = 2
 
 RETRY_WEIGHT = 0.5
 """Each further attempt at the same item weighs half of the one before …"""
@@ -27,7 +27,7 @@ HINTED_WEIGHT = 0.5
 PRACTICE_CAP = 5.0
 """A practice session weighs as much as its attempts, up to this many answers, because they come in one session."""
 ASSIGNMENT_WEIGHT = 3.0
-"""An assignment weighs three answers, divided among its topics."""
+"""An assignment weighs three answers, divided, as all weights are, among its topics."""
 
 
 @kernel
@@ -35,6 +35,8 @@ def observe(
     kind: int, attempts: int, success_ppm: int, attempt_number: int, hints: int, topics_of_event: int
 ) -> tuple[float, float, float]:
     """Return (y, weight, opportunity) of one event on one topic, from the event alone.
+
+    The weight is divided among the topics of the event: on any number of them, one answer is one piece of evidence.
 
     attempt_number and hints are negative where the source has none: it then counts as a first attempt without hints.
     """
@@ -47,10 +49,11 @@ def observe(
             weight = max(LEAST_RETRY_WEIGHT, RETRY_WEIGHT ** (attempt_number - 1))
         if hints > 0:
             weight *= HINTED_WEIGHT
-        return y, weight, 1.0
+        return y, weight / topics_of_event, 1.0
     if kind == PRACTICE:
         hinted = min(1.0, max(0.0, hints / attempts))
-        return y, min(float(attempts), PRACTICE_CAP) * (1.0 - (1.0 - HINTED_WEIGHT) * hinted), 1.0
+        weight = min(float(attempts), PRACTICE_CAP) * (1.0 - (1.0 - HINTED_WEIGHT) * hinted)
+        return y, weight / topics_of_event, 1.0
     if kind == ASSIGNMENT:
         return y, ASSIGNMENT_WEIGHT / topics_of_event, 1.0
     if kind == VIDEO or kind == TUTOR:

@@ -18,7 +18,10 @@ def rows_of_students(batch: Batch, keep: Bools) -> Bools:
 
 
 def take_students(batch: Batch, keep: Bools) -> Batch:
-    """Return the batch of the students where `keep` (bool[S]) is true. Codes of topics and items stay as they were."""
+    """Return the batch of the students where `keep` (bool[S]) is true.
+
+    Codes of topics, items and uses stay as they were.
+    """
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     day_owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_day_ptr))
     cells_of_day = np.diff(batch.cell_ptr)
@@ -43,6 +46,7 @@ def take_students(batch: Batch, keep: Bools) -> Batch:
             name: getattr(batch, name)[rows]
             for name in (
                 "item",
+                "use",
                 "at_us",
                 "kind",
                 "y",
@@ -65,7 +69,7 @@ def take_students(batch: Batch, keep: Bools) -> Batch:
         cell=new_cell[batch.cell[rows]],
         by_slot=BySlot(
             ptr=_ptr(np.diff(by_slot.ptr)[slots]),
-            item=of_slot(by_slot.item),
+            use=of_slot(by_slot.use),
             at_us=of_slot(by_slot.at_us),
             kind=of_slot(by_slot.kind),
             y=of_slot(by_slot.y),

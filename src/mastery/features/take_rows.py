@@ -45,6 +45,8 @@ def take_rows(batch: Batch, keep: Bools) -> Batch:
         )
     )
     # Weights depend on what a batch no longer has: attempt numbers, and the number of topics of an event.
+    # Codes of uses, too, stay as they were.
+    made = replace(made, use=batch.use[rows], use_item=batch.use_item, use_topic=batch.use_topic)
     made = replace(made, y=batch.y[rows], weight=batch.weight[rows], opportunity=batch.opportunity[rows])
     by_slot = np.argsort(made.slot, kind="stable")
     values = {name: getattr(made, name)[by_slot] for name in BySlot._fields if name != "ptr"}

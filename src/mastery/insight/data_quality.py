@@ -62,7 +62,7 @@ def data_warnings(batch: Batch) -> list[str]:
     if shared:
         said.append(
             f"{shared:,} of {counted(items, 'question')} {'is' if shared == 1 else 'are'} used on several topics: what "
-            "is learnt of a question there is the mean over its topics"
+            "is learnt of a question is learnt on each of them, and leans on the others where answers are few"
         )
     return said
 

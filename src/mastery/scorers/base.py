@@ -279,6 +279,7 @@ def fold(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: i
 
     Law: folding a then b equals folding a + b, bit for bit, however the events are cut.
     """
+    _check_uses(model, batch)
     out = np.empty((3, batch.cell_slot.size if history else 0))
     scorer.fold_rows(batch, model, states.slot, states.student, out, as_of_us)
     return out
@@ -289,7 +290,17 @@ def predict(scorer: Scorer, model: Model, batch: Batch, states: States) -> Float
 
     NaN on rows that say nothing about mastery.
     """
+    _check_uses(model, batch)
     return scorer.predict_rows(batch, model, states.slot, states.student)
+
+
+def _check_uses(model: Model, batch: Batch) -> None:
+    """Raise BadInput where a kernel would read beyond the rows of items."""
+    if model.items.shape[1] and model.items.shape[0] < batch.use_item.size:
+        raise BadInput(
+            f"the model has {model.items.shape[0]} rows of items, and the batch {batch.use_item.size} uses of items on "
+            "topics; expected a row for each: Parameters.model(batch.topics, batch.uses)"
+        )
 
 
 def read(scorer: Scorer, model: Model, batch: Batch, states: States, as_of_us: int) -> Scores:

@@ -13,6 +13,7 @@ from propcache import cached_property
 
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput
+from mastery.features.batch import ON
 from mastery.scorers.base import Model
 
 Scoped = tuple[str, str]
@@ -48,11 +49,20 @@ class KeyedRows:
         """Return int64[len(wanted)]: the row of each key, −1 where there is none."""
         return np.array([self._place.get(key, -1) for key in wanted], np.int64)
 
+    def _nearest(self, key: Scoped) -> int:
+        place = self._place.get(key, -1)
+        if place < 0 and ON in key[1]:
+            place = self._place.get((key[0], key[1].partition(ON)[0]), -1)
+        return place
+
     def take(self, wanted: Sequence[Scoped], otherwise: Floats) -> Floats:
-        """Return float64[len(wanted), K]: the rows of these keys, and `otherwise` (float64[K]) where there is none."""
+        """Return float64[len(wanted), K]: the rows of these keys, and `otherwise` (float64[K]) where there is none.
+
+        An item on a topic without a row of its own has the item's.
+        """
         if not wanted:  # rows that are still in a store stay there
             return np.zeros((0, otherwise.size))
-        places = self.places(wanted)
+        places = np.array([self._nearest(key) for key in wanted], np.int64)
         found = np.empty((len(wanted), otherwise.size))
         found[:] = otherwise
         there = places >= 0
@@ -72,7 +82,8 @@ class Parameters:
     Attributes:
         default: float64[K]. A topic nothing is known about.
         topics: K columns, as in `Scorer.parameters`.
-        items: L columns, as in `Scorer.item_parameters`. An item that is missing falls back to its topic.
+        items: L columns, as in `Scorer.item_parameters`. An item that is asked on several topics has a row for each,
+            under `use_key`, beside its own. An item that is missing falls back to its topic.
         shared: Arrays of any shape and type that belong to no topic and no item, by name.
     """
 
@@ -82,7 +93,7 @@ class Parameters:
     shared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def model(self, topics: Sequence[Scoped], items: Sequence[Scoped]) -> Model:
-        """Return the model for a batch with these topics and items."""
+        """Return the model for a batch with these topics, and these items or uses of items."""
         unknown = np.full(self.items.columns, np.nan)
         return Model(self.topics.take(topics, self.default), self.items.take(items, unknown), self.shared)
 

@@ -18,7 +18,7 @@ def predict_folding(
     """Return float64[n] by scorer: the probability of a right answer on each row, before it."""
     probabilities = {}
     for name, scorer in scorers.items():
-        model = parameters[name].model(batch.topics, batch.items)
+        model = parameters[name].model(batch.topics, batch.uses)
         probabilities[name] = predict(scorer, model, batch, start(scorer, model, batch))
     return probabilities
 

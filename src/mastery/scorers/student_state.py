@@ -12,7 +12,7 @@ from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.events.murmur import murmur
 from mastery.features.answer_log import LONGEST_ANSWER_MS, NO_TOPIC
-from mastery.features.batch import Batch
+from mastery.features.batch import ON, Batch
 from mastery.features.columns import ABSENT, QUIZ
 from mastery.features.observations import observe
 from mastery.features.subset import take_students
@@ -112,7 +112,7 @@ class OneByOne:
         own = take_students(batch, keep)
         names = [own.topics[t][1] for t in own.slot_topic]
         codes = np.array([self._topic(name) for name in names], np.int32)
-        model = self.parameters.model(own.topics, own.items)
+        model = self.parameters.model(own.topics, own.uses)
         states = start(self.scorer, model, own)
         fold(self.scorer, model, own, states, LAST_US, history=False)
         return StudentState(
@@ -183,7 +183,7 @@ class OneByOne:
         one = Answer(
             slot=slot,
             topic=code,
-            item=NO_ITEM if item is None else self.item_code.get(item, len(self.item_code)),
+            item=NO_ITEM if item is None else self._item(item, name),
             item_key=-1.0 - slot if item is None else self._item_key(item),
             at_us=at_us,
             y=y,
@@ -208,6 +208,10 @@ class OneByOne:
 
     def _topic(self, topic: str) -> int:
         return self.topic_code.get(topic, len(self.topic_code))
+
+    def _item(self, item: str, topic: str) -> int:
+        code = self.item_code.get(f"{item}{ON}{topic}")
+        return self.item_code.get(item, len(self.item_code)) if code is None else code
 
     def _item_key(self, item: str) -> float:
         """Return the key as `Batch.item_key` has it; hashing through Arrow takes longer than the answer."""

@@ -195,7 +195,7 @@ def test_numbers_that_meant_something_else_are_refused_with_a_way_out(lake):
     store_model_set(lake, stored, NOW_US)
     table = lake.scan(MODEL_ARRAYS)
     older = [
-        row | {"bytes": row["bytes"].replace(b'"rules": 1', b'"rules": 0')} if row["role"] == "scorer" else row
+        row | {"bytes": row["bytes"].replace(b'"rules": 2', b'"rules": 0')} if row["role"] == "scorer" else row
         for row in table.to_pylist()
     ]
     lake.replace(MODEL_ARRAYS, type(table).from_pylist(older, schema=table.schema))

@@ -64,7 +64,7 @@ def log_likelihood(batch: Batch, theta: np.ndarray) -> float:
     params = defaults(bkt.SCORER, len(batch.topics))
     for name, column in (("p_init", INIT), ("guess", GUESS), ("slip", SLIP), ("p_learn", LEARN), ("p_forget", FORGET)):
         params[:, bkt.SCORER.column(name)] = theta[:, column]
-    parameters = Model(params, np.full((len(batch.items), 2), np.nan))
+    parameters = Model(params, np.full((batch.use_item.size, 2), np.nan))
     probability = predict(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
     return float(np.log(np.where(batch.y > 0.5, probability, 1.0 - probability)).sum())
 
@@ -198,7 +198,7 @@ def test_items_that_differ_are_told_apart_and_help_to_predict():
     apart, _, _ = fit_variant(batch, Variant(strength=10.0))
     assert len(apart.items.keys) == 8
     assert held_out_loss(apart, judge) < held_out_loss(alike, judge)
-    bkt.check(apart.model(batch.topics, batch.items))
+    bkt.check(apart.model(batch.topics, batch.uses))
 
 
 def test_with_all_strength_an_item_is_its_topic():
@@ -233,7 +233,7 @@ def test_odd_logs_give_monotone_parameters(rows, variant):
         parameters, _, notes = fit_variant(batch, variant)
     else:
         return
-    bkt.check(parameters.model([*batch.topics, ("default", "nobody's")], batch.items))
+    bkt.check(parameters.model([*batch.topics, ("default", "nobody's")], batch.uses))
     assert all("bkt: " in note and note[-1] != "." for note in notes)
 
 

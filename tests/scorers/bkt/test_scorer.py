@@ -188,7 +188,7 @@ def test_with_equal_parameters_predictions_are_those_of_pybkt():
             params[code, bkt.SCORER.column(column)] = value
         # Theirs is the probability to be found not knowing afterwards, ours that to forget before learning again.
         params[code, bkt.SCORER.column("p_forget")] = forget / (1.0 - learn)
-    parameters = Model(params, np.full((len(batch.items), 2), np.nan))
+    parameters = Model(params, np.full((batch.use_item.size, 2), np.nan))
     probability = predict(bkt.SCORER, parameters, batch, start(bkt.SCORER, parameters, batch))
     np.testing.assert_allclose(probability[np.argsort(batch.row)], held["predicted"], rtol=0, atol=1e-9)
 
@@ -202,8 +202,8 @@ def test_both_folds_leave_the_same_bits_where_either_will_do(events):
     by_slot, in_order = start(bkt.SCORER, parameters, batch), start(bkt.SCORER, parameters, batch)
     one, two = np.zeros((3, batch.cell_slot.size)), np.zeros((3, batch.cell_slot.size))
     bkt.fold_rows(batch, parameters, by_slot.slot, by_slot.student, one, as_of)
-    items = np.full((len(batch.items) + 1, 2), 0.2)
-    items[: len(batch.items)] = np.nan  # one more item, that nobody is asked, is known
+    items = np.full((batch.use_item.size + 1, 2), 0.2)
+    items[: batch.use_item.size] = np.nan  # one more item, that nobody is asked, is known
     bkt.fold_rows(batch, Model(parameters.params, items), in_order.slot, in_order.student, two, as_of)
     assert by_slot.slot.tobytes() == in_order.slot.tobytes()
     assert one.tobytes() == two.tobytes()
@@ -223,7 +223,7 @@ def test_updating_a_record_leaves_the_bits_of_a_fold(rights, seed):
     for i in range(batch.row.size):
         known = bkt.update(
             parameters, updated.slot, updated.student, slot=int(batch.slot[i]), student=0,
-            topic=int(batch.slot_topic[batch.slot[i]]), item=int(batch.item[i]), at_us=int(batch.at_us[i]),
+            topic=int(batch.slot_topic[batch.slot[i]]), item=int(batch.use[i]), at_us=int(batch.at_us[i]),
             y=float(batch.y[i]),
         )  # fmt: skip
     assert updated.slot.tobytes() == folded.slot.tobytes()

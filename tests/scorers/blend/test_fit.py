@@ -149,7 +149,7 @@ def test_the_scale_is_that_of_bkt_with_the_half_life_of_elo_and_the_prior_of_fir
 def test_what_is_fitted_can_be_read():
     batch = answer_batch(school([("s1", "t", 1), ("s2", "t", 0)]))
     found = fit_blend(simulated(1_000), scale_of(batch, labelled(batch), {})).parameters
-    check(found.model(batch.topics, batch.items))
+    check(found.model(batch.topics, batch.uses))
 
 
 def test_plenty_is_what_one_student_topic_in_a_thousand_exceeds_and_200_at_least():

@@ -29,7 +29,7 @@ GIVEN = {name: shipped().scorers[name] for name in ("bkt", "elo")}
 
 
 def probabilities(batch: Batch, given=GIVEN) -> dict[str, np.ndarray]:
-    models = {name: mine.model(batch.topics, batch.items) for name, mine in given.items()}
+    models = {name: mine.model(batch.topics, batch.uses) for name, mine in given.items()}
     return {name: predict(SCORERS[name], m, batch, start(SCORERS[name], m, batch)) for name, m in models.items()}
 
 

@@ -112,7 +112,7 @@ def test_whatever_bkt_has_found_scores_reach_from_probability_to_sure():
     assert np.all(fitted.topics.values[:, elo.UPPER] >= 1.0 - MOST["slip"])
     for right, least, most in ((1, 0.97, 1.0), (0, 0.0, 0.03)):
         batch = log_of([("new", None, "t0", right)] * 60)
-        mine = fitted.model(batch.topics, batch.items)
+        mine = fitted.model(batch.topics, batch.uses)
         states, now = start(elo.SCORER, mine, batch), int(batch.at_us[-1])
         fold(elo.SCORER, mine, batch, states, now)
         score = read(elo.SCORER, mine, batch, states, now).score[0]
@@ -136,10 +136,10 @@ def test_whatever_bkt_has_found_scores_reach_from_probability_to_sure():
 def test_whatever_comes_in_numbers_come_out(rows):
     batch = log_of(rows)
     found = fit(batch, given={})
-    elo.check(found.parameters.model([*batch.topics, ("default", "never seen")], batch.items))
+    elo.check(found.parameters.model([*batch.topics, ("default", "never seen")], batch.uses))
     assert not np.isnan(found.parameters.items.values).any()
     assert found.notes
-    mine = found.parameters.model(batch.topics, batch.items)
+    mine = found.parameters.model(batch.topics, batch.uses)
     probability = predict(elo.SCORER, mine, batch, start(elo.SCORER, mine, batch))
     assert np.all((probability > 0.0) & (probability < 1.0))
 

@@ -20,7 +20,7 @@ def folded(events: list[Event], difficulty: float = 0.0, item: float = math.nan)
     batch = make_batch(event_columns(table(events)))
     params = defaults(elo.SCORER, len(batch.topics))
     params[:, elo.DIFFICULTY] = difficulty
-    model = Model(params, np.full((len(batch.items), 1), item))
+    model = Model(params, np.full((batch.use_item.size, 1), item))
     states = start(elo.SCORER, model, batch)
     as_of = max(event.at_us for event in events)
     fold(elo.SCORER, model, batch, states, as_of)
@@ -77,7 +77,7 @@ def in_chapters(events: list[Event], chapters: dict[str, float], **given: float)
     for name, value in given.items():
         params[:, elo.SCORER.column(name)] = value
     params[:, elo.CHAPTER] = [chapters[topic] for _, topic in batch.topics]
-    model = Model(params, np.full((len(batch.items), 1), math.nan))
+    model = Model(params, np.full((batch.use_item.size, 1), math.nan))
     states = start(elo.SCORER, model, batch)
     as_of = max(event.at_us for event in events)
     fold(elo.SCORER, model, batch, states, as_of)
@@ -140,7 +140,7 @@ def test_with_shared_chapters_no_random_history_breaks_law_6():
         params[:, elo.CHAPTER], params[:, elo.CHAPTER_SHARE] = np.arange(topics) % chapters, 0.4
         params[:, [elo.VARIANCE_ABILITY, elo.VARIANCE_OFFSET]] = variances
         params[:, [elo.MEMORY_ABILITY, elo.MEMORY_OFFSET]] = memory
-        model = Model(params, np.full((50, 1), math.nan))
+        model = Model(params, np.full((batch.use_item.size, 1), math.nan))
         scores = []
         for one in (batch, raised):
             states = start(elo.SCORER, model, one)

@@ -117,11 +117,11 @@ def test_a_fit_finds_difficulties_and_predicts_better_than_the_defaults():
     of_items = found.parameters.items.take([("default", f"i{i:02d}") for i in range(ITEMS)], np.full(2, np.nan))
     assert np.corrcoef(of_items[:, 1], DIFFICULTY)[0, 1] > 0.97
     plain = Parameters(defaults(irt.SCORER, 1)[0], no_rows(len(irt.PARAMETERS)), no_rows(2))
-    losses = [log_loss(other, p.model(other.topics, other.items)) for p in (found.parameters, plain)]
+    losses = [log_loss(other, p.model(other.topics, other.uses)) for p in (found.parameters, plain)]
     assert losses[0] < losses[1] - 0.02
     assert found.measures["form"] == "2PL"
     assert found.parameters.shared["se_difficulty"].size == ITEMS
-    irt.check(found.parameters.model(batch.topics, batch.items))
+    irt.check(found.parameters.model(batch.topics, batch.uses))
 
 
 def test_guess_and_slip_are_those_of_bkt():
@@ -150,11 +150,11 @@ def test_guess_and_slip_are_those_of_bkt():
 def test_whatever_comes_in_numbers_come_out(rows):
     batch = log_of(rows)
     found = fit(batch, given={})
-    model = found.parameters.model([*batch.topics, ("default", "never seen")], batch.items)
+    model = found.parameters.model([*batch.topics, ("default", "never seen")], batch.uses)
     irt.check(model)
     assert not np.isnan(found.parameters.items.values).any()
     assert found.notes or len(rows) == 3_000
-    mine = found.parameters.model(batch.topics, batch.items)
+    mine = found.parameters.model(batch.topics, batch.uses)
     probability = predict(irt.SCORER, mine, batch, start(irt.SCORER, mine, batch))
     assert np.all((probability > 0.0) & (probability < 1.0))
 

@@ -27,7 +27,7 @@ def folded(events: list[Event], items: list[tuple[float, float]] | None = None, 
     params = defaults(irt.SCORER, len(batch.topics))
     for name, value in given.items():
         params[:, irt.SCORER.column(name)] = value
-    model = Model(params, np.full((len(batch.items), 2), math.nan) if items is None else np.array(items))
+    model = Model(params, np.full((batch.use_item.size, 2), math.nan) if items is None else np.array(items))
     states = start(irt.SCORER, model, batch)
     as_of = max(event.at_us for event in events)
     fold(irt.SCORER, model, batch, states, as_of)

@@ -34,7 +34,7 @@ def one_channel(batch, channel: int = SIX_TENTHS, u: float = 1.0) -> Model:
     for name, value in vectors.items():
         params[:, _every(name, channel)] = value
     params[:, [SCORER.column("guess"), SCORER.column("slip")]] = 0.0
-    return Model(params, np.full((len(batch.items), 1 + 3 * CHANNELS), np.nan))
+    return Model(params, np.full((batch.use_item.size, 1 + 3 * CHANNELS), np.nan))
 
 
 def _every(name: str, channel: int) -> np.ndarray:
@@ -145,7 +145,7 @@ def drawn(seed: int):
     # Of a size at which nothing is cut off at ± 13.8.
     for name in ("weights", "item_weights", "wrong", "gain", "item_wrong", "item_gain"):
         params[:, place_of(SCORER.parameters, name)] *= 0.02
-    items = np.array([monotone_item(SCORER, rng) for _ in range(50)])
+    items = np.array([monotone_item(SCORER, rng) for _ in range(batch.use_item.size)])
     items[:, 1:] *= 0.02
     return batch, Model(params, items)
 

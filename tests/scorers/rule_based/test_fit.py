@@ -51,7 +51,7 @@ def fitted(batch: Batch, given=None):
 
 
 def scores(batch: Batch, parameters: Parameters) -> np.ndarray:
-    model = parameters.model(batch.topics, batch.items)
+    model = parameters.model(batch.topics, batch.uses)
     states = start(rule_based.SCORER, model, batch)
     as_of_us = int(batch.at_us.max())
     fold(rule_based.SCORER, model, batch, states, as_of_us)
@@ -104,7 +104,7 @@ def test_what_is_said_of_a_student_has_not_been_learnt_from_that_student():
     _, said = fitted(batch)
     mine = np.repeat(part == 2, np.diff(batch.student_ptr))
     alone, _ = fit_rules(*_without(batch, part, 2), RULES, bkt_of(GUESS, SLIP))
-    model = alone.parameters.model(batch.topics, batch.items)
+    model = alone.parameters.model(batch.topics, batch.uses)
     expected = predict(rule_based.SCORER, model, batch, start(rule_based.SCORER, model, batch))
     np.testing.assert_array_equal(said[mine], expected[mine])
     rows = labelled(batch)

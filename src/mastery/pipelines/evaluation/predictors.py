@@ -118,6 +118,6 @@ def _scores(parameters: Mapping[str, Parameters], batch: Batch) -> dict[str, Flo
     scores = {}
     for name, scorer in SCORERS.items():
         if name in parameters:
-            model = parameters[name].model(batch.topics, batch.items)
+            model = parameters[name].model(batch.topics, batch.uses)
             scores[name] = fold(scorer, model, batch, start(scorer, model, batch), end_us)[0]
     return scores

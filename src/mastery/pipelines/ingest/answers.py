@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput, did_you_mean
@@ -26,6 +27,7 @@ from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.several_topics import join_topics
 from mastery.events.tally import Tally
 from mastery.events.ties import Sharing, Ties, renumbered
+from mastery.events.unnamed_answers import unnamed_answers_of
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
 from mastery.lake import NOTHING_KNOWN, superseded
@@ -51,6 +53,11 @@ EVENT_COLUMNS = pa.schema(
 """The columns of events that were read without a lake."""
 
 REASONS_SHOWN = 5
+
+ONE_ANSWER = (
+    "{:,} rows follow each other with the same student, question and outcome, on topics of their own, and are taken as "
+    "one answer on several topics; if they share a column that says so, name it: --map COLUMN=interaction_id"
+)
 
 Given: TypeAlias = str | Path | pa.Table
 """A file, a folder or an Arrow table."""
@@ -311,6 +318,13 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
     else:
         event_of_row[all_rows] = _kept_event(hi, lo, body, kept)[of_event]
         events, rows = events.take(pa.array(kept)), rows[kept]
+    timed = any(_timed(piece.tally) for piece in pieces)
+    shared = [
+        _concatenated([getattr(piece.sharing, name) for piece in pieces]) for name in ("student", "own", "ordered")
+    ]
+    events, joined_rows = _with_unnamed(events.combine_chunks(), rows, all_rows, shared, timed)
+    if joined_rows:
+        notes = [*notes, ONE_ANSWER.format(joined_rows)]
     counts = np.zeros((len(planned), 4), np.int64)
     for place, verdict in enumerate((NEW, REVISED, SAME)):
         counts[:, place] = np.bincount(number[verdicts == verdict], minlength=len(planned))
@@ -326,14 +340,35 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
         for k, one in enumerate(planned)
     )
     return Answers(
-        events.combine_chunks(),
+        events,
         rows,
         event_of_row,
         pa.concat_tables([pa.table({}), *(piece.kept for piece in pieces)], promote_options="permissive"),
         pa.concat_tables([REJECTED_FIELDS.empty_table(), *rejected]),
         IngestReport(reports, tuple(notes)),
-        timed=any(_timed(piece.tally) for piece in pieces),
+        timed=timed,
     )
+
+
+def _with_unnamed(
+    events: pa.Table, rows: Int64s, all_rows: Int64s, shared: Sequence[Int64s], timed: bool
+) -> tuple[pa.Table, int]:
+    """Return the events, those of one answer that nothing names under an interaction, and how many rows these are.
+
+    Args:
+        rows: int64[E]. The row of each event.
+        all_rows: int64[N]. The rows that `shared` (int64[N] student, whether they have an id, and an order) is of.
+    """
+    student, own, ordered = (of_rows[np.searchsorted(all_rows, rows)] for of_rows in shared)
+    may = ((ordered > 0) | (not timed)) & (own == 0) & events[INTERACTION.name].is_null().to_numpy()
+    first = unnamed_answers_of(events, student, may, timed=timed)
+    if first is None:
+        return events, 0
+    together = np.bincount(first, minlength=first.size)[first] > 1
+    names = pa.array(first).cast(pa.string())
+    named = pc.if_else(pa.array(together), pc.binary_join_element_wise("row", names, " "), events[INTERACTION.name])
+    place = events.column_names.index(INTERACTION.name)
+    return events.set_column(place, INTERACTION.name, named), int(together.sum())
 
 
 def _concatenated(parts: Sequence[Int64s]) -> Int64s:

@@ -19,8 +19,9 @@ from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
 from mastery.events.several_topics import last_answer, outcomes, told_apart
 from mastery.events.source import Source
-from mastery.events.tally import UNKEYED, Tally
+from mastery.events.tally import UNKEYED, UNNAMED, Tally
 from mastery.events.ties import NO_ROWS, Placed, Sharing, renumbered
+from mastery.events.unnamed_answers import unnamed_answers_of
 from mastery.events.values import as_text, mask
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.files import Block
@@ -160,6 +161,8 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
     shared = sharing(events, student, own, ordered, interaction)
+    unnamed = _unnamed(events, shared, interaction, timed=parsed.tally.untimed < parsed.tally.rows)
+    tally = replace(parsed.tally, remarks={**parsed.tally.remarks, **unnamed})
     interactions = None if interaction.null_count == len(interaction) else _interactions(student, interaction)
     held = Held(
         hold(events, order),
@@ -172,12 +175,26 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     return Prepared(
         rejected,
         chunk.read,
-        parsed.tally,
+        tally,
         events=held,
         sharing=shared,
         order=order,
         zoneless=zoneless(chunk.raw),
     )
+
+
+def _unnamed(
+    events: pa.Table, shared: Sharing, interaction: pa.ChunkedArray, *, timed: bool
+) -> dict[tuple[str, str], int]:
+    """Return a remark on the rows that seem to be one answer on several topics, if any stand together."""
+    may = ~shared.own & (shared.ordered | (not timed)) & interaction.is_null().to_numpy()
+    beside = (shared.student[1:] == shared.student[:-1]) & (shared.apart[1:] != shared.apart[:-1])
+    if not (may[1:] & beside).any():
+        return {}
+    first = unnamed_answers_of(events, shared.student, may, timed=timed)
+    if first is None:
+        return {}
+    return {("topic_id", UNNAMED): int((np.bincount(first, minlength=first.size)[first] > 1).sum())}
 
 
 def _interactions(student: Int64s, interaction: pa.ChunkedArray) -> Int64s:

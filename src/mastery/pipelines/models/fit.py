@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from mastery.arrays import Floats, Int64s
 from mastery.evaluation.measures import auc_interval, measures
 from mastery.evaluation.reliability import reliability
-from mastery.features.batch import Batch, make_batch
+from mastery.features.batch import ON, Batch, make_batch
 from mastery.features.columns import QUIZ, READ, event_columns
 from mastery.insight.data_quality import data_warnings
 from mastery.instants import instant
@@ -230,7 +230,7 @@ def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> Score
     card = ScorerCard(
         fitted=name in found.measures,
         topics=mine.topics.count,
-        items=mine.items.count,
+        items=sum(ON not in one for _, one in mine.items.keys),
         measures={
             key: value if isinstance(value, str) else _number(value)
             for key, value in found.measures.get(name, {}).items()

@@ -23,6 +23,7 @@ from propcache import cached_property
 
 from mastery.arrays import Floats
 from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
+from mastery.features.batch import ON
 from mastery.features.observations import OBSERVATION_VERSION
 from mastery.instants import instant
 from mastery.lake import Lake
@@ -245,7 +246,7 @@ def _readable_rows(model_set: ModelSet) -> list[dict[str, object]]:
             ("item_id", scorer.item_parameters, mine.items),
         ):
             places += [
-                ({"tenant": tenant, key: one}, parameters, values)
+                ({"tenant": tenant, **_ids(key, one)}, parameters, values)
                 for (tenant, one), values in zip(found.keys, found.values, strict=True)
             ]
         rows += [
@@ -255,6 +256,12 @@ def _readable_rows(model_set: ModelSet) -> list[dict[str, object]]:
             if not np.isnan(value)
         ]
     return rows
+
+
+def _ids(key: str, one: str) -> dict[str, str]:
+    """Return the id in its column; of an item on a topic both."""
+    item, on, topic = one.partition(ON)
+    return {"item_id": item, "topic_id": topic} if on else {key: one}
 
 
 def _read(lake: Lake, version: str, *, items: bool) -> pa.Table:

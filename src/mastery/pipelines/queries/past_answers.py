@@ -54,7 +54,7 @@ def past_answers(
             f"{topic_meant(topic_id, {*topics} - {UNASSIGNED}, titles)}"
         )
     slot = topics.index(topic_id)
-    model = model_set.models(batch.topics, batch.items)[name]
+    model = model_set.models(batch.topics, batch.uses)[name]
     whole = SPECS[name].load_past_answers()(batch, model, slot)
     return AnswersDocument(
         student_id=student_id,

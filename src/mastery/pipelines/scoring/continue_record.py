@@ -175,7 +175,7 @@ def _fold_on(record: Record, events: pa.Table, model_set: ModelSet, as_of_us: in
     if not columns.students:  # none of them counts
         return record
     batch = resume(columns, {record.student_id: record.topics})
-    begun = begin(batch, model_set.models(batch.topics, batch.items))
+    begun = begin(batch, model_set.models(batch.topics, batch.uses))
     _take_over(record, begun)
     folded = fold_batch(batch, model_set, as_of_us, begun=begun)
     last_event_us = int(batch.at_us[-1])

@@ -140,7 +140,7 @@ def fold_batch(
 
     Counts of the ledger and gaps are those of this batch alone.
     """
-    models = model_set.models(batch.topics, batch.items)
+    models = model_set.models(batch.topics, batch.uses)
     if begun is None:
         begun = begin(batch, models)
     gap_days, evidence = fold_counters(batch, begun.counters)

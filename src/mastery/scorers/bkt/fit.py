@@ -22,12 +22,13 @@ from mastery.instants import DAY_US
 from mastery.scorers.base import defaults, place_of, predict, start
 from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.bkt.em import bent, bounded, straight
-from mastery.scorers.bkt.fit_items import fit_items
+from mastery.scorers.bkt.fit_items import bound_items, fit_items
 from mastery.scorers.bkt.fit_topics import USUAL, Fitted, Limits, fit_topics, make_rules
 from mastery.scorers.bkt.histories import SHORTEST_DAYS, Histories, excess_before, make_histories
 from mastery.scorers.bkt.passes import FORGET, GUESS, MARGIN, PROBABILITIES, PULL, PULL_LEARNING, RATE, SLIP
 from mastery.scorers.bounds import NO_TOPIC, Bounds, parse_bounds
 from mastery.scorers.fits import Fit, held_out, some_students
+from mastery.scorers.item_codes import answers_of_codes, rows_of_items, shrunk_to_items
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 
 POOLING = (1.0, 5.0, 20.0)
@@ -214,7 +215,7 @@ def _choose(
 
 def held_out_loss(parameters: Parameters, judge: Batch) -> float:
     """Return the mean of −log P(answer) over a batch's answers, each predicted from those before."""
-    model = parameters.model(judge.topics, judge.items)
+    model = parameters.model(judge.topics, judge.uses)
     probability = predict(bkt.SCORER, model, judge, start(bkt.SCORER, model, judge))
     asked = judge.weight > 0.0
     p, y = probability[asked], judge.y[asked]
@@ -258,9 +259,16 @@ def fit_variant(
     if variant.strength > 0.0:
         seen = make_histories(batch, variant.per_day, True, excess, variant.tilts)
         rules = make_rules(expected, variant.pooling, *flags)
-        found, theta, likely = fit_items(seen, len(batch.items), theta, variant.strength, rules, threads, limits)
-        there = ~np.isnan(found[:, 0])
-        by_item = KeyedRows([key for key, has in zip(batch.items, there, strict=True) if has], found[there])
+        uses = batch.use_item.size
+        found, theta, likely = fit_items(seen, uses, theta, variant.strength, rules, threads, limits)
+        count = np.where(np.isnan(found[:, 0]), 0.0, answers_of_codes(batch)[:uses])
+        found = shrunk_to_items(batch.use_item, count, found)
+        if limits is not None:  # what an item is on other topics may be beyond what this one allows
+            there = np.flatnonzero(count)
+            bounded_rows = found[there]
+            bound_items(bounded_rows, limits, np.arange(there.size), batch.use_topic[there].astype(np.int64))
+            found[there] = bounded_rows
+        by_item = rows_of_items(batch, count, found)
     timed = has_clock(batch)
     params = _columns(theta, share, variant, timed)
     default = _columns(expected[None], np.array([overall]), variant, timed)[0]

@@ -25,12 +25,12 @@ def fit_items(
 ) -> tuple[Floats, Floats, float]:
     """Return guess and slip of each item, float64[items, 2], the probabilities of topics, and the log-likelihood.
 
-    An item nobody has answered is a row of NaN. An item of several topics has one guess and one slip for all of them.
+    An item nobody has answered is a row of NaN. Items are told apart by topic (`Batch.use`).
 
     Args:
         histories: Made with items.
         theta: float64[T, 14]. Where to begin; not written to.
-        limits: What people allow on each topic, also of its items; of an item on several, what all of them allow.
+        limits: What people allow on each topic, also of its items.
         strength: The topic's guess and slip weigh as this many answers on each item, given without and with knowledge.
     """
     theta = theta.copy()
@@ -74,7 +74,7 @@ def fit_items(
         found -= over * found / found.sum(axis=1, keepdims=True)
         found[:] = np.maximum(found, 0.5 * LEAST)
         if limits is not None:
-            _bound(found, limits, which, topic_of)
+            bound_items(found, limits, which, topic_of)
         total = float(reached.sum())
         if total - before < 1e-5 * histories.rows.sum():
             break
@@ -82,8 +82,8 @@ def fit_items(
     return found, theta, float(reached.sum())
 
 
-def _bound(found: Floats, limits: Limits, item: Int64s, topic: Int64s) -> None:
-    """Bring guess and slip of items within what their topics allow."""
+def bound_items(found: Floats, limits: Limits, item: Int64s, topic: Int64s) -> None:
+    """Bring guess and slip, float64[items, 2], within what topics allow; item and topic are pairs, int64[n] each."""
     low, high = np.full(found.shape, -np.inf), np.full(found.shape, np.inf)
     for column, k in ((0, GUESS), (1, SLIP)):
         np.maximum.at(low[:, column], item, limits.low[topic, k])

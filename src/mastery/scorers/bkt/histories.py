@@ -137,13 +137,13 @@ def make_histories(
     kinds = table[:of_kind].copy()
     if items:
         topic = np.repeat(batch.slot_topic, np.diff(rows.ptr)).astype(np.int64)
-        pair = (topic * (len(batch.items) + 1) + rows.item + 1) * plain + same
+        pair = (topic * (batch.use_item.size + 1) + rows.use + 1) * plain + same
         used, at = np.unique(np.where(same >= 0, pair, -1), return_inverse=True)
         hidden = int(used.size and used[0] < 0)  # feedback
         used, emission = used[hidden:], (at - hidden).astype(np.int32)
-        which = (used // plain) % (len(batch.items) + 1) - 1
+        which = (used // plain) % (batch.use_item.size + 1) - 1
         emissions = np.column_stack([used % plain * (of_kind // plain) + of_kind // plain // 2, which]).astype(np.int32)
-        emission_topic = used // plain // (len(batch.items) + 1)
+        emission_topic = used // plain // (batch.use_item.size + 1)
     else:
         emissions = np.column_stack([np.arange(of_kind), np.full(of_kind, -1)]).astype(np.int32)
         emission, emission_topic = of_row, np.zeros(0, np.int64)

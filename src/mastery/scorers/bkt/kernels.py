@@ -305,7 +305,7 @@ def fold_in_order(
 ) -> None:
     """Fold in time order; see mastery.scorers.bkt.scorer.fold_rows and predict_rows (where `probability` is not
     empty)."""
-    student_ptr, row, slot, slot_topic, item = batch.student_ptr, batch.row, batch.slot, batch.slot_topic, batch.item
+    student_ptr, row, slot, slot_topic, item = batch.student_ptr, batch.row, batch.slot, batch.slot_topic, batch.use
     at_us, kind, y, weight, opportunity = batch.at_us, batch.kind, batch.y, batch.weight, batch.opportunity
     day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     given, logs = constants(params), np.full(items.shape, np.nan)

@@ -142,7 +142,7 @@ def _in_order(
     as_of_us: int,
 ) -> None:
     """Fold in time order, and predict: P(right) = P(known) (1 − slip) + (1 − P(known)) guess."""
-    items = model.items if model.items.shape[1] else np.full((len(batch.items), len(ITEM_PARAMETERS)), np.nan)
+    items = model.items if model.items.shape[1] else np.full((batch.use_item.size, len(ITEM_PARAMETERS)), np.nan)
     fold_in_order(batch.arrays, model.params, items, slot_state, student_state, history, probability, as_of_us)
 
 

@@ -43,6 +43,7 @@ from mastery.scorers.boosting.training_rows import (
 )
 from mastery.scorers.boosting.trees import Trees, dumped, no_trees
 from mastery.scorers.fits import Fit
+from mastery.scorers.item_codes import rows_of_items
 from mastery.scorers.parameters import KeyedRows, Parameters
 from mastery.sums import dot
 
@@ -141,8 +142,7 @@ def _scale(batch: Batch, given: Mapping[str, Parameters], sums: Bases) -> Parame
             mine, theirs = place_of(ml.PARAMETERS, name), place_of(source.parameters, name)
             params[:, mine] = rows[:, theirs]
             default[mine] = known.default[theirs]
-    met = np.flatnonzero(sums.seen > 0)
-    items = KeyedRows(tuple(batch.items[int(i)] for i in met), sums.item[-1, met].reshape(-1, 1))
+    items = rows_of_items(batch, sums.seen.astype(np.float64), sums.item[-1].reshape(-1, 1))
     return Parameters(default, KeyedRows(tuple(batch.topics), params), items)
 
 

@@ -168,7 +168,7 @@ def predict(batch: Batch, parameters: Parameters, probabilities: Mapping[str, Fl
 
     `probabilities` holds what each member that the trees were fitted with predicts of the same rows.
     """
-    model, shared = parameters.model(batch.topics, batch.items), parameters.shared
+    model, shared = parameters.model(batch.topics, batch.uses), parameters.shared
     wanted = [MEMBERS[k] for k in np.flatnonzero(shared["members"])]
     missing = [name for name in wanted if name not in probabilities]
     if missing:
@@ -195,8 +195,8 @@ def bases(batch: Batch, model: Model) -> tuple[Floats, Floats]:
     topic = model.params[batch.slot_topic[batch.slot], BASE]
     if model.items.shape[0] == 0:
         return topic, topic
-    own = model.items[np.maximum(batch.item, 0), 0]
-    return topic, np.where((batch.item < 0) | np.isnan(own), topic, own)
+    own = model.items[np.maximum(batch.use, 0), 0]
+    return topic, np.where((batch.use < 0) | np.isnan(own), topic, own)
 
 
 def check(model: Model) -> None:

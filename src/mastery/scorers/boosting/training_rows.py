@@ -17,6 +17,7 @@ from mastery.scorers.base import predict, start
 from mastery.scorers.boosting import scorer as ml
 from mastery.scorers.boosting.features import pre_answer_features
 from mastery.scorers.fits import held_out
+from mastery.scorers.item_codes import shrunk_to_items
 from mastery.scorers.parameters import Parameters
 
 CV_FOLDS = 5
@@ -76,8 +77,8 @@ class Bases:
     """Log-odds of a right answer by topic and item: by CV fold of the students (of all the others), and over all.
 
     Attributes:
-        topic, item: float64[CV_FOLDS + 1, T] and [CV_FOLDS + 1, I]; the last row is over all students.
-        seen: int64[I]. Answers of each item.
+        topic, item: float64[CV_FOLDS + 1, T] and [CV_FOLDS + 1, U]; the last row is over all students.
+        seen: int64[U]. Answers of each item on a topic.
         cv_fold: int32[S].
     """
 
@@ -90,15 +91,14 @@ class Bases:
     def of(batch: Batch, cv_fold: Int32s) -> Bases:
         quiz = (batch.kind == QUIZ) & (batch.weight > 0.0)
         owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[quiz]
-        topic, item, y = batch.slot_topic[batch.slot[quiz]], batch.item[quiz], batch.y[quiz]
-        topics, items = len(batch.topics), len(batch.items)
+        topic, item, y = batch.slot_topic[batch.slot[quiz]], batch.use[quiz], batch.y[quiz]
+        topics, items = len(batch.topics), batch.use_item.size
         # In whole millionths: sums that do not depend on their order.
         ppm = np.rint(y * 1e6)
         of_topic = np.zeros((2, CV_FOLDS + 1, topics))
         of_item = np.zeros((2, CV_FOLDS + 1, items))
         known = item >= 0
-        home = np.zeros(items, np.int64)
-        home[item[known]] = topic[known]
+        home = np.maximum(batch.use_topic, 0)
         for k in range(CV_FOLDS + 1):
             mine = cv_fold[owner] != k
             of_topic[0, k] = np.bincount(topic[mine], minlength=topics)
@@ -109,7 +109,10 @@ class Bases:
         overall = (of_topic[1].sum(axis=1) + 0.5) / (of_topic[0].sum(axis=1) + 1.0)
         share = (of_topic[1] + SHRINKAGE * overall[:, None]) / (of_topic[0] + SHRINKAGE)
         own = (of_item[1] + SHRINKAGE * share[:, home]) / (of_item[0] + SHRINKAGE)
-        return Bases(_logit(share), _logit(own), of_item[0, CV_FOLDS].astype(np.int64), cv_fold)
+        shrunk = [
+            shrunk_to_items(batch.use_item, n, row[:, None])[:, 0] for n, row in zip(of_item[0], own, strict=True)
+        ]
+        return Bases(_logit(share), _logit(np.stack(shrunk)), of_item[0, CV_FOLDS].astype(np.int64), cv_fold)
 
     def rows(self, batch: Batch) -> tuple[Floats, Floats]:
         """Return float64[n] each: of the row's topic and item, from the CV folds its student is not in."""
@@ -117,7 +120,7 @@ class Bases:
         topic = self.topic[cv_fold, batch.slot_topic[batch.slot]]
         if self.item.shape[1] == 0:
             return topic, topic
-        return topic, np.where(batch.item < 0, topic, self.item[cv_fold, np.maximum(batch.item, 0)])
+        return topic, np.where(batch.use < 0, topic, self.item[cv_fold, np.maximum(batch.use, 0)])
 
 
 def _logit(share: Floats) -> Floats:
@@ -137,8 +140,8 @@ def opinions_as_questions(batch: Batch) -> Batch:
     kind = np.where(opinion, np.int8(QUIZ), batch.kind)
     weight, opportunity = np.where(opinion, 1e-9, batch.weight), np.where(opinion, 0.0, batch.opportunity)
     by_slot = batch.by_slot._replace(kind=kind[order], weight=weight[order], opportunity=opportunity[order])
-    item = np.where(opinion, np.int32(-1), batch.item)
-    return replace(batch, kind=kind, item=item, weight=weight, opportunity=opportunity, by_slot=by_slot)
+    item, use = (np.where(opinion, np.int32(-1), codes) for codes in (batch.item, batch.use))
+    return replace(batch, kind=kind, item=item, use=use, weight=weight, opportunity=opportunity, by_slot=by_slot)
 
 
 def probabilities_before(
@@ -147,7 +150,7 @@ def probabilities_before(
     """Return float64[n]: what a member says before each answer, and in `asked` before each teacher's score."""
 
     def own(of: Batch) -> Floats:
-        model = parameters.model(of.topics, of.items)
+        model = parameters.model(of.topics, of.uses)
         return predict(SCORERS[name], model, of, start(SCORERS[name], model, of))
 
     said = predicted[name] if predicted is not None and name in predicted else own(batch)

@@ -20,7 +20,14 @@ from mastery.scorers.base import Model, States, defaults, mean_row, predict, sta
 from mastery.scorers.elo import scorer as elo
 from mastery.scorers.elo.chapters import NO_CHAPTER, estimated_chapters, numbered_chapters
 from mastery.scorers.fits import Fit, held_out, some_students
-from mastery.scorers.item_codes import answers_of_codes, has_items, item_codes, topic_of_codes
+from mastery.scorers.item_codes import (
+    answers_of_codes,
+    has_items,
+    item_codes,
+    rows_of_items,
+    shrunk_to_items,
+    topic_of_codes,
+)
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped, no_rows
 from mastery.scorers.scale import shared_scale
 
@@ -84,8 +91,8 @@ class _Answers:
     """A batch with what a pass needs to know of it.
 
     Attributes:
-        code: int64[m]. Item codes of the rows that weigh something, see `fitting.item_codes`.
-        group: int32[I + T]. The topic of each code.
+        code: int64[m]. Item codes of the rows that weigh something, see `scorers.item_codes`.
+        group: int32[U + T]. The topic of each code.
         guess, slip: float64[T]. Of the scale.
         chapter: float64[T]. Number of each topic's chapter.
     """
@@ -199,7 +206,7 @@ def log_loss(answers: _Answers, setting: Setting, difficulty: Floats) -> float:
 
 
 def one_pass(answers: _Answers, setting: Setting, difficulty: Floats) -> Floats:
-    """Return float64[I + T]: difficulties after one fold and one Newton step each, drawn towards their topics.
+    """Return float64[U + T]: difficulties after one fold and one Newton step each, drawn towards their topics.
 
     Codes without answers get the mean of their topic.
     """
@@ -244,7 +251,7 @@ def _asymptotes(answers: _Answers, setting: Setting) -> tuple[Floats, Floats]:
 
 
 def _model(answers: _Answers, setting: Setting, difficulty: Floats) -> Model:
-    items, topics = len(answers.batch.items), len(answers.batch.topics)
+    items, topics = answers.batch.use_item.size, len(answers.batch.topics)
     params = defaults(elo.SCORER, topics)
     params[:, elo.DIFFICULTY] = difficulty[items:]
     params[:, elo.GUESS], params[:, elo.SLIP] = answers.guess, answers.slip
@@ -259,15 +266,13 @@ def _model(answers: _Answers, setting: Setting, difficulty: Floats) -> Model:
 def _parameters(answers: _Answers, setting: Setting, difficulty: Floats) -> Parameters:
     """Return the parameters by name; a topic whose answers name items has their mean difficulty."""
     batch = answers.batch
-    items, count = len(batch.items), answers_of_codes(batch)
-    there = count[:items] > 0
-    mean = topic_means(
-        difficulty, count.astype(np.float64) * elo.INFORMATION, answers.group, len(batch.topics), setting.spread**-2
-    )
+    count = answers_of_codes(batch).astype(np.float64)
+    mean = topic_means(difficulty, count * elo.INFORMATION, answers.group, len(batch.topics), setting.spread**-2)
     model = _model(answers, setting, difficulty)
     params = model.params.copy()
     params[:, elo.DIFFICULTY] = np.where(has_items(batch), mean, params[:, elo.DIFFICULTY])
     default = mean_row(params)
     default[elo.CHAPTER] = NO_CHAPTER
-    keys = [key for key, seen in zip(batch.items, there, strict=True) if seen]
-    return Parameters(default, KeyedRows(tuple(batch.topics), params), KeyedRows(tuple(keys), model.items[there]))
+    answered = count[: batch.use_item.size]
+    items = rows_of_items(batch, answered, shrunk_to_items(batch.use_item, answered, model.items))
+    return Parameters(default, KeyedRows(tuple(batch.topics), params), items)

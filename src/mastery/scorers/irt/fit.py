@@ -24,7 +24,14 @@ from mastery.scorers.irt import scorer as irt
 from mastery.scorers.irt.em import LEAST_SLOPE, MOST_SLOPE, Answers, Asymptotes, CurvePrior, maximise
 from mastery.scorers.irt.grid import NODES, SEEN, CurveAnswer, learn, make_scratch, node_values, tables_of, weigh
 from mastery.scorers.irt.mml import TOLERANCE, Curves, fit_curves
-from mastery.scorers.item_codes import answers_of_codes, has_items, item_codes, topic_of_codes
+from mastery.scorers.item_codes import (
+    answers_of_codes,
+    has_items,
+    item_codes,
+    rows_of_items,
+    shrunk_to_items,
+    topic_of_codes,
+)
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.scorers.scale import shared_scale
 
@@ -186,7 +193,7 @@ def _curves(batch: Batch, setting: Setting, scale: _Scale, threads: int, toleran
 
 def _model(batch: Batch, curves: Curves, setting: Setting, scale: _Scale) -> Model:
     """Return the model with the curves as they are."""
-    items, topics = len(batch.items), len(batch.topics)
+    items, topics = batch.use_item.size, len(batch.topics)
     params = defaults(irt.SCORER, topics)
     params[:, irt.GUESS], params[:, irt.SLIP] = scale.guess, scale.slip
     lower, gap = _asymptotes(setting, scale)
@@ -207,7 +214,7 @@ def _place(rows: Floats, slope: Floats, intercept: Floats) -> None:
 
 def _refined(batch: Batch, model: Model, curves: Curves, setting: Setting) -> Model:
     """Return the model with curves moved to what the scorer makes of each answer's proficiency."""
-    group, items, topics = topic_of_codes(batch), len(batch.items), len(batch.topics)
+    group, items, topics = topic_of_codes(batch), batch.use_item.size, len(batch.topics)
     codes = item_codes(batch)
     for _ in range(REFINEMENTS):
         counts = np.zeros((2 * (items + topics), NODES))
@@ -240,7 +247,7 @@ def _count(
     students: Floats,
     counts: Floats,
 ) -> None:
-    """Fold the answers, and add to `counts` float64[2 (I + T), NODES] where each finds the student, itself counted."""
+    """Fold the answers, and add to `counts` float64[2 (U + T), NODES] where each finds the student, itself counted."""
     student_ptr, slot, slot_topic, y, weight = batch.student_ptr, batch.slot, batch.slot_topic, batch.y, batch.weight
     tables, which = tables_of(params, items, irt.SPREAD)
     scratch, nodes, topics = make_scratch(), NODES, params.shape[0]
@@ -272,7 +279,7 @@ def _count(
 
 def _parameters(batch: Batch, model: Model, curves: Curves) -> Parameters:
     """Return the parameters by name; a topic whose answers name items has the mean of their curves."""
-    items, topics, count = len(batch.items), len(batch.topics), answers_of_codes(batch)
+    items, topics, count = batch.use_item.size, len(batch.topics), answers_of_codes(batch)
     params, own, there = model.params.copy(), topic_of_codes(batch)[:items], count[:items] > 0
     seen = there.astype(np.float64)
     number = np.bincount(own, seen, topics)
@@ -286,14 +293,17 @@ def _parameters(batch: Batch, model: Model, curves: Curves) -> Parameters:
     slope = np.where(mean, np.exp(steep), params[:, irt.SLOPE])
     _place(params, slope, np.where(mean, level, -params[:, irt.SLOPE] * params[:, irt.DIFFICULTY]))
     default = mean_row(params)
-    keys = [key for key, seen_it in zip(batch.items, there, strict=True) if seen_it]
+    errors = np.column_stack([curves.se_slope[:items], curves.se_difficulty[:items]])
+    answered, found = count[:items].astype(np.float64), np.column_stack([model.items, errors])
+    of_items = rows_of_items(batch, answered, shrunk_to_items(batch.use_item, answered, found))
+    width = model.items.shape[1]
     return Parameters(
         default,
         KeyedRows(tuple(batch.topics), params),
-        KeyedRows(tuple(keys), model.items[there]),
+        KeyedRows(of_items.keys, np.ascontiguousarray(of_items.values[:, :width])),
         {
-            "se_discrimination": curves.se_slope[:items][there],
-            "se_difficulty": curves.se_difficulty[:items][there],
+            "se_discrimination": of_items.values[:, width].copy(),
+            "se_difficulty": of_items.values[:, width + 1].copy(),
         },
     )
 

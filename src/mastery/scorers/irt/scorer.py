@@ -156,7 +156,7 @@ def _fold(
     probability: Floats, as_of_us: int,
 ) -> None:  # fmt: skip
     student_ptr, slot_topic, slot = batch.student_ptr, batch.slot_topic, batch.slot
-    item, at_us, kind, y, weight, row = batch.item, batch.at_us, batch.kind, batch.y, batch.weight, batch.row
+    item, at_us, kind, y, weight, row = batch.use, batch.at_us, batch.kind, batch.y, batch.weight, batch.row
     day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     tables, which = tables_of(params, items, SPREAD)
     scratch, weights = make_scratch(), np.empty(NODES)

@@ -117,10 +117,10 @@ def fit_unconstrained(
 
 
 def training_answers(batch: Batch, places: int = PLACES[0], known: Bools | None = None) -> Answers:
-    """Return the rows that weigh anything, with that many places told apart; items not `known` (bool[I]) as none."""
+    """Return the rows that weigh anything, with that many places told apart; uses not `known` (bool[U]) as none."""
     keep = batch.weight > 0.0
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[keep]
-    row, item = batch.row[keep], batch.item[keep]
+    row, item = batch.row[keep], batch.use[keep]
     fresh = np.ones(row.size, bool)
     fresh[1:] = (row[1:] != row[:-1]) | (owner[1:] != owner[:-1])
     place, bucket = model.places_and_buckets(batch)
@@ -141,7 +141,7 @@ def training_answers(batch: Batch, places: int = PLACES[0], known: Bools | None 
 
 
 def _tables(batch: Batch, places: int, rng: np.random.Generator, monotone: bool) -> tuple[Table, Table, Table]:
-    items, read = len(batch.items), len(batch.topics) * places
+    items, read = batch.use_item.size, len(batch.topics) * places
     readers = rng.normal(0.0, SPREAD, (items + read, KEPT.size))
     writers = rng.normal(0.0, SPREAD, (items + read * model.BUCKETS, 2, KEPT.size))
     if monotone:
@@ -160,7 +160,7 @@ class Training:
 
     def __init__(self, batch: Batch, answers: Answers, places: int, l2: float, monotone: bool, seed: int) -> None:
         self.rng = np.random.default_rng([seed, 20])
-        self.items, self.answers, self.l2, self.monotone = len(batch.items), answers, l2, monotone
+        self.items, self.answers, self.l2, self.monotone = batch.use_item.size, answers, l2, monotone
         self.bias, self.readers, self.writers = _tables(batch, places, self.rng, monotone)
         self.epochs = 0
 
@@ -219,8 +219,8 @@ def _choose(
     out."""
     out = held_out(batch.students, HELD_OUT_ONE_IN)
     learning, kept = take_students(batch, ~out), take_students(batch, out)
-    known = np.zeros(len(batch.items), bool)
-    known[learning.item[(learning.weight > 0.0) & (learning.item >= 0)]] = True
+    known = np.zeros(batch.use_item.size, bool)
+    known[learning.use[(learning.weight > 0.0) & (learning.use >= 0)]] = True
     sides = {places: (training_answers(learning, places), training_answers(kept, places, known)) for places in PLACES}
     answers, test = sides[PLACES[0]]
     asked = test.asked > 0
@@ -238,7 +238,7 @@ def _choose(
             loss = _log_loss(probability[asked], test.y[asked])
             if loss < best.loss or done == 1:
                 bias = np.stack([run.bias.value[:, 0] for run in runs]).astype(np.float64).mean(axis=0)
-                prior = bias[len(batch.items) + test.read] + np.where(test.item >= 0, bias[test.item], 0.0)
+                prior = bias[batch.use_item.size + test.read] + np.where(test.item >= 0, bias[test.item], 0.0)
                 best = _Tried(loss, done, probability, sigmoid_of(prior))
             elif done - best.epochs >= PATIENCE:
                 break

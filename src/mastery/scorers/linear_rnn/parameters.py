@@ -1,6 +1,7 @@
 """What linear_rnn's training found, as parameters of topics and items.
 
-An item that nobody answered has none: the mean item of its topic stands for it, and is what scores are read at.
+An item has them by topic. One that nobody answered has none: the mean item of the topic stands for it, and is what
+scores are read at.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mastery.arrays import Floats, Floats32
 from mastery.features.batch import Batch
 from mastery.scorers import source_of
 from mastery.scorers.base import Parameter, defaults, place_of, width
+from mastery.scorers.item_codes import rows_of_items, shrunk_to_items
 from mastery.scorers.linear_rnn import scorer as model
 from mastery.scorers.linear_rnn.train import Answers
 from mastery.scorers.parameters import KeyedRows, Parameters
@@ -49,17 +51,19 @@ def parameters_of(
         scale: Parameters of the scorer that tells guess and slip.
     """
     scorer = model.SCORER if monotone else model.UNCONSTRAINED
-    items, topics = len(batch.items), len(batch.topics)
+    items, topics = batch.use_item.size, len(batch.topics)
     topic_of, item = answers.read // places, answers.item
     there = np.flatnonzero(np.bincount(topic_of, minlength=topics))
-    met = np.flatnonzero(np.bincount(item[item >= 0], minlength=items)) if items else np.zeros(0, np.int64)
+    count = np.bincount(item[item >= 0], minlength=items).astype(np.float64)
+    met = np.flatnonzero(count)
 
     bias: Floats = np.stack([start.bias[:, 0] for start in starts]).astype(np.float64).mean(axis=0)
     readers = _side_by_side([start.readers for start in starts]) / len(starts)
     writers = _side_by_side([start.writers for start in starts]).reshape(-1, 2, model.CHANNELS)
     wrong, gain = writers[:, 0], writers[:, 1] - writers[:, 0]
-    own = np.column_stack([bias[:items], readers[:items], wrong[:items], gain[:items]])[met]
-    own = _within(own, scorer.item_parameters)
+    of_uses = np.column_stack([bias[:items], readers[:items], wrong[:items], gain[:items]])
+    of_uses = shrunk_to_items(batch.use_item, count, _within(of_uses, scorer.item_parameters))
+    own = of_uses[met]
 
     rows = np.tile(defaults(scorer, 1)[0], (topics, 1))
     at = partial(place_of, scorer.parameters)
@@ -96,7 +100,7 @@ def parameters_of(
         for name in ("guess", "slip"):
             default[at(name)] = scale.default[theirs(name)]
     default = _within(default[None, :], scorer.parameters)[0]
-    return Parameters(default, KeyedRows(keys, rows[there]), KeyedRows([batch.items[int(i)] for i in met], own))
+    return Parameters(default, KeyedRows(keys, rows[there]), rows_of_items(batch, count, of_uses))
 
 
 def _side_by_side(tables: list[Floats32]) -> Floats:

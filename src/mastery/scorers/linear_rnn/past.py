@@ -36,7 +36,7 @@ def contributions_of_past_answers(batch: Batch, model: Model, slot: int) -> Past
     for k, i in enumerate(rows):
         topic = int(batch.slot_topic[batch.slot[i]])
         e = topic * scorer.EVENTS + int(place[i] * scorer.BUCKETS + bucket[i])
-        o = scorer.own_row(int(batch.item[i]), topic, items, params.shape[0])
+        o = scorer.own_row(int(batch.use[i]), topic, items, params.shape[0])
         wrong, right = (events[e] + own[o]).astype(np.float64)
         faded = scorer.KEPT ** float(event[-1] - event[k])
         contributions[k] = batch.weight[i] * (u * faded * (wrong + batch.y[i] * (right - wrong))).sum()

@@ -321,7 +321,9 @@ def _fold(
     as_of_us: int,
 ) -> None:
     student_ptr, slot_ptr, slot_topic, slot = batch.student_ptr, batch.slot_ptr, batch.slot_topic, batch.slot
-    item, at_us, duration_ms, y, weight = batch.item, batch.at_us, batch.duration_ms, batch.y, batch.weight
+    item, use, at_us, duration_ms, y, weight = (
+        batch.item, batch.use, batch.at_us, batch.duration_ms, batch.y, batch.weight
+    )  # fmt: skip
     row, day, day_ptr, cell_ptr, cell_slot = batch.row, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     params, items, means = weights.params, weights.items, weights.means
     events, own = weights.events, weights.own
@@ -343,9 +345,9 @@ def _fold(
                         if weight[j] > 0.0:
                             q = slot[j]
                             probability[j] = probability_of(students, s, state[q, LAST], at_us[j], slot_topic[q],
-                                                  item[j], params, items)  # fmt: skip
+                                                  use[j], params, items)  # fmt: skip
                 e = t * EVENTS + int(students[s, PLACE]) * BUCKETS + bucket_of(duration_ms[i])
-                o = own_row(k, t, items, params.shape[0])
+                o = own_row(use[i], t, items, params.shape[0])
                 receive(students, s, fades, np.int64(fresh), events, e, own, o, y[i], n)
                 state[p, EVIDENCE] += n
                 state[p, LAST] = at_us[i]
