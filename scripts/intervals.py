@@ -7,7 +7,7 @@
 
 In every school some students are used for fitting and others are scored, at the ends of three weeks. Schools differ in
 their seed (other courses, items, students), topics per student, activity and length; those used for checking are not
-used for finding. Both are done with default parameters and with everything fitted.
+used for finding. Both are done with the starter set and with everything fitted.
 """
 
 from __future__ import annotations
@@ -63,8 +63,15 @@ FOUND_ON = (
     school(107, days=168, events_per_active_day=5.0),
     school(108, topics=30, topics_per_student=20, days=119),
 )
+UNLIKE = (
+    school(109, starting_skill=-0.2),
+    school(110, topics=16, topics_per_student=10, days=63, starting_skill=0.6, half_life_days=60.0),
+    school(111, starting_skill=-1.6, half_life_days=18.0),
+)
+"""Where more or less is known beforehand: for the starter set, which is not fitted to the school."""
+
 AGAIN = 3
-"""With default parameters each of them is taken so often, with other seeds; fitting costs minutes a school."""
+"""With the starter set each of the first is taken so often, with other seeds; fitting costs minutes a school."""
 
 CHECKED_ON = {
     "like the first": school(801),
@@ -113,8 +120,8 @@ def readings(plan: SchoolPlan, parameters: Mapping[str, Parameters]) -> dict[str
 
 
 def parameters_of(plan: SchoolPlan, fitted: bool, scorer: str | None = None) -> Mapping[str, Parameters]:
-    """Return default parameters, or those fitted to the students of the school who are not read; of one scorer and
-    those that it needs, or of all.
+    """Return those of the starter set, or those fitted to the students of the school who are not read; of all scorers,
+    or of one and those that it needs.
     """
     some = None if scorer is None else [*needs(scorer), scorer]
     rules = load_rules("classic").params
@@ -129,7 +136,8 @@ def parameters_of(plan: SchoolPlan, fitted: bool, scorer: str | None = None) -> 
 
 def find(fitted: bool, scorer: str | None = None) -> dict[str, Numbers]:
     """Return the half widths by scorer, of one or of all, every school counting alike."""
-    plans = [replace(plan, seed=plan.seed + 10 * k) for plan in FOUND_ON for k in range(1 if fitted else AGAIN)]
+    again = [replace(one, seed=one.seed + 20 * k) for one in FOUND_ON for k in range(AGAIN)]
+    plans = FOUND_ON if fitted else [*again, *UNLIKE]
     schools = [readings(plan, parameters_of(plan, fitted, scorer)) for plan in plans]
     return {
         name: fit_intervals(
@@ -180,7 +188,7 @@ def source(name: str, unfitted: Numbers | None, fitted: Numbers) -> str:
         'Written by `scripts/intervals.py --write`."""\n'
         "\nfrom __future__ import annotations\n\nfrom mastery.scorers.interval import Numbers\n"
     )
-    blocks = [] if unfitted is None else [block("UNFITTED", unfitted, "With default parameters.")]
+    blocks = [] if unfitted is None else [block("UNFITTED", unfitted, "With the starter set.")]
     return "\n".join([head, *blocks, block("FITTED", fitted, "With fitted parameters.")])
 
 
@@ -213,7 +221,7 @@ def main() -> None:
             found = {scorer: coverage(rows) for scorer, rows in seen.items()}
             ratios = ", ".join(f"{scorer} {ratio(rows):.2f}" for scorer, rows in seen.items())
             print(f"RMSE of the score / RMSE of the share right: {ratios}\n")
-            print(table(found, f"{'fitted' if fitted_too else 'default parameters'}, {name}"), flush=True)
+            print(table(found, f"{'fitted' if fitted_too else 'starter set'}, {name}"), flush=True)
             print(json.dumps({"fitted": fitted_too, "school": name, "coverage": found}), file=sys.stderr)
 
 

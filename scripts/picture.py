@@ -38,7 +38,7 @@ from mastery.state import connect
 ROOT = Path(__file__).parents[1]
 SAMPLE, PICTURE = ROOT / "data" / "sample", ROOT / "docs" / "images" / "class-heatmap.png"
 
-TENANT, SCORER, MIN_EVIDENCE = "default", "rule_based", 3
+TENANT, SCORER, MIN_EVIDENCE = "default", "blend", 3
 RECEIVED = datetime(2026, 4, 12, tzinfo=UTC)
 """When the sample is read in: the day after it ends."""
 
@@ -152,7 +152,7 @@ def _head(axes: Axes, document: ClassDocument, topics: int, width: float) -> Non
         left,
         2.5 - ABOVE,
         f"A simulated class: {len(document.students)} students under pseudonyms, {topics} topics, as of "
-        f"{document.as_of:%-d %B %Y}. Rule-based score from 0 to 100; the lowest mean on the left.",
+        f"{document.as_of:%-d %B %Y}. Scores from 0 to 100; the lowest mean on the left.",
         size=9,
         color=FAINT,
         va="center",

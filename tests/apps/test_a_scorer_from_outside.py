@@ -171,7 +171,7 @@ def test_it_is_offered_and_shown_by_the_api_from_which_the_page_takes_its_menu(s
     assert of_class["score_source"] == NAME and of_class["scores"]
     assert {"name": NAME, "label": "Share right"} in of_class["scorers"]
     of_one = asyncio.run(ask(f"/mastery/S000014?scorer={NAME}&as_of=latest")).json()
-    assert of_one["topics"][0]["scores"].keys() == {"rule_based", "bkt", "elo", NAME}
+    assert of_one["topics"][0]["scores"].keys() == {"rule_based", "bkt", "elo", "blend", NAME}
 
 
 def test_the_setting_may_name_it_and_no_scorer_that_nobody_registered(scored):

@@ -60,7 +60,7 @@ def test_what_was_predicted_is_written_for_an_audit(mastery, answers, tmp_path):
     }
     tested = rows[rows["split"] == "test"]
     brier = ((tested["y_pred"] - tested["y_true"]) ** 2).groupby(tested["fold"]).mean().mean()
-    assert brier == pytest.approx(found["scorers"]["elo"]["brier"])
+    assert brier == pytest.approx(found["scorers"]["elo"]["brier"], abs=1e-6)
 
 
 def test_the_lake_is_evaluated_by_student_and_by_time_and_has_no_columns(mastery):
@@ -77,7 +77,7 @@ def test_simulated_students_are_told_beside_the_truth(mastery, tmp_path):
     done = mastery("evaluate", "--simulated", "--unfitted", "--students", "5,10", "--json", "--out", tmp_path)
     found = json.loads(done.stdout)["learnt_from"]
     assert [one["students"] for one in found] == [5, 10]
-    assert set(found[0]["scorers"]) == {"rule_based", "bkt", "elo"}
+    assert set(found[0]["scorers"]) == {"rule_based", "bkt", "elo", "blend"}
     assert (tmp_path / "simulated.md").exists()
     assert "Share of 90 % intervals" in mastery("evaluate", "--simulated", "--unfitted", "--students", "5").stdout
 

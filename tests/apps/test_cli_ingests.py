@@ -30,7 +30,7 @@ def test_an_ingest_is_listed_looked_at_and_taken_back(mastery, new_home, tmp_pat
     looked = run("ingests", "undo", wrong).stdout
     assert f"Undo of ingest {wrong} would take out 2 events of 2 students." in looked
     assert "Of 1 event among them the revision before would count again." in looked
-    assert "2 scores (rule_based) would change, by " in looked
+    assert "2 scores (blend) would change, by " in looked
     assert f"ingests undo {wrong} --yes" in looked
     document = json.loads(run("ingests", "undo", wrong, "--json").stdout)
     assert (document["events"], document["students"], document["scores"], document["scores_gone"]) == (2, 2, 2, 0)

@@ -15,7 +15,7 @@ def test_items_are_printed_the_likeliest_to_be_answered_rightly_first(mastery):
     document = json.loads(mastery("items", "S000014", "frac-equiv", *LATEST, "--json").stdout)
     printed = mastery("items", "S000014", "frac-equiv", *LATEST).stdout
     assert printed.startswith("Equivalent fractions (frac-equiv), student s_")
-    assert f"UTC · elo · model {document['model_version']}" in printed
+    assert f"UTC · blend · model {document['model_version']}" in printed
     rows = [line.split() for line in printed.splitlines() if line.startswith("frac-equiv-")]
     assert [row[0] for row in rows] == [one["item_id"] for one in document["items"]]
     assert [row[1] for row in rows] == [f"{100 * one['p_correct']:.0f}" for one in document["items"]]

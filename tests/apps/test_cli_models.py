@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from mastery.errors import BadInput, Conflict, NotFound
+from mastery.scorers import SPECS
 
 LATEST = ("--as-of", "latest")
 
@@ -156,7 +157,7 @@ def test_show_tells_data_measures_and_parameters(mastery, fitted):
     assert "p_learn" in shown and "as before" in shown
     assert f"{card['scorers']['elo']['held_out']['auc']:.4f}" in shown
     document = json.loads(mastery("models", "show", "default", "--json", home=folder).stdout)
-    assert document["card"] is None and document["defaults"]["bkt"]["guess"] == 0.2
+    assert document["card"] is None and document["defaults"]["bkt"]["guess"] == SPECS["bkt"].starter.numbers["guess"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_show_tells_data_measures_and_parameters(mastery, fitted):
         (("fit", "--scorer", "btk"), BadInput, "did you mean 'bkt'"),
         (("fit", "--until", "1999-01-01"), BadInput, "no quiz answers"),
         (("fit", "--since", "yesterday"), BadInput, "since 'yesterday' is not a moment"),
-        (("show", "S000014", "--scorer", "blend"), BadInput, "mastery fit"),
+        (("show", "S000014", "--scorer", "ml"), BadInput, "mastery fit"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_what_to_do(mastery, arguments, error, said):

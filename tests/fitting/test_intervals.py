@@ -23,7 +23,7 @@ from mastery.pipelines.evaluation.simulated import truth_of
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.simulation.events import simulated_events
-from mastery.scorers import SPECS, unfitted, with_scores
+from mastery.scorers import SPECS, best_first, unfitted, with_scores
 from mastery.scorers.base import Scores, place_of
 from mastery.scorers.interval import KNOTS, interval
 from mastery.scorers.model_set import ModelSet, default_model_set
@@ -66,7 +66,8 @@ def test_nine_in_ten_intervals_hold_the_truth_of_a_school_they_were_not_found_on
     reading, _, true, _ = readings[name]
     held = (true >= reading.lower) & (true <= reading.upper)
     assert held.size > 4_000
-    assert 0.88 <= held.mean() <= 0.92
+    off = 0.02 if name == best_first(unfitted())[0] else 0.03  # of the score shown first, and of those beside it
+    assert abs(held.mean() - 0.9) <= off
 
 
 @pytest.mark.parametrize("name", unfitted())

@@ -251,7 +251,7 @@ class RuleBased(Estimator):
     ...     pa.table({"student_id": ["S1"] * 4, "topic_id": ["fractions"] * 4, "is_correct": [0, 1, 1, 1]})
     ... )
     >>> print(ms.RuleBased().explain(answers, student="S1", topic="fractions"))
-    0.41 (developing). It rests on: 3 of 4 answers right, no practice yet (a usual value is assumed).
+    0.49 (developing). It rests on: 3 of 4 answers right, no practice yet (a usual value is assumed).
     """
 
     name: ClassVar[str] = "rule_based"

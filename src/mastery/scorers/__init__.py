@@ -100,7 +100,12 @@ def written() -> tuple[ScorerSpec, Writing]:
 
 def shown_by_default(names: Iterable[str]) -> str:
     """Return whose score is shown where nobody has chosen: the best of these. `unfitted()` has one."""
-    return max((name for name in names if SPECS[name].has_scores), key=lambda name: SPECS[name].shown_rank)
+    return best_first(names)[0]
+
+
+def best_first(names: Iterable[str]) -> list[str]:
+    """Return those with scores, the one that is shown where nobody has chosen first."""
+    return sorted((name for name in names if SPECS[name].has_scores), key=lambda name: -SPECS[name].shown_rank)
 
 
 def telling_items(names: Iterable[str]) -> str:

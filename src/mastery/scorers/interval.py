@@ -69,6 +69,11 @@ def interval_parameters(numbers: Numbers) -> tuple[Parameter, ...]:
     )
 
 
+def by_parameter(numbers: Numbers) -> dict[str, float]:
+    """Return the values of `interval_parameters` that these numbers stand for."""
+    return {parameter.name: parameter.default for parameter in interval_parameters(numbers)}
+
+
 @inlined_kernel
 def kept_at(elapsed_us: float, rate_per_us: float) -> float:
     """Return λ(Δt) = e^(−rate Δt); the same bits as `retention`, for kernels that keep the rate."""

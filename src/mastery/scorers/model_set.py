@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.observations import OBSERVATION_VERSION
-from mastery.scorers import DERIVED, SCORERS, in_order, unfitted, written
-from mastery.scorers.base import Model, defaults, width
+from mastery.scorers import DERIVED, SCORERS, SPECS, in_order, unfitted, written
+from mastery.scorers.base import Model, width
+from mastery.scorers.interval import by_parameter
 from mastery.scorers.parameters import KeyedRows, Parameters, Scoped, no_rows
+from mastery.scorers.spec import ScorerSpec, Starter
 
 LOGITS_PER_DIFFICULTY = 4.0
 """A difficulty estimate from 0 to 1 is spread over −2 to 2 logits: the easiest item is answered right by 88 % of
@@ -60,21 +62,23 @@ class ModelSet:
 def default_model_set(
     rules: Floats, topic_estimates: Mapping[Scoped, float], items: Mapping[Scoped, tuple[str | None, float]]
 ) -> ModelSet:
-    """Return the set with default parameters: what scores rest on before anything is fitted.
+    """Return the starter set: what scores rest on before anything is fitted.
 
     Args:
         rules: float64[K] parameters of the scorer that people write rules for, as its YAML says.
-        topic_estimates: Difficulty 0 to 1 of each topic that has an estimate.
+        topic_estimates: Difficulty 0 to 1 of each topic that has an estimate, 0.5 being that of the starter.
         items: (topic_id, difficulty 0 to 1) of each item that has a difficulty. A topic's mean item is the mean
             of these; its own estimate counts where no item has one.
 
     Raises:
         BadInput: a parameter is out of bounds.
     """
-    default = {name: defaults(SCORERS[name], 1)[0] for name in unfitted()}
-    default[written()[0].name] = np.asarray(rules, dtype=np.float64)
-    for name, row in default.items():
-        SCORERS[name].check(Model(row[None, :], np.zeros((0, width(SCORERS[name].item_parameters)))))
+    starting = {name: starter_parameters(SPECS[name], SPECS[name].starter) for name in unfitted()}
+    starting[written()[0].name] = _plain(np.asarray(rules, dtype=np.float64), SPECS[written()[0].name])
+    for name, mine in starting.items():
+        check = SPECS[name].load_check()
+        if check is not None:
+            check(mine.model([("", "")], []))
     by_topic: dict[Scoped, list[float]] = {}
     for (tenant, _), (topic, difficulty) in sorted(items.items()):
         if topic is not None:
@@ -82,16 +86,29 @@ def default_model_set(
     topic_difficulty = {topic: _logit(estimate) for topic, estimate in sorted(topic_estimates.items())}
     topic_difficulty |= {topic: sum(all_of) / len(all_of) for topic, all_of in by_topic.items()}
     item_difficulty = {item: _logit(difficulty) for item, (_, difficulty) in sorted(items.items())}
-    scorers = {}
-    for name, row in default.items():
-        scorer = SCORERS[name]
-        topics, own = no_rows(row.size), no_rows(width(scorer.item_parameters))
-        if any(parameter.name == "difficulty" for parameter in scorer.parameters):
-            topics = _with(row, scorer.column("difficulty"), topic_difficulty)
-        if [parameter.name for parameter in scorer.item_parameters] == ["difficulty"]:
-            own = KeyedRows(tuple(item_difficulty), np.array([*item_difficulty.values()]).reshape(-1, 1))
-        scorers[name] = Parameters(row, topics, own)
-    return ModelSet(version_of("default", scorers), scorers)
+    for name, scorer in SCORERS.items():
+        if name in starting and SPECS[name].has("difficulty"):
+            row, column = starting[name].default, scorer.column("difficulty")
+            topics, own = _with(row, column, topic_difficulty), starting[name].items
+            if [parameter.name for parameter in scorer.item_parameters] == ["difficulty"]:
+                values = row[column] + np.array([*item_difficulty.values()])
+                own = KeyedRows(tuple(item_difficulty), values.reshape(-1, 1))
+            starting[name] = replace(starting[name], topics=topics, items=own)
+    return ModelSet(version_of("default", starting), starting)
+
+
+def starter_parameters(spec: ScorerSpec, starter: Starter | None) -> Parameters:
+    """Return what a scorer starts with, alike for all topics; defaults where nothing is said."""
+    numbers = {} if starter is None else dict(starter.numbers)
+    if spec.intervals is not None and spec.intervals.unfitted is not None:
+        numbers |= by_parameter(spec.intervals.unfitted)
+    row = np.concatenate([np.full(one.size, numbers.get(one.name, one.default)) for one in spec.parameters])
+    shared = {} if starter is None else {name: np.array(values, np.float64) for name, values in starter.shared.items()}
+    return replace(_plain(row, spec), shared=shared)
+
+
+def _plain(row: Floats, spec: ScorerSpec) -> Parameters:
+    return Parameters(row, no_rows(row.size), no_rows(0 if spec.scorer is None else width(spec.scorer.item_parameters)))
 
 
 def meaning(name: str) -> int:
@@ -110,9 +127,9 @@ def version_of(word: str, scorers: Mapping[str, Parameters]) -> str:
 
 
 def _with(row: Floats, column: int, values: Mapping[Scoped, float]) -> KeyedRows:
-    """Return one row of parameters for each key, alike but for one column."""
+    """Return one row of parameters for each key, alike but for what is added to one column."""
     rows = np.tile(row, (len(values), 1))
-    rows[:, column] = [*values.values()]
+    rows[:, column] += [*values.values()]
     return KeyedRows(tuple(values), rows)
 
 

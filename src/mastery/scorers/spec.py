@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
@@ -42,6 +42,18 @@ class Intervals(NamedTuple):
     fitted: Numbers
 
 
+class Starter(NamedTuple):
+    """What every topic of a school that nobody knows is given, found on simulated schools by scripts/starter.py.
+
+    Attributes:
+        numbers: By parameter; one that is not named keeps its default.
+        shared: What topics share, by name, for a scorer that has any such.
+    """
+
+    numbers: Mapping[str, float]
+    shared: Mapping[str, Sequence[float]] = {}
+
+
 class Writing(NamedTuple):
     """How people write the parameters of a scorer of Stage.RULES; "module:function" each.
 
@@ -77,7 +89,8 @@ class ScorerSpec:
         one_answer: "module:function", a mastery.scorers.one_answer.Steps: folds single answers without a batch.
         monotone: Whether a right answer never lowers a score (law 6). One that is not monotone predicts answers, and
             nobody is shown a score of it.
-        works_unfitted: Whether it has scores with default parameters.
+        works_unfitted: Whether it has scores before anything is fitted.
+        starter: What it starts with; the defaults of its parameters where it is left out.
         intervals: Half widths that are shipped; None leaves those that its parameters have.
         tells: Parameters of a topic that other scorers take over from it; see `mastery.scorers.source_of`.
         past_answers: "module:function", (batch, model, slot) → mastery.scorers.past_answers.PastAnswers: takes the
@@ -106,6 +119,7 @@ class ScorerSpec:
     one_answer: str | None = None
     monotone: bool = True
     works_unfitted: bool = False
+    starter: Starter | None = None
     intervals: Intervals | None = None
     tells: tuple[str, ...] = ()
     past_answers: str | None = None

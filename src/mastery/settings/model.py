@@ -166,8 +166,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     scorer: Annotated[str | None, AfterValidator(_scorer)] = Field(
         None,
-        description="Scorer whose score people are shown; all are computed. auto: blend once a model set with one is "
-        "active, rule_based before. docs/scorers/README.md lists the others.",
+        description="Scorer whose score people are shown; all are computed. auto: blend, or the best that the "
+        "active model set has. docs/scorers/README.md lists the others.",
         json_schema_extra={"shown": AUTO},
     )
     rules: str = Field(

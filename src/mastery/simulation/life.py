@@ -19,7 +19,6 @@ from mastery.simulation.skill import helped, learn, p_right, readiness, skill_at
 
 BEDTIME_S = 81_000  # 22:30; nothing is begun later, so that a day's study ends on that day
 LIGHTS_OUT_S = 84_600  # 23:30; a practice session is broken off
-STARTING_SKILL = -1.2  # log-odds of the average student on the average topic before it is taught
 REVIEW_SHARE = 0.35  # of the topics of a day are old ones
 SWITCH_SHARE = 0.3  # of the events turn to another topic
 RETRY_SHARE = 0.45  # of wrong answers are tried again at once
@@ -41,6 +40,8 @@ class Habits(NamedTuple):
     events_per_day: float
     hint_abuser_share: float
     careless_share: float
+    starting_skill: float
+    half_life_days: float
     write_truth: bool
     kinds: Floats  # float64[len(KINDS)], cumulated shares
 
@@ -93,7 +94,7 @@ def begin(life: Life, student: int) -> None:
     stream(random, habits.seed, student)
     trait[rows.ABILITY] = 0.8 * normal(random)
     trait[rows.RATE] = lognormal(random, 1.0, 0.35)
-    trait[rows.HALF_LIFE] = lognormal(random, 30.0, 0.4)
+    trait[rows.HALF_LIFE] = lognormal(random, habits.half_life_days, 0.4)
     trait[rows.RUSH] = 0.4 if uniform(random) < habits.careless_share else 0.04
     abuser = uniform(random) < habits.hint_abuser_share
     trait[rows.ABUSER] = 1.0 if abuser else 0.0
@@ -109,7 +110,7 @@ def begin(life: Life, student: int) -> None:
     for slot in range(mind.path.size):
         topic = first + slot
         mind.path[slot], mind.slot_of[topic] = topic, slot
-        base = STARTING_SKILL + trait[rows.ABILITY] - life.course.difficulty[topic] + 0.4 * normal(random)
+        base = habits.starting_skill + trait[rows.ABILITY] - life.course.difficulty[topic] + 0.4 * normal(random)
         mind.skill[slot, rows.BASE] = mind.skill[slot, rows.LEVEL] = base
         mind.skill[slot, rows.MEMORY] = trait[rows.HALF_LIFE]
         mind.skill[slot, rows.LAST_DAY] = -1.0

@@ -31,6 +31,8 @@ class SchoolPlan:
         quiz_share: Share of the events that are answers to a question. The six shares add up to 1.
         hint_abuser_share: Share of students who ask for the answer rather than think.
         careless_share: Share of students who often rush.
+        starting_skill: Log-odds of the average student on the average topic before it is taught.
+        half_life_days: Days after which the median student has lost half of what one day of study gained.
         late_share: Share of rows that arrive after all others of their time. Files only.
         duplicate_share: Share of rows that arrive twice, exactly alike. Files only.
         malformed_share: Share of rows that arrive broken, see `mastery.simulation.defects`. Files only.
@@ -57,6 +59,8 @@ class SchoolPlan:
     feedback_share: float = 0.01
     hint_abuser_share: float = 0.08
     careless_share: float = 0.12
+    starting_skill: float = -1.2
+    half_life_days: float = 30.0
     late_share: float = 0.0
     duplicate_share: float = 0.0
     malformed_share: float = 0.0
@@ -70,6 +74,8 @@ class SchoolPlan:
         for name in _SHARES:
             _between(name, getattr(self, name), 0.0, 1.0)
         _between("events_per_active_day", self.events_per_active_day, 1.0, 60.0)
+        _between("starting_skill", self.starting_skill, -5.0, 5.0)
+        _between("half_life_days", self.half_life_days, 0.5, 3_650.0)
         total = sum(self.kind_shares)
         if abs(total - 1.0) > 1e-9:
             raise BadInput(f"the six kind shares of the school add up to {total:g}; expected 1; change one of them")

@@ -59,6 +59,8 @@ def _life(plan: SchoolPlan, capacity: int) -> Life:
         events_per_day=plan.events_per_active_day,
         hint_abuser_share=plan.hint_abuser_share,
         careless_share=plan.careless_share,
+        starting_skill=plan.starting_skill,
+        half_life_days=plan.half_life_days,
         write_truth=plan.truth,
         kinds=np.cumsum(plan.kind_shares),
     )

@@ -48,7 +48,7 @@ def log(school):
 
 def test_every_scorer_is_measured_and_beats_probability_on_students_who_can_be_told_apart(log):
     found = evaluate(log, Split("student"), unfitted(RULES), clock="answer")
-    assert set(found.summaries) == {"rule_based", "bkt", "elo"}
+    assert set(found.summaries) == {"rule_based", "bkt", "elo", "blend"}
     for summary in found.summaries.values():
         assert summary.measures["auc"] > 0.55
         assert summary.answers == found.cv_folds[0].tested.y.size

@@ -100,7 +100,7 @@ def test_scores_are_told_beside_the_outcome_in_json_and_on_the_page(log, school)
     document = json.loads(json.dumps(as_json(found), allow_nan=False))["outcome"]
     assert (document["column"], document["cohort"]) == ("mark", None)
     last = document["weeks"][-1]
-    assert set(last["scores"]) == {"rule_based", "bkt", "elo", "share_right", "answers"}
+    assert set(last["scores"]) == {"rule_based", "bkt", "elo", "blend", "share_right", "answers"}
     assert last["scores"]["share_right"]["auc"] > 0.95
     assert last["scores"]["elo"]["auc"] > 0.8
     low, high = last["scores"]["elo"]["intervals_95"]["auc_gain"]

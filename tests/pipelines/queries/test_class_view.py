@@ -63,7 +63,7 @@ def test_the_numbers_of_a_class_are_those_of_one_scan_of_gold(school, gold):
         assert topic.students == len(of_topic) - in_band["not_enough_evidence"]
         assert topic.needs_help == in_band["needs_help"]
         assert topic.evidence_count == sum(row["evidence_count"] for row in of_topic)
-    assert [one.name for one in document.scorers] == ["rule_based", "bkt", "elo"]
+    assert [one.name for one in document.scorers] == ["rule_based", "bkt", "elo", "blend"]
 
 
 def test_the_lowest_mean_comes_first_and_who_cannot_be_judged_comes_last(tmp_path):

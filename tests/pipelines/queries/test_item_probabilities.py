@@ -35,10 +35,10 @@ def test_every_item_of_the_topic_has_a_probability_and_the_likeliest_comes_first
     assert {one.item_id for one in found.items} == set(of_topic["item_id"].to_pylist())
     probabilities = [one.p_correct for one in found.items]
     assert probabilities == sorted(probabilities, reverse=True) and probabilities[0] > probabilities[-1]
-    assert (found.source, found.topic_id, found.title) == ("elo", "frac-equiv", "Equivalent fractions")
+    assert (found.source, found.topic_id, found.title) == ("blend", "frac-equiv", "Equivalent fractions")
     difficulty = dict(zip(of_topic["item_id"].to_pylist(), of_topic["difficulty"].to_pylist(), strict=True))
     in_order = [difficulty[one.item_id] for one in found.items]
-    assert in_order == sorted(in_order), "to elo the harder item is the less likely one"
+    assert in_order == sorted(in_order), "to the blend the harder item is the less likely one"
 
 
 def test_it_is_what_is_predicted_of_an_answer_that_was_then_given(school):
@@ -48,7 +48,7 @@ def test_it_is_what_is_predicted_of_an_answer_that_was_then_given(school):
     at_us = int(last["occurred_at"].timestamp() * 1e6)
     batch = make_batch(event_columns(events, at_us))
     row = int(np.flatnonzero((batch.at_us == at_us) & (batch.kind == 0))[-1])
-    said = predict_all(school.reader.metadata().model_set.scorers, batch)["elo"][row]
+    said = predict_all(school.reader.metadata().model_set.scorers, batch)["blend"][row]
     found = asked(school, last["topic_id"], [last["item_id"]], as_of_us=at_us - 1)
     assert found.items[0].p_correct == pytest.approx(said, abs=1e-6)  # a millionth of a second earlier
     earlier = answers.filter(pc.less(answers["occurred_at"], last["occurred_at"]))["item_id"].to_pylist()

@@ -226,12 +226,12 @@ def test_a_record_of_another_version_is_folded_again_and_put_right(tmp_path):
         assert is_current(deployment.state.get(who, model), deployment.reader.metadata().model_set)
 
 
-def test_without_a_choice_people_see_the_blend_once_it_is_active_and_rule_based_before(school):
+def test_without_a_choice_people_see_the_blend_and_a_scorer_that_is_not_fitted_is_refused(school):
     reader = Reader(school.lake, school.state, load_rules("classic").params, min_evidence=3, default_scorer=None)
     document = reader.student(student(3), tenant="default", as_of_us=NOW_US)
-    assert document.score_source == "rule_based"
-    assert reader.class_scores(tenant="default").score_source == "rule_based"
-    chosen = Reader(school.lake, school.state, load_rules("classic").params, min_evidence=3, default_scorer="blend")
+    assert document.score_source == "blend"
+    assert reader.class_scores(tenant="default").score_source == "blend"
+    chosen = Reader(school.lake, school.state, load_rules("classic").params, min_evidence=3, default_scorer="ml")
     with pytest.raises(BadInput, match="no scores under model set 'default-.*mastery fit"):
         chosen.student(student(3), tenant="default", as_of_us=NOW_US)
 

@@ -113,7 +113,9 @@ def test_a_teachers_score_is_a_label_and_never_a_feature():
     last = Event(at_us=19_000 * DAY + 10, share_ppm=0, number=10)
     batch = make_batch(event_columns(table([*answers, told, last])))
     found = rows_of(batch)
-    assert found.label.tolist() == [1.0, 1.0, 1.0, 0.0, pytest.approx(0.2 + 0.7 * 0.5)]
+    bkt = SCORERS["bkt"]
+    guess, slip = (GIVEN["bkt"].default[bkt.column(name)] for name in ("guess", "slip"))
+    assert found.label.tolist() == [1.0, 1.0, 1.0, 0.0, pytest.approx(guess + (1.0 - guess - slip) * 0.5)]
     assert found.weight[-1] == 4.0
     other = replace(batch, success_ppm=np.where(batch.kind == FEEDBACK, 900_000, batch.success_ppm))
     np.testing.assert_array_equal(rows_of(other).features, found.features)

@@ -129,17 +129,17 @@ def test_answers_with_help_say_nothing_of_what_is_to_be_expected_without():
 
 
 @pytest.mark.parametrize("students", [1, 9])
-def test_with_few_students_the_score_stays_an_index_and_says_so(students):
+def test_with_few_students_the_score_stays_what_the_rules_say_and_says_so(students):
     batch, _ = answers(students, seed=1)
     fit, said = fitted(batch)
     assert fit.parameters.default.tolist() == RULES.tolist()
-    assert "its score stays an index" in fit.notes[0]
+    assert "its score stays what the rules say" in fit.notes[0]
     assert np.all(np.isfinite(said[labelled(batch)]))
 
 
-def test_answers_that_are_all_right_leave_the_index_as_it_is():
+def test_answers_that_are_all_right_leave_the_scale_as_it_is():
     batch, _ = answers(50, seed=1)
     right = replace(batch, y=np.ones(batch.y.size))
     fit, _ = fit_rules(right, labelled(right), deal(right.students, 5, 0), RULES, bkt_of(GUESS, SLIP))
     assert fit.parameters.default.tolist() == RULES.tolist()
-    assert "its score stays an index" in fit.notes[0]
+    assert "its score stays what the rules say" in fit.notes[0]

@@ -101,7 +101,7 @@ def evaluate(
         str, typer.Option(help="When time stamps were taken: at the start of a question, or at its answer.")
     ] = "start",
     unfitted: Annotated[
-        bool, typer.Option("--unfitted", help="Fit nothing: default parameters of rule_based, bkt and elo.")
+        bool, typer.Option("--unfitted", help="Fit nothing: what scorers start with before any fit.")
     ] = False,
     students: Annotated[
         str, typer.Option(help="Simulated students to learn from: one number, or several with commas.", metavar="N,…")

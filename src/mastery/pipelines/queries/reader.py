@@ -50,7 +50,7 @@ from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
 from mastery.pipelines.scoring.student_records import StudentRecords
-from mastery.scorers import shown_by_default, unfitted, with_scores
+from mastery.scorers import best_first, shown_by_default, unfitted, with_scores
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore
 from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, TOPICS
@@ -437,16 +437,19 @@ class Reader:
     ) -> ClassIndex:
         """Return the index of a class as last published.
 
-        After a switch, and before the next set is published, the best scorer may not be there yet.
+        After a switch, and before the next set is published, the best scorer may not be there yet: then it is the best
+        of those that work unfitted, as far as they are there.
         """
         chosen = self._source(source, metadata.model_set)
-        try:
-            return self._index_of(metadata.published, chosen, tenant, topics, order)
-        except NotFound:
-            before_any_fit = shown_by_default(unfitted())
-            if source is not None or self._default is not None or chosen == before_any_fit:
-                raise
-        return self._index_of(metadata.published, before_any_fit, tenant, topics, order)
+        others = [] if source is not None or self._default is not None else [*best_first(unfitted())]
+        missing: NotFound | None = None
+        for name in dict.fromkeys((chosen, *others)):
+            try:
+                return self._index_of(metadata.published, name, tenant, topics, order)
+            except NotFound as error:
+                missing = missing or error
+        assert missing is not None
+        raise missing
 
     def _index_of(
         self, published: Publication, source: str, tenant: str, topics: frozenset[str] | None, order: Order

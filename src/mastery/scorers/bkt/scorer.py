@@ -64,6 +64,7 @@ from mastery.scorers.bkt.kernels import (
     needs_no_order,
     read_states,
 )
+from mastery.scorers.bkt.starter_numbers import STARTER
 from mastery.scorers.interval import interval_parameters
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
@@ -218,6 +219,7 @@ SPEC = ScorerSpec(
     scorer=SCORER,
     one_answer="mastery.scorers.bkt.one_answer:steps",
     works_unfitted=True,
+    starter=STARTER,
     intervals=Intervals(UNFITTED, FITTED),
     tells=("guess", "slip"),
 )

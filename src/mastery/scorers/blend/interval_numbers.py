@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from mastery.scorers.interval import Numbers
 
+UNFITTED = Numbers(
+    below=(0.05381, 0.2697, 0.523, 0.3465, 0.02955),
+    above=(0.04613, 0.2195, 0.1525, 0.04787, 1e-06),
+    below_rich=0.6,
+    above_rich=2,
+    answers_half=2,
+)
+"""With the starter set."""
+
 FITTED = Numbers(
     below=(0.01156, 0.2572, 0.416, 0.09299, 0.01959),
     above=(0.04003, 0.2011, 0.1958, 0.08274, 1e-06),

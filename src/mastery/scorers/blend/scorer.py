@@ -38,7 +38,8 @@ from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
 from mastery.kernels import kernel
 from mastery.log_odds import bounded_log_odds, bounded_sigmoid, log_odds
 from mastery.scorers.base import Model, Parameter, Scores, check_topics, width
-from mastery.scorers.blend.interval_numbers import FITTED
+from mastery.scorers.blend.interval_numbers import FITTED, UNFITTED
+from mastery.scorers.blend.starter_numbers import STARTER
 from mastery.scorers.derived import Derived, Inputs, probability_of
 from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
 from mastery.scorers.parameters import Parameters, check_array
@@ -398,7 +399,9 @@ SPEC = ScorerSpec(
     derived=DERIVED,
     predict="mastery.scorers.blend.scorer:predict_rows",
     check="mastery.scorers.blend.scorer:check",
-    intervals=Intervals(None, FITTED),
+    works_unfitted=True,
+    starter=STARTER,
+    intervals=Intervals(UNFITTED, FITTED),
     on_shared_scale=True,
     shown_rank=2,
     item_rank=2,

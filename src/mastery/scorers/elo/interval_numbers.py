@@ -5,13 +5,13 @@ from __future__ import annotations
 from mastery.scorers.interval import Numbers
 
 UNFITTED = Numbers(
-    below=(1e-06, 0.2895, 0.6001, 0.6961, 1e-06),
-    above=(0.1227, 0.1218, 0.06972, 0.02428, 1e-06),
-    below_rich=0.15,
-    above_rich=6,
+    below=(0.02277, 0.2744, 0.5278, 0.2683, 1e-06),
+    above=(0.1339, 0.2243, 0.1769, 0.07647, 1e-06),
+    below_rich=0.6,
+    above_rich=2,
     answers_half=2,
 )
-"""With default parameters."""
+"""With the starter set."""
 
 FITTED = Numbers(
     below=(0.05262, 0.294, 0.5656, 0.4433, 1e-06),

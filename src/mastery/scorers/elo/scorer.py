@@ -42,6 +42,7 @@ from mastery.scorers.base import (
     walk_of,
 )
 from mastery.scorers.elo.interval_numbers import FITTED, UNFITTED
+from mastery.scorers.elo.starter_numbers import STARTER
 from mastery.scorers.interval import LN2_PER_DAY_US, forgotten, interval, interval_parameters, kept_at, retention
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
@@ -301,6 +302,7 @@ SPEC = ScorerSpec(
     scorer=SCORER,
     one_answer="mastery.scorers.elo.one_answer:steps",
     works_unfitted=True,
+    starter=STARTER,
     intervals=Intervals(UNFITTED, FITTED),
     tells=("half_life_days",),
     on_shared_scale=True,

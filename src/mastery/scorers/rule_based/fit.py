@@ -34,7 +34,7 @@ def fit_rules(
         rules: float64[K]. Parameters as the YAML says; weights, priors and half-lives are kept.
         given: Guess and slip of the scale are taken from bkt.
     """
-    topics = np.tile(rules, (len(batch.topics), 1))
+    topics = np.tile(rule_based.with_scale(rules), (len(batch.topics), 1))
     index = _said(batch, topics)
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
     unaided = answers & (batch.weight >= 1.0) & np.isfinite(index)
@@ -56,11 +56,12 @@ def fit_rules(
     if whole is None:
         note = (
             f"rule_based: no unaided right and wrong answers of {ENOUGH_STUDENTS} students or more; "
-            "its score stays an index"
+            "its score stays what the rules say"
         )
-        return Fit(Parameters(rules, no_rows(rules.size), no_rows(0)), (note,)), said
+        unmoved = _said(batch, np.tile(rules, (len(batch.topics), 1)))
+        return Fit(Parameters(rules, no_rows(rules.size), no_rows(0)), (note,)), unmoved
     found, topics = whole
-    new = _on_scale(rules[None, :], found, *new_topics_scale(given))[0]
+    new = _on_scale(rule_based.with_scale(rules)[None, :], found, *new_topics_scale(given))[0]
     parameters = Parameters(new, KeyedRows(tuple(batch.topics), topics), no_rows(0))
     return Fit(parameters, (), {"calibration": found.name}), said
 

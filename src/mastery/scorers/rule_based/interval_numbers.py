@@ -5,13 +5,13 @@ from __future__ import annotations
 from mastery.scorers.interval import Numbers
 
 UNFITTED = Numbers(
-    below=(1e-06, 0.3322, 0.3195, 1e-06, 1e-06),
-    above=(0.3572, 0.2914, 0.2088, 0.07819, 1e-06),
-    below_rich=0.3,
+    below=(1e-06, 0.2718, 0.604, 0.4794, 1e-06),
+    above=(0.4259, 0.2803, 0.161, 0.05743, 1e-06),
+    below_rich=0.45,
     above_rich=2,
     answers_half=2,
 )
-"""With default parameters."""
+"""With the starter set."""
 
 FITTED = Numbers(
     below=(0.009727, 0.3024, 0.5684, 0.2031, 0.03148),

@@ -10,14 +10,16 @@ import yaml
 
 from mastery.arrays import Floats
 from mastery.errors import BadInput, did_you_mean
-from mastery.scorers.rule_based.scorer import FACTORS, PARAMETERS
+from mastery.scorers.rule_based.scorer import FACTORS, INDEXES, PARAMETERS
 from mastery.scorers.scoring_rules import ScoringRules
 
 TOP_KEYS = ("half_life_days", "forget_half_life_days", "recency_half_life_days", "spaced_gap_days")
 FACTOR_KEYS = ("weight", "prior", "full_at", "prior_weight")
+SCALE_KEYS = ("guess", "slip", "score_at")
 ABOUT = ("name", "version", "doc")
 
 _PARAMETER = {parameter.name: k for k, parameter in enumerate(PARAMETERS)}
+_SCORES = tuple(name for name in _PARAMETER if name.startswith("score_at_"))
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,7 +46,7 @@ def parse_rules(text: str, source: str) -> ScoringRules:
         raise BadInput(f"{source}: not YAML: {error}") from error
     if not isinstance(tree, dict):
         raise BadInput(f"{source}: expected keys such as half_life_days and factors; see docs/scorers/rule_based.md")
-    _known(tree, (*ABOUT, *TOP_KEYS, "factors"), source, "")
+    _known(tree, (*ABOUT, *TOP_KEYS, "factors", "scale"), source, "")
     params = np.array([parameter.default for parameter in PARAMETERS])
     for factor in FACTORS:
         params[_PARAMETER[f"{factor}_weight"]] = 0.0
@@ -64,6 +66,8 @@ def parse_rules(text: str, source: str) -> ScoringRules:
     total = sum(max(0.0, params[_PARAMETER[f"{factor}_weight"]]) for factor in FACTORS)
     if total > 1.0 + 1e-9:
         raise BadInput(f"{source}: the weights above 0 add up to {total:g}; expected 1 at most: lower some of them")
+    if "scale" in tree:
+        _set_scale(params, tree["scale"], source)
     version = tree.get("version", 1)
     if not isinstance(version, int) or isinstance(version, bool):
         raise BadInput(f"{source}: version is {version!r}; expected a whole number")
@@ -79,8 +83,39 @@ def to_yaml(rules: ScoringRules) -> str:
             factors[factor] = values
     tree: dict[str, Any] = {"name": rules.name, "version": rules.version}
     tree |= {key: float(rules.params[_PARAMETER[key]]) for key in TOP_KEYS}
-    text: str = yaml.safe_dump(tree | {"factors": factors}, sort_keys=False)
+    tree["factors"] = factors
+    scale = {key: float(rules.params[_PARAMETER[key]]) for key in ("guess", "slip")}
+    scores = [float(rules.params[_PARAMETER[name]]) for name in _SCORES]
+    if scores != list(INDEXES) or any(scale.values()):
+        tree["scale"] = {**scale, "score_at": scores}
+    text: str = yaml.safe_dump(tree, sort_keys=False)
     return text
+
+
+def _set_scale(params: Floats, given: Any, source: str) -> None:
+    """Take over which score each index stands for; see `mastery.scorers.rule_based.scorer.INDEXES`."""
+    if not isinstance(given, dict) or not isinstance(given.get("score_at"), list):
+        raise BadInput(
+            f"{source}: scale is {given!r}; expected guess, slip and score_at, a list of the scores that indexes of "
+            f"{', '.join(f'{index:g}' for index in INDEXES)} stand for; without scale an index is the score"
+        )
+    _known(given, SCALE_KEYS, source, "scale.")
+    for key in ("guess", "slip"):
+        if key in given:
+            _set(params, key, given[key], source, f"scale.{key}")
+    scores = given["score_at"]
+    if len(scores) != len(INDEXES):
+        raise BadInput(
+            f"{source}: scale.score_at has {len(scores)} scores; expected {len(INDEXES)}, one for each of the indexes "
+            f"{', '.join(f'{index:g}' for index in INDEXES)}"
+        )
+    for number, (name, score) in enumerate(zip(_SCORES, scores, strict=True)):
+        _set(params, name, score, source, f"scale.score_at, number {number + 1},")
+        if number and score < scores[number - 1]:
+            raise BadInput(
+                f"{source}: scale.score_at falls from {scores[number - 1]:g} to {score:g}; expected scores that never "
+                "fall: more evidence must not cost"
+            )
 
 
 def _known(given: Mapping[Any, Any], known: tuple[str, ...], source: str, place: str) -> None:

@@ -7,11 +7,14 @@ Each value is a ratio of sums that fade with the evidence's half-life, read as o
 still while nothing happens, so that a fading mistake cannot raise a score. A factor without data takes its prior;
 weights are never renormalised. The shipped forms are in mastery/rules; see docs/scorers/rule_based.md.
 
-An index stands for itself until it is fitted: then for the share of right answers that students with such an index
-gave, on the scale of the other scorers (mastery.scorers.rule_based.fit). Weights stay what people wrote.
+The rules that are shipped say what score an index stands for, found on simulated schools (scripts/starter.py); in rules
+that say nothing it stands for itself. Once fitted it stands for the share of right answers that students with such an
+index gave, on the scale of the other scorers (mastery.scorers.rule_based.fit). Weights stay what people wrote.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -278,6 +281,13 @@ def without_data(params: Floats) -> Floats:
     return np.array([_value(params[None, :], 0, factor, 0.0, 0.0) for factor in range(len(FACTORS))])
 
 
+def with_scale(params: Floats, scores: Sequence[float] = INDEXES, guess: float = 0.0, slip: float = 0.0) -> Floats:
+    """Return one row of parameters with the score that each of `INDEXES` stands for; itself where nothing is given."""
+    params = params.copy()
+    params[SCORE_AT : SCORE_AT + len(INDEXES)], params[GUESS], params[SLIP] = scores, guess, slip
+    return params
+
+
 def start_slots(params: Floats, slot_topic: Int32s) -> Floats:
     """Return the state of each slot before any event: empty sums."""
     state = np.zeros((slot_topic.size, len(STATE)))
@@ -298,7 +308,7 @@ def fold_rows(
 
 
 def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: Floats) -> Floats:
-    """See Scorer.predict_rows. Before a fit it is the index itself, read as a probability."""
+    """See Scorer.predict_rows. Where rules name no scale it is the index itself, read as a probability."""
     probability = np.full(batch.slot.size, np.nan)
     _predict(batch.arrays, model.params, slot_state, probability)
     return probability
@@ -307,7 +317,7 @@ def predict_rows(batch: Batch, model: Model, slot_state: Floats, student_state: 
 def read_slots(
     slot_state: Floats, student_state: Floats, slot_student: Int32s, slot_topic: Int32s, params: Floats, as_of_us: int
 ) -> Scores:
-    """See Scorer.read_slots. Before a fit it is an index between 0 and 1, not on the scale of the other scorers."""
+    """See Scorer.read_slots. Where rules name no scale it is an index, not on the scale of the other scorers."""
     scores = empty_scores(slot_topic.size, len(CONTRIBUTIONS))
     _read(slot_state, slot_topic, params, as_of_us, scores)
     return scores
