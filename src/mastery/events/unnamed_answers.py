@@ -13,6 +13,9 @@ from mastery.arrays import Bools, Int64s
 from mastery.events.murmur import murmur
 from mastery.events.several_topics import outcomes
 
+FEWEST = 20
+"""With fewer such rows nobody can say whether their outcomes are always alike: no rows are joined."""
+
 MOST_UNLIKE = 0.25
 """Rows that follow one of the same student, question and moment on another topic differ in outcome at most this often,
 as a share of how often any two of them do: answers of their own, such as those to the steps of a problem, differ more.
@@ -43,7 +46,8 @@ def unnamed_answers(
 
     Rows are one answer if they follow each other in their student's order and share the question, the moment, where
     there is one, and the outcome, each on a topic of its own: of the topics a, b, a the first two are one answer, and
-    of a, b, a, b each a, b is. If outcomes differ more often than `MOST_UNLIKE` allows, no rows are joined.
+    of a, b, a, b each a, b is. If they are fewer than `FEWEST`, or outcomes differ more often than `MOST_UNLIKE`
+    allows, no rows are joined.
 
     Args:
         student, item, topic, outcome: int64[n]. Codes or hashes.
@@ -65,7 +69,7 @@ def unnamed_answers(
     alike = asked & (outcome[here] == outcome[before])
     _, count = np.unique(outcome[here][asked], return_counts=True)
     of_any_two = 1.0 - np.square(count / max(1, count.sum())).sum()
-    if not alike.any() or asked.sum() - alike.sum() > MOST_UNLIKE * of_any_two * asked.sum():
+    if alike.sum() < FEWEST or asked.sum() - alike.sum() > MOST_UNLIKE * of_any_two * asked.sum():
         return rows
     run = np.concatenate([[0], np.cumsum(~alike)])
     # The second time that a topic comes in a run begins another answer.
