@@ -31,7 +31,7 @@ def measure_fold(watch: Stopwatch, students: int, rounds: int) -> dict[str, Any]
     """Fold batches of simulated students with drawn parameters, each round from the beginning; events per second."""
     batches, events, as_of_us = school_batches(students)
     rng = np.random.default_rng(0)
-    models = [Model(_drawn(rng, PARAMETERS, len(batch.topics)), _drawn(rng, ITEM_PARAMETERS, len(batch.items)))
+    models = [Model(_drawn(rng, PARAMETERS, len(batch.topics)), _drawn(rng, ITEM_PARAMETERS, batch.use_item.size))
               for batch in batches]  # fmt: skip
     touch, rates, ratios = bare.pass_over(batches), [], []
     for number in range(rounds + 1):

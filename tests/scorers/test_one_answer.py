@@ -11,7 +11,7 @@ from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers import SPECS, folding
 from mastery.scorers.base import States, fold, predict, start
-from mastery.scorers.one_answer import NO_ITEM, Answer
+from mastery.scorers.one_answer import Answer
 
 LAST = np.iinfo(np.int64).max
 
@@ -49,7 +49,7 @@ def test_answers_one_by_one_leave_the_bits_of_the_fold(name, events, seed):
             Answer(
                 slot=int(p),
                 topic=int(batch.slot_topic[p]),
-                item=int(item) if item >= 0 else NO_ITEM,
+                item=int(batch.use[i]),
                 item_key=float(batch.item_key[item] if item >= 0 else -1.0 - p),
                 at_us=int(batch.at_us[i]),
                 y=float(batch.y[i]),
