@@ -67,6 +67,11 @@ class Place:
     topic: str
     score: float
     last_score: float
+    starts_higher: bool = True
+
+    @property
+    def graded(self) -> list[Happened]:
+        return [event for event in self.events if event.kind in (QUIZ, PRACTICE, ASSIGNMENT)]
 
     @property
     def events(self) -> list[Happened]:
@@ -267,7 +272,7 @@ HINTED = (
 PERCENT = r"(?P<share>(?:less than |more than )?\d+ %)"
 ASSIGNED = rf"{PERCENT} (?:on the only assignment|on average in (?P<number>[\d,]+) assignments)"
 SHARE = rf"{PERCENT} right in (?P<total>[\d,]+)"
-SUFFIX = r"(?: \((?:a little is credited from the start|more than expected|less than expected)\))?"
+SUFFIX = r"(?: \((?:more than expected|less than expected)\))?"
 AGO = r"last worked on (?P<ago>today|yesterday|[\d,]+ days ago)"
 TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     TALLY: lambda m, p: practice(m, p) if m["noun"] == "practice answer" else of_answers(m, p),
@@ -295,16 +300,11 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     rf"faded \({AGO}\)": faded,
     rf"{TALLY} on days after a break": after_breaks,
     rf"{SHARE} answers? on days after a break": share_after_breaks,
-    # where there is no data: only an index says so, of what is assumed
-    r"no answers yet \(a usual value is assumed\)": lambda m, p: not p.answers and not p.of(ASSIGNMENT),
-    r"no practice yet \(a usual value is assumed\)": lambda m, p: not p.of(PRACTICE),
-    r"no videos yet \(a usual value is assumed\)": lambda m, p: not p.of(VIDEO),
-    r"no hints recorded \(a usual value is assumed\)": lambda m, p: not sum(p.asked),
-    r"no answers on days after a break lately \(a usual value is assumed\)": lambda m, p: p.after_breaks[0] == 0,
-    r"not worked on yet \(a usual value is assumed\)": lambda m, p: not p.events,
-    r"has not come back to the topic yet \(a usual value is assumed\)": lambda m, p: len(p.days) <= 1,
+    r"has not come back to the topic yet": lambda m, p: len(p.days) <= 1,
     # about the scorer and not about the student
-    r"a (high|low) starting point before any answer": lambda m, p: True,
+    r"not enough answers to say more than that": lambda m, p: max(len(p.graded), p.questions) < 10,
+    r"every student starts (higher|lower)": lambda m, p: p.starts_higher == (m[1] == "higher"),
+    r"[a-z ]+, as the scorer weighs it": lambda m, p: True,
     r"such scores have turned out too (high|low) before": lambda m, p: True,
     r"less what guessing explains|made up for slips": lambda m, p: True,
     r"kept at the top of the scale": lambda m, p: p.score >= 0.99,

@@ -15,7 +15,7 @@ from mastery.apps.cli import build
 from mastery.apps.cli.ingest import ingest
 from mastery.errors import BadInput, NotFound
 from mastery.events.registry import SOURCES
-from mastery.insight.reasons import NOTHING, ROUNDING
+from mastery.insight.reasons import ROUNDING
 from workbooks import workbook
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -283,23 +283,21 @@ def test_scores_are_exported_alike_in_every_format(mastery, tmp_path):
     for one, other, third in zip(as_csv, as_json, as_parquet, strict=True):
         assert "bucket" not in one
         assert float(one["mastery_score"]) == other["mastery_score"] == third["mastery_score"]
-        if other["explanation"] is not None:
-            assert json.loads(one["explanation"]) == other["explanation"]
-            assert other["explanation"] == {k: v for k, v in third["explanation"].items() if v is not None}
+        assert json.loads(one["explanation"]) == other["explanation"]
+        assert other["explanation"] == {k: v for k, v in third["explanation"].items() if v is not None}
         assert json.loads(one["top_factors"]) == other["top_factors"] == third["top_factors"]
         assert one["as_of"] == other["as_of"] == "2026-04-11T17:12:00.000000Z"
 
 
-def test_top_factors_are_the_three_largest_contributions(mastery, tmp_path):
+def test_top_factors_are_the_three_that_move_the_score_by_most_points(mastery, tmp_path):
     for row in json.loads(exported(mastery, tmp_path, "gold", "json").read_text()):
-        if row["explanation"] is None:
-            assert row["score_source"] == "blend"
-            continue
-        sizes = sorted((abs(value) for value in row["explanation"].values()), reverse=True)
+        sizes = sorted((abs(value) for value in row["points"].values()), reverse=True)
         top = row["top_factors"]
         assert not [one for one in row["explanation"].values() if 0.0 < abs(one) < ROUNDING or str(one) == "-0.0"]
-        assert [abs(one["contribution"]) for one in top] == [size for size in sizes[:3] if size > NOTHING]
-        assert all(row["explanation"][one["name"]] == one["contribution"] for one in top)
+        assert [abs(one["points"]) for one in top] == [size for size in sizes[:3] if size]
+        assert all(row["points"][one["name"]] == one["points"] for one in top)
+        whole = [int(100 * row[name] + 1e-9) for name in ("mastery_score", "reference")]
+        assert sum(row["points"].values()) == whole[0] - whole[1]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from mastery.features.counters import NEVER
 from mastery.insight.activity_summary import NO_OTHERS, activity_from
 from mastery.insight.known import Known
+from mastery.insight.reference import Reference
 from mastery.instants import DAY_US
 from mastery.tables import COUNTERS
 
@@ -46,6 +47,9 @@ def counters_of(
     return np.array([fact[name] for name in COUNTERS], np.int64)
 
 
+HALF = Reference(0.5, 20)
+
+
 def known_of(
     recent="",
     *,
@@ -55,11 +59,12 @@ def known_of(
     returned=0,
     returned_right=0.0,
     scale="log_odds",
+    reference=HALF,
     **told,
 ):
     """Known; `told` is what counters_of takes."""
     here = activity_from(counters_of(recent, **told), AS_OF_US)
-    return Known(here, elsewhere, score, forgotten, returned, returned_right, scale)
+    return Known(here, elsewhere, score, forgotten, returned, returned_right, scale, reference)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ from mastery.errors import BadInput
 from mastery.features.counters import NEVER
 from mastery.insight.activity_summary import NO_OTHERS, OtherTopics, activity_from
 from mastery.insight.clauses import WORDINGS
-from mastery.insight.known import POINT, Known
-from mastery.insight.reasons import HIGH, LOW, MOST_FACTORS, ROUNDING, SILENT, explain, points
+from mastery.insight.known import Known
+from mastery.insight.points import in_points, whole_points
+from mastery.insight.reasons import MOST_FACTORS, ROUNDING, SILENT, explain
+from mastery.insight.reference import LEAST_STUDENTS, Reference, reference_of
+from mastery.log_odds import bounded_log_odds_of
 from mastery.scorers import DERIVED, SCORERS
 from mastery.tables import CONTRIBUTIONS, COUNTERS
 
@@ -26,87 +30,112 @@ def parts_of(names, **parts):
     return np.array([parts.get(name, 0.0) for name in names])
 
 
+def log_odds(share):
+    return math.log(share / (1.0 - share))
+
+
 @pytest.fixture
 def why(known):
-    """Why a score made of these contributions is what it is: (names, parts by name, scale, what is known)."""
+    """Why a score made of these contributions is what it is; one of whom nothing is known has `began`, and 0.5."""
 
-    def of(names, parts, scale="log_odds", least=3, **told):
+    def of(names, parts, scale="log_odds", least=3, began=None, **told):
         whole = sum(parts.values())
         score = whole if scale == "index" else 1.0 / (1.0 + math.exp(-whole))
-        return explain(names, parts_of(names, **parts), known(**{"score": score, "scale": scale} | told), least)
+        about = known(**{"score": score, "scale": scale} | told)
+        return explain(names, parts_of(names, **parts), parts_of(names, **(began or {})), about, least)
 
     return of
 
 
-def test_the_three_largest_parts_come_first_with_their_numbers(why):
+def test_points_are_what_a_score_has_more_than_its_reference_by_hand(why):
     told = {"recent": "+-+--+--", "older_right": 4, "active_days": 5, "hints": 6, "videos": 2, "video_ppm": 1_800_000}
     parts = {"accuracy": 0.19, "revisit": 0.12, "video": 0.09, "hints": -0.025, "forgetting": -0.01}
-    found = why(RULES, parts, "index", **told, last_days_ago=3)
-    assert [(factor.name, factor.contribution, factor.direction) for factor in found.factors] == [
-        ("accuracy", 0.19, "raises"),
-        ("revisit", 0.12, "raises"),
-        ("video", 0.09, "raises"),
+    began = {"accuracy": 0.25, "practice_success": 0.06}
+    found = why(RULES, parts, "index", began=began, **told, last_days_ago=3)
+    # 36.5 against 50: -13.5, of which accuracy -6, practice_success -6, revisit +12, video +9, hints -2.5, fading -1,
+    # and 31 - 50 = -19 because everybody starts there; printed 36 - 50 = -14
+    assert found.points == {
+        "start": -19, "accuracy": -6, "practice_success": -6, "spaced_practice": 0, "revisit": 12, "video": 9,
+        "hints": -3, "recency": 0, "limit": 0, "calibration": 0, "forgetting": -1,
+    }  # fmt: skip
+    assert [(factor.name, factor.points, factor.direction) for factor in found.factors] == [
+        ("start", -19, "lowers"),
+        ("revisit", 12, "raises"),
+        ("video", 9, "raises"),
     ]
-    assert found.factors[0].value == {"right": 3, "answers": 8}
+    assert found.factors[1].value == {"returning_days": 4, "active_days": 5}
     assert found.summary == (
-        "It rests on: 3 of the last 8 answers right, came back to the topic 4 times (5 days of work), "
-        "watched 90 % of the videos."
+        "14 points below the topic's typical student (50). What lowers it: every student starts lower (−19); what "
+        "raises it: came back to the topic 4 times (5 days of work) (+12), watched 90 % of the videos (+9); "
+        "all else: −16."
     )
     assert found.contributions == dict(zip(RULES, parts_of(RULES, **parts).tolist(), strict=True))
     assert found.enough_evidence
 
 
-def test_what_raises_and_what_lowers_a_score_stand_apart(why):
-    found = why(
-        BKT,
-        {"start": -1.0, "answers_right": 3.1, "answers_wrong": -1.2, "forgetting": -2.0},
-        recent="+++++++-", older_wrong=1, active_days=4, first_days_ago=50, last_days_ago=40, forgotten=0.3,
-    )  # fmt: skip
-    assert found.summary == (
-        "What lowers it: faded (last worked on 40 days ago), 2 wrong answers so far; "
-        "what raises it: 7 of the last 8 answers right."
+def test_points_of_log_odds_are_shared_by_what_raises_and_what_lowers_by_hand(why):
+    found = why(BKT, {"answers_right": 2.0, "practice": 1.0, "answers_wrong": -3.0}, recent="++--", score=0.5)
+    # from 0.5 up to sigma(3) = 0.953 and down again, or down to 0.047 and up: 45.3 points each way
+    assert found.points["answers_wrong"] == -45
+    assert (found.points["answers_right"], found.points["practice"]) == (30, 15)
+    assert found.summary.startswith("As high as the topic's typical student (50). What raises it: 2 of 4 answers right")
+
+
+def test_the_reference_is_named(why):
+    parts = {"answers_right": log_odds(0.81)}
+    far = why(BKT, parts, recent="++++", reference=Reference(0.8, 20))
+    assert far.summary.startswith("1 point above the topic's typical student (80). What raises it: all 4 answers")
+    began = why(BKT, {"start": log_odds(0.4)} | parts, began={"start": log_odds(0.4)}, recent="++++",
+                reference=Reference(0.4), score=0.7397)  # fmt: skip
+    assert (
+        began.summary == "33 points above where every student starts (40). What raises it: all 4 answers right (+33)."
     )
+    assert began.points["start"] == 0
+
+
+@pytest.mark.parametrize(
+    ("score", "reference", "first"),
+    [(0.2, 0.1, "lowers"), (0.5, 0.6, "lowers"), (0.5, 0.4, "raises"), (0.7, 0.8, "lowers"), (0.9, 0.95, "raises")],
+)
+def test_a_low_score_begins_with_what_lowers_it_and_a_high_one_with_what_raises_it(why, score, reference, first):
+    parts = {"answers_right": 2.0, "answers_wrong": log_odds(score) - log_odds(reference) - 2.0}
+    started = {"start": log_odds(reference)}
+    found = why(BKT, started | parts, began=started, recent="+-+-", reference=Reference(reference, 9))
+    assert found.factors[0].direction == first
+    said = [found.summary.index("hat raises it"), found.summary.index("hat lowers it")]
+    assert (said[0] < said[1]) == (first == "raises")
+
+
+def test_the_largest_is_named_where_nothing_true_can_be_said_of_it(why):
+    few = why(BKT, {"answers_right": 0.3}, recent="+++", reference=Reference(0.8, 9))
+    assert few.summary == (
+        "23 points below the topic's typical student (80). What lowers it: not enough answers to say more than that "
+        "(−29); what raises it: all 3 answers right (+6)."
+    )
+    many = why(BKT, {"answers_right": 0.3}, recent="++++++++", older_right=2, reference=Reference(0.8, 9))
+    assert "What lowers it: every student starts lower (−29)" in many.summary
+    # right answers elsewhere, and a contribution that has it otherwise: it is named, and nothing is said of them
+    others = OtherTopics(3, 36, 36, 0, 0, 0.0, 0, 0, math.nan)
+    odd = why(BLEND, {"other_topics": -0.5, "answers_right": 0.1}, recent="+++", elsewhere=others)
+    assert [factor.text for factor in odd.factors] == ["other topics, as the scorer weighs it", "all 3 answers right"]
+    nothing = why(RULES, {"accuracy": 0.0}, "index", recent="---")
+    assert nothing.factors[0].text == "none of the 3 answers right", "rules that expect nothing of who has no data"
 
 
 def test_what_trees_owe_to_the_time_since_the_last_work_is_the_same_for_everybody_and_not_told(why):
     told = {"recent": "++-", "last_days_ago": 1}
-    found = why(BLEND, {"start": -0.2, "answers_right": 0.3, "recency": 0.9}, **told)
-    assert [factor.name for factor in found.factors] == ["answers_right"]
+    found = why(BLEND, {"start": -0.2, "answers_right": 0.3, "recency": 0.9}, began={"start": -0.2}, **told)
+    assert "recency" not in [factor.name for factor in found.factors]
     assert found.contributions["recency"] == 0.9
-    parts = {"accuracy": 0.2, "recency": 0.3}
-    assert why(RULES, parts, "index", **told).factors[0].text == "last worked on yesterday"
-    only = why(BLEND, {"start": -0.2, "recency": 0.9}, **told)
-    assert [factor.name for factor in only.factors] == ["start"]
-
-
-@pytest.mark.parametrize(("start", "right", "wrong"), [(0.0, 0.4, -2.9), (0.0, 3.1, -0.4), (-2.0, 2.5, -2.2)])
-def test_a_low_score_begins_with_what_lowers_it_and_a_high_one_with_what_raises_it(why, start, right, wrong):
-    found = why(BKT, {"start": start, "answers_right": right, "answers_wrong": wrong}, recent="+----+--")
-    clauses = ["what raises it: 2 right answers so far", "what lowers it: 6 of 8 answers wrong"]
-    said = "; ".join(clauses if start + right + wrong > 0.0 else reversed(clauses))
-    assert found.summary == f"{said[0].upper()}{said[1:]}."
-
-
-def test_a_low_score_has_a_reason_that_lowers_it_were_it_where_everybody_starts(why):
-    told = {"recent": "+----+--", "practice_attempts": 4, "practice_right_ppm": 3_000_000, "assignments": 1,
-            "assignment_ppm": 800_000}  # fmt: skip
-    parts = {"answers_right": 0.9, "practice": 0.8, "assignments": 0.7}
-    began_low = why(BKT, parts | {"start": -6.0}, **told)
-    assert began_low.summary == (
-        "What lowers it: a low starting point before any answer; what raises it: 2 right answers so far, "
-        "3 of 4 practice answers right."
-    )
-    wrong = why(BKT, parts | {"start": -3.0, "answers_wrong": -0.5}, **told)
-    assert wrong.summary.startswith("What lowers it: 6 of 8 answers wrong; what raises it: 2 right answers so far")
-    assert len(began_low.factors) == len(wrong.factors) == MOST_FACTORS
+    rules = why(RULES, {"accuracy": 0.2, "recency": 0.3}, "index", began={"accuracy": 0.5}, **told)
+    assert "last worked on yesterday (+30)" in rules.summary
 
 
 def test_what_moves_a_score_by_less_than_a_point_is_not_told(why):
-    parts = {"answers_right": 6.0, "answers_wrong": -0.3}
-    assert [factor.name for factor in why(BKT, parts, recent="+++-").factors] == ["answers_right"]
-    assert points(parts, "log_odds")["answers_wrong"] > -POINT
-    parts = {"accuracy": 0.5, "video": 0.009}
-    assert [factor.name for factor in why(RULES, parts, "index", recent="++", videos=1).factors] == ["accuracy"]
+    found = why(BKT, {"answers_right": 6.0, "answers_wrong": -0.03}, recent="+++-")
+    assert [factor.name for factor in found.factors] == ["answers_right"]
+    found = why(RULES, {"accuracy": 0.5, "video": 0.009}, "index", began={"accuracy": 0.25}, recent="++", videos=1)
+    assert "video" not in [factor.name for factor in found.factors]
 
 
 @pytest.mark.parametrize(
@@ -132,57 +161,33 @@ def test_the_same_answers_are_told_once(why, own, all_topics):
     told = {"recent": "+----+--"}
     parts = {"answers_wrong": own, "past_answers": all_topics}
     found = why(BLEND, parts, elsewhere=others, **told)
-    assert [factor.contribution for factor in found.factors] == sorted([own, all_topics])
+    assert [factor.points for factor in found.factors] == sorted(factor.points for factor in found.factors)
     assert {factor.name: factor.text for factor in found.factors} == {
         "answers_wrong": "6 of 8 answers wrong",
         "past_answers": "14 of 20 answers wrong on 2 other topics",
     }
-    thrice = why(BLEND, parts | {"other_topics": -0.8}, elsewhere=others, **told)
+    thrice = why(BLEND, parts | {"other_topics": -0.08}, elsewhere=others, **told)
     assert {factor.name: factor.text for factor in thrice.factors} == {
         factor.name: factor.text for factor in found.factors
     }, "the other topics are told already"
     alone = why(BLEND, {"past_answers": -1.0}, **told)
     assert alone.factors[0].text == "6 of 8 answers wrong"
-    assert [factor.name for factor in why(BLEND, parts, **told).factors] == ["answers_wrong"]
+    named = {factor.name: factor.text for factor in why(BLEND, parts, **told).factors}
+    assert named.pop("answers_wrong") == "6 of 8 answers wrong"
+    assert named in ({}, {"past_answers": "past answers, as the scorer weighs it"})
 
 
-def test_the_start_is_told_only_when_nothing_else_moved_the_score(why):
-    alone = why(BKT, {"start": -0.8}, recent="+++")
-    assert [factor.name for factor in alone.factors] == ["start"]
-    moved = why(BKT, {"start": -0.8, "answers_right": 0.1}, recent="+++")
-    assert [factor.name for factor in moved.factors] == ["answers_right"]
-
-
-def test_a_score_without_any_part_that_can_be_told_says_what_it_rests_on(why):
+def test_a_score_that_nothing_moved_says_where_it_stands(why):
     found = why(BKT, {}, recent="+++")
     assert (found.factors, found.summary) == (
         (),
-        "It rests on 3 pieces of graded work; no single reason stands out.",
+        "As high as the topic's typical student (50). No single reason stands out.",
     )
-    # right answers elsewhere, and a contribution that has it otherwise: nothing is said of them
-    others = OtherTopics(3, 36, 36, 0, 0, 0.0, 0, 0, math.nan)
-    assert why(BLEND, {"other_topics": -0.5}, recent="+++", elsewhere=others).factors == ()
-
-
-def test_answers_all_wrong_are_told_although_they_add_nothing(why):
-    told = {"recent": "--------", "active_days": 2, "videos": 1, "video_ppm": 500_000, "hints": 4}
-    little = why(RULES, {"revisit": 0.07}, "index", **told)
-    assert [(f.name, f.direction) for f in little.factors] == [("revisit", "raises"), ("accuracy", "adds_nothing")]
-    crowded = why(RULES, {"revisit": 0.07, "video": 0.05, "hints": -0.02}, "index", **told)
-    assert [factor.name for factor in crowded.factors] == ["revisit", "video", "hints"]
-    assert crowded.summary.endswith("; what adds nothing: none of the 8 answers right.")
-    nothing = why(RULES, {}, "index", recent="---")
-    assert nothing.summary == "Nothing has raised it yet: none of the 3 answers right."
-
-
-def test_a_factor_without_data_is_not_told(why):
-    found = why(RULES, {"accuracy": 0.5}, "index", recent="+++")
-    assert [factor.name for factor in found.factors] == ["accuracy"]
 
 
 def test_a_part_without_words_is_refused_by_name(known):
     with pytest.raises(BadInput, match=r"'acuracy'.*did you mean 'accuracy'"):
-        explain(["acuracy"], np.array([0.1]), known(recent="+++", scale="index"), 3)
+        explain(["acuracy"], np.array([0.1]), np.zeros(1), known(recent="+++", scale="index"), 3)
 
 
 part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
@@ -190,44 +195,73 @@ part_values = st.floats(-20, 20) | st.just(0.0) | st.just(math.nan)
 
 @given(
     parts=hnp.arrays(np.float64, len(CONTRIBUTIONS), elements=part_values),
+    start=hnp.arrays(np.float64, len(CONTRIBUTIONS), elements=part_values),
     fact=hnp.arrays(
         np.int64, len(COUNTERS), elements=st.integers(-(2**62), 2**62) | st.integers(0, 9) | st.just(NEVER)
     ),
     scale=st.sampled_from(["log_odds", "index"]),
     score=st.floats(0, 1),
-    forgotten=st.floats(0, 1),
+    reference=st.floats(0, 1),
+    students=st.sampled_from([0, 5]),
     least=st.integers(1, 5),
 )
 def test_any_contributions_and_any_counters_are_explained_by_the_largest_that_can_be_told(
-    as_of_us, parts, fact, scale, score, forgotten, least
+    as_of_us, parts, start, fact, scale, score, reference, students, least
 ):
-    about = Known(activity_from(fact, as_of_us), NO_OTHERS, score, forgotten, 0, 0.0, scale)
-    why = explain(CONTRIBUTIONS, parts, about, least)
-    told = {factor.name for factor in why.factors}
-    sizes = [abs(factor.contribution) for factor in why.factors]
-    assert len(told) == len(sizes) <= MOST_FACTORS
-    assert sizes == sorted(sizes, reverse=True)
+    compared = Reference(reference, students)
+    about = Known(activity_from(fact, as_of_us), NO_OTHERS, score, 0.0, 0, 0.0, scale, compared)
+    why = explain(CONTRIBUTIONS, parts, start, about, least)
     given = {name: part for name, part in zip(CONTRIBUTIONS, parts, strict=True) if not math.isnan(part)}
     assert why.contributions == {name: 0.0 if abs(part) < ROUNDING else part for name, part in given.items()}
     assert not [one for one in why.contributions.values() if one == 0.0 and math.copysign(1.0, one) < 0.0]
-    assert not told & SILENT[scale]
-    moved = points(why.contributions, scale)
-    little = {factor.name for factor in why.factors if abs(moved[factor.name]) < POINT}
-    assert little <= {"accuracy", "practice_success"}, "only that nothing was right is told whatever it moves"
+    assert sum(why.points.values()) == math.floor(score * 100 + 1e-9) - math.floor(reference * 100 + 1e-9)
+    assert len({factor.name for factor in why.factors}) == len(why.factors) <= MOST_FACTORS
+    assert all(factor.points == why.points[factor.name] != 0 for factor in why.factors)
+    assert not {factor.name for factor in why.factors} & SILENT[scale]
     counted_by = [one.tells for factor in why.factors for one in _said(factor, about)]
     assert sum(map(len, counted_by)) == len(frozenset().union(*counted_by)), "each fact once"
     directions = [factor.direction for factor in why.factors]
-    if scale == "log_odds" and why.enough_evidence and directions:
-        if score < LOW and "lowers" in directions:
-            assert why.summary.startswith("What lowers it")
-        if score >= HIGH and "raises" in directions:
-            assert why.summary.startswith("What raises it")
+    assert directions == sorted(directions, reverse=not about.low)
+    for direction in ("lowers", "raises"):
+        sizes = [abs(one.points) for one in why.factors if one.direction == direction and _told(one, about)]
+        assert all(one >= other - 1 for one, other in pairwise(sizes))
     assert why.summary.endswith(".")
-    assert why.summary[0].isupper()
+    assert why.summary[0] == why.summary[0].upper()
     assert "nan" not in why.summary
 
 
 def _said(factor, about):
-    """The wording of a factor, as the table has it."""
-    fitting = [one for one in WORDINGS[factor.name][factor.contribution > 0.0] if one.holds(about)]
-    return [next(one for one in fitting if one.says(about)[0] == factor.text)]
+    """The wording of a factor, as the table has it; none where it is only named."""
+    fitting = [one for one in WORDINGS[factor.name][factor.points > 0] if one.holds(about)]
+    return [one for one in fitting if one.says(about)[0] == factor.text][:1]
+
+
+def _told(factor, about):
+    """Whether a factor is told, and not only named."""
+    return any(not one.alone for one in _said(factor, about))
+
+
+@given(
+    way=hnp.arrays(np.float64, (6, 7), elements=st.floats(-30, 30) | st.just(0.0)),
+    score=hnp.arrays(np.float64, 6, elements=st.floats(0, 1)),
+    reference=hnp.arrays(np.float64, 6, elements=st.floats(0, 1)),
+)
+def test_points_add_up_as_printed_keep_their_signs_and_are_the_same_alone_as_among_others(way, score, reference):
+    names = ("start", *(name for name in CONTRIBUTIONS if name != "start"))[:7]
+    # The start takes the way that the others leave, as in a score whose contributions add up to its log-odds.
+    way[:, 0] = bounded_log_odds_of(score) - way[:, 1:].sum(axis=1)
+    found = in_points(names, way, np.zeros_like(way), score, reference, "log_odds")
+    np.testing.assert_allclose(found.exact.sum(axis=1), 100.0 * (score - reference), atol=1e-6)
+    np.testing.assert_array_equal(found.printed.sum(axis=1), whole_points(score) - whole_points(reference))
+    assert np.abs(found.exact).max() <= 100.01
+    assert (np.abs(found.printed[:, 1:] - found.exact[:, 1:]) <= 1.0).all()
+    assert (found.printed[:, 1:] * np.sign(way[:, 1:]) >= 0.0).all()
+    for i in range(6):
+        alone = in_points(names, way[i : i + 1], np.zeros((1, 7)), score[i : i + 1], reference[i : i + 1], "log_odds")
+        np.testing.assert_array_equal(alone.printed[0], found.printed[i])
+
+
+def test_a_topic_with_too_few_students_is_compared_with_where_everybody_starts():
+    assert reference_of(0.7, LEAST_STUDENTS, 0.4) == Reference(0.7, LEAST_STUDENTS)
+    assert reference_of(0.7, LEAST_STUDENTS - 1, 0.4) == Reference(0.4) == reference_of(None, 0, 0.4)
+    assert (Reference(0.4).name, Reference(0.4, 5).name) == ("start", "typical_student")

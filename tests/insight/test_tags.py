@@ -13,6 +13,7 @@ from mastery.features.counters import NEVER
 from mastery.insight.activity_summary import NO_OTHERS, activity_from
 from mastery.insight.bands import BANDS
 from mastery.insight.known import Known
+from mastery.insight.reference import Reference
 from mastery.insight.tags import STRENGTHS, WEAKNESSES, Habits, Tags, habits, tags
 from mastery.tables import COUNTERS
 
@@ -181,7 +182,7 @@ def test_habits_are_means_over_all_answers_of_a_student(counters):
     band=st.sampled_from(BANDS),
 )
 def test_any_counters_have_tags_without_gaps_and_no_tag_both_ways(as_of_us, fact, usual, numbers, trend, band):
-    known = Known(activity_from(fact, as_of_us), NO_OTHERS, *numbers, "log_odds")
+    known = Known(activity_from(fact, as_of_us), NO_OTHERS, *numbers, "log_odds", Reference(0.5))
     found = tags(known, Habits(usual, practises=True, asks_for_hints=True), band=band, told=(), trend=trend)
     names = [tag.name for tag in (*found.strengths, *found.weaknesses)]
     assert set(names) <= {*STRENGTHS, *WEAKNESSES}

@@ -20,9 +20,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from mastery.errors import BadInput, did_you_mean, writing
-from mastery.insight.reasons import NOTHING, ROUNDING
+from mastery.insight.reasons import ROUNDING
 from mastery.lake import Lake
 from mastery.lake.reader import BUCKET
+from mastery.pipelines.queries.gold_in_points import REFERENCE, GoldInPoints
 from mastery.tables import CONTRIBUTIONS, GOLD, HISTORY, SUPERSEDED, TABLES, Table
 
 Format = Literal["csv", "parquet", "json"]
@@ -31,7 +32,7 @@ FORMATS: tuple[Format, ...] = ("csv", "parquet", "json")
 NAMES = TABLES | {"student_mastery": GOLD, "student_mastery_history": HISTORY}
 """Tables by every name they go by."""
 
-EXPLANATION, TOP_FACTORS = "explanation", 3
+EXPLANATION, POINTS, TOP_FACTORS = "explanation", "points", 3
 
 ROW = "row"
 """The one column of a JSON export: the whole row as text."""
@@ -60,8 +61,9 @@ def export(
     """Write the whole table and return its number of rows. A file appears under its name when it is whole.
 
     Columns are those of the table without `bucket`. Gold's explanation keeps the contributions that its scorer has, 0
-    for what rounding leaves behind, and `top_factors` names the three that move the score most: lists and structs in
-    Parquet, JSON otherwise. Instants are ISO 8601 in UTC in CSV and JSON.
+    for what rounding leaves behind; `points` are the same in points against `reference`, and `top_factors` the three
+    that move the score most: lists and structs in Parquet, JSON otherwise. Instants are ISO 8601 in UTC in CSV and
+    JSON.
 
     Args:
         lake: Where the table is.
@@ -85,7 +87,7 @@ def export(
     into = "standard output" if out is None else out.absolute().parent
     with writing(f"the export of {table.name}", into), _sink(out) as sink, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        shaped = _shaped(connection, table, format, pa.Table.from_batches([], _schema(table)))
+        shaped = _shaped(connection, table, format, pa.Table.from_batches([], _out(table)))
         with _WRITERS[format](sink, shaped.schema) as writer:
             for rows in _buckets(lake, table, progress):
                 writer.write(_shaped(connection, table, format, rows))
@@ -177,19 +179,28 @@ def _schema(table: Table) -> pa.Schema:
     return pa.schema([field for field in table.schema if field.name != BUCKET])
 
 
+def _out(table: Table) -> pa.Schema:
+    """Return the columns that are written, but for `top_factors`."""
+    schema = _schema(table)
+    return pa.schema([*schema, *REFERENCE]) if table is GOLD else schema
+
+
 def _buckets(lake: Lake, table: Table, progress: Callable[[int, int], None] | None) -> Iterator[pa.Table]:
     """Yield the rows by whole buckets, at least `BATCH_ROWS` at a time but for the last."""
-    schema, snapshot = _schema(table), lake.shown(table)
+    schema, published = _schema(table), lake.publication()
+    snapshot = lake.shown(table, published)
     if table is SUPERSEDED:  # some lie among the events until a compaction takes them out
         rows = lake.superseded(schema.names)
         yield rows
         if progress is not None:
             progress(rows.num_rows, rows.num_rows)
         return
-    done, waiting = 0, pa.Table.from_batches([], schema)
+    in_points = GoldInPoints(lake, published) if table is GOLD else None
+    done, waiting = 0, pa.Table.from_batches([], _out(table))
     for bucket in sorted(snapshot.by_bucket, key=lambda bucket: -1 if bucket is None else bucket):
         rows = lake.scan(table) if bucket is None else lake.read_bucket(table, bucket, schema.names, at=snapshot)
-        waiting = pa.concat_tables([waiting, rows.select(schema.names).cast(schema)])
+        rows = rows.select(schema.names).cast(schema)
+        waiting = pa.concat_tables([waiting, rows if in_points is None else in_points.explained(rows, bucket)])
         done += sum(file.rows for file in snapshot.bucket(bucket))  # not what was read: some rows may not count
         if waiting.num_rows >= BATCH_ROWS or done == snapshot.rows:
             yield waiting
@@ -206,9 +217,9 @@ def _shaped(
 ) -> pa.Table:
     """Return the rows in the columns that are written."""
     columns: dict[str, str] = {}
-    for field in _schema(table):
+    for field in _out(table):
         columns[field.name] = _expression(field, format)
-        if field.name == EXPLANATION:
+        if field.name == POINTS:
             columns["top_factors"] = _top_factors(format)
     if format == "json":
         select = (
@@ -250,12 +261,13 @@ def _without_rounding(field: pa.Field) -> str:
 
 
 def _top_factors(format: Format) -> str:  # noqa: A002
-    """Return SQL of the contributions that move the score most, the largest first."""
+    """Return SQL of the contributions that move the score by most points, the largest first."""
     every = ", ".join(
-        f"{{'size': -abs({EXPLANATION}.\"{name}\"), 'name': '{name}', 'contribution': {EXPLANATION}.\"{name}\"}}"
+        f"{{'size': -abs({POINTS}.\"{name}\"), 'name': '{name}', 'points': {POINTS}.\"{name}\"}}"
         for name in CONTRIBUTIONS
     )
-    there = f"list_filter([{every}], lambda one: abs(one.contribution) > {NOTHING})"
+    there = f"list_filter([{every}], lambda one: one.points <> 0)"
     ranked = f"list_slice(list_sort({there}), 1, {TOP_FACTORS})"
-    top = f"list_transform({ranked}, lambda one: {{'name': one.name, 'contribution': one.contribution}})"
+    top = f"list_transform({ranked}, lambda one: {{'name': one.name, 'points': one.points}})"
+    top = f"CASE WHEN {POINTS} IS NOT NULL THEN {top} END"
     return {"csv": f"to_json({top})::VARCHAR", "json": f"to_json({top})", "parquet": top}[format]

@@ -270,7 +270,7 @@ class Estimator:
         return frame_of(table, known.frame.kind)
 
     def explain(self, answers: Any, student: object, topic: object, as_of: Moment = "latest") -> Explained:
-        """Return why a student's score of a topic is what it is: `.summary`, `.factors` and `.contributions`.
+        """Return why a student's score of a topic is what it is: `.summary`, `.factors`, `.points`.
 
         Raises:
             NotFound: The student has no answer on the topic by then.

@@ -19,7 +19,10 @@ class Explained:
 
     Attributes:
         summary: One sentence for people.
-        factors: What moves the score most, the largest first: `name`, `contribution`, `value`, `text`.
+        factors: What moves the score most: `name`, `points`, `value`, `text`. A low score begins with what lowers it.
+        reference: The score that it is compared with: that of a student of whom nothing is known.
+        points: Of every contribution, in hundredths of the score; they add up to the score less the reference, both
+            rounded down to hundredths.
         contributions: Everything the score is made of, by name; they add up to the score on `scale`.
         scale: log_odds, or index: the score itself.
         mastery_score, lower, upper, band, evidence_count: The score, as `scores` has it.
@@ -27,6 +30,8 @@ class Explained:
 
     summary: str
     factors: tuple[Factor, ...]
+    reference: float
+    points: Mapping[str, int]
     contributions: Mapping[str, float]
     scale: str
     mastery_score: float
@@ -46,12 +51,16 @@ def explained(scorer: str, folded: Folded, slot: int, as_of_us: int, min_evidenc
     made_of = spec.scorer if spec.scorer is not None else spec.derived
     assert made_of is not None  # scores come from one of them
     scores = folded.scores(explain=True)[scorer]
-    known = known_of(snapshot_of(folded), scorer, scores, as_of_us)(slot)
-    found = explain(made_of.contributions, scores.contributions[slot], known, min_evidence)
+    snapshot = snapshot_of(folded)
+    known = known_of(snapshot, scorer, scores, as_of_us)(slot)
+    start = snapshot.start_scores[scorer].contributions[slot]
+    found = explain(made_of.contributions, scores.contributions[slot], start, known, min_evidence)
     evidence = known.here.evidence
     return Explained(
         summary=found.summary,
         factors=found.factors,
+        reference=known.reference.score,
+        points=found.points,
         contributions=found.contributions,
         scale=made_of.scale,
         mastery_score=known.score,

@@ -250,8 +250,8 @@ class RuleBased(Estimator):
     >>> answers = ms.read_answers(
     ...     pa.table({"student_id": ["S1"] * 4, "topic_id": ["fractions"] * 4, "is_correct": [0, 1, 1, 1]})
     ... )
-    >>> print(ms.RuleBased().explain(answers, student="S1", topic="fractions"))
-    0.49 (developing). It rests on: 3 of 4 answers right, no practice yet (a usual value is assumed).
+    >>> ms.RuleBased().explain(answers, student="S1", topic="fractions").factors[0].text
+    '3 of 4 answers right'
     """
 
     name: ClassVar[str] = "rule_based"

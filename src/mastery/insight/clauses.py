@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from mastery.insight import graded_clauses as graded
 from mastery.insight.activity_summary import ActivitySummary
-from mastery.insight.known import FEW_RATE, INDEPENDENT_RATE, Known
-from mastery.insight.wording import ASSUMED, CREDIT, Clause, Numbers, Wording
+from mastery.insight.known import FEW_RATE, INDEPENDENT_RATE, PLENTY, Known
+from mastery.insight.wording import Clause, Numbers, Wording
 from mastery.insight.words import ago, counted, portion, tally
 
 RAISES, LOWERS = True, False
@@ -129,12 +129,20 @@ def _on_index(known: Known) -> bool:
     return known.scale == "index"
 
 
+_START_ANSWERS = (
+    _plain("not enough answers to say more than that", lambda k: max(k.here.evidence, k.here.questions) < PLENTY),
+)
+
 HINTS, VIDEOS, DAYS, CHANGED, RETURNS = (frozenset({one}) for one in ("hints", "videos", "days", "change", "returns"))
 
 WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
     "start": {
-        RAISES: (_plain("a high starting point before any answer", lambda _: True),),
-        LOWERS: (_plain("a low starting point before any answer", lambda _: True),),
+        RAISES: (*_START_ANSWERS, _plain("every student starts higher", lambda k: k.reference.students > 0)),
+        LOWERS: (
+            *graded.NOTHING_RIGHT,
+            *_START_ANSWERS,
+            _plain("every student starts lower", lambda k: k.reference.students > 0),
+        ),
     },
     "answers_right": {RAISES: (*graded.RIGHT, *graded.RIGHT_IN_PART), LOWERS: ()},
     "answers_wrong": {RAISES: (), LOWERS: graded.WRONG},
@@ -162,58 +170,43 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
         LOWERS: graded.ALL_WRONG,
     },
     "accuracy": {
-        RAISES: graded.ACCURACY,
-        LOWERS: graded.NOTHING_RIGHT,
+        RAISES: graded.GRADED_RAISES,
+        LOWERS: graded.GRADED_LOWERS,
     },
     "practice_success": {
-        RAISES: graded.PRACTICE_SUCCESS,
-        LOWERS: graded.NO_PRACTICE_SUCCESS,
+        RAISES: graded.PRACTICE_RAISES,
+        LOWERS: graded.PRACTICE_LOWERS,
     },
     "spaced_practice": {
         RAISES: (
-            Wording(lambda k: k.returned_right > 0.0, returned_words, RETURNS),
-            Wording(lambda k: k.returned > 0, graded.followed(returned_words, CREDIT), RETURNS),
-            Wording(
-                lambda _: True,
-                lambda _: (f"no answers on days after a break lately ({ASSUMED})", {}),
-                RETURNS,
-            ),
+            Wording(lambda k: k.returned_share >= 0.5, returned_words, RETURNS),
+            Wording(lambda k: k.returned_right > 0.0, graded.followed(returned_words, graded.MORE), RETURNS),
         ),
-        LOWERS: (),
+        LOWERS: (
+            Wording(lambda k: k.returned_share < 0.5, returned_words, RETURNS),
+            Wording(lambda k: k.returned_share < 1.0, graded.followed(returned_words, graded.LESS), RETURNS),
+        ),
     },
     "revisit": {
-        RAISES: (
-            Wording(lambda k: k.here.active_days >= 2, _came_back, DAYS),
-            Wording(lambda _: True, lambda _: (f"has not come back to the topic yet ({ASSUMED})", {}), DAYS),
+        RAISES: (Wording(lambda k: k.here.active_days >= 2, _came_back, DAYS),),
+        LOWERS: (
+            Wording(lambda k: k.here.active_days <= 1, lambda _: ("has not come back to the topic yet", {}), DAYS),
         ),
-        LOWERS: (),
     },
     "video": {
         RAISES: (
             Wording(lambda k: k.here.videos > 0 and k.here.video_share >= 0.5, _watched(), VIDEOS),
-            Wording(lambda k: _on_index(k) and k.here.videos > 0 and k.here.video_share > 0.0, _watched(), VIDEOS),
-            Wording(lambda k: _on_index(k) and k.here.videos > 0, _watched(f" {CREDIT}"), VIDEOS),
-            Wording(lambda k: _on_index(k) and not k.here.videos, lambda _: (f"no videos yet ({ASSUMED})", {}), VIDEOS),
+            Wording(lambda k: k.here.videos > 0 and k.here.video_share > 0.0, _watched(f" {graded.MORE}"), VIDEOS),
         ),
         LOWERS: (Wording(lambda k: k.here.videos > 0 and k.here.video_share < 0.5, _watched(), VIDEOS),),
     },
     "hints": {
         RAISES: (Wording(lambda k: _asked(k) and k.here.hint_rate <= FEW_RATE, _hints("few hints: "), HINTS),),
-        LOWERS: (
-            Wording(lambda k: _asked(k) and k.here.hint_rate > INDEPENDENT_RATE, _hints(), HINTS),
-            Wording(
-                lambda k: _on_index(k) and not k.here.hints + k.here.help_requests,
-                lambda _: (f"no hints recorded ({ASSUMED})", {}),
-                HINTS,
-            ),
-        ),
+        LOWERS: (Wording(lambda k: _asked(k) and k.here.hint_rate > INDEPENDENT_RATE, _hints(), HINTS),),
     },
     "recency": {
-        RAISES: (
-            Wording(lambda k: k.here.idle_days is not None, _last_worked_on, frozenset({"idle"})),
-            Wording(lambda _: True, lambda _: (f"not worked on yet ({ASSUMED})", {}), frozenset({"idle"})),
-        ),
-        LOWERS: (),
+        RAISES: (Wording(lambda k: k.here.idle_days is not None, _last_worked_on, frozenset({"idle"})),),
+        LOWERS: (Wording(lambda k: (k.here.idle_days or 0) >= 1, _last_worked_on, frozenset({"idle"})),),
     },
     "calibration": {
         RAISES: (_plain("such scores have turned out too low before", lambda _: True),),
@@ -246,9 +239,9 @@ def wordings(name: str, raises: bool) -> tuple[Wording, ...]:
     return WORDINGS[name][raises]
 
 
-def failed_so_far(name: str, seen: ActivitySummary) -> bool:
-    """Return whether a contribution adds nothing because everything that it counts went wrong, not for lack of data."""
-    if name == "accuracy":
-        graded_work = seen.answers + seen.assignments
-        return graded_work > 0 and not seen.right and not seen.assignment_share > 0.0
-    return name == "practice_success" and seen.practice_attempts > 0 and seen.practice_right == 0.0
+def named(name: str, raises: bool, known: Known) -> str:
+    """Return what a contribution is called of which nothing can be said that is true of the data: it is named all the
+    same where it is the largest.
+    """
+    plain = next((one for one in wordings(name, raises) if one.alone and one.holds(known)), None)
+    return f"{name.replace('_', ' ')}, as the scorer weighs it" if plain is None else plain.says(known)[0]

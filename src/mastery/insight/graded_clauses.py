@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mastery.insight.known import LEAST_ANSWERS, MOSTLY_RIGHT, Known
-from mastery.insight.wording import ASSUMED, CREDIT, Clause, Numbers, Wording
+from mastery.insight.wording import Clause, Numbers, Wording
 from mastery.insight.words import counted, percent, tally
 
 RIGHT_HERE, WRONG_HERE, RIGHT_THERE, WRONG_THERE, PRACTISED, ASSIGNED = (
@@ -186,18 +186,6 @@ PRACTICE_LOWERS: tuple[Wording, ...] = (
     _few_in_practice(right=False),
     Wording(lambda k: k.here.practice_right < k.here.practice_attempts, followed(practice_words, LESS), PRACTISED),
 )
-PRACTICE_SUCCESS: tuple[Wording, ...] = (
-    Wording(lambda k: k.here.practice_right > 0.0, practice_words, PRACTISED),
-    Wording(
-        lambda k: k.here.practice_attempts > 0,
-        followed(practice_words, CREDIT),
-        PRACTISED,
-    ),
-    Wording(lambda _: True, lambda _: (f"no practice yet ({ASSUMED})", {}), PRACTISED),
-)
-NO_PRACTICE_SUCCESS: tuple[Wording, ...] = (
-    Wording(lambda k: k.here.practice_attempts > 0 and k.here.practice_right == 0.0, practice_words, PRACTISED),
-)
 
 
 def assignment_words(known: Known) -> Clause:
@@ -233,37 +221,23 @@ def _with_assignments(says: Callable[[Known], Clause]) -> Callable[[Known], Clau
     return both
 
 
-def _none_right(suffix: str) -> Callable[[Known], Clause]:
-    def says(known: Known) -> Clause:
-        answers = known.here.answers
-        return tally(0, answers, "answer", "right", "wrong") + suffix, {"answers": answers}
-
-    return says
+def _graded(answers: tuple[Wording, ...], assignments: tuple[Wording, ...]) -> tuple[Wording, ...]:
+    """Return how accuracy is told: by answers, with the assignments beside them, or by assignments alone."""
+    both = (Wording(one.holds, _with_assignments(one.says), one.tells | ASSIGNED) for one in answers)
+    return (*both, *assignments)
 
 
-def _accuracy(known: Known) -> Clause:
-    here = known.here
-    text = tally(here.recent_right, len(here.recent), "answer", "right", "wrong", last=here.has_older)
-    return text, {"right": here.recent_right, "answers": len(here.recent)}
-
-
-GRADED = RIGHT_HERE | WRONG_HERE | ASSIGNED
-
-ACCURACY: tuple[Wording, ...] = (
-    Wording(
-        lambda k: not k.here.answers and not k.here.assignments, lambda _: (f"no answers yet ({ASSUMED})", {}), GRADED
-    ),
-    Wording(lambda k: not k.here.right and k.here.assignment_share > 0.0, assignment_words, GRADED),
-    Wording(lambda k: not k.here.answers, assignment_words, GRADED),
-    Wording(lambda k: not k.here.right, _with_assignments(_none_right(f" {CREDIT}")), GRADED),
-    Wording(lambda k: k.here.recent_right == 0, _with_assignments(RIGHT[1].says), GRADED),
-    Wording(lambda _: True, _with_assignments(_accuracy), GRADED),
+GRADED_RAISES = (
+    *_graded(RIGHT, ASSIGNMENTS_RAISE),
+    Wording(lambda k: RIGHT_IN_PART[0].holds(k) and not k.here.assignments, RIGHT_IN_PART[0].says, RIGHT_HERE),
 )
+GRADED_LOWERS = _graded(WRONG, ASSIGNMENTS_LOWER)
+
 NOTHING_RIGHT: tuple[Wording, ...] = (
     Wording(
-        lambda k: k.here.answers > 0 and not k.here.right and not k.here.assignment_share > 0.0,
-        _with_assignments(_none_right("")),
-        GRADED,
+        lambda k: k.here.answers > 0 and not k.here.right,
+        lambda k: (tally(0, k.here.answers, "answer", "right", "wrong"), {"answers": k.here.answers}),
+        RIGHT_HERE | WRONG_HERE,
     ),
-    Wording(lambda k: k.here.assignments > 0 and not k.here.answers, assignment_words, GRADED),
 )
+"""Of a score that is where it began because nothing has raised it: by rules that expect nothing of who has no data."""

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mastery.insight.activity_summary import ActivitySummary, OtherTopics
+from mastery.insight.bands import THRESHOLDS
+from mastery.insight.reference import Reference
 
 Scale = Literal["log_odds", "index"]
 
 POINT = 0.01
 """What people call a point: scores are shown in hundredths. Less than that nobody sees in a score."""
+
+PLENTY = 10
+"""Pieces of graded work, or questions, from which too few answers are no reason any more."""
 
 LEAST_ANSWERS = 5
 """Answers (or questions, or timed answers) before anything is said of how a student works."""
@@ -40,6 +45,7 @@ class Known:
         returned, returned_right: Answers on days that follow a break, and how many of them were right; see
             mastery.features.returns. Those of the last 90 days up to the student's last activity.
         scale: Of the scorer's contributions.
+        reference: What the score is compared with.
     """
 
     here: ActivitySummary
@@ -49,6 +55,14 @@ class Known:
     returned: int
     returned_right: float
     scale: Scale
+    reference: Reference
+
+    @property
+    def low(self) -> bool:
+        """Whether the score calls for what lowers it first: it is below its reference, or needs help, and is not
+        mastered.
+        """
+        return self.score < THRESHOLDS[0] or (self.score < self.reference.score and self.score < THRESHOLDS[2])
 
     @property
     def faded(self) -> bool:

@@ -10,10 +10,6 @@ from mastery.insight.known import Known
 Numbers = dict[str, float]
 Clause = tuple[str, Numbers]
 
-ASSUMED = "a usual value is assumed"
-CREDIT = "(a little is credited from the start)"
-"""Stands behind what went wrong in full and still adds to an index: a prior, or answers right in part, did that."""
-
 
 @dataclass(frozen=True)
 class Wording:

@@ -90,6 +90,16 @@ def seconds(milliseconds: float) -> str:
     return f"{decimal(milliseconds / 60_000.0, 1)} min"
 
 
+def with_points(text: str, points: int) -> str:
+    """Return a clause with the points of the score it stands for: "2 of 8 answers right (−31)"."""
+    return f"{text} ({signed(points)})"
+
+
+def signed(points: int) -> str:
+    """Return points with their sign: "+5", "−31", "0"."""
+    return f"+{points}" if points > 0 else f"−{-points}" if points < 0 else "0"
+
+
 def listed(clauses: list[str]) -> str:
     """Return clauses in a row, by commas: they hold "and" themselves."""
     return ", ".join(clauses)

@@ -31,29 +31,32 @@ STUDENT: dict[str, Any] = {
             "evidence_count": 14,
             "last_activity_at": "2026-03-20T09:12:45Z",
             "explanation": {
-                "summary": "It rests on: 3 of the last 8 answers right, 2 of 5 practice answers right; what lowers it: "
-                "faded (last worked on 22 days ago).",
-                "scale": "index",
+                "summary": "31 points below the topic's typical student (55). What lowers it: 5 of the last 8 answers "
+                "wrong (−17), faded (last worked on 22 days ago) (−5); what raises it: 2 of 5 practice answers right "
+                "(+2); all else: −11.",
+                "reference": {"name": "typical_student", "mastery_score": 0.55, "students": 27},
                 "factors": [
                     {
                         "name": "accuracy",
-                        "contribution": 0.21,
-                        "value": {"right": 3, "answers": 8},
-                        "text": "3 of the last 8 answers right",
-                    },
-                    {
-                        "name": "practice_success",
-                        "contribution": 0.08,
-                        "value": {"right": 2, "practice_attempts": 5},
-                        "text": "2 of 5 practice answers right",
+                        "points": -17,
+                        "value": {"wrong": 5, "answers": 8},
+                        "text": "5 of the last 8 answers wrong",
                     },
                     {
                         "name": "forgetting",
-                        "contribution": -0.05,
+                        "points": -5,
                         "value": {"idle_days": 22},
                         "text": "faded (last worked on 22 days ago)",
                     },
+                    {
+                        "name": "practice_success",
+                        "points": 2,
+                        "value": {"right": 2, "practice_attempts": 5},
+                        "text": "2 of 5 practice answers right",
+                    },
                 ],
+                "points": {"start": -11, "accuracy": -17, "practice_success": 2, "forgetting": -5},
+                "scale": "index",
                 "contributions": {"accuracy": 0.21, "practice_success": 0.08, "forgetting": -0.05},
             },
             "retention": {

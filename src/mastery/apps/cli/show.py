@@ -96,10 +96,12 @@ def name(topic: TopicDocument) -> str:
 
 def why(topic: TopicDocument) -> str:
     """Return the reasons for a score in a row, or that there is too little to judge."""
+    from mastery.insight.words import with_points
+
     factors = topic.explanation.factors
     if topic.band == UNSURE or not factors:
         return topic.explanation.summary
-    return "; ".join(factor.text for factor in factors)
+    return "; ".join(with_points(factor.text, factor.points) for factor in factors)
 
 
 def keeps(topic: TopicDocument) -> str | None:
@@ -116,14 +118,6 @@ def keeps(topic: TopicDocument) -> str | None:
         target, day = hundredths(fading.target), f"{fading.falls_below_at:%Y-%m-%d}"
         said.append(f"without practice the score falls below the target of {target} on {day}")
     return "; ".join(said) or None
-
-
-def signed(value: float, scale: str) -> str:
-    """Return a contribution as it is shown: log-odds, or points out of the hundred that a score has; nothing where it
-    shows as zero.
-    """
-    shown = f"{value:+.3f}" if scale == "log_odds" else f"{100 * value:+.2f}"
-    return shown if float(shown) else ""
 
 
 def _topics(out: Console, topics: list[TopicDocument]) -> None:
@@ -184,18 +178,21 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     from rich.text import Text
 
     from mastery.apps.cli.console import first_that_fits, hundredths, plain_table, prose, titled
+    from mastery.insight.words import signed
 
     out.print(Text("\n", "bold").append_text(titled(topic.topic_id, topic.title)))
-    scale = "log-odds" if topic.explanation.scale == "log_odds" else "points of the score"
-    table = plain_table("factor", scale, "what was seen", right=(scale,))
-    texts = {factor.name: factor.text for factor in topic.explanation.factors}
-    for word, value in sorted(topic.explanation.contributions.items(), key=lambda one: -abs(one[1])):
-        adds, text = signed(value, topic.explanation.scale), texts.get(word, "")
-        if adds or text:
-            table.add_row(word.replace("_", " "), adds or "no change", prose(text))
+    explanation = topic.explanation
+    reference = explanation.reference
+    table = plain_table("what", "points", "what was seen", right=("points",))
+    compared = "mean of its students" if reference.name == "typical_student" else "where every student starts"
+    table.add_row(reference.name.replace("_", " "), hundredths(reference.mastery_score), compared)
     table.add_section()
-    total = sum(topic.explanation.contributions.values())
-    table.add_row("together", signed(total, topic.explanation.scale), f"a score of {hundredths(topic.mastery_score)}")
+    texts = {factor.name: factor.text for factor in explanation.factors}
+    for word, points in sorted(explanation.points.items(), key=lambda one: -abs(one[1])):
+        if points:
+            table.add_row(word.replace("_", " "), signed(points), prose(texts.get(word, "")))
+    table.add_section()
+    table.add_row("score", hundredths(topic.mastery_score), "")
     out.print(first_that_fits(out, table))
     kept = None if topic.band == UNSURE else keeps(topic)
     if kept is not None:

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from mastery.features.returns import returns
 from mastery.insight.activity_summary import AllTopics, activity_from
 from mastery.insight.known import Known
+from mastery.insight.reference import reference_of
+from mastery.pipelines.queries.topic_means import NO_MEANS, NO_STUDENTS, TopicMean
 from mastery.pipelines.scoring.snapshot import StudentSnapshot
 from mastery.scorers import SPECS
 from mastery.scorers.base import Scores
 from mastery.tables import UNASSIGNED
 
 
-def known_of(snapshot: StudentSnapshot, source: str, shown: Scores, as_of_us: int) -> Callable[[int], Known]:
+def known_of(
+    snapshot: StudentSnapshot,
+    source: str,
+    shown: Scores,
+    as_of_us: int,
+    means: Mapping[str, TopicMean] = NO_MEANS,
+) -> Callable[[int], Known]:
     """Return what is known of each slot's score: (slot) → Known.
 
-    shown: the scores of `source` at `as_of_us`.
+    Args:
+        shown: The scores of `source` at `as_of_us`.
+        means: By topic, the mean score by `source` of the students with enough evidence.
     """
     made_of = SPECS[source].scorer or SPECS[source].derived
     assert made_of is not None  # scores come from one of them
     scale, last = made_of.scale, snapshot.last_scores[source].score
+    start = snapshot.start_scores[source].score
     after_breaks = returns(snapshot.days, snapshot.ledger, snapshot.gap_days)
     topics = AllTopics(snapshot.counters, np.array([topic != UNASSIGNED for topic in snapshot.topics], bool))
 
@@ -35,6 +46,7 @@ def known_of(snapshot: StudentSnapshot, source: str, shown: Scores, as_of_us: in
             returned=int(after_breaks.answers[p]),
             returned_right=float(after_breaks.right[p]),
             scale=scale,
+            reference=reference_of(*means.get(snapshot.topics[p], NO_STUDENTS), float(start[p])),
         )
 
     return known

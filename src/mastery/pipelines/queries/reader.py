@@ -14,6 +14,7 @@ from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
+from mastery.insight.words import with_points
 from mastery.instants import instant
 from mastery.lake import Lake, TableVersion
 from mastery.lake.publication import Publication
@@ -45,6 +46,7 @@ from mastery.pipelines.queries.schemas import (
     StudentInNeed,
 )
 from mastery.pipelines.queries.student_document import student_document
+from mastery.pipelines.queries.topic_means import NO_MEANS, TopicMean, topic_means
 from mastery.pipelines.queries.undo_preview import UndoPreview, undo_preview
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of, snapshot_from
@@ -106,6 +108,7 @@ class Reader:
         self._metadata: Metadata | None = None
         self._items: tuple[TableVersion, Mapping[str, Mapping[str, str | None]]] | None = None
         self._published_set: ModelSet | None = None
+        self._means: tuple[Publication, Mapping[tuple[str, str], Mapping[str, TopicMean]]] | None = None
         self._news = (-1, -1, "")  # versions of events: published, now; and what events did in between
         self._lock = threading.Lock()
         self._indices: OrderedDict[tuple[object, ...], ClassIndex] = OrderedDict()
@@ -155,6 +158,7 @@ class Reader:
             target=self._target,
             wanted=topics,
             most=most,
+            means=self._means_of(metadata.published).get((tenant, source), NO_MEANS),
         )
 
     def past_answers(self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int) -> AnswersDocument:
@@ -362,10 +366,18 @@ class Reader:
                 metadata, model_set, who, index.tenant, index.as_of_us, index.source, [lowest.topic_id]
             )
             topic = student.topics[0]
-            reason = "; ".join(factor.text for factor in topic.explanation.factors) or topic.explanation.summary
+            why = [with_points(factor.text, factor.points) for factor in topic.explanation.factors]
+            reason = "; ".join(why) or topic.explanation.summary
             first = lowest.model_copy(update={"reason": reason})
             found.append(StudentInNeed(student_id=who, topics=[first, *others], next_step=topic.next_step))
         return found
+
+    def _means_of(self, published: Publication) -> Mapping[tuple[str, str], Mapping[str, TopicMean]]:
+        """Return what scores are compared with, read again only when something else is published."""
+        with self._lock:
+            if self._means is None or self._means[0] is not published:
+                self._means = published, topic_means(self._lake, published)
+            return self._means[1]
 
     def _noting_news(self, document: ClassDocument, published: Publication) -> ClassDocument:
         """Return a class as published, with a note where events have come in since, or were taken back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -13,22 +14,44 @@ class FactorDocument(BaseModel):
     """One reason for a score."""
 
     name: str = Field(description="Name of the contribution, as in docs/explanations.md.")
-    contribution: float = Field(description="What it adds to the score, on the scale of the explanation.")
+    points: int = Field(
+        description="By how many points (hundredths of the score) it raises the score against the reference; negative: "
+        "lowers it."
+    )
     value: dict[str, float | int | None] = Field(description="The numbers behind it.")
     text: str = Field(description="The same in words.")
+
+
+class ReferenceDocument(BaseModel):
+    """What a score is compared with."""
+
+    name: Literal["typical_student", "start"] = Field(
+        description="typical_student: the mean score of the topic's students with enough evidence, as last published; "
+        "start: the score of a student of whom nothing is known, where those are fewer than five."
+    )
+    mastery_score: float = Share
+    students: int = Field(description="On how many students' scores it rests; 0 for start.")
 
 
 class ExplanationDocument(BaseModel):
     """Why a score is what it is."""
 
     summary: str
-    scale: str = Field(
-        description="What the contributions add up to: log_odds of the score, or index: the score itself."
-    )
+    reference: ReferenceDocument
     factors: list[FactorDocument] = Field(
-        description="Up to three contributions that move the score most, of those that words are true of."
+        description="Up to three of those that move the score by a point or more, the largest always among them. A low "
+        "score begins with what lowers it."
     )
-    contributions: dict[str, float] = Field(description="Every contribution; they add up to the score on the scale.")
+    points: dict[str, int] = Field(
+        description="Of every contribution, in points against the reference. They add up to the score less the "
+        "reference, both in whole hundredths, rounded down."
+    )
+    scale: str = Field(
+        description="For experts. What the contributions add up to: log_odds of the score, or index: the score itself."
+    )
+    contributions: dict[str, float] = Field(
+        description="For experts. Every contribution on the scorer's own scale; they add up to the score on it."
+    )
 
 
 class TagDocument(BaseModel):

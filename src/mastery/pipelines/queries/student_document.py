@@ -27,6 +27,7 @@ from mastery.pipelines.queries.schemas import (
     ExplanationDocument,
     FactorDocument,
     OverrideDocument,
+    ReferenceDocument,
     RetentionDocument,
     RollupDocument,
     ScoreDocument,
@@ -34,6 +35,7 @@ from mastery.pipelines.queries.schemas import (
     TagDocument,
     TopicDocument,
 )
+from mastery.pipelines.queries.topic_means import NO_MEANS, TopicMean
 from mastery.pipelines.scoring.snapshot import StudentSnapshot
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Scores
@@ -52,6 +54,7 @@ def student_document(
     target: float,
     wanted: Sequence[str] | None,
     most: int | None = None,
+    means: Mapping[str, TopicMean] = NO_MEANS,
 ) -> StudentDocument:
     """Return what is known of one student, the topic with the lowest score first.
 
@@ -61,6 +64,7 @@ def student_document(
         target: The score to keep; see RetentionDocument.
         wanted: Only these topics; rollups are of all of them.
         most: Only this many of them, those with the lowest scores, and those that nobody can judge yet last.
+        means: By topic, the mean score by `source`, as `topic_means` has it: what scores are compared with.
 
     Raises:
         NotFound: no event on a topic that is wanted.
@@ -91,7 +95,7 @@ def student_document(
         chosen.sort(key=lambda one: (one[1].evidence_count < min_evidence, one[1].mastery_score, one[1].topic_id))
         chosen = chosen[:most]
     fading = retention_documents(snapshot, scores, source, as_of_us, target, [p for p, _ in chosen])
-    what_is_known = known_of(snapshot, source, shown, as_of_us)
+    what_is_known = known_of(snapshot, source, shown, as_of_us, means)
     documents = [
         topic_document(
             snapshot,
@@ -187,7 +191,8 @@ def topic_document(
     scorer = SCORERS[source] if source in SCORERS else DERIVED[source]
     evidence = int(counters[EVIDENCE])
     band = band_of(float(shown.score[p]), evidence, min_evidence)
-    explanation = explain(scorer.contributions, shown.contributions[p], known, min_evidence)
+    start = snapshot.start_scores[source].contributions[p]
+    explanation = explain(scorer.contributions, shown.contributions[p], start, known, min_evidence)
     told = [factor.name for factor in explanation.factors]
     marks = tags(known, ways, band=band, told=told, trend=None if np.isnan(trend) else trend)
     step = next_step(known, band)
@@ -207,11 +212,15 @@ def topic_document(
         last_activity_at=None if counters[LAST_AT_US] == NEVER else instant(int(counters[LAST_AT_US])),
         explanation=ExplanationDocument(
             summary=explanation.summary,
-            scale=scorer.scale,
+            reference=ReferenceDocument(
+                name=known.reference.name, mastery_score=known.reference.score, students=known.reference.students
+            ),
             factors=[
-                FactorDocument(name=f.name, contribution=f.contribution, value=dict(f.value), text=f.text)
+                FactorDocument(name=f.name, points=f.points, value=dict(f.value), text=f.text)
                 for f in explanation.factors
             ],
+            points=dict(explanation.points),
+            scale=scorer.scale,
             contributions=dict(explanation.contributions),
         ),
         retention=fading,

@@ -13,10 +13,11 @@ from mastery.features.feedback import SCORE
 from mastery.features.windows import Windows, windows
 from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded
+from mastery.pipelines.scoring.start import start_scores
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Scores, States
 from mastery.scorers.derived import Inputs, inputs_of, read_derived, with_derived
-from mastery.scorers.parameters import Parameters
+from mastery.scorers.parameters import Parameters, Scoped
 
 LEDGER_DAYS = 90
 """The number of UTC days of ledger in a record, ending with the student's last event: the longest window."""
@@ -79,13 +80,30 @@ class StudentSnapshot:
     def _inputs(self) -> Inputs:
         """What derived scorers read; their own scores at last activity too, so that trees are asked once."""
         alone = np.zeros(len(self.topics), np.int32)
+        inputs = inputs_of(
+            SCORERS,
+            self.models,
+            self.states,
+            alone,
+            self.slot_topic,
+            self._scoped_topics,
+            self.counters,
+            self.explain,
+        )
+        return with_derived(DERIVED, self.derived, inputs)
+
+    @cached_property
+    def start_scores(self) -> Mapping[str, Scores]:
+        """Every scorer's scores, on the same topics, of students of whom nothing is known."""
+        return start_scores(self.models, self.derived, self.slot_topic, self._scoped_topics, self.explain)
+
+    @property
+    def _scoped_topics(self) -> list[Scoped]:
+        """By topic code."""
         topics = [(self.tenant, "")] * (int(self.slot_topic.max(initial=-1)) + 1)
         for code, topic in zip(self.slot_topic, self.topics, strict=True):
             topics[code] = (self.tenant, topic)
-        inputs = inputs_of(
-            SCORERS, self.models, self.states, alone, self.slot_topic, topics, self.counters, self.explain
-        )
-        return with_derived(DERIVED, self.derived, inputs)
+        return topics
 
     @property
     def last_scores(self) -> Mapping[str, Scores]:
