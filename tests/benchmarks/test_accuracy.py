@@ -59,7 +59,7 @@ def test_every_scorer_of_a_data_set_writes_one_line_and_folds_can_be_fewer(data,
     how = ["--unfitted", "--here", "--data", str(data), "--results", str(results), "--folds", "2"]
     assert main(["assist2015", "statics2011", *how]) == 0
     written = [json.loads(text) for text in results.read_text().splitlines()]
-    assert [line["scorer"] for line in written] == ["rule_based", "bkt", "elo"]
+    assert [line["scorer"] for line in written] == ["rule_based", "bkt", "elo", "blend"]
     assert all(list(line) == [field.name for field in fields(AccuracyLine)] for line in written)
     assert {(line["data"], line["folds"], line["n"]) for line in written} == {("assist2015", 2, 160)}
     shown = capsys.readouterr().out
