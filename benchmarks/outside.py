@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.outside", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"logs, all when left out: {', '.join(LOGS)}")
     parser.add_argument("--scorers", metavar="NAMES", help="names with commas; all when left out")
-    parser.add_argument("--unfitted", action="store_true", help="default parameters; such numbers never come into docs")
+    parser.add_argument("--unfitted", action="store_true", help="the starter set; such numbers never come into docs")
     parser.add_argument("--seed", type=int, default=0, help="of splits, fits and intervals")
     parser.add_argument("--threads", type=int, default=cores(), help="that fits may use")
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="folder with the logs")

@@ -43,7 +43,7 @@ def school(students: int = 300, events: int = 40, topics: int = 4, seed: int = 5
 
 @cache
 def shipped() -> ModelSet:
-    """Return the set with default parameters."""
+    """Return the starter set, with rules of which an index stands for itself."""
     return default_model_set(defaults(SCORERS["rule_based"], 1)[0], {}, {})
 
 

@@ -108,9 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"data sets, all when left out: {', '.join(ROWS)}")
     parser.add_argument("--folds", type=int, help="the number of tests where a data set has several")
     parser.add_argument("--scorers", metavar="NAMES", help="names with commas; all when left out")
-    parser.add_argument(
-        "--unfitted", action="store_true", help="default parameters; such lines never come into the docs"
-    )
+    parser.add_argument("--unfitted", action="store_true", help="the starter set; such lines never come into the docs")
     parser.add_argument("--seed", type=int, default=0, help="of splits, fits and intervals")
     parser.add_argument("--threads", type=int, default=cores(), help="that fits may use")
     parser.add_argument("--here", action="store_true", help="measure within this process, for a profiler")

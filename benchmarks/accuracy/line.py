@@ -21,7 +21,7 @@ class AccuracyLine:
         auc, auc_low, auc_high: With its 95 % interval, students drawn with replacement.
         ece_perfect, ece_perfect_95: What exactly right predictions would show on the same sample, mean and 95th
             percentile.
-        fitted: Whether the scorers were fitted; false for default parameters.
+        fitted: Whether the scorers were fitted; false for the starter set.
         seconds, peak_mb: Of the whole evaluation, all scorers together.
         machine, at: As in `benchmarks.line.Line`.
     """

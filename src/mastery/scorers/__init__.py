@@ -61,7 +61,7 @@ def with_scores() -> tuple[str, ...]:
 
 
 def unfitted() -> tuple[str, ...]:
-    """Return the scorers that have scores with default parameters."""
+    """Return the scorers that have scores before anything is fitted: those of the starter set."""
     return tuple(name for name, spec in SPECS.items() if spec.works_unfitted)
 
 

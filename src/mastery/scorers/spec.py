@@ -36,7 +36,7 @@ class Stage(IntEnum):
 
 
 class Intervals(NamedTuple):
-    """Half widths of 90 % intervals as shipped: with default parameters (None where it has none), and fitted."""
+    """Half widths of 90 % intervals as shipped: in the starter set (None for one that is not in it), and fitted."""
 
     unfitted: Numbers | None
     fitted: Numbers

@@ -69,7 +69,7 @@ def list_(context: typer.Context, tenant: Tenant = None, as_json: AsJson = False
 
 @models.command(cls=TextCommand)
 def show(context: typer.Context, version: Version, tenant: Tenant = None, as_json: AsJson = False) -> None:
-    """Show one model set: the data it was fitted to, how well it predicts, and its default parameters."""
+    """Show one model set: the data it was fitted to, how well it predicts, and its parameters."""
     from rich.padding import Padding
 
     from mastery.apps.cli.console import JOINED, console
@@ -84,7 +84,7 @@ def show(context: typer.Context, version: Version, tenant: Tenant = None, as_jso
         if detail.gate is not None:
             show_gate(detail.gate)
     else:
-        typer.echo(f"Model set {detail.version.version}: default parameters, not fitted")
+        typer.echo(f"Model set {detail.version.version}: what scorers start with, not fitted")
     status = _status(detail.version)
     if status:
         typer.echo(f"\nStatus: {status}")

@@ -1,4 +1,4 @@
-"""What predicts: scorers fitted to the training part, or default parameters."""
+"""What predicts: scorers fitted to the training part, or the starter set."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Predictor = Callable[[Batch, Batch], Predicted]
 
 
 def unfitted(rules: Floats) -> Predictor:
-    """Return a predictor that learns nothing: default parameters of the scorers that say something with them."""
+    """Return a predictor that learns nothing: the starter set."""
     model_set = default_model_set(rules, {}, {})
 
     def predict(_: Batch, test: Batch) -> Predicted:

@@ -63,7 +63,7 @@ RANGE = ("lower", "upper")
 
 
 def unfitted_parameters(rules: Floats) -> Learn:
-    """Return what learns nothing: default parameters."""
+    """Return what learns nothing: the starter set."""
     return lambda _: default_model_set(rules, {}, {}).scorers
 
 

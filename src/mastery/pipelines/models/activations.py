@@ -23,7 +23,7 @@ PROMOTIONS = replace(ACTIVATIONS, name="promotions", doc="What ACTIVATIONS was c
 """Choices made then stay: they come before those of ACTIVATIONS, and both before those of PUBLICATIONS."""
 
 DEFAULT = "default"
-"""What people call the set that is active before any activation: today's default parameters."""
+"""What people call the set that is active before any activation: today's starter set."""
 
 
 @dataclass(frozen=True)
