@@ -95,7 +95,7 @@ def test_an_empty_path_is_not_the_current_folder(mastery, arguments):
 def test_an_export_without_a_file_goes_into_the_pipe_and_nothing_else_does(mastery, home):
     done = mastery("--home", home, "export", "student_mastery", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert len(rows) == 3 * 586
+    assert len(rows) == 4 * 586
     assert "1,758 rows of student_mastery" in done.stderr
 
 

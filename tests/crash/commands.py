@@ -121,6 +121,7 @@ def quick_fit(batch: Any, *, base: ModelSet, **_options: Any) -> Any:
         probabilities={"bkt": np.full(quiz.size, 0.5)},
         y=batch.y[quiz],
         topic=batch.slot_topic[batch.slot[quiz]].astype(np.int64),
+        student=batch.slot_student[batch.slot[quiz]].astype(np.int64),
     )
     found = {"bkt": eager(base).scorers["bkt"]}
     return SimpleNamespace(scorers=found, notes={}, measures={"bkt": {"variant": "eager"}}, held_out=held_out)

@@ -17,8 +17,9 @@ from mastery.scorers.bkt import scorer as bkt
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.scorers.rule_based import scorer as rule_based
 from mastery.scorers.rule_based.fit import fit_rules
+from mastery.scorers.rule_based.scorer import with_scale
 
-RULES = load_rules("classic").params
+RULES = with_scale(load_rules("classic").params)  # as rules that name no scale: an index is the score
 GUESS, SLIP = 0.15, 0.05
 
 
