@@ -96,7 +96,7 @@ def test_an_export_without_a_file_goes_into_the_pipe_and_nothing_else_does(maste
     done = mastery("--home", home, "export", "student_mastery", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert len(rows) == 4 * 586
-    assert "1,758 rows of student_mastery" in done.stderr
+    assert "2,344 rows of student_mastery" in done.stderr
 
 
 def test_an_error_ends_with_its_code_and_one_line_on_standard_error(mastery, home, tmp_path):

@@ -40,7 +40,7 @@ def home_at(folder: Path) -> Deployment:
     """Open a home as the engine lays it out, so that the command line and the API read it too."""
     lake = Lake.open(str(folder / "lake" / "tenants" / "default"), buckets=BUCKETS)
     state = connect(f"sqlite:{folder / 'state' / 'default.db'}")
-    return Deployment(lake, state, Reader(lake, state, RULES, min_evidence=3, default_scorer="rule_based"))
+    return Deployment(lake, state, Reader(lake, state, RULES, min_evidence=3, default_scorer=None))
 
 
 def make_home(folder: Path, files: int) -> None:
