@@ -305,7 +305,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     r"not enough answers to say more than that": lambda m, p: max(len(p.graded), p.questions) < 10,
     r"every student starts (higher|lower)": lambda m, p: p.starts_higher == (m[1] == "higher"),
     r"[a-z ]+, as the scorer weighs it": lambda m, p: True,
-    r"such scores have turned out too (high|low) before": lambda m, p: True,
+    r"such results usually stand for (more|less)": lambda m, p: True,
     r"less what guessing explains|made up for slips": lambda m, p: True,
     r"kept at the top of the scale": lambda m, p: p.score >= 0.99,
     r"kept at the bottom of the scale": lambda m, p: p.score <= 0.01,

@@ -62,7 +62,7 @@ def test_one_topic_is_shown_with_every_factor_and_their_sum(mastery):
     done = mastery(*asked)
     why, words = topic[0]["explanation"], " ".join(done.stdout.split())
     score, reference = (int(100 * one["mastery_score"]) for one in (topic[0], why["reference"]))
-    assert f"typical student {reference} mean of its students" in words and f" score {score} " in words
+    assert f"typical student {reference} mean of students with enough evidence" in words and f" score {score} " in words
     assert sum(why["points"].values()) == score - reference
     for name, points in why["points"].items():
         if points:

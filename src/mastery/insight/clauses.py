@@ -209,8 +209,8 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
         LOWERS: (Wording(lambda k: (k.here.idle_days or 0) >= 1, _last_worked_on, frozenset({"idle"})),),
     },
     "calibration": {
-        RAISES: (_plain("such scores have turned out too low before", lambda _: True),),
-        LOWERS: (_plain("such scores have turned out too high before", lambda _: True),),
+        RAISES: (_plain("such results usually stand for more", lambda _: True),),
+        LOWERS: (_plain("such results usually stand for less", lambda _: True),),
     },
     "limit": {
         RAISES: (

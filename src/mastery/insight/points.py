@@ -27,7 +27,7 @@ from mastery.insight.known import Scale
 from mastery.log_odds import FARTHEST, bounded_log_odds_of, sigmoid_of
 
 START = "start"
-"""Where everybody starts, less the reference: of every scorer, also of those that book no such contribution."""
+"""The way from the reference to where everybody starts: of every scorer, also of those that book no such part."""
 
 NOTHING = 1e-7
 """Points this small are nothing: what is left of a sum is rounding, such as −2.2e-16."""

@@ -90,7 +90,7 @@ def show(context: typer.Context, version: Version, tenant: Tenant = None, as_jso
         typer.echo(f"\nStatus: {status}")
     out = console()
     for name, values in detail.defaults.items():
-        typer.echo(f"\n{name}, on a topic that no data say anything about:")
+        typer.echo(f"\n{name}, on a topic without data:")
         # a parameter and its value are not parted at the end of a line
         numbers = ", ".join(f"{parameter}{JOINED}{value:.4g}" for parameter, value in values.items())
         out.print(Padding(numbers, (0, 0, 0, 2), expand=False))

@@ -184,7 +184,8 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
     explanation = topic.explanation
     reference = explanation.reference
     table = plain_table("what", "points", "what was seen", right=("points",))
-    compared = "mean of its students" if reference.name == "typical_student" else "where every student starts"
+    of_topic = reference.name == "typical_student"
+    compared = "mean of students with enough evidence" if of_topic else "where every student starts"
     table.add_row(reference.name.replace("_", " "), hundredths(reference.mastery_score), compared)
     table.add_section()
     texts = {factor.name: factor.text for factor in explanation.factors}

@@ -15,7 +15,7 @@ from mastery.pipelines.models.card import ModelCard, cards
 from mastery.pipelines.models.compare import published_version
 from mastery.pipelines.models.gate import Gate
 from mastery.pipelines.models.store import versions
-from mastery.scorers import SCORERS
+from mastery.scorers import SPECS
 from mastery.tables import GOLD
 
 
@@ -36,7 +36,11 @@ class VersionDocument(BaseModel):
 
 
 class VersionDetail(BaseModel):
-    """One model set with its card, and the parameters of a topic that nothing is known of."""
+    """One model set with its card, and the parameters of a topic that nothing is known of.
+
+    Attributes:
+        defaults: By scorer, parameter → value; with single numbers that all topics share, such as a blend's weights.
+    """
 
     version: VersionDocument
     card: ModelCard | None
@@ -93,9 +97,10 @@ def show_version(lake: Lake, rules: Floats, version: str) -> VersionDetail:
     try:
         model_set = named_model_set(lake, rules, None if document.is_default else wanted)
         for name, mine in model_set.scorers.items():
-            names = [p.name for p in SCORERS[name].parameters if p.size == 1] if name in SCORERS else []
+            names = [p.name for p in SPECS[name].parameters if p.size == 1] if name in SPECS else []
             if names and len(names) == mine.default.size:
                 defaults[name] = dict(zip(names, (float(value) for value in mine.default), strict=True))
+                defaults[name] |= {word: float(array[0]) for word, array in mine.shared.items() if array.shape == (1,)}
     except Conflict as error:
         notes.append(str(error))
     return VersionDetail(version=document, card=cards(lake).get(wanted), defaults=defaults, notes=notes)
