@@ -72,9 +72,11 @@ def assert_same(one: ModelSet, other: ModelSet) -> None:
         theirs = other.scorers[name]
         assert same(mine.default, theirs.default)
         for a, b in ((mine.topics, theirs.topics), (mine.items, theirs.items)):
-            assert (a.count, a.columns) == (b.count, b.columns)
+            assert a.count == b.count
             assert tuple(a.keys) == tuple(b.keys)
-            assert same(a.values, b.values)
+            if a.count:  # a version does not tell how many columns no rows have: such a set may be there already
+                assert a.columns == b.columns
+                assert same(a.values, b.values)
         assert sorted(mine.shared) == sorted(theirs.shared)
         assert all(same(mine.shared[key], theirs.shared[key]) for key in mine.shared)
         assert mine.digest() == theirs.digest()
