@@ -18,6 +18,8 @@ from mastery.events.registry import SOURCES
 from mastery.insight.reasons import ROUNDING
 from workbooks import workbook
 
+pytestmark = pytest.mark.slow  # commands on a home
+
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
 COUNTS = ("read", "accepted", "revised", "duplicates", "rejected")
@@ -237,7 +239,6 @@ def test_recompute_long_after_the_last_event_offers_latest(mastery, empty, quiz)
     assert report["as_of"] == report["newest_event"] == "2026-03-01T10:05:00+00:00"
 
 
-@pytest.mark.slow
 def test_compaction_changes_no_score(mastery, empty, quiz):
     mastery("ingest", quiz, home=empty)
     mastery("ingest", SAMPLE / "practice_sessions.csv", home=empty)

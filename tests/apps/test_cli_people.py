@@ -14,6 +14,8 @@ from mastery.engine import Engine, now_us
 from mastery.errors import BadInput, NotFound
 from mastery.settings import load_settings
 
+pytestmark = pytest.mark.slow  # commands on a home
+
 LATEST = ("--as-of", "latest")
 
 

@@ -19,6 +19,8 @@ from mastery.pipelines.scoring.class_weakest import KEPT
 from mastery.tables import GOLD
 from school import NOW_US, SAMPLE, Deployment, student
 
+pytestmark = pytest.mark.slow  # homes are recomputed several times
+
 QUIZ = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
 ORDERS = ("lowest_mean", "bucket")
 
@@ -244,7 +246,6 @@ def test_a_second_page_reads_only_the_buckets_of_its_students(tmp_path):
         deployment.reader.class_scores(tenant="default", order="bucket")
 
 
-@pytest.mark.slow
 def test_what_a_recompute_publishes_is_seen_at_once(tmp_path):
     deployment = Deployment.at(tmp_path)
     deployment.ingest(SAMPLE)
