@@ -72,6 +72,24 @@ class BatchArrays(NamedTuple):
     cell_slot: Int32s
 
 
+BY_ROW = (
+    "item",
+    "use",
+    "at_us",
+    "kind",
+    "y",
+    "weight",
+    "opportunity",
+    "attempts",
+    "success_ppm",
+    "duration_ms",
+    "hints",
+    "rewinds",
+    "row",
+)
+"""Arrays of a `Batch` that hold one number for each row, but for `slot`."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """S students, P slots, n rows, D student-days, H cells, T topics.

@@ -12,23 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mastery.arrays import Int32s, Int64s
-from mastery.features.batch import Batch, rows_by_slot
-
-ROWS = (
-    "item",
-    "use",
-    "at_us",
-    "kind",
-    "y",
-    "weight",
-    "opportunity",
-    "attempts",
-    "success_ppm",
-    "duration_ms",
-    "hints",
-    "rewinds",
-    "row",
-)
+from mastery.features.batch import BY_ROW, Batch, rows_by_slot
 
 
 @dataclass(frozen=True)
@@ -62,7 +46,7 @@ def day_by_day(batch: Batch) -> Iterator[ActiveDay]:
     cell_order, cell_ptr = _ranges(batch.cell_ptr, order)
     place = np.full(cell_order.size + 1, -1, np.int64)  # of a cell in the new order; that of no cell is −1
     place[cell_order] = np.arange(cell_order.size)
-    rows = {name: getattr(batch, name)[row_order] for name in ROWS}
+    rows = {name: getattr(batch, name)[row_order] for name in BY_ROW}
     slot, cell, cell_slot = batch.slot[row_order], place[batch.cell[row_order]], batch.cell_slot[cell_order]
     touched = _touched(batch)[order]
     for k in range(starts.size - 1):

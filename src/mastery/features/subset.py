@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mastery.arrays import Bools, Int64s
-from mastery.features.batch import Batch, BySlot
+from mastery.features.batch import BY_ROW, Batch, BySlot
 
 
 def rows_of_students(batch: Batch, keep: Bools) -> Bools:
@@ -42,24 +42,7 @@ def take_students(batch: Batch, keep: Bools) -> Batch:
         slot_ptr=_ptr(np.diff(batch.slot_ptr)[keep]),
         slot_topic=batch.slot_topic[slots],
         slot=new_slot[batch.slot[rows]],
-        **{
-            name: getattr(batch, name)[rows]
-            for name in (
-                "item",
-                "use",
-                "at_us",
-                "kind",
-                "y",
-                "weight",
-                "opportunity",
-                "attempts",
-                "success_ppm",
-                "duration_ms",
-                "hints",
-                "rewinds",
-                "row",
-            )
-        },
+        **{name: getattr(batch, name)[rows] for name in BY_ROW},
         student_day_ptr=_ptr(np.diff(batch.student_day_ptr)[keep]),
         day=batch.day[days],
         day_ptr=_ptr(np.diff(batch.day_ptr)[days]),
