@@ -100,7 +100,8 @@ def show_version(lake: Lake, rules: Floats, version: str) -> VersionDetail:
             names = [p.name for p in SPECS[name].parameters if p.size == 1] if name in SPECS else []
             if names and len(names) == mine.default.size:
                 defaults[name] = dict(zip(names, (float(value) for value in mine.default), strict=True))
-                defaults[name] |= {word: float(array[0]) for word, array in mine.shared.items() if array.shape == (1,)}
+                shared = {word: one for word, one in mine.shared.items() if one.shape == (1,) and one.dtype.kind == "f"}
+                defaults[name] |= {word: float(one[0]) for word, one in shared.items()}
     except Conflict as error:
         notes.append(str(error))
     return VersionDetail(version=document, card=cards(lake).get(wanted), defaults=defaults, notes=notes)
