@@ -177,10 +177,11 @@ class Pseudonyms:
         if place.null_count > people.null_count:
             strangers = people.filter(pc.and_(place.is_null(), people.is_valid())).unique()
             given = pa.array([self._one(role, tenant, person) for person in strangers.to_pylist()], pa.string())
+            new = pc.add(pc.index_in(people, strangers), pa.scalar(len(known), pa.int32()))
+            place = pc.coalesce(place, new)
             known, names = pa.concat_arrays([known, strangers]), pa.concat_arrays([names, given])
             with self._lock:
                 # two threads that learn of new people at once: one of them will be asked again, and no harm is done
                 self._known[role, tenant] = known, names
-            place = pc.index_in(people, known)
         used = place.dictionary_encode()  # a dictionary of those in this column only
         return pa.DictionaryArray.from_arrays(used.indices, names.take(used.dictionary))

@@ -110,14 +110,15 @@ def with_used_values(rows: pa.Table) -> pa.Table:
         n_values = len(array.dictionary)
         if n_values < FEW_VALUES:
             continue
-        codes = array.indices.cast(pa.int64()).fill_null(n_values).to_numpy(zero_copy_only=False)
+        indices = array.indices.fill_null(n_values) if array.null_count else array.indices
+        codes = indices.to_numpy()
         used = np.zeros(n_values + 1, dtype=bool)
         used[codes] = True
         used[n_values] = False
         if used[:-1].all():
             continue
         own = np.cumsum(used, dtype=np.int32) - np.int32(1)
-        indices = pa.array(own[codes], array.indices.type, mask=codes == n_values)
+        indices = pa.array(own[codes], array.indices.type, mask=codes == n_values if array.null_count else None)
         values = array.dictionary.take(pa.array(np.flatnonzero(used)))
         rows = rows.set_column(index, rows.field(index), pa.DictionaryArray.from_arrays(indices, values))
     return rows

@@ -530,6 +530,8 @@ def test_what_cannot_be_read_says_why(write, monkeypatch):
             read(write(name, content))
     with pytest.raises(BadInput, match=r"a\.csv: is CSV, which has no array 'x'; leave out --array"):
         read(write("a.csv", table()), array="x")
+    with pytest.raises(BadInput, match=r"a\.csv: is CSV, which has no sheet 'Answers'; leave out --sheet \(sheet=\)"):
+        read(write("a.csv", table()), sheet="Answers")
     for title in ("Export of our LMS, 2026\n", "# made by x\n"):
         with pytest.raises(BadInput, match="or a title; .* or delete the lines above them"):
             read(write("a.csv", title + table()), table="quiz_attempts")

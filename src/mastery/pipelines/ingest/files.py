@@ -29,7 +29,7 @@ from mastery.pipelines.ingest.csv_header import Header, read_header
 from mastery.pipelines.ingest.csv_records import LONGEST, Bytes
 from mastery.pipelines.ingest.encodings import UTF8, as_utf8, checked_encoding, judged_encoding, mark_of
 from mastery.pipelines.ingest.excel_percents import NOT_READ, tells_percents
-from mastery.pipelines.ingest.formats import CSV, ENDINGS, EXCEL, PARQUET, format_of
+from mastery.pipelines.ingest.formats import CSV, ENDINGS, EXCEL, JSON, PARQUET, format_of
 from mastery.pipelines.ingest.json_elements import INSIDE, Elements
 from mastery.pipelines.ingest.json_layout import Layout, read_layout
 from mastery.pipelines.ingest.memory_apart import apart
@@ -155,6 +155,9 @@ class TableInput:
             yield Block(lambda chunk=chunk: chunk, self.size * last // max(n, 1))  # type: ignore[misc]
 
 
+_TITLES = {CSV: "CSV", JSON: "JSON", PARQUET: "Parquet", EXCEL: "a workbook"}
+
+
 def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
     """Return the file with its column names. Raises BadInput with the reason why it cannot be read."""
     if not content.size:
@@ -164,6 +167,11 @@ def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
         raise BadInput(f"{content.place}: is packed twice, which is not unpacked; unpack it, and name what is in it")
     if found is None:
         raise BadInput(f"{content.place}: files of this kind cannot be read; expected one of {', '.join(ENDINGS)}")
+    for name, of, said in (("sheet", EXCEL, options.sheet), ("array", JSON, options.array)):
+        if said is not None and found != of:
+            raise BadInput(
+                f"{content.place}: is {_TITLES[found]}, which has no {name} {said!r}; leave out --{name} ({name}=)"
+            )
     with _readable(content, found):
         if found == PARQUET:
             with content.opened() as file:
@@ -172,8 +180,6 @@ def open_input(content: Content, options: ReadOptions = NOTHING_SAID) -> Input:
             sheet, columns = excel_rows.chosen_sheet(content, options.sheet)
             notes = () if tells_percents(content) else (NOT_READ,)
             return Input(content, found, columns, sheet=sheet, decimal=options.decimal, notes=notes)
-        if found == CSV and options.array is not None:
-            raise BadInput(f"{content.place}: is CSV, which has no array {options.array!r}; leave out --array (array=)")
         return _text_input(content, found, options)
 
 

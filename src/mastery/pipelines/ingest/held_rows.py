@@ -125,8 +125,8 @@ class Held:
 
     def take(self, rows: Int64s) -> Held:
         """Return some of the events, by their places in ascending order; all that the file goes on with are `tail`."""
-        chosen = np.zeros(self.rows.num_rows, np.bool_)
-        chosen[rows] = True
+        chosen, to_go_on = np.zeros((2, self.rows.num_rows), np.bool_)
+        chosen[rows], to_go_on[self.tail] = True, True
         return replace(
             self,
             rows=self.rows.take(rows),
@@ -134,5 +134,5 @@ class Held:
             own=self.own[rows],
             interaction=None if self.interaction is None else self.interaction[rows],
             lines=self.lines[rows] if self.lines.size else self.lines,
-            tail=np.flatnonzero(np.isin(rows, self.tail)),
+            tail=np.flatnonzero(to_go_on[rows]),
         )

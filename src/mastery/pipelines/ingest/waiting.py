@@ -39,7 +39,9 @@ class Waiting:
             last = pieces.pop()
             if last.tail.size < last.rows.num_rows:
                 kept.append(last.take(last.tail))
-                pieces.append(last.take(np.setdiff1d(np.arange(last.rows.num_rows), last.tail)))
+                before = np.ones(last.rows.num_rows, np.bool_)
+                before[last.tail] = False
+                pieces.append(last.take(np.flatnonzero(before)))
                 break
             kept.append(last)
             if not pieces or pieces[-1].file != last.file:

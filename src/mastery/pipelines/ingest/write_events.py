@@ -209,12 +209,11 @@ def _compacted(rows: pa.Table) -> pa.Table:
         column = rows.column(number).chunk(0) if rows.column(number).num_chunks == 1 else None
         if column is None or len(column.dictionary) <= SMALL_DICTIONARY:
             continue
-        missing = column.indices.is_null()
-        codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        codes = (column.indices.fill_null(-1) if column.null_count else column.indices).to_numpy()
         size = len(column.dictionary)
         place, used, out = np.full(size, -1, np.int32), np.empty(size, np.int32), np.empty(len(codes), np.int32)
         count = _renumber(codes, place, used, out)
         texts = column.dictionary.take(pa.array(used[:count]))
-        nulls = missing.to_numpy(zero_copy_only=False) if column.null_count else None
+        nulls = codes < 0 if column.null_count else None
         rows = rows.set_column(number, field.name, pa.DictionaryArray.from_arrays(pa.array(out, mask=nulls), texts))
     return rows
