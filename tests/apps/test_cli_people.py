@@ -70,7 +70,8 @@ def test_one_topic_is_shown_with_every_factor_and_their_sum(mastery):
         if points:
             assert f"{name.replace('_', ' ')} {'+' if points > 0 else '−'}{abs(points)}" in words
     assert "log" not in words
-    assert "all scorers: rule_based" in done.stdout
+    assert "all scorers" not in done.stdout  # people see one score
+    assert "all scorers: rule_based" in mastery(*asked, "--all-scorers").stdout
 
 
 @pytest.mark.parametrize("scorer", ["rule_based", "elo"])

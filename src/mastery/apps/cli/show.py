@@ -31,6 +31,9 @@ def show(
     ] = None,
     as_of: AsOf = "now",
     scorer: Scorer = None,
+    all_scorers: Annotated[
+        bool, typer.Option("--all-scorers", help="With --topic: what every other scorer says of it too, for experts.")
+    ] = False,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -54,13 +57,16 @@ def show(
     if as_json:
         typer.echo(document.model_dump_json(indent=2))
         return
-    show_student(document, in_full=topic is not None)
+    show_student(document, in_full=topic is not None, all_scorers=all_scorers)
 
 
-def show_student(document: StudentDocument, *, in_full: bool, most: int | None = None) -> None:
+def show_student(
+    document: StudentDocument, *, in_full: bool, all_scorers: bool = False, most: int | None = None
+) -> None:
     """Print a student: topics with reasons, what stands out, units, notes.
 
-    `in_full` prints every factor of each topic; `most` is how many topics are printed, the lowest scores first.
+    `in_full` prints every factor of each topic, and with `all_scorers` what every scorer says of it; `most` is how many
+    topics are printed, the lowest scores first.
     """
     from rich.text import Text
 
@@ -78,7 +84,7 @@ def show_student(document: StudentDocument, *, in_full: bool, most: int | None =
         out.print(Text(f"… and {counted(more, 'more topic')}", "bright_black"))
     if in_full:
         for topic in document.topics:
-            _in_full(out, topic)
+            _in_full(out, topic, all_scorers)
     else:
         _stand_out(out, "Strengths", [(one, tag) for one in document.topics for tag in one.strengths])
         _stand_out(out, "Weaknesses", [(one, tag) for one in document.topics for tag in one.weaknesses])
@@ -174,7 +180,7 @@ def _stand_out(out: Console, title: str, found: list[tuple[TopicDocument, TagDoc
     out.print(first_that_fits(out, table))
 
 
-def _in_full(out: Console, topic: TopicDocument) -> None:
+def _in_full(out: Console, topic: TopicDocument, all_scorers: bool) -> None:
     from rich.text import Text
 
     from mastery.apps.cli.console import first_that_fits, hundredths, plain_table, prose, titled
@@ -200,8 +206,9 @@ def _in_full(out: Console, topic: TopicDocument) -> None:
         out.print(Text().append("  retention: ", "bold").append_text(prose(kept)))
     for tag in [*topic.strengths, *topic.weaknesses]:
         out.print(Text().append(f"  {tag.name.replace('_', ' ')}: ", "bold").append_text(prose(tag.text)))
-    others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())
-    out.print(Text(f"  all scorers: {others}", "bright_black"))
+    if all_scorers:
+        others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())
+        out.print(Text(f"  all scorers: {others}", "bright_black"))
 
 
 def _rollups(out: Console, document: StudentDocument) -> None:

@@ -117,7 +117,9 @@ class TopicDocument(BaseModel):
     strengths: list[TagDocument]
     weaknesses: list[TagDocument]
     override: OverrideDocument | None = None
-    scores: dict[str, ScoreDocument] = Field(description="Every scorer's score of the topic.")
+    scores: dict[str, ScoreDocument] = Field(
+        description="For experts: every scorer's score of the topic. People are shown one."
+    )
 
 
 class RollupDocument(BaseModel):
