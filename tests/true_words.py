@@ -229,8 +229,14 @@ def faded(match: re.Match[str], place: Place) -> bool:
     return idle(match, place) and place.idle_days >= 1 and place.last_score - place.score >= 0.01
 
 
-def faded_by(match: re.Match[str], place: Place) -> bool:
-    return faded(match, place) and match["points"] == f"{place.last_score - place.score:.2f}"
+def stood_at(match: re.Match[str], place: Place) -> bool:
+    return faded(match, place) and whole(match["points"]) == int(100.0 * place.last_score + 1e-6)
+
+
+def the_others(match: re.Match[str], place: Place) -> bool:
+    number = 1 if match["number"] is None else whole(match["number"])
+    right = match["outcome"] == "right"
+    return number in (place.answers.count(right), place.answers[-RECENT:].count(right))
 
 
 def after_breaks(match: re.Match[str], place: Place) -> bool:
@@ -282,13 +288,14 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
         whole(m[1]) == p.answers[:-RECENT].count(m[2] == "right") and p.answers[-RECENT:].count(m[2] == "right") == 0
     ),
     rf"{NUMBER} (right|wrong) answers? so far": lambda m, p: whole(m[1]) == p.answers.count(m[2] == "right") > 0,
+    r"the other (?:answer|(?P<number>[\d,]+) answers) (?P<outcome>right|wrong)": the_others,
     r"answers right in part": lambda m, p: not any(p.answers) and any(e.success_ppm > 0 for e in p.of(QUIZ)),
     rf"{SHARE} practice answers?": practice_share,
     rf"{NUMBER} (right|wrong) answers? in practice": few_in_practice,
     ASSIGNED: assignments,
     rf"right (?P<how>more|less) often lately: {TALLY}, (?P<a>[\d,]+) of (?P<b>[\d,]+) before": changed,
     rf"right (more|less) often lately than the {NUMBER} of {NUMBER} before": changed_from,
-    rf"work on {NUMBER} days?": lambda m, p: whole(m[1]) == len(p.days),
+    rf"what {NUMBER} days? of work usually brings?": lambda m, p: whole(m[1]) == len(p.days),
     rf"only {NUMBER} days? of work in {NUMBER}": lambda m, p: (
         (whole(m[1]), whole(m[2])) == (len(p.days), p.days[-1] - p.days[0] + 1) and whole(m[2]) > whole(m[1])
     ),
@@ -304,13 +311,13 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     # about the scorer and not about the student
     r"not enough answers to say more than that": lambda m, p: max(len(p.graded), p.questions) < 10,
     r"every student starts (higher|lower)": lambda m, p: p.starts_higher == (m[1] == "higher"),
-    r"[a-z ]+, as the scorer weighs it": lambda m, p: True,
+    r"[a-z ]+, taken together": lambda m, p: True,
     r"such results usually stand for (more|less)": lambda m, p: True,
     r"less what guessing explains|made up for slips": lambda m, p: True,
     r"kept at the top of the scale": lambda m, p: p.score >= 0.99,
     r"kept at the bottom of the scale": lambda m, p: p.score <= 0.01,
     # tags
-    rf"the score has faded by (?P<points>[\d.]+) \({AGO}\)": faded_by,
+    rf"stood at (?P<points>[\d]+) when {AGO.replace('on ', 'on, ')}": stood_at,
     rf"no practice for {NUMBER} days?": lambda m, p: (
         whole(m[1]) == p.story.today - max(e.day for e in p.of(PRACTICE)) and p.idle_days >= 14
     ),

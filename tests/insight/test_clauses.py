@@ -113,7 +113,7 @@ def test_every_part_of_every_scorer_has_clauses():
         ("assignments", RAISES, {}, None),
         ("practice", RAISES, {}, None),
         ("practice", LOWERS, {"practice_attempts": 3, "practice_right_ppm": 3_000_000}, None),
-        ("learning", RAISES, {"active_days": 1}, "work on 1 day"),
+        ("learning", RAISES, {"active_days": 1}, "what 1 day of work usually brings"),
         (
             "learning",
             RAISES,

@@ -15,7 +15,7 @@ from mastery.insight.activity_summary import NO_OTHERS, OtherTopics, activity_fr
 from mastery.insight.clauses import WORDINGS
 from mastery.insight.known import Known
 from mastery.insight.points import in_points, whole_points
-from mastery.insight.reasons import MOST_FACTORS, ROUNDING, SILENT, explain
+from mastery.insight.reasons import MOST_OF_MANY, ROUNDING, SILENT, explain
 from mastery.insight.reference import LEAST_STUDENTS, Reference, reference_of
 from mastery.log_odds import bounded_log_odds_of
 from mastery.scorers import DERIVED, SCORERS
@@ -117,7 +117,7 @@ def test_the_largest_is_named_where_nothing_true_can_be_said_of_it(why):
     # right answers elsewhere, and a contribution that has it otherwise: it is named, and nothing is said of them
     others = OtherTopics(3, 36, 36, 0, 0, 0.0, 0, 0, math.nan)
     odd = why(BLEND, {"other_topics": -0.5, "answers_right": 0.1}, recent="+++", elsewhere=others)
-    assert [factor.text for factor in odd.factors] == ["other topics, as the scorer weighs it", "all 3 answers right"]
+    assert [factor.text for factor in odd.factors] == ["results on other topics, taken together", "all 3 answers right"]
     nothing = why(RULES, {"accuracy": 0.0}, "index", recent="---")
     assert nothing.factors[0].text == "none of the 3 answers right", "rules that expect nothing of who has no data"
 
@@ -174,7 +174,28 @@ def test_the_same_answers_are_told_once(why, own, all_topics):
     assert alone.factors[0].text == "6 of 8 answers wrong"
     named = {factor.name: factor.text for factor in why(BLEND, parts, **told).factors}
     assert named.pop("answers_wrong") == "6 of 8 answers wrong"
-    assert named in ({}, {"past_answers": "past answers, as the scorer weighs it"})
+    assert named in ({}, {"past_answers": "all answers so far, taken together"})
+
+
+def test_right_and_wrong_ones_of_the_same_answers_are_counted_once(why):
+    found = why(BKT, {"answers_right": 1.0, "answers_wrong": -2.0}, recent="+--+--+-", score=0.2)
+    assert [factor.text for factor in found.factors] == ["5 of 8 answers wrong", "the other 3 answers right"]
+    assert found.factors[1].value == {"right": 3, "answers": 8}
+    one = why(BKT, {"answers_right": 2.0, "answers_wrong": -0.5}, recent="+++-", score=0.8)
+    assert [factor.text for factor in one.factors] == ["3 of 4 answers right", "the other answer wrong"]
+    earlier = why(BKT, {"answers_right": 2.0, "answers_wrong": -0.5}, recent="++++++++", older_right=2, older_wrong=3)
+    assert [factor.text for factor in earlier.factors] == ["all of the last 8 answers right", "3 earlier answers wrong"]
+
+
+def test_more_than_three_are_told_while_what_is_left_out_is_more_than_any_of_them(why):
+    told = {"recent": "++++++++", "practice_attempts": 9, "practice_right_ppm": 9_000_000, "assignments": 2,
+            "assignment_ppm": 2_000_000, "videos": 2, "video_ppm": 2_000_000, "hints": 1}  # fmt: skip
+    parts = {"answers_right": 0.5, "practice": 0.49, "assignments": 0.48, "video": 0.47, "hints": 0.46}
+    found = why(BLEND, parts, **told)
+    assert [factor.name for factor in found.factors] == ["answers_right", "practice", "assignments", "video"]
+    assert "all else" in found.summary
+    left_out = sum(found.points.values()) - sum(factor.points for factor in found.factors)
+    assert abs(left_out) <= max(abs(factor.points) for factor in found.factors)
 
 
 def test_a_score_that_nothing_moved_says_where_it_stands(why):
@@ -215,7 +236,7 @@ def test_any_contributions_and_any_counters_are_explained_by_the_largest_that_ca
     assert why.contributions == {name: 0.0 if abs(part) < ROUNDING else part for name, part in given.items()}
     assert not [one for one in why.contributions.values() if one == 0.0 and math.copysign(1.0, one) < 0.0]
     assert sum(why.points.values()) == math.floor(score * 100 + 1e-9) - math.floor(reference * 100 + 1e-9)
-    assert len({factor.name for factor in why.factors}) == len(why.factors) <= MOST_FACTORS
+    assert len({factor.name for factor in why.factors}) == len(why.factors) <= MOST_OF_MANY
     assert all(factor.points == why.points[factor.name] != 0 for factor in why.factors)
     assert not {factor.name for factor in why.factors} & SILENT[scale]
     counted_by = [one.tells for factor in why.factors for one in _said(factor, about)]

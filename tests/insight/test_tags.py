@@ -61,7 +61,7 @@ def test_other_misses_are_not_careless(weak, told):
 
 @pytest.mark.parametrize(
     ("forgotten", "said"),
-    [(0.1499, {"forgetting": "the score has faded by 0.15 (last worked on 24 days ago)"}), (0.09, {})],
+    [(0.1499, {"forgetting": "stood at 64 when last worked on, 24 days ago"}), (0.09, {})],
 )
 def test_forgetting_is_a_tenth_of_the_scale(weak, forgotten, said):
     told = {"recent": "+++", "last_days_ago": 24}

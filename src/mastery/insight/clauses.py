@@ -51,7 +51,9 @@ def _than_before(known: Known) -> Clause:
 
 
 def _work(known: Known) -> Clause:
-    return f"work on {counted(known.here.active_days, 'day')}", {"active_days": known.here.active_days}
+    days = known.here.active_days
+    brings = "brings" if days == 1 else "bring"
+    return f"what {counted(days, 'day')} of work usually {brings}", {"active_days": days}
 
 
 def returned_words(known: Known) -> Clause:
@@ -233,6 +235,23 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
 """By contribution (mastery.tables.CONTRIBUTIONS), and by whether it raises the score; one that adds nothing counts as
 one that lowers."""
 
+NAMES = {
+    "start": "where students start",
+    "answers_right": "answers",
+    "answers_wrong": "answers",
+    "past_answers": "all answers so far",
+    "accuracy": "graded answers",
+    "practice_success": "practice",
+    "spaced_practice": "answers after breaks",
+    "other_topics": "results on other topics",
+    "revisit": "days of work",
+    "learning": "days of work",
+    "forgetting": "days without work",
+    "recency": "days without work",
+    "video": "videos",
+}
+"""What a contribution is called of which nothing else can be said, where that is not its own name."""
+
 
 def wordings(name: str, raises: bool) -> tuple[Wording, ...]:
     """Return what can be said of a contribution, the best first."""
@@ -244,4 +263,4 @@ def named(name: str, raises: bool, known: Known) -> str:
     same where it is the largest.
     """
     plain = next((one for one in wordings(name, raises) if one.alone and one.holds(known)), None)
-    return f"{name.replace('_', ' ')}, as the scorer weighs it" if plain is None else plain.says(known)[0]
+    return f"{NAMES.get(name, name)}, taken together" if plain is None else plain.says(known)[0]

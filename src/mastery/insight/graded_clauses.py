@@ -77,6 +77,26 @@ def _answers(*, right: bool) -> tuple[Wording, ...]:
 
 RIGHT = _answers(right=True)
 WRONG = _answers(right=False)
+
+
+def are_the_others(told: Numbers, more: Numbers) -> bool:
+    """Tell whether two clauses about right and wrong answers count the same ones, so that either follows from the
+    other.
+    """
+    word = next((word for word in ("right", "wrong") if more.keys() == {word, "answers"}), None)
+    opposite = "wrong" if word == "right" else "right"
+    if word is None or told.keys() != {opposite, "answers"} or told["answers"] != more["answers"]:
+        return False
+    return told[opposite] + more[word] == more["answers"] and told[opposite] > 0 and more[word] > 0
+
+
+def other_answers(numbers: Numbers) -> str:
+    """Return what is said of right answers, or wrong ones, behind a clause that counts the rest of them."""
+    word = "right" if "right" in numbers else "wrong"
+    number = int(numbers[word])
+    return f"the other answer {word}" if number == 1 else f"the other {number:,} answers {word}"
+
+
 RIGHT_IN_PART = (
     Wording(
         lambda k: k.here.answers > 0 and k.here.right == 0,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mastery.errors import BadInput, did_you_mean
 from mastery.insight.activity_summary import ActivitySummary
 from mastery.insight.clauses import WORDINGS, named, wordings
+from mastery.insight.graded_clauses import are_the_others, other_answers
 from mastery.insight.known import Known, Scale
 from mastery.insight.points import START, in_points, whole_points
 from mastery.insight.wording import Wording
@@ -23,7 +24,8 @@ from mastery.insight.words import counted, listed, signed, with_points
 
 Direction = Literal["raises", "lowers"]
 
-MOST_FACTORS = 3
+MOST_FACTORS, MOST_OF_MANY = 3, 5
+"""Factors that are told; and where what is left out comes to more than any of those, how many."""
 
 ROUNDING = 1e-12
 """A contribution below this is shown as 0: sums leave such as −0.0 and 3e-17 behind. All that are left out come to far
@@ -66,9 +68,10 @@ class Explanation:
     """Why one score is what it is.
 
     Attributes:
-        factors: At most three, of those that move the score by a point or more. A low score begins with what lowers
-            it, any other with what raises it, each the largest first. The largest of all, and that of what comes first,
-            are told if something true can be said of them, else named, behind what is told.
+        factors: At most three, of those that move the score by a point or more; up to five where all that is left out
+            would come to more than any of three. A low score begins with what lowers it, any other with what raises
+            it, each the largest first. The largest of all, and that of what comes first, are told if something true can
+            be said of them, else named, behind what is told.
         summary: One sentence; with too little evidence it says just that.
         points: Of each contribution, 0 included. They add up to the printed score less the printed reference.
         contributions: All that were given, by name, in the scorer's order. They add up to the score on its scale.
@@ -130,14 +133,29 @@ def _factors(exact: Mapping[str, float], points: Mapping[str, int], known: Known
     first: Direction = "lowers" if known.low else "raises"
     of_first = [name for name in moving if of(name).direction == first]
     largest = {*moving[:1], *of_first[:1]}
-    chosen = [name for name in moving if name in told or name in largest][:MOST_FACTORS]
+    candidates = [name for name in moving if name in told or name in largest]
+    chosen = candidates[:MOST_FACTORS]
     if of_first and of_first[0] not in chosen:
         chosen[MOST_FACTORS - 1 :] = of_first[:1]
+    for name in (name for name in candidates if name not in chosen):
+        left_out = sum(points.values()) - sum(points[one] for one in chosen)
+        if len(chosen) == MOST_OF_MANY or abs(left_out) <= max(abs(points[one]) for one in chosen):
+            break
+        chosen.append(name)
 
     def rank(one: Factor) -> tuple[bool, bool, float]:
         return one.direction != first, one.name not in told, -abs(exact[one.name])
 
-    return tuple(sorted(map(of, chosen), key=rank))
+    return _each_answer_once(sorted(map(of, chosen), key=rank))
+
+
+def _each_answer_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:
+    """Return the factors; where right and wrong ones of the same answers are told, the latter of them as the others."""
+    found: list[Factor] = []
+    for factor in factors:
+        before = next((one for one in found if are_the_others(one.value, factor.value)), None)
+        found.append(factor if before is None else replace(factor, text=other_answers(factor.value)))
+    return tuple(found)
 
 
 def _in_words(moving: Sequence[str], points: Mapping[str, int], known: Known) -> dict[str, Factor]:

@@ -18,6 +18,7 @@ from mastery.insight.activity_summary import ActivitySummary
 from mastery.insight.bands import BANDS, DEVELOPING, MASTERED, NEEDS_HELP, PROFICIENT
 from mastery.insight.clauses import change_words, hint_numbers, hint_words, returned_words
 from mastery.insight.known import DEPENDENT_RATE, INDEPENDENT_RATE, LEAST_ANSWERS, MOSTLY_RIGHT, Known
+from mastery.insight.points import whole_points
 from mastery.insight.words import ago, counted, seconds, tally
 
 CARELESS_WRONG = 2
@@ -171,7 +172,9 @@ def _forgetting(work: _Work) -> Said | None:
     known = work.known
     if not known.faded or known.forgotten < FORGOTTEN:
         return None
-    return f"the score has faded by {known.forgotten:.2f} (last worked on {ago(known.here.idle_days)})", {
+    then = int(whole_points(np.array([known.score + known.forgotten]))[0])
+    return f"stood at {then} when last worked on, {ago(known.here.idle_days)}", {
+        "score_then": known.score + known.forgotten,
         "forgotten": known.forgotten,
         "idle_days": known.here.idle_days or 0,
     }
