@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from mastery.features.about import about_of
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS, PRACTICE, QUIZ, READ, TUTOR, VIDEO, EventColumns
 from mastery.scorers.base import Model, Parameter, Scorer, defaults, place_of, width
@@ -79,9 +81,13 @@ class Event:
             "replaces_lo": gone[1],
         }
 
-    def key(self) -> tuple[str, int, int, tuple[int, int]]:
+    def key(self) -> tuple[str, int, int, int, tuple[int, int]]:
         """What events are ordered by, student by student."""
-        return self.student, self.at_us, self.sequence, event_id(self.number)
+        return self.student, self.at_us, self.sequence, self.about, event_id(self.number)
+
+    @cached_property
+    def about(self) -> int:
+        return int(about_of(table([self]))[0])
 
 
 def event_id(number: int) -> tuple[int, int]:
@@ -226,6 +232,7 @@ def many(rng: np.random.Generator, students: int, events: int, topics: int) -> E
         topics_of_event=np.where(kind == 2, rng.integers(1, 4, n), 1).astype(np.int32),
         at_us=at_us,
         sequence=np.arange(n),
+        about=rng.integers(-3, 3, n),
         id_hi=rng.integers(-(2**63), 2**63 - 1, n),
         id_lo=rng.integers(-(2**63), 2**63 - 1, n),
         attempts=attempts.astype(np.int64),

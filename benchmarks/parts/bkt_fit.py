@@ -191,6 +191,7 @@ def _batch(file: str) -> Batch:
             topics_of_event=np.ones(n, np.int32),
             at_us=np.zeros(n, np.int64),
             sequence=np.arange(n),
+            about=np.zeros(n, np.int64),
             id_hi=np.arange(n),
             id_lo=np.zeros(n, np.int64),
             attempts=np.ones(n, np.int64),

@@ -1,4 +1,4 @@
-"""Order is (occurred_at, sequence, event_id, topic) within a student, whatever order rows arrive in."""
+"""Order is (occurred_at, sequence, about, event_id, topic) within a student, whatever order rows arrive in."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def expected(columns: EventColumns) -> list[int]:
             int(columns.student[i]),
             int(columns.at_us[i]),
             int(columns.sequence[i]),
+            int(columns.about[i]),
             int(columns.id_hi[i]),
             int(columns.id_lo[i]),
             int(columns.topic[i]),
@@ -71,5 +72,5 @@ def test_thousands_of_rows_in_random_order_take_the_way_of_the_merge_sort(ties):
     columns = replace(columns, **taken | {"at_us": taken["at_us"] // ties, "sequence": taken["sequence"] // 7 % 3})
     _, found = order_rows(columns)
     assert same_rows(columns, found, expected(columns))
-    args = (columns.at_us.copy(), columns.sequence, columns.id_hi, columns.id_lo, columns.topic)
+    args = (columns.at_us.copy(), columns.sequence, columns.about, columns.id_hi, columns.id_lo, columns.topic)
     assert not order._insertion_sort(0, 6_500, np.arange(6_500), *args)  # it would have given up

@@ -152,7 +152,7 @@ def make_block(
         override=override,
         recent_ptr=recent_ptr,
         recent=random.integers(-(2**63), 2**63 - 1, (n_recent, 3)),
-        newest=random.integers(-(2**51), 2**51, (students, 4)),
+        newest=random.integers(-(2**51), 2**51, (students, 5)),
         missing_ptr=missing_ptr,
         missing=random.integers(-(2**63), 2**63 - 1, (missing_ptr[-1], 2)),
         last_event_us=random.integers(0, 2**51, students),

@@ -37,7 +37,7 @@ def any_record(draw: st.DrawFn) -> Record:
         ledger=draw(matrix(days, len(RECORD_LEDGER), INT64, np.int64)),
         override=draw(matrix(slots, 2, st.floats(allow_nan=False) | st.just(float("nan")), np.float64)),
         recent=draw(matrix(recent, 3, INT64, np.int64)),
-        newest=draw(matrix(1, 4, INT64, np.int64))[0],
+        newest=draw(matrix(1, 5, INT64, np.int64))[0],
         missing=draw(matrix(draw(st.integers(0, 2)), 2, INT64, np.int64)),
         last_event_us=draw(INT64),
         events_folded=draw(INT64),
@@ -110,7 +110,7 @@ def test_a_record_cut_short_is_noticed(block: Block, size: int) -> None:
 def test_a_format_of_the_future_is_named(block: Block) -> None:
     data = bytearray(encode_many(block(1))[0].tobytes())
     data[4] = 9
-    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 3"):
+    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 4"):
         decode(bytes(data))
 
 
@@ -119,7 +119,7 @@ def test_the_first_bytes_are_as_documented() -> None:
     record = Record(
         "s_1", "a", "m", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
         np.zeros((0, len(RECORD_LEDGER)), np.int64), empty, np.zeros((0, 3), np.int64),
-        np.array([-3, 1, 2, -1]), np.array([[3, 4]]), -1, 64, Position(1, 70),
+        np.array([-3, 1, 5, 2, -1]), np.array([[3, 4]]), -1, 64, Position(1, 70),
     )  # fmt: skip
     body = (
         b"\x01m\x02\x8c\x01"
@@ -129,9 +129,9 @@ def test_the_first_bytes_are_as_documented() -> None:
         + b"\x00\x00\x00\x01"
         + b"\x01\x80\x01"
         + b"\x03\x02"
-        + b"".join(number.to_bytes(8, "little", signed=True) for number in (2, -1, 3, 4))
+        + b"".join(number.to_bytes(8, "little", signed=True) for number in (5, 2, -1, 3, 4))
     )
-    assert encode(record) == HEAD.pack(b"MREC", 3, zlib.crc32(body)) + body
+    assert encode(record) == HEAD.pack(b"MREC", 4, zlib.crc32(body)) + body
 
 
 def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:
@@ -141,7 +141,7 @@ def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:
         {"slot_ptr": good.slot_ptr[:-1]},
         {"ledger_ptr": good.ledger_ptr + 1},
         {"missing_ptr": good.missing_ptr[:-1]},
-        {"newest": good.newest[:, :3]},
+        {"newest": good.newest[:, :4]},
         {"topics": ()},
         {"tenants": good.tenants[1:]},
         {"slot_states": {"bkt": np.zeros((99, 2))}},

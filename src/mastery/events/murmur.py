@@ -165,6 +165,15 @@ def _coded(values: pa.DictionaryArray) -> tuple[npt.NDArray[np.int32], Int64s, I
     return codes.to_numpy(), hi, lo
 
 
+def coded_hashes(column: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], Int64s]:
+    """Return codes[n] and the words (hi) of the murmurs that they point to, one for each text that there is."""
+    if pa.types.is_null(column.type):
+        return np.zeros(len(column), np.int32), np.array([NULL[0]])
+    array = column if isinstance(column, pa.Array) else column.unify_dictionaries().combine_chunks()
+    codes, hi, _ = _coded(array if pa.types.is_dictionary(array.type) else array.dictionary_encode())
+    return codes, hi
+
+
 def _murmur_dictionary(values: pa.DictionaryArray) -> Hashes:
     codes, hi, lo = _coded(values)
     return hi[codes], lo[codes]

@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from mastery.arrays import Int32s, Int64s
 from mastery.events.columns import INTERACTION
+from mastery.features.about import about_of
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import ABSENT, QUIZ, EventColumns, event_columns, integers
 from mastery.features.order import order_rows
+from mastery.features.recent import order_keys
 from mastery.tables import UNASSIGNED
 
 Clock = Literal["start", "answer"]
@@ -34,9 +36,9 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
 
     Events that name no topic are on `NO_TOPIC`, and are scored. Rows of one student that share an interaction are one
     answer on several topics: they take the place, and the row, of the first of them. At one moment and sequence,
-    answers follow each other by id, as in a lake; without time stamps, as the rows do. Where no answer has a duration,
-    it is the gap to the student's next event (clock `start`) or from the one before (clock `answer`); beyond half an
-    hour it is unknown.
+    answers follow each other by what they are about, then by id, as in a lake; without time stamps, as the rows do.
+    Where no answer has a duration, it is the gap to the student's next event (clock `start`) or from the one before
+    (clock `answer`); beyond half an hour it is unknown.
 
     Law: with time stamps, the order of the rows changes nothing but `row`.
 
@@ -52,6 +54,7 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
     lead = first_of_interaction(events)[columns.row]
     names = ("sequence", "event_id_hi", "event_id_lo") if timed else ("sequence",)
     sequence, *ids = (events[name].to_numpy()[lead] for name in names)
+    nothing = np.zeros(lead.size, np.int64)
     topics, topic = _with_topics(columns)
     on_topics = _topics_of(lead, topic)
     placed = replace(
@@ -60,10 +63,11 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
         topic=topic,
         row=row[lead],
         topics_of_event=np.maximum(columns.topics_of_event, on_topics),
-        at_us=integers(events["occurred_at"])[lead] if timed else np.zeros(lead.size, np.int64),
+        at_us=integers(events["occurred_at"])[lead] if timed else nothing,
         sequence=sequence,
+        about=about_of(events)[lead] if timed else nothing,
         id_hi=ids[0] if timed else lead,
-        id_lo=ids[1] if timed else np.zeros(lead.size, np.int64),
+        id_lo=ids[1] if timed else nothing,
     )
     return make_batch(replace(placed, duration_ms=_duration_ms(placed, clock if timed else None)))
 
@@ -71,7 +75,8 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
 def first_of_interaction(events: pa.Table) -> Int64s:
     """Return int64[n]: for each row the first row, in time, of its student's interaction; itself without one.
 
-    Of rows at one moment and sequence it is the one whose id is lowest: it does not depend on the order of the rows.
+    Of rows at one moment and sequence it is the first as events are ordered: it does not depend on the order of the
+    rows.
     """
     rows = np.arange(events.num_rows, dtype=np.int64)
     interaction = events[INTERACTION.name]
@@ -81,8 +86,7 @@ def first_of_interaction(events: pa.Table) -> Int64s:
     both = events.take(pa.array(given))
     student, shared = (_codes(both[name]) for name in ("student_id", INTERACTION.name))
     pair = student * (int(shared.max()) + 1) + shared
-    id_lo, id_hi, sequence = (both[name].to_numpy() for name in ("event_id_lo", "event_id_hi", "sequence"))
-    order = np.lexsort((id_lo, id_hi, sequence, both["occurred_at"].cast(pa.int64()).to_numpy(), pair))
+    order = np.lexsort((*reversed(order_keys(both)), pair))
     start = np.flatnonzero(np.concatenate([[True], np.diff(pair[order]) != 0]))
     rows[given[order]] = given[np.repeat(order[start], np.diff(np.append(start, order.size)))]
     return rows

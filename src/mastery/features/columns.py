@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from mastery.arrays import Bools, Int32s, Int64s
 from mastery.errors import Conflict
+from mastery.features.about import about_of
 from mastery.kernels import kernel
 from mastery.tables import UNASSIGNED
 
@@ -61,6 +62,7 @@ class EventColumns:
         row: int64[n]. Row of the event table.
         topics_of_event: int32[n]. Number of topics of the event.
         at_us: int64[n]. Microseconds since 1970 UTC.
+        about: int64[n]. What orders events of one moment and sequence (`mastery.features.about`).
         success_ppm: int64[n]. Successes in millionths, of attempts × 1,000,000.
         duration_ms, attempt_number, hints, rewinds: `ABSENT` where the source has none.
         item: int32[n]. `ABSENT` where the event names none.
@@ -78,6 +80,7 @@ class EventColumns:
     topics_of_event: Int32s
     at_us: Int64s
     sequence: Int64s
+    about: Int64s
     id_hi: Int64s
     id_lo: Int64s
     attempts: Int64s
@@ -116,6 +119,7 @@ def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns
         values = integers(events.column(name), absent)
         return values if topics_of_event is None else values[row]
 
+    about_event = about_of(events)
     return EventColumns(
         students=students,
         tenants=[tenant_names[i] for i in tenant_of],
@@ -129,6 +133,7 @@ def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns
         topics_of_event=np.ones(row.size, np.int32) if topics_of_event is None else topics_of_event,
         at_us=column("occurred_at"),
         sequence=column("sequence", 0),
+        about=about_event if topics_of_event is None else about_event[row],
         id_hi=column("event_id_hi"),
         id_lo=column("event_id_lo"),
         attempts=column("attempts", 1),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mastery.arrays import Int64s
+from mastery.features.about import about_of
 from mastery.features.batch import Batch
 from mastery.features.columns import integers
 from mastery.kernels import kernel
@@ -23,6 +24,7 @@ class OrderKeys(NamedTuple):
 
     at_us: Int64s
     sequence: Int64s
+    about: Int64s
     id_hi: Int64s
     id_lo: Int64s
 
@@ -34,7 +36,7 @@ class RecentEvents:
     Attributes:
         ptr: int64[S + 1].
         rows: The rows of the event table of the student's last `KEPT` events, newest last.
-        newest: int64[S, 4]. The order key of the last one.
+        newest: int64[S, 5]. The order key of the last one.
         missing_ptr: int64[S + 1].
         missing: int64[Q, 2]. Ids (hi, lo), ascending, that an event replaces and that are not in the event table.
     """
@@ -51,6 +53,7 @@ def order_keys(events: pa.Table) -> OrderKeys:
     return OrderKeys(
         integers(events.column("occurred_at")),
         integers(events.column("sequence"), 0),
+        about_of(events),
         integers(events.column("event_id_hi")),
         integers(events.column("event_id_lo")),
     )
@@ -78,7 +81,7 @@ def _of_students(events: pa.Table, batch: Batch, rows: Int64s, keys: OrderKeys) 
         return np.zeros(len(batch.students) + 1, np.int64), rows
     student = _students(events, batch, rows)
     rows, student = rows[student >= 0], student[student >= 0]
-    order = np.lexsort((keys.id_lo[rows], keys.id_hi[rows], keys.sequence[rows], keys.at_us[rows], student))
+    order = np.lexsort((*(column[rows] for column in reversed(keys)), student))
     return _ptr(student[order], batch), rows[order]
 
 
@@ -145,6 +148,8 @@ def _before(a: int, b: int, keys: OrderKeys) -> bool:
         return keys.at_us[a] < keys.at_us[b]
     if keys.sequence[a] != keys.sequence[b]:
         return keys.sequence[a] < keys.sequence[b]
+    if keys.about[a] != keys.about[b]:
+        return keys.about[a] < keys.about[b]
     if keys.id_hi[a] != keys.id_hi[b]:
         return keys.id_hi[a] < keys.id_hi[b]
     return keys.id_lo[a] < keys.id_lo[b]

@@ -34,6 +34,7 @@ def take_rows(batch: Batch, keep: Bools) -> Batch:
             topics_of_event=np.ones(rows.size, np.int32),
             at_us=batch.at_us[rows],
             sequence=there,
+            about=there,
             id_hi=there,
             id_lo=there,
             attempts=batch.attempts[rows],

@@ -20,7 +20,7 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
               1 byte: has an override, and if so 2 × 8 bytes
     H times   signed: slot less the slot before, day less the day before; integers: the other columns
     R times   3 × 8 bytes
-    signed    newest event: at_us less last_event_us, then sequence; 2 × 8 bytes of its id
+    signed    newest event: at_us less last_event_us, then sequence; 8 bytes of what it is about, 2 × 8 of its id
     Q times   2 × 8 bytes
 
 Floats are one bit each that says "not +0.0" (filled up to a byte) and 8 bytes for each that is not, so
@@ -57,7 +57,7 @@ from mastery.state.record import (
 from mastery.tables import COUNTERS
 
 MAGIC = b"MREC"
-FORMAT = 3
+FORMAT = 4
 HEAD = struct.Struct("<4sBI")
 
 Bytes = npt.NDArray[np.uint8]
@@ -116,7 +116,7 @@ def capacity(block: RecordBlock, preamble_bytes: int, text_bytes: int) -> int:
     n_students, n_slots = len(block.student_ids), len(block.topic_codes)
     slot_floats = sum(state.shape[1] for state in block.slot_states.values())
     student_floats = sum(state.shape[1] for state in block.student_states.values())
-    per_student = HEAD.size + preamble_bytes + 11 * 10 + 16 + 9 * student_floats + 1
+    per_student = HEAD.size + preamble_bytes + 11 * 10 + 24 + 9 * student_floats + 1
     per_slot = 10 + 9 * slot_floats + 1 + 10 * (len(COUNTERS) + 1) + 1 + 8 * len(OVERRIDE)
     per_day = 10 * (len(RECORD_LEDGER) + 1)
     return (

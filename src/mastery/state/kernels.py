@@ -169,8 +169,8 @@ def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> 
         at = _put_words(out, at, recent, recent_ptr[s], recent_ptr[s + 1])
         at = _put_signed(out, at, newest[s, 0] - block.last_event_us[s])
         at = _put_signed(out, at, newest[s, 1])
-        at = _put_word(out, at, np.uint64(newest[s, 2]))
-        at = _put_word(out, at, np.uint64(newest[s, 3]))
+        for k in range(2, newest.shape[1]):
+            at = _put_word(out, at, np.uint64(newest[s, k]))
         at = _put_words(out, at, missing, missing_ptr[s], missing_ptr[s + 1])
     ptr[slot_ptr.size - 1] = at
 
@@ -266,6 +266,8 @@ def decode_student(
     step, at = _signed(data, at)
     newest[0] = last_event_us + step
     newest[1], at = _signed(data, at)
-    newest[2], newest[3] = np.int64(_word(data, at)), np.int64(_word(data, at + 8))
-    at = _words(data, at + 16, missing)
+    for k in range(2, newest.size):
+        newest[k] = np.int64(_word(data, at))
+        at += 8
+    at = _words(data, at, missing)
     return at, last_event_us, events_folded

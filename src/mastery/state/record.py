@@ -26,8 +26,8 @@ OVERRIDE = ("score", "at_us")
 RECENT = ("event_id_hi", "event_id_lo", "body_hash")
 """Columns of a record's recent events, by which a duplicate is known without a look at the lake."""
 
-ORDER = ("at_us", "sequence", "event_id_hi", "event_id_lo")
-"""What events are ordered by."""
+ORDER = ("at_us", "sequence", "about", "event_id_hi", "event_id_lo")
+"""What events are ordered by; `about`: `mastery.features.about`."""
 
 MISSING = ("event_id_hi", "event_id_lo")
 """Columns of the ids that an event replaces and that have not come yet."""
@@ -48,7 +48,7 @@ class Record:
         ledger: int64[H, len(RECORD_LEDGER)], the days of the last `LEDGER_DAYS`.
         override: float64[P, 2], columns `OVERRIDE`.
         recent: int64[R, 3], columns `RECENT`: the last events, withdrawn and replaced ones too, newest last.
-        newest: int64[4], columns `ORDER`: the last of all events, withdrawn and replaced ones too.
+        newest: int64[5], columns `ORDER`: the last of all events, withdrawn and replaced ones too.
         missing: int64[Q, 2], columns `MISSING`, ascending.
         last_event_us: Moment of the last event that counts.
         events_folded: How many events the states have seen, one for each topic of an event.
@@ -102,7 +102,7 @@ class RecordBlock:
         override: float64[P, 2].
         recent_ptr: int64[S + 1], rows of `recent` by student.
         recent: int64[R, 3].
-        newest: int64[S, 4].
+        newest: int64[S, 5].
         missing_ptr: int64[S + 1], rows of `missing` by student.
         missing: int64[Q, 2].
         last_event_us: int64[S].

@@ -141,7 +141,7 @@ def _new_rows(record: Record, events: pa.Table, keys: OrderKeys) -> Int64s | Ref
     own = integers(events.column("body_hash")).tolist()
     found = []
     for row, key in sorted(enumerate(zip(*(column.tolist() for column in keys), strict=True)), key=lambda one: one[1]):
-        event: EventId = key[2:]
+        event: EventId = key[-2:]
         if event in bodies:
             if bodies[event] != own[row]:
                 return Refold.REVISED
