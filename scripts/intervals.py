@@ -107,7 +107,7 @@ def readings(plan: SchoolPlan, parameters: Mapping[str, Parameters]) -> dict[str
                 "score": got.score,
                 "lower": got.lower,
                 "upper": got.upper,
-                "evidence": evidence_of(probe[name]),
+                "evidence": evidence_of(*probe[name][:3]),
                 "truth": true,
                 "observations": probed.counters[:, EVIDENCE],
                 "share": share,

@@ -24,7 +24,7 @@ from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.simulation.events import simulated_events
 from mastery.scorers import SPECS, best_first, unfitted, with_scores
-from mastery.scorers.base import Scores, place_of
+from mastery.scorers.base import place_of
 from mastery.scorers.interval import KNOTS, interval
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.simulation import SchoolPlan
@@ -128,7 +128,7 @@ def test_next_to_nothing_to_learn_from_gives_numbers(rows):
 @given(score=st.floats(0.0, 1.0), evidence=st.floats(0.3, 500.0))
 def test_a_probe_tells_the_evidence_behind_an_interval(score, evidence):
     lower, upper = intervals(PROBE, [score], [evidence])
-    found = evidence_of(Scores(np.array([score]), lower, upper, np.zeros((1, 0))))
+    found = evidence_of(np.array([score]), lower, upper)
     assert found[0] == pytest.approx(evidence, rel=1e-6)
 
 

@@ -42,6 +42,7 @@ class Models:
         seed: int = 0,
         most_events: int | None = None,
         bounds: Mapping[str, object] | None = None,
+        simulate: bool = True,
         now_us: int | None = None,
         progress: Progress | None = None,
     ) -> Stored:
@@ -52,8 +53,11 @@ class Models:
             most_events: Buckets of students are read until there are this many events; 2 million when left out.
             bounds: What the fit may find of parameters, such as `{"guess": [0.05, 0.3], "slip": 0.1}`, or of those of
                 one topic, `{"topics": {"fractions": {"guess": 0.2}}}`; what the setting `bounds` says when left out.
+            simulate: Whether to find the half widths of intervals on simulated schools like this one; those that are
+                shipped are used without.
             progress: Called with what has been done, the steps done and the steps in all.
         """
+        from mastery.pipelines.evaluation.deployment_intervals import fit_deployment
         from mastery.pipelines.models.active import current_model_set
         from mastery.pipelines.models.fit import fit
         from mastery.pipelines.models.sample import ENOUGH_EVENTS
@@ -76,6 +80,7 @@ class Models:
             threads=deployment.settings.workers,
             most_events=ENOUGH_EVENTS if most_events is None else most_events,
             bounds=deployment.settings.bounds if bounds is None else bounds,
+            fit_intervals=fit_deployment if flag("simulate", simulate) else None,
             progress=progress,
         )
 

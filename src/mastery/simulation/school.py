@@ -9,7 +9,7 @@ import numpy as np
 from mastery.errors import BadInput
 from mastery.simulation import rows
 from mastery.simulation.chunk import Chunk, chunk_of
-from mastery.simulation.course import course_of
+from mastery.simulation.course import CourseNumbers, course_of
 from mastery.simulation.life import Habits, Life, live
 from mastery.simulation.plan import SchoolPlan
 from mastery.simulation.rows import Log, Mind
@@ -18,9 +18,16 @@ STUDENTS_PER_CHUNK = 2_000
 
 
 def simulate(
-    plan: SchoolPlan, *, first: int = 0, last: int | None = None, students_per_chunk: int = STUDENTS_PER_CHUNK
+    plan: SchoolPlan,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    students_per_chunk: int = STUDENTS_PER_CHUNK,
+    numbers: CourseNumbers | None = None,
 ) -> Iterator[Chunk]:
     """Yield the students first to last − 1 of the school (all of them by default), in order of their numbers.
+
+    `numbers`: what topics and items are; drawn by the plan when left out.
 
     Law: the concatenated chunks are the same whatever `students_per_chunk` is, and a student is the
     same whoever else is simulated. So ranges may be simulated apart, in threads too: the kernel
@@ -31,11 +38,13 @@ def simulate(
         raise BadInput(f"students {first} to {last} of a school of {plan.students}; expected a range within it")
     if students_per_chunk < 1:
         raise BadInput(f"students_per_chunk is {students_per_chunk}; expected 1 or more")
-    return _chunks(plan, first, last, students_per_chunk)
+    return _chunks(plan, first, last, students_per_chunk, course_of(plan).numbers if numbers is None else numbers)
 
 
-def _chunks(plan: SchoolPlan, first: int, last: int, students_per_chunk: int) -> Iterator[Chunk]:
-    life = _life(plan, capacity=1024)
+def _chunks(
+    plan: SchoolPlan, first: int, last: int, students_per_chunk: int, numbers: CourseNumbers
+) -> Iterator[Chunk]:
+    life = _life(plan, numbers, capacity=1024)
     for start in range(first, last, students_per_chunk):
         end = min(start + students_per_chunk, last)
         traits = np.empty((end - start, len(rows.TRAITS)))
@@ -48,7 +57,7 @@ def _chunks(plan: SchoolPlan, first: int, last: int, students_per_chunk: int) ->
         yield chunk_of(plan, start, end, life.log, traits)
 
 
-def _life(plan: SchoolPlan, capacity: int) -> Life:
+def _life(plan: SchoolPlan, numbers: CourseNumbers, capacity: int) -> Life:
     habits = Habits(
         seed=plan.seed,
         days=plan.days,
@@ -74,7 +83,7 @@ def _life(plan: SchoolPlan, capacity: int) -> Life:
         random=np.zeros(1, dtype=np.uint64),
         trait=np.zeros(len(rows.TRAITS)),
         habits=habits,
-        course=course_of(plan).numbers,
+        course=numbers,
         mind=mind,
         log=_log(capacity),
     )

@@ -11,8 +11,11 @@ from mastery.apps.cli.context import engine_of, typed
 from mastery.apps.cli.options import AsJson, Tenant
 
 if TYPE_CHECKING:
-    from mastery.pipelines.models.card import ModelCard
+    from mastery.pipelines.models.card import ModelCard, SimulatedDocument
     from mastery.pipelines.models.gate import Gate
+
+ENOUGH_SCORES = 300
+"""Of fewer simulated scores no share is told."""
 
 
 def fit(
@@ -31,6 +34,9 @@ def fit(
         int | None,
         typer.Option(help="Stop reading students at this many events; 2 million when left out.", min=1),
     ] = None,
+    simulate: Annotated[
+        bool, typer.Option(help="Find how wide intervals have to be on simulated schools like this one.")
+    ] = True,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -45,8 +51,9 @@ def fit(
             report.update(done=done, total=total, title=f"Fitted {what}")
 
         stored = engine.models.fit(
-            scorer, since=since, until=until, seed=seed, most_events=most_events, now_us=now_us(), progress=step
-        )
+            scorer, since=since, until=until, seed=seed, most_events=most_events, simulate=simulate, now_us=now_us(),
+            progress=step,
+        )  # fmt: skip
     gate = engine.models.gate(stored.card.version)
     if as_json:
         document = stored.card.model_dump(mode="json") | {"gate": gate.model_dump(mode="json")}
@@ -94,9 +101,32 @@ def show_card(card: ModelCard) -> None:
         narrow.add_row(name, fitted, *measures[:3])
     out.print(first_that_fits(out, wide, narrow))
     out.print(Text("\nMeasured on answers of students who were held out.", "bright_black"))
+    if card.simulated is not None:
+        out.print(Text(_of_intervals(card.simulated), "bright_black"))
     of_scorers = [(name, note) for name, one in card.scorers.items() for note in one.notes]
     for note in [*card.notes, *(note if note.startswith(name) else f"{name}: {note}" for name, note in of_scorers)]:
         out.print(Text(f"note: {printable(note)}", "yellow"), soft_wrap=True)
+
+
+def _of_intervals(found: SimulatedDocument) -> str:
+    """Return where the widths of intervals were found, and how often the best score's contain the truth there."""
+    from mastery.insight.words import counted
+    from mastery.scorers import best_first
+
+    name = best_first(found.scorers)[0]
+    shares = {one.group: 100.0 * one.share for one in found.scorers[name] if one.scores >= ENOUGH_SCORES}
+    within = [share for group, share in shares.items() if group != "all"] or [*shares.values()]
+    students = sum(one.students for one in found.schools)
+    return (
+        f"Intervals were found on {counted(len(found.schools), 'simulated school')} like this one "
+        f"({counted(students, 'student')}). "
+        + (
+            f"There {shares['all']:.0f} % of the intervals of {name} contain the truth, in each band and with much or "
+            f"little evidence {min(within):.0f} to {max(within):.0f} %."
+            if shares
+            else ""
+        )
+    ).rstrip()
 
 
 def show_gate(gate: Gate) -> None:

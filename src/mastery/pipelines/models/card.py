@@ -70,6 +70,39 @@ class ScorerCard(BaseModel):
     notes: list[str] = Field([], description="What was pooled, left out or fell back, and why.")
 
 
+class SimulatedSchool(BaseModel):
+    """A simulated school like that of the log; numbers as in docs/simulation.md."""
+
+    seed: int
+    students: int
+    days: int
+    topics: int
+    topics_per_student: int
+    items_per_topic: int
+    active_share: float
+    idle_week_share: float
+    events_per_active_day: float
+    starting_skill: float
+    half_life_days: float
+    learning_rate: float = Field(description="Times what is usual in simulated schools.")
+
+
+class Covered(BaseModel):
+    """How scores of simulated students lie to the truth."""
+
+    group: str = Field(description="All, a band, or a class of evidence.")
+    scores: int
+    share: float = Field(description="Share of the 90 % intervals that contain the truth.")
+    bias: float = Field(description="Mean of score − truth.")
+
+
+class SimulatedDocument(BaseModel):
+    """Simulated schools like that of the log, on which the half widths of intervals were found."""
+
+    schools: list[SimulatedSchool]
+    scorers: dict[str, list[Covered]] = Field(description="By scorer whose half widths were found there.")
+
+
 class ModelCard(BaseModel):
     """One fitted model set."""
 
@@ -81,6 +114,9 @@ class ModelCard(BaseModel):
     settings: dict[str, str | int | float | None] = Field(description="What the fit was asked to do.")
     data: DataDocument
     scorers: dict[str, ScorerCard]
+    simulated: SimulatedDocument | None = Field(
+        None, description="Where half widths of intervals were found; null: those that are shipped, or of the parent."
+    )
     notes: list[str] = []
 
     @property

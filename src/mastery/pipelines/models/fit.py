@@ -6,7 +6,7 @@ the active set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from mastery.pipelines.models.card import (
     DataDocument,
     ModelCard,
     ScorerCard,
+    SimulatedDocument,
     TopicMeasures,
     cards,
     write_card,
@@ -93,6 +94,16 @@ FitAll = Callable[..., Found]
 """(batch, *, rules, seed, threads, scorers, base, chapters, settings, progress) → Found."""
 
 
+class FitIntervals(Protocol):
+    """Finds half widths of intervals; see `mastery.pipelines.evaluation.deployment_intervals.fit_deployment`."""
+
+    def __call__(
+        self, batch: Batch, scorers: Mapping[str, Parameters], names: Collection[str], seed: int
+    ) -> tuple[Mapping[str, Parameters], SimulatedDocument | None]:
+        """Return all parameters, those of the scorers `names` with half widths for this batch's school, and where they
+        were found."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """A model set that was fitted; `new` unless the very same numbers had been stored before."""
@@ -116,6 +127,7 @@ def fit(
     most_events: int = ENOUGH_EVENTS,
     bounds: Mapping[str, object] | None = None,
     fit_all: FitAll | None = None,
+    fit_intervals: FitIntervals | None = None,
     progress: Progress | None = None,
 ) -> Stored:
     """Fit scorers to the events of the lake and store what is found as a new version.
@@ -133,6 +145,7 @@ def fit(
         most_events: Whole buckets are read until there are this many events.
         bounds: What people allow of parameters; see `mastery.scorers.bounds`. None, or an empty one: everything.
         fit_all: What fits; `mastery.fitting.fit_all.fit_all` when left out.
+        fit_intervals: What finds half widths of intervals for this school; None leaves those that are shipped.
         progress: Called as the fits go on.
 
     Raises:
@@ -151,7 +164,10 @@ def fit(
         batch, rules=rules, seed=seed, threads=threads, scorers=scorers, base=base, chapters=chapters_of(lake),
         settings={bounded: {"bounds": bounds}} if bounds else None, progress=progress,
     )  # fmt: skip
-    model_set = _together(base, found.scorers)
+    scorers_found, simulated = found.scorers, None
+    if fit_intervals is not None:
+        scorers_found, simulated = fit_intervals(batch, found.scorers, [*found.measures], seed)
+    model_set = _together(base, scorers_found)
     within = bounds_of(model_set.scorers[bounded]) if bounded in model_set.scorers else None
     card = ModelCard(
         version=model_set.version,
@@ -167,6 +183,7 @@ def fit(
         },
         data=data,
         scorers={name: _of_scorer(name, model_set.scorers[name], found, batch) for name in model_set.scorers},
+        simulated=simulated,
         notes=[*_notes(model_set, found, data), *data_warnings(batch)],
     )
     new = store_model_set(lake, model_set, now_us)

@@ -16,6 +16,7 @@ from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.prepare import ParseOptions, prepare
 from mastery.simulation import SchoolPlan, course, simulate
 from mastery.simulation.chunk import student_id
+from mastery.simulation.course import CourseNumbers
 
 TENANT = "default"
 
@@ -23,14 +24,18 @@ KEY = Pseudonyms(bytes(32))
 """Not a secret: nobody in this school exists."""
 
 
-def simulated_events(plan: SchoolPlan, first: int, last: int) -> tuple[pa.Table, pa.Table]:
+def simulated_events(
+    plan: SchoolPlan, first: int, last: int, numbers: CourseNumbers | None = None
+) -> tuple[pa.Table, pa.Table]:
     """Return (events, truth) of the students first to last − 1: columns of EVENTS without `bucket`, and of the
     simulation's truth with pseudonyms for student ids.
+
+    `numbers`: what topics and items are; drawn by the plan when left out.
     """
     topics = frozenset(course(plan)[0]["topic_id"].to_pylist())
     now = datetime.combine(plan.start, time(), UTC) + timedelta(days=plan.days)
     events, truths = [], []
-    for chunk in simulate(plan, first=first, last=last):
+    for chunk in simulate(plan, first=first, last=last, numbers=numbers):
         truths.append(chunk.truth)
         for name, rows in chunk.tables.items():
             how = ParseOptions(
