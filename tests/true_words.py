@@ -14,7 +14,7 @@ import numpy as np
 
 from mastery.features.batch import Batch
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
-from mastery.insight.words import percent, portion
+from mastery.insight.words import percent, portion, seconds
 from mastery.instants import DAY_US
 
 RECENT, BREAK_DAYS, LEDGER_DAYS = 8, 3, 90
@@ -268,7 +268,7 @@ def pace(match: re.Match[str], place: Place) -> bool:
     here = mean(place.events)
     usual = mean([event for events in place.story.topics.values() for event in events])
     mostly_right = sum(place.answers) >= 0.7 * len(place.answers)
-    return mostly_right and (here > usual if match[1] == "slow" else here < usual)
+    return mostly_right and (match[1], match[2]) == (seconds(here), seconds(usual)) and here != usual
 
 
 HINTED = (
@@ -309,9 +309,11 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     rf"{SHARE} answers? on days after a break": share_after_breaks,
     r"has not come back to the topic yet": lambda m, p: len(p.days) <= 1,
     # about the scorer and not about the student
-    r"not enough answers to say more than that": lambda m, p: max(len(p.graded), p.questions) < 10,
-    r"every student starts (higher|lower)": lambda m, p: p.starts_higher == (m[1] == "higher"),
-    r"[a-z ]+, taken together": lambda m, p: True,
+    r"few answers (?:so far|since a start (above|below) the typical score)": lambda m, p: (
+        max(len(p.graded), p.questions) < 10 and (m[1] is None or p.starts_higher == (m[1] == "above"))
+    ),
+    r"all students start (above|below) the typical score": lambda m, p: p.starts_higher == (m[1] == "above"),
+    r"[a-z ]+, taken together|what work usually brings|where students start|the ends of the scale": lambda m, p: True,
     r"such results usually stand for (more|less)": lambda m, p: True,
     r"less what guessing explains|made up for slips": lambda m, p: True,
     r"kept at the top of the scale": lambda m, p: p.score >= 0.99,
@@ -326,7 +328,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     ),
     rf"not worked on for {NUMBER} days?": lambda m, p: whole(m[1]) == p.idle_days >= 14,
     rf"{TALLY} though most are right and never two wrong in a row": careless,
-    r"right and (slow|quick): [\d.]+ (?:s|min) per answer, [\d.]+ (?:s|min) over all topics": pace,
+    r"([\d.]+ (?:s|min)) per answer here, ([\d.]+ (?:s|min)) over all topics": pace,
     rf"no hints on {NUMBER} questions": lambda m, p: whole(m[1]) == p.questions and sum(p.asked) == 0,
 }  # fmt: skip
 

@@ -34,9 +34,9 @@ def test_every_part_of_every_scorer_has_clauses():
 @pytest.mark.parametrize(
     ("part", "raises", "told", "text"),
     [
-        ("start", RAISES, {}, "not enough answers to say more than that"),
-        ("start", RAISES, {"recent": "++++++++", "older_right": 2}, "every student starts higher"),
-        ("start", LOWERS, {"recent": "++++++++", "older_right": 2}, "every student starts lower"),
+        ("start", RAISES, {}, "few answers since a start above the typical score"),
+        ("start", RAISES, {"recent": "++++++++", "older_right": 2}, "all students start above the typical score"),
+        ("start", LOWERS, {"recent": "++++++++", "older_right": 2}, "all students start below the typical score"),
         ("start", LOWERS, {"recent": "---"}, "none of the 3 answers right"),
         ("answers_right", RAISES, {"recent": "-+++"}, "3 of 4 answers right"),
         ("answers_right", RAISES, {"recent": "-+++++++", "older_wrong": 9}, "7 of the last 8 answers right"),
@@ -300,6 +300,6 @@ def test_what_raises_is_not_worded_as_a_failing_nor_the_reverse(known, part):
 
 @given(anything_known(), st.sampled_from(CONTRIBUTIONS), st.booleans())
 def test_every_contribution_has_a_name_where_nothing_can_be_said_of_it(known, part, raises):
-    text = named(part, raises, known)
+    text = named(part, raises, known, frozenset())
     assert text and text == text.strip() and not text.endswith(".")
-    assert "not enough answers" not in text or max(known.here.evidence, known.here.questions) < PLENTY
+    assert "few answers" not in text or max(known.here.evidence, known.here.questions) < PLENTY

@@ -77,7 +77,7 @@ def test_a_hint_on_every_other_question_is_dependence(weak):
 
 def test_slow_is_measured_by_the_students_own_time(weak):
     told = {"recent": "+++++", "timed": 5, "time_ms": 5 * 30_000}
-    assert weak(**told) == {"slow_but_right": "right and slow: 30 s per answer, 20 s over all topics"}
+    assert weak(**told) == {"slow_but_right": "30 s per answer here, 20 s over all topics"}
     assert weak(habits=replace(USUAL, mean_time_ms=30_000.0), **told) == {}
     assert weak(habits=replace(USUAL, mean_time_ms=None), **told) == {}
     assert weak(**told | {"recent": "+-+-+"}) == {}
@@ -138,7 +138,7 @@ def test_right_without_hints_is_independent_only_where_hints_are_recorded(strong
 
 def test_three_quarters_of_the_usual_time_is_quick(strong):
     found = strong(recent="+++-+", timed=5, time_ms=5 * 15_000, hints=2)
-    assert found == {"quick_and_right": "right and quick: 15 s per answer, 20 s over all topics"}
+    assert found == {"quick_and_right": "15 s per answer here, 20 s over all topics"}
 
 
 def test_right_on_days_after_a_break_is_remembering_unless_the_score_has_faded(strong):

@@ -149,7 +149,7 @@ def test_whatever_is_said_of_the_sample_is_true_and_is_not_always_the_same(tmp_p
         topics += folded.batch.slot_topic.size
     explained = topics * len(with_scores())
     assert topics > 500
-    assert told["learning"] < 0.08 * explained, "told where it shows, and named where it is the largest"
+    assert told["learning"] < 0.12 * explained, "told where it shows, and named where it is much"
     assert {*SCORERS, *DERIVED} >= set(with_scores())
     for name in ("other_topics", "forgetting", "learning", "improving", "remembers_after_gaps", "not_practised"):
         assert told[name] > 0, f"{name} is never told"

@@ -7,7 +7,7 @@ contribution's sign alone. tests/insight/test_true_words.py reads the clauses ba
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from mastery.insight import graded_clauses as graded
 from mastery.insight.activity_summary import ActivitySummary
@@ -131,20 +131,29 @@ def _on_index(known: Known) -> bool:
     return known.scale == "index"
 
 
-_START_ANSWERS = (
-    _plain("not enough answers to say more than that", lambda k: max(k.here.evidence, k.here.questions) < PLENTY),
-)
+def _few(known: Known) -> bool:
+    return max(known.here.evidence, known.here.questions) < PLENTY
+
+
+def _compared(known: Known) -> bool:
+    return known.reference.students > 0
+
+
+def _start(side: str) -> tuple[Wording, ...]:
+    """Return what is said of the way from the typical student back to where everybody starts."""
+    return (
+        _plain(f"few answers since a start {side} the typical score", lambda k: _few(k) and _compared(k)),
+        _plain("few answers so far", _few),
+        _plain(f"all students start {side} the typical score", _compared),
+    )
+
 
 HINTS, VIDEOS, DAYS, CHANGED, RETURNS = (frozenset({one}) for one in ("hints", "videos", "days", "change", "returns"))
 
 WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
     "start": {
-        RAISES: (*_START_ANSWERS, _plain("every student starts higher", lambda k: k.reference.students > 0)),
-        LOWERS: (
-            *graded.NOTHING_RIGHT,
-            *_START_ANSWERS,
-            _plain("every student starts lower", lambda k: k.reference.students > 0),
-        ),
+        RAISES: _start("above"),
+        LOWERS: (*graded.NOTHING_RIGHT, *_start("below")),
     },
     "answers_right": {RAISES: (*graded.RIGHT, *graded.RIGHT_IN_PART), LOWERS: ()},
     "answers_wrong": {RAISES: (), LOWERS: graded.WRONG},
@@ -237,20 +246,24 @@ one that lowers."""
 
 NAMES = {
     "start": "where students start",
-    "answers_right": "answers",
-    "answers_wrong": "answers",
-    "past_answers": "all answers so far",
-    "accuracy": "graded answers",
-    "practice_success": "practice",
-    "spaced_practice": "answers after breaks",
-    "other_topics": "results on other topics",
-    "revisit": "days of work",
-    "learning": "days of work",
-    "forgetting": "days without work",
-    "recency": "days without work",
-    "video": "videos",
+    "answers_right": "answers, taken together",
+    "answers_wrong": "answers, taken together",
+    "practice": "practice, taken together",
+    "assignments": "assignments, taken together",
+    "learning": "what work usually brings",
+    "other_topics": "results on other topics, taken together",
+    "past_answers": "all answers so far, taken together",
+    "accuracy": "graded work, taken together",
+    "practice_success": "practice, taken together",
+    "spaced_practice": "answers after breaks, taken together",
+    "revisit": "days of work, taken together",
+    "video": "videos, taken together",
+    "hints": "hints, taken together",
+    "recency": "the time since the last work",
+    "limit": "the ends of the scale",
+    "forgetting": "what has faded, taken together",
 }
-"""What a contribution is called of which nothing else can be said, where that is not its own name."""
+"""What a contribution is called of which nothing can be said that is true of the data and not said already."""
 
 
 def wordings(name: str, raises: bool) -> tuple[Wording, ...]:
@@ -258,9 +271,10 @@ def wordings(name: str, raises: bool) -> tuple[Wording, ...]:
     return WORDINGS[name][raises]
 
 
-def named(name: str, raises: bool, known: Known) -> str:
-    """Return what a contribution is called of which nothing can be said that is true of the data: it is named all the
-    same where it is the largest.
+def named(name: str, raises: bool, known: Known, counted_by: Set[str]) -> str:
+    """Return what a contribution is called of which nothing can be said that is true of the data: where it is much, it
+    is named all the same. `counted_by` is what is counted already.
     """
-    plain = next((one for one in wordings(name, raises) if one.alone and one.holds(known)), None)
-    return f"{NAMES.get(name, name)}, taken together" if plain is None else plain.says(known)[0]
+    fitting = (one for one in wordings(name, raises) if one.alone and not one.tells & counted_by)
+    plain = next((one for one in fitting if one.holds(known)), None)
+    return NAMES[name] if plain is None else plain.says(known)[0]

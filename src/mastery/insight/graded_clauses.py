@@ -135,11 +135,11 @@ def _practice_there(known: Known) -> Clause:
 
 
 def _answers_there(known: Known, *, right: bool) -> bool:
-    """Tell whether answers on other topics speak that way: by and large right, or not."""
+    """Tell whether answers on other topics can speak that way: half of them right, or not by and large."""
     there = known.elsewhere
     if there.answers < LEAST_ANSWERS:
         return False
-    return there.right >= MOSTLY_RIGHT * there.answers if right else 2 * there.right <= there.answers
+    return 2 * there.right >= there.answers if right else there.right < MOSTLY_RIGHT * there.answers
 
 
 def _practised_there(known: Known, *, right: bool) -> bool:
@@ -148,7 +148,7 @@ def _practised_there(known: Known, *, right: bool) -> bool:
     if there.answers or there.practice_attempts < LEAST_ANSWERS:
         return False
     share = there.practice_right / there.practice_attempts
-    return share >= MOSTLY_RIGHT if right else share <= 0.5
+    return share >= 0.5 if right else share < MOSTLY_RIGHT
 
 
 ELSEWHERE_RIGHT: tuple[Wording, ...] = (

@@ -25,7 +25,10 @@ from mastery.insight.words import counted, listed, signed, with_points
 Direction = Literal["raises", "lowers"]
 
 MOST_FACTORS, MOST_OF_MANY = 3, 5
-"""Factors that are told; and where what is left out comes to more than any of those, how many."""
+"""Factors that are told; and how many where what is left out comes to more than half of the largest."""
+
+MUCH = 8
+"""Points of a fourth or fifth factor, at least; it is named even if nothing can be said of it."""
 
 ROUNDING = 1e-12
 """A contribution below this is shown as 0: sums leave such as −0.0 and 3e-17 behind. All that are left out come to far
@@ -69,9 +72,9 @@ class Explanation:
 
     Attributes:
         factors: At most three, of those that move the score by a point or more; up to five where all that is left out
-            would come to more than any of three. A low score begins with what lowers it, any other with what raises
-            it, each the largest first. The largest of all, and that of what comes first, are told if something true can
-            be said of them, else named, behind what is told.
+            would come to more than half of the largest. A low score begins with what lowers it, any other with what
+            raises it, each the largest first. The largest of all, and that of what comes first, are told if something
+            true can be said of them, else named, behind what is told.
         summary: One sentence; with too little evidence it says just that.
         points: Of each contribution, 0 included. They add up to the printed score less the printed reference.
         contributions: All that were given, by name, in the scorer's order. They add up to the score on its scale.
@@ -125,23 +128,25 @@ def shown(contribution: float) -> float:
 def _factors(exact: Mapping[str, float], points: Mapping[str, int], known: Known) -> tuple[Factor, ...]:
     moving = [name for name in exact if abs(exact[name]) >= 1.0 and points[name] and name not in SILENT[known.scale]]
     moving.sort(key=lambda name: -abs(exact[name]))  # stable: equal ones stay in the scorer's order
-    told = _in_words(moving, points, known)
+    told, counted_by = _in_words(moving, points, known)
 
     def of(name: str) -> Factor:
-        return told[name] if name in told else Factor(name, points[name], {}, named(name, points[name] > 0, known))
+        if name in told:
+            return told[name]
+        return Factor(name, points[name], {}, named(name, points[name] > 0, known, counted_by))
 
     first: Direction = "lowers" if known.low else "raises"
     of_first = [name for name in moving if of(name).direction == first]
     largest = {*moving[:1], *of_first[:1]}
-    candidates = [name for name in moving if name in told or name in largest]
-    chosen = candidates[:MOST_FACTORS]
+    chosen = [name for name in moving if name in told or name in largest][:MOST_FACTORS]
     if of_first and of_first[0] not in chosen:
         chosen[MOST_FACTORS - 1 :] = of_first[:1]
-    for name in (name for name in candidates if name not in chosen):
+    for name in moving:
         left_out = sum(points.values()) - sum(points[one] for one in chosen)
-        if len(chosen) == MOST_OF_MANY or abs(left_out) <= max(abs(points[one]) for one in chosen):
+        if len(chosen) == MOST_OF_MANY or 2 * abs(left_out) <= max(abs(points[one]) for one in chosen):
             break
-        chosen.append(name)
+        if name not in chosen and abs(points[name]) >= MUCH and points[name] * left_out > 0:
+            chosen.append(name)
 
     def rank(one: Factor) -> tuple[bool, bool, float]:
         return one.direction != first, one.name not in told, -abs(exact[one.name])
@@ -158,8 +163,10 @@ def _each_answer_once(factors: Sequence[Factor]) -> tuple[Factor, ...]:
     return tuple(found)
 
 
-def _in_words(moving: Sequence[str], points: Mapping[str, int], known: Known) -> dict[str, Factor]:
-    """Return the factors of which something true can be said, each fact once."""
+def _in_words(
+    moving: Sequence[str], points: Mapping[str, int], known: Known
+) -> tuple[dict[str, Factor], frozenset[str]]:
+    """Return the factors of which something true can be said, each fact once, and what they count."""
     counted_by: set[str] = set()
     found: dict[str, Factor] = {}
     for name in sorted(moving, key=lambda name: name in LATER):
@@ -168,7 +175,7 @@ def _in_words(moving: Sequence[str], points: Mapping[str, int], known: Known) ->
             text, value = wording.says(known)
             found[name] = Factor(name, points[name], value, text)
             counted_by |= wording.tells
-    return found
+    return found, frozenset(counted_by)
 
 
 def _wording(name: str, raises: bool, known: Known, counted_by: set[str]) -> Wording | None:

@@ -187,16 +187,16 @@ def _hint_dependent(work: _Work) -> Said | None:
     return hint_words(seen), hint_numbers(seen)
 
 
-def _timed(work: _Work, manner: str) -> Said:
+def _timed(work: _Work) -> Said:
     usual = work.habits.mean_time_ms or 0.0
-    return f"right and {manner}: {seconds(work.seen.mean_time_ms)} per answer, {seconds(usual)} over all topics", {
+    return f"{seconds(work.seen.mean_time_ms)} per answer here, {seconds(usual)} over all topics", {
         "time_s": work.seen.mean_time_ms / 1000.0,
         "usual_time_s": usual / 1000.0,
     }
 
 
 def _slow_but_right(work: _Work) -> Said | None:
-    return _timed(work, "slow") if work.seen.right_share >= MOSTLY_RIGHT and work.pace >= SLOW else None
+    return _timed(work) if work.seen.right_share >= MOSTLY_RIGHT and work.pace >= SLOW else None
 
 
 def _not_practised(work: _Work) -> Said | None:
@@ -241,7 +241,7 @@ def _independent(work: _Work) -> Said | None:
 
 
 def _quick_and_right(work: _Work) -> Said | None:
-    return _timed(work, "quick") if work.seen.right_share >= MOSTLY_RIGHT and work.pace <= QUICK else None
+    return _timed(work) if work.seen.right_share >= MOSTLY_RIGHT and work.pace <= QUICK else None
 
 
 def _remembers_after_gaps(work: _Work) -> Said | None:

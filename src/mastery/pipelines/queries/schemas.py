@@ -39,8 +39,8 @@ class ExplanationDocument(BaseModel):
     summary: str
     reference: ReferenceDocument
     factors: list[FactorDocument] = Field(
-        description="Up to three of those that move the score by a point or more, the largest always among them. A low "
-        "score begins with what lowers it."
+        description="Up to three (five where much would be left out) of those that move the score by a point or "
+        "more. A low score begins with what lowers it."
     )
     points: dict[str, int] = Field(
         description="Of every contribution, in points against the reference. They add up to the score less the "
