@@ -10,9 +10,8 @@ In a coarse file, too, rows that differ in topic alone are one answer on several
 source's version are revisions of one: what is counted is equal rows of one topic and version. The second `a` of the
 rows a, b, a is a second answer, and of a, b, a, b each answer is on both topics.
 
-Events without an order of the source's own get their place among those of their student's moment, added to `sequence`.
-In a file with precise time stamps the moment must be that of the row before, which plain files hardly have: so they
-need next to no work.
+Events without an order of the source's own get their place among those of their student's moment, added to `sequence`;
+in a file with precise time stamps when they are written (`mastery.events.places`).
 """
 
 from __future__ import annotations
@@ -81,6 +80,8 @@ class Placed:
     nth: Int64s
 
 
+NO_MASK = np.empty(0, np.bool_)
+NONE_SHARING = Sharing(NO_ROWS, NO_ROWS, NO_ROWS, NO_MASK, NO_MASK, NO_ROWS, NO_ROWS)
 NONE_PLACED = Placed(NO_ROWS, NO_ROWS, NO_ROWS)
 
 
@@ -88,7 +89,8 @@ class Ties(Generic[Piece]):
     """Places the events of one file, given in the file's order, piece by piece.
 
     Attributes:
-        sharing: Number of events that are not the only ones of their student's moment.
+        sharing: Number of events that are not the only ones of their student's moment; where time stamps are precise
+            they are counted by whoever places them.
         coarse: Whether its time stamps are; None until it is known.
     """
 
@@ -100,8 +102,6 @@ class Ties(Generic[Piece]):
         self._held: list[tuple[Piece, Sharing]] = []
         self._looked_at = 0
         self._ids, self._answers, self._moments = _Counts(), _Counts(), _Counts()
-        self._last_at: int | None = None
-        self._run = 0
 
     def add(self, piece: Piece, events: Sharing) -> list[tuple[Piece, Placed]]:
         """Return the pieces so far whose events can be placed, in order, with their places."""
@@ -138,17 +138,14 @@ class Ties(Generic[Piece]):
 
     def _placed(self, events: Sharing) -> Placed:
         n = events.at_us.size
-        if n == 0:
+        if n == 0 or not self.coarse:
             return NONE_PLACED
-        rows, run = self._candidates(events.at_us)
-        place, nth = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
+        place, nth = np.zeros(n, np.int64), np.zeros(n, np.int64)
         for counts in (self._ids, self._answers, self._moments):
-            counts.make_room(rows.size)
-        among = (getattr(events, name) for name in _Sharing._fields[2:])
+            counts.make_room(n)
         shared = np.zeros(1, np.int64)
         _place(
-            _Sharing(rows, run, *among),
-            bool(self.coarse),
+            _Sharing(*(getattr(events, name) for name in _Sharing._fields)),
             self._ids.tables,
             self._answers.tables,
             self._moments.tables,
@@ -157,23 +154,8 @@ class Ties(Generic[Piece]):
             shared,
         )
         self.sharing += int(shared[0])
-        more = (place > 0) | (nth > 0)
-        return Placed(rows[more], place[more], nth[more])
-
-    def _candidates(self, at_us: Int64s) -> tuple[Int64s, Int64s]:
-        """Return the rows that may share a moment, and the number of each one's run of rows with one moment."""
-        if self.coarse:
-            return np.arange(at_us.size), np.zeros(at_us.size, np.int64)
-        new_run = np.empty(at_us.size, np.bool_)
-        new_run[0] = at_us[0] != self._last_at
-        np.not_equal(at_us[1:], at_us[:-1], out=new_run[1:])
-        among = ~new_run
-        among[:-1] |= among[1:]
-        among[-1] = True  # the next piece may go on with it
-        rows = np.flatnonzero(among)
-        run = (self._run + np.cumsum(new_run))[rows]
-        self._run, self._last_at = int(run[-1]), int(at_us[-1])
-        return rows, run
+        more = np.flatnonzero((place > 0) | (nth > 0))
+        return Placed(more, place[more], nth[more])
 
 
 def renumbered(events: pa.Table, rows: Int64s, placed: Placed) -> pa.Table:
@@ -204,10 +186,8 @@ def renumbered(events: pa.Table, rows: Int64s, placed: Placed) -> pa.Table:
 
 
 class _Sharing(NamedTuple):
-    """The rows that may share a moment, with each one's run, and the columns of `Sharing`."""
+    """`Sharing`, as kernels take it."""
 
-    rows: Int64s
-    run: Int64s
     student: Int64s
     id_lo: Int64s
     at_us: Int64s
@@ -300,40 +280,37 @@ def _mixed(a: Any, b: Any, c: Any) -> Any:
 
 
 @kernel
-def _place(
-    sharing: Any, coarse: Any, by_id: Any, by_answer: Any, by_moment: Any, place: Any, nth: Any, shared: Any
-) -> None:
-    """Set the place and the number among equal ones of some rows, and count the events that share a moment.
+def _place(sharing: Any, by_id: Any, by_answer: Any, by_moment: Any, place: Any, nth: Any, shared: Any) -> None:
+    """Set the place and the number among equal ones of rows, and count the events that share a moment.
 
     By id are kept, of a row that may be one of several answers the number of equal ones, of others its place + 1: a
     repeat has the place of what it repeats. So has a row of an answer on another topic, or of another version of it.
     """
-    rows, run, student, id_lo, at_us, own, ordered, apart, outcome = sharing
+    student, id_lo, at_us, own, ordered, apart, outcome = sharing
     ids, id_values, old_ids, old_id_values, ids_used = by_id
     answers, places, old_answers, old_places, answers_used = by_answer
     moments, counts, old_moments, old_counts, moments_used = by_moment
-    for j in range(rows.size):
-        r = rows[j]
+    for r in range(student.size):
         if ordered[r]:
             continue
-        counted = coarse and not own[r]
-        key = _mixed(id_lo[r], apart[r] if counted else 0, run[j])
+        counted = not own[r]
+        key = _mixed(id_lo[r], apart[r] if counted else 0, 0)
         one = _remembered(ids, id_values, old_ids, old_id_values, ids_used, key)
         answer = np.int64(0)
         if counted:
-            nth[j] = id_values[one]
+            nth[r] = id_values[one]
             id_values[one] += 1
-            key = _mixed(id_lo[r], outcome[r], nth[j])
+            key = _mixed(id_lo[r], outcome[r], nth[r])
             answer = _remembered(answers, places, old_answers, old_places, answers_used, key)
         before = places[answer] if counted else id_values[one]
         if before > 0:
-            place[j] = before - 1
+            place[r] = before - 1
             continue
-        key = _mixed(student[r], at_us[r], run[j])
+        key = _mixed(student[r], at_us[r], 0)
         moment = _remembered(moments, counts, old_moments, old_counts, moments_used, key)
-        place[j] = counts[moment]
+        place[r] = counts[moment]
         counts[moment] += 1
-        shared[0] += 2 if place[j] == 1 else min(place[j], 1)
+        shared[0] += 2 if place[r] == 1 else min(place[r], 1)
         if counted:
             places[answer] = counts[moment]
         else:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mastery.errors import BadInput
 from mastery.events import ties
+from mastery.events.places import places
 from mastery.events.read_options import ReadOptions
 from mastery.events.ties import Sharing, Ties
 from mastery.lake import Lake
@@ -64,6 +65,21 @@ def test_answers_of_one_moment_are_in_the_order_of_the_file(school, at):
     assert school.outcomes() == "1111100000"
     assert "10 events share their moment" in school.notes[0]
     assert school.read(answers("1111100000", at)) == (0, 0, 10, 0)
+
+
+@pytest.mark.parametrize("block", [60, 1 << 20])
+def test_answers_of_one_moment_are_in_the_order_of_the_file_wherever_they_stand_in_it(school, monkeypatch, block):
+    monkeypatch.setattr(files, "HEAD_BYTES", 100)
+    monkeypatch.setattr(files, "BLOCK_BYTES", block)
+    mine = answers("1101000", SECOND)
+    others = [f"S{n},q{n},t1,1,2026-03-02T{8 + n}:00:00Z" for n in range(2, 9)]  # each elsewhere, and at another time
+    rows = [row for both in zip(mine, others, strict=True) for row in both]
+    assert school.read(rows) == (14, 0, 0, 0)
+    assert school.outcomes() == "1101000" + "1" * 7
+    assert "7 events share their moment" in school.notes[0]
+    assert school.read(rows) == (0, 0, 14, 0)
+    path = school.folder / "1.csv"
+    assert read_answers(path, now=NOW).batch().y.tolist()[:7] == [1, 1, 0, 1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("item", ["q1", ""])
@@ -146,46 +162,68 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=200)
-@given(rows=ROWS, coarse=st.booleans(), cuts=st.lists(st.integers(0, 60), max_size=4))
-def test_places_are_those_of_a_plain_count_however_the_file_is_cut(rows, coarse, cuts):
-    student, item, at, own, ordered, apart, outcome = (
-        (np.array(column, np.int64) for column in zip(*rows, strict=True))
-        if rows
-        else (np.zeros(0, np.int64) for _ in range(7))
+def sharing_of(rows) -> Sharing:
+    columns = (
+        (np.array(column, np.int64) for column in zip(*rows, strict=True)) if rows else [np.zeros(0, np.int64)] * 7
     )
+    student, item, at, own, ordered, apart, outcome = columns
     key = 1 + student * 100 + item * 10 + at * (1 - own) + 1000 * own
-    whole = Sharing(student, key, at, own.astype(bool), ordered.astype(bool), apart, outcome)
-    expected = _plain(whole, coarse)
+    return Sharing(student, key, at, own.astype(bool), ordered.astype(bool), apart, outcome)
+
+
+@settings(max_examples=200)
+@given(rows=ROWS, cuts=st.lists(st.integers(0, 60), max_size=4))
+def test_places_are_those_of_a_plain_count_however_the_file_is_cut(rows, cuts):
+    whole = sharing_of(rows)
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    found: Ties[int] = Ties("answers" if coarse else "duplicates")
+    found: Ties[int] = Ties("answers")
     place, nth = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     for start, stop in pairwise(edges):
         part = Sharing(*(getattr(whole, name)[start:stop] for name in Sharing.__dataclass_fields__))
         for begin, placed in found.add(start, part):
             place[begin + placed.rows], nth[begin + placed.rows] = placed.place, placed.nth
-    assert (place.tolist(), nth.tolist()) == expected
+    assert (place.tolist(), nth.tolist()) == _plain(whole)
 
 
-def _plain(events: Sharing, coarse: bool) -> tuple[list[int], list[int]]:
+def _plain(events: Sharing) -> tuple[list[int], list[int]]:
     places: dict[tuple, int] = {}
     equal: dict[tuple, int] = {}
     known: dict[tuple, int] = {}
-    run, before = 0, None
     place, nth = [], []
     for student, id_lo, at, own, ordered, apart, outcome in zip(*vars(events).values(), strict=True):
-        run, before = run + (at != before), at
-        here = () if coarse else (run,)
-        counted = coarse and not own and not ordered
+        counted = not own and not ordered
         nth.append(equal.get((id_lo, apart), 0) if counted else 0)
         if counted:
             equal[id_lo, apart] = nth[-1] + 1
-        one = (id_lo, outcome, nth[-1]) if counted else (id_lo, *here)
+        one = (id_lo, outcome, nth[-1]) if counted else (id_lo,)
         if not ordered and one not in known:
-            known[one] = places.setdefault((student, at, *here), 0)
-            places[student, at, *here] += 1
+            known[one] = places.setdefault((student, at), 0)
+            places[student, at] += 1
         place.append(0 if ordered else known[one])
     return place, nth
+
+
+@settings(max_examples=200)
+@given(rows=ROWS, cut=st.integers(0, 60))
+def test_places_in_files_with_precise_time_stamps_are_those_of_a_plain_count(rows, cut):
+    events = sharing_of(rows)
+    file = (np.arange(len(rows)) >= cut).astype(np.int64)
+    found = places(file, events.student, events.at_us, events.id_lo, ~events.ordered, 2)
+    met: dict[tuple, list[int]] = {}
+    for place, *moment, id_lo, ordered in zip(
+        found.place, file, events.student, events.at_us, events.id_lo, events.ordered, strict=True
+    ):
+        if ordered:
+            assert place == 0
+            continue
+        of_moment = met.setdefault(tuple(moment), [])
+        if id_lo not in of_moment:
+            of_moment.append(id_lo)
+        assert place == of_moment.index(id_lo)
+    shared = [sum(len(ids) for (number, *_), ids in met.items() if number == k and len(ids) > 1) for k in range(2)]
+    assert found.sharing.tolist() == shared
+    nobody: Ties[int] = Ties("duplicates")
+    assert all(not placed.rows.size for _, placed in nobody.add(0, events))
 
 
 def test_what_is_remembered_is_bounded_and_reaches_as_far_as_it_says(monkeypatch):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,11 @@ from mastery.errors import BadInput, did_you_mean
 from mastery.events.columns import INTERACTION
 from mastery.events.header_words import columns_shown, names_shown
 from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
+from mastery.events.places import in_their_places, places
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.several_topics import join_topics
 from mastery.events.tally import Tally
-from mastery.events.ties import Sharing, Ties, renumbered
+from mastery.events.ties import NONE_SHARING, Sharing, Ties, renumbered
 from mastery.events.unnamed_answers import unnamed_answers_of
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
@@ -193,6 +194,7 @@ def read_answers(
     kept = None if keep is None else tuple(keep)
     _check_kept(planned, kept)
     pieces: list[_Piece] = []
+    every: list[Ties[_Piece]] = []
     for number, one in enumerate(planned):
         read = partial(_pieces, number=number, tenant=tenant, now=now, kept=kept)
         one, found = in_date_order(one, read, lambda piece: piece[0].tally)
@@ -207,9 +209,8 @@ def read_answers(
         ties: Ties[_Piece] = Ties(one.options.repeats)
         placed = [put for piece in mine for put in ties.add(piece, piece.sharing)] + ties.end()
         pieces += [replace(piece, events=renumbered(piece.events, put.rows, put)) for piece, put in placed]
-        if (tied := ties.note()) is not None:
-            notes.append(f"{one.input.name}: {tied}")
-    answers = _joined(planned, pieces, notes)
+        every.append(ties)
+    answers = _joined(planned, pieces, every, notes)
     if answers.report.read and not answers.events.num_rows:
         raise BadInput(
             f"{', '.join(one.input.place for one in planned)}: none of {answers.report.read:,} rows can be used"
@@ -293,7 +294,7 @@ def _piece(block: Block, *, number: int, how: ParseOptions, extra: list[str], pl
     )
 
 
-def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> Answers:
+def _joined(planned: list[Planned], pieces: list[_Piece], ties: list[Ties[_Piece]], notes: list[str]) -> Answers:
     """Return all pieces as one; of the revisions of one event the one that counts, as in the lake."""
     events = pa.concat_tables([EVENT_COLUMNS.empty_table(), *(piece.events.cast(EVENT_COLUMNS) for piece in pieces)])
     before = np.cumsum([0, *(piece.rows for piece in pieces)])
@@ -302,14 +303,22 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
     hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
     verdicts = judge(hi, lo, body, NOTHING_KNOWN).verdicts
     all_rows, of_event = rows, np.arange(rows.size)  # of each row its event, before some are found not to count
+    first = of_event  # the row of each event among these
     if (verdicts == REVISED).any():
-        own = np.concatenate([piece.sharing.own for piece in pieces])
-        joined = join_topics(events.combine_chunks(), number, own, None)
+        joined = join_topics(events.combine_chunks(), number, _shared(pieces).own, None)
         if joined is not None:
-            events, rows, of_event = joined.events, rows[joined.rows], joined.event_of_row
+            events, rows, first, of_event = joined.events, rows[joined.rows], joined.rows, joined.event_of_row
             hi, lo, body = (events[name].to_numpy() for name in ("event_id_hi", "event_id_lo", "body_hash"))
             verdicts = judge(hi, lo, body, NOTHING_KNOWN).verdicts
             verdicts = np.where(joined.repeats, SAME, verdicts[of_event])
+    shared = _shared(pieces)
+    unplaced = ~shared.ordered & ~np.array([bool(one.coarse) for one in ties], np.bool_)[number]
+    placed = places(number[first], shared.student[first], shared.at_us[first], lo, unplaced[first], len(planned))
+    events = in_their_places(events, placed.place)
+    for one, among, sharing_moment in zip(planned, ties, placed.sharing.tolist(), strict=True):
+        among.sharing += sharing_moment
+        if (tied := among.note()) is not None:
+            notes = [*notes, f"{one.input.name}: {tied}"]
     event_of_row = np.full(int(before[-1]), -1, np.int64)
     kept = np.flatnonzero(~superseded(events))
     rejected = [piece.rejected for piece in pieces]
@@ -319,9 +328,6 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
         event_of_row[all_rows] = _kept_event(hi, lo, body, kept)[of_event]
         events, rows = events.take(pa.array(kept)), rows[kept]
     timed = any(_timed(piece.tally) for piece in pieces)
-    shared = [
-        _concatenated([getattr(piece.sharing, name) for piece in pieces]) for name in ("student", "own", "ordered")
-    ]
     events, joined_rows = _with_unnamed(events.combine_chunks(), rows, all_rows, shared, timed)
     if joined_rows:
         notes = [*notes, ONE_ANSWER.format(joined_rows)]
@@ -351,16 +357,17 @@ def _joined(planned: list[Planned], pieces: list[_Piece], notes: list[str]) -> A
 
 
 def _with_unnamed(
-    events: pa.Table, rows: Int64s, all_rows: Int64s, shared: Sequence[Int64s], timed: bool
+    events: pa.Table, rows: Int64s, all_rows: Int64s, shared: Sharing, timed: bool
 ) -> tuple[pa.Table, int]:
     """Return the events, those of one answer that nothing names under an interaction, and how many rows these are.
 
     Args:
         rows: int64[E]. The row of each event.
-        all_rows: int64[N]. The rows that `shared` (int64[N] student, whether they have an id, and an order) is of.
+        all_rows: int64[N]. The rows that `shared` is of.
     """
-    student, own, ordered = (of_rows[np.searchsorted(all_rows, rows)] for of_rows in shared)
-    may = ((ordered > 0) | (not timed)) & (own == 0) & events[INTERACTION.name].is_null().to_numpy()
+    which = np.searchsorted(all_rows, rows)
+    student, own, ordered = shared.student[which], shared.own[which], shared.ordered[which]
+    may = (ordered | (not timed)) & ~own & events[INTERACTION.name].is_null().to_numpy()
     first = unnamed_answers_of(events, student, may, timed=timed)
     if first is None:
         return events, 0
@@ -369,6 +376,12 @@ def _with_unnamed(
     named = pc.if_else(pa.array(together), pc.binary_join_element_wise("row", names, " "), events[INTERACTION.name])
     place = events.column_names.index(INTERACTION.name)
     return events.set_column(place, INTERACTION.name, named), int(together.sum())
+
+
+def _shared(pieces: list[_Piece]) -> Sharing:
+    """Return what all pieces have of it, one after the other."""
+    every = [NONE_SHARING, *(piece.sharing for piece in pieces)]
+    return Sharing(*(np.concatenate([getattr(one, field.name) for one in every]) for field in fields(Sharing)))
 
 
 def _concatenated(parts: Sequence[Int64s]) -> Int64s:

@@ -41,7 +41,8 @@ def assign_topics(lake: Lake, topics: ItemTopics, now: datetime) -> int:
         rows = rows.set_column(rows.column_names.index(name), name, values)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     n = rows.num_rows
-    ready = Held(hold(rows, np.arange(n)), offsets, np.zeros(n, np.bool_), None, NO_ROWS, NO_ROWS)
+    no = np.zeros(n, np.bool_)
+    ready = Held(hold(rows, np.arange(n)), offsets, own=no, unplaced=no, interaction=None, lines=NO_ROWS, tail=NO_ROWS)
     found = write_events(lake, [ready], 1, None)  # each belongs to the ingest that brought its event
     return int(found.counts[0, REVISED_ROWS])
 

@@ -29,6 +29,11 @@ class BucketRows:
         """Return the rows of these parts, one after the other."""
         return pa.table({name: column(parts) for name, column in self._columns.items()})
 
+    def codes(self, name: str, parts: Sequence[Part]) -> Numbers:
+        """Return the codes of a column of texts without nulls: equal ones in all pieces have one."""
+        found: Numbers = self._columns[name](parts).indices.to_numpy()
+        return found
+
 
 def _column(pieces: Sequence[HeldRows], name: str) -> Column:
     each = [piece.column(name) for piece in pieces]

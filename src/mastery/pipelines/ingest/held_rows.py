@@ -103,6 +103,7 @@ class Held:
         rows: Columns of EVENTS without `bucket`.
         offsets: int64[buckets + 1]. Bucket b owns rows offsets[b]:offsets[b + 1].
         own: bool[n]. Whether each has an id of the source's own.
+        unplaced: bool[n]. Whether it has neither an order of the source's own nor a place in its moment yet.
         interaction: int64[n]. Hash of each one's student and interaction, 0 without one; None where none has one.
         lines: int64[n]. The line of each, where rows may be rejected later; else empty.
         tail: int64, ascending. Which of them may be one answer with rows that follow in the file.
@@ -112,6 +113,7 @@ class Held:
     rows: HeldRows
     offsets: Int64s
     own: Mask
+    unplaced: Mask
     interaction: Int64s | None
     lines: Int64s
     tail: Int64s
@@ -120,7 +122,7 @@ class Held:
     @property
     def bytes(self) -> int:
         """How much memory they take, nearly."""
-        further = (self.own, self.lines) if self.interaction is None else (self.own, self.lines, self.interaction)
+        further = [self.own, self.unplaced, self.lines, *([] if self.interaction is None else [self.interaction])]
         return self.rows.bytes + sum(values.nbytes for values in further)
 
     def take(self, rows: Int64s) -> Held:
@@ -132,6 +134,7 @@ class Held:
             rows=self.rows.take(rows),
             offsets=np.concatenate([[0], np.cumsum(chosen)])[self.offsets],
             own=self.own[rows],
+            unplaced=self.unplaced[rows],
             interaction=None if self.interaction is None else self.interaction[rows],
             lines=self.lines[rows] if self.lines.size else self.lines,
             tail=np.flatnonzero(to_go_on[rows]),

@@ -52,7 +52,7 @@ from mastery.pipelines.ingest.prepare import ParseOptions, Prepared, prepare
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import Repeats, instead, refused_rows
 from mastery.pipelines.ingest.report import FileReport, IngestReport, earlier_notes, revision_notes
-from mastery.pipelines.ingest.row_counts import COUNTS
+from mastery.pipelines.ingest.row_counts import COUNTS, SHARING
 from mastery.pipelines.ingest.undo import Undone, replaced_by, undo
 from mastery.pipelines.ingest.waiting import Waiting
 from mastery.pipelines.ingest.write_events import write_events
@@ -260,7 +260,8 @@ class _Run:
 
     def _hold(self, number: int, pieces: list[tuple[Prepared, Placed]]) -> None:
         for piece, placed in pieces:
-            self.waiting.add(dataclasses.replace(piece.placed(placed), file=number))
+            held = piece.placed(placed, coarse=bool(self.ties[number].coarse))
+            self.waiting.add(dataclasses.replace(held, file=number))
 
     def _write_many(self, *, ended: bool) -> None:
         """Write what waits when it is much; `ended`: when no rows of its last file are to come."""
@@ -378,6 +379,8 @@ class _Run:
             )
             give_back()
             self.of_events += found.counts
+            for ties, sharing in zip(self.ties, found.counts[:, SHARING].tolist(), strict=True):
+                ties.sharing += sharing
             self.counts += found.counts[:, : self.counts.shape[1]]
             self.repeats_of += found.repeats
             self.changed_by += found.changed_by

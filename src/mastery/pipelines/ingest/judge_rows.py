@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from mastery.arrays import Int64s
 from mastery.events.identity import Blocks
+from mastery.events.places import Places, places
 from mastery.events.revisions import COMPARED, ELSE, LESS, MORE, compare
 from mastery.events.several_topics import join_topics
 from mastery.events.values import Mask, mask
@@ -33,6 +34,7 @@ from mastery.pipelines.ingest.row_counts import (
     NONE_REFUSED,
     REJECTED_ROWS,
     REVISED_ROWS,
+    SHARING,
     Refused,
 )
 from mastery.tables import EVENTS, SUPERSEDED
@@ -69,6 +71,18 @@ class IncomingRows:
     def own(self) -> Mask:
         return self._joined(lambda piece: piece.own)
 
+    def unplaced(self) -> Mask:
+        return self._joined(lambda piece: piece.unplaced)
+
+    def places(self, rows: Int64s, id_lo: Int64s) -> Places:
+        """Return the places of the events that these rows begin."""
+        unplaced = self.unplaced()[rows]
+        if not unplaced.any():
+            return Places(np.zeros(rows.size, np.int64), np.zeros(self.files, np.int64))
+        student = self.columns.codes("student_id", self.parts)[rows]
+        at_us = self.numbers("occurred_at")[rows]
+        return places(self.file_of()[rows], student.astype(np.int64), at_us, id_lo, unplaced, self.files)
+
     def lines(self) -> Int64s:
         return self._joined(lambda piece: piece.lines)
 
@@ -99,6 +113,7 @@ class Judged:
         events: m events; None where each row is one, as it was read.
         verdicts: Of the events.
         replacing: bool[m]. Of which events an ingest that is replaced had brought rows.
+        place: int64[m]. What is added to `sequence`: the place among the student's events of the moment.
         counts: int64[files, COUNTS]. Of the rows.
         refused: Rows that are rejected for what is known of their events.
         repeats: Number of an ingest → how many of the events it brought came again as they are.
@@ -108,6 +123,7 @@ class Judged:
     events: pa.Table | None
     verdicts: Verdicts
     replacing: Mask
+    place: Int64s
     counts: Int64s
     refused: Refused
     repeats: Counter[int]
@@ -206,6 +222,8 @@ def judge_rows(
         (LEFT, left_row),
     ):
         counts[:, place] = np.bincount(file_of[which], minlength=rows.files)
+    placed = rows.places(row, ids[1])
+    counts[:, SHARING] = placed.sharing
     if counts[:, REVISED_ROWS].any():
         kept = np.flatnonzero(verdicts != SAME)
         _, first = np.unique(ids[1][kept], return_index=True)
@@ -218,7 +236,7 @@ def judge_rows(
         content = Blocks(hi.size).add(hi, lo).add(body, body).finish()[0]
         which = np.flatnonzero(left_row)
         refused = Refused(file_of[which], rows.lines()[which], content[event_of_row[which]])
-    return Judged(events, verdicts, compared.replacing, counts, refused, compared.repeats, changed_by)
+    return Judged(events, verdicts, compared.replacing, placed.place, counts, refused, compared.repeats, changed_by)
 
 
 def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table, replaced: Sequence[int]) -> npt.NDArray[np.int8]:

@@ -82,15 +82,20 @@ class Prepared:
     order: Int64s = field(default_factory=lambda: NO_ROWS)
     zoneless: bool = False
 
-    def placed(self, placed: Placed) -> Held:
-        """Return the events with their places among those that share a moment."""
+    def placed(self, placed: Placed, *, coarse: bool) -> Held:
+        """Return the events with their places among those that share a moment; those of a file whose time stamps are
+        not `coarse` get theirs when they are written.
+        """
         assert self.events is not None
-        if not placed.rows.size:
+        if not coarse:
             return self.events
+        held = replace(self.events, unplaced=np.zeros(self.order.size, np.bool_))
+        if not placed.rows.size:
+            return held
         row_of = np.empty(self.order.size, np.int64)
         row_of[self.order] = np.arange(self.order.size)
         rows = renumbered(self.events.rows.slice(0, self.order.size), row_of[placed.rows], placed)
-        return replace(self.events, rows=hold(rows, np.arange(self.order.size)))
+        return replace(held, rows=hold(rows, np.arange(self.order.size)))
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,7 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
         hold(events, order),
         offsets,
         shared.own[order],
+        ~shared.ordered[order],
         None if interactions is None else interactions[order],
         chunk.lines[parsed.places][order] if how.options.on_revision == "reject" else NO_ROWS,
         np.flatnonzero(order >= last_answer(shared.id_lo, shared.at_us, interactions)),

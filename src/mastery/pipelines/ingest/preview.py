@@ -26,6 +26,7 @@ from mastery.events.contradictions import Contradictions
 from mastery.events.header_words import named
 from mastery.events.identity import ORDERED, OWN_ID, identify, murmur
 from mastery.events.parse import Parsed
+from mastery.events.places import places
 from mastery.events.read_options import ReadOptions
 from mastery.events.registry import SOURCES
 from mastery.events.tally import Tally
@@ -183,6 +184,13 @@ def preview(
     return [_preview(one, tenant, now, options, rows, progress, beside) for one in planned], notes
 
 
+def _sharing_moment(events: Sharing) -> int:
+    """Return how many events of a block, with precise time stamps, share their moment with others of it."""
+    file = np.zeros(events.at_us.size, np.int64)
+    found = places(file, events.student, events.at_us, events.id_lo, ~events.ordered, 1)
+    return int(found.sharing[0])
+
+
 def _preview(
     one: Planned,
     tenant: str,
@@ -202,10 +210,14 @@ def _preview(
             shared = sharing(piece.events, student, own, ordered, interaction)
             for (events, body), placed in ties.add((shared, piece.events["body_hash"].to_numpy()), shared):
                 contradictions.add(events, body, placed)
+                if not ties.coarse:
+                    ties.sharing += _sharing_moment(events)
         if progress is not None:
             progress(one.input.name, done, one.input.size)
     for (events, body), placed in ties.end():
         contradictions.add(events, body, placed)
+        if not ties.coarse:
+            ties.sharing += _sharing_moment(events)
     one.check_usable(seen.tally)
     counts = np.zeros(COUNTS, np.int64)
     if one.options.on_revision != "reject":

@@ -21,6 +21,7 @@ from deltalake.transaction import AddAction
 
 from mastery.arrays import Int64s
 from mastery.errors import Conflict
+from mastery.events.places import in_their_places
 from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
@@ -173,6 +174,7 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None
                 events = rows.taken(None if kept.size == judged.verdicts.size else kept)
             else:
                 events = judged.events.take(pa.array(kept)).combine_chunks()
+            events = in_their_places(events, judged.place[kept])
             if write.ingest is not None:
                 number = pa.array(np.full(events.num_rows, write.ingest, np.int64))
                 events = events.set_column(events.column_names.index("ingest"), "ingest", number)
