@@ -24,9 +24,6 @@ UNCLEAR_ROWS = 100
 UNKEYED = "unkeyed"
 """Answers to questions that an answer key has not."""
 
-UNNAMED = "unnamed"
-"""Rows that seem to be of one answer on several topics, and that nothing says so of."""
-
 REMARKS = {
     LEFT_OUT: "{} left out that cannot be used, such as NA or a negative one; the rows count without",
     LOOKS_EMPTY: "{} like NA, NULL, #REF! or =A1 read as an id; leave it empty where there is none",
@@ -35,8 +32,6 @@ REMARKS = {
     ONE_TOPIC: "{} like a list, such as 1;2, read as one topic of that name; if it is several, say what is between "
     "them, such as --split-topics topic_id=';' (in Python, splits={{'topic_id': ';'}})",
     UNKEYED: "{} to questions that the key has not (--key)",
-    UNNAMED: "{} in rows of the same student, question and outcome that follow each other, each read as an answer of "
-    "its own; if they are one answer on several topics, name the column that they share: --map COLUMN=interaction_id",
     AS_FORMULA: '{} such as ="007", as spreadsheets protect ids, read as what is quoted, 007',
     APOSTROPHE: "{} with an apostrophe in front, as spreadsheets mark texts; kept: '7 and 7 are two ids",
 }

@@ -292,3 +292,83 @@ def test_a_column_that_appears_adds_to_what_is_known_and_one_that_is_gone_takes_
     narrow = OWN.replace("\n", ",hints_used\n")
     assert school.read(narrow, *[f"{row},0" for row in rows], on_revision=how) == (0, 0, 3, 0)
     assert [duration for *_, duration in school.events("duration_ms")] == [10_000, 11_000, 12_000]
+
+
+NUMBERED = "student_id,question_id,topic_id,is_correct,order\n"
+
+
+def coins(answers: int, students: int = 3, seed: int = 5, topics: str = "ab") -> list[str]:
+    """A log without time stamps that has a row for each topic of a question, and nothing in common that says so."""
+    toss = np.random.default_rng(seed).integers(0, 2, (students, answers))
+    return [
+        f"S{s},q{n % 4},{topic},{toss[s, n]},{s * 10_000 + n * len(topics) + k}"
+        for s in range(students)
+        for n in range(answers)
+        for k, topic in enumerate(topics)
+    ]
+
+
+def test_numbered_rows_of_one_answer_are_one_event_as_they_are_in_an_evaluation(school):
+    rows = coins(20)
+    assert school.read(NUMBERED, *rows) == (120, 0, 0, 0)
+    events = school.events()
+    assert len(events) == 60 and {(topic, others) for _, topic, others, _ in events} == {("a", ("b",))}
+    (note,) = [note for note in school.notes if "follow each other" in note]
+    assert "120 rows" in note and "--map COLUMN=interaction_id" in note
+    read = read_answers(school.folder / "1.csv", now=NOW)
+    assert any("120 rows follow each other" in note for note in read.notes())
+    assert np.unique(read.batch().row).size == 60
+    assert school.read(NUMBERED, *rows) == (0, 0, 120, 0)
+    school.lake.compact()
+    assert school.read(NUMBERED, *rows[::-1]) == (0, 0, 120, 0)
+    assert school.events() == events
+
+
+def test_an_excerpt_of_numbered_rows_does_not_count_them_again(school):
+    rows = coins(20)
+    school.read(NUMBERED, *rows)
+    events = school.events()
+    assert school.read(NUMBERED, *rows[40:50]) == (0, 0, 10, 0)
+    assert school.events() == events
+
+
+def test_numbered_rows_that_were_known_one_by_one_stay_so(school):
+    rows = coins(20)
+    assert school.read(NUMBERED, *rows[:10]) == (10, 0, 0, 0)
+    assert len(school.events()) == 10, "of five answers nobody can say so"
+    assert school.read(NUMBERED, *rows) == (110, 0, 10, 0)
+    assert len(school.events()) == 10 + 55
+    assert school.read(NUMBERED, *rows) == (0, 0, 120, 0)
+    assert len(school.events()) == 10 + 55
+
+
+def test_numbered_rows_that_go_differently_are_answers_of_their_own(school):
+    rows = [f"S1,q{n // 2},{'ab'[n % 2]},{n * n % 7 % 2},{n}" for n in range(120)]
+    assert school.read(NUMBERED, *rows) == (120, 0, 0, 0)
+    assert len(school.events()) == 120
+
+
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None)
+@given(topics=st.sampled_from(["ab", "abc"]), repeats=st.integers(0, 5), block=st.sampled_from([40, 300, 1 << 20]))
+def test_blocks_and_repeats_change_nothing_of_numbered_rows(tmp_path_factory, topics, repeats, block):
+    rows = coins(12, topics=topics)
+    rows = rows + rows[:repeats]
+    whole = School(tmp_path_factory.mktemp("whole"))
+    assert whole.read(NUMBERED, *rows) == (len(rows) - repeats, 0, repeats, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "HEAD_BYTES", 60)
+        patch.setattr(files, "BLOCK_BYTES", block)
+        cut = School(tmp_path_factory.mktemp("cut"))
+        cut.read(NUMBERED, *rows)
+    ids = ("event_id_hi", "event_id_lo", "body_hash", "sequence")
+    assert cut.events(*ids) == whole.events(*ids) and len(cut.events()) == 36
+
+
+def test_an_answer_of_numbered_rows_is_not_cut_where_a_write_ends(school, monkeypatch):
+    monkeypatch.setattr(files, "HEAD_BYTES", 60)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 90)
+    monkeypatch.setattr(ingesting, "ROWS_PER_WRITE", 60)
+    rows = coins(40, topics="abc")
+    assert school.read(NUMBERED, *rows) == (360, 0, 0, 0)
+    assert len(school.events()) == 120

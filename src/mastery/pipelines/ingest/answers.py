@@ -28,7 +28,7 @@ from mastery.events.read_options import NOTHING_SAID, ReadOptions
 from mastery.events.several_topics import join_topics
 from mastery.events.tally import Tally
 from mastery.events.ties import NONE_SHARING, Sharing, Ties, renumbered
-from mastery.events.unnamed_answers import unnamed_answers_of
+from mastery.events.unnamed_answers import unnamed_answers
 from mastery.features.answer_log import Clock, answer_batch, first_of_interaction
 from mastery.features.batch import Batch
 from mastery.lake import NOTHING_KNOWN, superseded
@@ -39,7 +39,7 @@ from mastery.pipelines.ingest.inputs import Planned, check_options, check_units_
 from mastery.pipelines.ingest.prepare import ParseOptions, sharing, understand
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import refusals
-from mastery.pipelines.ingest.report import FileReport, IngestReport
+from mastery.pipelines.ingest.report import ONE_ANSWER, FileReport, IngestReport
 from mastery.settings.model import DEFAULT_TENANT
 from mastery.tables import EVENTS, REJECTED
 
@@ -54,11 +54,6 @@ EVENT_COLUMNS = pa.schema(
 """The columns of events that were read without a lake."""
 
 REASONS_SHOWN = 5
-
-ONE_ANSWER = (
-    "{:,} rows follow each other with the same student, question and outcome, on topics of their own, and are taken as "
-    "one answer on several topics; if they share a column that says so, name it: --map COLUMN=interaction_id"
-)
 
 Given: TypeAlias = str | Path | pa.Table
 """A file, a folder or an Arrow table."""
@@ -328,7 +323,7 @@ def _joined(planned: list[Planned], pieces: list[_Piece], ties: list[Ties[_Piece
         event_of_row[all_rows] = _kept_event(hi, lo, body, kept)[of_event]
         events, rows = events.take(pa.array(kept)), rows[kept]
     timed = any(_timed(piece.tally) for piece in pieces)
-    events, joined_rows = _with_unnamed(events.combine_chunks(), rows, all_rows, shared, timed)
+    events, joined_rows = _with_unnamed(events.combine_chunks(), rows, all_rows, number, shared, timed)
     if joined_rows:
         notes = [*notes, ONE_ANSWER.format(joined_rows)]
     counts = np.zeros((len(planned), 4), np.int64)
@@ -357,20 +352,23 @@ def _joined(planned: list[Planned], pieces: list[_Piece], ties: list[Ties[_Piece
 
 
 def _with_unnamed(
-    events: pa.Table, rows: Int64s, all_rows: Int64s, shared: Sharing, timed: bool
+    events: pa.Table, rows: Int64s, all_rows: Int64s, number: Int64s, shared: Sharing, timed: bool
 ) -> tuple[pa.Table, int]:
     """Return the events, those of one answer that nothing names under an interaction, and how many rows these are.
 
     Args:
         rows: int64[E]. The row of each event.
-        all_rows: int64[N]. The rows that `shared` is of.
+        all_rows: int64[N]. The rows that `number`, their files', and `shared` are of.
     """
     which = np.searchsorted(all_rows, rows)
     student, own, ordered = shared.student[which], shared.own[which], shared.ordered[which]
     may = (ordered | (not timed)) & ~own & events[INTERACTION.name].is_null().to_numpy()
-    first = unnamed_answers_of(events, student, may, timed=timed)
-    if first is None:
-        return events, 0
+    first, file = np.arange(rows.size), number[which]
+    for one in np.unique(file[may]):
+        mine = np.flatnonzero(file == one)
+        found = unnamed_answers(events.take(pa.array(mine)), student[mine], may[mine], timed=timed)
+        if found is not None:
+            first[mine] = mine[found]
     together = np.bincount(first, minlength=first.size)[first] > 1
     names = pa.array(first).cast(pa.string())
     named = pc.if_else(pa.array(together), pc.binary_join_element_wise("row", names, " "), events[INTERACTION.name])

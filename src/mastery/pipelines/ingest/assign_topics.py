@@ -42,7 +42,7 @@ def assign_topics(lake: Lake, topics: ItemTopics, now: datetime) -> int:
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     n = rows.num_rows
     no = np.zeros(n, np.bool_)
-    ready = Held(hold(rows, np.arange(n)), offsets, own=no, unplaced=no, interaction=None, lines=NO_ROWS, tail=NO_ROWS)
+    ready = Held(hold(rows, np.arange(n)), offsets, no, no, no, interaction=None, lines=NO_ROWS, tail=NO_ROWS)
     found = write_events(lake, [ready], 1, None)  # each belongs to the ingest that brought its event
     return int(found.counts[0, REVISED_ROWS])
 

@@ -25,9 +25,9 @@ class BucketRows:
     def __init__(self, pieces: Sequence[HeldRows]) -> None:
         self._columns = {name: _column(pieces, name) for name in pieces[0].names}
 
-    def rows(self, parts: Sequence[Part]) -> pa.Table:
-        """Return the rows of these parts, one after the other."""
-        return pa.table({name: column(parts) for name, column in self._columns.items()})
+    def rows(self, parts: Sequence[Part], names: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of these parts, one after the other, with these columns (None: all)."""
+        return pa.table({name: self._columns[name](parts) for name in names or self._columns})
 
     def codes(self, name: str, parts: Sequence[Part]) -> Numbers:
         """Return the codes of a column of texts without nulls: equal ones in all pieces have one."""

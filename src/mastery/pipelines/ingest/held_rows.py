@@ -104,9 +104,11 @@ class Held:
         offsets: int64[buckets + 1]. Bucket b owns rows offsets[b]:offsets[b + 1].
         own: bool[n]. Whether each has an id of the source's own.
         unplaced: bool[n]. Whether it has neither an order of the source's own nor a place in its moment yet.
+        numbered: bool[n]. Whether it has an order of the source's own, and neither an id nor an interaction.
         interaction: int64[n]. Hash of each one's student and interaction, 0 without one; None where none has one.
         lines: int64[n]. The line of each, where rows may be rejected later; else empty.
         tail: int64, ascending. Which of them may be one answer with rows that follow in the file.
+        timed: Whether some of them have a time stamp.
         file: Number of the file.
     """
 
@@ -114,15 +116,23 @@ class Held:
     offsets: Int64s
     own: Mask
     unplaced: Mask
+    numbered: Mask
     interaction: Int64s | None
     lines: Int64s
     tail: Int64s
+    timed: bool = True
     file: int = 0
 
     @property
     def bytes(self) -> int:
         """How much memory they take, nearly."""
-        further = [self.own, self.unplaced, self.lines, *([] if self.interaction is None else [self.interaction])]
+        further = [
+            self.own,
+            self.unplaced,
+            self.numbered,
+            self.lines,
+            *([] if self.interaction is None else [self.interaction]),
+        ]
         return self.rows.bytes + sum(values.nbytes for values in further)
 
     def take(self, rows: Int64s) -> Held:
@@ -135,6 +145,7 @@ class Held:
             offsets=np.concatenate([[0], np.cumsum(chosen)])[self.offsets],
             own=self.own[rows],
             unplaced=self.unplaced[rows],
+            numbered=self.numbered[rows],
             interaction=None if self.interaction is None else self.interaction[rows],
             lines=self.lines[rows] if self.lines.size else self.lines,
             tail=np.flatnonzero(to_go_on[rows]),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -182,6 +182,7 @@ class _Run:
         self.zone_notes: dict[str, str] = {}
         self.entry = IngestEntry(tenant, INGEST, now, "", "")
         self.replaced: list[tuple[IngestEntry, Brought]] = []
+        self.together: Mapping[int, bool] = {}
         self.repeats_of: Counter[int] = Counter()
         self.changed_by: Counter[int] = Counter()
 
@@ -376,8 +377,10 @@ class _Run:
                 replaced=[what.ingest for _, what in self.replaced],
                 waiting=self.waiting_for_others,
                 on_revision=self.on_revision,
+                together=self.together,
             )
             give_back()
+            self.together = found.together
             self.of_events += found.counts
             for ties, sharing in zip(self.ties, found.counts[:, SHARING].tolist(), strict=True):
                 ties.sharing += sharing

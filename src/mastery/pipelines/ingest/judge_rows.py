@@ -35,8 +35,10 @@ from mastery.pipelines.ingest.row_counts import (
     REJECTED_ROWS,
     REVISED_ROWS,
     SHARING,
+    TOGETHER,
     Refused,
 )
+from mastery.pipelines.ingest.rows_together import ALONE, RowsTogether, answers_known_apart, interactions
 from mastery.tables import EVENTS, SUPERSEDED
 
 ID = ("event_id_hi", "event_id_lo")
@@ -54,12 +56,14 @@ class IncomingRows:
         columns: Their columns.
         parts: Which of their rows are in this bucket.
         files: Number of files.
+        together: Which of all rows may be one answer though nothing names it; None where none may.
     """
 
     pieces: Sequence[Held]
     columns: BucketRows
     parts: Sequence[Part]
     files: int
+    together: RowsTogether | None = None
 
     def numbers(self, name: str) -> Int64s:
         """Return int64[n] of a column of integers."""
@@ -70,6 +74,9 @@ class IncomingRows:
 
     def own(self) -> Mask:
         return self._joined(lambda piece: piece.own)
+
+    def numbered(self) -> Mask:
+        return self._joined(lambda piece: piece.numbered)
 
     def unplaced(self) -> Mask:
         return self._joined(lambda piece: piece.unplaced)
@@ -187,6 +194,11 @@ def judge_rows(
     compared = judge_bucket(lake, at, bucket, ids[0], ids[1], ids[2], replaced)
     verdicts = compared.verdicts
     file_of, interaction = rows.file_of(), rows.interaction()
+    together = np.zeros(verdicts.size, np.int64)
+    if rows.together is not None and bucket in rows.together.first:
+        together = _together(lake, at, bucket, rows, rows.together, verdicts, replaced)
+        if together.any():
+            interaction = together if interaction is None else np.where(together != 0, together, interaction)
     events, row = None, np.arange(verdicts.size)  # of each event its first row
     event_of_row, repeats = row, np.zeros(verdicts.size, np.bool_)
     if interaction is not None or ((verdicts != NEW).any() and np.unique(ids[1]).size < ids[1].size):
@@ -224,6 +236,7 @@ def judge_rows(
         counts[:, place] = np.bincount(file_of[which], minlength=rows.files)
     placed = rows.places(row, ids[1])
     counts[:, SHARING] = placed.sharing
+    counts[:, TOGETHER] = np.bincount(file_of[together != 0], minlength=rows.files)
     if counts[:, REVISED_ROWS].any():
         kept = np.flatnonzero(verdicts != SAME)
         _, first = np.unique(ids[1][kept], return_index=True)
@@ -237,6 +250,28 @@ def judge_rows(
         which = np.flatnonzero(left_row)
         refused = Refused(file_of[which], rows.lines()[which], content[event_of_row[which]])
     return Judged(events, verdicts, compared.replacing, placed.place, counts, refused, compared.repeats, changed_by)
+
+
+def _together(
+    lake: Lake,
+    at: Snapshot,
+    bucket: int,
+    rows: IncomingRows,
+    together: RowsTogether,
+    verdicts: Verdicts,
+    replaced: Sequence[int],
+) -> Int64s:
+    """Return int64[n]: a hash of the answer that a row is with others, though nothing names it; 0 where it is alone."""
+    first, file = together.first[bucket], rows.file_of()
+    leads = np.unique(first[first != ALONE])
+    kept = np.zeros(first.size, np.bool_)
+    kept[leads] = [together.whole[number] for number in file[leads].tolist()]
+    doubtful = leads[~kept[leads] & (verdicts[leads] == REVISED)]
+    if doubtful.size:
+        known, here = _counting(lake, at, bucket, rows.taken(doubtful), ("other_topic_ids",), replaced)
+        kept[doubtful[here]] = known["other_topic_ids"].is_valid().to_numpy()
+    kept &= ~answers_known_apart(first, verdicts)
+    return interactions(first, kept, file, rows.numbers("event_id_lo"))
 
 
 def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table, replaced: Sequence[int]) -> npt.NDArray[np.int8]:

@@ -19,10 +19,9 @@ from mastery.events.parse import Parsed, parse
 from mastery.events.read_options import ReadOptions
 from mastery.events.several_topics import last_answer, outcomes, told_apart
 from mastery.events.source import Source
-from mastery.events.tally import UNKEYED, UNNAMED, Tally
+from mastery.events.tally import UNKEYED, Tally
 from mastery.events.ties import NO_ROWS, Placed, Sharing, renumbered
-from mastery.events.unnamed_answers import unnamed_answers_of
-from mastery.events.values import as_text, mask
+from mastery.events.values import Mask, as_text, mask
 from mastery.pipelines.ingest.chunk import Chunk
 from mastery.pipelines.ingest.files import Block
 from mastery.pipelines.ingest.held_rows import Held, hold
@@ -166,22 +165,25 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     order = np.argsort(bucket, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=n_buckets))]).astype(np.int64)
     shared = sharing(events, student, own, ordered, interaction)
-    unnamed = _unnamed(events, shared, interaction, timed=parsed.tally.untimed < parsed.tally.rows)
-    tally = replace(parsed.tally, remarks={**parsed.tally.remarks, **unnamed})
+    numbered = shared.ordered & ~shared.own & mask(interaction.is_null())
     interactions = None if interaction.null_count == len(interaction) else _interactions(student, interaction)
     held = Held(
         hold(events, order),
         offsets,
         shared.own[order],
         ~shared.ordered[order],
+        numbered[order],
         None if interactions is None else interactions[order],
         chunk.lines[parsed.places][order] if how.options.on_revision == "reject" else NO_ROWS,
-        np.flatnonzero(order >= last_answer(shared.id_lo, shared.at_us, interactions)),
+        np.flatnonzero(
+            order >= last_answer(shared.id_lo, shared.at_us, _answers(events, student, numbered, interactions))
+        ),
+        timed=parsed.tally.untimed < parsed.tally.rows,
     )
     return Prepared(
         rejected,
         chunk.read,
-        tally,
+        parsed.tally,
         events=held,
         sharing=shared,
         order=order,
@@ -189,18 +191,12 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     )
 
 
-def _unnamed(
-    events: pa.Table, shared: Sharing, interaction: pa.ChunkedArray, *, timed: bool
-) -> dict[tuple[str, str], int]:
-    """Return a remark on the rows that seem to be one answer on several topics, if any stand together."""
-    may = ~shared.own & (shared.ordered | (not timed)) & interaction.is_null().to_numpy()
-    beside = (shared.student[1:] == shared.student[:-1]) & (shared.apart[1:] != shared.apart[:-1])
-    if not (may[1:] & beside).any():
-        return {}
-    first = unnamed_answers_of(events, shared.student, may, timed=timed)
-    if first is None:
-        return {}
-    return {("topic_id", UNNAMED): int((np.bincount(first, minlength=first.size)[first] > 1).sum())}
+def _answers(events: pa.Table, student: Int64s, numbered: Mask, interaction: Int64s | None) -> Int64s | None:
+    """Return the interactions, and of numbered rows a hash of student and question, which may be one answer's too."""
+    if not numbered.any():
+        return interaction
+    asked = np.where(numbered, Blocks(student.size).add(student, student).text(events["item_id"]).finish()[0] | 1, 0)
+    return asked if interaction is None else np.where(interaction != 0, interaction, asked)
 
 
 def _interactions(student: Int64s, interaction: pa.ChunkedArray) -> Int64s:

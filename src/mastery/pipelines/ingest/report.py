@@ -9,8 +9,13 @@ from typing import Any
 from mastery.arrays import Int64s
 from mastery.lake.known_ids import NOBODY
 from mastery.pipelines.ingest.ingests import id_of
-from mastery.pipelines.ingest.row_counts import CONTRADICTING, FILLED, LEFT
+from mastery.pipelines.ingest.row_counts import CONTRADICTING, FILLED, LEFT, TOGETHER
 from mastery.pipelines.ingest.undo import Undone
+
+ONE_ANSWER = (
+    "{:,} rows follow each other with the same student, question and outcome, on topics of their own, and are taken as "
+    "one answer on several topics; if they share a column that says so, name it: --map COLUMN=interaction_id"
+)
 
 NAMED = 3
 """Ingests that are named of those that changed events, the latest first."""
@@ -23,6 +28,8 @@ def revision_notes(counts: Int64s) -> list[str]:
         counts: int64[COUNTS], as `mastery.pipelines.ingest.write_events` counts them.
     """
     notes = []
+    if counts[TOGETHER]:
+        notes.append(ONE_ANSWER.format(int(counts[TOGETHER])))
     contradicting, filled, left = (int(counts[place]) for place in (CONTRADICTING, FILLED, LEFT))
     if contradicting:
         notes.append(

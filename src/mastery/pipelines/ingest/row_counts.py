@@ -8,11 +8,12 @@ import numpy as np
 
 from mastery.arrays import Int64s
 
-COUNTS = 8
-ACCEPTED, REVISED_ROWS, DUPLICATES, REJECTED_ROWS, CONTRADICTING, FILLED, LEFT, SHARING = range(COUNTS)
+COUNTS = 9
+ACCEPTED, REVISED_ROWS, DUPLICATES, REJECTED_ROWS, CONTRADICTING, FILLED, LEFT, SHARING, TOGETHER = range(COUNTS)
 """Columns of the counts of rows, of which the first four add up to those that were read. Of those there are also: rows
 that differ from an earlier row of these files; revisions that only add to what was known; rows that say something other
-than what is known, which was left as it is; and, of files with precise time stamps, events that share their moment."""
+than what is known, which was left as it is; of files with precise time stamps, events that share their moment; and
+rows that are one answer with others, though nothing names it."""
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,20 @@ from mastery.events.places import in_their_places
 from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
-from mastery.pipelines.ingest.bucket_rows import BucketRows
+from mastery.pipelines.ingest.bucket_rows import BucketRows, Part
 from mastery.pipelines.ingest.dedupe import NEW, REVISED
 from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.judge_rows import IncomingRows, Judged, judge_rows
 from mastery.pipelines.ingest.row_counts import Refused
+from mastery.pipelines.ingest.rows_together import (
+    ALONE,
+    READ,
+    FollowingRows,
+    RowsTogether,
+    files_of_one_answer,
+    first_rows,
+    following_rows,
+)
 from mastery.tables import EVENTS
 
 WORKERS = 2
@@ -40,6 +49,8 @@ SMALL_DICTIONARY = 512
 
 ATTEMPTS = 20
 """How often buckets are judged again because other ingests were faster. On a folder, where they take turns, once."""
+
+NOTHING_DECIDED: Mapping[int, bool] = {}
 
 LONGEST_PAUSE_S = 2.0
 """Pauses between the attempts double up to this, and differ from one ingest to the other."""
@@ -65,6 +76,7 @@ class _Write:
     replaced: Sequence[int]
     written: list[AddAction]
     on_revision: str
+    together: RowsTogether
 
 
 class Written(NamedTuple):
@@ -75,12 +87,14 @@ class Written(NamedTuple):
         refused: Rows that were refused, of each bucket.
         repeats: Number of an ingest → how many of the events it brought were among the rows as they are.
         changed_by: Number of an ingest → how many rows say what was known of an event before it changed it.
+        together: Number of a file → whether rows of it that are alike are one answer, as in `RowsTogether.whole`.
     """
 
     counts: Int64s
     refused: list[Refused]
     repeats: Counter[int]
     changed_by: Counter[int]
+    together: Mapping[int, bool]
 
 
 def write_events(
@@ -92,6 +106,7 @@ def write_events(
     replaced: Sequence[int] = (),
     waiting: Callable[[], None] | None = None,
     on_revision: str = "replace",
+    together: Mapping[int, bool] = NOTHING_DECIDED,
 ) -> Written:
     """Write the new events, each with the number of the ingest, and return what became of the rows.
 
@@ -104,15 +119,17 @@ def write_events(
         waiting: Called when another ingest has been committing for seconds.
         on_revision: What is done with rows that say something other than what is known of their events; see
             `mastery.events.revisions`. To `reject` them, the pieces have their lines.
+        together: As earlier writes of these files decided it.
 
     Raises:
         Conflict: Other ingests were faster every time; or what this one brings was taken back.
     """
     written: list[AddAction] = []
     columns = BucketRows([piece.rows for piece in pieces])
-    write = _Write(lake, pieces, columns, files, ingest, replaced, written, on_revision)
-    at = lake.snapshot(EVENTS)
     filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for p in pieces)]
+    rows_together = _rows_together(pieces, columns, filled, files, together)
+    write = _Write(lake, pieces, columns, files, ingest, replaced, written, on_revision, rows_together)
+    at = lake.snapshot(EVENTS)
     with lake.discarding(EVENTS, written):
         parts = _judged(write, at, filled, {})
         with lake.one_committer(waiting):
@@ -125,13 +142,39 @@ def write_events(
                     counts = np.sum([one.counts for one in every], axis=0)
                     repeats = sum((one.repeats for one in every), Counter[int]())
                     changed_by = sum((one.changed_by for one in every), Counter[int]())
-                    return Written(counts, [one.refused for one in every if one.refused.file.size], repeats, changed_by)
+                    refused = [one.refused for one in every if one.refused.file.size]
+                    return Written(counts, refused, repeats, changed_by, rows_together.whole)
                 at = lake.snapshot(EVENTS)
                 parts |= _judged(write, at, moved, parts)
     raise Conflict(
         f"other ingests brought events into the same buckets {ATTEMPTS} times in a row, each time before this one had "
         "compared its rows with theirs; let fewer run at once, and run this again: what was written is a duplicate"
     )
+
+
+def _parts(pieces: Sequence[Held], bucket: int) -> list[Part]:
+    mine = [(p, int(one.offsets[bucket]), int(one.offsets[bucket + 1])) for p, one in enumerate(pieces)]
+    return [part for part in mine if part[2] > part[1]]
+
+
+def _rows_together(
+    pieces: Sequence[Held], columns: BucketRows, filled: Sequence[int], files: int, before: Mapping[int, bool]
+) -> RowsTogether:
+    """Return which rows may be one answer, though nothing names it."""
+    some = [piece for piece in pieces if piece.numbered.any()]
+    if not some:
+        return RowsTogether({}, before)
+    timed = {file: any(piece.timed for piece in some if piece.file == file) for file in {piece.file for piece in some}}
+
+    def of_bucket(bucket: int) -> tuple[dict[int, FollowingRows], Int64s]:
+        rows = IncomingRows(pieces, columns, _parts(pieces, bucket), files)
+        found = following_rows(columns.rows(rows.parts, READ), rows.file_of(), rows.numbered(), timed)
+        return found, first_rows(found, rows.file_of().size)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        parts = list(pool.map(of_bucket, filled))
+    first = {b: of_rows for b, (_, of_rows) in zip(filled, parts, strict=True) if (of_rows != ALONE).any()}
+    return RowsTogether(first, files_of_one_answer([found for found, _ in parts], before))
 
 
 def _judged(write: _Write, at: Snapshot, buckets: Iterable[int], before: Mapping[int, _Part]) -> dict[int, _Part]:
@@ -154,9 +197,7 @@ def _pause(attempt: int) -> None:
 
 def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None) -> _Part:
     """Judge the rows of one bucket against the lake as of `at`, and write its files without a commit."""
-    mine = [(p, int(one.offsets[bucket]), int(one.offsets[bucket + 1])) for p, one in enumerate(write.pieces)]
-    parts = [part for part in mine if part[2] > part[1]]
-    rows = IncomingRows(write.pieces, write.columns, parts, write.files)
+    rows = IncomingRows(write.pieces, write.columns, _parts(write.pieces, bucket), write.files, write.together)
     judged = judge_rows(write.lake, at, bucket, rows, write.on_revision, write.replaced)
     if before is not None:
         if judged.says_the_same_as(before.judged):
