@@ -29,7 +29,7 @@ def record(student: str) -> Record:
     return Record(
         student, "default", "v1", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
         np.zeros((0, len(RECORD_LEDGER)), np.int64), np.zeros((0, 2)), np.zeros((0, 3), np.int64),
-        np.zeros(4, np.int64), np.zeros((0, 2), np.int64), 0, 0,
+        np.zeros(5, np.int64), np.zeros((0, 2), np.int64), 0, 0,
     )  # fmt: skip
 
 
