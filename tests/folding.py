@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from histories import model
-from mastery.features.batch import Batch
+from mastery.features.batch import NO_DAY, Batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import fold_counters, initial_counters
+from mastery.features.counters import LAST_AT_US, NEVER, fold_counters, initial_counters
 from mastery.features.feedback import fold_feedback, initial_feedback
 from mastery.features.ledger import daily_ledger
 from mastery.features.resume import resume
+from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.scorers.base import Scorer, States, fold, read, start
 
 Place = tuple[str, str]
@@ -61,10 +62,22 @@ def _rows(stored: Mapping[object, bytes], keys: list, into: np.ndarray) -> None:
             into[row] = np.frombuffer(stored[key], into.dtype)
 
 
-def fold_all(scorer: Scorer, events: pa.Table, seed: int | None, as_of_us: int, stored: Stored | None = None) -> Stored:
+def fold_all(
+    scorer: Scorer,
+    events: pa.Table,
+    seed: int | None,
+    as_of_us: int,
+    stored: Stored | None = None,
+    days: SchoolDays = UTC_DAYS,
+) -> Stored:
     """Fold the events, after those that `stored` holds, and return everything by name."""
     stored = Stored() if stored is None else stored
-    batch = resume(event_columns(events, as_of_us), stored.topics)
+    last_at = {place: np.frombuffer(row, np.int64)[LAST_AT_US] for place, row in stored.counters.items()}
+    known = {
+        student: [(one, NO_DAY if (at := last_at[student, one]) == NEVER else days.day_of(at)) for one in topics]
+        for student, topics in stored.topics.items()
+    }
+    batch = resume(event_columns(events, as_of_us), known, days)
     parameters = model(scorer, batch, seed)
     states = start(scorer, parameters, batch)
     counters, feedback = initial_counters(batch.slot_topic.size), initial_feedback(batch.slot_topic.size)

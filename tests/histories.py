@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mastery.features.about import about_of
 from mastery.features.batch import Batch
 from mastery.features.columns import KINDS, PRACTICE, QUIZ, READ, TUTOR, VIDEO, EventColumns
+from mastery.school_days import school_days
 from mastery.scorers.base import Model, Parameter, Scorer, defaults, place_of, width
 from mastery.scorers.rule_based import scorer as rule_based
 from mastery.tables import EVENTS
@@ -24,6 +25,19 @@ DAY = 24 * HOUR
 START = 19_000 * DAY  # 2022-01-08 00:00 UTC
 
 GAPS = (0, 0, SECOND, HOUR, 7 * HOUR, DAY, 2 * DAY, 5 * DAY, 33 * DAY, 400 * DAY, 4_000 * DAY)
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/Los_Angeles",
+    "America/Sao_Paulo",
+    "America/St_Johns",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+)
+"""Of schools: half hours, both ends of the world, clocks that change at midnight or by half an hour."""
+
 MILLIONTHS = (0, 1_000_000, 0, 1_000_000, 1, 250_000, 333_333, 600_000, 999_999)
 
 
@@ -153,6 +167,8 @@ def histories(draw: st.DrawFn, max_events: int = 40, regrades: bool = True) -> l
             events.append(replace(event, number=1000 + number, replaces=event.number, share_ppm=share))
     return draw(st.permutations(events))
 
+
+days_of_schools = st.sampled_from([school_days(zone) for zone in ZONES])
 
 seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
 """None stands for default parameters, a number for monotone ones drawn with it."""

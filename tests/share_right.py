@@ -13,7 +13,6 @@ import numpy as np
 from mastery.arrays import Floats, Int32s
 from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import FEEDBACK
-from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.scorers.base import (
     Model,
@@ -89,8 +88,8 @@ def walk(
     """Fold, and predict where `probability` is not empty: all rows of an event before any of them is folded."""
     row, slot, slot_topic, at_us, kind = batch.row, batch.slot, batch.slot_topic, batch.at_us, batch.kind
     y, weight = batch.y, batch.weight
-    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
-    for d in range(day.size):
+    day_end_us, day_ptr, cell_ptr, cell_slot = batch.day_end_us, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    for d in range(day_end_us.size):
         for i in range(day_ptr[d], day_ptr[d + 1]):
             if i == 0 or row[i] != row[i - 1]:
                 j = i
@@ -101,7 +100,7 @@ def walk(
             if kind[i] != FEEDBACK:
                 step(state, slot[i], at_us[i], y[i], weight[i])
         if history.shape[1]:
-            end_us = min((day[d] + 1) * DAY_US, as_of_us)
+            end_us = min(day_end_us[d], as_of_us)
             for c in range(cell_ptr[d], cell_ptr[d + 1]):
                 p = cell_slot[c]
                 history[0, c], history[1, c], history[2, c], _ = score(state, p, params, slot_topic[p], end_us)

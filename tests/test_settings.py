@@ -222,9 +222,16 @@ def test_bounds_are_taken_as_they_are_from_yaml_and_from_the_environment():
     assert "MASTERY_BOUNDS: expected a JSON object" in refusal({"MASTERY_BOUNDS": "slip=0.2"})
 
 
-@given(st.sampled_from([name for name, _ in fields() if name not in ("lake_options", "bounds")]))
+@given(st.sampled_from([name for name, _ in fields() if name not in ("lake_options", "bounds", "school_timezones")]))
 def test_every_setting_is_read_from_the_variable_of_its_name(name):
-    value = {"scorer": "elo", "timezone": "UTC", "state": "sqlite:x", "log_level": "error", "target": "0.77"}
+    value = {
+        "scorer": "elo",
+        "timezone": "UTC",
+        "school_timezone": "UTC",
+        "state": "sqlite:x",
+        "log_level": "error",
+        "target": "0.77",
+    }
     value = value.get(name, "False" if name == "derived_history" else None)
     if name in ("gate.auc", "gate.ece", "gate.pooled", "gate.degenerate", "gate.drift"):
         value = "0.77"

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import Any
 
 from mastery.errors import BadInput, did_you_mean
-from mastery.instants import microseconds
+from mastery.instants import instant, microseconds
+from mastery.school_days import UTC_DAYS, SchoolDays
 
 Moment = str | date | datetime
-"""A moment as it is named: a text, a date (the end of that UTC day) or a datetime; without a zone it is in UTC."""
+"""A moment as it is named: a text, a date (the end of that school day) or a datetime; without a zone it is by the
+school's clocks."""
 
 NOW, LATEST = "now", "latest"
 OF_LAKE, OF_ANSWERS = "the newest event of the lake", "the newest answer"
 """What `latest` is, of a lake and of answers in memory."""
 
+_EPOCH = date(1970, 1, 1)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE)
 
 
-def fixed(text: str, name: str = "as_of", newest: str = OF_LAKE) -> datetime | None:
+def fixed(text: str, name: str = "as_of", newest: str = OF_LAKE, days: SchoolDays = UTC_DAYS) -> datetime | None:
     """Return the instant a text names, or None for the words `now` and `latest`.
 
-    A time without a zone is in UTC; a date is the end of that UTC day.
+    A time without a zone is by the school's clocks; a date is the end of that school day.
 
     Args:
         name: What the caller calls it, for the message.
         newest: What `latest` is there.
+        days: Of the schools.
 
     Raises:
         BadInput: It names no moment.
@@ -38,10 +42,11 @@ def fixed(text: str, name: str = "as_of", newest: str = OF_LAKE) -> datetime | N
         return None
     try:
         if _DATE.fullmatch(given):
-            return datetime.combine(date.fromisoformat(given), time.max, UTC)
+            day = (date.fromisoformat(given) - _EPOCH).days
+            return instant(int(days.ends_us(day)) - 1)
         if _TIME.fullmatch(given):
             at = datetime.fromisoformat(given.upper())
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            return (at.replace(tzinfo=days.zone) if at.tzinfo is None else at).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     hint = did_you_mean(given.lower(), [NOW, LATEST])
@@ -50,7 +55,7 @@ def fixed(text: str, name: str = "as_of", newest: str = OF_LAKE) -> datetime | N
     raise BadInput(
         f"{name} {text!r}".lstrip()
         + f" is not a moment{hint}; expected now, latest ({newest}), a date such as 2026-04-11 (the end "
-        "of that UTC day), or a time in ISO 8601"
+        "of that day), or a time in ISO 8601"
     )
 
 
@@ -60,6 +65,7 @@ def as_of_us(
     newest_event_us: Callable[[], int | None],
     name: str = "as_of",
     newest: str = OF_LAKE,
+    days: SchoolDays = UTC_DAYS,
 ) -> int:
     """Return a moment in microseconds since 1970.
 
@@ -68,13 +74,13 @@ def as_of_us(
 
     Args:
         at: Also a datetime64 of numpy.
-        name, newest: As in `fixed`.
+        name, newest, days: As in `fixed`.
 
     Raises:
         BadInput: It is no moment.
     """
     text = _text(at, name)
-    found = fixed(text, name, newest)
+    found = fixed(text, name, newest, days)
     if found is not None:
         return microseconds(found)
     newest_us = newest_event_us() if text.strip().lower() == LATEST else None

@@ -204,7 +204,7 @@ LEDGER = Table(
     ),
     key=("student_id", "topic_id", "day"),
     partition_by=("bucket",),
-    doc="What one student did on one topic on one UTC day, in integers.",
+    doc="What one student did on one topic on one school day, in integers.",
     published=True,
 )
 
@@ -474,6 +474,7 @@ PUBLICATIONS = Table(
         version=pa.string(),  # the set that is chosen: null is the default set; of a shadow: none
         previous=pa.string(),
         model_version=pa.string(),  # whose scores are published
+        timezone=pa.string(),  # of the school days by which they were made; null: UTC
         as_of=UTC,
         events=pa.int64(),  # version of the events that were read
         ledger=pa.int64(),  # versions of the tables that people see

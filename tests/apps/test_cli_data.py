@@ -218,6 +218,13 @@ def test_an_option_that_cannot_be_used_is_named(mastery, empty, quiz, arguments,
     assert said in str(done.exception)
 
 
+def test_clocks_of_a_zone_suggest_the_days_of_it_where_nobody_has_chosen(mastery, empty, quiz):
+    said = mastery("ingest", quiz, "--timezone", "Europe/Berlin", home=empty).stdout
+    assert "set school_timezone to Europe/Berlin" in said
+    (empty / "mastery.yaml").write_text("school_timezone: Europe/Berlin\n")
+    assert "school_timezone" not in mastery("ingest", quiz, "--timezone", "Europe/Berlin", home=empty).stdout
+
+
 def test_a_file_that_is_not_there_writes_nothing(mastery, empty, tmp_path):
     assert isinstance(mastery("ingest", tmp_path / "no.csv", home=empty).exception, NotFound)
     assert json.loads(mastery("rejected", "--json", home=empty).stdout) == []

@@ -63,11 +63,13 @@ def as_table(answers):
 @pytest.mark.slow
 @each
 @settings(max_examples=25, deadline=None)
-@given(answers=st.lists(answer, min_size=1, max_size=12))
-def test_updates_one_by_one_are_the_fold_and_predict_what_it_predicts(fitted, name, answers):
+@given(
+    answers=st.lists(answer, min_size=1, max_size=12), zone=st.sampled_from(["UTC", "Asia/Kolkata", "Europe/Berlin"])
+)
+def test_updates_one_by_one_are_the_fold_and_predict_what_it_predicts(fitted, name, answers, zone):
     model, table = fitted[name], as_table(answers)
-    read = ms.read_answers(table, table="responses")
-    state = replace(model.state(student="S1"), durations_are_gaps=read.durations_are_gaps)
+    read = ms.read_answers(table, table="responses", school_timezone=zone)
+    state = replace(model.state(student="S1", school_timezone=zone), durations_are_gaps=read.durations_are_gaps)
     predicted = []
     for one, at in zip(answers, table["timestamp"].to_pylist(), strict=True):
         predicted.append(model.p_correct(state, topic=one["topic"], item=one["item"], at=at))

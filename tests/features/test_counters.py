@@ -72,11 +72,11 @@ def test_the_last_feedback_wins(events):
 
 def test_known_topics_keep_their_place_and_new_ones_follow():
     columns = event_columns(table([Event(START, topics=("t5",)), Event(START, topics=("t1",), number=1)]))
-    batch = resume(columns, {"s_a0": ["t9", "t1", "t3"], "s_gone": ["t0"]})
+    batch = resume(columns, {"s_a0": [(topic, 7) for topic in ("t9", "t1", "t3")], "s_gone": [("t0", 7)]})
     assert [topic for _, topic in places(batch)] == ["t9", "t1", "t3", "t5"]
     assert list(batch.topics) == sorted(batch.topics)
 
 
 def test_a_stored_topic_named_twice_is_refused():
     with pytest.raises(BadInput, match="student s_a0: a stored topic is named twice"):
-        resume(event_columns(table([Event(START)])), {"s_a0": ["t1", "t1"]})
+        resume(event_columns(table([Event(START)])), {"s_a0": [("t1", 7), ("t1", 7)]})

@@ -20,7 +20,7 @@ def test_some_students_of_a_batch_are_the_batch_of_those_students(events, data):
     alone = make_batch(event_columns(table([e for e in active_choice(events) if e.student in mine])))
     assert part.students == list(alone.students)
     for name in ("student_ptr", "slot_ptr", "slot", "student_day_ptr", "day", "day_ptr", "cell_ptr", "cell_slot",
-                 "cell_day", "cell", *ROWS):  # fmt: skip
+                 "cell_day", "cell", "day_end_us", "days_away", *ROWS):  # fmt: skip
         np.testing.assert_array_equal(getattr(part, name), getattr(alone, name), err_msg=name)
     for name in ("ptr", "at_us", "kind", "y", "weight", "opportunity", "cell"):
         np.testing.assert_array_equal(getattr(part.by_slot, name), getattr(alone.by_slot, name), err_msg=name)

@@ -8,7 +8,8 @@ from mastery.features.columns import event_columns
 from mastery.features.take_rows import take_rows
 
 ROWS = ("student_ptr", "slot_ptr", "slot", "student_day_ptr", "day", "day_ptr", "cell_ptr", "cell_slot", "cell_day",
-        "cell", "y", "weight", "opportunity", "at_us", "kind", "attempts", "success_ppm", "duration_ms", "hints",
+        "cell", "day_end_us", "days_away",
+        "y", "weight", "opportunity", "at_us", "kind", "attempts", "success_ppm", "duration_ms", "hints",
         "rewinds")  # fmt: skip
 
 

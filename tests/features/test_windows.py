@@ -32,7 +32,7 @@ def features(batch: Batch, as_of_us: int) -> Windows:
     feedback = initial_feedback(slots)
     fold_feedback(batch, feedback)
     gaps, _ = fold_counters(batch, initial_counters(slots))
-    return windows(batch, daily_ledger(batch), gaps, feedback[:, 0], as_of_us)
+    return windows(batch, daily_ledger(batch), gaps, feedback[:, 0], batch.days.day_of(as_of_us))
 
 
 def by_name(found: Windows, slot: int) -> dict[str, float]:

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histories import DAY, START, Event, examples, histories, monotone, monotone_item, seeds, table
+from histories import DAY, START, Event, days_of_schools, examples, histories, monotone, monotone_item, seeds, table
 from mastery.errors import BadInput
 from mastery.features.recent import KEPT
 from mastery.pipelines.scoring.continue_record import END_OF_TIME, Continued, Refold, continue_record
 from mastery.pipelines.scoring.fold import Folded, fold_events
-from mastery.pipelines.scoring.records import record_of
+from mastery.pipelines.scoring.records import is_current, record_of
+from mastery.school_days import school_days
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults, width
 from mastery.scorers.blend.scorer import PARAMETERS, Mixture
@@ -92,9 +93,15 @@ def pieces(events: list[Event], cuts: Sequence[int]) -> list[list[Event]]:
 
 
 @examples(100)
-@given(events=histories(regrades=False), seed=seeds, cuts=st.lists(st.integers(0, 40), max_size=4), waits=st.booleans())
-def test_a_record_that_goes_on_is_that_of_one_fold_wherever_it_is_cut(events, seed, cuts, waits):
-    models, events = model_set(seed), sorted(of_one_student(events), key=Event.key)
+@given(
+    events=histories(regrades=False),
+    seed=seeds,
+    cuts=st.lists(st.integers(0, 40), max_size=4),
+    waits=st.booleans(),
+    days=days_of_schools,
+)
+def test_a_record_that_goes_on_is_that_of_one_fold_wherever_it_is_cut(events, seed, cuts, waits, days):
+    models, events = replace(model_set(seed), days=days), sorted(of_one_student(events), key=Event.key)
     first, *others = pieces(events, cuts)
     end = END_OF_TIME if waits else max(event.at_us for event in first)
     begun = folded(first, models, end)
@@ -120,9 +127,11 @@ def with_a_blend(models: ModelSet) -> ModelSet:
 
 
 @examples(50)
-@given(events=histories(regrades=False), seed=seeds, cuts=st.lists(st.integers(0, 40), max_size=4))
-def test_scorers_that_fold_nothing_get_a_point_a_day_as_a_fold_to_the_end_of_that_day_has_it(events, seed, cuts):
-    models, events = with_a_blend(model_set(seed)), sorted(of_one_student(events), key=Event.key)
+@given(
+    events=histories(regrades=False), seed=seeds, cuts=st.lists(st.integers(0, 40), max_size=4), days=days_of_schools
+)
+def test_scorers_that_fold_nothing_get_a_point_a_day_as_a_fold_to_the_end_of_that_day_has_it(events, seed, cuts, days):
+    models, events = replace(with_a_blend(model_set(seed)), days=days), sorted(of_one_student(events), key=Event.key)
     first, *others = pieces(events, cuts)
     begun = folded(first, models)
     assert begun is not None
@@ -132,7 +141,7 @@ def test_scorers_that_fold_nothing_get_a_point_a_day_as_a_fold_to_the_end_of_tha
         assert isinstance(on, Continued)
         record, seen = on.record, seen + piece
         for k, (slot, day) in enumerate(zip(on.history.slot.tolist(), on.history.day.tolist(), strict=True)):
-            end = (day + 1) * DAY
+            end = int(days.ends_us(day))
             until = folded([event for event in seen if event.at_us < end], models, end)
             assert until is not None
             batch, scores = until[1].batch, until[1].derived_scores()["blend"]
@@ -286,3 +295,12 @@ def test_what_does_not_belong_together_is_refused(models):
         continue_record(record, rows_of([answer(2, 1)]), models, as_of_us=START)
     fewer = replace(record, slot_states={name: s for name, s in record.slot_states.items() if name != "bkt"})
     assert continue_record(fewer, rows_of([answer(2, 1)]), models) is Refold.OTHER_COLUMNS
+
+
+def test_a_record_of_another_time_zone_is_neither_continued_nor_current(models):
+    begun = folded([answer(1)], models)
+    assert begun is not None
+    elsewhere = replace(models, days=school_days("Asia/Kolkata"))
+    assert is_current(begun[0], models)
+    assert not is_current(begun[0], elsewhere)
+    assert continue_record(begun[0], rows_of([answer(2, 1)]), elsewhere) is Refold.OTHER_DAYS

@@ -13,7 +13,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from folding import cells, fold_all, places, together
-from histories import DAY, GAPS, Event, active_choice, encoded, event_id, examples, histories, model, seeds, table
+from histories import (
+    DAY,
+    GAPS,
+    Event,
+    active_choice,
+    days_of_schools,
+    encoded,
+    event_id,
+    examples,
+    histories,
+    model,
+    seeds,
+    table,
+)
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.scorers import SCORERS
@@ -31,8 +44,8 @@ def end_of(events: list[Event]) -> int:
 
 
 @every_scorer
-@given(events=histories(), seed=seeds, data=st.data())
-def test_law_1_two_batches_equal_one(scorer, events, seed, data):
+@given(events=histories(), seed=seeds, days=days_of_schools, data=st.data())
+def test_law_1_two_batches_equal_one(scorer, events, seed, days, data):
     events = active_choice(events)
     assume(events)
     by_student = {event.student: [e for e in events if e.student == event.student] for event in events}
@@ -40,20 +53,20 @@ def test_law_1_two_batches_equal_one(scorer, events, seed, data):
     first = [e for student, mine in by_student.items() for e in mine[: cut[student]]]
     second = [e for student, mine in by_student.items() for e in mine[cut[student] :]]
     as_of = end_of(events) + DAY
-    one = fold_all(scorer, table(events), seed, as_of)
-    before = fold_all(scorer, table(first), seed, as_of)
-    two = together(before, fold_all(scorer, table(second), seed, as_of, before))
+    one = fold_all(scorer, table(events), seed, as_of, days=days)
+    before = fold_all(scorer, table(first), seed, as_of, days=days)
+    two = together(before, fold_all(scorer, table(second), seed, as_of, before, days))
     for what in ("topics", "slot_state", "student_state", "counters", "feedback", "ledger", "gaps", "readings"):
         assert getattr(two, what) == getattr(one, what), what
 
 
 @every_scorer
-@given(events=histories(), seed=seeds)
-def test_law_2_a_student_in_a_batch_equals_the_student_alone(scorer, events, seed):
+@given(events=histories(), seed=seeds, days=days_of_schools)
+def test_law_2_a_student_in_a_batch_equals_the_student_alone(scorer, events, seed, days):
     as_of = end_of(events) + DAY
-    together_ = fold_all(scorer, table(events), seed, as_of)
+    together_ = fold_all(scorer, table(events), seed, as_of, days=days)
     for student in together_.topics:
-        alone = fold_all(scorer, table([e for e in events if e.student == student]), seed, as_of)
+        alone = fold_all(scorer, table([e for e in events if e.student == student]), seed, as_of, days=days)
         assert together_.of(student) == alone
 
 

@@ -139,6 +139,7 @@ def make_block(
     bkt = random.random((n_slots, 3)) * random.integers(0, 2, (n_slots, 3))
     return RecordBlock(
         model_version=model_version,
+        timezone="Europe/Berlin",
         student_ids=pa.array([f"s_{s:032x}" for s in range(students)]),
         tenants=pa.array(["north" if s % 2 else "südwärts" for s in range(students)]),
         slot_ptr=slot_ptr,

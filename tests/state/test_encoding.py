@@ -30,6 +30,7 @@ def any_record(draw: st.DrawFn) -> Record:
         student_id=draw(st.text(max_size=5)),
         tenant=draw(st.text(max_size=5)),
         model_version=draw(st.text(max_size=200)),
+        timezone="Europe/Berlin",
         topics=tuple(draw(st.lists(st.text(max_size=5), min_size=slots, max_size=slots))),
         slot_states={name: draw(matrix(slots, width, FLOAT, np.float64)) for name, width in widths.items()},
         student_states={name: draw(matrix(1, width, FLOAT, np.float64))[0] for name, width in widths.items()},
@@ -110,19 +111,19 @@ def test_a_record_cut_short_is_noticed(block: Block, size: int) -> None:
 def test_a_format_of_the_future_is_named(block: Block) -> None:
     data = bytearray(encode_many(block(1))[0].tobytes())
     data[4] = 9
-    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 4"):
+    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 5"):
         decode(bytes(data))
 
 
 def test_the_first_bytes_are_as_documented() -> None:
     empty = np.zeros((0, 2))
     record = Record(
-        "s_1", "a", "m", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
+        "s_1", "a", "m", "UTC", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
         np.zeros((0, len(RECORD_LEDGER)), np.int64), empty, np.zeros((0, 3), np.int64),
         np.array([-3, 1, 5, 2, -1]), np.array([[3, 4]]), -1, 64, Position(1, 70),
     )  # fmt: skip
     body = (
-        b"\x01m\x02\x8c\x01"
+        b"\x01m\x03UTC\x02\x8c\x01"
         b"\x00\x00"
         + bytes([len(COUNTERS), len(RECORD_LEDGER)])
         + b"\x03s_1\x01a"
@@ -131,7 +132,7 @@ def test_the_first_bytes_are_as_documented() -> None:
         + b"\x03\x02"
         + b"".join(number.to_bytes(8, "little", signed=True) for number in (5, 2, -1, 3, 4))
     )
-    assert encode(record) == HEAD.pack(b"MREC", 4, zlib.crc32(body)) + body
+    assert encode(record) == HEAD.pack(b"MREC", 5, zlib.crc32(body)) + body
 
 
 def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:

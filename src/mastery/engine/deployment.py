@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mastery.directory.pseudonyms import Pseudonyms
     from mastery.pipelines.queries.reader import Reader
     from mastery.pipelines.scoring.activate import Publish
+    from mastery.school_days import SchoolDays
     from mastery.scorers.scoring_rules import ScoringRules
     from mastery.state import StateStore
 
@@ -90,6 +91,13 @@ class Deployment:
         return names
 
     @cached_property
+    def days(self) -> SchoolDays:
+        """The days of the tenant's schools."""
+        from mastery.school_days import school_days
+
+        return school_days(self.settings.school_zone)
+
+    @cached_property
     def rules(self) -> ScoringRules:
         """Weights of the rule-based score."""
         from mastery.pipelines.models.rules import load_rules
@@ -115,6 +123,7 @@ class Deployment:
             min_evidence=self.settings.min_evidence,
             default_scorer=self.settings.scorer,
             target=self.settings.target,
+            days=self.days,
         )
 
     def publisher(
@@ -133,12 +142,13 @@ class Deployment:
             state=self.state,
             active_days=self.settings.active_days,
             derived_history=self.settings.derived_history,
+            days=self.days,
             progress=progress,
         )
 
     def moment_us(self, as_of: Moment, now: int, name: str = "as_of") -> int:
         """Return a moment in microseconds since 1970; `name` is what the caller calls it."""
-        return as_of_us(as_of, now, self.reader.newest_event_us, name)
+        return as_of_us(as_of, now, self.reader.newest_event_us, name, days=self.days)
 
     def pseudonym(self, student_id: object) -> str:
         """Return the pseudonym of a student, from the source's own id, text or number, or from the pseudonym itself.

@@ -55,7 +55,7 @@ class Engine(Deployment):
     """One deployment, connected, for the tenant of its settings; `of` gives that of another tenant.
 
     Where a method takes a moment (`as_of`), it is `now`, `latest` (the newest event of the lake), a date (the end of
-    that UTC day), a time in ISO 8601, or a date or datetime of Python. Where it takes a tenant, None is the engine's
+    that school day), a time in ISO 8601, or a date or datetime of Python. Where it takes a tenant, None is the engine's
     own; where it takes a scorer, None is the default one. Students are named by the source's own id, a text or a
     number, or by their pseudonym. In a `with` statement it is closed at the end.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ class Models:
         try:
             base = deployment.reader.metadata().model_set
         except Conflict:  # this engine cannot use the active set: a fit is the way out
-            base = current_model_set(deployment.lake, deployment.rules.params)
+            base = replace(current_model_set(deployment.lake, deployment.rules.params), days=deployment.days)
         return fit(
             deployment.lake,
             base,
@@ -111,7 +111,7 @@ class Models:
 
         deployment, settings = self.deployment, self.deployment.settings
         lake, rules = deployment.lake, deployment.rules.params
-        model_set = named_model_set(lake, rules, text("version", version))
+        model_set = replace(named_model_set(lake, rules, text("version", version)), days=deployment.days)
         card = cards(lake).get(version)
         if card is None:
             raise NotFound(f"{version} has no card: nothing is known of what it was fitted to; 'mastery fit' makes one")

@@ -88,11 +88,11 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         step("read")
         _read(engine)
         step("tune")
-        tune(engine.lake, engine.rules, as_of_us=None)
+        tune(engine.lake, engine.rules, as_of_us=None, days=engine.days)
         step("fit")
         version = engine.models.fit().card.version
         step("evaluate")
-        log, _ = lake_log(engine.lake)
+        log, _ = lake_log(engine.lake, days=engine.days)
         evaluate(log, parse_split("student"), unfitted(engine.rules.params))
         step("activate")
         engine.models.activate(version, "latest", force=True)

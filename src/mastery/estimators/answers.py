@@ -21,10 +21,12 @@ from mastery.events.recognise import names_read
 from mastery.features.answer_log import NO_TOPIC, Clock
 from mastery.features.batch import Batch
 from mastery.frames import Frame, frame_of, read_frame
-from mastery.given import flag
+from mastery.given import flag, text
 from mastery.insight.words import counted
 from mastery.instants import microseconds
 from mastery.pipelines.ingest import answers as reader
+from mastery.school_days import UTC_DAYS, SchoolDays, school_days
+from mastery.time_zones import UTC_NAME
 
 TENANT = "default"
 """Answers outside of a deployment are those of one institution."""
@@ -41,12 +43,14 @@ class Answers:
         repeats: What equal rows of one moment are, `answers` or `duplicates`; None: answers where no time stamp has
             seconds.
         clock: Whether time stamps were taken when the question was shown (`start`) or answered (`answer`).
+        days: Of the school.
     """
 
     frame: Frame
     read: reader.Answers
     clock: Clock
     renamed: Mapping[str, str | Sequence[str]]
+    days: SchoolDays = UTC_DAYS
 
     def __len__(self) -> int:
         """Return the number of rows of the source."""
@@ -64,7 +68,7 @@ class Answers:
     @cached_property
     def batch(self) -> Batch:
         """The answers as scorers take them, grouped by student and in time order."""
-        return self.read.batch(self.clock)
+        return self.read.batch(self.clock, self.days)
 
     @property
     def students(self) -> list[str]:
@@ -116,7 +120,7 @@ class Answers:
             return self.latest_us
         if not self.read.timed:
             raise BadInput(f"these answers have no time stamps, so there is no state as of {as_of}; leave as_of out")
-        return at_us(as_of)
+        return at_us(as_of, days=self.days)
 
     def until(self, as_of_us: int) -> Batch:
         """Return the answers that were given by then.
@@ -130,7 +134,7 @@ class Answers:
         kept = np.asarray(events["occurred_at"].cast(pa.int64())) <= as_of_us
         if not kept.any():
             raise BadInput(f"there are no answers by {datetime.fromtimestamp(as_of_us / 1e6, UTC):%Y-%m-%d %H:%M} UTC")
-        return replace(self.read, events=events.filter(pa.array(kept))).batch(self.clock)
+        return replace(self.read, events=events.filter(pa.array(kept))).batch(self.clock, self.days)
 
     def ids(self, column: str, names: Sequence[str]) -> pa.Array:
         """Return ids with the type that they have in the source: numbers stay numbers, with null for no topic."""
@@ -153,6 +157,7 @@ def read_answers(
     table: str | None = None,
     units: Mapping[str, str] | None = None,
     timezone: str | None = None,
+    school_timezone: str = UTC_NAME,
     constants: Mapping[str, str] | None = None,
     joined: Mapping[str, Sequence[str]] | None = None,
     wide: Mapping[str, str] | None = None,
@@ -185,6 +190,7 @@ def read_answers(
         table: The source table that it is, such as `quiz_attempts`; None to tell from the columns.
         units: Column → unit, where it is not in its default one.
         timezone: IANA name of the zone of time stamps that name none; None is UTC.
+        school_timezone: IANA name of the zone at whose midnights one school day ends and the next begins.
         constants: Our column → the text that it has in every row; `{file}` in it is the file's name.
         joined: Our column → columns of the source whose values make one together.
         wide: Pattern of the columns that hold one question each → our column for their cells; a row of the result is
@@ -224,6 +230,7 @@ def read_answers(
             "these answers have been read already: give them to a model as they are, or read their .frame.native"
         )
     flag("strict", strict)
+    days = school_days(text("school_timezone", school_timezone))
     if clock not in ("start", "answer"):
         raise BadInput(f"clock is {clock!r}; expected 'answer' or 'start'")
     is_path = isinstance(source, str | Path)
@@ -262,7 +269,7 @@ def read_answers(
         frame = Frame(frame_of(read.table, kind), read.table, kind)
     elif frames is not None and frames != frame.kind:
         frame = Frame(frame_of(frame.table, frames), frame.table, frames, left_out=frame.left_out)
-    return Answers(frame, read, clock, dict(columns or {}))
+    return Answers(frame, read, clock, dict(columns or {}), days)
 
 
 def as_answers(source: Any) -> Answers:
@@ -270,13 +277,14 @@ def as_answers(source: Any) -> Answers:
     return source if isinstance(source, Answers) else read_answers(source)
 
 
-def at_us(at: Moment, name: str = "as_of", newest_us: int | None = None) -> int:
+def at_us(at: Moment, name: str = "as_of", newest_us: int | None = None, days: SchoolDays = UTC_DAYS) -> int:
     """Return a moment in microseconds since 1970; `latest` is `newest_us`, and now where there is none.
 
     Args:
         name: What the caller calls it, for the message.
+        days: Of the school.
 
     Raises:
         BadInput: It is no moment.
     """
-    return as_of_us(at, microseconds(datetime.now(UTC)), lambda: newest_us, name, OF_ANSWERS)
+    return as_of_us(at, microseconds(datetime.now(UTC)), lambda: newest_us, name, OF_ANSWERS, days)

@@ -27,16 +27,18 @@ from mastery.features.batch import ON, Batch
 from mastery.features.counters import EVIDENCE
 from mastery.features.subset import take_students
 from mastery.frames import frame_of
-from mastery.given import whole
+from mastery.given import text, whole
 from mastery.insight.bands import BANDS, band_codes
 from mastery.pipelines.evaluation.predictors import with_needs
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.fold import Folded, fold_batch
+from mastery.school_days import school_days
 from mastery.scorers import SPECS
 from mastery.scorers.base import Parameter
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.predictions import predict_all
 from mastery.scorers.student_state import OneByOne, StudentState
+from mastery.time_zones import UTC_NAME
 
 DEFAULT_RULES = "classic"
 
@@ -295,8 +297,9 @@ class Estimator:
 
     # one answer at a time
 
-    def state(self, answers: Any = None, *, student: object) -> StudentState:
-        """Return what the model knows of one student after these answers; without answers, of a new student.
+    def state(self, answers: Any = None, *, student: object, school_timezone: str = UTC_NAME) -> StudentState:
+        """Return what the model knows of one student after these answers; without answers, of a new student of a
+        school in that time zone.
 
         Raises:
             NotFound: The student is not among those who answered.
@@ -307,7 +310,8 @@ class Estimator:
         """
         one_by_one, name = self._one_by_one, id_of("student", student)
         if answers is None:
-            return one_by_one.nothing_known(name, getattr(self, "durations_are_gaps_", False))
+            days = school_days(text("school_timezone", school_timezone))
+            return one_by_one.nothing_known(name, getattr(self, "durations_are_gaps_", False), days)
         known = as_answers(answers)
         self._place(known.batch, name)
         return one_by_one.folded(known.batch, name, known.durations_are_gaps)
@@ -443,7 +447,7 @@ class Estimator:
         if at is None:
             return None
         self._one_by_one.check(state)
-        return at_us(at, "at", state.last_at_us)
+        return at_us(at, "at", state.last_at_us, school_days(state.timezone))
 
     def _folded(self, batch: Batch, as_of_us: int) -> Folded:
         if not SPECS[self.scorer_name].has_scores:
@@ -471,7 +475,7 @@ class Estimator:
         one_by_one = self._one_by_one
         one_by_one.check(state)
         newest = 0 if state.last_at_us is None else state.last_at_us
-        as_of_us = newest if as_of == "latest" else at_us(as_of)
+        as_of_us = newest if as_of == "latest" else at_us(as_of, days=school_days(state.timezone))
         if as_of_us < newest:
             raise BadInput(
                 f"the state of student {state.student} holds answers after {as_of}; for a moment in the past, give "

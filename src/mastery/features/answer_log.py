@@ -19,6 +19,7 @@ from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import ABSENT, QUIZ, EventColumns, event_columns, integers
 from mastery.features.order import order_rows
 from mastery.features.recent import order_keys
+from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.tables import UNASSIGNED
 
 Clock = Literal["start", "answer"]
@@ -31,7 +32,7 @@ LONGEST_ANSWER_MS = 1_800_000
 """A longer gap between two answers is a break, and no time that an answer took."""
 
 
-def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True) -> Batch:
+def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True, days: SchoolDays = UTC_DAYS) -> Batch:
     """Return the batch of these events; its `row` is a row of `events`.
 
     Events that name no topic are on `NO_TOPIC`, and are scored. Rows of one student that share an interaction are one
@@ -45,6 +46,7 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
     Args:
         events: The columns `mastery.features.columns.READ` of EVENTS, and INTERACTION.
         timed: Whether moments mean something. If not, no time passes between a student's events.
+        days: Into which time is cut.
     """
     row = np.arange(events.num_rows, dtype=np.int64)
     if timed and events[INTERACTION.name].null_count < row.size:  # of its rows on one topic one counts: not any one
@@ -69,7 +71,7 @@ def answer_batch(events: pa.Table, clock: Clock = "start", *, timed: bool = True
         id_hi=ids[0] if timed else lead,
         id_lo=ids[1] if timed else nothing,
     )
-    return make_batch(replace(placed, duration_ms=_duration_ms(placed, clock if timed else None)))
+    return make_batch(replace(placed, duration_ms=_duration_ms(placed, clock if timed else None)), days=days)
 
 
 def first_of_interaction(events: pa.Table) -> Int64s:

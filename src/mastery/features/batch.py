@@ -1,8 +1,8 @@
 """A batch: observations of many students, each student's in time order, on grouped arrays.
 
 One order serves every scorer: those with state per student-topic look up `slot`, those with state per student
-walk `student_ptr`. A slot is one student-topic; a cell is one student-topic on one UTC day, a row of the ledger
-and of history alike.
+walk `student_ptr`. A slot is one student-topic; a cell is one student-topic on one day, a row of the ledger and
+of history alike. Days are those of the schools: `mastery.school_days`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,22 @@ from propcache import cached_property
 from mastery.arrays import Floats, Int8s, Int32s, Int64s
 from mastery.events.murmur import murmur
 from mastery.features.columns import FEEDBACK, EventColumns
+from mastery.features.day_kernels import begin_of, day_at
 from mastery.features.observations import observe_rows
 from mastery.features.order import order_rows
-from mastery.instants import DAY_US
 from mastery.kernels import kernel
+from mastery.school_days import UTC_DAYS, DayArrays, SchoolDays
 from mastery.tables import UNASSIGNED
 
 ON = "\x1f"
 """Between an item and a topic in the key of the item on that topic."""
+
+
+NO_DAY = np.int64(-(2**62))
+"""The day of what has not happened."""
+
+NEVER_BEFORE = -1
+"""Of an event that is the first one on its topic, there are no days since the last."""
 
 
 class BySlot(NamedTuple):
@@ -66,7 +74,8 @@ class BatchArrays(NamedTuple):
     duration_ms: Int64s
     hints: Int64s
     row: Int64s
-    day: Int32s
+    days_away: Int32s
+    day_end_us: Int64s
     day_ptr: Int64s
     cell_ptr: Int64s
     cell_slot: Int32s
@@ -86,6 +95,7 @@ BY_ROW = (
     "hints",
     "rewinds",
     "row",
+    "days_away",
 )
 """Arrays of a `Batch` that hold one number for each row, but for `slot`."""
 
@@ -111,12 +121,16 @@ class Batch:
         y, weight, opportunity: float64[n]. See mastery.features.observations.
         attempts, success_ppm, duration_ms, hints, rewinds: int64[n]. As in EVENTS; negative for null.
         row: int64[n]. Row of the event table.
+        days_away: int32[n]. Days since the student was last active on the topic: 0 on the same day, `NEVER_BEFORE` on
+            the first event.
+        days: Whose days they are.
         student_day_ptr: int64[S + 1]. Days of student s.
-        day: int32[D]. Days since 1970 UTC.
+        day: int32[D]. School days since 1970.
+        day_end_us: int64[D]. When each ends: the first moment after it.
         day_ptr: int64[D + 1]. Rows of a student-day.
         cell_ptr: int64[D + 1]. Cells of a student-day.
         cell_slot: int32[H].
-        cell_day: int32[H]. Days since 1970 UTC.
+        cell_day: int32[H]. School days since 1970.
         by_slot: The same rows slot by slot, for scorers that keep one slot in registers while they fold it.
         cell: int32[n]. Cell of each row; negative for a teacher's feedback, which is no activity.
     """
@@ -144,8 +158,11 @@ class Batch:
     hints: Int64s
     rewinds: Int64s
     row: Int64s
+    days_away: Int32s
+    days: SchoolDays
     student_day_ptr: Int64s
     day: Int32s
+    day_end_us: Int64s
     day_ptr: Int64s
     cell_ptr: Int64s
     cell_slot: Int32s
@@ -157,6 +174,11 @@ class Batch:
     def slot_student(self) -> Int32s:
         """int32[P]. Student of each slot."""
         return np.repeat(np.arange(len(self.students), dtype=np.int32), np.diff(self.slot_ptr))
+
+    @property
+    def cell_end_us(self) -> Int64s:
+        """int64[H]. When the day of each cell ends."""
+        return np.repeat(self.day_end_us, np.diff(self.cell_ptr))
 
     @property
     def arrays(self) -> BatchArrays:
@@ -184,19 +206,33 @@ def use_key(item: tuple[str, str], topic: str) -> tuple[str, str]:
     return tenant, f"{name}{ON}{topic}"
 
 
-def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None) -> Batch:
-    """Return the batch of these events.
+class KnownSlots(NamedTuple):
+    """Slots that S students have already.
 
-    `known` holds the slots that students have already, as (slot_ptr int64[S + 1], slot_topic int32): they keep
-    their place and new ones follow, so that a fold can go on from a stored state.
+    Attributes:
+        ptr: int64[S + 1]. Slots of student s.
+        topic: int32[K]. Topic code.
+        last_day: int64[K]. The last day that was active; `NO_DAY` for none.
+    """
+
+    ptr: Int64s
+    topic: Int32s
+    last_day: Int64s
+
+
+def make_batch(columns: EventColumns, known: KnownSlots | None = None, days: SchoolDays = UTC_DAYS) -> Batch:
+    """Return the batch of these events, cut into these days.
+
+    `known` slots keep their place and new ones follow, so that a fold can go on from a stored state.
     """
     student_ptr, order = order_rows(columns)
     students = len(columns.students)
     item = columns.item[order]
-    known_ptr, known_topic = known if known is not None else (np.zeros(students + 1, np.int64), np.zeros(0, np.int32))
+    if known is None:
+        known = KnownSlots(np.zeros(students + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
     topic, at_us, kind = columns.topic[order], columns.at_us[order], columns.kind[order]
-    slot_ptr, slot_topic, slot, student_day_ptr, day, day_ptr, cell_ptr, cell_slot, cell = _group(
-        student_ptr, topic, at_us, kind, len(columns.topics), known_ptr, known_topic
+    slot_ptr, slot_topic, slot, days_away, student_day_ptr, day, day_end_us, day_ptr, cell_ptr, cell_slot, cell = (
+        _group(student_ptr, topic, at_us, kind, len(columns.topics), known, days.arrays)
     )
     scored_topics = np.array([name != UNASSIGNED for _, name in columns.topics], bool)
     use, use_item, use_topic = uses_of(item, topic, len(columns.items))
@@ -234,8 +270,11 @@ def make_batch(columns: EventColumns, known: tuple[Int64s, Int32s] | None = None
         hints=columns.hints[order],
         rewinds=columns.rewinds[order],
         row=columns.row[order],
+        days_away=days_away,
+        days=days,
         student_day_ptr=student_day_ptr,
         day=day,
+        day_end_us=day_end_us,
         day_ptr=day_ptr,
         cell_ptr=cell_ptr,
         cell_slot=cell_slot,
@@ -315,35 +354,40 @@ def _by_slot(
 
 @kernel
 def _group(
-    student_ptr: Int64s, topic: Int32s, at_us: Int64s, kind: Int8s, topics: int, known_ptr: Int64s, known_topic: Int32s
-) -> tuple[Int64s, Int32s, Int32s, Int64s, Int32s, Int64s, Int64s, Int32s, Int32s]:
+    student_ptr: Int64s, topic: Int32s, at_us: Int64s, kind: Int8s, topics: int, known: KnownSlots, zone: DayArrays
+) -> tuple[Int64s, Int32s, Int32s, Int32s, Int64s, Int32s, Int64s, Int64s, Int64s, Int32s, Int32s]:
+    known_ptr, known_topic, known_day = known
     students, n = student_ptr.size - 1, topic.size
     slot_ptr = np.zeros(students + 1, np.int64)
     slot_topic = np.empty(n + known_topic.size, np.int32)
-    slot = np.empty(n, np.int32)
+    slot, days_away = np.empty(n, np.int32), np.zeros(n, np.int32)
     student_day_ptr = np.zeros(students + 1, np.int64)
     day, day_ptr, cell_ptr = np.empty(n, np.int32), np.empty(n + 1, np.int64), np.empty(n + 1, np.int64)
+    day_end_us = np.empty(n, np.int64)
     cell_slot, cell = np.empty(n, np.int32), np.empty(n, np.int32)
     owner = np.full(topics, -1, np.int64)  # the student whose slot `slot_of` holds
     slot_of = np.empty(topics, np.int64)
     cell_day_of = np.empty(n + known_topic.size, np.int64)  # the student-day whose cell `cell_of` holds, by slot
     cell_of = np.empty(n + known_topic.size, np.int64)
+    last_day = np.empty(n + known_topic.size, np.int64)  # that was active, by slot
     slots, days, cells = 0, 0, 0
     for s in range(students):
         for k in range(known_ptr[s], known_ptr[s + 1]):
             t = known_topic[k]
             owner[t], slot_of[t], slot_topic[slots], cell_day_of[slots] = s, slots, t, -1
+            last_day[slots] = known_day[k]
             slots += 1
-        previous = np.int64(-(2**62))
+        today, ends_us = int(NO_DAY), int(NO_DAY)
         for i in range(student_ptr[s], student_ptr[s + 1]):
-            today = at_us[i] // DAY_US
-            if today != previous:
-                day[days], day_ptr[days], cell_ptr[days] = today, i, cells
+            if at_us[i] >= ends_us:  # rows are in time order: most are on the day of the one before
+                today = day_at(at_us[i], zone)
+                ends_us = begin_of(today + 1, zone)
+                day[days], day_end_us[days], day_ptr[days], cell_ptr[days] = today, ends_us, i, cells
                 days += 1
-                previous = today
             t = topic[i]
             if owner[t] != s:
                 owner[t], slot_of[t], slot_topic[slots], cell_day_of[slots] = s, slots, t, -1
+                last_day[slots] = NO_DAY
                 slots += 1
             p = slot_of[t]
             slot[i] = p
@@ -353,6 +397,8 @@ def _group(
             if cell_day_of[p] != days:
                 cell_day_of[p], cell_of[p], cell_slot[cells] = days, cells, p
                 cells += 1
+            days_away[i] = NEVER_BEFORE if last_day[p] == NO_DAY else today - last_day[p]
+            last_day[p] = today
             cell[i] = cell_of[p]
         slot_ptr[s + 1], student_day_ptr[s + 1] = slots, days
     day_ptr[days], cell_ptr[days] = n, cells
@@ -360,8 +406,10 @@ def _group(
         slot_ptr,
         slot_topic[:slots].copy(),
         slot,
+        days_away,
         student_day_ptr,
         day[:days].copy(),
+        day_end_us[:days].copy(),
         day_ptr[: days + 1].copy(),
         cell_ptr[: days + 1].copy(),
         cell_slot[:cells].copy(),

@@ -10,7 +10,6 @@ import numpy as np
 from mastery.arrays import Int32s, Int64s
 from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
-from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.tables import COUNTERS, MILLION
 
@@ -64,22 +63,25 @@ def fold_counters(batch: Batch, counters: Int64s) -> tuple[Int64s, Int64s]:
 
 @inlined_kernel
 def count_event(
-    mine: Int64s, what: int, at: int, weight: float, attempts: int, success_ppm: int, duration_ms: int, hints: int
-) -> int:
-    """Count one event, no feedback, in the counters of its slot; return the days since the last active day, or 0.
+    mine: Int64s,
+    what: int,
+    at: int,
+    days_away: int,
+    weight: float,
+    attempts: int,
+    success_ppm: int,
+    duration_ms: int,
+    hints: int,
+) -> None:
+    """Count one event, no feedback, in the counters of its slot; its numbers as in `Batch`.
 
     Takes numbers and not the batch with the row: inlined with a NamedTuple of arrays it counts a reference at each of
     them, and one pass took fifteen times as long.
     """
-    last = mine[LAST_AT_US]
-    gap = np.int64(0)
-    if last == NEVER:
+    if mine[LAST_AT_US] == NEVER:
         mine[FIRST_AT_US] = at
-        mine[ACTIVE_DAYS] = 1
-    else:
-        gap = at // DAY_US - last // DAY_US
-        if gap > 0:
-            mine[ACTIVE_DAYS] += 1
+    if days_away != 0:
+        mine[ACTIVE_DAYS] += 1
     mine[LAST_AT_US] = at
     if weight > 0.0:
         mine[EVIDENCE] += 1
@@ -106,18 +108,18 @@ def count_event(
         mine[VIDEO_PPM] += success_ppm
     elif what == TUTOR:
         mine[HELP_REQUESTS] += attempts
-    return int(gap)
 
 
 @kernel
 def _fold(batch: BatchArrays, cell: Int32s, counters: Int64s, gaps: Int64s, evidence: Int64s) -> None:
     slot, at_us, kind, weight = batch.slot, batch.at_us, batch.kind, batch.weight
     attempts, success_ppm, duration_ms, hints = batch.attempts, batch.success_ppm, batch.duration_ms, batch.hints
+    days_away = batch.days_away
     for i in range(slot.size):
         if kind[i] == FEEDBACK:
             continue
-        mine = counters[slot[i]]
-        gap = count_event(mine, kind[i], at_us[i], weight[i], attempts[i], success_ppm[i], duration_ms[i], hints[i])
-        if gap > 0:
-            gaps[cell[i]] = gap
+        mine, away = counters[slot[i]], days_away[i]
+        count_event(mine, kind[i], at_us[i], away, weight[i], attempts[i], success_ppm[i], duration_ms[i], hints[i])
+        if away > 0:
+            gaps[cell[i]] = away
         evidence[cell[i]] = mine[EVIDENCE]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mastery.arrays import Int32s, Int64s
+from mastery.arrays import Int64s
 from mastery.features.batch import BY_ROW, Batch, rows_by_slot
 
 
@@ -22,14 +22,14 @@ class ActiveDay:
     Attributes:
         batch: The rows of these days alone; students, slots, topics and items are those of the whole batch.
         students: int64[m]. Whose day it is, ascending.
-        day: int32[m]. Days since 1970 UTC.
+        end_us: int64[m]. When it ends.
         touched: int64[m]. Slots that the student has by the end of the day: the first of those in the whole batch.
         cells: int64[h]. Cells of the whole batch that the day's cells are.
     """
 
     batch: Batch
     students: Int64s
-    day: Int32s
+    end_us: Int64s
     touched: Int64s
     cells: Int64s
 
@@ -63,6 +63,7 @@ def day_by_day(batch: Batch) -> Iterator[ActiveDay]:
             **mine,
             student_day_ptr=_by_student(owner[days], np.ones(days.size, np.int64), students),
             day=batch.day[days],
+            day_end_us=batch.day_end_us[days],
             day_ptr=row_ptr[first : last + 1] - r.start,
             cell_ptr=cell_ptr[first : last + 1] - c.start,
             cell_slot=cell_slot[c],
@@ -71,7 +72,7 @@ def day_by_day(batch: Batch) -> Iterator[ActiveDay]:
             by_slot=rows_by_slot(slot[r], batch.slot_topic.size, mine, of_day),
         )
         one.__dict__["item_key"] = batch.item_key  # of the same items: hashed once, and not every day
-        yield ActiveDay(one, owner[days], batch.day[days], touched[first:last], cell_order[c])
+        yield ActiveDay(one, owner[days], batch.day_end_us[days], touched[first:last], cell_order[c])
 
 
 def _ranges(ptr: Int64s, order: Int64s) -> tuple[Int64s, Int64s]:

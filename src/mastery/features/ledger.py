@@ -1,4 +1,4 @@
-"""The daily ledger: what a student did on a topic on one UTC day, in integers.
+"""The daily ledger: what a student did on a topic on one school day, in integers.
 
 Windows, features and audits are sums of these rows. Unlike sums of floats, they do not depend on the order of adding.
 """

@@ -15,11 +15,14 @@ import numpy.typing as npt
 from mastery.arrays import Int64s
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import ABSENT, QUIZ, EventColumns
+from mastery.school_days import UTC_DAYS, SchoolDays
 
 LAST = np.iinfo(np.int64).max
 
 
-def next_answers(columns: EventColumns, topic: str, items: Sequence[str | None], at_us: int) -> tuple[Batch, Int64s]:
+def next_answers(
+    columns: EventColumns, topic: str, items: Sequence[str | None], at_us: int, days: SchoolDays = UTC_DAYS
+) -> tuple[Batch, Int64s]:
     """Return a batch with a copy of the student for each item, answered last, and int64[K]: the rows of these answers.
 
     Args:
@@ -27,6 +30,7 @@ def next_answers(columns: EventColumns, topic: str, items: Sequence[str | None],
         topic: Topic of the answers, which may be new to the student.
         items: K items; None for an answer without an item.
         at_us: When.
+        days: Into which time is cut.
     """
     tenant, copies, events = columns.tenants[0], len(items), columns.row.size
     topics = sorted({*columns.topics, (tenant, topic)})
@@ -68,6 +72,7 @@ def next_answers(columns: EventColumns, topic: str, items: Sequence[str | None],
             attempt_number=each(columns.attempt_number, ABSENT),
             hints=each(columns.hints, ABSENT),
             rewinds=each(columns.rewinds, ABSENT),
-        )
+        ),
+        days=days,
     )
     return batch, batch.student_ptr[1:] - 1

@@ -8,17 +8,20 @@ from dataclasses import replace
 import numpy as np
 
 from mastery.errors import BadInput
-from mastery.features.batch import Batch, make_batch
+from mastery.features.batch import Batch, KnownSlots, make_batch
 from mastery.features.columns import EventColumns
+from mastery.school_days import UTC_DAYS, SchoolDays
 
 
-def resume(columns: EventColumns, known: Mapping[str, Sequence[str]]) -> Batch:
+def resume(columns: EventColumns, known: Mapping[str, Sequence[tuple[str, int]]], days: SchoolDays = UTC_DAYS) -> Batch:
     """Return the batch of new events of students who have topics already.
 
     Args:
         columns: The new events.
-        known: Topic ids by student, in the order of the stored rows of state. Students who are not in it start
-            from nothing; students without new events are left out.
+        known: By student, topic ids in the order of the stored rows of state, each with the last day that the student
+            was active on it, `NO_DAY` for none. Students who are not in it start from nothing; students without new
+            events are left out.
+        days: Into which time is cut.
 
     The first slots of a student are the known topics in that order, so a stored state is copied row by row into
     `slot_ptr[s]` and on; topics met for the first time follow. `Batch.topics` holds both.
@@ -29,7 +32,7 @@ def resume(columns: EventColumns, known: Mapping[str, Sequence[str]]) -> Batch:
         BadInput: a student has a topic twice.
     """
     places = [
-        [(tenant, topic) for topic in known.get(student, ())]
+        [(tenant, topic) for topic, _ in known.get(student, ())]
         for student, tenant in zip(columns.students, columns.tenants, strict=True)
     ]
     for student, topics_of_student in zip(columns.students, places, strict=True):
@@ -41,4 +44,7 @@ def resume(columns: EventColumns, known: Mapping[str, Sequence[str]]) -> Batch:
     slot_ptr = np.zeros(len(places) + 1, np.int64)
     np.cumsum([len(topics_of_student) for topics_of_student in places], out=slot_ptr[1:])
     slot_topic = np.array([code[topic] for topics_of_student in places for topic in topics_of_student], np.int32)
-    return make_batch(replace(columns, topics=topics, topic=recoded[columns.topic]), known=(slot_ptr, slot_topic))
+    last_day = np.array([day for student in columns.students for _, day in known.get(student, ())], np.int64)
+    return make_batch(
+        replace(columns, topics=topics, topic=recoded[columns.topic]), KnownSlots(slot_ptr, slot_topic, last_day), days
+    )

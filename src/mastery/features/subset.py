@@ -45,6 +45,7 @@ def take_students(batch: Batch, keep: Bools) -> Batch:
         **{name: getattr(batch, name)[rows] for name in BY_ROW},
         student_day_ptr=_ptr(np.diff(batch.student_day_ptr)[keep]),
         day=batch.day[days],
+        day_end_us=batch.day_end_us[days],
         day_ptr=_ptr(np.diff(batch.day_ptr)[days]),
         cell_ptr=_ptr(cells_of_day[days]),
         cell_slot=new_slot[batch.cell_slot[cells]],

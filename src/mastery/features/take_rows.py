@@ -43,7 +43,8 @@ def take_rows(batch: Batch, keep: Bools) -> Batch:
             attempt_number=np.full(rows.size, -1, np.int64),
             hints=batch.hints[rows],
             rewinds=batch.rewinds[rows],
-        )
+        ),
+        days=batch.days,
     )
     # Weights depend on what a batch no longer has: attempt numbers, and the number of topics of an event.
     # Codes of uses, too, stay as they were.

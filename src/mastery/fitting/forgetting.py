@@ -149,13 +149,13 @@ def with_forgetting(fit: Fit, columns: tuple[Parameter, ...], found: Forgetting)
 
 def _pauses(batch: Batch) -> tuple[Floats, Floats]:
     """Return float64[n] each: days since the last event on the row's topic, and days of study on it before the row."""
-    at, slot = batch.at_us, batch.slot
+    at, slot, day = batch.at_us, batch.slot, np.repeat(batch.day, np.diff(batch.day_ptr))
     order = np.lexsort((np.arange(slot.size), slot))
-    slots, times = slot[order], at[order]
+    slots, times, on = slot[order], at[order], day[order]
     fresh = np.append(True, slots[1:] != slots[:-1])[: slots.size]
     days = np.zeros(slots.size)
     days[1:] = np.where(fresh[1:], 0.0, (times[1:] - times[:-1]) / DAY_US)
-    new_day = fresh | np.append(True, times[1:] // DAY_US != times[:-1] // DAY_US)[: slots.size]
+    new_day = fresh | np.append(True, on[1:] != on[:-1])[: slots.size]
     counted = np.cumsum(new_day)
     before = counted - np.maximum.accumulate(np.where(fresh, counted - 1, 0))  # with the row's own day
     studied = np.zeros(slots.size)

@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from mastery.arrays import Int64s
 from mastery.features import counters as column
-from mastery.instants import DAY_US
+from mastery.school_days import UTC_DAYS, SchoolDays
 
 
 @dataclass(frozen=True)
 class ActivitySummary:
-    """Counts over the whole past of one student-topic; days are UTC days.
+    """Counts over the whole past of one student-topic; days are school days.
 
     Attributes:
         evidence: Graded observations: answers, practice sessions, assignments.
@@ -152,14 +152,17 @@ class AllTopics:
         )  # fmt: skip
 
 
-def activity_from(counters: Int64s, as_of_us: int) -> ActivitySummary:
+def activity_from(counters: Int64s, as_of_us: int, days: SchoolDays = UTC_DAYS) -> ActivitySummary:
     """Return what int64[F] counters say at `as_of_us`. A last activity after it counts as today."""
     value, count = counters.tolist(), np.maximum(counters, 0).tolist()
     answers = count[column.ANSWERS]
     remembered = min(count[column.RECENT_ANSWERS], column.RECENT, answers)
     bits = value[column.RECENT_BITS]
-    today = as_of_us // DAY_US
-    last, first = _day(value[column.LAST_AT_US]), _day(value[column.FIRST_AT_US])
+    today = days.day_of(as_of_us)
+    last, first, practised = (
+        None if (at := value[k]) == int(column.NEVER) else days.day_of(at)
+        for k in (column.LAST_AT_US, column.FIRST_AT_US, column.LAST_PRACTICE_US)
+    )
     return ActivitySummary(
         evidence=count[column.EVIDENCE],
         answers=answers,
@@ -178,16 +181,12 @@ def activity_from(counters: Int64s, as_of_us: int) -> ActivitySummary:
         active_days=count[column.ACTIVE_DAYS],
         span_days=0 if last is None or first is None else max(0, last - first),
         idle_days=_since(last, today),
-        practice_idle_days=_since(_day(value[column.LAST_PRACTICE_US]), today),
+        practice_idle_days=_since(practised, today),
     )
 
 
 def _per(amount: float, of: int) -> float:
     return amount / of if of else float("nan")
-
-
-def _day(at_us: int) -> int | None:
-    return None if at_us == int(column.NEVER) else at_us // DAY_US
 
 
 def _since(day: int | None, today: int) -> int | None:

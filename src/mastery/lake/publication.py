@@ -58,6 +58,7 @@ class Publication:
         action: What made it; see PUBLICATIONS.
         version, previous: The model set that was chosen with it, and the one before.
         model_version: Whose scores are in gold.
+        timezone: Of the school days by which they were made; None for UTC.
         as_of: Moment of the scores.
         events: Version of the events that were read.
         versions: By name of the table, the version that is shown; the newest one of a table that is not in it.
@@ -69,6 +70,7 @@ class Publication:
     version: str | None = None
     previous: str | None = None
     model_version: str | None = None
+    timezone: str | None = None
     as_of: datetime | None = None
     events: int | None = None
     versions: Mapping[str, int] = field(default_factory=dict)

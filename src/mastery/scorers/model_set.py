@@ -15,6 +15,7 @@ import numpy as np
 
 from mastery.arrays import Floats
 from mastery.features.observations import OBSERVATION_VERSION
+from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.scorers import DERIVED, SCORERS, SPECS, in_order, unfitted, written
 from mastery.scorers.base import Model, width
 from mastery.scorers.interval import by_parameter
@@ -28,17 +29,19 @@ average students before guessing, the hardest by 12 %."""
 
 @dataclass(frozen=True, eq=False)
 class ModelSet:
-    """The parameters of one version.
+    """The parameters of one version, and the days that they are folded by.
 
     Attributes:
-        version: Stands for everything below: two sets with the same version give the same scores.
+        version: Stands for all parameters: two sets with the same version, and of the same days, give the same scores.
         scorers: Parameters by name of the scorer, in the order of the registry, in whatever order they come: records
             and tables of one version are the same bytes then. A scorer that is not in it gives no scores under this
             version.
+        days: Into which time is cut: the schools' own.
     """
 
     version: str
     scorers: Mapping[str, Parameters]
+    days: SchoolDays = UTC_DAYS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scorers", {name: self.scorers[name] for name in in_order(self.scorers)})
@@ -51,7 +54,7 @@ class ModelSet:
     def folding(self) -> ModelSet:
         """The same set without scorers that only predict: all that a fold reads, and less to send to whoever folds."""
         mine = {name: one for name, one in self.scorers.items() if name in SCORERS or name in DERIVED}
-        return ModelSet(self.version, mine)
+        return replace(self, scorers=mine)
 
     @property
     def knows_items(self) -> bool:

@@ -27,6 +27,7 @@ class Answer(NamedTuple):
             a row of NaN.
         item_key: By which a state remembers an item, as in `Batch.item_key`; −1 − slot where the answer names none.
         at_us: Microseconds since 1970 UTC, at or after that of the answer before.
+        days_away: As in `Batch`: school days since the last answer on the topic.
         y: 1 for right, 0 for wrong.
         weight: See mastery.features.observations; above 0.
         hints: Hints used; negative where nothing is known of them.
@@ -38,6 +39,7 @@ class Answer(NamedTuple):
     item: int
     item_key: float
     at_us: int
+    days_away: int
     y: float
     weight: float
     hints: int

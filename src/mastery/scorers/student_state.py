@@ -12,11 +12,12 @@ from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.events.murmur import murmur
 from mastery.features.answer_log import LONGEST_ANSWER_MS, NO_TOPIC
-from mastery.features.batch import ON, Batch
+from mastery.features.batch import NEVER_BEFORE, NO_DAY, ON, Batch
 from mastery.features.columns import ABSENT, QUIZ
 from mastery.features.observations import observe
 from mastery.features.subset import take_students
 from mastery.instants import instant, moment
+from mastery.school_days import UTC_DAYS, SchoolDays, school_days
 from mastery.scorers.base import Model, Scorer, States, fold, start
 from mastery.scorers.one_answer import NO_ITEM, Answer, Step, Steps
 from mastery.scorers.parameters import Parameters
@@ -37,6 +38,8 @@ class StudentState:
         topic_state: float64[P, K]. Columns as `Scorer.slot_state` names them.
         student_state: float64[1, L]. Columns as `Scorer.student_state` names them.
         evidence: int64[P]. Graded answers on each topic.
+        last_day: int64[P]. School day of the newest answer on each topic, counted from 1970.
+        timezone: Of the school days.
         last_at_us: Time of the newest answer, microseconds since 1970 UTC; None before the first.
         durations_are_gaps: Whether an answer is taken to have lasted since the one before.
     """
@@ -48,6 +51,8 @@ class StudentState:
     topic_state: Floats
     student_state: Floats
     evidence: Int64s
+    last_day: Int64s
+    timezone: str
     last_at_us: int | None
     durations_are_gaps: bool
 
@@ -69,9 +74,9 @@ class StudentState:
         )
 
     def _bits(self) -> tuple[object, ...]:
-        arrays = (self.topic_state, self.student_state, self.evidence)
+        arrays = (self.topic_state, self.student_state, self.evidence, self.last_day)
         named = (self.student, self.model_version, tuple(self.topics), self.last_at_us, self.durations_are_gaps)
-        return (*named, *(array.tobytes() for array in arrays))
+        return (*named, self.timezone, *(array.tobytes() for array in arrays))
 
 
 class OneByOne:
@@ -91,8 +96,8 @@ class OneByOne:
         self.item_keys: dict[str, float] = {}
         self.step: Step = steps(self.model)
 
-    def nothing_known(self, student: str, durations_are_gaps: bool) -> StudentState:
-        """Return the state of a student before any answer."""
+    def nothing_known(self, student: str, durations_are_gaps: bool, days: SchoolDays = UTC_DAYS) -> StudentState:
+        """Return the state of a student before any answer; `days` are those of the school."""
         return StudentState(
             student=student,
             model_version=self.version,
@@ -101,6 +106,8 @@ class OneByOne:
             topic_state=np.zeros((0, len(self.scorer.slot_state))),
             student_state=self.scorer.start_students(self.model.params, 1),
             evidence=np.zeros(0, np.int64),
+            last_day=np.zeros(0, np.int64),
+            timezone=days.timezone,
             last_at_us=None,
             durations_are_gaps=durations_are_gaps,
         )
@@ -115,6 +122,8 @@ class OneByOne:
         model = self.parameters.model(own.topics, own.uses)
         states = start(self.scorer, model, own)
         fold(self.scorer, model, own, states, LAST_US, history=False)
+        last_day = np.full(codes.size, NO_DAY)
+        np.maximum.at(last_day, own.cell_slot, own.cell_day)
         return StudentState(
             student=student,
             model_version=self.version,
@@ -123,6 +132,8 @@ class OneByOne:
             topic_state=states.slot,
             student_state=states.student,
             evidence=np.bincount(own.slot[own.weight > 0.0], minlength=codes.size),
+            last_day=last_day,
+            timezone=own.days.timezone,
             last_at_us=int(own.at_us[-1]),
             durations_are_gaps=durations_are_gaps,
         )
@@ -173,12 +184,15 @@ class OneByOne:
             codes = np.append(state.topic_codes, np.int32(code))
             fresh = self.scorer.start_slots(self.model.params, codes[slot:])
             topic_state = np.concatenate([state.topic_state, fresh])
-            evidence = np.append(state.evidence, 0)
+            evidence, last_day = np.append(state.evidence, 0), np.append(state.last_day, NO_DAY)
         else:
             codes, topic_state, evidence = state.topic_codes, state.topic_state.copy(), state.evidence.copy()
+            last_day = state.last_day.copy()
         if duration_ms is None:
             duration_ms = _gap_ms(before_us, at_us) if state.durations_are_gaps else ABSENT
         hints = ABSENT if hints is None else hints
+        today, before = school_days(state.timezone).day_of(at_us), int(last_day[slot])
+        last_day[slot] = today
         y, weight, _ = observe(QUIZ, 1, MILLION if correct else 0, ABSENT if attempt is None else attempt, hints, 1)
         one = Answer(
             slot=slot,
@@ -186,6 +200,7 @@ class OneByOne:
             item=NO_ITEM if item is None else self._item(item, name),
             item_key=-1.0 - slot if item is None else self._item_key(item),
             at_us=at_us,
+            days_away=NEVER_BEFORE if before == NO_DAY else today - before,
             y=y,
             weight=weight,
             hints=hints,
@@ -201,6 +216,8 @@ class OneByOne:
             topic_state,
             student_state,
             evidence,
+            last_day,
+            state.timezone,
             at_us,
             state.durations_are_gaps,
         )

@@ -29,7 +29,7 @@ SECRET = frozenset({"pseudonym_key", "lake_options"})
 """Settings whose value is never shown, in a table or in an error."""
 OPEN = frozenset({"lake_options"})
 """Settings that hold names of somebody else's choosing."""
-WHOLE = frozenset({"bounds"})
+WHOLE = frozenset({"bounds", "school_timezones"})
 """Settings that hold mappings within mappings, and are taken as they are."""
 
 

@@ -6,11 +6,12 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
 from mastery.disk import obstacle
+from mastery.errors import BadInput
+from mastery.time_zones import UTC_NAME, zone_named
 
 BUILT_IN_RULES = ("classic", "spaced")
 STATE_BACKENDS = ("sqlite",)
@@ -64,12 +65,11 @@ def _tenant(name: str) -> str:
 
 
 def _timezone(name: str) -> str:
-    if name == "UTC":  # known even where no time zone database is installed
-        return name
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a time zone of this machine; give one like 'Europe/Berlin' (package tzdata)") from None
+    if name != UTC_NAME:
+        try:
+            zone_named(name)
+        except BadInput as error:
+            raise ValueError(str(error).removeprefix(f"{name!r} ")) from None
     return name
 
 
@@ -86,6 +86,7 @@ def _lower(value: object) -> object:
 
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
 
 
 class ApiSettings(BaseModel, frozen=True, extra="forbid"):
@@ -203,8 +204,16 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     target: float = Field(
         0.6, gt=0.0, lt=1.0, description="Score to keep: each topic shows when its score will fall below it."
     )
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
-        "UTC", description="Zone of time stamps that name none, like Europe/Berlin."
+    timezone: TimeZone = Field("UTC", description="Zone of time stamps that name none, like Europe/Berlin.")
+    school_timezone: TimeZone = Field(
+        "UTC",
+        description="Zone of the schools: at its midnights one day ends and the next begins. After a change the next "
+        "recompute makes all scores again.",
+    )
+    school_timezones: dict[str, TimeZone] = Field(
+        default_factory=dict,
+        description="The same by tenant, where some are elsewhere: `north: Asia/Kolkata`; in the environment as JSON.",
+        json_schema_extra={"shown": "none"},
     )
     pseudonym_key: SecretStr | None = Field(
         None, description="Key of the pseudonyms, 64 hex digits; left out: read from, or made in, the key file."
@@ -254,6 +263,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     def api_url(self) -> str:
         """Where the dashboard finds the API."""
         return self.api.url if self.dashboard.api_url is None else self.dashboard.api_url.rstrip("/")
+
+    @property
+    def school_zone(self) -> str:
+        """The zone of the tenant's schools."""
+        return self.school_timezones.get(self.tenant, self.school_timezone)
 
     @property
     def storage_options(self) -> dict[str, str]:

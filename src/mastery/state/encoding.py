@@ -6,7 +6,7 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
     4 bytes   magic, `MREC`
     1 byte    format version
     4 bytes   crc32 of all that follows
-    text      model version
+    text      model version, then time zone of the school days
     signed    what the record has seen: lineage, then version
     number    count of scorers with slot states, and of each: text name, number K
     number    count of scorers with student states, and of each: text name, number K
@@ -57,7 +57,7 @@ from mastery.state.record import (
 from mastery.tables import COUNTERS
 
 MAGIC = b"MREC"
-FORMAT = 4
+FORMAT = 5
 HEAD = struct.Struct("<4sBI")
 
 Bytes = npt.NDArray[np.uint8]
@@ -144,7 +144,7 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
     if found != checksum:
         raise CorruptRecord(f"its checksum is {checksum:08x} and its bytes give {found:08x}")
     reader = _Reader(data, HEAD.size)
-    model_version, seen = reader.text(), Position(reader.signed(), reader.signed())
+    model_version, timezone, seen = reader.text(), reader.text(), Position(reader.signed(), reader.signed())
     slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     n_counters, n_ledger = reader.number(), reader.number()
@@ -181,6 +181,7 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
         student_id=student_id,
         tenant=tenant,
         model_version=model_version,
+        timezone=timezone,
         topics=topics,
         slot_states=_apart(slot_words, slot_widths),
         student_states={scorer: state[0] for scorer, state in _apart(student_words, student_widths).items()},
@@ -238,6 +239,7 @@ def _block_of(record: Record) -> RecordBlock:
 
     return RecordBlock(
         model_version=record.model_version,
+        timezone=record.timezone,
         student_ids=pa.array([record.student_id]),
         tenants=record.tenant,
         slot_ptr=whole(len(record.topics)),
@@ -261,8 +263,8 @@ def _block_of(record: Record) -> RecordBlock:
 
 
 def _preamble(block: RecordBlock) -> bytes:
-    """Return what all records of a block begin with: the model set, what they have seen, scorers and widths."""
-    parts = [_text(block.model_version), *(_signed(number) for number in block.seen)]
+    """Return what all records of a block begin with: model set, time zone, what they have seen, scorers and widths."""
+    parts = [_text(block.model_version), _text(block.timezone), *(_signed(number) for number in block.seen)]
     for states in (block.slot_states, block.student_states):
         parts.append(_number(len(states)))
         parts.extend(_text(scorer) + _number(state.shape[1]) for scorer, state in states.items())

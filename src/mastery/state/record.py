@@ -15,7 +15,7 @@ from mastery.state.position import NOWHERE, Position
 from mastery.tables import COUNTERS, LEDGER_COUNTS
 
 LEDGER_DAYS = 90
-"""A record's ledger covers the UTC days (last − 90, last], where last is the day of the last event."""
+"""A record's ledger covers the school days (last − 90, last], where last is the day of the last event."""
 
 RECORD_LEDGER = ("slot", "day", *LEDGER_COUNTS, "gap_days")
 """Columns of a record's ledger: index of the topic, days since 1970, the counts, days since the day before."""
@@ -41,6 +41,7 @@ class Record:
         student_id: Pseudonym.
         tenant: The institution.
         model_version: The model set.
+        timezone: Of the school days by which it was folded.
         topics: P topic ids; a slot is a place in this tuple.
         slot_states: Scorer → float64[P, K], its state of each slot.
         student_states: Scorer → float64[K], its state of the student.
@@ -61,6 +62,7 @@ class Record:
     student_id: str
     tenant: str
     model_version: str
+    timezone: str
     topics: tuple[str, ...]
     slot_states: Mapping[str, Floats]
     student_states: Mapping[str, Floats]
@@ -89,6 +91,7 @@ class RecordBlock:
 
     Attributes:
         model_version: The model set.
+        timezone: As in `Record`.
         student_ids: Arrow strings, S rows.
         tenants: Arrow strings, S rows; or one name for all of them.
         slot_ptr: int64[S + 1]. Student s owns slots slot_ptr[s]:slot_ptr[s + 1].
@@ -111,6 +114,7 @@ class RecordBlock:
     """
 
     model_version: str
+    timezone: str
     student_ids: pa.Array
     tenants: pa.Array | str
     slot_ptr: Int64s

@@ -37,7 +37,7 @@ from mastery.state.store import EncodedBlock, Overtaken, StateUnusable, encode_b
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of the tables below, and of the records in them; kept in SQLite's `user_version`."""
 
 APPLICATION = 0x4D415354

@@ -21,6 +21,7 @@ from mastery.pipelines.queries.schemas import (
     ItemProbabilitiesDocument,
     StudentDocument,
 )
+from mastery.school_days import UTC_DAYS
 
 NOW_US = 1_780_000_000_000_000
 NEWEST_US = 1_775_000_000_000_000
@@ -29,6 +30,8 @@ KEY = bytes(range(32))
 
 class FakeReader:
     """Knows one student, S000001, and one topic of theirs."""
+
+    days = UTC_DAYS
 
     def __init__(self) -> None:
         self.known = Pseudonyms(KEY).student("default", "S000001")

@@ -136,7 +136,10 @@ def test_a_column_of_lists_where_a_time_is_needed(refuse, tmp_path):
             {"options": ReadOptions(units={"time_spent_sec": "hours"})},
             "unit of 'time_spent_sec': it cannot be in 'hours'; expected one of s, ms, min, h",
         ),
-        ({"options": ReadOptions(timezone="Europe/Berln")}, "unknown time zone 'Europe/Berln'"),
+        (
+            {"options": ReadOptions(timezone="Europe/Berln")},
+            "'Europe/Berln' is not a time zone of this machine .did you mean 'Europe/Berlin'",
+        ),
         ({"options": ReadOptions(dates="Y/D/M")}, "--dates 'Y/D/M': expected one of D/M/Y"),
         ({"options": ReadOptions(decimal=";")}, "--decimal ';': expected a point or a comma"),
         ({"options": ReadOptions(thousands=".")}, "--thousands '.': expected one of .* and not the decimal sign"),

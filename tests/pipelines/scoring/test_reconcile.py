@@ -8,7 +8,7 @@ import pytest
 
 from mastery.lake import Brought, Lake
 from mastery.pipelines.scoring.catch_up import View, catch_up
-from mastery.state import RECORD_LEDGER, KnownLake, Record, StateStore, connect
+from mastery.state import ORDER, RECORD_LEDGER, KnownLake, Record, StateStore, connect
 from mastery.tables import COUNTERS, EVENTS
 
 
@@ -27,9 +27,9 @@ def state(tmp_path: Path, lake: Lake) -> Iterator[StateStore]:
 
 def record(student: str) -> Record:
     return Record(
-        student, "default", "v1", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
+        student, "default", "v1", "UTC", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
         np.zeros((0, len(RECORD_LEDGER)), np.int64), np.zeros((0, 2)), np.zeros((0, 3), np.int64),
-        np.zeros(5, np.int64), np.zeros((0, 2), np.int64), 0, 0,
+        np.zeros(len(ORDER), np.int64), np.zeros((0, 2), np.int64), 0, 0,
     )  # fmt: skip
 
 

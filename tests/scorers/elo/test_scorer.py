@@ -10,7 +10,7 @@ import pytest
 
 from histories import DAY, START, Event, many, table
 from mastery.errors import BadInput
-from mastery.features.batch import make_batch
+from mastery.features.batch import KnownSlots, make_batch
 from mastery.features.columns import FEEDBACK, event_columns
 from mastery.scorers.base import Model, Scores, States, defaults, fold, read, start
 from mastery.scorers.elo import scorer as elo
@@ -116,7 +116,7 @@ def test_a_chapter_folded_in_two_batches_is_the_chapter_folded_in_one():
         later = np.arange(cut, len(events))
         rest = make_batch(
             replace(columns, **{n: v[later] for n, v in vars(columns).items() if isinstance(v, np.ndarray)}),
-            (known.slot_ptr, known.slot_topic),
+            KnownSlots(known.slot_ptr, known.slot_topic, np.full(known.slot_topic.size, START // DAY)),
         )
         after = start(elo.SCORER, model, rest)
         after.slot[: states.slot.shape[0]], after.student[:] = states.slot, states.student

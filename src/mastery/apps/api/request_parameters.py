@@ -84,7 +84,7 @@ AsOf = Annotated[
     Moment,
     Field(
         description="Scores at this moment: now; latest (the newest event of the lake); a date, which is the end of "
-        "that UTC day; or a time in ISO 8601, without a zone in UTC (write + as %2B).",
+        "that school day; or a time in ISO 8601, without a zone by the school's clocks (write + as %2B).",
     ),
 ]
 
@@ -177,7 +177,8 @@ class Desk:
 
     def moment_us(self, request: StudentParameters | AnswersParameters | ItemsParameters) -> int:
         """Return the moment of a request."""
-        return as_of_us(request.as_of, self.now(), self.reader(request).newest_event_us)
+        reader = self.reader(request)
+        return as_of_us(request.as_of, self.now(), reader.newest_event_us, days=reader.days)
 
 
 def _desk(request: Request) -> Desk:

@@ -107,7 +107,7 @@ def origin(as_of: datetime, source: str, model_version: str) -> Text:
     """Return the line that says of which moment, by whom and with which model set it is."""
     from rich.text import Text
 
-    return Text(f"as of {as_of:%-d %B %Y %H:%M} UTC · {source} · model {model_version}\n", "bright_black")
+    return Text(f"as of {as_of:%-d %B %Y %H:%M %Z} · {source} · model {model_version}\n", "bright_black")
 
 
 def plain_table(*columns: str, right: tuple[str, ...] = (), wrap: Mapping[str, int] | None = None) -> Table:

@@ -76,7 +76,7 @@ def _walk(engine: Engine, source: Path, command: str) -> None:
     show_reasons(engine.rejected_at(instant(now)), counts.rejected, f"{command} rejected")
 
     step("2. Compute every score", "recompute --as-of latest")
-    show_report(run(engine, "latest"))
+    show_report(run(engine, "latest"), engine.days)
 
     step("3. The class", "class-report")
     document, help_first = engine.class_report(in_need=8, students=0)

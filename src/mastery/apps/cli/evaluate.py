@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.evaluation.evaluate import Evaluation
     from mastery.pipelines.evaluation.simulated import Learnt
     from mastery.pipelines.evaluation.simulated_report import Table
+    from mastery.school_days import SchoolDays
     from mastery.scorers.parameters import Scoped
     from mastery.settings import Settings
 
@@ -174,7 +175,8 @@ def evaluate(
         beside = None if rule is None or marks is None else outcome_of(rule, marks)
         chapters = None
     else:
-        log, notes, chapters = _read_lake(engine_of(context, tenant).lake)
+        engine = engine_of(context, tenant)
+        log, notes, chapters = _read_lake(engine.lake, engine.days)
         groups, cohorts, beside = None, None, None
     found = _measured(
         log,
@@ -228,6 +230,7 @@ def _read(
     from mastery.pipelines.evaluation.logs import answers_log
     from mastery.pipelines.ingest.answers import read_answers
     from mastery.pipelines.ingest.profiles import zone_of
+    from mastery.school_days import school_days
 
     with progress("Reading files") as report:
 
@@ -242,14 +245,14 @@ def _read(
             strict=strict,
             progress=read,
         )
-    return answers_log(answers, clock), answers.notes()
+    return answers_log(answers, clock, school_days(chosen.school_zone)), answers.notes()
 
 
-def _read_lake(lake: Lake) -> tuple[Log, list[str], dict[Scoped, str] | None]:
+def _read_lake(lake: Lake, days: SchoolDays) -> tuple[Log, list[str], dict[Scoped, str] | None]:
     from mastery.pipelines.evaluation.logs import lake_log
     from mastery.pipelines.models.chapters import chapters_of
 
-    log, note = lake_log(lake)
+    log, note = lake_log(lake, days=days)
     return log, [] if note is None else [note], chapters_of(lake)
 
 

@@ -13,6 +13,7 @@ from mastery.apps.cli.options import AsJson, Tenant
 from mastery.apps.cli.reading import given_path, reads_files
 from mastery.errors import BadInput
 from mastery.events.read_options import NOTHING_SAID, ReadOptions
+from mastery.time_zones import UTC_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,17 @@ def ingest(
         show_replaced(counts)
         show_revised(counts.revised, lists)
         show_reasons(engine.rejected_at(instant(now)), counts.rejected, lists)
+        _suggest_days(how.timezone, engine.settings.school_zone)
     _refuse_useless(counts, lists)
+
+
+def _suggest_days(clocks: str | None, school: str) -> None:
+    """Say that days may be those of another zone than the clocks that were declared; of UTC, where nobody chose."""
+    if clocks not in (None, UTC_NAME) and school == UTC_NAME:
+        typer.echo(
+            f"\nnote: clocks were read as those of {clocks}, and days of scores are those of UTC; "
+            f"if the school is there, set school_timezone to {clocks} (docs/settings.md)"
+        )
 
 
 def _refuse_useless(counts: IngestReport, lists: str) -> None:

@@ -15,6 +15,7 @@ from mastery.apps.cli.options import AsJson, AsOf, Tenant
 from mastery.apps.cli.texts import TextCommand
 
 if TYPE_CHECKING:
+    from mastery.engine import Engine
     from mastery.pipelines.models.compare import Comparison
     from mastery.pipelines.models.listing import VersionDocument
     from mastery.pipelines.models.prune import Reason
@@ -170,7 +171,7 @@ def activate(
         report = engine.models.activate(
             version, as_of, now_us=now_us(), workers=workers, progress=bar.advance, force=force
         )
-    _switched(report, as_json)
+    _switched(engine, report, as_json)
 
 
 @models.command(cls=TextCommand)
@@ -185,7 +186,7 @@ def rollback(
     engine = engine_of(context, tenant)
     with progress("Folding events", total=engine.lake.count(EVENTS)) as bar:
         report = engine.models.rollback(as_of, now_us=now_us(), workers=workers, progress=bar.advance)
-    _switched(report, as_json)
+    _switched(engine, report, as_json)
 
 
 @models.command(cls=TextCommand)
@@ -262,13 +263,13 @@ def _status(one: VersionDocument) -> str:
     return ", ".join(word for yes, word in told if yes)
 
 
-def _switched(report: RecomputeReport, as_json: bool) -> None:
+def _switched(engine: Engine, report: RecomputeReport, as_json: bool) -> None:
     from mastery.apps.cli.recompute import as_document, show_report
 
     if as_json:
         typer.echo(json.dumps(as_document(report), ensure_ascii=False))
         return
-    show_report(report)
+    show_report(report, engine.days)
     typer.echo(f"{report.model_version} is active.")
 
 

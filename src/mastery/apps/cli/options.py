@@ -20,8 +20,7 @@ Scorer = Annotated[
 AsOf = Annotated[
     str,
     typer.Option(
-        help="At this moment: now, latest (the newest event of the lake), a date (the end of that UTC day) or an ISO "
-        "time.",
+        help="At this moment: now, latest (the newest event of the lake), a date (the end of that day) or an ISO time.",
         metavar="TIME",
     ),
 ]

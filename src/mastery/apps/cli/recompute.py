@@ -15,6 +15,7 @@ from mastery.errors import Conflict, MasteryError
 if TYPE_CHECKING:
     from mastery.engine import Engine
     from mastery.pipelines.scoring.recompute import RecomputeReport
+    from mastery.school_days import SchoolDays
 
 
 def recompute(
@@ -47,12 +48,12 @@ def recompute(
 def _tell(engine: Engine, report: RecomputeReport, as_json: bool) -> None:
     from mastery.insight.freshness import staleness_note
 
-    note = staleness_note(report.newest_event_us, report.as_of_us)
+    note = staleness_note(report.newest_event_us, report.as_of_us, engine.days)
     if as_json:
         document = {"tenant": engine.tenant} | as_document(report) | {"notes": [] if note is None else [note]}
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
-    show_report(report)
+    show_report(report, engine.days)
     if note is not None:
         typer.echo(f"\nnote: {note}")
 
@@ -79,16 +80,15 @@ def as_document(report: RecomputeReport) -> dict[str, object]:
     return document
 
 
-def show_report(report: RecomputeReport) -> None:
+def show_report(report: RecomputeReport, days: SchoolDays) -> None:
     """Print what a recompute went through."""
     from mastery.insight.words import counted
-    from mastery.instants import instant
 
     later = f" ({counted(report.events_later, 'later one')} left out)" if report.events_later else ""
     typer.echo(
         f"{counted(report.events, 'event')}{later} of {counted(report.students, 'student')}, "
         f"{counted(report.student_topics, 'student-topic')}, {counted(report.days, 'student-topic-day')}\n"
-        f"as of {instant(report.as_of_us):%-d %B %Y %H:%M} UTC, model {report.model_version}"
+        f"as of {days.instant(report.as_of_us):%-d %B %Y %H:%M %Z}, model {report.model_version}"
     )
     if report.generation is None:
         typer.echo("\nnote: not published: a recompute that began later has published already, and stays")

@@ -41,7 +41,7 @@ def tune(
         def half_lives_done(done: int, total: int) -> None:
             report.update(done=done, total=total)
 
-        tuned = search(engine.lake, engine.rules, as_of_us=as_of_us, progress=half_lives_done)
+        tuned = search(engine.lake, engine.rules, as_of_us=as_of_us, days=engine.days, progress=half_lives_done)
     text = text_of(tuned.rules)
     if out is not None:
         out.write_text(text, "utf-8")

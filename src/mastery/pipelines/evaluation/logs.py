@@ -13,16 +13,22 @@ from mastery.instants import instant
 from mastery.lake import Lake
 from mastery.pipelines.ingest.answers import Answers
 from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
+from mastery.school_days import UTC_DAYS, SchoolDays
 
 
-def answers_log(answers: Answers, clock: Clock) -> Log:
-    """Return answers that were read from files or a table, with the columns that were kept of their rows."""
+def answers_log(answers: Answers, clock: Clock, days: SchoolDays = UTC_DAYS) -> Log:
+    """Return answers that were read from files or a table, cut into these days, with the columns that were
+    kept of their rows.
+    """
     table = answers.table
-    return Log(answers.batch(clock), table.take(pa.array(answers.rows)) if table.num_columns else None)
+    return Log(answers.batch(clock, days), table.take(pa.array(answers.rows)) if table.num_columns else None)
 
 
-def lake_log(lake: Lake, *, as_of_us: int | None = None, enough: int = ENOUGH_EVENTS) -> tuple[Log, str | None]:
-    """Return the events up to `as_of_us` (all of them for None), and a sentence where some buckets were left out.
+def lake_log(
+    lake: Lake, *, as_of_us: int | None = None, enough: int = ENOUGH_EVENTS, days: SchoolDays = UTC_DAYS
+) -> tuple[Log, str | None]:
+    """Return the events up to `as_of_us` (all of them for None), cut into these days, and a sentence
+    where some buckets were left out.
 
     Whole buckets are read one after another, for a bucket is a fair sample of the students.
 
@@ -42,4 +48,4 @@ def lake_log(lake: Lake, *, as_of_us: int | None = None, enough: int = ENOUGH_EV
             f"{len(read)} of the lake's {lake.buckets} buckets were read, {table.num_rows:,} events: "
             "enough, and a fair sample"
         )
-    return Log(make_batch(event_columns(table, as_of_us))), note
+    return Log(make_batch(event_columns(table, as_of_us), days=days)), note

@@ -21,6 +21,7 @@ from mastery.features.take_rows import take_rows
 from mastery.insight.words import counted
 from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import fold_batch
+from mastery.school_days import UTC_DAYS
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import Parameters
 
@@ -98,10 +99,10 @@ def term_of(log: Log, cohort: StudentColumn | None) -> Term:
     if cohort is None:
         end = int(batch.at_us.max())
         return Term(
-            {name: int(at) // DAY_US * DAY_US for name, at in zip(names, first, strict=True)}, dict.fromkeys(names, end)
+            {name: _midnight(batch, int(at)) for name, at in zip(names, first, strict=True)}, dict.fromkeys(names, end)
         )
     code = cohort.codes(names)
-    begins = [int(first[code == k].min()) // DAY_US * DAY_US for k in range(len(cohort.values))]
+    begins = [_midnight(batch, int(first[code == k].min())) for k in range(len(cohort.values))]
     ends = [int(last[code == k].max()) for k in range(len(cohort.values))]
     known = [(name, k) for name, k in zip(names, code.tolist(), strict=True) if k >= 0]
     return Term({name: begins[k] for name, k in known}, {name: ends[k] for name, k in known}, cohort.name)
@@ -119,9 +120,9 @@ def weeks_said(
     begins = np.array([term.begins_us.get(name, 0) for name in test.students], np.int64)
     ends = np.array([term.ends_us.get(name, 0) for name in test.students], np.int64)
     owner = np.repeat(np.arange(len(test.students)), np.diff(test.student_ptr))
-    # Whole days earlier, so that all weeks end at one moment, and the days of each student stay what they were.
+    # Earlier, so that all weeks end at one moment, by days of 24 hours that begin as the first of the term did.
     since_us = test.at_us - begins[owner]
-    moved = replace(test, at_us=since_us)
+    moved = replace(test, at_us=since_us, days=UTC_DAYS)
     found = {}
     for week in WEEKS:
         there = known & (begins + (week - 1) * WEEK_US <= ends)
@@ -129,6 +130,11 @@ def weeks_said(
         if keep.any():
             found[week] = _said(take_rows(moved, keep), parameters, scorers, week * WEEK_US - 1)
     return found
+
+
+def _midnight(batch: Batch, at_us: int) -> int:
+    """Return when the school day of a moment began."""
+    return batch.days.begins_us(batch.days.day_of(at_us))
 
 
 def _said(batch: Batch, parameters: Mapping[str, Parameters], scorers: Sequence[str], as_of_us: int) -> Said:

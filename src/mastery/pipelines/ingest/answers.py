@@ -40,6 +40,7 @@ from mastery.pipelines.ingest.prepare import ParseOptions, sharing, understand
 from mastery.pipelines.ingest.read_ahead import in_order
 from mastery.pipelines.ingest.rejects import refusals
 from mastery.pipelines.ingest.report import ONE_ANSWER, FileReport, IngestReport
+from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.settings.model import DEFAULT_TENANT
 from mastery.tables import EVENTS, REJECTED
 
@@ -84,9 +85,11 @@ class Answers:
     report: IngestReport
     timed: bool
 
-    def batch(self, clock: Clock = "start") -> Batch:
-        """Return the batch that scorers learn from; its `row` is an event. See mastery.features.answer_log."""
-        return answer_batch(self.events, clock, timed=self.timed)
+    def batch(self, clock: Clock = "start", days: SchoolDays = UTC_DAYS) -> Batch:
+        """Return the batch that scorers learn from, cut into these days; its `row` is an event. See
+        mastery.features.answer_log.
+        """
+        return answer_batch(self.events, clock, timed=self.timed, days=days)
 
     def by_row(self, batch: Batch, values: Floats) -> Floats:
         """Return float64[N], one value for each row of the source, NaN for rows that are not in the batch.

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -35,6 +34,7 @@ from mastery.pipelines.ingest.find_files import Found, LeftOut, find_files, left
 from mastery.pipelines.ingest.formats import JSON
 from mastery.pipelines.ingest.json_paths import segments
 from mastery.pipelines.ingest.profiles import Way, every_profile, ways_of
+from mastery.time_zones import zone_named
 
 EXPECTED = {
     "id": "an id, as text",
@@ -253,9 +253,4 @@ def check_options(tenant: str, now: datetime, options: ReadOptions) -> None:
         )
     timezone = options.timezone
     if timezone is not None:
-        try:
-            ZoneInfo(timezone)
-        except (KeyError, ValueError, OSError):
-            raise BadInput(
-                f"unknown time zone {timezone!r}; expected an IANA name such as Europe/Berlin or UTC"
-            ) from None
+        zone_named(timezone)

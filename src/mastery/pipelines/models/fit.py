@@ -156,7 +156,7 @@ def fit(
 
         fit_all = fit_all_of_ours
     events, buckets_read = read_events(lake, since_us, until_us, most_events)
-    batch = make_batch(event_columns(events, until_us))
+    batch = make_batch(event_columns(events, until_us), days=base.days)
     data = _data(events, batch, since_us, until_us, buckets_read, lake.buckets)
     del events
     bounded = source_of("guess").name
@@ -239,7 +239,7 @@ def _graded(batch: Batch) -> Int64s:
 def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
     """Return the new set: what was found, and what the base holds of the others."""
     scorers = dict(base.scorers) | dict(found)
-    return ModelSet(version_of("fit", scorers), scorers)
+    return ModelSet(version_of("fit", scorers), scorers, base.days)
 
 
 def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> ScorerCard:

@@ -13,6 +13,7 @@ from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import READ, event_columns
 from mastery.lake import Lake
 from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
+from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.scorers import written
 from mastery.scorers.scoring_rules import ScoringRules, Tuned
 from mastery.scorers.spec import load
@@ -27,9 +28,10 @@ def tune(
     *,
     as_of_us: int | None = None,
     enough: int = ENOUGH_EVENTS,
+    days: SchoolDays = UTC_DAYS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tuned:
-    """Return rules tuned on the events of the lake up to `as_of_us` (all of them for None).
+    """Return rules tuned on the events of the lake up to `as_of_us` (all of them for None), cut into these days.
 
     Raises:
         BadInput: too few answers to tune on.
@@ -37,7 +39,7 @@ def tune(
     batches: list[Batch] = []
     held_out: list[Bools] = []
     for rows in sampled_buckets(lake, READ, enough=enough, until_us=as_of_us):
-        batch = make_batch(event_columns(rows, as_of_us))
+        batch = make_batch(event_columns(rows, as_of_us), days=days)
         if batch.row.size == 0:
             continue
         batches.append(batch)

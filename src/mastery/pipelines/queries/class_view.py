@@ -21,12 +21,13 @@ from mastery.insight.bands import BANDS
 from mastery.insight.ranking import weakest
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import counted, every
-from mastery.instants import instant, microseconds
+from mastery.instants import microseconds
 from mastery.lake import Lake, Snapshot, compaction
 from mastery.lake.publication import Publication
 from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, ClassTotals, PublishedScorer, TopicSummary
 from mastery.pipelines.scoring.class_numbers import COLUMNS, FIXED_POINT, ClassNumbers
 from mastery.pipelines.scoring.class_weakest import KEPT
+from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.scorers import SPECS, with_scores
 from mastery.tables import CLASS_STUDENTS, CLASS_TOPICS, CLASS_WEAKEST, GOLD, Table
 
@@ -193,20 +194,26 @@ def place_of(index: ClassIndex, student_id: str) -> int:
 
 
 def class_document(
-    lake: Lake, index: ClassIndex, places: Mapping[str, CurriculumPath], offset: int, limit: int | None
+    lake: Lake,
+    index: ClassIndex,
+    places: Mapping[str, CurriculumPath],
+    offset: int,
+    limit: int | None,
+    days: SchoolDays = UTC_DAYS,
 ) -> ClassDocument:
     """Return `limit` students of a class after the first `offset` with their scores, and the numbers of all of it.
 
     Args:
         places: By topic of the tenant.
         limit: None for all students.
+        days: By whose clocks moments are shown.
     """
     students = index.students.slice(min(offset, len(index.students)), limit)
     end = offset + len(students)
     bands = {band: sum(topic.bands[band] for topic in index.topics) for band in BANDS}
     return ClassDocument(
         tenant=index.tenant,
-        as_of=instant(index.as_of_us),
+        as_of=days.instant(index.as_of_us),
         score_source=index.source,
         scorers=[PublishedScorer(name=name, label=SPECS[name].label) for name in index.scorers],
         model_version=index.model_version,

@@ -8,6 +8,7 @@ come in since, the rows of their students have none until the next recompute.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +25,12 @@ from mastery.pipelines.queries.topic_means import NO_MEANS, NO_STUDENTS, TopicMe
 from mastery.pipelines.scoring.fold import derived_of, fold_events
 from mastery.pipelines.scoring.recompute import parts
 from mastery.pipelines.scoring.start import start_scores
+from mastery.school_days import school_days
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Scores
 from mastery.scorers.model_set import ModelSet
 from mastery.tables import CONTRIBUTIONS, EVENTS, GOLD, UTC
+from mastery.time_zones import UTC_NAME
 
 REFERENCE = (
     pa.field("reference", pa.float64()),  # the score that points count from
@@ -41,7 +44,7 @@ class GoldInPoints:
     """Explains rows of gold as one publication shows them."""
 
     def __init__(self, lake: Lake, published: Publication) -> None:
-        self._lake = lake
+        self._lake, self._days = lake, school_days(published.timezone or UTC_NAME)
         self._means = topic_means(lake, published)
         self._sets: dict[str, ModelSet | None] = {}
 
@@ -62,7 +65,7 @@ class GoldInPoints:
     def _set(self, version: str) -> ModelSet | None:
         if version not in self._sets:
             try:
-                self._sets[version] = load_model_set(self._lake, version)
+                self._sets[version] = replace(load_model_set(self._lake, version), days=self._days)
             except (NotFound, Conflict):  # published by an earlier version of the engine
                 self._sets[version] = None
         return self._sets[version]

@@ -12,7 +12,6 @@ from mastery.errors import BadInput, NotFound, did_you_mean
 from mastery.features.columns import QUIZ, EventColumns, event_columns
 from mastery.features.next_answers import next_answers
 from mastery.insight.rollups import CurriculumPath
-from mastery.instants import instant
 from mastery.pipelines.queries.names import no_events, topic_meant
 from mastery.pipelines.queries.schemas import ItemProbabilitiesDocument, ItemProbabilityDocument
 from mastery.scorers import telling_items
@@ -73,7 +72,7 @@ def item_probabilities(
     return ItemProbabilitiesDocument(
         student_id=student_id,
         tenant=tenant,
-        as_of=instant(as_of_us),
+        as_of=model_set.days.instant(as_of_us),
         topic_id=topic_id,
         title=None if place is None else place.title,
         source=source,
@@ -116,7 +115,7 @@ def _probabilities(
     found = []
     at_once = max(1, ROWS_AT_ONCE // (columns.row.size + 1))
     for first in range(0, len(items), at_once):
-        batch, rows = next_answers(columns, topic_id, items[first : first + at_once], as_of_us)
+        batch, rows = next_answers(columns, topic_id, items[first : first + at_once], as_of_us, model_set.days)
         found.append(predict_all(model_set.scorers, batch)[source][rows])
     return np.concatenate(found)
 

@@ -39,7 +39,7 @@ def known_of(
 
     def known(p: int) -> Known:
         return Known(
-            here=activity_from(snapshot.counters[p], as_of_us),
+            here=activity_from(snapshot.counters[p], as_of_us, snapshot.school_days),
             elsewhere=topics.but(snapshot.counters[p]),
             score=float(shown.score[p]),
             forgotten=max(0.0, float(last[p] - shown.score[p])),

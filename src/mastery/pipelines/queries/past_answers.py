@@ -11,9 +11,10 @@ from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import ago, counted
-from mastery.instants import DAY_US, instant, moment
+from mastery.instants import moment
 from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
+from mastery.school_days import SchoolDays
 from mastery.scorers import SPECS
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.past_answers import Influence, influences
@@ -45,7 +46,8 @@ def past_answers(
             f"model set {model_set.version!r} has no {' or '.join(tellers)}, the scorer that tells past answers apart; "
             "run 'mastery fit', and 'mastery models activate' with the version it makes"
         )
-    batch = make_batch(event_columns(events, as_of_us))
+    days = model_set.days
+    batch = make_batch(event_columns(events, as_of_us), days=days)
     topics = [batch.topics[t][1] for t in batch.slot_topic]
     if topic_id not in topics:
         titles = {one: place.title for one, place in places.items()}
@@ -59,29 +61,31 @@ def past_answers(
     return AnswersDocument(
         student_id=student_id,
         tenant=batch.topics[int(batch.slot_topic[slot])][0],
-        as_of=instant(as_of_us),
+        as_of=days.instant(as_of_us),
         topic_id=topic_id,
         title=_title(places, topic_id),
         score_source=name,
         model_version=model_set.version,
         start=whole.start,
-        answers=[_in_words(one, places, as_of_us) for one in influences(batch, whole)],
+        answers=[_in_words(one, places, days, as_of_us) for one in influences(batch, whole)],
         log_odds=whole.logit,
     )
 
 
-def _in_words(one: Influence, places: Mapping[str, CurriculumPath], as_of_us: int) -> PastAnswersDocument:
+def _in_words(
+    one: Influence, places: Mapping[str, CurriculumPath], days: SchoolDays, as_of_us: int
+) -> PastAnswersDocument:
     topic = one.topic[1]
     title = _title(places, topic)
     kind = "right answer" if one.right else "wrong answer"
-    last = ago(int(as_of_us // DAY_US - one.last_at_us // DAY_US))  # by the calendar, as everywhere else
+    last = ago(days.day_of(as_of_us) - days.day_of(one.last_at_us))  # by the calendar, as everywhere else
     when = last if one.answers == 1 else f"the last {last}"
     return PastAnswersDocument(
         topic_id=topic,
         title=title,
         right=one.right,
         answers=one.answers,
-        last_at=instant(one.last_at_us),
+        last_at=days.instant(one.last_at_us),
         contribution=one.contribution,
         text=f"{counted(one.answers, kind)} on {topic if title is None else title}, {when}",
     )

@@ -15,7 +15,6 @@ from mastery.features.columns import READ
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import with_points
-from mastery.instants import instant
 from mastery.lake import Lake, TableVersion
 from mastery.lake.publication import Publication
 from mastery.pipelines.ingest.ingests import IngestEntry
@@ -52,10 +51,12 @@ from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of, snapshot_from
 from mastery.pipelines.scoring.snapshot import StudentSnapshot, snapshot_of
 from mastery.pipelines.scoring.student_records import StudentRecords
+from mastery.school_days import UTC_DAYS, SchoolDays, school_days
 from mastery.scorers import best_first, shown_by_default, unfitted, with_scores
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore
 from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, TOPICS
+from mastery.time_zones import UTC_NAME
 
 INDICES_KEPT = 8
 """Indices of classes kept in memory, some forty bytes a student each: a few scorers of one published version."""
@@ -93,6 +94,7 @@ class Reader:
         min_evidence: int,
         default_scorer: str | None,
         target: float = 0.6,
+        days: SchoolDays = UTC_DAYS,
     ) -> None:
         if default_scorer is not None and default_scorer not in with_scores():
             raise BadInput(
@@ -105,6 +107,7 @@ class Reader:
         self._min_evidence = min_evidence
         self._default = default_scorer
         self._target = target
+        self.days = days
         self._metadata: Metadata | None = None
         self._items: tuple[TableVersion, Mapping[str, Mapping[str, str | None]]] | None = None
         self._published_set: ModelSet | None = None
@@ -276,7 +279,7 @@ class Reader:
         if student_id is not None:
             place = place_of(index, student_id)
             offset = 0 if limit is None else place - place % limit
-        document = class_document(self._lake, index, metadata.places.get(tenant, {}), offset, limit)
+        document = class_document(self._lake, index, metadata.places.get(tenant, {}), offset, limit, self.days)
         return self._noting_news(document, metadata.published)
 
     def class_report(
@@ -290,8 +293,8 @@ class Reader:
         """
         metadata = self.metadata()
         index = self._index(metadata, source, tenant)
-        model_set = self._set_of(index.model_version, metadata.model_set)
-        document = class_document(self._lake, index, metadata.places.get(tenant, {}), 0, limit)
+        model_set = self._set_of(index.model_version, metadata)
+        document = class_document(self._lake, index, metadata.places.get(tenant, {}), 0, limit, self.days)
         document = self._noting_news(document, metadata.published)
         return document, self._in_need(metadata, model_set, self._lake, index, in_need, metadata.published)
 
@@ -303,13 +306,13 @@ class Reader:
         """
         metadata = self.metadata()
         index = self._index(metadata, source, tenant)
-        model_set = self._set_of(index.model_version, metadata.model_set)
+        model_set = self._set_of(index.model_version, metadata)
         students = self._in_need(metadata, model_set, self._lake, index, limit, metadata.published)
         titles = {topic: place.title for topic, place in metadata.places.get(tenant, {}).items()}
         told = {row.topic_id for one in students for row in one.topics}
         return InNeedDocument(
             tenant=tenant,
-            as_of=instant(index.as_of_us),
+            as_of=self.days.instant(index.as_of_us),
             score_source=index.source,
             model_version=index.model_version,
             students_in_need=index.in_need,
@@ -343,9 +346,9 @@ class Reader:
         source = self._source(source, metadata.model_set)
         with gold_at(self._lake, metadata.model_set, tenant, as_of_us, self._min_evidence, progress) as folded:
             index = added_up_index(folded, folded.shown(GOLD), source, tenant, None, "lowest_mean")
-            document = class_document(folded, index, metadata.places.get(tenant, {}), 0, limit)
+            document = class_document(folded, index, metadata.places.get(tenant, {}), 0, limit, self.days)
             help_first = self._in_need(metadata, metadata.model_set, folded, index, in_need)
-        note = staleness_note(self.newest_event_us(), as_of_us)
+        note = staleness_note(self.newest_event_us(), as_of_us, self.days)
         notes = document.notes if note is None else [*document.notes, note]
         return document.model_copy(update={"notes": notes}), help_first
 
@@ -380,7 +383,16 @@ class Reader:
             return self._means[1]
 
     def _noting_news(self, document: ClassDocument, published: Publication) -> ClassDocument:
-        """Return a class as published, with a note where events have come in since, or were taken back."""
+        """Return a class as published, with notes where events have come in since, or were taken back, and where days
+        are those of another time zone now.
+        """
+        zone = published.timezone or UTC_NAME
+        if published.number >= 0 and zone != self.days.timezone:
+            note = (
+                f"days of these scores are those of {zone}, and the setting school_timezone is "
+                f"{self.days.timezone} now; 'mastery recompute' makes them again"
+            )
+            document = document.model_copy(update={"notes": [*document.notes, note]})
         read, now = published.events, self._lake.version(EVENTS)
         if read is None or now <= read:
             return document
@@ -411,7 +423,7 @@ class Reader:
             if known is not None and known.versions == versions and known.active == active:
                 self._metadata = replace(known, published=published)
             else:
-                model_set = named_model_set(self._lake, self._rules, active)
+                model_set = replace(named_model_set(self._lake, self._rules, active), days=self.days)
                 self._metadata = Metadata(versions, _places(self._lake), active, model_set, published)
             return self._metadata
 
@@ -488,20 +500,21 @@ class Reader:
                         self._indices.popitem(last=False)
         return known
 
-    def _set_of(self, version: str, active: ModelSet) -> ModelSet:
+    def _set_of(self, version: str, metadata: Metadata) -> ModelSet:
         """Return the model set of published scores, so that their reasons are theirs; the active one where it is gone.
 
-        They differ while an activation publishes, and after course metadata has changed.
+        They differ while an activation publishes, and after course metadata or the time zone have changed.
         """
+        active, days = metadata.model_set, school_days(metadata.published.timezone or UTC_NAME)
         if version == active.version:
-            return active
+            return replace(active, days=days)
         known = self._published_set
         if known is None or known.version != version:
             try:
                 self._published_set = known = load_model_set(self._lake, version)
             except (NotFound, Conflict):  # published by an earlier version of the engine
-                return active
-        return known
+                return replace(active, days=days)
+        return replace(known, days=days)
 
     def _snapshot(self, student_id: str, tenant: str, as_of_us: int, model_set: ModelSet) -> StudentSnapshot:
         found = self._records.find(student_id, model_set)

@@ -20,7 +20,7 @@ from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
 from mastery.insight.words import every
-from mastery.instants import DAY_US, instant, moment
+from mastery.instants import DAY_US, moment
 from mastery.pipelines.queries.known import known_of
 from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import (
@@ -111,11 +111,12 @@ def student_document(
         )
         for (p, one), fades in zip(chosen, fading, strict=True)
     ]
-    notes = (staleness_note(snapshot.last_event_us, as_of_us, of_student=True), unplaced_note(of_topics, places))
+    days = snapshot.school_days
+    notes = (staleness_note(snapshot.last_event_us, as_of_us, days, of_student=True), unplaced_note(of_topics, places))
     return StudentDocument(
         student_id=snapshot.student_id,
         tenant=snapshot.tenant,
-        as_of=instant(as_of_us),
+        as_of=days.instant(as_of_us),
         score_source=source,
         model_version=snapshot.model_version,
         topics=sorted(documents, key=lambda one: (one.mastery_score, one.topic_id)),
@@ -154,6 +155,7 @@ def retention_documents(
     def score_in(days: float) -> Floats:
         return snapshot.scores_of(source, as_of_us + int(days * DAY_US)).score
 
+    by_clock = snapshot.school_days.instant
     now, then, found = scores[source].score, snapshot.last_scores[source].score, []
     for p, fading in zip(chosen, fadings(score_in, target, chosen), strict=True):
         score, last, days = now[p], then[p], fading.days_until_below
@@ -163,7 +165,7 @@ def retention_documents(
                 retained=min(1.0, float(score / last)) if last > 0.0 else 1.0,
                 half_life_days=None if math.isinf(fading.half_life_days) else fading.half_life_days,
                 target=target,
-                falls_below_at=instant(as_of_us + int(days * DAY_US)) if falls and days is not None else None,
+                falls_below_at=by_clock(as_of_us + int(days * DAY_US)) if falls and days is not None else None,
             )
         )
     return found
@@ -186,7 +188,7 @@ def topic_document(
     `trend` is the slot's rolling_mastery_trend, NaN for none; `ways` are the student's habits over all topics; `known`
     is what is known of the slot's score; `fading` is one of `retention_documents`.
     """
-    topic = snapshot.topics[p]
+    topic, days = snapshot.topics[p], snapshot.school_days
     counters, shown = snapshot.counters[p], scores[source]
     scorer = SCORERS[source] if source in SCORERS else DERIVED[source]
     evidence = int(counters[EVIDENCE])
@@ -209,7 +211,7 @@ def topic_document(
         band=band,
         score_source=source,
         evidence_count=evidence,
-        last_activity_at=None if counters[LAST_AT_US] == NEVER else instant(int(counters[LAST_AT_US])),
+        last_activity_at=None if counters[LAST_AT_US] == NEVER else days.instant(int(counters[LAST_AT_US])),
         explanation=ExplanationDocument(
             summary=explanation.summary,
             reference=ReferenceDocument(
@@ -227,7 +229,7 @@ def topic_document(
         next_step=None if step is None else step[0],
         strengths=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.strengths],
         weaknesses=[TagDocument(name=t.name, text=t.text, value=dict(t.value)) for t in marks.weaknesses],
-        override=None if np.isnan(score) else OverrideDocument(score=float(score), at=instant(int(at))),
+        override=None if np.isnan(score) else OverrideDocument(score=float(score), at=days.instant(int(at))),
         scores={
             name: ScoreDocument(
                 mastery_score=float(one.score[p]),

@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from mastery.arrays import Floats, Int64s
 from mastery.errors import BadInput
+from mastery.features.batch import NO_DAY
 from mastery.features.columns import event_columns, integers
-from mastery.features.counters import EVIDENCE
+from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
 from mastery.features.recent import KEPT, OrderKeys, order_keys
 from mastery.features.resume import resume
-from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Begun, Folded, begin, fold_batch
 from mastery.pipelines.scoring.records import DAY, FIRST_COUNT, GAP, SLOT, is_current, snapshot_from
 from mastery.pipelines.scoring.snapshot import LEDGER_DAYS
@@ -43,6 +43,7 @@ class Refold(StrEnum):
     REPLACED = "an event was replaced before it came"
     REVISED = "an event has another body than before"
     OTHER_COLUMNS = "the record lacks a scorer, or has its state in other columns"
+    OTHER_DAYS = "the record was folded by the days of another time zone"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class HistoryPoints:
 
     Attributes:
         slot: int64[H]. The topic's place in the record.
-        day: int64[H]. Days since 1970 UTC, ascending.
+        day: int64[H]. School days since 1970, ascending.
         evidence: int64[H]. The evidence count at the end of the day.
         scores: Scorer → float64[3, H]: score, lower, upper. Those of scorers that fold nothing are what they say at
             the end of that day; a recompute has points of the days on which one was made, and no others.
@@ -104,6 +105,8 @@ def continue_record(
             "fold the student from the lake"
         )
     _check_student(record, events)
+    if record.timezone != model_set.days.timezone:
+        return Refold.OTHER_DAYS
     if not is_current(record, model_set):
         return Refold.OTHER_COLUMNS
     keys = order_keys(events)
@@ -114,7 +117,7 @@ def continue_record(
     if record.newest_event_us > as_of_us:
         raise BadInput(f"an event at {record.newest_event_us} us comes after as_of, {as_of_us} us; give a later one")
     fresh = events.take(pa.array(rows))
-    of_day, open_day = keys.at_us[rows] // DAY_US, record.ledger[-1:, DAY]
+    of_day, open_day = model_set.days.days_of(keys.at_us[rows]), record.ledger[-1:, DAY]
     points = []
     for day in np.union1d(open_day, of_day).tolist():  # one after the other: at the end of each its points are read
         record = _fold_on(record, fresh.filter(pa.array(of_day == day)), model_set, as_of_us)
@@ -174,7 +177,9 @@ def _fold_on(record: Record, events: pa.Table, model_set: ModelSet, as_of_us: in
     columns = event_columns(events)
     if not columns.students:  # none of them counts
         return record
-    batch = resume(columns, {record.student_id: record.topics})
+    days, last_at = model_set.days, record.counters[:, LAST_AT_US]
+    last_day = np.where(last_at == NEVER, NO_DAY, days.days_of(last_at)).tolist()
+    batch = resume(columns, {record.student_id: [*zip(record.topics, last_day, strict=True)]}, days)
     begun = begin(batch, model_set.models(batch.topics, batch.uses))
     _take_over(record, begun)
     folded = fold_batch(batch, model_set, as_of_us, begun=begun)
@@ -213,7 +218,7 @@ def _ledger(before: Int64s, folded: Folded, last_event_us: int) -> Int64s:
         if into >= 0:
             ledger[into, FIRST_COUNT:GAP] += new[row, FIRST_COUNT:GAP]
     ledger = np.concatenate([ledger, new[np.array(begun, np.int64) < 0]])
-    return ledger[ledger[:, DAY] > last_event_us // DAY_US - LEDGER_DAYS]
+    return ledger[ledger[:, DAY] > batch.days.day_of(last_event_us) - LEDGER_DAYS]
 
 
 def _points_of_day(record: Record, day: int, model_set: ModelSet, as_of_us: int) -> HistoryPoints:
@@ -223,9 +228,10 @@ def _points_of_day(record: Record, day: int, model_set: ModelSet, as_of_us: int)
     """
     slot = record.ledger[record.ledger[:, DAY] == day, SLOT]
     snapshot = snapshot_from(record, model_set, explain=False)
+    ends_us = int(model_set.days.ends_us(day))
     scores = {
         name: np.stack([read.score[slot], read.lower[slot], read.upper[slot]])
-        for name, read in (snapshot.scores(min((day + 1) * DAY_US, as_of_us)) if slot.size else {}).items()
+        for name, read in (snapshot.scores(min(ends_us, as_of_us)) if slot.size else {}).items()
     }
     return HistoryPoints(slot, np.full(slot.size, day), record.counters[slot, EVIDENCE], scores)
 

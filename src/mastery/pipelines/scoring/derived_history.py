@@ -14,7 +14,6 @@ from mastery.arrays import Floats, Int64s
 from mastery.features.batch import Batch
 from mastery.features.counters import FIRST_AT_US, LAST_AT_US, LAST_PRACTICE_US, NEVER, fold_counters
 from mastery.features.day_by_day import ActiveDay, day_by_day
-from mastery.instants import DAY_US
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, States, fold
 from mastery.scorers.derived import Inputs, inputs_of, read_derived, with_derived
@@ -75,7 +74,7 @@ def _inputs(
     begin = np.concatenate([[0], np.cumsum(day.touched)]).astype(np.int64)
     student = np.repeat(np.arange(day.students.size, dtype=np.int32), day.touched)
     slots = np.arange(begin[-1]) - begin[student] + batch.slot_ptr[day.students][student]
-    end_us = np.minimum((day.day.astype(np.int64) + 1) * DAY_US, as_of_us)[student][:, None]
+    end_us = np.minimum(day.end_us, as_of_us)[student][:, None]
     seen = counters[slots]
     seen[:, MOMENTS] = np.where(seen[:, MOMENTS] == NEVER, NEVER, seen[:, MOMENTS] - end_us)
     wanted = np.searchsorted(slots, day.batch.cell_slot)  # slots ascend: by student, and by number

@@ -35,7 +35,7 @@ def drift(
     events = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     if not events.num_rows:
         return None, []
-    batch = make_batch(event_columns(events))
+    batch = make_batch(event_columns(events), days=new.days)
     known = {key for mine in new.scorers.values() for key in mine.topics.keys}
     unknown = unknown_topics(sorted(known), batch, "of the lake are") if known else []
     if old is None or old.version == new.version:

@@ -92,7 +92,8 @@ class Folded:
 
     def windows(self) -> Windows:
         """Return the 7, 30 and 90-day features at `as_of_us`."""
-        return windows(self.batch, self.ledger, self.gap_days, self.feedback[:, SCORE], self.as_of_us)
+        today = self.batch.days.day_of(self.as_of_us)
+        return windows(self.batch, self.ledger, self.gap_days, self.feedback[:, SCORE], today)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def fold_events(
     `derived_history`: whether `history` holds the scorers that fold nothing as well, for which everybody is folded once
     more, a day at a time.
     """
-    folded = fold_batch(make_batch(event_columns(events, as_of_us)), model_set, as_of_us, history)
+    folded = fold_batch(make_batch(event_columns(events, as_of_us), days=model_set.days), model_set, as_of_us, history)
     if not derived_history or not folded.derived:
         return folded
     begun = begin(folded.batch, folded.models)

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +38,7 @@ from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.class_numbers import ClassNumbers
 from mastery.pipelines.scoring.class_weakest import ClassWeakest
 from mastery.pipelines.scoring.fold_bucket import BucketCounts, BucketOptions, fold_bucket
+from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.scorers.model_set import ModelSet
 from mastery.state import NOWHERE, EncodedBlock, StateStore
 from mastery.tables import (
@@ -101,6 +102,7 @@ def recompute(
     shadow: ModelSet | None = None,
     switch: Switch | None = None,
     derived_history: bool = True,
+    days: SchoolDays = UTC_DAYS,
     progress: Callable[[int], None] | None = None,
 ) -> RecomputeReport:
     """Fold every student of the lake and publish what comes out, as of `as_of_us`.
@@ -109,7 +111,8 @@ def recompute(
     event within `active_days` before `as_of_us` get their record at once, the others when they are first asked for;
     unless there are events after `as_of_us`: a record holds all of a student's events. A `shadow` is folded too; its
     scores go into SHADOW and nowhere else. A `switch` is made with the same commit. Without `derived_history` scorers
-    that fold nothing have none. `progress` is called with the events of each finished bucket.
+    that fold nothing have none. Time is cut into these `days`. `progress` is called with the events of each
+    finished bucket.
 
     Raises:
         Conflict: Another set became active meanwhile, or with a `switch` another recompute has published later
@@ -118,6 +121,7 @@ def recompute(
     """
     if shadow is not None and shadow.version == model_set.version:
         shadow = None  # it has become active
+    model_set, shadow = replace(model_set, days=days), None if shadow is None else replace(shadow, days=days)
     began = lake.begin_publishing()  # before the snapshot: what is published from here on may have read more
     run = _Run(
         lake, began, model_set, shadow, state, as_of_us, now_us, min_evidence, active_days, switch, derived_history
@@ -279,6 +283,7 @@ class _Run:
             }
             published = {
                 "model_version": self._model_set.version,
+                "timezone": self._model_set.days.timezone,
                 "as_of": instant(self._options.as_of_us),
                 "events": max(self.snapshot.version, -1 if now.events is None else now.events),
                 "versions": {**now.versions, **versions},

@@ -40,7 +40,7 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Posit
     owner = np.repeat(np.arange(students.size), np.diff(cell_of_student)[students])
     last_event_us = batch.at_us[batch.student_ptr[students + 1] - 1]
     day = batch.cell_day[cells]
-    kept = day > (last_event_us // DAY_US)[owner] - LEDGER_DAYS
+    kept = day > batch.days.days_of(last_event_us)[owner] - LEDGER_DAYS
     cells, owner = cells[kept], owner[kept]
     ledger = np.empty((cells.size, len(RECORD_LEDGER)), np.int64)
     ledger[:, SLOT] = batch.cell_slot[cells] - batch.slot_ptr[students][owner]
@@ -53,6 +53,7 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Posit
     missing_ptr, missing = _taken(recent.missing_ptr, students)
     return RecordBlock(
         model_version=folded.model_version,
+        timezone=batch.days.timezone,
         student_ids=pa.array([batch.students[s] for s in students], pa.string()),
         tenants=pa.array([batch.tenants[s] for s in students], pa.string()),
         slot_ptr=slot_ptr,
@@ -82,6 +83,7 @@ def record_of(events: pa.Table, folded: Folded, student: int = 0, seen: Position
         student_id=folded.batch.students[student],
         tenant=folded.batch.tenants[student],
         model_version=block.model_version,
+        timezone=block.timezone,
         topics=tuple(block.topics[code] for code in block.topic_codes),
         slot_states=block.slot_states,
         student_states={name: state[0] for name, state in block.student_states.items()},
@@ -98,7 +100,11 @@ def record_of(events: pa.Table, folded: Folded, student: int = 0, seen: Position
 
 
 def is_current(record: Record, model_set: ModelSet) -> bool:
-    """Tell whether the record holds the state of every scorer of the set, in the columns this version keeps."""
+    """Tell whether the record was folded by the days of the set, and holds the state of every scorer of it, in the
+    columns this version keeps.
+    """
+    if record.timezone != model_set.days.timezone:
+        return False
     for name, scorer in SCORERS.items():
         if name not in model_set.scorers:
             continue
@@ -124,6 +130,7 @@ def snapshot_from(record: Record, model_set: ModelSet, *, explain: bool = True) 
         states={name: States(record.slot_states[name], record.student_states[name].reshape(1, -1)) for name in models},
         counters=record.counters,
         feedback=record.override,
+        school_days=model_set.days,
         days=OneStudentsDays.of(slots, record.ledger[:, DAY].astype(np.int32), record.ledger[:, SLOT].astype(np.int32)),
         ledger=np.ascontiguousarray(record.ledger[:, FIRST_COUNT:GAP].T),
         gap_days=np.ascontiguousarray(record.ledger[:, GAP]),

@@ -11,16 +11,16 @@ from propcache import cached_property
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.features.feedback import SCORE
 from mastery.features.windows import Windows, windows
-from mastery.instants import DAY_US
 from mastery.pipelines.scoring.fold import Folded
 from mastery.pipelines.scoring.start import start_scores
+from mastery.school_days import SchoolDays
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, Scores, States
 from mastery.scorers.derived import Inputs, inputs_of, read_derived, with_derived
 from mastery.scorers.parameters import Parameters, Scoped
 
 LEDGER_DAYS = 90
-"""The number of UTC days of ledger in a record, ending with the student's last event: the longest window."""
+"""The number of school days of ledger in a record, ending with the student's last event: the longest window."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class StudentSnapshot:
         topics: topic_id of each of the P slots.
         counters: int64[P, len(COUNTERS)].
         feedback: float64[P, 2].
+        school_days: By which it was folded.
         days, ledger, gap_days: The last `LEDGER_DAYS` days of the ledger, as `windows` takes them.
         last_event_us: Time of the student's last event that counts.
         derived: Parameters of the scorers that fold nothing, by name.
@@ -69,6 +70,7 @@ class StudentSnapshot:
     states: Mapping[str, States]
     counters: Int64s
     feedback: Floats
+    school_days: SchoolDays
     days: OneStudentsDays
     ledger: Int64s
     gap_days: Int64s
@@ -124,7 +126,8 @@ class StudentSnapshot:
 
     def windows(self, as_of_us: int) -> Windows:
         """Return the windowed features at a time that is not before the last event."""
-        return windows(self.days, self.ledger, self.gap_days, self.feedback[:, SCORE], as_of_us)
+        today = self.school_days.day_of(as_of_us)
+        return windows(self.days, self.ledger, self.gap_days, self.feedback[:, SCORE], today)
 
 
 def snapshot_of(folded: Folded, student: int = 0) -> StudentSnapshot:
@@ -136,7 +139,7 @@ def snapshot_of(folded: Folded, student: int = 0) -> StudentSnapshot:
     cells = slice(int(batch.cell_ptr[first_day]), int(batch.cell_ptr[last_day]))
     last_event_us = int(batch.at_us[rows.stop - 1])
     day = np.repeat(batch.day[first_day:last_day], np.diff(batch.cell_ptr[first_day : last_day + 1]))
-    kept = day > last_event_us // DAY_US - LEDGER_DAYS
+    kept = day > batch.days.day_of(last_event_us) - LEDGER_DAYS
     return StudentSnapshot(
         student_id=batch.students[student],
         tenant=batch.tenants[student],
@@ -150,6 +153,7 @@ def snapshot_of(folded: Folded, student: int = 0) -> StudentSnapshot:
         },
         counters=folded.counters[slots],
         feedback=folded.feedback[slots],
+        school_days=batch.days,
         days=OneStudentsDays.of(
             slots.stop - slots.start, day[kept].astype(np.int32), (batch.cell_slot[cells] - slots.start)[kept]
         ),

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mastery.arrays import Floats, Int32s
+from mastery.arrays import Floats, Int32s, Int64s
 from mastery.features.batch import BatchArrays, BySlot
 from mastery.features.columns import FEEDBACK, QUIZ
-from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Scores
 from mastery.scorers.interval import LN2_PER_DAY_US, interval, kept_at, retention
@@ -215,7 +214,7 @@ def tell(params: Floats, given: Floats, logs: Floats, t: int, item: int, group: 
 def fold_slots(
     rows: BySlot,
     slot_topic: Int32s,
-    cell_day: Int32s,
+    cell_end_us: Int64s,
     params: Floats,
     state: Floats,
     history: Floats,
@@ -257,7 +256,7 @@ def fold_slots(
                 odds = bound
             if emit and (i + 1 == stop or cell[i + 1] != cell[i]):
                 c = cell[i]
-                kept = kept_at(min((cell_day[c] + 1) * DAY_US, as_of_us) - last, rate)
+                kept = kept_at(min(cell_end_us[c], as_of_us) - last, rate)
                 history[0, c], history[1, c], history[2, c] = score(odds, fading, kept, params, t)
         state[p, ODDS], state[p, WEIGHT], state[p, LAST], state[p, FORGOT] = odds, fading, last, forgot
 
@@ -307,7 +306,7 @@ def fold_in_order(
     empty)."""
     student_ptr, row, slot, slot_topic, item = batch.student_ptr, batch.row, batch.slot, batch.slot_topic, batch.use
     at_us, kind, y, weight, opportunity = batch.at_us, batch.kind, batch.y, batch.weight, batch.opportunity
-    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    day_end_us, day_ptr, cell_ptr, cell_slot = batch.day_end_us, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     given, logs = constants(params), np.full(items.shape, np.nan)
     for k in range(items.shape[0]):
         logs[k, 0], logs[k, 1] = weigh(items[k, ITEM_GUESS], items[k, ITEM_SLIP])
@@ -342,7 +341,7 @@ def fold_in_order(
                     p = cell_slot[c]
                     t = slot_topic[p]
                     rate = LN2_PER_DAY_US / params[t, HALF_LIFE]
-                    kept = kept_at(min((day[d] + 1) * DAY_US, as_of_us) - state[p, LAST], rate)
+                    kept = kept_at(min(day_end_us[d], as_of_us) - state[p, LAST], rate)
                     found = score(state[p, ODDS], state[p, WEIGHT], kept, params, t)
                     history[0, c], history[1, c], history[2, c] = found
                 d += 1

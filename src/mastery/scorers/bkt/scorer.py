@@ -130,7 +130,7 @@ def fold_rows(
     if not is_plain(model):
         _in_order(batch, model, slot_state, student_state, history, np.empty(0), as_of_us)
         return
-    fold_slots(batch.by_slot, batch.slot_topic, batch.cell_day, model.params, slot_state, history, as_of_us)
+    fold_slots(batch.by_slot, batch.slot_topic, batch.cell_end_us, model.params, slot_state, history, as_of_us)
 
 
 def _in_order(

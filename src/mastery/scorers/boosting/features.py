@@ -188,7 +188,7 @@ def _walk(
 ) -> None:
     student_ptr, row, slot, at_us, kind = batch.student_ptr, batch.row, batch.slot, batch.at_us, batch.kind
     weight, attempts, success_ppm = batch.weight, batch.attempts, batch.success_ppm
-    duration_ms, hints = batch.duration_ms, batch.hints
+    duration_ms, hints, days_away = batch.duration_ms, batch.hints, batch.days_away
     for s in range(student_ptr.size - 1):
         all_answers, all_right = 0, 0
         for i in range(student_ptr[s], student_ptr[s + 1]):
@@ -207,8 +207,9 @@ def _walk(
             p = slot[i]
             answers, right = counters[p, ANSWERS], counters[p, RIGHT]
             count_event(
-                counters[p], kind[i], at_us[i], weight[i], attempts[i], success_ppm[i], duration_ms[i], hints[i]
-            )
+                counters[p], kind[i], at_us[i], days_away[i], weight[i], attempts[i], success_ppm[i], duration_ms[i],
+                hints[i],
+            )  # fmt: skip
             all_answers += counters[p, ANSWERS] - answers
             all_right += counters[p, RIGHT] - right
 

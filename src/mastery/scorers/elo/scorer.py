@@ -26,7 +26,6 @@ import numpy as np
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.features.batch import BatchArrays
-from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.base import (
@@ -172,7 +171,7 @@ def _fold(
 ) -> None:  # fmt: skip
     student_ptr, slot_ptr, slot_topic, slot = batch.student_ptr, batch.slot_ptr, batch.slot_topic, batch.slot
     item, at_us, kind, y, weight, row = batch.use, batch.at_us, batch.kind, batch.y, batch.weight, batch.row
-    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    day_end_us, day_ptr, cell_ptr, cell_slot = batch.day_end_us, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     chapter_of, rates, d = chapters_of(params), fading_rates(params), 0
     together = np.zeros(1 + chapter_of.max() if chapter_of.size else 1)  # by chapter; that of no chapter stays 0
     chapters = together.size > 1
@@ -216,7 +215,7 @@ def _fold(
                 state[p, BOOK_DOWN[what]] += min(moved, 0.0)
             if i + 1 == day_ptr[d + 1]:
                 if history.shape[1]:
-                    at = min((day[d] + 1) * DAY_US, as_of_us)
+                    at = min(day_end_us[d], as_of_us)
                     for cell in range(cell_ptr[d], cell_ptr[d + 1]):
                         p = cell_slot[cell]
                         t = slot_topic[p]

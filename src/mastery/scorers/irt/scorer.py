@@ -29,7 +29,6 @@ import numpy as np
 
 from mastery.arrays import Floats, Int32s
 from mastery.features.batch import BatchArrays
-from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.log_odds import log_odds, sigmoid, sigmoid_of
 from mastery.scorers.base import (
@@ -157,7 +156,7 @@ def _fold(
 ) -> None:  # fmt: skip
     student_ptr, slot_topic, slot = batch.student_ptr, batch.slot_topic, batch.slot
     item, at_us, kind, y, weight, row = batch.use, batch.at_us, batch.kind, batch.y, batch.weight, batch.row
-    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    day_end_us, day_ptr, cell_ptr, cell_slot = batch.day_end_us, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     tables, which = tables_of(params, items, SPREAD)
     scratch, weights = make_scratch(), np.empty(NODES)
     (curves, kernels), others = tables, scratch.others
@@ -186,7 +185,7 @@ def _fold(
                 state[p, BOOK_DOWN[kind[i]]] += min(moved, 0.0)
             if i + 1 == day_ptr[d + 1]:
                 if history.shape[1]:
-                    at = min((day[d] + 1) * DAY_US, as_of_us)
+                    at = min(day_end_us[d], as_of_us)
                     for cell in range(cell_ptr[d], cell_ptr[d + 1]):
                         p, t = cell_slot[cell], slot_topic[cell_slot[cell]]
                         mean, sd = weigh(students, s, state, p, kernels, which[t], others, weights)

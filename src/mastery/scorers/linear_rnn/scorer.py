@@ -25,7 +25,6 @@ import numpy as np
 
 from mastery.arrays import Floats, Floats32, Int32s, Int64s
 from mastery.features.batch import Batch, BatchArrays
-from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.log_odds import bounded, log_odds, sigmoid
 from mastery.scorers.base import (
@@ -324,7 +323,8 @@ def _fold(
     item, use, at_us, duration_ms, y, weight = (
         batch.item, batch.use, batch.at_us, batch.duration_ms, batch.y, batch.weight
     )  # fmt: skip
-    row, day, day_ptr, cell_ptr, cell_slot = batch.row, batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    row, cell_slot = batch.row, batch.cell_slot
+    day_end_us, day_ptr, cell_ptr = batch.day_end_us, batch.day_ptr, batch.cell_ptr
     params, items, means = weights.params, weights.items, weights.means
     events, own = weights.events, weights.own
     d = 0
@@ -353,7 +353,7 @@ def _fold(
                 state[p, LAST] = at_us[i]
             if i + 1 == day_ptr[d + 1]:
                 if history.shape[1]:
-                    at = min((day[d] + 1) * DAY_US, as_of_us)
+                    at = min(day_end_us[d], as_of_us)
                     for c in range(cell_ptr[d], cell_ptr[d + 1]):
                         q = cell_slot[c]
                         kept = retention(at - state[q, LAST], params[slot_topic[q], HALF_LIFE])

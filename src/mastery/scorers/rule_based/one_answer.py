@@ -17,7 +17,7 @@ def predict_and_fold(state: Floats, params: Floats, one: Answer) -> float:
     """Return the probability of a right answer as the fold predicts it, then fold the answer."""
     p, t, at_us = one.slot, one.topic, one.at_us
     score = score_of(state, p, params, t, at_us, np.empty((1, len(CONTRIBUTIONS))), 0)[0]
-    take_event(state, p, QUIZ, at_us, one.y, one.weight, 1, one.hints, params, t)
+    take_event(state, p, QUIZ, at_us, one.days_away, one.y, one.weight, 1, one.hints, params, t)
     return float(params[t, GUESS] + (1.0 - params[t, SLIP] - params[t, GUESS]) * score)
 
 

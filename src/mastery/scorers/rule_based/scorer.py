@@ -22,7 +22,6 @@ from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import ASSIGNMENT, FEEDBACK, PRACTICE, QUIZ, TUTOR, VIDEO
-from mastery.instants import DAY_US
 from mastery.kernels import inlined_kernel, kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, check_bounds, empty_scores
 from mastery.scorers.interval import forgotten, interval, interval_parameters, retention
@@ -93,6 +92,7 @@ def take_event(
     p: int,
     kind: int,
     at: int,
+    days_away: int,
     y: float,
     weight: float,
     attempts: int,
@@ -101,18 +101,15 @@ def take_event(
     t: int,
 ) -> None:
     """Move one student-topic's sums over one event."""
-    new_day = True
     if state[p, LAST] <= at:  # false for NaN: the first event
         kept = retention(at - state[p, LAST], params[t, HALF_LIFE])
         if kept < 1.0:
             for k in range(SUMS + 1):  # the weight fades too
                 state[p, k] *= kept
-        gap = at // DAY_US - state[p, LAST] // DAY_US
-        new_day = gap > 0
-        if new_day:
-            state[p, 2 * REVISIT] += 1.0
-            state[p, AFTER_GAP] = 1.0 if gap >= params[t, SPACED_GAP] else 0.0
-    if new_day:
+    if days_away > 0:
+        state[p, 2 * REVISIT] += 1.0
+        state[p, AFTER_GAP] = 1.0 if days_away >= params[t, SPACED_GAP] else 0.0
+    if days_away != 0:
         state[p, 2 * REVISIT + 1] += 1.0
     state[p, LAST] = at
     state[p, WEIGHT] += weight
@@ -195,16 +192,18 @@ def score_of(
 @kernel
 def _fold(batch: BatchArrays, params: Floats, state: Floats, history: Floats, as_of_us: int) -> None:
     slot, slot_topic, at_us, kind = batch.slot, batch.slot_topic, batch.at_us, batch.kind
-    y, weight, attempts, hints = batch.y, batch.weight, batch.attempts, batch.hints
-    day, day_ptr, cell_ptr, cell_slot = batch.day, batch.day_ptr, batch.cell_ptr, batch.cell_slot
+    y, weight, attempts, hints, away = batch.y, batch.weight, batch.attempts, batch.hints, batch.days_away
+    day_end_us, day_ptr, cell_ptr, cell_slot = batch.day_end_us, batch.day_ptr, batch.cell_ptr, batch.cell_slot
     contributions = np.empty((1, len(CONTRIBUTIONS)))
-    for d in range(day.size):
+    for d in range(day_end_us.size):
         for i in range(day_ptr[d], day_ptr[d + 1]):
             if kind[i] != FEEDBACK:
                 p = slot[i]
-                take_event(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, slot_topic[p])
+                take_event(
+                    state, p, kind[i], at_us[i], away[i], y[i], weight[i], attempts[i], hints[i], params, slot_topic[p]
+                )
         if history.shape[1]:
-            at = min((day[d] + 1) * DAY_US, as_of_us)
+            at = min(day_end_us[d], as_of_us)
             for c in range(cell_ptr[d], cell_ptr[d + 1]):
                 p = cell_slot[c]
                 score, lower, upper = score_of(state, p, params, slot_topic[p], at, contributions, 0)
@@ -214,7 +213,7 @@ def _fold(batch: BatchArrays, params: Floats, state: Floats, history: Floats, as
 @kernel
 def _predict(batch: BatchArrays, params: Floats, state: Floats, probability: Floats) -> None:
     slot, slot_topic, at_us, kind = batch.slot, batch.slot_topic, batch.at_us, batch.kind
-    y, weight, attempts, hints = batch.y, batch.weight, batch.attempts, batch.hints
+    y, weight, attempts, hints, away = batch.y, batch.weight, batch.attempts, batch.hints, batch.days_away
     contributions = np.empty((1, len(CONTRIBUTIONS)))
     for i in range(slot.size):
         if kind[i] == FEEDBACK:
@@ -224,7 +223,7 @@ def _predict(batch: BatchArrays, params: Floats, state: Floats, probability: Flo
         if weight[i] > 0.0:
             score = score_of(state, p, params, t, at_us[i], contributions, 0)[0]
             probability[i] = params[t, GUESS] + (1.0 - params[t, SLIP] - params[t, GUESS]) * score
-        take_event(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
+        take_event(state, p, kind[i], at_us[i], away[i], y[i], weight[i], attempts[i], hints[i], params, t)
 
 
 @kernel
@@ -243,7 +242,7 @@ def _read(
 @kernel
 def _follow(batch: BatchArrays, params: Floats, state: Floats, values: Floats, kept: Floats, row: Int64s) -> None:
     slot, slot_topic, at_us, kind = batch.slot, batch.slot_topic, batch.at_us, batch.kind
-    y, weight, attempts, hints = batch.y, batch.weight, batch.attempts, batch.hints
+    y, weight, attempts, hints, away = batch.y, batch.weight, batch.attempts, batch.hints, batch.days_away
     found = 0
     for i in range(slot.size):
         if kind[i] == FEEDBACK:
@@ -258,7 +257,7 @@ def _follow(batch: BatchArrays, params: Floats, state: Floats, values: Floats, k
             values[found, RECENCY] = _value(params, t, RECENCY, fresh, 1.0 if fresh > 0.0 else 0.0)
             kept[found], row[found] = retention(elapsed, params[t, FORGET]), i
             found += 1
-        take_event(state, p, kind[i], at_us[i], y[i], weight[i], attempts[i], hints[i], params, t)
+        take_event(state, p, kind[i], at_us[i], away[i], y[i], weight[i], attempts[i], hints[i], params, t)
 
 
 def pre_answer_features(batch: Batch, params: Floats) -> tuple[Floats, Floats, Int64s]:
