@@ -230,7 +230,7 @@ def faded(match: re.Match[str], place: Place) -> bool:
 
 
 def stood_at(match: re.Match[str], place: Place) -> bool:
-    return faded(match, place) and whole(match["points"]) == int(100.0 * place.last_score + 1e-6)
+    return faded(match, place) and whole(match["points"]) == int(100.0 * place.last_score + 1e-9)
 
 
 def the_others(match: re.Match[str], place: Place) -> bool:
