@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import QUIZ, event_columns
-from mastery.features.counters import EVIDENCE, LAST_AT_US, NEVER
+from mastery.features.counters import EVIDENCE, MOMENTS, NEVER
 from mastery.fitting.fit_all import fit_all
 from mastery.fitting.intervals import fitted_intervals
 from mastery.insight.bands import band_codes
@@ -33,6 +33,7 @@ from mastery.pipelines.scoring.fold import Folded, fold_batch
 from mastery.pipelines.simulation.events import simulated_events
 from mastery.scorers import SCORERS, with_scores
 from mastery.scorers.base import Scores
+from mastery.scorers.blend.scorer import mixture
 from mastery.scorers.derived import BEFORE_ALL_US
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.scorers.parameters import Parameters
@@ -140,31 +141,32 @@ def read_at(folded: Folded, at_us: np.ndarray, forgotten: bool) -> Mapping[str, 
     later = (end - at_us[np.array([int(name) for name in folded.batch.students])])[folded.batch.slot_student]
     for name, states in folded.states.items():
         states.slot[:, SCORERS[name].slot_state.index("last_at_us")] += later
-    met = folded.counters[:, LAST_AT_US] != NEVER
-    folded.counters[met, LAST_AT_US] += later[met]
+    for moment in MOMENTS:
+        met = folded.counters[:, moment] != NEVER
+        folded.counters[met, moment] += later[met]
     return replace(folded, as_of_us=end).scores()
 
 
 def side_by_side(events: pa.Table, model_set: ModelSet) -> dict[str, float]:
-    """Return how the scorers differ on student-topics with enough evidence, at the end of the log."""
+    """Return how the scorers differ on student-topics with enough evidence, at the end of the log; where the blend lies
+    beside the members that its scores are made of, with nothing forgotten: each forgets at its own pace.
+    """
     batch = make_batch(event_columns(events))
     folded = fold_batch(batch, model_set, int(batch.at_us.max()), history=False)
-    scores = {name: one.score for name, one in folded.scores().items() if name in with_scores()}
     much = folded.counters[:, EVIDENCE] >= MIN_EVIDENCE
-    every = np.array([score[much] for score in scores.values()])
+    every = np.array([one.score[much] for name, one in folded.scores().items() if name in with_scores()])
     bands = np.array([band_codes(row, np.full(row.size, MIN_EVIDENCE), MIN_EVIDENCE) for row in every])
-    blend = scores["blend"][much]
-    weights = model_set.scorers["blend"].shared
-    members = np.array([scores[name][much] for name in scores if weights.get(f"weight of {name}", [0.0])[0] > 0.0])
+    last = replace(folded, as_of_us=BEFORE_ALL_US).scores()
+    names, _ = mixture(model_set.scorers["blend"].shared).of_scores()
+    members, blend = np.array([last[name].score[much] for name in names]), last["blend"].score[much]
     below, above = members.min(axis=0) - blend, blend - members.max(axis=0)
     return {
-        "below all members, %": 100.0 * float(np.mean(below > SPREAD)),
-        "by at most": 100.0 * float(max(0.0, below.max())),
+        "blend below all members, %": 100.0 * float(np.mean(below > SPREAD)),
+        "below, points at most": 100.0 * float(max(0.0, below.max())),
         "above all, %": 100.0 * float(np.mean(above > SPREAD)),
-        "by at most ": 100.0 * float(max(0.0, above.max())),
-        "median spread": 100.0 * float(np.median(every.max(axis=0) - every.min(axis=0))),
+        "above, points at most": 100.0 * float(max(0.0, above.max())),
+        "median spread, points": 100.0 * float(np.median(every.max(axis=0) - every.min(axis=0))),
         "two bands or more, %": 100.0 * float(np.mean(bands.max(axis=0) > bands.min(axis=0))),
-        "median distance to the blend": 100.0 * float(np.median(np.abs(every - blend))),
     }
 
 
@@ -179,8 +181,8 @@ def report(title: str, events: pa.Table, scorers: Mapping[str, Parameters], answ
         print(" others: right lowers, % | by at most | wrong raises, % | by at most |\n|---|" + "---:|" * 8)
         for name in shown:
             numbers = [*steps.against(name, own=True), *steps.against(name, own=False)]
-            print(f"| {name} | " + " | ".join(f"{one:.1f}" for one in numbers) + " |", flush=True)
-    told = ", ".join(f"{word.strip()}: {value:.1f}" for word, value in side_by_side(events, model_set).items())
+            print(f"| {name} | " + " | ".join(f"{one:.2f}" for one in numbers) + " |", flush=True)
+    told = ", ".join(f"{word}: {value:.1f}" for word, value in side_by_side(events, model_set).items())
     print(f"\n{told}", flush=True)
 
 

@@ -250,7 +250,7 @@ def starter_of(name: str, numbers: Mapping[str, float], before: Mapping[str, Sta
     scale = {word: before["elo"].numbers[word] for word in ("guess", "slip")}
     shared = {word: (value,) for word, value in numbers.items() if word not in own}
     line = (-10.0, 10.0)
-    return Starter({**scale, **own}, {**shared, "unaided": (0.0,), "knots_x": line, "knots_y": line})
+    return Starter({**scale, **own}, {**shared, "knots_x": line, "knots_y": line})
 
 
 def search(name: str, schools: Sequence[Moment], before: Mapping[str, Starter], rounds: int, tries: int) -> Starter:

@@ -229,6 +229,13 @@ def faded(match: re.Match[str], place: Place) -> bool:
     return idle(match, place) and place.idle_days >= 1 and place.last_score - place.score >= 0.01
 
 
+def faded_before_wrong_ones(match: re.Match[str], place: Place) -> bool:
+    well = [e for e in place.events if e.kind in (VIDEO, TUTOR) or 2 * e.success_ppm >= e.attempts * 1_000_000]
+    since = (well[-1:] + place.events[:1])[0].day
+    days = place.story.today - since
+    return whole(match[1]) == days > place.idle_days and place.last_score - place.score >= 0.01
+
+
 def stood_at(match: re.Match[str], place: Place) -> bool:
     return faded(match, place) and whole(match["points"]) == int(100.0 * place.last_score + 1e-9)
 
@@ -305,6 +312,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     rf"few hints: {HINTED}": few_hints,
     AGO: idle,
     rf"faded \({AGO}\)": faded,
+    rf"faded \(nothing went well for {NUMBER} days?\)": faded_before_wrong_ones,
     rf"{TALLY} on days after a break": after_breaks,
     rf"{SHARE} answers? on days after a break": share_after_breaks,
     r"has not come back to the topic yet": lambda m, p: len(p.days) <= 1,

@@ -263,6 +263,10 @@ COUNTERS = (
     "first_at_us",
     "last_at_us",
     "last_practice_us",
+    "refreshed_at_us",
+    "refreshed_day",
+    "refreshed_days",
+    "answers_to_right",
 )
 """Integers kept per student-topic for words and tags; see mastery.features.counters."""
 

@@ -23,6 +23,7 @@ def expected(mine: list[Event], topic: str) -> dict[str, int]:
     by = {kind: [e for e in acts if e.kind == kind] for kind in ("quiz", "practice", "assignment", "video", "tutor")}
     right = [int(event.success_ppm >= 1_000_000) for event in by["quiz"]]
     timed = [event.duration_ms for event in by["quiz"] if event.duration_ms is not None]
+    refreshing = [e for e in acts if e.kind in ("video", "tutor") or 2 * e.success_ppm >= 1_000_000 * e.attempts]
     weighing = len(by["quiz"]) + len(by["practice"]) + len(by["assignment"])
     return {
         "evidence": weighing if topic != "unassigned" else 0,
@@ -44,6 +45,12 @@ def expected(mine: list[Event], topic: str) -> dict[str, int]:
         "first_at_us": acts[0].at_us if acts else int(NEVER),
         "last_at_us": acts[-1].at_us if acts else int(NEVER),
         "last_practice_us": by["practice"][-1].at_us if by["practice"] else int(NEVER),
+        "refreshed_at_us": (refreshing[-1:] + acts[:1])[0].at_us if acts else int(NEVER),
+        "refreshed_day": sorted({e.at_us // DAY for e in acts}).index(refreshing[-1].at_us // DAY) + 1
+        if refreshing
+        else 0,
+        "refreshed_days": len({event.at_us // DAY for event in refreshing}),
+        "answers_to_right": max([k + 1 for k, bit in enumerate(right) if bit], default=0),
     }
 
 

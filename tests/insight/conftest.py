@@ -24,6 +24,7 @@ def counters_of(
     first_days_ago=0,
     last_days_ago=0,
     practice_days_ago=None,
+    went_well_days_ago=None,
     active_days=1,
     evidence=None,
     **counts,
@@ -41,6 +42,8 @@ def counters_of(
         "last_at_us": (TODAY - last_days_ago) * DAY_US,
         "last_practice_us": int(NEVER) if practice_days_ago is None else (TODAY - practice_days_ago) * DAY_US,
     }
+    went_well_days_ago = last_days_ago if went_well_days_ago is None else went_well_days_ago
+    fact["refreshed_at_us"] = (TODAY - went_well_days_ago) * DAY_US
     fact |= counts
     fact["evidence"] = fact["answers"] + fact["assignments"] if evidence is None else evidence
     assert set(fact) == set(COUNTERS)

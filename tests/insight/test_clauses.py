@@ -203,6 +203,12 @@ def test_every_part_of_every_scorer_has_clauses():
             "faded (last worked on 40 days ago)",
         ),
         ("forgetting", LOWERS, {"forgotten": 0.02}, None),  # worked on today
+        (
+            "forgetting",
+            LOWERS,
+            {"went_well_days_ago": 40, "first_days_ago": 45, "forgotten": 0.02},
+            "faded (nothing went well for 40 days)",
+        ),
         ("forgetting", LOWERS, {"last_days_ago": 1, "first_days_ago": 3, "active_days": 2}, None),
         (
             "forgetting",
@@ -247,6 +253,7 @@ def seens(draw):
         span_days=draw(count),
         idle_days=draw(count | st.none()),
         practice_idle_days=draw(count | st.none()),
+        fading_days=draw(count | st.none()),
     )
 
 

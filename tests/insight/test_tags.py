@@ -67,6 +67,7 @@ def test_forgetting_is_a_tenth_of_the_scale(weak, forgotten, said):
     told = {"recent": "+++", "last_days_ago": 24}
     assert weak(forgotten=forgotten, **told) == said
     assert weak(forgotten=forgotten, **told | {"last_days_ago": 0}) == {}
+    assert weak(forgotten=forgotten, **told, went_well_days_ago=told["last_days_ago"] + 1) == {}  # it stood lower then
 
 
 def test_a_hint_on_every_other_question_is_dependence(weak):

@@ -111,7 +111,7 @@ def test_a_record_cut_short_is_noticed(block: Block, size: int) -> None:
 def test_a_format_of_the_future_is_named(block: Block) -> None:
     data = bytearray(encode_many(block(1))[0].tobytes())
     data[4] = 9
-    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 5"):
+    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 6"):
         decode(bytes(data))
 
 
@@ -132,7 +132,7 @@ def test_the_first_bytes_are_as_documented() -> None:
         + b"\x03\x02"
         + b"".join(number.to_bytes(8, "little", signed=True) for number in (5, 2, -1, 3, 4))
     )
-    assert encode(record) == HEAD.pack(b"MREC", 5, zlib.crc32(body)) + body
+    assert encode(record) == HEAD.pack(b"MREC", 6, zlib.crc32(body)) + body
 
 
 def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:

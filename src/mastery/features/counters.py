@@ -33,6 +33,10 @@ from mastery.tables import COUNTERS, MILLION
     FIRST_AT_US,
     LAST_AT_US,
     LAST_PRACTICE_US,
+    REFRESHED_AT_US,  # the last activity that `refreshes` what is known; the first one as long as none does
+    REFRESHED_DAY,  # which of the active days that was, the first one being 1; 0 as long as none
+    REFRESHED_DAYS,  # days with such activity
+    ANSWERS_TO_RIGHT,  # quiz answers up to the last right one, wrong ones before it among them
 ) = range(len(COUNTERS))
 
 RECENT = 8
@@ -42,10 +46,14 @@ NEVER = np.int64(-(2**62))
 """The time of an event that has not happened."""
 
 
+MOMENTS = (FIRST_AT_US, LAST_AT_US, LAST_PRACTICE_US, REFRESHED_AT_US)
+"""The counters that are moments."""
+
+
 def initial_counters(slots: int) -> Int64s:
     """Return int64[slots, len(COUNTERS)]: nothing has happened yet."""
     counters = np.zeros((slots, len(COUNTERS)), np.int64)
-    counters[:, [FIRST_AT_US, LAST_AT_US, LAST_PRACTICE_US]] = NEVER
+    counters[:, MOMENTS] = NEVER
     return counters
 
 
@@ -59,6 +67,15 @@ def fold_counters(batch: Batch, counters: Int64s) -> tuple[Int64s, Int64s]:
     gap_days, evidence = np.zeros(batch.cell_slot.size, np.int64), np.zeros(batch.cell_slot.size, np.int64)
     _fold(batch.arrays, batch.cell, counters, gap_days, evidence)
     return gap_days, evidence
+
+
+@inlined_kernel
+def refreshes(what: int, attempts: int, success_ppm: int) -> bool:
+    """Return whether an event refreshes what is known: all but what came out more wrong than right.
+
+    A score fades from the last such event on, so that a wrong answer does not bring back what had been forgotten.
+    """
+    return what == VIDEO or what == TUTOR or 2 * success_ppm >= attempts * MILLION
 
 
 @inlined_kernel
@@ -79,16 +96,21 @@ def count_event(
     them, and one pass took fifteen times as long.
     """
     if mine[LAST_AT_US] == NEVER:
-        mine[FIRST_AT_US] = at
+        mine[FIRST_AT_US] = mine[REFRESHED_AT_US] = at
     if days_away != 0:
         mine[ACTIVE_DAYS] += 1
     mine[LAST_AT_US] = at
+    if refreshes(what, attempts, success_ppm):
+        mine[REFRESHED_DAYS] += mine[REFRESHED_DAY] != mine[ACTIVE_DAYS]
+        mine[REFRESHED_DAY], mine[REFRESHED_AT_US] = mine[ACTIVE_DAYS], at
     if weight > 0.0:
         mine[EVIDENCE] += 1
     if what == QUIZ:
         right = 1 if success_ppm >= MILLION else 0
         mine[ANSWERS] += 1
         mine[RIGHT] += right
+        if right:
+            mine[ANSWERS_TO_RIGHT] = mine[ANSWERS]
         mine[RECENT_ANSWERS] = min(RECENT, mine[RECENT_ANSWERS] + 1)
         mine[RECENT_BITS] = ((mine[RECENT_BITS] << 1) | right) & ((1 << RECENT) - 1)
         if duration_ms >= 0:

@@ -218,7 +218,6 @@ def _stacked(batch: Batch, answers: Bools, probabilities: Mapping[str, Floats]) 
         batch.y[rows],
         np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[rows],
         batch.slot_topic[batch.slot[rows]].astype(np.int64),
-        batch.weight[rows] >= 1.0,
     )
 
 

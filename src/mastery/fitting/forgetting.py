@@ -25,6 +25,7 @@ from scipy.optimize import minimize
 
 from mastery.arrays import Bools, Floats
 from mastery.features.batch import Batch
+from mastery.features.columns import FEEDBACK, TUTOR, VIDEO
 from mastery.instants import DAY_US
 from mastery.log_odds import FARTHEST, log_odds_of, sigmoid_of
 from mastery.scorers import SPECS
@@ -33,6 +34,7 @@ from mastery.scorers.fits import Fit
 from mastery.scorers.interval import LONGEST_DAYS, growth_parameter
 from mastery.scorers.parameters import KeyedRows
 from mastery.sums import dot, weigh_columns, weigh_rows
+from mastery.tables import MILLION
 
 HALF_LIVES_DAYS = np.array([10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 480.0, 1_000.0])
 GROWTHS = np.array([1.0, 1.15, 1.35, 1.6, 2.0])
@@ -78,10 +80,9 @@ def fit_forgetting(batch: Batch, answers: Bools, at_last_activity: Floats) -> Fo
         at_last_activity: float64[n]. Probability of a right answer before each row with nothing forgotten since the
         topic's last.
     """
-    days, studied = _pauses(batch)
-    first = studied == 0
+    days, studied, first = _pauses(batch)
     rows = answers & np.isfinite(at_last_activity)
-    paused = np.flatnonzero(rows & ~first & (days >= 1.0))
+    paused = np.flatnonzero(rows & (studied > 0.0) & (days >= 1.0))
     if paused.size < FEWEST_AFTER_PAUSES:
         return None
     after = paused.size
@@ -147,19 +148,26 @@ def with_forgetting(fit: Fit, columns: tuple[Parameter, ...], found: Forgetting)
     return replace(fit, parameters=parameters, measures={**fit.measures, **numbers})
 
 
-def _pauses(batch: Batch) -> tuple[Floats, Floats]:
-    """Return float64[n] each: days since the last event on the row's topic, and days of study on it before the row."""
-    at, slot, day = batch.at_us, batch.slot, np.repeat(batch.day, np.diff(batch.day_ptr))
-    order = np.lexsort((np.arange(slot.size), slot))
-    slots, times, on = slot[order], at[order], day[order]
+def _pauses(batch: Batch) -> tuple[Floats, Floats, Bools]:
+    """Return float64[n] each: days since what refreshed the row's topic last, and days with such before the row (see
+    `mastery.features.counters.refreshes`); bool[n]: whether the row is the first on its topic.
+    """
+    order = np.lexsort((np.arange(batch.slot.size), batch.slot))
+    slots, times, place = batch.slot[order], batch.at_us[order], np.arange(order.size)
+    on = np.repeat(batch.day, np.diff(batch.day_ptr))[order]
     fresh = np.append(True, slots[1:] != slots[:-1])[: slots.size]
-    days = np.zeros(slots.size)
-    days[1:] = np.where(fresh[1:], 0.0, (times[1:] - times[:-1]) / DAY_US)
-    new_day = fresh | np.append(True, on[1:] != on[:-1])[: slots.size]
-    counted = np.cumsum(new_day)
-    before = counted - np.maximum.accumulate(np.where(fresh, counted - 1, 0))  # with the row's own day
-    studied = np.zeros(slots.size)
-    studied[1:] = np.where(fresh[1:], 0, before[:-1])
-    found = np.empty(slots.size), np.empty(slots.size)
-    found[0][order], found[1][order] = days, studied
+    begin = np.maximum.accumulate(np.where(fresh, place, 0))
+    refreshing = ((batch.kind == VIDEO) | (batch.kind == TUTOR) | (2 * batch.success_ppm >= batch.attempts * MILLION))[
+        order
+    ] & (batch.kind[order] != FEEDBACK)
+    before = np.append(-1, np.maximum.accumulate(np.where(refreshing, place, -1)))[:-1]
+    known = before >= begin
+    before = np.where(known, before, place)
+    days = (times - times[before]) / DAY_US
+    new_day = refreshing & (~known | (on != on[before]))
+    counted = np.append(0, np.cumsum(new_day))
+    studied = (counted[place] - counted[begin]).astype(np.float64)
+    found = np.empty(order.size), np.empty(order.size), np.empty(order.size, bool)
+    for values, into in zip((days, studied, fresh), found, strict=True):
+        into[order] = values
     return found

@@ -28,6 +28,8 @@ class ActivitySummary:
         active_days: Days with any activity.
         span_days: From the first active day to the last.
         idle_days, practice_idle_days: Since the last activity, since the last practice; None for never.
+        fading_days: Since something last went well, or since the first activity; None for never. See
+            mastery.features.counters.refreshes.
     """
 
     evidence: int
@@ -48,6 +50,7 @@ class ActivitySummary:
     span_days: int
     idle_days: int | None
     practice_idle_days: int | None
+    fading_days: int | None
 
     @property
     def wrong(self) -> int:
@@ -159,9 +162,9 @@ def activity_from(counters: Int64s, as_of_us: int, days: SchoolDays = UTC_DAYS) 
     remembered = min(count[column.RECENT_ANSWERS], column.RECENT, answers)
     bits = value[column.RECENT_BITS]
     today = days.day_of(as_of_us)
-    last, first, practised = (
+    last, first, practised, refreshed = (
         None if (at := value[k]) == int(column.NEVER) else days.day_of(at)
-        for k in (column.LAST_AT_US, column.FIRST_AT_US, column.LAST_PRACTICE_US)
+        for k in (column.LAST_AT_US, column.FIRST_AT_US, column.LAST_PRACTICE_US, column.REFRESHED_AT_US)
     )
     return ActivitySummary(
         evidence=count[column.EVIDENCE],
@@ -182,6 +185,7 @@ def activity_from(counters: Int64s, as_of_us: int, days: SchoolDays = UTC_DAYS) 
         span_days=0 if last is None or first is None else max(0, last - first),
         idle_days=_since(last, today),
         practice_idle_days=_since(practised, today),
+        fading_days=_since(refreshed, today),
     )
 
 

@@ -114,6 +114,9 @@ def _last_worked_on(known: Known) -> Clause:
 
 
 def _faded(known: Known) -> Clause:
+    if known.wrong_since:
+        days = known.here.fading_days or 0
+        return f"faded (nothing went well for {counted(days, 'day')})", {"fading_days": days}
     text, numbers = _last_worked_on(known)
     return f"faded ({text})", numbers
 

@@ -40,8 +40,8 @@ class Known:
         here: What was seen on the topic.
         elsewhere: What was seen on all others.
         score: As it is shown.
-        forgotten: What it has lost since the last activity on the topic, in the score's own unit; 0 where that is not
-            known.
+        forgotten: What it has lost since something on the topic last went well, in the score's own unit; 0 where that
+            is not known.
         returned, returned_right: Answers on days that follow a break, and how many of them were right; see
             mastery.features.returns. Those of the last 90 days up to the student's last activity.
         scale: Of the scorer's contributions.
@@ -67,7 +67,12 @@ class Known:
     @property
     def faded(self) -> bool:
         """Whether the score has lost a point since a day before today."""
-        return self.forgotten >= POINT and (self.here.idle_days or 0) >= 1
+        return self.forgotten >= POINT and (self.here.fading_days or 0) >= 1
+
+    @property
+    def wrong_since(self) -> bool:
+        """Whether it fades from a day before the last one with activity, on which nothing went well."""
+        return self.here.fading_days != self.here.idle_days
 
     @property
     def better_lately(self) -> bool:

@@ -170,7 +170,7 @@ def _careless(work: _Work) -> Said | None:
 
 def _forgetting(work: _Work) -> Said | None:
     known = work.known
-    if not known.faded or known.forgotten < FORGOTTEN:
+    if not known.faded or known.wrong_since or known.forgotten < FORGOTTEN:
         return None
     then = int(whole_points(np.array([known.score + known.forgotten]))[0])
     return f"stood at {then} when last worked on, {ago(known.here.idle_days)}", {

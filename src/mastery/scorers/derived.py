@@ -1,7 +1,8 @@
 """Scorers without a fold of their own: they read what the ledger counts and what the scorers that fold say.
 
 What they are given is as of each student's last event, and nothing in it is forgotten since: a fading mistake must not
-raise a score. Forgetting is applied once, when the score is read, from the time since the last evidence on the topic.
+raise a score. Forgetting is applied once, when the score is read, from the time since something on the topic went more
+right than wrong, or was watched or asked: a wrong answer brings nothing back that had been forgotten.
 
 Adding one: a room with `read` and its spec, registered in mastery.scorers after the scorers it reads.
 """
@@ -16,7 +17,7 @@ import numpy as np
 
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
-from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER
+from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, LAST_AT_US, NEVER, REFRESHED_AT_US, REFRESHED_DAYS
 from mastery.kernels import kernel
 from mastery.scorers.base import Model, Parameter, Scorer, Scores, States
 from mastery.scorers.interval import forgotten, interval, retention, steadied
@@ -53,11 +54,6 @@ class Inputs:
     own_scale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     explain: bool = True
     wanted: Int64s | None = None
-
-    @property
-    def last_at_us(self) -> Int64s:
-        """int64[P]. Time of the last activity on the slot; NEVER for none."""
-        return np.ascontiguousarray(self.counters[:, LAST_AT_US])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +195,20 @@ def probability_of(inputs: Inputs, member: str, guess: Floats, slip: Floats) -> 
     return probability
 
 
+@kernel
+def retained(mine: Int64s, half_life_days: float, growth: float, as_of_us: int) -> tuple[float, float]:
+    """Return what a time leaves of a slot's score, and of the evidence that its interval rests on; both 1 at first.
+
+    mine: int64[len(COUNTERS)]. The score fades from what last refreshed it, evidence from any last activity.
+    """
+    if mine[LAST_AT_US] == NEVER:
+        return 1.0, 1.0
+    faded_us, idle_us = float(as_of_us - mine[REFRESHED_AT_US]), float(as_of_us - mine[LAST_AT_US])
+    score = retention(faded_us, steadied(half_life_days, growth, mine[REFRESHED_DAYS]))
+    evidence = retention(idle_us, steadied(half_life_days, growth, mine[ACTIVE_DAYS]))
+    return score, evidence
+
+
 class Columns(NamedTuple):
     """Columns of a derived scorer's parameters: what forgetting and intervals need."""
 
@@ -220,11 +230,10 @@ def _forget(
 ) -> None:
     half_life_days, growth, prior, at = columns
     for p in range(score.size):
-        t, last_at_us = slot_topic[p], counters[p, LAST_AT_US]
-        elapsed = 0.0 if last_at_us == NEVER else float(as_of_us - last_at_us)
-        kept = retention(elapsed, steadied(params[t, half_life_days], params[t, growth], counters[p, ACTIVE_DAYS]))
+        t = slot_topic[p]
+        kept, known = retained(counters[p], params[t, half_life_days], params[t, growth], as_of_us)
         out[0, p] = forgotten(score[p], params[t, prior], kept)
-        out[1, p], out[2, p] = interval(out[0, p], counters[p, EVIDENCE] * kept, params, t, at)
+        out[1, p], out[2, p] = interval(out[0, p], counters[p, EVIDENCE] * known, params, t, at)
 
 
 def forget(score: Floats, inputs: Inputs, params: Floats, columns: Columns, as_of_us: int) -> Floats:

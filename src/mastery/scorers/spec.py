@@ -102,6 +102,8 @@ class ScorerSpec:
             fast the scores of others fade; see `mastery.fitting.forgetting`.
         keeps_up: Whether its score goes with the share of right answers, and soon with a change of it, however many
             answers there are: a blend listens to it where there is more evidence than any that it was fitted on.
+        steady: Whether, with nothing forgotten, a right answer never lowers a score of it, and a wrong one never raises
+            one: scores of a blend are made of such members.
         shown_rank: Where nobody has chosen, the score of the highest rank in the model set is shown.
         item_rank: Likewise, for the probability of a right answer to a given item.
     """
@@ -127,6 +129,7 @@ class ScorerSpec:
     on_shared_scale: bool = False
     forgets_nothing: bool = False
     keeps_up: bool = False
+    steady: bool = False
     shown_rank: int = 0
     item_rank: int = 0
 

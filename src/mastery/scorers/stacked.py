@@ -16,20 +16,17 @@ class Stacked:
         probabilities: float64[n] by member.
         y: float64[n].
         student, topic: int64[n]. Any codes.
-        unaided: bool[n]. First tries without hints; all of them where left out.
     """
 
     probabilities: Mapping[str, Floats]
     y: Floats
     student: Int64s
     topic: Int64s
-    unaided: Bools | None = None
 
     def take(self, rows: Bools) -> Stacked:
         """Return some of the answers."""
         probabilities = {name: values[rows] for name, values in self.probabilities.items()}
-        unaided = None if self.unaided is None else self.unaided[rows]
-        return Stacked(probabilities, self.y[rows], self.student[rows], self.topic[rows], unaided)
+        return Stacked(probabilities, self.y[rows], self.student[rows], self.topic[rows])
 
     def of(self, members: Sequence[str]) -> Stacked:
         """Return what some of the members say."""

@@ -57,7 +57,7 @@ from mastery.state.record import (
 from mastery.tables import COUNTERS
 
 MAGIC = b"MREC"
-FORMAT = 5
+FORMAT = 6
 HEAD = struct.Struct("<4sBI")
 
 Bytes = npt.NDArray[np.uint8]

@@ -78,7 +78,7 @@ def test_a_student_document_agrees_with_gold(school):
             assert (score.mastery_score, score.lower, score.upper) == (row["mastery_score"], row["lower"], row["upper"])
             assert score.band == row["band"]
         assert topic.mastery_score == topic.scores["bkt"].mastery_score
-        assert len(topic.explanation.factors) <= 3
+        assert len(topic.explanation.factors) <= 5  # three, or where much would be left out five
 
 
 def test_an_event_ingested_after_the_recompute_shows_at_once(tmp_path):

@@ -15,7 +15,16 @@ from mastery.errors import BadInput
 from mastery.evaluation.calibration import Calibration, apply
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import NEVER, fold_counters, initial_counters
+from mastery.features.counters import (
+    ACTIVE_DAYS,
+    EVIDENCE,
+    LAST_AT_US,
+    NEVER,
+    REFRESHED_AT_US,
+    REFRESHED_DAYS,
+    fold_counters,
+    initial_counters,
+)
 from mastery.scorers import SCORERS
 from mastery.scorers.base import Model, Scores, fold, start
 from mastery.scorers.blend.scorer import (
@@ -60,8 +69,17 @@ def expected(scores: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.nda
     return {name: row[0, GUESS] + (1.0 - row[0, GUESS] - row[0, SLIP]) * score for name, score in scores.items()}
 
 
+def counted(slots: int, at_us: int, evidence: int, days: int) -> Slots:
+    """Slots of one topic that were all last worked on at a time, and not answered wrong."""
+    counters = initial_counters(slots)
+    counters[:, [LAST_AT_US, REFRESHED_AT_US]] = at_us
+    counters[:, EVIDENCE] = evidence
+    counters[:, [ACTIVE_DAYS, REFRESHED_DAYS]] = days
+    return Slots(np.zeros(slots, np.int32), counters)
+
+
 def read_at(
-    mix: Mixture, scores: dict[str, np.ndarray], row: np.ndarray, elapsed_us: int = 0, studied: float = 1.0
+    mix: Mixture, scores: dict[str, np.ndarray], row: np.ndarray, elapsed_us: int = 0, studied: int = 1
 ) -> Scores:
     slots = next(iter(scores.values())).size
     return blended(
@@ -69,7 +87,7 @@ def read_at(
         {name: reading(score) for name, score in scores.items()},
         expected(scores, row),
         dict.fromkeys(scores, ("start", "answers_right")),
-        Slots(np.zeros(slots, np.int32), np.zeros(slots, np.int64), np.full(slots, 5.0), np.full(slots, studied)),
+        counted(slots, 0, 5, studied),
         row,
         elapsed_us,
     )
@@ -104,7 +122,7 @@ def test_a_score_by_hand():
 
 
 def test_with_plenty_of_evidence_the_anchor_has_the_say_by_hand():
-    mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS, 0.0, "b", 5.0)
+    mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS, None, "b", 5.0)
     # Evidence 5 of plenty 5: half the say each. a: p = 0.2 + 0.7 · 0.5 = 0.55, logit 0.200671; b: p = 0.2 + 0.7 · 0.1 =
     # 0.27, logit −0.994623; the mean −0.396976, σ 0.402039, (0.402039 − 0.2) / 0.7 = 0.288627.
     found = read_at(mix, {"a": np.array([0.5]), "b": np.array([0.1])}, params())
@@ -189,18 +207,45 @@ def test_the_calibration_is_the_one_that_was_fitted(mix, z):
 
 
 def test_parts_of_members_come_together_under_their_names():
-    mix = Mixture(("a", "b"), np.array([0.5, 2.0]), 0.25, AS_IS, AS_IS)
+    mix = Mixture(("a", "b"), np.array([0.5, 2.0]), 0.25, AS_IS, AS_IS, {"a": 0.2, "b": 0.8})
     scores = {"a": np.array([0.7]), "b": np.array([0.6])}
     parts = {"a": ("start", "answers_right"), "b": ("start", "no such part")}
     found = blended(
         mix, {name: reading(s) for name, s in scores.items()}, expected(scores, params()), parts,
-        Slots(np.zeros(1, np.int32), np.zeros(1, np.int64), np.ones(1), np.ones(1)), params(), 0,
+        counted(1, 0, 1, 1), params(), 0,
     )  # fmt: skip
     a, b = (math.log(s[0] / (1.0 - s[0])) for s in scores.values())
     named = dict(zip(CONTRIBUTIONS, found.contributions[0], strict=True))
-    assert named["start"] == pytest.approx(0.25 + 0.5 * 0.3 * a + 2.0 * 0.3 * b)
-    assert named["answers_right"] == pytest.approx(0.5 * 0.7 * a)
-    assert named["other_topics"] == pytest.approx(2.0 * 0.7 * b)
+    assert named["start"] == pytest.approx(0.2 * 0.3 * a + 0.8 * 0.3 * b)
+    assert named["answers_right"] == pytest.approx(0.2 * 0.7 * a)
+    assert named["other_topics"] == pytest.approx(0.8 * 0.7 * b)
+    assert named["calibration"] == 0.0
+
+
+@given(row=rows, a=open_share, b=open_share, weight=st.floats(0.0, 1.0))
+def test_a_score_lies_among_those_of_the_members_it_is_made_of(row, a, b, weight):
+    mix = Mixture(("c",), np.array([0.7]), 0.5, AS_IS, np.array([-2.0, 2.0]), {"a": weight, "b": 1.0 - weight})
+    found = read_at(mix, {"a": np.array([a]), "b": np.array([b])}, row).score[0]
+    assert min(a, b) - 1e-6 <= found <= max(a, b) + 1e-6
+
+
+def test_without_weights_of_their_own_scores_are_made_like_answers():
+    mix = Mixture(("a", "b"), np.array([0.9, 0.4]), 0.2, np.array([-2.0, 0.0, 2.0]), np.array([-1.0, 0.1, 3.0]))
+    scores = {"a": np.array([0.3, 0.7]), "b": np.array([0.6, 0.4])}
+    probability = predict(mix, expected(scores, params()))
+    np.testing.assert_allclose(read_at(mix, scores, params()).score, (probability - 0.2) / 0.7, rtol=1e-9)
+
+
+def test_a_wrong_answer_does_not_bring_back_what_was_forgotten():
+    mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
+    slots = counted(1, 0, 5, 1)
+    slots.counters[:, LAST_AT_US] = 100 * DAY  # a wrong answer, a half-life after the last right one
+    said = {"a": np.array([0.9])}
+    found = blended(
+        mix, {"a": reading(said["a"])}, expected(said, params()), {"a": ("start", "answers_right")}, slots, params(),
+        100 * DAY,
+    )  # fmt: skip
+    assert found.score[0] == pytest.approx(0.3 + 0.5 * 0.6)
 
 
 def test_each_further_day_of_study_makes_the_half_life_longer():
@@ -208,17 +253,17 @@ def test_each_further_day_of_study_makes_the_half_life_longer():
     row = params(half_life=20.0, prior=0.3)
     row[0, GROWTH] = 1.5
     # Three days of study: 20 · 1.5² = 45 days.
-    found = read_at(mix, {"a": np.array([0.9])}, row, 45 * DAY, studied=3.0)
+    found = read_at(mix, {"a": np.array([0.9])}, row, 45 * DAY, studied=3)
     assert found.score[0] == pytest.approx(0.3 + 0.5 * 0.6)
     # Eight would be 342 days, nine 513: a year is the most.
-    assert read_at(mix, {"a": np.array([0.9])}, row, 365 * DAY, studied=9.0).score[0] == pytest.approx(0.6)
+    assert read_at(mix, {"a": np.array([0.9])}, row, 365 * DAY, studied=9).score[0] == pytest.approx(0.6)
 
 
 def test_where_nothing_was_done_nothing_is_forgotten():
     mix = Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS)
     found = blended(
         mix, {"a": reading(np.array([0.9]))}, expected({"a": np.array([0.9])}, params()), {"a": ("start", "learning")},
-        Slots(np.zeros(1, np.int32), np.array([NEVER]), np.zeros(1), np.zeros(1)), params(), 10_000 * DAY,
+        counted(1, NEVER, 0, 0), params(), 10_000 * DAY,
     )  # fmt: skip
     assert found.score[0] == pytest.approx(0.9)
 
@@ -230,6 +275,9 @@ def test_a_mixture_comes_back_from_the_arrays_it_is_stored_as_without_members_th
     assert back.weights.tolist() == [0.25, 0.8]
     assert back.bias == -0.1
     assert back.knots_y.tolist() == [-0.9, 1.2]
+    assert back.score_weights is None
+    again = mixture(replace(mix, score_weights={"elo": 0.0, "ml": 1.0}).shared())
+    assert again.score_weights == {"ml": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -238,7 +286,7 @@ def test_a_mixture_comes_back_from_the_arrays_it_is_stored_as_without_members_th
         (Mixture(("a",), np.array([-0.1]), 0.0, AS_IS, AS_IS), "the weight of a is -0.1"),
         (Mixture(("a",), np.array([np.nan]), 0.0, AS_IS, AS_IS), "the weight of a is nan"),
         (Mixture(("a",), np.array([1.0]), 0.0, AS_IS, -AS_IS), "never falls"),
-        (Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS, 0.0, "b", 0.0), "plenty for b is 0; expected one such"),
+        (Mixture(("a",), np.array([1.0]), 0.0, AS_IS, AS_IS, None, "b", 0.0), "plenty for b is 0; expected one such"),
         (Mixture(("a",), np.array([1.0]), 0.0, np.array([0.0]), np.array([0.0])), "never falls"),
     ],
 )

@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_parameters_to_the_bit():
 def test_what_is_measured_is_what_the_parameters_predict_when_every_choice_is_made():
     measures = fitted().measures
     assert {"rows", "trees", "held_out_log_loss", "held_out_later_log_loss", "members"} <= set(measures)
-    assert measures["members"] == "bkt, elo"
+    assert measures["members"] == "elo"
 
 
 def test_bases_of_a_training_row_hold_no_answer_of_its_own_student():

@@ -180,16 +180,16 @@ def test_features_before_each_answer_by_hand():
     last = {name: float(found[4, k]) for name, k in COLUMN.items()}
     assert last == pytest.approx(
         {
-            "topic_base": 0.3, "item_base": 0.4, "answers": 3, "right": 2, "wrong": 1, "share_right": 3 / 5,
+            "topic_base": 0.3, "item_base": 0.4, "learnt_from": 3, "right": 2, "wrong": 1, "share_right": 3 / 5,
             "recent": 1 - 0.8 + 0.64, "last": 1, "run_right": 1, "run_wrong": 0, "practice_attempts": 0,
             "practice_share": 0.5, "assignments": 0, "assignment_share": 0.5, "videos": 0, "video_share": 0.5,
-            "hints": 4 / 3, "help_requests": 0, "active_days": 2, "idle_days": 1 / 24, "other_answers": 1,
-            "other_share": 2 / 3, "bkt_logit": 0, "elo_logit": np.log(3.0), "irt_logit": 0, "linear_rnn_logit": 0,
+            "hints": 4 / 3, "help_requests": 0, "days": 2, "idle_days": 1 / 24, "other_learnt_from": 1,
+            "other_share": 2 / 3, "elo_logit": np.log(3.0),
         },
         abs=1e-6,
     )  # fmt: skip
     first = {name: float(found[0, k]) for name, k in COLUMN.items()}
-    assert (first["answers"], first["recent"], first["last"], first["idle_days"]) == (0, 0, 0, 0)
+    assert (first["learnt_from"], first["recent"], first["last"], first["idle_days"]) == (0, 0, 0, 0)
 
 
 def test_predicting_sees_nothing_of_the_event_it_predicts_nor_of_later_ones():

@@ -119,7 +119,7 @@ def keeps(topic: TopicDocument) -> str | None:
 
     fading, said = topic.retention, []
     if fading.retained < 1.0 and (kept := portion(fading.retained)) != "more than 99 %":
-        said.append(f"{kept} of the score at the last activity is left")
+        said.append(f"{kept} of the score is left, the rest has faded")
     if fading.falls_below_at is not None:
         target, day = hundredths(fading.target), f"{fading.falls_below_at:%Y-%m-%d}"
         said.append(f"without practice the score falls below the target of {target} on {day}")

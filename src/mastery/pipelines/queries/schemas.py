@@ -81,7 +81,7 @@ class OverrideDocument(BaseModel):
 class RetentionDocument(BaseModel):
     """What time does to a score while nothing happens."""
 
-    retained: float = Field(ge=0.0, le=1.0, description="Share of the score at the last evidence that is left.")
+    retained: float = Field(ge=0.0, le=1.0, description="Share of the score that is left; the rest has faded.")
     half_life_days: float | None = Field(
         description="Days after which half of what can still be forgotten is forgotten; null when nothing fades."
     )

@@ -12,14 +12,12 @@ import numpy as np
 
 from mastery.arrays import Floats, Int64s
 from mastery.features.batch import Batch
-from mastery.features.counters import FIRST_AT_US, LAST_AT_US, LAST_PRACTICE_US, NEVER, fold_counters
+from mastery.features.counters import MOMENTS, NEVER, fold_counters
 from mastery.features.day_by_day import ActiveDay, day_by_day
 from mastery.scorers import DERIVED, SCORERS
 from mastery.scorers.base import Model, States, fold
 from mastery.scorers.derived import Inputs, inputs_of, read_derived, with_derived
 from mastery.scorers.parameters import Parameters
-
-MOMENTS = [FIRST_AT_US, LAST_AT_US, LAST_PRACTICE_US]
 
 
 def derived_history(
@@ -76,7 +74,8 @@ def _inputs(
     slots = np.arange(begin[-1]) - begin[student] + batch.slot_ptr[day.students][student]
     end_us = np.minimum(day.end_us, as_of_us)[student][:, None]
     seen = counters[slots]
-    seen[:, MOMENTS] = np.where(seen[:, MOMENTS] == NEVER, NEVER, seen[:, MOMENTS] - end_us)
+    moments = seen[:, MOMENTS]
+    seen[:, MOMENTS] = np.where(moments == NEVER, NEVER, moments - end_us)
     wanted = np.searchsorted(slots, day.batch.cell_slot)  # slots ascend: by student, and by number
     return inputs_of(
         SCORERS,

@@ -7,7 +7,7 @@ log loss: a convex problem with bounds, solved by L-BFGS-B.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from mastery.arrays import Bools, Floats
 from mastery.evaluation.calibration import fit_calibration
 from mastery.features.batch import Batch
 from mastery.kernels import kernel
-from mastery.log_odds import FARTHEST, bounded_log_odds_of, log_odds_of, sigmoid_of, steep_sigmoid
+from mastery.log_odds import FARTHEST, bounded_log_odds_of, steep_sigmoid
 from mastery.scorers import SPECS, source_of
 from mastery.scorers.base import place_of
 from mastery.scorers.blend.scorer import GUESS, NAME, PARAMETERS, PRIOR, SLIP, Mixture, predict
@@ -33,8 +33,6 @@ members that say the same, and between everything where there is next to nothing
 MOST_STEPS = 1_000
 ENOUGH = 1e-7
 """The search stops where no weight changes the log loss of an answer by more than this for each unit it moves."""
-
-MOST_SHIFT_STEPS, SMALL_SHIFT = 100, 1e-9
 
 ENOUGH_FIRST = 20.0
 """With this many first answers, a topic's own share of right ones weighs as much as everybody's."""
@@ -102,6 +100,19 @@ def fit_mixture(stacked: Stacked) -> tuple[Mixture, str]:
     return Mixture(members, weights, bias, calibration.knots_x, calibration.knots_y), calibration.name
 
 
+def score_weights(stacked: Stacked, steady: Sequence[str]) -> dict[str, float] | None:
+    """Return what members weigh in scores: of those that are steady, the weights that answer best, adding up to 1.
+
+    None without any, or where none of them weighs anything.
+    """
+    members = tuple(name for name in sorted(stacked.probabilities) if name in steady)
+    weights, _ = stack(logits_of(stacked, members), stacked.y) if members else (np.zeros(0), 0.0)
+    total = float(weights.sum())
+    return (
+        {name: float(w) / total for name, w in zip(members, weights, strict=True) if w > 0.0} if total > 0.0 else None
+    )
+
+
 def logits_of(stacked: Stacked, members: tuple[str, ...]) -> Floats:
     """Return float64[M, n]: what members say, as logits within ± `FARTHEST`."""
     said = [bounded_log_odds_of(stacked.probabilities[name]) for name in members]
@@ -120,23 +131,6 @@ def cross_fitted(stacked: Stacked) -> Floats:
     return out
 
 
-def unaided_shift(probability: Floats, y: Floats) -> float:
-    """Return what is to be added to the log-odds of probabilities for them to be right on average, pulled towards 0.
-
-    For answers without help: with hints and second tries among them, answers are right more often (on simulated schools
-    0.64 of all, 0.58 of those without), and scores come out too high.
-    """
-    logit = log_odds_of(probability)
-    shift = 0.0
-    for _ in range(MOST_SHIFT_STEPS):
-        p = sigmoid_of(np.clip(logit + shift, -FARTHEST, FARTHEST))
-        step = (np.sum(y - p) - RIDGE * shift) / (np.sum(p * (1.0 - p)) + RIDGE)
-        shift += float(np.clip(step, -1.0, 1.0))
-        if abs(step) < SMALL_SHIFT:
-            break
-    return shift
-
-
 def fit(
     batch: Batch, answers: Bools, stacked: Stacked, given: Mapping[str, Parameters], name: str
 ) -> tuple[Fit, Floats]:
@@ -148,7 +142,9 @@ def fit(
         given: Parameters by scorer; see `scale_of`.
     """
     anchor = next((one for one, spec in SPECS.items() if spec.keeps_up and one in given and name == NAME), None)
-    return fit_blend(stacked, scale_of(batch, answers, given), name, anchor, plenty(batch)), cross_fitted(stacked)
+    steady = [one for one, spec in SPECS.items() if spec.steady] if name == NAME else []
+    scale = scale_of(batch, answers, given)
+    return fit_blend(stacked, scale, name, anchor, plenty(batch), steady), cross_fitted(stacked)
 
 
 def plenty(batch: Batch) -> float:
@@ -160,26 +156,30 @@ def plenty(batch: Batch) -> float:
 
 
 def fit_blend(
-    stacked: Stacked, scale: Parameters, name: str = NAME, anchor: str | None = None, plenty: float = math.inf
+    stacked: Stacked,
+    scale: Parameters,
+    name: str = NAME,
+    anchor: str | None = None,
+    plenty: float = math.inf,
+    steady: Sequence[str] = (),
 ) -> Fit:
     """Return the blend of these answers, called `name` in notes.
 
     Args:
         scale: See `scale_of`.
         anchor, plenty: See `Mixture`.
+        steady: The members that scores are made of.
     """
     mix, calibration = fit_mixture(stacked)
-    mix = replace(mix, anchor=anchor, plenty=plenty)
-    if stacked.unaided is not None:
-        mine = stacked.take(stacked.unaided)
-        mix = replace(mix, unaided=unaided_shift(predict(mix, mine.probabilities), mine.y))
+    mix = replace(mix, score_weights=score_weights(stacked, steady), anchor=anchor, plenty=plenty)
     notes: tuple[str, ...] = ()
     if np.unique(stacked.y).size < 2:
         notes = (f"{name}: {stacked.y.size} held-out answers, not of both outcomes; members weigh about the same",)
     measures: dict[str, float | str] = {
         f"weight of {name}": float(weight) for name, weight in zip(mix.members, mix.weights, strict=True)
     }
-    measures |= {"bias": mix.bias, "unaided": mix.unaided, "calibration": calibration, "answers": float(stacked.y.size)}
+    measures |= {f"score weight of {name}": weight for name, weight in (mix.score_weights or {}).items()}
+    measures |= {"bias": mix.bias, "calibration": calibration, "answers": float(stacked.y.size)}
     measures |= {} if anchor is None else {"anchor": anchor, "plenty": plenty}
     return Fit(Parameters(scale.default, scale.topics, no_rows(0), mix.shared()), notes, measures)
 

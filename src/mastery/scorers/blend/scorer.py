@@ -4,22 +4,28 @@ Stacking in the manner of Wolpert (1992), Stacked generalization, Neural Network
 negative as in Breiman (1996), Stacked regressions, Machine Learning 24(1), eq. 1; the weights are found on answers of
 students that no member has learnt from (mastery.scorers.blend.fit).
 
-    z     = bias + Σ w_k · logit(p_k)                     p_k: what member k expects, all w_k ≥ 0
+The answer to one item (`p_correct`), p_k: the probability that member k gives it:
+
+    z     = bias + Σ w_k · logit(p_k)                     all w_k ≥ 0
     p     = σ(calibrated(z))                              a line in pieces that never falls
-    last  = clamp((p − guess) / (1 − slip − guess))       the scale that all scorers share
+
+A score, p_k: the probability at the topic's mean item as of the student's last event, of the members that move with the
+answers alone (`ScorerSpec.steady`):
+
+    z     = Σ v_k · logit(p_k)                            all v_k ≥ 0, Σ v_k = 1: among its members
+    last  = clamp((σ(z) − guess) / (1 − slip − guess))    the scale that all scorers share
     score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
 
-A score is about answers without help: `unaided` is added to the calibrated log-odds before they become one. With
-much more evidence on the topic than the fit saw, nobody knows what the members' sum stands for: trees stay where their
-data ended, a recurrence runs on. There one of them that keeps up with the share of right answers has the say:
+So a right answer never lowers a score, and a wrong one never raises it. Δt is the time since something was done on the
+topic that was not answered wrong: what was forgotten, a wrong answer does not bring back. With much more evidence on
+the topic than the fit saw, nobody knows what the members' sum stands for: trees stay where their data ended. There a
+scorer that keeps up with the share of right answers has the say:
 
     share = n² / (n² + plenty²)                           n: evidence on the topic; plenty: the most that the fit saw
-    p     = σ((1 − share) · calibrated(z) + share · logit(p_k))
+    p     = σ((1 − share) · z + share · logit(p_k))
 
-For one
-item p_k is the member's probability on that item, and p, without `unaided`, is the answer (`p_correct`). For a score
-p_k is its probability at the topic's mean item as of the student's last event. Each step never falls when a member
-rises, so a blend of monotone members keeps laws 6 and 7. The blend folds nothing: it reads.
+Each step never falls when a member rises, so a blend of monotone members keeps laws 6 and 7. A mixture without v_k
+makes scores of w_k / Σ w, calibrated like the answers. The blend folds nothing: it reads.
 """
 
 from __future__ import annotations
@@ -34,18 +40,18 @@ import numpy as np
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import Batch
-from mastery.features.counters import ACTIVE_DAYS, EVIDENCE, NEVER
+from mastery.features.counters import EVIDENCE
 from mastery.kernels import kernel
 from mastery.log_odds import bounded_log_odds, bounded_sigmoid, log_odds
 from mastery.scorers.base import Model, Parameter, Scores, check_topics, width
 from mastery.scorers.blend.interval_numbers import FITTED, UNFITTED
 from mastery.scorers.blend.starter_numbers import STARTER
-from mastery.scorers.derived import Derived, Inputs, probability_of
-from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters, retention, steadied
+from mastery.scorers.derived import Derived, Inputs, probability_of, retained
+from mastery.scorers.interval import forgotten, growth_parameter, interval, interval_parameters
 from mastery.scorers.parameters import Parameters, check_array
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
-NAME, VERSION = "blend", 2
+NAME, VERSION = "blend", 3
 
 T = TypeVar("T")
 
@@ -61,6 +67,9 @@ GUESS, SLIP, HALF_LIFE, GROWTH, PRIOR, INTERVAL = range(6)
 
 WEIGHT_OF = "weight of "
 """The weight of a member stands in `shared` under this and its name."""
+
+SCORE_WEIGHT_OF = "score weight of "
+"""Likewise, what it weighs in scores."""
 
 PLENTY_FOR = "plenty for "
 """`Mixture.plenty` stands in `shared` under this and the name of the anchor."""
@@ -86,8 +95,19 @@ START, OTHER, CALIBRATION, LIMIT, FORGETTING = (
     CONTRIBUTIONS.index(name) for name in ("start", "other_topics", "calibration", "limit", "forgetting")
 )
 
-NOT_YET = int(NEVER)
-"""The time of the last activity where there was none: nothing has been seen that could be forgotten."""
+AS_IS = np.array([-1.0, 1.0])
+"""Knots of a calibration that changes nothing."""
+
+LEAST_SUM = 1e-6
+"""Weights that add up to less say nothing; they are left as they are."""
+
+
+class Curve(NamedTuple):
+    """What kernels make scores by: weights that add up to 1, and a calibration."""
+
+    weights: Floats
+    knots_x: Floats
+    knots_y: Floats
 
 
 @dataclass(frozen=True)
@@ -100,7 +120,7 @@ class Mixture:
         bias: In logits.
         knots_x, knots_y: float64[N], N ≥ 2. The calibration, on logits: x ascends, y never falls; the outer pieces go
             on beyond the ends.
-        unaided: What is added in logits where nobody helps: a score's answers are without hints and no second tries.
+        score_weights: By member, what it weighs in scores; None: what it weighs in answers.
         anchor: Who has the say where a score rests on far more evidence than the fit saw; None for nobody.
         plenty: Evidence at which it has half the say.
     """
@@ -110,9 +130,21 @@ class Mixture:
     bias: float
     knots_x: Floats
     knots_y: Floats
-    unaided: float = 0.0
+    score_weights: Mapping[str, float] | None = None
     anchor: str | None = None
     plenty: float = math.inf
+
+    def of_scores(self) -> tuple[tuple[str, ...], Curve]:
+        """Return the members that scores are made of, and how: weights that add up to 1, then a calibration.
+
+        Without weights of their own, that of answers: bias and the sum of the weights are part of its calibration.
+        """
+        if self.score_weights is not None:
+            weights = np.array([*self.score_weights.values()])
+            return tuple(self.score_weights), Curve(weights / weights.sum(), AS_IS, AS_IS)
+        total = float(self.weights.sum())
+        total = total if total > LEAST_SUM else 1.0
+        return self.members, Curve(self.weights / total, (self.knots_x - self.bias) / total, self.knots_y)
 
     def shared(self) -> dict[str, Floats]:
         """Return it as arrays by name: what `Parameters.shared` holds."""
@@ -121,9 +153,9 @@ class Mixture:
                 "bias": np.array([self.bias]),
                 "knots_x": self.knots_x,
                 "knots_y": self.knots_y,
-                "unaided": np.array([self.unaided]),
             }
             | {WEIGHT_OF + name: np.array([weight]) for name, weight in zip(self.members, self.weights, strict=True)}
+            | {SCORE_WEIGHT_OF + name: np.array([weight]) for name, weight in (self.score_weights or {}).items()}
             | ({} if self.anchor is None else {PLENTY_FOR + self.anchor: np.array([self.plenty])})
         )
 
@@ -134,16 +166,10 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
     Raises:
         BadInput: a weight is negative, or the calibration falls somewhere: a right answer could lower a score.
     """
-    of_members = [name for name in sorted(shared) if name.startswith(WEIGHT_OF)]
-    for name in ("bias", "unaided", *of_members):
-        check_array(f"blend: {name}", shared.get(name), np.float64, (1,))
-        if name not in of_members and not np.isfinite(shared[name][0]):
-            raise BadInput(f"blend: {name} is {shared[name][0]:g}; expected a finite number")
-    weights = {name.removeprefix(WEIGHT_OF): float(shared[name][0]) for name in of_members}
-    for name, weight in weights.items():
-        if not weight >= 0.0:
-            raise BadInput(f"blend: the weight of {name} is {weight:g}; expected a number that is not negative")
-    weights = {name: weight for name, weight in weights.items() if weight > 0.0}
+    check_array("blend: bias", shared.get("bias"), np.float64, (1,))
+    if not np.isfinite(shared["bias"][0]):
+        raise BadInput(f"blend: bias is {shared['bias'][0]:g}; expected a finite number")
+    weights, score_weights = (_weights(shared, prefix) for prefix in (WEIGHT_OF, SCORE_WEIGHT_OF))
     anchors = [name for name in sorted(shared) if name.startswith(PLENTY_FOR)]
     for name in anchors:
         check_array(f"blend: {name}", shared[name], np.float64, (1,))
@@ -155,12 +181,25 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
         float(shared["bias"][0]),
         np.asarray(shared.get("knots_x", ()), np.float64),
         np.asarray(shared.get("knots_y", ()), np.float64),
-        float(shared["unaided"][0]),
+        score_weights or None,
         *((anchors[0].removeprefix(PLENTY_FOR), float(shared[anchors[0]][0])) if anchors else ()),
     )
     x, y = found.knots_x, found.knots_y
     if x.shape != y.shape or x.ndim != 1 or x.size < 2 or not (np.all(np.diff(x) > 0.0) and np.all(np.diff(y) >= 0.0)):
         raise BadInput("blend: the calibration is not a line in pieces that never falls; fit the blend again")
+    return found
+
+
+def _weights(shared: Mapping[str, Floats], prefix: str) -> dict[str, float]:
+    """Return the weights that are not 0 by member."""
+    found = {}
+    for name in sorted(name for name in shared if name.startswith(prefix)):
+        check_array(f"blend: {name}", shared[name], np.float64, (1,))
+        weight = float(shared[name][0])
+        if not weight >= 0.0:
+            raise BadInput(f"blend: the {name} is {weight:g}; expected a number that is not negative")
+        if weight > 0.0:
+            found[name.removeprefix(prefix)] = weight
     return found
 
 
@@ -230,30 +269,11 @@ class Anchor(NamedTuple):
     share: Floats
 
 
-class Curve(NamedTuple):
-    """A `Mixture` as kernels take it."""
-
-    weights: Floats
-    bias: float
-    knots_x: Floats
-    knots_y: Floats
-    unaided: float
-
-
 class Slots(NamedTuple):
-    """What is known of P slots.
-
-    Attributes:
-        slot_topic: int32[P]. Topic code.
-        last_at_us: int64[P]. Time of the last evidence on the slot.
-        evidence: float64[P]. How many observations on the slot weigh anything.
-        active_days: float64[P]. Days with activity on the slot.
-    """
+    """What is known of P slots: topic codes, int32[P], and counters, int64[P, len(COUNTERS)]."""
 
     slot_topic: Int32s
-    last_at_us: Int64s
-    evidence: Floats
-    active_days: Floats
+    counters: Int64s
 
 
 @kernel
@@ -268,32 +288,26 @@ def _read(
     contributions: Floats,
 ) -> None:
     scores, probabilities = members.scores, members.probabilities
-    weights, bias, knots_x, knots_y = curve.weights, curve.bias, curve.knots_x, curve.knots_y
-    slot_topic, last_at_us = slots.slot_topic, slots.last_at_us
-    evidence, active_days = slots.evidence, slots.active_days
+    slot_topic, counters = slots.slot_topic, slots.counters
     for p in range(slot_topic.size):
         t = slot_topic[p]
         guess, room = params[t, GUESS], 1.0 - params[t, SLIP] - params[t, GUESS]
-        kept = 1.0
-        if last_at_us[p] != NOT_YET:
-            half_life_days = steadied(params[t, HALF_LIFE], params[t, GROWTH], active_days[p])
-            kept = retention(as_of_us - last_at_us[p], half_life_days)
-        z, own = bias, bias
-        for k in range(weights.size):
-            z += weights[k] * bounded_log_odds(probabilities[k, p])
-            own += weights[k] * log_odds(scores[k, p])
-        summed = calibrated(z, knots_x, knots_y) + curve.unaided
+        kept, known = retained(counters[p], params[t, HALF_LIFE], params[t, GROWTH], as_of_us)
+        z = own = 0.0
+        for k in range(curve.weights.size):
+            z += curve.weights[k] * bounded_log_odds(probabilities[k, p])
+            own += curve.weights[k] * log_odds(scores[k, p])
+        summed = calibrated(z, curve.knots_x, curve.knots_y)
         share, anchored = anchor.share[p], bounded_log_odds(anchor.probabilities[p])
         reached = (1.0 - share) * summed + share * anchored
         last = bounded_sigmoid(bounded_log_odds((bounded_sigmoid(reached) - guess) / room))
         value = forgotten(last, params[t, PRIOR], kept)
-        contributions[p, START] += (1.0 - share) * bias
         contributions[p, CALIBRATION] += (1.0 - share) * (summed - z)
         contributions[p, LIMIT] += (1.0 - share) * (z - own) + bounded_log_odds(last) - reached
         contributions[p, LIMIT] += share * (anchored - log_odds(anchor.scores[p]))
         contributions[p, FORGETTING] += bounded_log_odds(value) - bounded_log_odds(last)
         out[0, p] = value
-        out[1, p], out[2, p] = interval(value, evidence[p] * kept, params, t, INTERVAL)
+        out[1, p], out[2, p] = interval(value, counters[p, EVIDENCE] * known, params, t, INTERVAL)
 
 
 def blended(
@@ -321,17 +335,17 @@ def blended(
         BadInput: a member has not been read.
     """
     count = slots.slot_topic.size
-    read = [_of_member(name, scores) for name in mix.members]
+    names, curve = mix.of_scores()
+    read = [_of_member(name, scores) for name in names]
     out, total = np.empty((3, count)), np.zeros((count, len(CONTRIBUTIONS)), order="F")
-    anchor = _anchor(mix, scores, probabilities, slots.evidence)
-    said = [(weight * (1.0 - anchor.share), name) for name, weight in zip(mix.members, mix.weights, strict=True)]
+    anchor = _anchor(mix, scores, probabilities, slots.counters[:, EVIDENCE].astype(np.float64))
+    said = [(weight * (1.0 - anchor.share), name) for name, weight in zip(names, curve.weights, strict=True)]
     for share, name in said if mix.anchor is None else [*said, (anchor.share, mix.anchor)]:
         for column, word in enumerate(contribution_names[name]):
             booked = CONTRIBUTIONS.index(word) if word in CONTRIBUTIONS else OTHER
             total[:, booked] += share * scores[name].contributions[:, column]
     last = np.array([one.score for one in read]).reshape(len(read), count)
-    expected = np.array([_of_member(name, probabilities) for name in mix.members]).reshape(len(read), count)
-    curve = Curve(mix.weights, mix.bias, mix.knots_x, mix.knots_y, mix.unaided)
+    expected = np.array([_of_member(name, probabilities) for name in names]).reshape(len(read), count)
     _read(Members(last, expected), anchor, curve, slots, params, as_of_us, out, total)
     return Scores(out[0], out[1], out[2], total)
 
@@ -351,11 +365,10 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     """See Derived.read."""
     mix = mixture(parameters.shared)
     params = parameters.topics.take(inputs.topics, parameters.default)
-    evidence, active_days = (inputs.counters[:, column].astype(np.float64) for column in (EVIDENCE, ACTIVE_DAYS))
     guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
     probabilities = {
         name: probability_of(inputs, name, guess, slip)
-        for name in {*mix.members, *([mix.anchor] if mix.anchor else [])}
+        for name in {*mix.of_scores()[0], *([mix.anchor] if mix.anchor else [])}
         if name in inputs.scores
     }
     return blended(
@@ -363,7 +376,7 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
         inputs.scores,
         probabilities,
         inputs.contribution_names,
-        Slots(inputs.slot_topic, inputs.last_at_us, evidence, active_days),
+        Slots(inputs.slot_topic, inputs.counters),
         params,
         as_of_us,
     )

@@ -16,7 +16,6 @@ STARTER = Starter(
         "weight of bkt": (0.3099,),
         "weight of elo": (0.8528,),
         "bias": (0.04748,),
-        "unaided": (0.0,),
         "knots_x": (
             -10.0,
             10.0,

@@ -1,8 +1,11 @@
 """What the monotone ml knows of a student-topic: counts of the own answers, and what other scorers make of them.
 
-Each feature either cannot move when the outcome of an answer changes (counts, days, hints; numbers of topics and items)
-or moves one way: `sign` says which, and the trees are held to it, so a better answer never lowers a score (law 6). Left
-out on purpose: a teacher's feedback, the trend, and of the answer that is predicted its own time and hints.
+Each feature either cannot move when the outcome of an answer changes (counts of practice and videos; numbers of topics
+and items) or moves one way: `sign` says which, and the trees are held to it, so a better answer never lowers a score
+(law 6). In time too: with a right answer none that `RISES` falls and none that `FALLS` rises, with a wrong one the
+other way round. So what has been learnt is counted up to the last right answer, wrong ones before it among them; and
+neither bkt is read, which may rise with a wrong answer, nor irt or linear_rnn, in which answers fade. Left out on
+purpose: a teacher's feedback, the trend, and of the answer that is predicted its own time and hints.
 
 All of it is made of counters (mastery.features.counters), so a stored record knows it as well as a fold does.
 `pre_answer_features` follows the counters through a batch, for training.
@@ -21,8 +24,8 @@ from mastery.arrays import Floats, Floats32, Int32s, Int64s
 from mastery.features.batch import Batch, BatchArrays
 from mastery.features.columns import FEEDBACK
 from mastery.features.counters import (
-    ACTIVE_DAYS,
     ANSWERS,
+    ANSWERS_TO_RIGHT,
     ASSIGNMENT_PPM,
     ASSIGNMENTS,
     HELP_REQUESTS,
@@ -33,6 +36,7 @@ from mastery.features.counters import (
     PRACTICE_RIGHT_PPM,
     RECENT_ANSWERS,
     RECENT_BITS,
+    REFRESHED_DAYS,
     RIGHT,
     VIDEO_PPM,
     VIDEOS,
@@ -43,7 +47,7 @@ from mastery.instants import DAY_US
 from mastery.kernels import kernel
 from mastery.log_odds import bounded_log_odds
 
-MEMBERS = ("bkt", "elo", "irt", "linear_rnn")
+MEMBERS = ("elo",)
 """Scorers whose logits are features, those that a model set holds of them."""
 
 RISES, FALLS, FREE = 1, -1, 0
@@ -66,7 +70,7 @@ ANSWERED = "answers"
 FEATURES = (
     Feature("topic_base", FREE, "start", "log-odds of a right answer on the topic, over all students"),
     Feature("item_base", FREE, "start", "the same of the item; of the topic for its mean item"),
-    Feature("answers", FREE, "learning", "answers on the topic"),
+    Feature("learnt_from", RISES, "learning", "answers on the topic up to the last right one"),
     Feature("right", RISES, ANSWERED, "of them right"),
     Feature("wrong", FALLS, ANSWERED, "of them not right"),
     Feature("share_right", RISES, ANSWERED, "(right + 1) / (answers + 2)"),
@@ -80,11 +84,11 @@ FEATURES = (
     Feature("assignment_share", RISES, "assignments", "(sum of scores + 1) / (assignments + 2)"),
     Feature("videos", FREE, "video", "videos started"),
     Feature("video_share", RISES, "video", "(videos watched + 1) / (videos + 2)"),
-    Feature("hints", FREE, "hints", "hints for each answer and practice answer"),
+    Feature("hints", FALLS, "hints", "hints for each practice answer and answer up to the last right one"),
     Feature("help_requests", FREE, "hints", "questions to the tutor"),
-    Feature("active_days", FREE, "learning", "days with activity on the topic"),
+    Feature("days", RISES, "learning", "days with something on the topic that was no wrong answer"),
     Feature("idle_days", FREE, "recency", "days since the last activity on the topic; 0 where a score is read"),
-    Feature("other_answers", FREE, "other_topics", "answers on other topics"),
+    Feature("other_learnt_from", RISES, "other_topics", "answers on other topics, on each up to the last right one"),
     Feature("other_share", RISES, "other_topics", "(right + 1) / (answers + 2) on other topics"),
     *(Feature(f"{name}_logit", RISES, ANSWERED, f"log-odds of a right answer, as {name} sees it") for name in MEMBERS),
 )
@@ -98,12 +102,13 @@ class Around(NamedTuple):
     """What is known of a slot beyond its own counters.
 
     Attributes:
-        answers, right: Of the student on all topics.
+        answers, right, learnt_from: Of the student on all topics.
         topic_base, item_base: Log-odds of a right answer, over all students.
     """
 
     answers: int
     right: int
+    learnt_from: int
     topic_base: float
     item_base: float
     idle_days: float
@@ -126,8 +131,9 @@ def _row(counters: Int64s, p: int, around: Around, probabilities: Floats, at: in
             run_wrong += 1
     practised, assignments, videos = counters[p, PRACTICE_ATTEMPTS], counters[p, ASSIGNMENTS], counters[p, VIDEOS]
     others, others_right = around.answers - answers, around.right - right
+    learnt_from = counters[p, ANSWERS_TO_RIGHT]
     out[i, 0], out[i, 1] = around.topic_base, around.item_base
-    out[i, 2], out[i, 3], out[i, 4] = answers, right, answers - right
+    out[i, 2], out[i, 3], out[i, 4] = learnt_from, right, answers - right
     out[i, 5] = (right + 1.0) / (answers + 2.0)
     out[i, 6] = recent
     out[i, 7] = 2.0 * (bits & 1) - 1.0 if known else 0.0
@@ -135,9 +141,9 @@ def _row(counters: Int64s, p: int, around: Around, probabilities: Floats, at: in
     out[i, 10], out[i, 11] = practised, (counters[p, PRACTICE_RIGHT_PPM] / 1e6 + 1.0) / (practised + 2.0)
     out[i, 12], out[i, 13] = assignments, (counters[p, ASSIGNMENT_PPM] / 1e6 + 1.0) / (assignments + 2.0)
     out[i, 14], out[i, 15] = videos, (counters[p, VIDEO_PPM] / 1e6 + 1.0) / (videos + 2.0)
-    out[i, 16] = counters[p, HINTS] / max(1.0, float(answers + practised))
-    out[i, 17], out[i, 18], out[i, 19] = counters[p, HELP_REQUESTS], counters[p, ACTIVE_DAYS], around.idle_days
-    out[i, 20], out[i, 21] = others, (others_right + 1.0) / (others + 2.0)
+    out[i, 16] = counters[p, HINTS] / max(1.0, float(learnt_from + practised))
+    out[i, 17], out[i, 18], out[i, 19] = counters[p, HELP_REQUESTS], counters[p, REFRESHED_DAYS], around.idle_days
+    out[i, 20], out[i, 21] = around.learnt_from - learnt_from, (others_right + 1.0) / (others + 2.0)
     for k in range(probabilities.shape[0]):
         probability = probabilities[k, at]
         out[i, FIRST_MEMBER + k] = 0.0 if math.isnan(probability) else bounded_log_odds(probability)
@@ -150,16 +156,17 @@ def _slots(
     counters: Int64s,
     base: Floats,
     probabilities: Floats,
-    all_answers: Int64s,
-    all_right: Int64s,
+    on_all: Int64s,
     out: Floats32,
 ) -> None:
     for p in range(slot_topic.size):
-        all_answers[slot_student[p]] += counters[p, ANSWERS]
-        all_right[slot_student[p]] += counters[p, RIGHT]
+        on_all[slot_student[p], 0] += counters[p, ANSWERS]
+        on_all[slot_student[p], 1] += counters[p, RIGHT]
+        on_all[slot_student[p], 2] += counters[p, ANSWERS_TO_RIGHT]
     for p in range(slot_topic.size):
         s, mean = slot_student[p], base[slot_topic[p]]
-        _row(counters, p, Around(all_answers[s], all_right[s], mean, mean, 0.0), probabilities, p, out, p)
+        around = Around(on_all[s, 0], on_all[s, 1], on_all[s, 2], mean, mean, 0.0)
+        _row(counters, p, around, probabilities, p, out, p)
 
 
 def slot_features(
@@ -171,8 +178,7 @@ def slot_features(
     """
     out = np.empty((slot_topic.size, N_FEATURES), np.float32)
     students = int(slot_student.max(initial=-1)) + 1
-    totals = np.zeros(students, np.int64), np.zeros(students, np.int64)
-    _slots(slot_student, slot_topic, counters, base, probabilities, *totals, out)
+    _slots(slot_student, slot_topic, counters, base, probabilities, np.zeros((students, 3), np.int64), out)
     return out
 
 
@@ -190,7 +196,7 @@ def _walk(
     weight, attempts, success_ppm = batch.weight, batch.attempts, batch.success_ppm
     duration_ms, hints, days_away = batch.duration_ms, batch.hints, batch.days_away
     for s in range(student_ptr.size - 1):
-        all_answers, all_right = 0, 0
+        all_answers, all_right, all_learnt_from = 0, 0, 0
         for i in range(student_ptr[s], student_ptr[s + 1]):
             if i == student_ptr[s] or row[i] != row[i - 1]:
                 j = i
@@ -199,19 +205,20 @@ def _walk(
                         p = slot[j]
                         last = counters[p, LAST_AT_US]
                         idle = 0.0 if last == NEVER else (at_us[j] - last) / DAY_US
-                        around = Around(all_answers, all_right, topic_base[j], item_base[j], idle)
+                        around = Around(all_answers, all_right, all_learnt_from, topic_base[j], item_base[j], idle)
                         _row(counters, p, around, probabilities, j, out, place[j])
                     j += 1
             if kind[i] == FEEDBACK:
                 continue
             p = slot[i]
-            answers, right = counters[p, ANSWERS], counters[p, RIGHT]
+            answers, right, learnt_from = counters[p, ANSWERS], counters[p, RIGHT], counters[p, ANSWERS_TO_RIGHT]
             count_event(
                 counters[p], kind[i], at_us[i], days_away[i], weight[i], attempts[i], success_ppm[i], duration_ms[i],
                 hints[i],
             )  # fmt: skip
             all_answers += counters[p, ANSWERS] - answers
             all_right += counters[p, RIGHT] - right
+            all_learnt_from += counters[p, ANSWERS_TO_RIGHT] - learnt_from
 
 
 def pre_answer_features(

@@ -33,7 +33,7 @@ from mastery.scorers.interval import growth_parameter, interval, interval_parame
 from mastery.scorers.parameters import Parameters, check_array
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
-NAME, VERSION = "ml", 2
+NAME, VERSION = "ml", 3
 
 PARAMETERS = (
     Parameter("base", 0.0, -10.0, 10.0, "log-odds of a right answer on the topic, over all students"),
@@ -224,12 +224,13 @@ SPEC = ScorerSpec(
     label="Boosted trees (ML)",
     stage=Stage.PROBABILITIES,
     fit="mastery.scorers.boosting.fit:fit_to_probabilities",
-    needs=MEMBERS,
+    needs=("bkt", *MEMBERS),
     derived=DERIVED,
     predict="mastery.scorers.boosting.scorer:predict_rows",
     check="mastery.scorers.boosting.scorer:check",
     intervals=Intervals(None, FITTED),
     on_shared_scale=True,
+    steady=True,
 )
 
 UNCONSTRAINED_SPEC = ScorerSpec(
@@ -237,7 +238,7 @@ UNCONSTRAINED_SPEC = ScorerSpec(
     label="Boosted trees, unconstrained",
     stage=Stage.PROBABILITIES,
     fit="mastery.scorers.boosting.fit_unconstrained:fit_to_probabilities",
-    needs=(*MEMBERS, "linear_rnn_unconstrained"),
+    needs=("bkt", "elo", "irt", "linear_rnn", "linear_rnn_unconstrained"),
     predict="mastery.scorers.boosting.unconstrained:predict_rows",
     check="mastery.scorers.boosting.unconstrained:check",
     monotone=False,

@@ -305,5 +305,6 @@ SPEC = ScorerSpec(
     intervals=Intervals(UNFITTED, FITTED),
     tells=("half_life_days",),
     on_shared_scale=True,
+    steady=True,
     item_rank=1,
 )
