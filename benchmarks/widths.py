@@ -22,9 +22,8 @@ from rich.console import Console
 from benchmarks.line import ROOT
 from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import EVIDENCE
 from mastery.fitting.fit_all import fit_all
-from mastery.pipelines.evaluation.deployment_intervals import READ_AT, Readings, coverage, fit_deployment
+from mastery.pipelines.evaluation.deployment_intervals import READ_AT, Readings, coverage, fit_deployment, reading
 from mastery.pipelines.evaluation.simulated import truth_of
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.scoring.fold import fold_events
@@ -49,12 +48,12 @@ def school(seed: int, **other: object) -> SchoolPlan:
 
 
 SCHOOLS = {
-    "like the first": school(951),
-    "more topics, less study": school(952, topics=64, topics_per_student=48, active_share=0.2),
-    "few topics, much study": school(953, topics=16, topics_per_student=8, active_share=0.5, days=63),
-    "half a year, short days": school(954, days=182, events_per_active_day=4.0),
-    "much is known before": school(955, starting_skill=-0.2, half_life_days=50.0),
-    "little is known, quickly forgotten": school(956, starting_skill=-1.6, half_life_days=18.0),
+    "like the first": school(961),
+    "more topics, less study": school(962, topics=64, topics_per_student=48, active_share=0.2),
+    "few topics, much study": school(963, topics=16, topics_per_student=8, active_share=0.5, days=63),
+    "half a year, short days": school(964, days=182, events_per_active_day=4.0),
+    "much is known before": school(965, starting_skill=-0.2, half_life_days=50.0),
+    "little is known, quickly forgotten": school(966, starting_skill=-1.6, half_life_days=18.0),
 }
 
 
@@ -74,9 +73,9 @@ def read(plan: SchoolPlan, scorers: Mapping[str, Parameters]) -> dict[str, Readi
         as_of_us = int(datetime.combine(end, time(), UTC).timestamp() * 1e6)
         folded = fold_events(events, ModelSet("read", scorers), as_of_us, history=False)
         told = truth.filter(pc.equal(truth["day"], pa.scalar(end - timedelta(days=1), pa.date32())))
-        true, count = truth_of(folded.batch, told), folded.counters[:, EVIDENCE]
+        true = truth_of(folded.batch, told)
         for name, got in folded.scores().items():
-            one = Readings(got.score, got.lower, got.upper, true, count)
+            one = reading(got, true, folded.counters)
             found.setdefault(name, []).append(one.take(np.isfinite(true)))
     return {name: Readings.together(some) for name, some in found.items()}
 

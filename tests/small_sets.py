@@ -1,4 +1,4 @@
-"""Model sets that laws are tried with: as shipped, and fitted to a school of 60 students."""
+"""Model sets that laws are tried with: as shipped, and fitted to a school of 60 students as `mastery fit` does it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 from answers import answer_batch
 from mastery.fitting.fit_all import fit_all
 from mastery.log_odds import sigmoid_of
+from mastery.pipelines.evaluation.deployment_intervals import fit_deployment
 from mastery.pipelines.models.rules import load_rules
 from mastery.scorers.model_set import ModelSet, default_model_set
 
@@ -33,8 +34,9 @@ def of_a_school(right: float) -> ModelSet:
         "timestamp": pa.array(
             (1_700_000_000 + 7_200 * np.tile(np.arange(60), 60)) * 1_000, pa.timestamp("ms", "UTC")),
     })  # fmt: skip
-    found = fit_all(answer_batch(log), rules=RULES, seed=1, threads=1, clock="start", held_out=False)
-    return ModelSet("fitted", found.scorers)
+    batch = answer_batch(log)
+    found = fit_all(batch, rules=RULES, seed=1, threads=1, clock="start", held_out=False).scorers
+    return ModelSet("fitted", fit_deployment(batch, found, [*found], seed=1)[0])
 
 
 @cache

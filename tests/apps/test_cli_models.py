@@ -46,6 +46,16 @@ def test_fit_prints_the_card_and_leaves_every_score_as_it_was(mastery, home, fit
     assert shown[0] == shown[1]
 
 
+def test_the_card_says_where_the_widths_of_intervals_were_found(mastery, fitted, chosen):
+    folder, card = fitted
+    groups = {one["group"]: one for one in card["simulated"]["scorers"]["elo"]}
+    assert len(card["simulated"]["schools"]) == 3 and groups["all"]["share"] == pytest.approx(0.9, abs=0.02)
+    assert "3 simulated schools like this one" in mastery("models", "show", card["version"], home=folder).stdout
+    shipped = mastery("fit", "--scorer", "elo", "--until", "2026-04-01", "--no-simulate", "--json", home=chosen[0])
+    shipped = json.loads(shipped.stdout)
+    assert shipped["simulated"] is None and shipped["version"] != card["version"]
+
+
 def test_fitting_again_says_that_the_version_was_there(mastery, chosen):
     folder, version = chosen
     done = mastery("fit", "--scorer", "elo", "--until", "2026-04-01", home=folder)

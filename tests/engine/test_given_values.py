@@ -61,6 +61,7 @@ def test_moments_may_be_dates_and_datetimes(engine):
         (lambda engine: engine.undo(None), "ingest is None; expected a text"),
         (lambda engine: engine.of(5), "tenant is 5; expected a text"),
         (lambda engine: engine.models.activate(None), "version is None; expected a text"),
+        (lambda engine: engine.models.fit(simulate="no"), "simulate is 'no'; expected True or False"),
         (lambda engine: engine.models.fit(seed="x"), "seed is 'x'; expected a whole number, 0 or more"),
         (lambda engine: engine.models.fit(since="soon"), "^since 'soon' is not a moment"),
     ],

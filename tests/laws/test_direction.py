@@ -130,9 +130,13 @@ def test_every_scorer_keeps_the_law_or_is_exempt():
     assert {name for name, spec in SPECS.items() if spec.has_scores} == {*STEADY, *EXEMPT}
 
 
-def test_a_fitted_blend_lies_among_the_members_that_its_scores_are_made_of():
-    fitted = even()
-    names, _ = mixture(fitted.scorers["blend"].shared).of_scores()
+def test_a_fitted_blend_lies_among_the_members_that_its_scores_are_made_of_before_it_is_corrected():
+    blend = even().scorers["blend"]
+    mix = mixture(blend.shared)
+    assert mix.correction is not None
+    as_read = replace(blend, shared=replace(mix, correction=None).shared())
+    fitted = ModelSet("uncorrected", {**even().scorers, "blend": as_read})
+    names, _ = mix.of_scores()
     outcomes = np.random.default_rng(3).random((40, 12)) < np.linspace(0.0, 1.0, 40)[:, None]
     events = [
         Event(

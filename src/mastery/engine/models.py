@@ -53,8 +53,8 @@ class Models:
             most_events: Buckets of students are read until there are this many events; 2 million when left out.
             bounds: What the fit may find of parameters, such as `{"guess": [0.05, 0.3], "slip": 0.1}`, or of those of
                 one topic, `{"topics": {"fractions": {"guess": 0.2}}}`; what the setting `bounds` says when left out.
-            simulate: Whether to find the half widths of intervals on simulated schools like this one; those that are
-                shipped are used without.
+            simulate: Whether to find half widths of intervals, and how far scores are off, on simulated schools like
+                this one; without, half widths are those that are shipped, and scores stay as they are.
             progress: Called with what has been done, the steps done and the steps in all.
         """
         from mastery.pipelines.evaluation.deployment_intervals import fit_deployment

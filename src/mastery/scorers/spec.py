@@ -8,10 +8,12 @@ from enum import IntEnum
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from mastery.arrays import Floats, Int64s
 from mastery.scorers.base import Model, Parameter, Scorer
 from mastery.scorers.derived import Derived
 from mastery.scorers.interval import Numbers
 from mastery.scorers.one_answer import Steps
+from mastery.scorers.parameters import Parameters
 from mastery.scorers.past_answers import PastAnswers
 
 
@@ -92,6 +94,8 @@ class ScorerSpec:
         works_unfitted: Whether it has scores before anything is fitted.
         starter: What it starts with; the defaults of its parameters where it is left out.
         intervals: Half widths that are shipped; None leaves those that its parameters have.
+        correct: "module:function", (parameters, score, answers up to the last right one, truth) → Parameters whose
+            scores lie nearer to the truth of simulated students. None where nothing is corrected.
         tells: Parameters of a topic that other scorers take over from it; see `mastery.scorers.source_of`.
         past_answers: "module:function", (batch, model, slot) → mastery.scorers.past_answers.PastAnswers: takes the
             log-odds of a score apart into what each single answer adds. None where that cannot be done exactly.
@@ -123,6 +127,7 @@ class ScorerSpec:
     works_unfitted: bool = False
     starter: Starter | None = None
     intervals: Intervals | None = None
+    correct: str | None = None
     tells: tuple[str, ...] = ()
     past_answers: str | None = None
     writing: Writing | None = None
@@ -162,6 +167,10 @@ class ScorerSpec:
         if self.predict is None:
             raise TypeError(f"{self.name} predicts by its own fold, not from the predictions of others")
         return load(self.predict)
+
+    def load_correct(self) -> Callable[[Parameters, Floats, Int64s, Floats], Parameters] | None:
+        """Return what corrects its scores; see `correct`. None where nothing does."""
+        return None if self.correct is None else load(self.correct)
 
     def load_check(self) -> Callable[[Model], None] | None:
         """Return what checks its parameters; see `check`. None where nothing does."""

@@ -83,7 +83,7 @@ def test_without_answers_what_is_shipped_stays():
 
 def test_coverage_by_hand():
     score, truth = np.array([0.5, 0.5, 0.9, 0.2]), np.array([0.6, 0.9, 0.9, 0.1])
-    found = coverage(Readings(score, score - 0.2, score + 0.2, truth, np.array([1, 4, 30, 30])))
+    found = coverage(Readings(score, score - 0.2, score + 0.2, truth, np.array([1, 4, 30, 30]), np.zeros(4, np.int64)))
     told = {one.group: (one.scores, one.share, round(one.bias, 9)) for one in found}
     assert told["all"] == (4, 0.75, -0.1)
     assert told["not_enough_evidence"] == told["evidence 1–2"] == (1, 1.0, -0.1)

@@ -35,7 +35,10 @@ def fit(
         typer.Option(help="Stop reading students at this many events; 2 million when left out.", min=1),
     ] = None,
     simulate: Annotated[
-        bool, typer.Option(help="Find how wide intervals have to be on simulated schools like this one.")
+        bool,
+        typer.Option(
+            help="Find on simulated schools like this one how wide intervals have to be, and how far scores are off."
+        ),
     ] = True,
     tenant: Tenant = None,
     as_json: AsJson = False,

@@ -1,4 +1,5 @@
-"""Half widths of a deployment's intervals, found on simulated schools like it: see `mastery.simulation.likeness`.
+"""Half widths of a deployment's intervals, and how far scores are off, found on simulated schools like it: see
+`mastery.simulation.likeness`.
 
 The simulated students work on the deployment's own topics and items, so what was fitted folds them as it folds the
 deployment's. Their scores are read at the ends of three weeks and compared with what they truly know.
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 from mastery.arrays import Bools, Floats, Int64s
 from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import event_columns
-from mastery.features.counters import EVIDENCE
+from mastery.features.counters import ANSWERS_TO_RIGHT, EVIDENCE
 from mastery.fitting.intervals import PROBE, evidence_of, fit_intervals, with_numbers
 from mastery.insight.bands import BANDS, band_codes
 from mastery.pipelines.evaluation.simulated import truth_of
@@ -25,6 +26,7 @@ from mastery.pipelines.models.card import Covered, SimulatedDocument, SimulatedS
 from mastery.pipelines.scoring.fold import fold_batch
 from mastery.pipelines.simulation.events import simulated_events
 from mastery.scorers import SPECS
+from mastery.scorers.base import Scores
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.scale import shared_scale
@@ -48,6 +50,7 @@ class Readings:
     Attributes:
         score, lower, upper, truth: float64[n].
         count: int64[n]. Pieces of evidence.
+        to_right: int64[n]. Answers on the topic up to the last right one.
     """
 
     score: Floats
@@ -55,6 +58,7 @@ class Readings:
     upper: Floats
     truth: Floats
     count: Int64s
+    to_right: Int64s
 
     def take(self, rows: Bools) -> Readings:
         """Return some of them; rows: bool[n]."""
@@ -69,8 +73,9 @@ class Readings:
 def fit_deployment(
     batch: Batch, scorers: Mapping[str, Parameters], names: Collection[str], seed: int
 ) -> tuple[dict[str, Parameters], SimulatedDocument | None]:
-    """Return the parameters, those of the scorers `names` with half widths for the school of this log, and where they
-    were found; the parameters as they are and None for a log without answers.
+    """Return the parameters, those of the scorers `names` with corrected scores (of scorers that can be corrected) and
+    half widths for the school of this log, and where they were found; the parameters as they are and None for a log
+    without answers.
 
     Law: the same events, in any order, and the same seed give the same numbers, bit for bit.
     """
@@ -79,11 +84,16 @@ def fit_deployment(
     names = [name for name in names if name in scorers and SPECS[name].intervals is not None]
     if not schools or not names:
         return found, None
-    probed = readings(schools, batch, {**scorers, **{name: with_numbers(name, scorers[name], PROBE) for name in names}})
+    seen = readings(schools, batch, found)
+    for name in names:
+        correct, one = SPECS[name].load_correct(), seen[name]
+        if correct is not None:
+            found[name] = correct(found[name], one.score, one.to_right, one.truth)
+    probed = readings(schools, batch, {**found, **{name: with_numbers(name, found[name], PROBE) for name in names}})
     for name in names:
         one = probed[name]
         numbers = fit_intervals(one.score, evidence_of(one.score, one.lower, one.upper), one.truth)
-        found[name] = with_numbers(name, scorers[name], numbers)
+        found[name] = with_numbers(name, found[name], numbers)
     after = readings(schools, batch, found)
     document = SimulatedDocument(
         schools=[_told(school) for school in schools], scorers={name: coverage(after[name]) for name in names}
@@ -103,11 +113,17 @@ def readings(schools: Sequence[Likeness], log: Batch, scorers: Mapping[str, Para
     for school in schools:
         for batch, truth, as_of_us in _moments(school, log):
             folded = fold_batch(batch, shown, as_of_us, history=False)
-            there, count = np.isfinite(truth), folded.counters[:, EVIDENCE]
+            there, counters = np.isfinite(truth), folded.counters
             for name, got in folded.scores().items():
-                one = Readings(got.score, got.lower, got.upper, truth, count)
+                one = reading(got, truth, counters)
                 found.setdefault(name, []).append(one.take(there))
     return {name: Readings.together(some) for name, some in found.items()}
+
+
+def reading(scores: Scores, truth: Floats, counters: Int64s) -> Readings:
+    """Return the scores of P student-topics beside the truth; counters: int64[P, len(COUNTERS)]."""
+    count, to_right = counters[:, EVIDENCE], counters[:, ANSWERS_TO_RIGHT]
+    return Readings(scores.score, scores.lower, scores.upper, truth, count, to_right)
 
 
 def coverage(found: Readings) -> list[Covered]:

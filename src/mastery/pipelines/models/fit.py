@@ -100,8 +100,8 @@ class FitIntervals(Protocol):
     def __call__(
         self, batch: Batch, scorers: Mapping[str, Parameters], names: Collection[str], seed: int
     ) -> tuple[Mapping[str, Parameters], SimulatedDocument | None]:
-        """Return all parameters, those of the scorers `names` with half widths for this batch's school, and where they
-        were found."""
+        """Return all parameters, those of the scorers `names` with corrections and half widths for this batch's school,
+        and where they were found."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,8 @@ def fit(
         most_events: Whole buckets are read until there are this many events.
         bounds: What people allow of parameters; see `mastery.scorers.bounds`. None, or an empty one: everything.
         fit_all: What fits; `mastery.fitting.fit_all.fit_all` when left out.
-        fit_intervals: What finds half widths of intervals for this school; None leaves those that are shipped.
+        fit_intervals: What finds half widths of intervals for this school, and how far scores are off; None leaves the
+            half widths that are shipped, and scores as they are.
         progress: Called as the fits go on.
 
     Raises:

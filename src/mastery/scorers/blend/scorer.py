@@ -16,6 +16,12 @@ answers alone (`ScorerSpec.steady`):
     last  = clamp((σ(z) − guess) / (1 − slip − guess))    the scale that all scorers share
     score = rest + λ(Δt) · (last − rest),                 rest = min(prior, last), λ slower the more days of study
 
+A fit moves `last` to where simulated students like the school's truly are (mastery.scorers.blend.correct):
+
+    last' = σ(moved(logit(last)) + learnt(a))             a: answers on the topic up to the last right one
+
+Neither `moved` nor `learnt` ever falls. With more evidence than the fit saw they fade, like all that it found.
+
 So a right answer never lowers a score, and a wrong one never raises it. Δt is the time since something was done on the
 topic that was not answered wrong: what was forgotten, a wrong answer does not bring back. With much more evidence on
 the topic than the fit saw, nobody knows what the members' sum stands for: trees stay where their data ended. There a
@@ -40,7 +46,7 @@ import numpy as np
 from mastery.arrays import Floats, Int32s, Int64s
 from mastery.errors import BadInput
 from mastery.features.batch import Batch
-from mastery.features.counters import EVIDENCE
+from mastery.features.counters import ANSWERS_TO_RIGHT, EVIDENCE
 from mastery.kernels import kernel
 from mastery.log_odds import bounded_log_odds, bounded_sigmoid, log_odds
 from mastery.scorers.base import Model, Parameter, Scores, check_topics, width
@@ -110,6 +116,36 @@ class Curve(NamedTuple):
     knots_y: Floats
 
 
+LEARNT_AT = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Numbers of answers up to the last right one, for which a correction says by how much scores are moved."""
+
+
+class Correction(NamedTuple):
+    """What moves scores to where simulated students like the deployment's truly are; see mastery.scorers.blend.correct.
+
+    Attributes:
+        knots_x, knots_y: float64[N], N ≥ 2. On log-odds of the score: a line as that of `Mixture`.
+        learnt: float64[len(LEARNT_AT)]. What is added after it, by the number of answers up to the last right one;
+            never falls.
+    """
+
+    knots_x: Floats
+    knots_y: Floats
+    learnt: Floats
+
+
+UNCORRECTED = Correction(AS_IS, AS_IS, np.zeros(len(LEARNT_AT)))
+
+CORRECTED_BY = ("score knots_x", "score knots_y", "learnt")
+"""The fields of a `Correction` stand in `shared` under these."""
+
+
+def learnt_by(answers: Int64s, learnt: Floats) -> Floats:
+    """Return float64[n] of int64[n]: a line through `learnt` at the logs of 1 + `LEARNT_AT`, level beyond."""
+    found: Floats = np.interp(np.log1p(answers), np.log1p(LEARNT_AT), learnt)
+    return found
+
+
 @dataclass(frozen=True)
 class Mixture:
     """What a blend has found in the answers of held-out students.
@@ -123,6 +159,7 @@ class Mixture:
         score_weights: By member, what it weighs in scores; None: what it weighs in answers.
         anchor: Who has the say where a score rests on far more evidence than the fit saw; None for nobody.
         plenty: Evidence at which it has half the say.
+        correction: What is made of scores at the end; None: nothing.
     """
 
     members: tuple[str, ...]
@@ -133,6 +170,7 @@ class Mixture:
     score_weights: Mapping[str, float] | None = None
     anchor: str | None = None
     plenty: float = math.inf
+    correction: Correction | None = None
 
     def of_scores(self) -> tuple[tuple[str, ...], Curve]:
         """Return the members that scores are made of, and how: weights that add up to 1, then a calibration.
@@ -157,6 +195,7 @@ class Mixture:
             | {WEIGHT_OF + name: np.array([weight]) for name, weight in zip(self.members, self.weights, strict=True)}
             | {SCORE_WEIGHT_OF + name: np.array([weight]) for name, weight in (self.score_weights or {}).items()}
             | ({} if self.anchor is None else {PLENTY_FOR + self.anchor: np.array([self.plenty])})
+            | ({} if self.correction is None else dict(zip(CORRECTED_BY, self.correction, strict=True)))
         )
 
 
@@ -182,12 +221,28 @@ def mixture(shared: Mapping[str, Floats]) -> Mixture:
         np.asarray(shared.get("knots_x", ()), np.float64),
         np.asarray(shared.get("knots_y", ()), np.float64),
         score_weights or None,
-        *((anchors[0].removeprefix(PLENTY_FOR), float(shared[anchors[0]][0])) if anchors else ()),
+        anchors[0].removeprefix(PLENTY_FOR) if anchors else None,
+        float(shared[anchors[0]][0]) if anchors else math.inf,
+        _correction(shared),
     )
-    x, y = found.knots_x, found.knots_y
+    _check_line(found.knots_x, found.knots_y)
+    return found
+
+
+def _correction(shared: Mapping[str, Floats]) -> Correction | None:
+    if not any(name in shared for name in CORRECTED_BY):
+        return None
+    found = Correction(*(np.asarray(shared.get(name, ()), np.float64) for name in CORRECTED_BY))
+    _check_line(found.knots_x, found.knots_y)
+    check_array("blend: learnt", found.learnt, np.float64, (len(LEARNT_AT),))
+    if not (np.isfinite(found.learnt).all() and np.all(np.diff(found.learnt) >= 0.0)):
+        raise BadInput("blend: what is learnt falls with the number of answers; fit the blend again")
+    return found
+
+
+def _check_line(x: Floats, y: Floats) -> None:
     if x.shape != y.shape or x.ndim != 1 or x.size < 2 or not (np.all(np.diff(x) > 0.0) and np.all(np.diff(y) >= 0.0)):
         raise BadInput("blend: the calibration is not a line in pieces that never falls; fit the blend again")
-    return found
 
 
 def _weights(shared: Mapping[str, Floats], prefix: str) -> dict[str, float]:
@@ -276,11 +331,20 @@ class Slots(NamedTuple):
     counters: Int64s
 
 
+class Moves(NamedTuple):
+    """A `Correction` as kernels take it: its line, and what is added for each of P slots, float64[P]."""
+
+    knots_x: Floats
+    knots_y: Floats
+    learnt: Floats
+
+
 @kernel
 def _read(
     members: Members,
     anchor: Anchor,
     curve: Curve,
+    moves: Moves,
     slots: Slots,
     params: Floats,
     as_of_us: int,
@@ -300,10 +364,12 @@ def _read(
         summed = calibrated(z, curve.knots_x, curve.knots_y)
         share, anchored = anchor.share[p], bounded_log_odds(anchor.probabilities[p])
         reached = (1.0 - share) * summed + share * anchored
-        last = bounded_sigmoid(bounded_log_odds((bounded_sigmoid(reached) - guess) / room))
+        plain = bounded_log_odds((bounded_sigmoid(reached) - guess) / room)
+        moved = calibrated(plain, moves.knots_x, moves.knots_y) + moves.learnt[p]
+        last = bounded_sigmoid((1.0 - share) * moved + share * plain)  # plain + … moved − plain would round down, too
         value = forgotten(last, params[t, PRIOR], kept)
-        contributions[p, CALIBRATION] += (1.0 - share) * (summed - z)
-        contributions[p, LIMIT] += (1.0 - share) * (z - own) + bounded_log_odds(last) - reached
+        contributions[p, CALIBRATION] += (1.0 - share) * (summed - z) + bounded_log_odds(last) - plain
+        contributions[p, LIMIT] += (1.0 - share) * (z - own) + plain - reached
         contributions[p, LIMIT] += share * (anchored - log_odds(anchor.scores[p]))
         contributions[p, FORGETTING] += bounded_log_odds(value) - bounded_log_odds(last)
         out[0, p] = value
@@ -346,7 +412,10 @@ def blended(
             total[:, booked] += share * scores[name].contributions[:, column]
     last = np.array([one.score for one in read]).reshape(len(read), count)
     expected = np.array([_of_member(name, probabilities) for name in names]).reshape(len(read), count)
-    _read(Members(last, expected), anchor, curve, slots, params, as_of_us, out, total)
+    correction = UNCORRECTED if mix.correction is None else mix.correction
+    learnt = learnt_by(slots.counters[:, ANSWERS_TO_RIGHT], correction.learnt)
+    moves = Moves(correction.knots_x, correction.knots_y, learnt)
+    _read(Members(last, expected), anchor, curve, moves, slots, params, as_of_us, out, total)
     return Scores(out[0], out[1], out[2], total)
 
 
@@ -415,6 +484,7 @@ SPEC = ScorerSpec(
     works_unfitted=True,
     starter=STARTER,
     intervals=Intervals(UNFITTED, FITTED),
+    correct="mastery.scorers.blend.correct:corrected",
     on_shared_scale=True,
     shown_rank=2,
     item_rank=2,
