@@ -72,6 +72,8 @@ def test_one_topic_is_shown_with_every_factor_and_their_sum(mastery):
     assert "log" not in words
     assert "all scorers" not in done.stdout  # people see one score
     assert "all scorers: rule_based" in mastery(*asked, "--all-scorers").stdout
+    alone = mastery("show", asked[1], "--all-scorers")
+    assert isinstance(alone.exception, BadInput) and "name it with --topic" in str(alone.exception)
 
 
 @pytest.mark.parametrize("scorer", ["rule_based", "elo"])

@@ -8,6 +8,7 @@ import typer
 
 from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import AsJson, AsOf, Scorer, Student, Tenant
+from mastery.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +49,8 @@ def show(
     """Show how well one student masters each topic, how certain that is, and why; lowest score first."""
     from mastery.apps.cli.unknown import naming_what_there_is
 
+    if all_scorers and topic is None:
+        raise BadInput("--all-scorers tells of one topic at a time; name it with --topic, or leave --all-scorers out")
     engine = engine_of(context, tenant)
     with naming_what_there_is(engine, student):
         topics = None if topic is None else [engine.topic_id(one) for one in topic]
