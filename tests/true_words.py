@@ -145,10 +145,10 @@ def of_others(match: re.Match[str], place: Place) -> bool:
         name: [e for e in events if e.kind == kind] for name, events in place.story.elsewhere(place.topic).items()
     }
     work = [event for events in others.values() for event in events]
-    right = [event.success_ppm // 1_000_000 if kind == PRACTICE else event.success_ppm >= 1_000_000 for event in work]
+    right = [event.success_ppm / 1e6 if kind == PRACTICE else event.success_ppm >= 1_000_000 for event in work]
     total = sum(event.attempts if kind == PRACTICE else 1 for event in work)
     topics = sum(bool(events) for events in others.values())
-    return counted(match) == (sum(right), total) and whole(match["topics"]) == topics >= 1
+    return counted(match) == (round(sum(right), 6), total) and whole(match["topics"]) == topics >= 1
 
 
 def practice(match: re.Match[str], place: Place) -> bool:
@@ -311,6 +311,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     HINTED: hints,
     rf"few hints: {HINTED}": few_hints,
     AGO: idle,
+    r"the time since the last work": lambda m, p: p.idle_days >= 0,
     rf"faded \({AGO}\)": faded,
     rf"faded \(nothing went well for {NUMBER} days?\)": faded_before_wrong_ones,
     rf"{TALLY} on days after a break": after_breaks,
