@@ -72,9 +72,9 @@ def test_the_order_of_rows_with_time_stamps_changes_nothing_else():
             "topic_id": [f"t{k}" for k in rng.integers(0, 5, n)],
             "is_correct": rng.integers(0, 2, n),
             "interaction_id": [int(k) if k < 60 else None for k in rng.integers(0, 120, n)],
-            # Whole seconds, so that some are shared, and none of them next to each other after a shuffle.
+            # None is shared: rows of one moment are in the order of their file.
             "timestamp": [datetime(2026, 1, 1, 9, 0, 1, tzinfo=UTC) + timedelta(seconds=int(k) * 7)
-                          for k in rng.integers(0, 120, n)],
+                          for k in rng.permutation(n)],
         }
     )  # fmt: skip
     order = rng.permutation(n)
