@@ -149,7 +149,7 @@ FORGED = [
     ("Blend", put("ml/shared/tree_start", -1, 10**6), "tree_start does not cut"),
     ("Blend", shaped("ml/shared/tree_value", lambda a: a[:3]), "have different lengths"),
     ("Blend", shaped("ml/shared/tree_left", lambda a: a.astype(np.int64)), "trees: tree_left is int64"),
-    ("Blend", shaped("ml/shared/members", lambda a: a[:1]), r"ml: members is int64 of shape \(1,\)"),
+    ("Blend", shaped("ml/shared/members", lambda a: a[:0]), r"ml: members is int64 of shape \(0,\)"),
     ("Blend", of_scorer("ml", shared=[]), "ml: start is missing"),
     ("Blend", shaped("ml/items", lambda a: a[:, :0]), r"ml: items is float64 of shape .* 0\)"),
     ("Blend", put("blend/shared/bias", 0, np.nan), "blend: bias is nan; expected a finite number"),

@@ -17,7 +17,7 @@ KNOWN, UNKNOWN = 0.9, 0.3
 
 def forgetful(students: int, half_life: float, growth: float, seed: int = 0) -> tuple[Batch, np.ndarray]:
     """Return answers on four topics on as many days as pauses of 1 to 60 days make of a year, and what a scorer that
-    forgets nothing would expect: 0.3 before the first, 0.9 from then on."""
+    forgets nothing would expect: 0.3 before the first right one, 0.9 from then on. Wrong ones remind of nothing."""
     rng = np.random.default_rng(seed)
     rows: dict[str, list[object]] = {"student_id": [], "topic_id": [], "is_correct": [], "timestamp": []}
     expected = []
@@ -32,9 +32,10 @@ def forgetful(students: int, half_life: float, growth: float, seed: int = 0) -> 
                 expected.append(KNOWN if studied else UNKNOWN)
                 rows["student_id"].append(f"s{student:04d}")
                 rows["topic_id"].append(f"t{topic}")
-                rows["is_correct"].append(int(rng.random() < probability))
+                right = rng.random() < probability
+                rows["is_correct"].append(int(right))
                 rows["timestamp"].append(FIRST_DAY * DAY_MS + int(day * DAY_MS))
-                last, studied = day, studied + 1
+                last, studied = (day, studied + 1) if right else (last, studied)
                 day += float(np.exp(rng.uniform(0.1, np.log(60.0))))
     order = np.lexsort((rows["timestamp"], rows["student_id"]))
     table = pa.table(rows).take(pa.array(order))
@@ -63,7 +64,7 @@ def test_a_scorer_that_has_the_mean_pause_in_its_probabilities_or_thinks_too_lit
     studied = np.zeros(batch.slot.size)
     for slot in range(batch.slot_topic.size):
         mine = np.flatnonzero(batch.slot == slot)
-        studied[mine] = np.arange(mine.size)
+        studied[mine] = np.cumsum(batch.y[mine]) - batch.y[mine]
     logit = np.log(at_last_activity / (1.0 - at_last_activity))
     logit = np.where(studied > 0, logit - 0.3 - 0.2 * np.log(np.maximum(studied, 1.0)), logit)
     found = fit_forgetting(batch, np.ones(batch.row.size, bool), 1.0 / (1.0 + np.exp(-logit)))

@@ -108,7 +108,7 @@ def test_a_topic_whose_items_are_asked_elsewhere_more_often_is_read_at_its_own_i
     scores = ms.estimator(name, n_jobs=1).fit(answers).scores(answers)
     topics = np.array(scores["topic_id"].to_pylist())
     mean = {topic: float(scores["mastery_score"].to_numpy()[topics == topic].mean()) for topic in set(topics)}
-    assert mean["hard"] < 0.4 and mean["hard"] < mean["review"] - 0.1
+    assert mean["hard"] < 0.4 and mean["hard"] < mean["review"] - 0.05
 
 
 @pytest.mark.slow

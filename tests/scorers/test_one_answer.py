@@ -52,6 +52,7 @@ def test_answers_one_by_one_leave_the_bits_of_the_fold(name, events, seed):
                 item=int(batch.use[i]),
                 item_key=float(batch.item_key[item] if item >= 0 else -1.0 - p),
                 at_us=int(batch.at_us[i]),
+                days_away=int(batch.days_away[i]),
                 y=float(batch.y[i]),
                 weight=float(batch.weight[i]),
                 hints=int(batch.hints[i]),

@@ -45,7 +45,7 @@ def corrected(parameters: Parameters, score: Floats, to_right: Int64s, truth: Fl
     by_score = np.column_stack([np.interp(x, knots, one) for one in np.eye(knots.size)])
     by_number = np.column_stack([learnt_by(to_right, one) for one in np.eye(len(LEARNT_AT))])
     # Of both, the first value and what each further one is above the one before.
-    rising = by_score @ np.tril(np.ones((knots.size, knots.size))), by_number @ np.tril(np.ones((len(LEARNT_AT),) * 2))
+    rising = [np.cumsum(one[:, ::-1], axis=1)[:, ::-1] for one in (by_score, by_number)]
     design = np.ascontiguousarray(np.column_stack([rising[0], rising[1][:, 1:]]))
     least = [None, *(-(1.0 - LEAST_RISE) * np.diff(knots)), *np.zeros(len(LEARNT_AT) - 1)]
 
