@@ -13,7 +13,7 @@ from mastery.pipelines.ingest.files import Block
 READERS = 2
 """Blocks worked on at a time."""
 
-AHEAD = 2
+AHEAD = 3
 """Blocks that are read or waiting while the oldest is awaited."""
 
 Result = TypeVar("Result")

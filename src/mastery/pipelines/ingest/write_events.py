@@ -41,7 +41,7 @@ from mastery.pipelines.ingest.rows_together import (
 )
 from mastery.tables import EVENTS
 
-WORKERS = 2
+WORKERS = 3
 """Buckets written at a time. Reading, judging and writing all run outside of Python's lock."""
 
 SMALL_DICTIONARY = 512
