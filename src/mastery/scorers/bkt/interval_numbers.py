@@ -14,9 +14,9 @@ UNFITTED = Numbers(
 """With the starter set."""
 
 FITTED = Numbers(
-    below=(1e-06, 0.2694, 0.5886, 0.8812, 0.3885),
-    above=(0.3065, 0.313, 0.1469, 0.01938, 1e-06),
-    below_rich=0.15,
+    below=(1e-06, 0.2606, 0.5594, 0.8099, 0.3338),
+    above=(0.3064, 0.313, 0.1469, 0.01938, 1e-06),
+    below_rich=0.3,
     above_rich=1.5,
     answers_half=5,
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from mastery.scorers.interval import Numbers
 
 FITTED = Numbers(
-    below=(0.01552, 0.2599, 0.4488, 0.244, 0.04214),
-    above=(0.05458, 0.204, 0.1947, 0.07714, 1e-06),
+    below=(0.003878, 0.2646, 0.4687, 0.2473, 0.06193),
+    above=(0.1195, 0.22, 0.1785, 0.06509, 1e-06),
     below_rich=0.6,
-    above_rich=1.25,
-    answers_half=5,
+    above_rich=1.5,
+    answers_half=2,
 )
 """With fitted parameters."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from mastery.scorers.interval import Numbers
 
 FITTED = Numbers(
-    below=(0.03507, 0.2789, 0.5449, 0.4151, 1e-06),
-    above=(0.0288, 0.2145, 0.1807, 0.07949, 0.0017),
-    below_rich=0.6,
-    above_rich=2,
-    answers_half=2,
+    below=(0.0347, 0.274, 0.5321, 0.3897, 1e-06),
+    above=(0.03554, 0.2741, 0.2354, 0.1015, 1e-06),
+    below_rich=0.45,
+    above_rich=1.5,
+    answers_half=5,
 )
 """With fitted parameters."""

@@ -14,9 +14,9 @@ UNFITTED = Numbers(
 """With the starter set."""
 
 FITTED = Numbers(
-    below=(0.009727, 0.3024, 0.5684, 0.2031, 0.03148),
-    above=(0.2655, 0.223, 0.142, 0.05851, 1e-06),
-    below_rich=0.45,
+    below=(1e-06, 0.2876, 0.5296, 0.1713, 0.03099),
+    above=(0.2655, 0.2231, 0.142, 0.05857, 1e-06),
+    below_rich=0.6,
     above_rich=2.5,
     answers_half=2,
 )
