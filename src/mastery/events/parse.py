@@ -169,7 +169,12 @@ def _check_times(rows: ParsedRows, occurred_at: pa.Array, now: datetime, timezon
 
 
 def _own_id(source: Source, rows: ParsedRows) -> pa.Array:
-    return pc.coalesce(*[rows[name].cast(pa.string()) for name in source.own_id])
+    filled = [rows[name].cast(pa.string()) for name in source.own_id if rows[name].null_count < rows.n]
+    return pc.coalesce(*filled) if filled else nulls(rows.n, pa.string())
+
+
+def _text(column: pa.Array) -> pa.Array:
+    return column.cast(pa.string()) if column.null_count < len(column) else nulls(len(column), pa.string())
 
 
 def _constant(n: int, value: str | None) -> pa.Array:
@@ -202,11 +207,11 @@ def _events(
         "source": _constant(rows.n, origin),
         "received_at": pa.array(np.full(rows.n, received_us)).cast(UTC),
         OWN_ID: _own_id(source, rows),
-        REPLACES: rows["replaces"].cast(pa.string()),
+        REPLACES: _text(rows["replaces"]),
         ORDERED: order.is_valid() if order.null_count < rows.n else nulls(rows.n, pa.bool_()),
     } | made
     if any(column.name == INTERACTION.name for column in source.columns):
-        columns[INTERACTION.name] = rows[INTERACTION.name].cast(pa.string())
+        columns[INTERACTION.name] = _text(rows[INTERACTION.name])
     topics = made["topic_id"] if "topic_id" in made else rows["topic_id"]
     columns["topic_id"] = _assigned(topics)
     return pa.table(

@@ -312,7 +312,13 @@ class ParsedRows:
     def _bounded(self, column: Column, read: Read) -> Read:
         """Return the numbers of a column with those out of bounds as problems."""
         low, high = (0.0, LONGEST_MS) if column.kind == "duration" else (column.low, column.high)
+        if low is None and high is None:
+            return read
         values, problems = read.values, list(read.problems)
+        found = pc.min_max(values).as_py()
+        least, most = found["min"], found["max"]
+        if least is None or ((low is None or low <= least) and (high is None or most <= high)):
+            return read
         out = np.zeros(self.n, np.bool_)
         for bound, beyond, word in ((low, pc.less, "below"), (high, pc.greater, "above")):
             if bound is None:
@@ -362,6 +368,8 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _empty(read: Read) -> int:
+    if read.values.null_count == 0:
+        return 0
     faulty = np.zeros(len(read.values), np.bool_)
     for problem in read.problems:
         faulty |= problem.where

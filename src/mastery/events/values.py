@@ -109,10 +109,13 @@ def per_value(column: pa.Array, read: Callable[[pa.Array], Read]) -> Read:
     if found.values is column.dictionary and not found.remarks:
         return Read(column)
     places = column.indices
-    at = np.asarray(pc.fill_null(places, 0).to_numpy(zero_copy_only=False))
-    there = mask(places.is_valid())
-    problems = tuple(Problem(p.where[at] & there, p.code, p.reason, p.wrong_type) for p in found.problems)
-    remarks = tuple(Remark(remark.where[at] & there, remark.code) for remark in found.remarks)
+    problems: tuple[Problem, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    if found.problems or found.remarks:
+        at = np.asarray(pc.fill_null(places, 0).to_numpy(zero_copy_only=False))
+        there = mask(places.is_valid())
+        problems = tuple(Problem(p.where[at] & there, p.code, p.reason, p.wrong_type) for p in found.problems)
+        remarks = tuple(Remark(remark.where[at] & there, remark.code) for remark in found.remarks)
     if is_text(found.values.type):
         once = found.values.dictionary_encode()
         again = pa.DictionaryArray.from_arrays(once.indices.take(places), once.dictionary)

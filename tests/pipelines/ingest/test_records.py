@@ -67,6 +67,26 @@ def test_a_cut_anywhere_gives_the_same_records(lines):
         assert found == expected, at
 
 
+@given(
+    st.lists(
+        st.sampled_from([b"a", b"bcdefghi", b",", b";", b"\n", b"\xc3\xa9", b"\xff", b"\r", b'"']),
+        min_size=1,
+        max_size=60,
+    ),
+    st.sampled_from([1, 2, 3]),
+    st.booleans(),
+)
+def test_the_records_are_the_same_wherever_the_bytes_lie_in_memory(pieces, fields, last):
+    # those that lie where whole words do, and have no quote and no carriage return, are cut by another kernel
+    text = b"".join(pieces)
+    apart = np.frombuffer(b"\0" + text, np.uint8)[1:]
+    assert apart.ctypes.data % 8
+    one, other = (cut(data, COMMA, fields, 7, last=last) for data in (bytes_of(text), apart))
+    for name in ("starts", "stops", "lines", "faults"):
+        assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
+    assert (one.used, one.next_line, one.faulty) == (other.used, other.next_line, other.faulty)
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [

@@ -40,6 +40,8 @@ def _column(pieces: Sequence[HeldRows], name: str) -> Column:
     kind, nulls = each[0].type, [column.null_count for column in each]
     if all(n == len(column) for n, column in zip(nulls, each, strict=True)):
         return lambda parts: pa.nulls(_rows(parts), kind)
+    if all(name in piece.same and piece.same[name].equals(each[0]) for piece in pieces):
+        return lambda parts: each[0].take(pa.array(np.zeros(_rows(parts), np.int8)))
     if pa.types.is_dictionary(kind):
         codes = _codes_in_one(each)
         texts = codes.chunk(0).dictionary

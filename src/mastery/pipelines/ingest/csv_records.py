@@ -50,6 +50,14 @@ def _line_ends(data: Any) -> Any:
 
 
 @kernel
+def _has_quote_or_return(data: Any) -> Any:
+    some = False
+    for i in range(data.size):
+        some |= data[i] == _QUOTE or data[i] == _RETURN
+    return some
+
+
+@kernel
 def _after_end(data: Any, end: Any, last: Any) -> Any:
     """Return where the next line begins, \\r\\n being one end; _MORE when that cannot be told yet."""
     if data[end] == _NEWLINE:
@@ -204,6 +212,77 @@ def _cut(
     return count, at, line, faulty, blanks
 
 
+_ONES = np.uint64(0x0101010101010101)
+_LOW_BITS, _HIGH_BITS = np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
+_7, _56, _1 = np.uint64(7), np.uint64(56), np.uint64(1)
+
+
+@kernel
+def _zeros(word: Any) -> Any:
+    """Return the highest bit of each of the eight bytes that is 0 (Warren, Hacker's Delight, 6-1)."""
+    return ~(((word & _LOW_BITS) + _LOW_BITS) | word | _LOW_BITS)
+
+
+@kernel
+def _bits(highest: Any) -> Any:
+    """Return how many of the eight bytes have their highest bit; others are 0."""
+    return np.int64(((highest >> _7) * _ONES) >> _56)
+
+
+@kernel
+def _cut_plain(
+    data: Any, words: Any, delimiter: Any, expected: Any, line: Any, last: Any, starts: Any, stops: Any, lines: Any,
+    faults: Any,
+) -> Any:  # fmt: skip
+    """Like `_cut`, for bytes without a quote or a carriage return, eight at a time: `words` are those of `data`.
+
+    A file without quoted fields is cut here, in a third of the time that looking at each byte takes.
+    """
+    newlines, delimiters = np.uint64(_NEWLINE) * _ONES, np.uint64(delimiter) * _ONES
+    at, count, faulty, fields, seen = 0, 0, 0, 1, np.uint64(0)
+    for w in range(words.size + 1):
+        if w < words.size:
+            word, first = words[w], 8 * w
+        else:  # the last bytes, as a word that goes on with zeros
+            word, first = np.uint64(0), 8 * words.size
+            for i in range(data.size - 1, first - 1, -1):
+                word = (word << np.uint64(8)) | np.uint64(data[i])
+        ends, apart = _zeros(word ^ newlines), _zeros(word ^ delimiters)
+        seen |= word
+        while ends != 0:
+            before = (ends & (~ends + _1)) - _1  # all bits below the lowest
+            stop = first + _bits(before & _HIGH_BITS)
+            fields += _bits(apart & before)
+            if stop > at:
+                fault = _fault(data, at, stop, fields == expected, seen)
+                starts[count], stops[count], lines[count], faults[count] = at, stop, line, fault
+                count += 1
+                faulty += fault != FINE
+            line += 1
+            at, fields, seen = stop + 1, 1, word
+            apart &= ~before
+            ends &= ends - _1
+        fields += _bits(apart)
+    if last and at < data.size:
+        fault = _fault(data, at, data.size, fields == expected, seen)
+        starts[count], stops[count], lines[count], faults[count] = at, data.size, line, fault
+        count += 1
+        faulty += fault != FINE
+        line += 1
+        at = data.size
+    return count, at, line, faulty, False
+
+
+@kernel
+def _fault(data: Any, start: Any, stop: Any, complete: Any, seen: Any) -> Any:
+    """Return the state of a record without quotes, of whose bytes, and some before and behind, `seen` has all bits."""
+    if stop - start > LONGEST:
+        return LONG
+    if seen & _HIGH_BITS != 0 and not _utf8(data, start, stop):
+        return LETTERS
+    return FINE if complete else FIELDS
+
+
 @kernel
 def _copy_fine(data: Any, starts: Any, stops: Any, faults: Any, out: Any) -> Any:
     size = 0
@@ -286,7 +365,12 @@ def cut(data: Bytes, delimiter: int, fields: int, line: int, *, last: bool) -> R
     most = _line_ends(data) + 1
     starts, stops, lines = (np.empty(most, np.int64) for _ in range(3))
     faults = np.empty(most, np.uint8)
-    n, used, next_line, faulty, padded = _cut(data, delimiter, fields, line, last, starts, stops, lines, faults)
+    out = starts, stops, lines, faults
+    if data.ctypes.data % 8 or _has_quote_or_return(data):
+        n, used, next_line, faulty, padded = _cut(data, delimiter, fields, line, last, *out)
+    else:
+        words = data[: data.size // 8 * 8].view("<u8")
+        n, used, next_line, faulty, padded = _cut_plain(data, words, delimiter, fields, line, last, *out)
     return Records(starts[:n], stops[:n], lines[:n], faults[:n], used, next_line, faulty, padded)
 
 

@@ -81,14 +81,15 @@ class IncomingRows:
     def unplaced(self) -> Mask:
         return self._joined(lambda piece: piece.unplaced)
 
-    def places(self, rows: Int64s, id_lo: Int64s) -> Places:
-        """Return the places of the events that these rows begin."""
-        unplaced = self.unplaced()[rows]
+    def places(self, rows: Int64s | None, id_lo: Int64s) -> Places:
+        """Return the places of the events that these rows (None: all) begin."""
+        unplaced = self.unplaced()
         if not unplaced.any():
-            return Places(np.zeros(rows.size, np.int64), np.zeros(self.files, np.int64))
-        student = self.columns.codes("student_id", self.parts)[rows]
-        at_us = self.numbers("occurred_at")[rows]
-        return places(self.file_of()[rows], student.astype(np.int64), at_us, id_lo, unplaced, self.files)
+            return Places(np.zeros(id_lo.size, np.int64), np.zeros(self.files, np.int64))
+        file, student, at_us = self.file_of(), self.columns.codes("student_id", self.parts), self.numbers("occurred_at")
+        if rows is not None:
+            file, student, at_us, unplaced = file[rows], student[rows], at_us[rows], unplaced[rows]
+        return places(file, student, at_us, id_lo, unplaced, self.files)
 
     def lines(self) -> Int64s:
         return self._joined(lambda piece: piece.lines)
@@ -225,16 +226,20 @@ def judge_rows(
     verdicts[left] = SAME
 
     counts = np.zeros((rows.files, COUNTS), np.int64)
-    by_row, left_row = np.where(repeats, SAME, verdicts[event_of_row]), left[event_of_row]
+    by_row, left_row, says_row = verdicts, left, says
+    if events is not None:
+        by_row = np.where(repeats, SAME, verdicts[event_of_row])
+        left_row, says_row = left[event_of_row], says[event_of_row]
     for place, which in (
         (ACCEPTED, by_row == NEW),
         (REVISED_ROWS, by_row == REVISED),
         (DUPLICATES, by_row == SAME),
-        (FILLED, (by_row == REVISED) & (says[event_of_row] == MORE)),
+        (FILLED, (by_row == REVISED) & (says_row == MORE)),
         (LEFT, left_row),
     ):
-        counts[:, place] = np.bincount(file_of[which], minlength=rows.files)
-    placed = rows.places(row, ids[1])
+        if which.any():
+            counts[:, place] = np.bincount(file_of[which], minlength=rows.files)
+    placed = rows.places(None if events is None else row, ids[1])
     counts[:, SHARING] = placed.sharing
     counts[:, TOGETHER] = np.bincount(file_of[together != 0], minlength=rows.files)
     if counts[:, REVISED_ROWS].any():
