@@ -1,6 +1,6 @@
 """The reference store, and records to put into stores."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from mastery.state import (
     RECORD_LEDGER,
     STORES,
     EncodedBlock,
+    FoundRecords,
     KnownLake,
+    Outdated,
     Overtaken,
     Position,
     Record,
@@ -24,6 +26,7 @@ from mastery.state import (
     encode_block,
     stream_text,
 )
+from mastery.state.store import one_model_version
 from mastery.tables import COUNTERS
 
 LAKE = KnownLake(1, "a-table", 0, "its-first-commit")
@@ -43,7 +46,11 @@ class MemoryStore:
     def _seen(self, key: tuple[str, str]) -> Position:
         return decode(self.bodies[key]).seen if key in self.bodies else NOWHERE
 
-    def _write(self, key: tuple[str, str], body: bytes) -> int:
+    def _write(self, key: tuple[str, str], body: bytes, stream: str | None = None) -> int:
+        if stream is not None:
+            self.streams[key] = stream
+        elif self._seen(key).lineage != decode(body).seen.lineage:
+            self.streams.pop(key, None)
         self.versions[key] = self.version(*key) + 1
         self.bodies[key] = body
         return self.versions[key]
@@ -56,6 +63,20 @@ class MemoryStore:
         current = record.seen.lineage == self.lake.lineage and record.seen >= self.news.get(student_id, NOWHERE)
         return record if current else None
 
+    def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
+        records: dict[str, Record] = {}
+        outdated: dict[str, Outdated] = {}
+        for student_id in student_ids:
+            key = (student_id, model_version)
+            record = self.get(*key)
+            if record is not None:
+                records[student_id] = record
+            elif key in self.bodies:
+                old = decode(self.bodies[key], self.versions[key], self.streams.get(key))
+                here = self.lake is not None and old.seen.lineage == self.lake.lineage
+                outdated[student_id] = Outdated(old.version, *((old.offsets, old.outbox) if here else ()))
+        return FoundRecords(records, outdated)
+
     def version(self, student_id: str, model_version: str) -> int:
         return self.versions.get((student_id, model_version), 0)
 
@@ -63,10 +84,18 @@ class MemoryStore:
         key = (record.student_id, record.model_version)
         if self.version(*key) != expected_version or record.seen < self._seen(key):
             raise Overtaken(record.student_id, expected_version, self.version(*key))
-        stream = stream_text(record)
-        if stream is not None:
-            self.streams[key] = stream
-        return self._write(key, encode(record))
+        return self._write(key, encode(record), stream_text(record))
+
+    def put_each(self, records: Sequence[Record]) -> list[str]:
+        if records:
+            one_model_version(records)
+        overtaken = []
+        for record in records:
+            try:
+                self.put(record, record.version)
+            except Overtaken as error:
+                overtaken.append(error.student_id)
+        return overtaken
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block

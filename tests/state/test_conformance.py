@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from mastery.errors import BadInput
 from mastery.state import (
+    FoundRecords,
     KnownLake,
+    Outdated,
     Overtaken,
     Position,
     Record,
@@ -60,6 +63,81 @@ def test_a_record_that_is_made_again_of_the_lake_keeps_the_offsets_and_outbox_of
     told = store.get(record.student_id, "v1")
     assert told is not None
     assert (told.offsets, told.outbox) == ({"quiz-0": 18}, ())
+
+
+def test_many_records_come_back_as_each_alone_and_of_those_not_current_what_the_next_one_takes_over(
+    store: StateStore, block: Block
+) -> None:
+    store.put_many(block(4))
+    store.put_many(block(1, "v2"))
+    one, two, three, four = records(block(4))
+    store.put(replace(two, offsets={"quiz-0": 17}, outbox=('{"alert": "é"}',)), 1)
+    store.put(replace(three, offsets={"quiz-1": 3}), 1)
+    store.note_events([two.student_id, four.student_id], at(7))
+    found = store.get_many([one.student_id, *(r.student_id for r in (one, two, three, four)), "s_nobody"], "v1")
+    assert {student: encode(record) for student, record in found.records.items()} == {
+        one.student_id: encode(one),
+        three.student_id: encode(three),
+    }
+    assert found.records[three.student_id].offsets == {"quiz-1": 3}
+    assert {student: record.version for student, record in found.records.items()} == {
+        one.student_id: 1,
+        three.student_id: 2,
+    }
+    assert found.outdated == {
+        two.student_id: Outdated(2, {"quiz-0": 17}, ('{"alert": "é"}',)),
+        four.student_id: Outdated(1),
+    }
+    assert store.get_many([], "v1") == store.get_many([one.student_id], "v3") == FoundRecords({}, {})
+
+
+def test_each_of_many_is_written_against_its_own_version_and_the_overtaken_are_named(
+    store: StateStore, block: Block
+) -> None:
+    store.put_many(block(4, seen=at(5)))
+    one, two, three, _ = read = [replace(record, version=1) for record in records(block(4, seen=at(5)))]
+    new = replace(records(block(6))[5], offsets={"quiz-0": 1})
+    strangers = [replace(record, version=1) for record in records(block(5))[4:]]
+    store.put(replace(two, events_folded=5), 1)
+    changed = [replace(record, offsets={"quiz-0": 8}, outbox=("tell",), events_folded=9) for record in read]
+    changed[2] = replace(changed[2], seen=at(4))
+    assert store.put_each([*changed, new, *strangers]) == [two.student_id, three.student_id, strangers[0].student_id]
+    found = store.get_many([record.student_id for record in records(block(6))], "v1").records
+    assert {s: (r.version, r.events_folded, dict(r.offsets), r.outbox) for s, r in found.items()} == {
+        one.student_id: (2, 9, {"quiz-0": 8}, ("tell",)),
+        two.student_id: (2, 5, {}, ()),
+        three.student_id: (1, three.events_folded, {}, ()),
+        changed[3].student_id: (2, 9, {"quiz-0": 8}, ("tell",)),
+        new.student_id: (1, new.events_folded, {"quiz-0": 1}, ()),
+    }
+    assert encode(found[one.student_id]) == encode(changed[0])
+    assert store.put_each([found[one.student_id], found[new.student_id]]) == []
+    assert store.put_each([]) == []
+
+
+def test_many_records_written_at_once_are_of_one_model_set_and_of_different_students(
+    store: StateStore, block: Block
+) -> None:
+    one, two = records(block(2))
+    with pytest.raises(BadInput, match="2 model sets"):
+        store.put_each([one, replace(two, model_version="v2")])
+    with pytest.raises(BadInput, match=f"two records of {one.student_id}"):
+        store.put_each([one, two, one])
+    assert store.count() == 0
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_offsets_of_a_lake_that_is_gone_do_not_outlast_it(store: StateStore, block: Block, many: bool) -> None:
+    (record,) = records(block(1, seen=at(5)))
+    store.know_lake(KnownLake(2, "put-back-from-a-backup", 3, "its-commit"), LAKE)
+    store.put(replace(record, offsets={"quiz-0": 17}, outbox=("tell",)), 0)  # by one who has not seen that
+    assert store.get_many([record.student_id], "v1").outdated == {record.student_id: Outdated(1)}
+    if many:
+        store.put_many(block(1, seen=at(3, lineage=2)))
+    else:
+        store.put(replace(record, seen=at(3, lineage=2)), 1)
+    back = store.get(record.student_id, "v1")
+    assert back is not None and (back.offsets, back.outbox) == ({}, ())
 
 
 def test_a_stranger_has_no_record_and_version_0(store: StateStore) -> None:

@@ -98,6 +98,8 @@ def test_a_damaged_body_is_reported_and_not_returned(tmp_path: Path, block: Bloc
     store = connect(f"sqlite:{path}")
     with pytest.raises(CorruptRecord, match="checksum"):
         store.get(student, "v1")
+    found = store.get_many([student], "v1")
+    assert not found.records and "checksum" in str(found.outdated[student].damaged)
     store.close()
 
 

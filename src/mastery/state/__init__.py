@@ -20,7 +20,15 @@ from mastery.state.record import (
     RecordBlock,
 )
 from mastery.state.sqlite import SqliteStore
-from mastery.state.store import EncodedBlock, Overtaken, StateStore, StateUnusable, encode_block
+from mastery.state.store import (
+    EncodedBlock,
+    FoundRecords,
+    Outdated,
+    Overtaken,
+    StateStore,
+    StateUnusable,
+    encode_block,
+)
 
 __all__ = [
     "LEDGER_DAYS",
@@ -33,7 +41,9 @@ __all__ = [
     "STORES",
     "CorruptRecord",
     "EncodedBlock",
+    "FoundRecords",
     "KnownLake",
+    "Outdated",
     "Overtaken",
     "Position",
     "Record",

@@ -25,15 +25,24 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mastery.errors import BadInput, writing
 from mastery.state.encoding import decode, encode, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import Record, RecordBlock
-from mastery.state.store import EncodedBlock, Overtaken, StateUnusable, encode_block
+from mastery.state.store import (
+    EncodedBlock,
+    FoundRecords,
+    Overtaken,
+    StateUnusable,
+    encode_block,
+    found_records,
+    one_model_version,
+)
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +107,24 @@ LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
 WHERE h.student_id = ? AND h.seen >= coalesce(n.version, h.seen)
 """
 
+FOUND = """
+SELECT h.student_id, h.version, CASE WHEN l.here THEN h.stream END,
+    CASE WHEN l.here AND h.seen >= coalesce(n.version, h.seen) THEN b.body END
+FROM json_each(?) AS wanted
+CROSS JOIN heads h ON h.student_id = wanted.value AND h.model_set = (SELECT id FROM model_sets WHERE name = ?)
+JOIN bodies b ON b.id = h.id
+LEFT JOIN lake l ON l.lineage = h.lineage
+LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
+"""
+"""`CROSS JOIN`: who is wanted comes first, whatever SQLite thinks of the sizes of these tables."""
+
+HEADS = """
+SELECT h.student_id, h.id, h.version, h.lineage, h.seen
+FROM json_each(?) AS wanted CROSS JOIN heads h ON h.student_id = wanted.value AND h.model_set = ?
+"""
+
 HEAD = """
-SELECT h.id, h.version, h.lineage, h.seen FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ?
-WHERE h.student_id = ?
+SELECT h.version FROM heads h JOIN model_sets m ON m.id = h.model_set AND m.name = ? WHERE h.student_id = ?
 """
 
 NOTE = """
@@ -110,10 +134,14 @@ WHERE (excluded.lineage, excluded.version) > (lineage, version)
 """
 
 PUT_HEAD = """
-INSERT INTO heads (id, student_id, model_set, tenant, version, lineage, seen) VALUES (?, ?, ?, ?, 1, ?, ?)
+INSERT INTO heads (id, student_id, model_set, tenant, version, lineage, seen, stream) VALUES (?, ?, ?, ?, 1, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
-    version = version + 1, tenant = excluded.tenant, lineage = excluded.lineage, seen = excluded.seen
+    version = version + 1, tenant = excluded.tenant, lineage = excluded.lineage, seen = excluded.seen,
+    stream = coalesce(excluded.stream, CASE WHEN lineage = excluded.lineage THEN stream END)
 """
+"""The stream of who folded the student from the lake stays: see `StateStore.put`."""
+
+PUT_BODY = "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)"
 
 KNOWN_LAKE = "SELECT lineage, table_id, version, fingerprint FROM lake"
 
@@ -145,9 +173,12 @@ class SqliteStore:
         rows = self._read(CURRENT, model_version, student_id)
         return decode(*rows[0]) if rows else None
 
+    def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
+        return found_records(self._read(FOUND, _json(set(student_ids)), model_version))
+
     def version(self, student_id: str, model_version: str) -> int:
         rows = self._read(HEAD, model_version, student_id)
-        return int(rows[0][1]) if rows else 0
+        return int(rows[0][0]) if rows else 0
 
     def known_lake(self) -> KnownLake | None:
         rows = self._read(KNOWN_LAKE)
@@ -165,45 +196,30 @@ class SqliteStore:
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
-        body, stream = encode(record), stream_text(record)
-        with self._writing() as db:
-            row = db.execute(HEAD, (record.model_version, record.student_id)).fetchone()
-            head, version, *seen = row if row else (None, 0, *NOWHERE)
-            if version != expected_version or record.seen < Position(*seen):
-                raise Overtaken(record.student_id, expected_version, version)
-            model_set = _model_set(db, record.model_version)
-            made = db.execute(PUT_HEAD, (head, record.student_id, model_set, record.tenant, *record.seen)).lastrowid
-            head = head or made
-            db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (head, body))
-            if stream is not None:  # that of who folded the student from the lake stays: see StateStore.put
-                db.execute("UPDATE heads SET stream = ? WHERE id = ?", (stream, head))
+        overtaken = self._put([replace(record, version=expected_version)])
+        if overtaken:
+            raise Overtaken(record.student_id, expected_version, overtaken[record.student_id])
         return expected_version + 1
+
+    def put_each(self, records: Sequence[Record]) -> list[str]:
+        return list(self._put(records)) if records else []
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
         ids, view, places = encoded.student_ids, encoded.buffer.data, encoded.ptr.tolist()
         with self._writing() as db:
             model_set = _model_set(db, encoded.model_version)
-            last = _one(db, "SELECT coalesce(max(id), 0) FROM heads")
-            known = {}
-            if last:
-                known = {
-                    student_id: (head, Position(*seen))
-                    for student_id, head, *seen in db.execute(
-                        "SELECT h.student_id, h.id, h.lineage, h.seen FROM json_each(?) AS wanted "
-                        "JOIN heads h ON h.student_id = wanted.value AND h.model_set = ?",
-                        (_json(ids), model_set),
-                    )
-                }
+            last = _last_head(db)
+            known = _heads(db, ids, model_set) if last else {}
             puts: Sequence[int] = range(len(ids))
             if known:
-                puts = [s for s in puts if ids[s] not in known or known[ids[s]][1] <= encoded.seen]
-            heads = [known[ids[s]][0] if ids[s] in known else last + s + 1 for s in puts]
+                puts = [s for s in puts if ids[s] not in known or known[ids[s]].seen <= encoded.seen]
+            heads = [known[ids[s]].id if ids[s] in known else last + s + 1 for s in puts]
             columns = ([ids[s] for s in puts], repeat(model_set), [encoded.tenants[s] for s in puts])
-            db.executemany(PUT_HEAD, zip(heads, *columns, *map(repeat, encoded.seen), strict=False))  # some have no end
+            seen_and_stream = map(repeat, (*encoded.seen, None))
+            db.executemany(PUT_HEAD, zip(heads, *columns, *seen_and_stream, strict=False))  # some have no end
             db.executemany(
-                "INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)",
-                ((head, view[places[s] : places[s + 1]]) for head, s in zip(heads, puts, strict=True)),
+                PUT_BODY, ((head, view[places[s] : places[s + 1]]) for head, s in zip(heads, puts, strict=True))
             )
         return len(puts)
 
@@ -257,6 +273,28 @@ class SqliteStore:
             self._reader = self._writer = None
 
     # Within
+
+    def _put(self, records: Sequence[Record]) -> dict[str, int]:
+        """Write each record whose version is still the one it has; return the others' students and what was found."""
+        model_version = one_model_version(records)
+        written = [(record, encode(record), stream_text(record)) for record in records]
+        overtaken, heads, bodies = {}, [], []
+        with self._writing() as db:
+            model_set = _model_set(db, model_version)
+            known = _heads(db, [record.student_id for record in records], model_set)
+            new = _Head(_last_head(db), 0, NOWHERE)
+            for record, body, stream in written:
+                head = known.get(record.student_id)
+                if head is None:
+                    head = new = new._replace(id=new.id + 1)
+                if record.version != head.version or record.seen < head.seen:
+                    overtaken[record.student_id] = head.version
+                    continue
+                heads.append((head.id, record.student_id, model_set, record.tenant, *record.seen, stream))
+                bodies.append((head.id, body))
+            db.executemany(PUT_HEAD, heads)
+            db.executemany(PUT_BODY, bodies)
+        return overtaken
 
     def _connect(self) -> sqlite3.Connection:
         folder = Path(self._path).absolute().parent
@@ -431,6 +469,22 @@ def _model_set(db: sqlite3.Connection, model_version: str) -> int:
     """Return the id of a model set, which has records from now on."""
     db.execute("INSERT INTO model_sets (name) VALUES (?) ON CONFLICT DO NOTHING", (model_version,))
     return int(_one(db, "SELECT id FROM model_sets WHERE name = ?", model_version))
+
+
+class _Head(NamedTuple):
+    id: int
+    version: int
+    seen: Position
+
+
+def _heads(db: sqlite3.Connection, student_ids: Iterable[str], model_set: int) -> dict[str, _Head]:
+    """Return student → head of those that have a record under a model set."""
+    rows = db.execute(HEADS, (_json(student_ids), model_set))
+    return {student_id: _Head(head, version, Position(*seen)) for student_id, head, version, *seen in rows}
+
+
+def _last_head(db: sqlite3.Connection) -> int:
+    return int(_one(db, "SELECT coalesce(max(id), 0) FROM heads"))
 
 
 def _one(db: sqlite3.Connection, statement: str, *values: Any) -> Any:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 from mastery.arrays import Int64s
-from mastery.errors import Conflict
-from mastery.state.encoding import Bytes, encode_many
+from mastery.errors import BadInput, Conflict
+from mastery.state.encoding import Bytes, decode, encode_many
 from mastery.state.position import KnownLake, Position
-from mastery.state.record import Record, RecordBlock
+from mastery.state.record import CorruptRecord, Record, RecordBlock
 
 
 class Overtaken(Conflict):
@@ -61,6 +63,79 @@ def encode_block(block: RecordBlock) -> EncodedBlock:
     return EncodedBlock(block.model_version, ids, tenants, *encode_many(block), block.seen)
 
 
+@dataclass(frozen=True)
+class Outdated:
+    """What a store holds of a student whose record is not current, or cannot be read. Who folds the student again takes
+    it over into the new record.
+
+    Attributes:
+        version: The version that a write must find there.
+        offsets: As in `Record`; without any where they are of another lake than the one that the store knows.
+        outbox: As in `Record`; of another lake: empty.
+        damaged: Why the bytes cannot be read; None where they were not looked at.
+    """
+
+    version: int
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    outbox: tuple[str, ...] = ()
+    damaged: CorruptRecord | None = None
+
+
+@dataclass(frozen=True)
+class FoundRecords:
+    """What a store holds of many students under one model set, as of one moment. Strangers are in neither.
+
+    Attributes:
+        records: Student → record, of those that are current.
+        outdated: Student → what there is of those that have to be folded again.
+    """
+
+    records: Mapping[str, Record]
+    outdated: Mapping[str, Outdated]
+
+
+StoredRow = tuple[str, int, str | None, bytes | None]
+"""Student, version, what `stream_text` made, bytes: None where the record is not current."""
+
+
+def found_records(rows: Iterable[StoredRow]) -> FoundRecords:
+    """Return the records that a store's rows are; of each that cannot be decoded, why."""
+    records: dict[str, Record] = {}
+    outdated: dict[str, Outdated] = {}
+    for student_id, version, stream, body in rows:
+        damaged = None
+        if body is not None:
+            try:
+                records[student_id] = decode(body, version, stream)
+                continue
+            except CorruptRecord as error:
+                damaged = error
+        rest = {} if stream is None else json.loads(stream)
+        outdated[student_id] = Outdated(version, rest.get("offsets", {}), tuple(rest.get("outbox", ())), damaged)
+    return FoundRecords(records, outdated)
+
+
+def one_model_version(records: Sequence[Record]) -> str:
+    """Return the model set of records that are to be written together.
+
+    Raises:
+        BadInput: They are of several, or two of them of one student.
+    """
+    model_versions = sorted({record.model_version for record in records})
+    if len(model_versions) != 1:
+        raise BadInput(
+            f"records of {len(model_versions)} model sets ({', '.join(model_versions)}) were given to one write; "
+            "write those of each model set by themselves"
+        )
+    if len({record.student_id for record in records}) != len(records):
+        ids = sorted(record.student_id for record in records)
+        twice = next(one for one, other in pairwise(ids) if one == other)
+        raise BadInput(
+            f"two records of {twice} were given to one write; fold all of a student's events into one record"
+        )
+    return model_versions[0]
+
+
 class StateStore(Protocol):
     """One record per student and model set.
 
@@ -80,6 +155,13 @@ class StateStore(Protocol):
         """
         ...
 
+    def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
+        """Return the records of many students that are current, and what else there is of them, all of one moment.
+
+        A record whose bytes are damaged costs the others nothing: it is among the outdated, with what is wrong.
+        """
+        ...
+
     def version(self, student_id: str, model_version: str) -> int:
         """Return how often the record was written, current or not; 0 for a stranger."""
         ...
@@ -88,17 +170,38 @@ class StateStore(Protocol):
         """Write one record if its version is still `expected_version`; return the new one.
 
         Offsets and outbox of the one that lies there stay where this one has neither: a fold knows nothing of them,
-        and what is still to be told must not be lost because a student was folded again.
+        and what is still to be told must not be lost because a student was folded again. Those of another lineage go:
+        a lake put back from a backup lacks what these offsets say was read.
 
         Raises:
             Overtaken: It is not, or what lies there has seen more.
         """
         ...
 
-    def put_many(self, block: RecordBlock | EncodedBlock) -> int:
-        """Write many records, but for those that lie there and have seen more; return how many were written.
+    def put_each(self, records: Sequence[Record]) -> list[str]:
+        """Write many records, each as `put` does if its version is still `record.version`, the one it was read with.
 
-        Offsets and outbox of those that lie there stay.
+        States, offsets and outbox of a record are written together or not at all. When this returns, what was written
+        outlasts the end of this process. Whether it outlasts a power cut is the store's own matter, and need not be: a
+        store that has lost its last writes has smaller offsets, from which the stream is read again, and its news are
+        noted again from the lake. So the events must be in the lake, and on its disk, before this is called: offsets
+        may be behind the lake but never ahead of it.
+
+        Args:
+            records: Records under one model set, each of another student.
+
+        Returns:
+            The students whose records were overtaken, in the order of the records; nothing of theirs was written.
+
+        Raises:
+            BadInput: They are of several model sets, or two are of one student.
+        """
+        ...
+
+    def put_many(self, block: RecordBlock | EncodedBlock) -> int:
+        """Write many records, whatever version they find; return how many. Those that have seen more stay as they are.
+
+        Offsets and outbox of those that lie there stay, as with `put`.
         """
         ...
 
