@@ -22,7 +22,7 @@ COLUMNS = ("kind", "item_id", "topic_id")
 
 
 def about_of(events: pa.Table) -> Int64s:
-    """Return int64[n]: hash of what each event is about. The table may lack `item_id`."""
+    """Return int64[n]: hash of what each event is about. The table may lack `item_id` where no event has one."""
     columns = [events[name] if name in events.column_names else pa.nulls(events.num_rows) for name in COLUMNS]
     (kind, kinds), (item, items), (topic, topics) = (coded_hashes(column) for column in columns)
     found = np.empty(events.num_rows, np.int64)

@@ -95,7 +95,7 @@ def event_columns(events: pa.Table, as_of_us: int | None = None) -> EventColumns
     """Return the events that count at `as_of_us`, a row for each topic.
 
     Events after `as_of_us` are left out, and so are events that another one replaced by then, and withdrawals.
-    The table may lack `item_id` and `other_topic_ids`.
+    The table may lack `item_id` where no event has one, for items order events of one moment, and `other_topic_ids`.
 
     Raises:
         Conflict: an event of a kind this version does not know.

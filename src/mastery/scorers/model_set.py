@@ -56,11 +56,6 @@ class ModelSet:
         mine = {name: one for name, one in self.scorers.items() if name in SCORERS or name in DERIVED}
         return replace(self, scorers=mine)
 
-    @property
-    def knows_items(self) -> bool:
-        """Whether any scorer holds numbers of single items."""
-        return any(mine.items.count > 0 for mine in self.scorers.values())
-
 
 def default_model_set(
     rules: Floats, topic_estimates: Mapping[Scoped, float], items: Mapping[Scoped, tuple[str | None, float]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mastery.instants import DAY_US
-from mastery.tables import EVENTS
+from mastery.tables import EVENTS, GOLD
 from school import KEY, Deployment
 
 HEADER = "student_id,question_id,topic_id,is_correct,time_spent_sec,attempt_number,timestamp\n"
@@ -115,3 +115,26 @@ def test_everything_the_state_needs_is_noted_before_a_recompute_folds(school: De
     known = school.state.known_lake()
     assert known is not None
     assert tuple(known)[1:] == school.lake.identified(EVENTS)[1]
+
+
+def test_answers_of_one_moment_in_several_files_are_in_the_same_order_where_nothing_is_known_of_items(
+    school: Deployment,
+) -> None:
+    """What events of one moment are ordered by has their items in it, also where no scorer knows any."""
+    folder = Path(school.lake.root).parent
+    for right in (0, 1):  # of each moment the right answer is in one file and the wrong one in the other
+        lines = [f"S1,Q{2 * k + right},algebra,{right},10,1,2026-05-02T12:{k:02d}:07Z" for k in range(12)]
+        (folder / f"{right}.csv").write_text(HEADER + "\n".join(lines) + "\n")
+        school.ingest(folder / f"{right}.csv")
+    before = scores_shown(school, "S1")
+    school.recompute(school.newest_us() + DAY_US)
+    rows = school.lake.scan(GOLD, ["score_source", "mastery_score"]).to_pylist()
+    assert {row["score_source"]: row["mastery_score"] for row in rows} == before
+    assert scores_shown(school, "S1") == before
+
+
+def scores_shown(deployment: Deployment, student: str) -> dict[str, float]:
+    """Return what each scorer says of a student's only topic a day after the newest event."""
+    as_of_us = deployment.newest_us() + DAY_US
+    document = deployment.reader.student(KEY.student("default", student), tenant="default", as_of_us=as_of_us)
+    return {name: score.mastery_score for name, score in document.topics[0].scores.items()}

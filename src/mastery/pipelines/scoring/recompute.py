@@ -182,10 +182,8 @@ class _Run:
         self._generation: int | None = None
         known = lake.scan(TOPICS, ["tenant", "topic_id"])
         self._known_topics = set(zip(*(known.column(c).to_pylist() for c in ("tenant", "topic_id")), strict=True))
-        knows_items = model_set.knows_items or (shadow is not None and shadow.knows_items)
-        self._wanted = [name for name in READ if name != "item_id" or knows_items]
-        if state is not None:
-            self._wanted.append("body_hash")
+        # Items also where no set knows any: events of one moment are in the order of what they are about.
+        self._wanted = READ if state is None else (*READ, "body_hash")
         # One that has been ended is cleared away.
         shadowed = shadow is not None or lake.shown(SHADOW, began).rows > 0 or lake.snapshot(SHADOW).rows > 0
         self._tables = (*PUBLISHED, SHADOW) if shadowed else PUBLISHED
