@@ -43,8 +43,19 @@ def test_words_numbers_and_thresholds_are_outcomes():
 def test_a_value_that_is_not_there_or_no_number_is_refused():
     with pytest.raises(BadInput, match="no student has result 'Passed'; its values are: Distinction, Fail, Pass"):
         outcome_of(parse_outcome("result=Passed"), RESULTS)
-    with pytest.raises(BadInput, match="result is 'Pass', which is no number.*result=Distinction"):
+    with pytest.raises(BadInput, match="result is 'Distinction', which is no number.*result=Distinction"):
         outcome_of(parse_outcome("result"), RESULTS)
+
+
+def test_decimal_commas_are_numbers_where_they_can_be_nothing_else():
+    marks = outcome_of(parse_outcome("mark>=1.7"), StudentColumn("mark", {"a": "1,3", "b": "2,0", "c": "1.7"}))
+    assert marks.number == {"a": 1.3, "b": 2.0, "c": 1.7}
+    assert marks.good == {"a": False, "b": True, "c": True}
+    with pytest.raises(BadInput) as refused:  # of values with a comma no list of good ones can be made
+        outcome_of(parse_outcome("mark"), StudentColumn("mark", {"a": "1,234", "b": "5,678"}))
+    assert str(refused.value) == (
+        "mark is '1,234', which is no number; expected numbers such as 12.5; its values are: 1,234, 5,678"
+    )
 
 
 def test_numbers_are_measured_beside_the_outcome_on_the_same_drawn_students():

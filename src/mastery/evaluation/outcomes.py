@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from mastery.arrays import Bools, Floats
 from mastery.errors import BadInput
@@ -18,6 +19,7 @@ from mastery.evaluation.measures import auc, interval, ranked, weighted_auc
 from mastery.evaluation.next_week import correlation
 from mastery.evaluation.student_columns import StudentColumn
 from mastery.evaluation.summary import DRAWS
+from mastery.events.numbers import read_number
 
 FEWEST_STUDENTS, FEWEST_OF_A_KIND = 20, 10
 """With fewer students, or fewer with a good or with another outcome, nothing is measured."""
@@ -102,7 +104,8 @@ def outcome_of(rule: OutcomeRule, column: StudentColumn) -> Outcome:
             raise BadInput(f"no student has {rule.column} {unknown[0]!r}; its values are: {_some(column.values)}")
         good = {name: value in rule.good for name, value in column.of_student.items()}
         return Outcome(rule.column, good, good, f"{rule.column} {' or '.join(rule.good)}", left_out)
-    number = {name: _number(rule, value, column.values) for name, value in column.of_student.items()}
+    numbers = _numbers(rule, column.values)
+    number = {name: numbers[value] for name, value in column.of_student.items()}
     if rule.least is not None:
         good = {name: value >= rule.least for name, value in number.items()}
         return Outcome(rule.column, number, good, f"{rule.column} {rule.least:g} or more", left_out)
@@ -161,17 +164,19 @@ def _correlations(a: Floats, b: Floats, times: Floats) -> Floats:
     return found
 
 
-def _number(rule: OutcomeRule, value: str, values: Sequence[str]) -> float:
-    try:
-        number = float({"true": "1", "false": "0"}.get(value.lower(), value))
-    except ValueError:
-        number = math.nan
-    if math.isfinite(number):
-        return number
-    raise BadInput(
-        f"{rule.column} is {value!r}, which is no number; say which values are good, as in "
-        f"{rule.column}={values[0]}; its values are: {_some(values)}"
-    )
+def _numbers(rule: OutcomeRule, values: Sequence[str]) -> dict[str, float]:
+    """Return the number that each value is, written with a decimal point, or a comma where it can be nothing else."""
+    plain = [{"true": "1", "false": "0"}.get(value.lower(), value) for value in values]
+    numbers = read_number(pa.array(plain, pa.string())).values.to_pylist()
+    for value, number in zip(values, numbers, strict=True):
+        if number is None:
+            a_word = next((one for one in values if "," not in one), None)
+            raise BadInput(
+                f"{rule.column} is {value!r}, which is no number; expected numbers such as 12.5"
+                + (f", or say which values are good, as in {rule.column}={a_word}" if a_word is not None else "")
+                + f"; its values are: {_some(values)}"
+            )
+    return dict(zip(values, numbers, strict=True))
 
 
 def _some(values: Sequence[str], most: int = 12) -> str:

@@ -394,6 +394,11 @@ def test_groups_that_are_too_small_are_named(school):
     said = " ".join(found.notes)
     assert "too small to be measured apart by club: chess (4 students), golf (5 students)" in said
     assert "no group of club is large enough" in said
+    each = column_of_table(
+        log, pa.table({"student_id": log.batch.students[:40], "no": [f"n{k}" for k in range(10, 50)]}), "no"
+    )
+    said = " ".join(evaluate(log, Split("student"), unfitted(RULES), cv_folds=2, groups=each).notes)
+    assert "n21 (1 student) and 28 more; a group needs" in said
 
 
 def test_a_column_that_names_no_groups_is_refused(school):

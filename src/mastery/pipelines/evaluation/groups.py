@@ -21,6 +21,9 @@ from mastery.evaluation.student_columns import MOST_VALUES, StudentColumn
 from mastery.insight.words import counted
 from mastery.pipelines.evaluation.cv_fold_result import CvFoldResult
 
+MOST_NAMED = 12
+"""Of groups that are too small a note names that many."""
+
 
 @dataclass(frozen=True)
 class ByGroup:
@@ -72,7 +75,9 @@ def group_notes(groups: StudentColumn, found: ByGroup) -> list[str]:
                 f"{counted(count, 'student')} with {what} of {groups.name} belong{'s' * (count == 1)} to no group"
             )
     if found.too_small:
-        named = ", ".join(f"{one.name} ({counted(one.students, 'student')})" for one in found.too_small)
+        first, more = found.too_small[:MOST_NAMED], len(found.too_small[MOST_NAMED:])
+        named = ", ".join(f"{one.name} ({counted(one.students, 'student')})" for one in first)
+        named += f" and {more:,} more" if more else ""
         notes.append(
             f"too small to be measured apart by {groups.name}: {named}; a group needs {FEWEST_STUDENTS} students, "
             f"{FEWEST_ANSWERS} answers, and {FEWEST_OF_AN_OUTCOME} right and wrong ones"
