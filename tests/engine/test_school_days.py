@@ -110,10 +110,12 @@ def test_after_a_change_of_the_zone_students_are_folded_again_and_a_class_says_w
             assert engine.student("S1", as_of="latest", scorer="rule_based").topics[0].mastery_score == expected
         _, note = engine.class_scores().notes
         assert "days of these scores are those of UTC" in note and "mastery recompute" in note
-        assert len(engine.history("S1", "ratios").points) == 2
+        history = engine.history("S1", "ratios")
+        assert len(history.points) == 2 and history.notes == [note]
         engine.recompute("latest", workers=1)
         assert engine.class_scores().notes == [about_topics]
-        assert len(engine.history("S1", "ratios").points) == 1
+        history = engine.history("S1", "ratios")
+        assert len(history.points) == 1 and history.notes == []
     with opened(tmp_path / "school") as engine:  # and back
         assert engine.student("S1", as_of="latest", scorer="rule_based").topics[0].mastery_score == before
 
@@ -170,3 +172,6 @@ def test_a_zone_that_nobody_knows_is_refused_with_one_that_is_near(tmp_path):
     assert "school_timezone: 'Europe/Berln' is not a time zone of this machine (did you mean 'Europe/Berlin'" in first
     assert "school_timezones.north: 'Asia/Calcuta' is not a time zone of this machine" in second
     assert "did you mean 'Asia/Calcutta'" in second
+    assert second.startswith(f"mastery.yaml: {tmp_path}")
+    with pytest.raises(BadInput, match="environment MASTERY_SCHOOL_TIMEZONES: school_timezones.north: 'Mars'"):
+        load_settings(home=tmp_path, environ={"MASTERY_SCHOOL_TIMEZONES": '{"north": "Mars"}'})

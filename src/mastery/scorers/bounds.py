@@ -97,7 +97,7 @@ def parse_bounds(given: object, allowed: Mapping[str, Span], what: str = "bounds
     if not isinstance(given, Mapping):
         raise BadInput(f"{what} is {given!r:.60}; expected names of parameters with a number or [least, most] each")
     everywhere = _spans({name: one for name, one in given.items() if name != TOPICS}, allowed, what)
-    of_topics = given.get(TOPICS) or {}
+    of_topics = {} if given.get(TOPICS) is None else given[TOPICS]
     if not isinstance(of_topics, Mapping):
         raise BadInput(f"{what}.{TOPICS} is {of_topics!r:.60}; expected ids of topics with bounds each")
     topics = {}

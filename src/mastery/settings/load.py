@@ -215,5 +215,8 @@ def _line(error: Any, given: Mapping[str, Given]) -> str:
 def _origin(name: str, given: Mapping[str, Given]) -> str:
     if name in given:
         return given[name].origin
+    whole = name.partition(".")[0]
+    if whole in WHOLE and whole in given:
+        return given[whole].origin
     inside = sorted({one.origin for other, one in given.items() if other.startswith(name + ".")})
     return ", ".join(inside) or "default"

@@ -51,6 +51,15 @@ def test_bounds_hold_for_every_topic_item_and_for_topics_to_come(batch, variant)
     check_parameters("bkt", found)
 
 
+def test_bounds_of_a_topic_without_an_answer_are_noted(batch):
+    own = batch.topics[1][1]
+    said = {"topics": {own: {"guess": 0.3}, own.upper() + "x": {"guess": 0.1}}}
+    _, _, notes = fit_variant(batch, Variant(), bounds=parse_bounds(said, CAN_BE_BOUNDED))
+    (note,) = (one for one in notes if "bounds" in one)
+    assert note.startswith(f"bkt: bounds.topics.{own.upper()}x changes nothing: no answer of this fit is on it")
+    assert f"did you mean '{own}'" in note
+
+
 def test_bounds_that_hold_anyway_change_no_number_and_bounds_that_bind_cost_likelihood(batch):
     free, best, _ = fit_variant(batch, Variant())
     wide, same, _ = fit_variant(batch, Variant(), bounds=parse_bounds({"guess": [0.002, 0.95]}, CAN_BE_BOUNDED))
@@ -95,6 +104,7 @@ def test_a_guess_that_people_fix_is_that_of_the_shared_scale(batch):
         ({"slip": [1.2, 1.5]}, "expected a span that meets 0.002 to 0.95"),
         ({"guess": float("nan")}, "expected the least first"),
         ({"guess": 0.6, "topics": {"t": {"slip": 0.5}}}, "bounds.topics.t: guess of 0.6 and slip of 0.5 or more leave"),
+        ({"topics": []}, "bounds.topics is []; expected ids of topics"),
         ({"topics": ["t"]}, "bounds.topics is ['t']; expected ids of topics"),
         ({"topics": {"t": 0.3}}, "bounds.topics.t is 0.3; expected names of parameters"),
     ],
@@ -109,3 +119,4 @@ def test_bounds_that_cannot_be_used_are_refused_with_what_was_expected(said, tol
 def test_nothing_said_bounds_nothing():
     assert parse_bounds(None, CAN_BE_BOUNDED) is parse_bounds({}, CAN_BE_BOUNDED) is None
     assert parse_bounds({"topics": {}}, CAN_BE_BOUNDED) is None
+    assert parse_bounds({"topics": None}, CAN_BE_BOUNDED) is None

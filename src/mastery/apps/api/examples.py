@@ -116,6 +116,7 @@ HISTORY: dict[str, Any] = {
             ("2026-03-20", 0.29, 0.17, 0.45, 14),
         )
     ],
+    "notes": [],
 }
 
 ANSWERS: dict[str, Any] = {

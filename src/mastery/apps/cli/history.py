@@ -50,3 +50,5 @@ def history(
         bar = interval_bar(point.mastery_score, point.lower, point.upper, name, width)
         table.add_row(str(point.day), hundredths(point.mastery_score), bar, str(point.evidence_count))
     out.print(first_that_fits(out, table))
+    for note in document.notes:
+        out.print(Text(f"\nnote: {note}", "yellow"), soft_wrap=True)

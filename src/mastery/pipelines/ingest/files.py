@@ -269,7 +269,7 @@ class _Rooms:
         self._free: SimpleQueue[Bytes] = SimpleQueue()
 
     def take(self, size: int) -> Bytes:
-        """Return memory for so many bytes or more."""
+        """Return memory for that many bytes or more."""
         try:
             room = self._free.get_nowait()
         except Empty:

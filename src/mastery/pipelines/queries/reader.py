@@ -246,6 +246,7 @@ class Reader:
                 for row in sorted(mine, key=lambda row: row["day"])
                 if row["score_source"] == source
             ],
+            notes=self._notes_since(metadata.published),
         )
 
     def class_scores(
@@ -280,7 +281,7 @@ class Reader:
             place = place_of(index, student_id)
             offset = 0 if limit is None else place - place % limit
         document = class_document(self._lake, index, metadata.places.get(tenant, {}), offset, limit, self.days)
-        return self._noting_news(document, metadata.published)
+        return _with_notes(document, self._notes_since(metadata.published))
 
     def class_report(
         self, *, tenant: str, source: str | None = None, in_need: int = 10, limit: int | None = None
@@ -295,7 +296,7 @@ class Reader:
         index = self._index(metadata, source, tenant)
         model_set = self._set_of(index.model_version, metadata)
         document = class_document(self._lake, index, metadata.places.get(tenant, {}), 0, limit, self.days)
-        document = self._noting_news(document, metadata.published)
+        document = _with_notes(document, self._notes_since(metadata.published))
         return document, self._in_need(metadata, model_set, self._lake, index, in_need, metadata.published)
 
     def in_need(self, *, tenant: str, source: str | None = None, limit: int = 10) -> InNeedDocument:
@@ -382,28 +383,28 @@ class Reader:
                 self._means = published, topic_means(self._lake, published)
             return self._means[1]
 
-    def _noting_news(self, document: ClassDocument, published: Publication) -> ClassDocument:
-        """Return a class as published, with notes where events have come in since, or were taken back, and where days
-        are those of another time zone now.
+    def _notes_since(self, published: Publication) -> list[str]:
+        """Return what should be known of what was published: that its days are those of another time zone than now, and
+        that events have come in since, or were taken back.
         """
-        zone = published.timezone or UTC_NAME
+        notes, zone = [], published.timezone or UTC_NAME
         if published.number >= 0 and zone != self.days.timezone:
-            note = (
+            notes.append(
                 f"days of these scores are those of {zone}, and the setting school_timezone is "
                 f"{self.days.timezone} now; 'mastery recompute' makes them again"
             )
-            document = document.model_copy(update={"notes": [*document.notes, note]})
         read, now = published.events, self._lake.version(EVENTS)
         if read is None or now <= read:
-            return document
+            return notes
         if self._news[:2] != (read, now):
             news = self._lake.news(EVENTS, read, now)  # compaction brings none
             came = news is None or bool(news.added)
             self._news = read, now, "have come in" if came else "were taken back" if news else ""
-        if not self._news[2]:
-            return document
-        note = f"events {self._news[2]} since these scores were computed; 'mastery recompute' makes them again"
-        return document.model_copy(update={"notes": [*document.notes, note]})
+        if self._news[2]:
+            notes.append(
+                f"events {self._news[2]} since these scores were computed; 'mastery recompute' makes them again"
+            )
+        return notes
 
     def newest_event_us(self) -> int | None:
         """Return the time of the newest event in the lake; None when it is empty."""
@@ -527,6 +528,10 @@ class Reader:
         if found.seen is not None and _newest(events) <= as_of_us:
             self._records.keep(record_of(events, folded, seen=found.seen), found)
         return snapshot_of(folded)
+
+
+def _with_notes(document: ClassDocument, notes: list[str]) -> ClassDocument:
+    return document.model_copy(update={"notes": [*document.notes, *notes]}) if notes else document
 
 
 def _newest(events: pa.Table) -> int:

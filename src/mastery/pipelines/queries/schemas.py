@@ -173,6 +173,7 @@ class HistoryDocument(BaseModel):
     title: str | None = None
     score_source: str
     points: list[HistoryPoint]
+    notes: list[str]
 
 
 class PastAnswersDocument(BaseModel):

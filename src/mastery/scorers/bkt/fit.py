@@ -275,7 +275,8 @@ def fit_variant(
     keys = [key for key, has in zip(batch.topics, asked, strict=True) if has]
     shared = {} if bounds is None else bounds.shared
     parameters = Parameters(default, KeyedRows(keys, params[asked]), by_item, shared)
-    return parameters, likely, _notes(batch, weight, right, useless)
+    notes = _notes(batch, weight, right, useless)
+    return parameters, likely, notes if bounds is None else (*notes, *_unmet(bounds, batch, weight))
 
 
 def _fit_topics(
@@ -347,6 +348,15 @@ def _notes(batch: Batch, weight: npt.NDArray[Any], right: npt.NDArray[Any], usel
             f"pooled with the others: {_names(batch, useless)}"
         )
     return tuple(notes)
+
+
+def _unmet(bounds: Bounds, batch: Batch, weight: npt.NDArray[Any]) -> list[str]:
+    """Return a note for each topic that is bounded and has no answer: most likely its id is another one."""
+    answered = sorted({name for (_, name), answers in zip(batch.topics, weight, strict=True) if answers > 0.0})
+    return [
+        f"bkt: bounds.topics.{topic} changes nothing: no answer of this fit is on it{did_you_mean(topic, answered)}"
+        for topic in sorted(set(bounds.topics).difference(answered))
+    ]
 
 
 def _names(batch: Batch, which: Bools) -> str:
