@@ -31,7 +31,7 @@ from mastery.pipelines.simulation.events import simulated_events
 from mastery.scorers import best_first
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.scorers.parameters import Parameters
-from mastery.simulation import SchoolPlan
+from mastery.simulation import SchoolPlan, check_schools
 
 RESULTS = ROOT / "benchmarks" / "results" / "widths.json"
 
@@ -42,19 +42,7 @@ ENOUGH = 300
 """Of fewer scores no share is told."""
 
 
-def school(seed: int, **other: object) -> SchoolPlan:
-    """Return a school of thirteen weeks unless `days` says otherwise."""
-    return SchoolPlan(**{"students": FITTED + SCORED, "days": 91, "seed": seed, **other})
-
-
-SCHOOLS = {
-    "like the first": school(961),
-    "more topics, less study": school(962, topics=64, topics_per_student=48, active_share=0.2),
-    "few topics, much study": school(963, topics=16, topics_per_student=8, active_share=0.5, days=63),
-    "half a year, short days": school(964, days=182, events_per_active_day=4.0),
-    "much is known before": school(965, starting_skill=-0.2, half_life_days=50.0),
-    "little is known, quickly forgotten": school(966, starting_skill=-1.6, half_life_days=18.0),
-}
+SCHOOLS = check_schools(FITTED + SCORED, 961)
 
 
 def fitted(plan: SchoolPlan) -> Mapping[str, Parameters]:

@@ -39,7 +39,7 @@ from mastery.scorers import SPECS, needs, with_scores
 from mastery.scorers.interval import LEAST, Numbers
 from mastery.scorers.model_set import ModelSet, default_model_set
 from mastery.scorers.parameters import Parameters
-from mastery.simulation import SchoolPlan
+from mastery.simulation import SchoolPlan, check_schools
 
 LEARNT_FROM = 200
 READ = 400
@@ -73,12 +73,7 @@ UNLIKE = (
 AGAIN = 3
 """With the starter set each of the first is taken so often, with other seeds; fitting costs minutes a school."""
 
-CHECKED_ON = {
-    "like the first": school(801),
-    "more topics, less study": school(802, topics=64, topics_per_student=48, active_share=0.2),
-    "few topics, much study": school(803, topics=16, topics_per_student=8, active_share=0.5, days=63),
-    "half a year, short days": school(804, days=182, events_per_active_day=4.0),
-}
+CHECKED_ON = check_schools(LEARNT_FROM + READ, 801, kinds=4)
 
 Rows = Mapping[str, np.ndarray]
 """Columns score, lower, upper, evidence, truth, observations, share, term_ends of student-topics at some time."""

@@ -45,7 +45,7 @@ from mastery.scorers.model_set import ModelSet, default_model_set, starter_param
 from mastery.scorers.parameters import Parameters, no_rows
 from mastery.scorers.rule_based.scorer import INDEXES, with_scale
 from mastery.scorers.spec import Starter
-from mastery.simulation import SchoolPlan
+from mastery.simulation import SchoolPlan, check_schools
 
 STUDENTS = 160
 LOSS = 0.2
@@ -71,14 +71,7 @@ FOUND_ON = (
     school(211, topics=50, topics_per_student=30, starting_skill=0.8),
     school(212, topics=16, topics_per_student=10, days=63, starting_skill=0.6, half_life_days=90.0),
 )
-CHECKED_ON = {
-    "like the first": school(901),
-    "more topics, less study": school(902, topics=64, topics_per_student=48, active_share=0.2),
-    "few topics, much study": school(903, topics=16, topics_per_student=8, active_share=0.5, days=63),
-    "half a year, short days": school(904, days=182, events_per_active_day=4.0),
-    "much is known before": school(905, starting_skill=-0.2, half_life_days=50.0),
-    "little is known, quickly forgotten": school(906, starting_skill=-1.6, half_life_days=18.0),
-}
+CHECKED_ON = check_schools(STUDENTS, 901)
 
 WRITTEN: Mapping[str, tuple[Sequence[int], int, float, float]] = {
     "20 of 20, two a day": ([1] * 20, 2, 0.88, 0.985),

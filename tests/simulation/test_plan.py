@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from mastery.errors import BadInput
-from mastery.simulation import SchoolPlan
+from mastery.simulation import SchoolPlan, check_schools
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_what_cannot_be_lived_is_refused_with_its_value(changed, said):
 
 def test_a_school_with_few_topics_gives_all_of_them_to_each_student():
     assert SchoolPlan(students=1, days=1, topics=5, topics_per_student=20).path_length == 5
+
+
+def test_schools_to_check_on_differ_in_kind_and_seed_and_are_the_same_wherever_something_is_checked():
+    schools, few = check_schools(400, 901), check_schools(200, 801, kinds=4)
+    assert [one.seed for one in schools.values()] == [*range(901, 907)]
+    assert len({(one.days, one.topics, one.active_share, one.starting_skill) for one in schools.values()}) == 6
+    assert [*few] == [*schools][:4] and {one.students for one in few.values()} == {200}

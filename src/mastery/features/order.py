@@ -35,17 +35,24 @@ def order_rows(columns: EventColumns) -> tuple[Int64s, Int64s]:
 
 
 @kernel
+def place_at_once(a: int, b: int, sequence: Int64s, about: Int64s, id_hi: Int64s, id_lo: Int64s) -> int:
+    """Return −1 where row a comes before row b, both at the same time, 1 where after it, 0 where they are one event."""
+    if sequence[a] != sequence[b]:
+        return -1 if sequence[a] < sequence[b] else 1
+    if about[a] != about[b]:
+        return -1 if about[a] < about[b] else 1
+    if id_hi[a] != id_hi[b]:
+        return -1 if id_hi[a] < id_hi[b] else 1
+    if id_lo[a] != id_lo[b]:
+        return -1 if id_lo[a] < id_lo[b] else 1
+    return 0
+
+
+@kernel
 def _before(a: int, b: int, sequence: Int64s, about: Int64s, id_hi: Int64s, id_lo: Int64s, topic: Int32s) -> bool:
     """Whether row a comes before row b, both at the same time."""
-    if sequence[a] != sequence[b]:
-        return sequence[a] < sequence[b]
-    if about[a] != about[b]:
-        return about[a] < about[b]
-    if id_hi[a] != id_hi[b]:
-        return id_hi[a] < id_hi[b]
-    if id_lo[a] != id_lo[b]:
-        return id_lo[a] < id_lo[b]
-    return topic[a] < topic[b]
+    place = place_at_once(a, b, sequence, about, id_hi, id_lo)
+    return place < 0 or (place == 0 and topic[a] < topic[b])
 
 
 @kernel

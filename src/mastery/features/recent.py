@@ -13,6 +13,7 @@ from mastery.arrays import Int64s
 from mastery.features.about import about_of
 from mastery.features.batch import Batch
 from mastery.features.columns import integers
+from mastery.features.order import place_at_once
 from mastery.kernels import kernel
 
 KEPT = 32
@@ -146,13 +147,7 @@ def _before(a: int, b: int, keys: OrderKeys) -> bool:
     """Whether row a comes before row b."""
     if keys.at_us[a] != keys.at_us[b]:
         return keys.at_us[a] < keys.at_us[b]
-    if keys.sequence[a] != keys.sequence[b]:
-        return keys.sequence[a] < keys.sequence[b]
-    if keys.about[a] != keys.about[b]:
-        return keys.about[a] < keys.about[b]
-    if keys.id_hi[a] != keys.id_hi[b]:
-        return keys.id_hi[a] < keys.id_hi[b]
-    return keys.id_lo[a] < keys.id_lo[b]
+    return place_at_once(a, b, keys.sequence, keys.about, keys.id_hi, keys.id_lo) < 0
 
 
 @kernel
