@@ -286,6 +286,21 @@ def test_points_add_up_as_printed_keep_their_signs_and_are_the_same_alone_as_amo
         np.testing.assert_array_equal(alone.printed[0], found.printed[i])
 
 
+def test_what_a_scale_makes_of_the_answers_is_the_answers_and_no_reason_of_its_own(why):
+    told = {"recent": "++", "practice_attempts": 4, "practice_right_ppm": 4_000_000}
+    stretched = why(BLEND, {"answers_right": 0.6, "practice": 0.3, "limit": 0.4}, **told, score=0.78)
+    plain = why(BLEND, {"answers_right": 0.6 * 1.3 / 0.9, "practice": 0.3 * 1.3 / 0.9}, **told, score=0.78)
+    assert stretched.points["limit"] == 0 and stretched.contributions["limit"] == 0.4
+    assert stretched.points == plain.points and stretched.summary == plain.summary
+    cut = why(BKT, {"answers_right": 30.0, "answers_wrong": -1.0, "limit": -15.0}, **told, score=0.999)
+    assert cut.points["limit"] == 0 and cut.points["answers_wrong"] > -25 < cut.points["answers_right"]
+
+
+def test_a_factor_that_is_only_named_has_the_numbers_of_its_text(why):
+    named = why(BKT, {"answers_right": 0.5, "learning": 1.5}, recent="++", active_days=4).factors[-1]
+    assert (named.text, named.value) == ("what 4 days of work usually bring", {"active_days": 4})
+
+
 def test_a_topic_with_too_few_students_is_compared_with_where_everybody_starts():
     assert reference_of(0.7, LEAST_STUDENTS, 0.4) == Reference(0.7, LEAST_STUDENTS)
     assert reference_of(0.7, LEAST_STUDENTS - 1, 0.4) == Reference(0.4) == reference_of(None, 0, 0.4)

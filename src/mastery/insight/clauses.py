@@ -130,10 +130,6 @@ def _asked(known: Known) -> bool:
     return known.here.hints + known.here.help_requests > 0 and known.here.questions > 0
 
 
-def _on_index(known: Known) -> bool:
-    return known.scale == "index"
-
-
 def _few(known: Known) -> bool:
     return max(known.here.evidence, known.here.questions) < PLENTY
 
@@ -227,20 +223,14 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
         LOWERS: (_plain("such results usually stand for less", lambda _: True),),
     },
     "limit": {
-        RAISES: (
-            _plain("kept at the bottom of the scale", lambda k: k.score <= 1.0 - END_OF_SCALE),
-            _plain("made up for slips", lambda k: not _on_index(k)),
-        ),
-        LOWERS: (
-            _plain("kept at the top of the scale", lambda k: k.score >= END_OF_SCALE),
-            _plain("less what guessing explains", lambda k: not _on_index(k)),
-        ),
+        RAISES: (_plain("kept at the bottom of the scale", lambda k: k.score <= 1.0 - END_OF_SCALE),),
+        LOWERS: (_plain("kept at the top of the scale", lambda k: k.score >= END_OF_SCALE),),
     },
     "forgetting": {
         RAISES: (),
         LOWERS: (
             Wording(lambda k: k.faded, _faded, frozenset({"idle"})),
-            Wording(lambda k: k.here.paused_days >= PAUSED_DAYS, _paused, DAYS),
+            Wording(lambda k: k.here.active_days > 0 and k.here.paused_days >= PAUSED_DAYS, _paused, DAYS),
         ),
     },
 }
@@ -274,10 +264,10 @@ def wordings(name: str, raises: bool) -> tuple[Wording, ...]:
     return WORDINGS[name][raises]
 
 
-def named(name: str, raises: bool, known: Known, counted_by: Set[str]) -> str:
-    """Return what a contribution is called of which nothing can be said that is true of the data: where it is much, it
-    is named all the same. `counted_by` is what is counted already.
+def named(name: str, raises: bool, known: Known, counted_by: Set[str]) -> Clause:
+    """Return what a contribution is called of which nothing can be said that is true of the data, with the numbers that
+    it names: where it is much, it is named all the same. `counted_by` is what is counted already.
     """
     fitting = (one for one in wordings(name, raises) if one.alone and not one.tells & counted_by)
     plain = next((one for one in fitting if one.holds(known)), None)
-    return NAMES[name] if plain is None else plain.says(known)[0]
+    return (NAMES[name], {}) if plain is None else plain.says(known)

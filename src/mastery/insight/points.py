@@ -3,6 +3,7 @@
     d_k = contribution_k − that of a student of whom nothing is known        on the scorer's scale
     d_start gets what is left of the way to the reference:                   Σ d = L(score) − L(reference)
     up, down = Σ d⁺, Σ d⁻                                                    what raises the score, what lowers it
+    d_limit goes into up or down, whichever is more of what it bends         and gets no points of its own
     raised = ½ · (f(up) − f(0)) + ½ · (f(up + down) − f(down))               f(x) = L⁻¹(L(reference) + x)
     lowered = f(up + down) − f(0) − raised
     points_k = 100 · raised · d_k / up, or 100 · lowered · d_k / down
@@ -13,6 +14,10 @@ kept, nothing is worth more than the whole scale however much is cancelled by ot
 
 Points are printed whole. They are rounded by largest remainders, so that they add up as printed to the printed score
 less the printed reference.
+
+`limit` is what turning a probability into a score, and the ends of the scale, make of what the others come to (but for
+the way from the reference, and what has faded since): it stretches or shortens that. It is nothing that a student did,
+so the others have its points.
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ from mastery.log_odds import FARTHEST, bounded_log_odds_of, sigmoid_of
 
 START = "start"
 """The way from the reference to where everybody starts: of every scorer, also of those that book no such part."""
+
+LIMIT, FORGETTING = "limit", "forgetting"
 
 NOTHING = 1e-7
 """Points this small are nothing: what is left of a sum is rounding, such as −2.2e-16."""
@@ -71,15 +78,34 @@ def in_points(
     way[:, len(parts) - len(names) :] = given - unknown
     begin = reference if scale == "index" else bounded_log_odds_of(reference)
     way[:, parts.index(START)] += unknown.sum(axis=1) - begin
+    bent = rest = np.zeros(score.size)
+    if scale == "log_odds" and LIMIT in parts:
+        bent, rest = _taken_out(way, parts)
     up, down = np.maximum(way, 0.0), np.minimum(way, 0.0)
     above, below = up.sum(axis=1), down.sum(axis=1)
     raised = above
     if scale == "log_odds":
-        raised = 0.5 * (_score_of(begin + above) - reference + score - _score_of(begin + below))
+        high, low = above + np.where(rest > 0.0, bent, 0.0), below + np.where(rest > 0.0, 0.0, bent)
+        raised = 0.5 * (_score_of(begin + high) - reference + score - _score_of(begin + low))
     exact = 100.0 * (_shared(up, above, raised) + _shared(down, below, score - reference - raised))
     exact[:, parts.index(START)] += 100.0 * (score - reference) - exact.sum(axis=1)
     exact[np.abs(exact) < NOTHING] = 0.0
     return Points(parts, exact, _rounded(exact, whole_points(score) - whole_points(reference), parts.index(START)))
+
+
+def _taken_out(way: Floats, parts: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Return (bent, rest), float64[n] each: the limit, and what all that it bends comes to.
+
+    The limit is taken out of `way` where both together have the sign of the rest, so that one side of it can take the
+    limit; elsewhere it stays a part, and `bent` is 0.
+    """
+    limit, bends = parts.index(LIMIT), np.array([name not in (START, LIMIT, FORGETTING) for name in parts])
+    bent: Floats = way[:, limit].copy()
+    rest: Floats = way[:, bends].sum(axis=1)
+    stays = rest * (rest + bent) <= 0.0
+    way[~stays, limit] = 0.0
+    bent[stays] = 0.0
+    return bent, rest
 
 
 def _score_of(log_odds: Floats) -> Floats:

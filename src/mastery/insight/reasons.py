@@ -133,7 +133,8 @@ def _factors(exact: Mapping[str, float], points: Mapping[str, int], known: Known
     def of(name: str) -> Factor:
         if name in told:
             return told[name]
-        return Factor(name, points[name], {}, named(name, points[name] > 0, known, counted_by))
+        text, value = named(name, points[name] > 0, known, counted_by)
+        return Factor(name, points[name], value, text)
 
     first: Direction = "lowers" if known.low else "raises"
     of_first = [name for name in moving if of(name).direction == first]

@@ -8,6 +8,9 @@ from typing import Literal
 LEAST_STUDENTS = 5
 """Students with enough evidence on a topic from which their mean is that of a typical student."""
 
+SAME_TIME_DAYS = 7
+"""A mean of scores is compared with scores of up to a week before or after it: over months all of them fade."""
+
 ReferenceName = Literal["typical_student", "start"]
 
 

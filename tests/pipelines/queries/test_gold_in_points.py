@@ -69,7 +69,7 @@ def test_the_reference_is_the_mean_of_the_class_and_of_few_students_where_everyb
     for source in ("bkt", "blend"):
         summary = reader.class_scores(tenant="default", source=source, limit=0).topics
         for topic in summary:
-            mean = means["default", source][topic.topic_id]
+            mean = means["default", source].by_topic[topic.topic_id]
             assert mean.students == topic.students
             assert mean.mean == (None if topic.mean is None else pytest.approx(topic.mean, abs=1e-12))
     few = [row for row in exported(school.lake) if row["topic_id"] == "not-in-the-course"]

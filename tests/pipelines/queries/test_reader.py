@@ -195,6 +195,28 @@ def test_who_needs_help_first_are_students_once_each_with_enough_evidence_a_reas
     assert set(found.titles) <= {row.topic_id for one in help_first for row in one.topics}
 
 
+def test_a_score_of_another_season_is_not_compared_with_the_class_of_today(school):
+    reader, published_us = school.reader, school.newest_us()
+    near, far = (reader.student(student(1), tenant="default", as_of_us=published_us + d * DAY_US) for d in (7, 8))
+    names = {one.explanation.reference.name for one in near.topics}
+    assert "typical_student" in names, "most topics have five students with enough evidence"
+    for one in far.topics:
+        reference = one.explanation.reference
+        assert (reference.name, reference.students) == ("start", 0)
+        assert "typical" not in one.explanation.summary
+
+
+def test_reasons_of_a_class_at_a_moment_are_those_of_the_class_published_then(tmp_path):
+    school = Deployment.at(tmp_path)
+    school.ingest(SAMPLE)
+    then = NOW_US - 40 * DAY_US
+    school.recompute(as_of_us=NOW_US)
+    folded = school.reader.class_at(tenant="default", as_of_us=then, in_need=20)[1]
+    school.recompute(as_of_us=then)
+    published = school.reader.class_report(tenant="default", in_need=20)[1]
+    assert published and folded == published
+
+
 def test_students_in_need_are_found_behind_one_who_needs_help_on_more_topics_than_are_published(tmp_path):
     rows = [f"S1,q{k},t{k // 3},0,2026-05-01T08:{k // 60:02}:{k % 60:02}Z" for k in range(3 * (KEPT + 1))]
     rows += [f"S2,q{k},t0,{k // 3},2026-05-01T08:00:0{k}Z" for k in range(4)]

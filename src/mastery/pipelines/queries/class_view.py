@@ -25,6 +25,7 @@ from mastery.instants import microseconds
 from mastery.lake import Lake, Snapshot, compaction
 from mastery.lake.publication import Publication
 from mastery.pipelines.queries.schemas import ClassDocument, ClassRow, ClassTotals, PublishedScorer, TopicSummary
+from mastery.pipelines.queries.topic_means import TopicMean
 from mastery.pipelines.scoring.class_numbers import COLUMNS, FIXED_POINT, ClassNumbers
 from mastery.pipelines.scoring.class_weakest import KEPT
 from mastery.school_days import UTC_DAYS, SchoolDays
@@ -317,11 +318,20 @@ def _summary(topic: TopicNumbers, place: CurriculumPath | None) -> TopicSummary:
         subject=None if place is None else place.subject,
         course=None if place is None else place.course,
         mean=topic.mean,
-        students=sum(topic.bands.values()) - topic.bands[NOBODY],
+        students=_judged(topic),
         evidence_count=topic.evidence_count,
         needs_help=topic.bands[HELP],
         bands=dict(topic.bands),
     )
+
+
+def topic_means_of(index: ClassIndex) -> dict[str, TopicMean]:
+    """Return what scores of a class are compared with: means by topic of that class, at its moment."""
+    return {topic.topic_id: TopicMean(topic.mean, _judged(topic)) for topic in index.topics}
+
+
+def _judged(topic: TopicNumbers) -> int:
+    return sum(topic.bands.values()) - topic.bands[NOBODY]
 
 
 def _notes(index: ClassIndex, places: Mapping[str, CurriculumPath]) -> list[str]:

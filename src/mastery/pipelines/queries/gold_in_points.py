@@ -7,7 +7,7 @@ come in since, the rows of their students have none until the next recompute.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from mastery.insight.reference import reference_of
 from mastery.lake import Lake
 from mastery.lake.publication import Publication
 from mastery.pipelines.models.store import load_model_set
-from mastery.pipelines.queries.topic_means import NO_MEANS, NO_STUDENTS, TopicMean, topic_means
+from mastery.pipelines.queries.topic_means import NO_STUDENTS, TopicMean, topic_means
 from mastery.pipelines.scoring.fold import derived_of, fold_events
 from mastery.pipelines.scoring.recompute import parts
 from mastery.pipelines.scoring.start import start_scores
@@ -86,8 +86,12 @@ class GoldInPoints:
         for name, began in start.items():
             take = np.flatnonzero(mine & found.known & found.of("score_source", name))
             if take.size:
-                means = {topic: self._means.get((topic[0], name), NO_MEANS) for topic in scoped}
-                found.count(name, take, codes[take], began, [_mean(means, topic) for topic in scoped])
+                found.count(name, take, codes[take], began, [self._mean(name, topic) for topic in scoped])
+
+    def _mean(self, name: str, topic: tuple[str, str]) -> TopicMean:
+        tenant, topic_id = topic
+        means = self._means.get((tenant, name))
+        return NO_STUDENTS if means is None else means.by_topic.get(topic_id, NO_STUDENTS)
 
     def _folded_again(
         self, model_set: ModelSet, as_of_us: int, bucket: int
@@ -174,10 +178,6 @@ class _Found:
         for field, values in zip(REFERENCE, added, strict=True):
             rows = rows.append_column(field, values)
         return rows
-
-
-def _mean(means: Mapping[tuple[str, str], Mapping[str, TopicMean]], topic: tuple[str, str]) -> TopicMean:
-    return means[topic].get(topic[1], NO_STUDENTS)
 
 
 def _columns(names: Sequence[str]) -> Int64s:

@@ -30,6 +30,7 @@ from mastery.pipelines.queries.class_view import (
     place_of,
     published_index,
     students_in_need,
+    topic_means_of,
 )
 from mastery.pipelines.queries.item_probabilities import item_probabilities
 from mastery.pipelines.queries.names import no_events, topic_meant
@@ -45,7 +46,7 @@ from mastery.pipelines.queries.schemas import (
     StudentInNeed,
 )
 from mastery.pipelines.queries.student_document import student_document
-from mastery.pipelines.queries.topic_means import NO_MEANS, TopicMean, topic_means
+from mastery.pipelines.queries.topic_means import NO_MEANS, PublishedMeans, TopicMean, topic_means
 from mastery.pipelines.queries.undo_preview import UndoPreview, undo_preview
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of, snapshot_from
@@ -111,7 +112,7 @@ class Reader:
         self._metadata: Metadata | None = None
         self._items: tuple[TableVersion, Mapping[str, Mapping[str, str | None]]] | None = None
         self._published_set: ModelSet | None = None
-        self._means: tuple[Publication, Mapping[tuple[str, str], Mapping[str, TopicMean]]] | None = None
+        self._means: tuple[Publication, Mapping[tuple[str, str], PublishedMeans]] | None = None
         self._news = (-1, -1, "")  # versions of events: published, now; and what events did in between
         self._lock = threading.Lock()
         self._indices: OrderedDict[tuple[object, ...], ClassIndex] = OrderedDict()
@@ -134,7 +135,10 @@ class Reader:
             BadInput: a scorer nobody knows.
         """
         metadata = self.metadata()
-        return self._student(metadata, metadata.model_set, student_id, tenant, as_of_us, source, topics, most)
+        source = self._source(source, metadata.model_set)
+        published = self._means_of(metadata.published).get((tenant, source))
+        means = NO_MEANS if published is None else published.near(as_of_us)
+        return self._student(metadata, metadata.model_set, student_id, tenant, as_of_us, source, means, topics, most)
 
     def _student(
         self,
@@ -143,12 +147,12 @@ class Reader:
         student_id: str,
         tenant: str,
         as_of_us: int,
-        source: str | None,
+        source: str,
+        means: Mapping[str, TopicMean],
         topics: Sequence[str] | None,
         most: int | None = None,
     ) -> StudentDocument:
         """Return a student's document under one model set, whichever is active by the time it is read."""
-        source = self._source(source, model_set)
         snapshot = self._snapshot(student_id, tenant, as_of_us, model_set)
         if snapshot.tenant != tenant:
             raise NotFound(no_events(student_id, tenant, as_of_us))
@@ -161,7 +165,7 @@ class Reader:
             target=self._target,
             wanted=topics,
             most=most,
-            means=self._means_of(metadata.published).get((tenant, source), NO_MEANS),
+            means=means,
         )
 
     def past_answers(self, student_id: str, topic_id: str, *, tenant: str, as_of_us: int) -> AnswersDocument:
@@ -363,11 +367,12 @@ class Reader:
         published: Publication | None = None,
     ) -> list[StudentInNeed]:
         """Return the students of a class in a lake who need help, the one with the lowest score first."""
+        source, means = self._source(index.source, model_set), topic_means_of(index)
         found = []
         for who, rows in students_in_need(lake, index, limit, self._min_evidence, published).items():
             lowest, *others = rows
             student = self._student(
-                metadata, model_set, who, index.tenant, index.as_of_us, index.source, [lowest.topic_id]
+                metadata, model_set, who, index.tenant, index.as_of_us, source, means, [lowest.topic_id]
             )
             topic = student.topics[0]
             why = [with_points(factor.text, factor.points) for factor in topic.explanation.factors]
@@ -376,7 +381,7 @@ class Reader:
             found.append(StudentInNeed(student_id=who, topics=[first, *others], next_step=topic.next_step))
         return found
 
-    def _means_of(self, published: Publication) -> Mapping[tuple[str, str], Mapping[str, TopicMean]]:
+    def _means_of(self, published: Publication) -> Mapping[tuple[str, str], PublishedMeans]:
         """Return what scores are compared with, read again only when something else is published."""
         with self._lock:
             if self._means is None or self._means[0] is not published:

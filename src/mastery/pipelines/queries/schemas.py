@@ -27,7 +27,8 @@ class ReferenceDocument(BaseModel):
 
     name: Literal["typical_student", "start"] = Field(
         description="typical_student: the mean score of the topic's students with enough evidence, as last published; "
-        "start: the score of a student of whom nothing is known, where those are fewer than five."
+        "start: the score of a student of whom nothing is known, where those are fewer than five, or the moment is "
+        "more than seven days from that of the publication."
     )
     mastery_score: float = Share
     students: int = Field(description="On how many students' scores it rests; 0 for start.")
