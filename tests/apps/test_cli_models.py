@@ -93,7 +93,9 @@ def test_a_set_is_carried_to_another_home(mastery, fitted, home, tmp_path):
     file, other = tmp_path / "set.mastery", tmp_path / "other"
     shutil.copytree(home, other)
     assert mastery("models", "export", card["version"], file, home=folder).exit_code == 0
-    assert f"{card['version']} is stored. To use it: mastery" in mastery("models", "import", file, home=other).stdout
+    stored = mastery("models", "import", file, home=other).stdout
+    assert f"{card['version']} is stored. To use it: mastery" in stored
+    assert "Before it is activated: " in stored and " drift: " in stored, "what is known of it here"
     assert json.loads(mastery("models", "import", file, "--json", home=other).stdout) == {
         "version": card["version"],
         "new": False,

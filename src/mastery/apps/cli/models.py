@@ -137,14 +137,19 @@ def import_(
 ) -> None:
     """Store the model set in a file under the version it had; scores change once it is activated."""
     from mastery.apps.cli.context import typed
+    from mastery.apps.cli.fit import show_gate
     from mastery.engine import now_us
 
-    found = engine_of(context, tenant).models.import_file(file, now_us=now_us())
+    engine = engine_of(context, tenant)
+    found = engine.models.import_file(file, now_us=now_us())
     if as_json:
         typer.echo(json.dumps({"version": found.version, "new": found.new}))
     elif found.new:
+        gate = engine.models.show(found.version).gate
+        if gate is not None:  # what it was fitted to elsewhere says little of topics that are here
+            show_gate(gate)
         how = typed(context, f"models activate {found.version}", tenant)
-        typer.echo(f"{found.version} is stored. To use it: {how}")
+        typer.echo(f"\n{found.version} is stored. To use it: {how}")
     else:
         typer.echo(f"{found.version} was there already, with exactly these numbers; nothing was written.")
 
