@@ -77,8 +77,8 @@ class FittedAll:
 
     def worth(self) -> dict[str, dict[str, float]]:
         """Return AUC, log loss, ECE … on the held-out answers, by scorer; NaN where undefined."""
-        y = self.held_out.y
-        return {name: {**measures(p, y), "ece": ece(p, y)} for name, p in self.held_out.probabilities.items()}
+        answers = self.held_out.by_answer()
+        return {name: {**measures(p, answers.y), "ece": ece(p, answers.y)} for name, p in answers.probabilities.items()}
 
 
 def fit_all(
@@ -218,6 +218,7 @@ def _stacked(batch: Batch, answers: Bools, probabilities: Mapping[str, Floats]) 
         batch.y[rows],
         np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[rows],
         batch.slot_topic[batch.slot[rows]].astype(np.int64),
+        batch.row[rows],
     )
 
 

@@ -23,6 +23,7 @@ from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import load_model_set, versions
 from mastery.scorers import SCORERS
 from mastery.scorers.parameters import KeyedRows
+from mastery.scorers.stacked import Stacked
 from mastery.tables import EVENTS, MODEL_ARRAYS, MODEL_CARDS, TOPICS
 from school import NOW_US, SAMPLE, Deployment
 
@@ -56,11 +57,12 @@ class Halves:
             scorers=dict(base.scorers) | {"bkt": replace(old, topics=KeyedRows([batch.topics[0]], row[None]))},
             notes={"bkt": ("one topic alone had enough answers",)},
             measures={"bkt": {"variant": "halves", "log_likelihood": float("nan")}},
-            held_out=SimpleNamespace(
-                probabilities={"bkt": np.full(answers.size, 0.5)},
-                y=batch.y[answers],
-                student=np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[answers],
-                topic=batch.slot_topic[batch.slot[answers]].astype(np.int64),
+            held_out=Stacked(
+                {"bkt": np.full(answers.size, 0.5)},
+                batch.y[answers],
+                np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))[answers],
+                batch.slot_topic[batch.slot[answers]].astype(np.int64),
+                batch.row[answers],
             ),
         )
 
@@ -69,6 +71,31 @@ def fitted(school, fit_all, **options):
     base = current_model_set(school.lake, RULES)
     given = {"now_us": NOW_US, "code_version": "1.2.3", "fit_all": fit_all, "progress": lambda *_: None} | options
     return fit(school.lake, base, RULES, **given)
+
+
+def test_an_answer_on_several_topics_is_one_answer_on_the_card(tmp_path):
+    rows = [
+        f"S{who},a{who}-{k},q{k},{topic},{k % 2},2026-05-01T08:00:{k:02}Z\n"
+        for who in range(3) for k in range(4) for topic in ("fractions", "decimals")
+    ]  # fmt: skip
+    file = tmp_path / "two_topics.csv"
+    file.write_text("student_id,interaction_id,question_id,topic_id,is_correct,timestamp\n" + "".join(rows))
+    school = Deployment.at(tmp_path / "home")
+    school.ingest(file)
+    card = fitted(school, Halves(), scorers=["bkt"]).card
+    assert (card.data.events, card.data.answers) == (12, 12)
+    assert card.scorers["bkt"].answers == 12 == sum(one.answers for one in card.scorers["bkt"].calibration)
+    assert [one.answers for one in card.scorers["bkt"].by_topic] == [12, 12]
+
+
+def test_what_is_said_of_an_answer_is_the_mean_over_its_topics():
+    rows = Stacked(
+        {"a": np.array([0.2, 0.9, 0.4])}, np.array([1.0, 0.0, 1.0]), np.array([5, 7, 5]), np.zeros(3, np.int64),
+        np.array([8, 3, 8]),
+    )  # fmt: skip
+    counted = rows.by_answer()
+    np.testing.assert_allclose(counted.probabilities["a"], [0.3, 0.9])
+    assert (counted.y.tolist(), counted.student.tolist()) == ([1.0, 0.0], [5, 7])
 
 
 def test_a_fit_stores_a_version_that_loads_and_is_not_active(school):

@@ -19,7 +19,7 @@ class DataDocument(BaseModel):
     first_event: datetime | None
     last_event: datetime | None
     events: int
-    answers: int = Field(description="Quiz answers among them, by topic: what is predicted.")
+    answers: int = Field(description="Quiz answers among them: what is predicted. One on several topics is one.")
     students: int
     topics: int
     items: int
@@ -59,7 +59,7 @@ class ScorerCard(BaseModel):
     fitted: bool = Field(description="Whether this fit found its parameters; otherwise they are the parent's.")
     topics: int = Field(description="Topics with numbers of their own.")
     items: int = Field(description="Items with numbers of their own.")
-    answers: int = Field(0, description="Held-out answers.")
+    answers: int = Field(0, description="Held-out answers; one on several topics is one.")
     held_out: dict[str, float | None] = Field({}, description="AUC, log loss, ECE … on held-out answers.")
     auc_95: tuple[float | None, float | None] | None = Field(
         None, description="95 % interval of the AUC on held-out answers; null where it was not measured."

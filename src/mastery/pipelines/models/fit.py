@@ -40,6 +40,7 @@ from mastery.scorers.bounds import bounds_of
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters
 from mastery.scorers.spec import Stage
+from mastery.scorers.stacked import Stacked
 from mastery.splitmix import absorb
 from mastery.tables import UTC
 
@@ -48,26 +49,6 @@ FEW_ANSWERS = 20
 
 Progress = Callable[[str, int, int], None]
 """(what has just been done, how many steps that makes, how many there are)."""
-
-
-class HeldOut(Protocol):
-    """Answers, and what each scorer said of them before, without having learnt from their student."""
-
-    @property
-    def probabilities(self) -> Mapping[str, Floats]:
-        """float64[n] by scorer."""
-
-    @property
-    def y(self) -> Floats:
-        """float64[n]."""
-
-    @property
-    def student(self) -> Int64s:
-        """int64[n]. Any codes from 0, one for each student."""
-
-    @property
-    def topic(self) -> Int64s:
-        """int64[n]. Codes of the batch."""
 
 
 class Found(Protocol):
@@ -86,7 +67,7 @@ class Found(Protocol):
         """What each fit chose and reached; those that were fitted."""
 
     @property
-    def held_out(self) -> HeldOut:
+    def held_out(self) -> Stacked:
         """What was said of answers by those that had not seen their student."""
 
 
@@ -221,7 +202,7 @@ def _data(
         first_event=span["min"],
         last_event=span["max"],
         events=events.num_rows,
-        answers=int(np.count_nonzero((batch.kind == QUIZ) & (batch.weight > 0.0))),
+        answers=int(np.unique(batch.row[(batch.kind == QUIZ) & (batch.weight > 0.0)]).size),
         students=len(batch.students),
         topics=len(batch.topics),
         items=int(np.unique(batch.item[batch.item >= 0]).size),
@@ -244,7 +225,7 @@ def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
 
 
 def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> ScorerCard:
-    held_out = found.held_out
+    held_out, counted = found.held_out, found.held_out.by_answer()
     card = ScorerCard(
         fitted=name in found.measures,
         topics=mine.topics.count,
@@ -258,7 +239,8 @@ def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> Score
     p = held_out.probabilities.get(name)
     if p is None or p.size == 0:
         return card
-    bins = reliability(p, held_out.y)
+    of_answers = counted.probabilities[name]
+    bins = reliability(of_answers, counted.y)
     by_topic = []
     order = np.argsort(held_out.topic, kind="stable")
     codes, starts = np.unique(held_out.topic[order], return_index=True)
@@ -268,9 +250,11 @@ def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> Score
         by_topic.append(TopicMeasures(tenant=tenant, topic_id=topic, answers=rows.size, measures=of_topic))
     return card.model_copy(
         update={
-            "answers": p.size,
-            "held_out": {key: _number(value) for key, value in (measures(p, held_out.y) | {"ece": bins.ece}).items()},
-            "auc_95": tuple(_number(end) for end in auc_interval(p, held_out.y, held_out.student)),
+            "answers": of_answers.size,
+            "held_out": {
+                key: _number(value) for key, value in (measures(of_answers, counted.y) | {"ece": bins.ece}).items()
+            },
+            "auc_95": tuple(_number(end) for end in auc_interval(of_answers, counted.y, counted.student)),
             "by_topic": by_topic,
             "calibration": [
                 CalibrationPoint(answers=int(n), predicted=float(said), right=float(right))
