@@ -162,11 +162,16 @@ def _entries(school: School, engine: Engine) -> Iterator[Entry]:
 def _done(events: pa.Table, topic_id: str, as_of: datetime) -> str:
     """Return what a student did on a topic, day by day, the newest days."""
     of_days: dict[int, list[str]] = {}
-    mine = [one for one in events.to_pylist() if one["topic_id"] == topic_id and one["kind"] in MARKS]
+    mine = [one for one in events.to_pylist() if topic_id in _topics(one) and one["kind"] in MARKS]
     for one in sorted(mine, key=lambda one: (one["occurred_at"], one["sequence"] or 0)):
         of_days.setdefault((as_of.date() - one["occurred_at"].date()).days, []).append(MARKS[one["kind"]](one))
     said = [f"{days} d ago: {' '.join(what)}" if days else f"today: {' '.join(what)}" for days, what in of_days.items()]
     return ("… " if len(said) > DAYS_SHOWN else "") + "; ".join(said[-DAYS_SHOWN:])
+
+
+def _topics(event: Mapping[str, Any]) -> list[str]:
+    """Return the topics that an event is on: an assignment may be on several."""
+    return [event["topic_id"], *(event["other_topic_ids"] or ())]
 
 
 def _answer(event: Mapping[str, Any]) -> str:
@@ -210,7 +215,7 @@ def _written(entry: Entry, number: str) -> str:
     whole = [int(share * 100.0 + 1e-9) for share in (topic.mastery_score, topic.lower, topic.upper)]
     said = [topic.explanation.summary]
     said += [f"{one.name.replace('_', ' ').capitalize()}: {one.text}." for one in (*topic.strengths, *topic.weaknesses)]
-    said += [f"Next: {topic.next_step}."] if topic.next_step else []
+    said += [f"→ {topic.next_step}"] if topic.next_step else []
     title = f"{topic.title or topic.topic_id}, {topic.score_source}"
     score = f"**{whole[0]}** ({whole[1]}–{whole[2]}), {topic.band.replace('_', ' ')}"
     said_lines = "\n".join(f"> {line}\\" for line in said).removesuffix("\\")
@@ -219,13 +224,14 @@ def _written(entry: Entry, number: str) -> str:
 
 HEAD = f"""# A panel of explanations
 
-{MOST} explanations as people read them, of four kinds of schools, every scorer and every band. They are drawn by a hash
-of where they stand, and written by `python scripts/explanations_panel.py`; a test sees that the page is what is said
-now.
+{MOST} explanations as people read them, of four kinds of schools, every scorer and every band. They are picked by a
+hash of school, student, topic and scorer, and written by `python scripts/explanations_panel.py`; a test checks that the
+page is what is said now.
 
-Below each stands what the student did on the topic, the newest days: `+` and `−` are answers, `(0.5)` one that is right
-in part, `h` a hint taken; then practice, assignments, videos, questions to the tutor. How to read an explanation is
-said in [explanations.md](explanations.md)."""
+Below each explanation stands what the student did on the topic in the last {DAYS_SHOWN} days of work: `+` and `−` are
+answers, `(0.5)` one that is right in part, `h` a hint taken; practice and assignments with their results, videos with
+how much of them was watched, `asked` for questions to the tutor, `corrected` for a teacher's judgement; `…` stands for
+earlier days. An arrow marks the next step. [explanations.md](explanations.md) says how to read an explanation."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

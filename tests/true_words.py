@@ -85,6 +85,12 @@ class Place:
         return [event.success_ppm >= 1_000_000 for event in self.of(QUIZ)]
 
     @property
+    def better(self) -> bool:
+        """Whether the last answers were right more often than those before."""
+        last, older = self.answers[-RECENT:], self.answers[:-RECENT]
+        return sum(last) / len(last) > sum(older) / len(older)
+
+    @property
     def days(self) -> list[int]:
         return sorted({event.day for event in self.events})
 
@@ -200,18 +206,12 @@ def few_hints(match: re.Match[str], place: Place) -> bool:
 
 def changed(match: re.Match[str], place: Place) -> bool:
     older = place.answers[:-RECENT]
-    right, total = counted(match)
-    more = right / total > sum(older) / len(older)
-    said = match["how"] == "more"
-    return (
-        of_answers(match, place) and (whole(match["a"]), whole(match["b"])) == (sum(older), len(older)) and said == more
-    )
+    return of_answers(match, place) and (whole(match["a"]), whole(match["b"])) == (sum(older), len(older))
 
 
 def changed_from(match: re.Match[str], place: Place) -> bool:
-    lately, older = place.answers[-RECENT:], place.answers[:-RECENT]
-    more = sum(lately) / len(lately) > sum(older) / len(older)
-    return (whole(match[2]), whole(match[3])) == (sum(older), len(older)) and (match[1] == "more") == more
+    older = place.answers[:-RECENT]
+    return (whole(match[2]), whole(match[3])) == (sum(older), len(older)) and (match[1] == "better") == place.better
 
 
 def watched(match: re.Match[str], place: Place) -> bool:
@@ -300,8 +300,8 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     rf"{SHARE} practice answers?": practice_share,
     rf"{NUMBER} (right|wrong) answers? in practice": few_in_practice,
     ASSIGNED: assignments,
-    rf"right (?P<how>more|less) often lately: {TALLY}, (?P<a>[\d,]+) of (?P<b>[\d,]+) before": changed,
-    rf"right (more|less) often lately than the {NUMBER} of {NUMBER} before": changed_from,
+    rf"{TALLY}, (?P<a>[\d,]+) of (?P<b>[\d,]+) before": changed,
+    rf"the last answers (better|worse) than the {NUMBER} of {NUMBER} right before": changed_from,
     rf"what {NUMBER} days? of work usually brings?": lambda m, p: whole(m[1]) == len(p.days),
     rf"only {NUMBER} days? of work in {NUMBER}": lambda m, p: (
         (whole(m[1]), whole(m[2])) == (len(p.days), p.days[-1] - p.days[0] + 1) and whole(m[2]) > whole(m[1])
@@ -313,7 +313,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     AGO: idle,
     r"the time since the last work": lambda m, p: p.idle_days >= 0,
     rf"faded \({AGO}\)": faded,
-    rf"faded \(nothing went well for {NUMBER} days?\)": faded_before_wrong_ones,
+    rf"faded \(nothing has gone well for {NUMBER} days?\)": faded_before_wrong_ones,
     rf"{TALLY} on days after a break": after_breaks,
     rf"{SHARE} answers? on days after a break": share_after_breaks,
     r"has not come back to the topic yet": lambda m, p: len(p.days) <= 1,
@@ -323,7 +323,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     ),
     r"all students start (above|below) the typical score": lambda m, p: p.starts_higher == (m[1] == "above"),
     r"[a-z ]+, taken together|what work usually brings|where students start|the ends of the scale": lambda m, p: True,
-    r"such results usually stand for (more|less)": lambda m, p: True,
+    r"students with such results usually know (more|less)": lambda m, p: True,
     r"kept at the top of the scale": lambda m, p: p.score >= 0.99,
     r"kept at the bottom of the scale": lambda m, p: p.score <= 0.01,
     # tags

@@ -108,6 +108,10 @@ class SchoolDays:
         except OverflowError:  # on the first or the last day of the calendar
             return at
 
+    def moment(self, at_us: int) -> str:
+        """Return a moment by the school's clocks as messages write it, to the second: `2026-04-11 19:12:00 CEST`."""
+        return f"{self.instant(at_us):%Y-%m-%d %H:%M:%S %Z}"
+
     @property
     def zone(self) -> tzinfo:
         """The zone as datetimes know it."""

@@ -66,7 +66,7 @@ def test_the_card_lists_what_a_set_has_to_pass_and_the_sample_school_passes(mast
     folder, card = fitted
     assert card["gate"]["passed"] and card["gate"]["scorer"] == "elo"
     shown = mastery("models", "show", card["version"], home=folder).stdout
-    assert "Before it is activated: passes all checks" in shown
+    assert "Checks before activation: all are passed" in shown
     assert f"answers: it was fitted to {card['data']['answers']:,} quiz answers; 500 or more are needed" in shown
     gate = json.loads(mastery("models", "show", card["version"], "--json", home=folder).stdout)["gate"]
     assert [one["name"] for one in gate["checks"]] == [
@@ -80,7 +80,7 @@ def test_a_set_that_fails_a_check_is_refused_with_the_reason_and_forced(mastery,
     folder, version = chosen
     monkeypatch.setenv("MASTERY_GATE__ANSWERS", "1000000")
     shown = mastery("models", "show", version, home=folder).stdout
-    assert "fails 1 check: `models activate` refuses it without --force" in " ".join(shown.split())
+    assert "1 check failed, and `models activate` refuses the set without --force" in " ".join(shown.split())
     done = mastery("models", "activate", version, *LATEST, home=folder)
     assert isinstance(done.exception, Conflict) and done.exception.exit_code == 4
     assert "1,000,000 or more are needed" in str(done.exception) and "--force" in str(done.exception)

@@ -70,6 +70,7 @@ def test_one_topic_is_shown_with_every_factor_and_their_sum(mastery):
         if points:
             assert f"{name.replace('_', ' ')} {'+' if points > 0 else '−'}{abs(points)}" in words
     assert "log" not in words
+    assert topic[0]["next_step"] and f"→ {topic[0]['next_step']}" in words
     assert "all scorers" not in done.stdout  # people see one score
     assert "all scorers: rule_based" in mastery(*asked, "--all-scorers").stdout
     alone = mastery("show", asked[1], "--all-scorers")

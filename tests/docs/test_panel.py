@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -25,4 +26,8 @@ def test_the_panel_is_what_is_said_now_and_covers_every_scorer_and_band():
     assert len(titles) == script.MOST
     assert all(any(f", {scorer}: " in title for title in titles) for scorer in with_scores())
     assert all(any(title.endswith(f", {band.replace('_', ' ')}") for title in titles) for band in BANDS)
+    for entry in page.split("\n**")[1:]:  # what was done on several topics at once is listed too
+        days, done = re.search(r"(\d+) days of work\)", entry), entry.strip().rsplit("\n\n", 1)[-1]
+        if days and "…" not in done:
+            assert done.count(";") + 1 == int(days[1]), entry
     assert page == script.PAGE.read_text("utf-8"), "run .venv/bin/python scripts/explanations_panel.py"

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mastery.apps.cli import build
 from mastery.engine import Engine
-from mastery.errors import BadInput
+from mastery.errors import BadInput, NotFound
 from mastery.instants import microseconds
 from mastery.settings import load_settings
 
@@ -87,6 +87,21 @@ def test_moments_are_told_by_the_clocks_of_the_school(tmp_path):
         assert student.topics[0].last_activity_at.isoformat() == "2026-05-06T22:10:00-07:00"
         assert engine.class_scores().as_of.isoformat() == "2026-05-06T22:10:00-07:00"
         assert engine.moment_us("2026-05-06T21:50", 0) == microseconds(at("2026-05-06T21:50"))
+
+
+def test_errors_name_moments_by_the_clocks_of_the_school(tmp_path):
+    with school(tmp_path, "school", at("2026-05-06T16:50"), school_timezone=CALIFORNIA) as engine:
+        by = "by 2026-05-05 23:59:59 PDT"
+        asked = (
+            lambda: engine.student("S1", as_of="2026-05-05"),
+            lambda: engine.item_probabilities("S1", "ratios", as_of="2026-05-05"),
+            lambda: engine.class_report(as_of="2026-05-05"),
+        )
+        for ask in asked:
+            with pytest.raises(NotFound, match=by):
+                ask()
+        with pytest.raises(NotFound, match="on topic 'ratio' by 2026-05-06 17:10:00 PDT"):
+            engine.student("S1", topics=["ratio"], as_of="latest")
 
 
 def test_worked_on_this_evening_is_today_and_not_yesterday(tmp_path):

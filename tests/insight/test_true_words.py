@@ -73,14 +73,17 @@ def said(folded: Folded, as_of_us: int, student: int) -> Counter[str]:
             factors, marks = topic.explanation.factors, [*topic.strengths, *topic.weaknesses]
             for one in (*factors, *marks):
                 assert is_true(one.text, place), (one.name, one.text, context)
+                assert "lately" not in one.text, (one.text, "the last answers may be of last term")
                 found[one.name] += 1
+            for tag in marks:
+                assert tag.name not in {"improving", "declining"} or place.better == (tag.name == "improving"), context
             assert len({factor.text for factor in factors}) == len(factors), context
             adds_up(topic)
             for factor in factors:
                 lowers = factor.points < 0
                 assert "wrong" not in factor.text or lowers, context
-                assert "more often" not in factor.text or not lowers, context
-                assert "less often" not in factor.text or lowers, context
+                assert "better than" not in factor.text or not lowers, context
+                assert "worse than" not in factor.text or lowers, context
             assert (topic.next_step is not None) == (topic.band in {"needs_help", "developing"}), context
             assert topic.next_step is None or is_true_step(topic.next_step, place), (topic.next_step, context)
             names = {tag.name for tag in marks}

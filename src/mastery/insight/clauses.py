@@ -30,11 +30,10 @@ def _plain(text: str, holds: Callable[[Known], bool]) -> Wording:
 
 
 def change_words(known: Known) -> Clause:
-    """Return the last answers beside those before them; there are both."""
+    """Return the last answers beside those before them; there are both. Not "lately": they may be of last term."""
     here = known.here
-    how = "more" if known.better_lately else "less"
-    lately = tally(here.recent_right, len(here.recent), "answer", "right", "wrong", last=True)
-    return f"right {how} often lately: {lately}, {here.older_right} of {here.older:,} before", {
+    last = tally(here.recent_right, len(here.recent), "answer", "right", "wrong", last=True)
+    return f"{last}, {here.older_right} of {here.older:,} before", {
         "recent_right": here.recent_right,
         "recent": len(here.recent),
         "older_right": here.older_right,
@@ -44,10 +43,10 @@ def change_words(known: Known) -> Clause:
 
 def _than_before(known: Known) -> Clause:
     """Tell what was before alone: how the last answers went stands beside it, or is another factor's."""
-    how = "more" if known.better_lately else "less"
+    how = "better" if known.better_lately else "worse"
     older_right, older = known.here.older_right, known.here.older
     numbers: Numbers = {"older_right": older_right, "older": older}
-    return f"right {how} often lately than the {older_right} of {older:,} before", numbers
+    return f"the last answers {how} than the {older_right} of {older:,} right before", numbers
 
 
 def _work(known: Known) -> Clause:
@@ -116,7 +115,7 @@ def _last_worked_on(known: Known) -> Clause:
 def _faded(known: Known) -> Clause:
     if known.wrong_since:
         days = known.here.fading_days or 0
-        return f"faded (nothing went well for {counted(days, 'day')})", {"fading_days": days}
+        return f"faded (nothing has gone well for {counted(days, 'day')})", {"fading_days": days}
     text, numbers = _last_worked_on(known)
     return f"faded ({text})", numbers
 
@@ -219,8 +218,8 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
         LOWERS: (Wording(lambda k: (k.here.idle_days or 0) >= 1, _last_worked_on, frozenset({"idle"})),),
     },
     "calibration": {
-        RAISES: (_plain("such results usually stand for more", lambda _: True),),
-        LOWERS: (_plain("such results usually stand for less", lambda _: True),),
+        RAISES: (_plain("students with such results usually know more", lambda _: True),),
+        LOWERS: (_plain("students with such results usually know less", lambda _: True),),
     },
     "limit": {
         RAISES: (_plain("kept at the bottom of the scale", lambda k: k.score <= 1.0 - END_OF_SCALE),),

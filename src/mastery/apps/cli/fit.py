@@ -142,11 +142,11 @@ def show_gate(gate: Gate) -> None:
     out = console()
     failed = len(gate.failed)
     told = (
-        "passes all checks"
+        "all are passed"
         if gate.passed
-        else f"fails {counted(failed, 'check')}: `models activate` refuses it without --force"
+        else f"{counted(failed, 'check')} failed, and `models activate` refuses the set without --force"
     )
-    out.print(Text(f"\nBefore it is activated: {told}", "" if gate.passed else "bold red"))
+    out.print(Text(f"\nChecks before activation: {told}", "" if gate.passed else "bold red"))
     words = {True: ("passes", "green"), False: ("fails", "bold red"), None: ("–", "")}
     for check in gate.checks:
         word, style = words[check.passed]

@@ -46,8 +46,8 @@ def list_(context: typer.Context, tenant: Tenant = None, as_json: AsJson = False
         typer.echo(json.dumps([one.model_dump(mode="json") for one in every], indent=2))
         return
     counts = ("events", "students")
-    wide = plain_table("version", "status", "made", "from", *counts, "fitted", right=counts, wrap={"fitted": 16})
-    narrow = plain_table("version", "status, made, from, data", wrap={"status, made, from, data": 16})
+    wide = plain_table("version", "status", "made (UTC)", "from", *counts, "fitted", right=counts, wrap={"fitted": 16})
+    narrow = plain_table("version", "status, made (UTC), from, data", wrap={"status, made (UTC), from, data": 16})
     for one in every:
         status, fitted = _status(one), ", ".join(one.fitted)
         made = "" if one.created_at is None else f"{one.created_at:%Y-%m-%d %H:%M}"
@@ -63,7 +63,7 @@ def list_(context: typer.Context, tenant: Tenant = None, as_json: AsJson = False
     today = next(one.version for one in every if one.is_default)
     out.print(
         f"\n{today} is the default set: parameters as shipped, with the rules, topics and items of this home. Its "
-        "name is made of them too and changes with them; commands take `default` for it.",
+        "version changes whenever they do, so commands also take `default` for it.",
         style="bright_black",
     )
 
@@ -232,7 +232,7 @@ def prune(
         typer.echo(json.dumps({"deleted": delete, "versions": listed, "stays": found.stays}))
         return
     for one in found.goes:
-        typer.echo(f"{one.version}  {one.created_at:%Y-%m-%d %H:%M}  {one.bytes / 1e6:,.1f} MB")
+        typer.echo(f"{one.version}  {one.created_at:%Y-%m-%d %H:%M} UTC  {one.bytes / 1e6:,.1f} MB")
     size = f"{counted(len(found.goes), 'model set')}, {sum(one.bytes for one in found.goes) / 1e6:,.1f} MB"
     if not found.goes:
         typer.echo("There is no model set that nobody needs.")

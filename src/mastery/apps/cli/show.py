@@ -209,6 +209,8 @@ def _in_full(out: Console, topic: TopicDocument, all_scorers: bool) -> None:
         out.print(Text().append("  retention: ", "bold").append_text(prose(kept)))
     for tag in [*topic.strengths, *topic.weaknesses]:
         out.print(Text().append(f"  {tag.name.replace('_', ' ')}: ", "bold").append_text(prose(tag.text)))
+    if topic.next_step is not None:
+        out.print(Text("  → ", "bold").append_text(prose(topic.next_step)))
     if all_scorers:
         others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())
         out.print(Text(f"  all scorers: {others}", "bright_black"))

@@ -116,12 +116,12 @@ def _auc(card: ModelCard, name: str | None, least: float) -> Check:
         return check(None, f"how certain it is {EARLIER}")
     low = one.auc_95[0]
     found = (
-        f"of a right and a wrong answer of students whom it had not seen, {name} finds the right one likelier in "
+        f"of a right and a wrong answer of students whom it had not seen, {name} rates the right one higher in "
         f"{percent(area)} of cases"
     )
     if low is None:
         return check(False, f"{found}, and how certain that is cannot be told of one student")
-    told = f"{found}, and with confidence in {percent(low)} or more; above {percent(least)} is needed (guessing: 50 %)"
+    told = f"{found}, and almost certainly in {percent(low)} or more; above {percent(least)} is needed (guessing: 50 %)"
     return check(low > least, told, low)
 
 

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from mastery.errors import NotFound
 from mastery.features.columns import READ
-from mastery.instants import moment
 from mastery.lake import Lake
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.publish import gold_rows
@@ -50,6 +49,8 @@ def gold_at(
                 if progress is not None:
                     progress(part.num_rows)
         if not files:
-            raise NotFound(f"no event of tenant {tenant!r} by {moment(as_of_us)}; check the tenant and the moment")
+            raise NotFound(
+                f"no event of tenant {tenant!r} by {model_set.days.moment(as_of_us)}; check the tenant and the moment"
+            )
         scratch.commit(GOLD, files)
         yield scratch

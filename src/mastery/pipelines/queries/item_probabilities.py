@@ -49,7 +49,7 @@ def item_probabilities(
     """
     columns = event_columns(events, as_of_us)
     if not columns.students or columns.tenants[0] != tenant:
-        raise NotFound(no_events(student_id, tenant, as_of_us))
+        raise NotFound(no_events(student_id, tenant, as_of_us, model_set.days))
     source = telling_items(model_set.scorers)
     known = {topic for of, topic in model_set.scorers[source].topics.keys if of == tenant}
     known |= {topic for _, topic in columns.topics} | set(places) | {topic for topic in items.values() if topic}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mastery.errors import BadInput, closest, did_you_mean
-from mastery.instants import moment
+from mastery.school_days import SchoolDays
 
 
 def id_named(text: str, known: Iterable[str], titles: Mapping[str, str | None] | None = None) -> str:
@@ -41,9 +41,11 @@ def topic_meant(text: str, known: Iterable[str], titles: Mapping[str, str | None
     return did_you_mean(text, ids) if close is None else f" (did you mean {by_title[close]!r}, {close}?)"
 
 
-def no_events(student_id: str, tenant: str, as_of_us: int) -> str:
-    """Return what is said of a student who has no event by a moment: the same whether another tenant has one or not."""
+def no_events(student_id: str, tenant: str, as_of_us: int, days: SchoolDays) -> str:
+    """Return what is said of a student who has no event by a moment, on the school's clocks: the same whether another
+    tenant has one or not.
+    """
     return (
-        f"no event of student {student_id!r} of tenant {tenant!r} by {moment(as_of_us)}; "
+        f"no event of student {student_id!r} of tenant {tenant!r} by {days.moment(as_of_us)}; "
         "check the id and the tenant, or ingest their events"
     )

@@ -11,7 +11,6 @@ from mastery.features.batch import make_batch
 from mastery.features.columns import event_columns
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import ago, counted
-from mastery.instants import moment
 from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import AnswersDocument, PastAnswersDocument
 from mastery.school_days import SchoolDays
@@ -52,7 +51,7 @@ def past_answers(
     if topic_id not in topics:
         titles = {one: place.title for one, place in places.items()}
         raise NotFound(
-            f"no event of this student on topic {topic_id!r} by {moment(as_of_us)}"
+            f"no event of this student on topic {topic_id!r} by {days.moment(as_of_us)}"
             f"{topic_meant(topic_id, {*topics} - {UNASSIGNED}, titles)}"
         )
     slot = topics.index(topic_id)

@@ -155,7 +155,7 @@ class Reader:
         """Return a student's document under one model set, whichever is active by the time it is read."""
         snapshot = self._snapshot(student_id, tenant, as_of_us, model_set)
         if snapshot.tenant != tenant:
-            raise NotFound(no_events(student_id, tenant, as_of_us))
+            raise NotFound(no_events(student_id, tenant, as_of_us, model_set.days))
         return student_document(
             snapshot,
             source,
@@ -181,7 +181,7 @@ class Reader:
             events, metadata.model_set, as_of_us, student_id, topic_id, metadata.places.get(tenant, {})
         )
         if found.tenant != tenant:
-            raise NotFound(no_events(student_id, tenant, as_of_us))
+            raise NotFound(no_events(student_id, tenant, as_of_us, metadata.model_set.days))
         return found
 
     def undo_preview(
@@ -529,7 +529,7 @@ class Reader:
         events = self._lake.read_student(EVENTS, student_id, [*READ, "body_hash"], at=found.events)
         folded = fold_events(events, model_set, as_of_us, history=False)
         if not folded.batch.students:
-            raise NotFound(no_events(student_id, tenant, as_of_us))
+            raise NotFound(no_events(student_id, tenant, as_of_us, model_set.days))
         if found.seen is not None and _newest(events) <= as_of_us:
             self._records.keep(record_of(events, folded, seen=found.seen), found)
         return snapshot_of(folded)

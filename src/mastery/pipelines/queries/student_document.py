@@ -20,7 +20,7 @@ from mastery.insight.retention import fadings
 from mastery.insight.rollups import CurriculumPath, TopicScore, rollup, unplaced_note
 from mastery.insight.tags import Habits, habits, tags
 from mastery.insight.words import every
-from mastery.instants import DAY_US, moment
+from mastery.instants import DAY_US
 from mastery.pipelines.queries.known import known_of
 from mastery.pipelines.queries.names import topic_meant
 from mastery.pipelines.queries.schemas import (
@@ -85,7 +85,7 @@ def student_document(
             if topic not in known:
                 titles = {one: place.title for one, place in places.items()}
                 raise NotFound(
-                    f"no event of this student on topic {topic!r} by {moment(as_of_us)}"
+                    f"no event of this student on topic {topic!r} by {snapshot.school_days.moment(as_of_us)}"
                     f"{topic_meant(topic, known, titles)}; leave the topic out to see "
                     f"{every(len(known), 'topic')} with events"
                 )

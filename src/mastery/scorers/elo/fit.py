@@ -146,7 +146,7 @@ def fit(
             count = np.unique(chapter[chapter >= 0.0]).size
             notes.append(f"elo: {count} chapters were estimated from how alike students' offsets are on their topics.")
     else:
-        notes.append(f"elo: fewer than {FEWEST_HELD_OUT} answers of held-out students; default steps and memory.")
+        notes.append(f"elo: fewer than {FEWEST_HELD_OUT} answers of held-out students; default steps and memory")
     if setting.chapter_share == 0.0:
         answers = replace(answers, chapter=np.full(len(batch.topics), NO_CHAPTER))
     difficulty = np.zeros(answers.group.size)
@@ -158,7 +158,7 @@ def fit(
         named = ", ".join(names[:10]) + (" and others" if len(names) > 10 else "")
         notes.append(
             f"elo: on {len(names)} of {len(batch.topics)} topics there are fewer than {THIN_TOPIC} answers; "
-            f"they lean on the mean of all: {named}."
+            f"they lean on the mean of all: {named}"
         )
     values = {name: float(value) for name, value in vars(setting).items()}
     found = _parameters(answers, setting, difficulty)

@@ -110,7 +110,7 @@ def fit(
     else:
         notes.append(
             f"irt: fewer than {FEWEST_HELD_OUT} answers of held-out students; one discrimination for all items, and "
-            "default spread, drift and half-life."
+            "default spread, drift and half-life"
         )
     curves = _curves(batch, setting, scale, threads, TOLERANCE)
     model = _refined(batch, _model(batch, curves, setting, scale), curves, setting)
@@ -317,7 +317,7 @@ def _notes(batch: Batch, curves: Curves) -> list[str]:
         named = ", ".join(thin[:10]) + (" and others" if len(thin) > 10 else "")
         notes.append(
             f"irt: on {len(thin)} of {len(batch.topics)} topics there are fewer than {THIN_TOPIC} answers; "
-            f"they lean on the mean of all: {named}."
+            f"they lean on the mean of all: {named}"
         )
     if not (rows & (batch.item >= 0)).any():
         notes.append("irt: no answer names an item; each topic is one item.")
