@@ -95,7 +95,7 @@ def test_a_set_is_carried_to_another_home(mastery, fitted, home, tmp_path):
     assert mastery("models", "export", card["version"], file, home=folder).exit_code == 0
     stored = mastery("models", "import", file, home=other).stdout
     assert f"{card['version']} is stored. To use it: mastery" in stored
-    assert "Before it is activated: " in stored and " drift: " in stored, "what is known of it here"
+    assert "Checks before activation: " in stored and " drift: " in stored, "what is known of it here"
     assert json.loads(mastery("models", "import", file, "--json", home=other).stdout) == {
         "version": card["version"],
         "new": False,
