@@ -161,6 +161,8 @@ def test_a_file_in_home_cannot_move_home(folder):
         ({"MASTERY_API__HOST": "0.0.0.0"}, "api.host: '0.0.0.0' is not an address of this machine alone"),
         ({"MASTERY_API__HOST": "school.example"}, "is not an address of this machine alone"),
         ({"MASTERY_TIMEZONE": "Mars/Olympus"}, "timezone: 'Mars/Olympus' is not a time zone of this machine"),
+        ({"MASTERY_TIMEZONE": "localtime"}, "timezone: 'localtime' is not the same zone on every machine"),
+        ({"MASTERY_SCHOOL_TIMEZONES": '{"": "UTC"}'}, "school_timezones: '' must be a name of printable characters"),
         ({"MASTERY_STATE": "redis:x"}, "state: 'redis:x' must read backend:location"),
         ({"MASTERY_TENANT": " x"}, "tenant: ' x' must be a name of printable characters"),
         ({"MASTERY_LOG_LEVEL": "loud"}, "input should be 'debug', 'info', 'warning' or 'error'"),

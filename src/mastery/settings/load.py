@@ -202,7 +202,10 @@ def _validated(given: Mapping[str, Given]) -> Settings:
 def _line(error: Any, given: Mapping[str, Given]) -> str:
     """Return one line: where, what, what was expected."""
     message = error["msg"].removeprefix("Value error, ")
-    name = ".".join(str(part) for part in error["loc"])
+    place = error["loc"]
+    if place[-1:] == ("[key]",):  # of a name in a mapping: setting, the name, this
+        place = place[:-2]
+    name = ".".join(str(part) for part in place)
     if not name:
         return f"settings: {message}"
     shown = "its value (not shown)" if name.split(".")[0] in SECRET else repr(error["input"])

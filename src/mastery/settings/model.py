@@ -210,7 +210,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         description="Zone of the schools: at its midnights one day ends and the next begins. After a change the next "
         "recompute makes all scores again.",
     )
-    school_timezones: dict[str, TimeZone] = Field(
+    school_timezones: dict[Annotated[str, AfterValidator(_tenant)], TimeZone] = Field(
         default_factory=dict,
         description="The same by tenant, where some are elsewhere: `north: Asia/Kolkata`; in the environment as JSON.",
         json_schema_extra={"shown": "none"},
