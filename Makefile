@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_HOME ?= .demo
 
-.PHONY: help demo setup test test-fast soak check format bench bench-accuracy bench-peers serve lock clean base
+.PHONY: help demo setup test test-fast services soak check format bench bench-accuracy bench-peers serve lock clean base
 
 help: ## List the targets
 	@echo "Student Mastery Score Engine"; echo
@@ -42,6 +42,9 @@ test: setup ## Run all tests, and print their coverage
 test-fast: setup ## Run the quick tests (less than two minutes)
 	@echo "The quick tests: less than two minutes on two cores, more the first time, when kernels are compiled."
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m "not slow and not soak" $(PARALLEL) $(PYTEST_ARGS)
+
+services: setup ## Start PostgreSQL and Redis for tests, where they are installed, until Ctrl-C
+	@PYTHONPATH=tests $(BIN)/python -m services
 
 soak: setup ## Run what shows only after many repetitions: kills, crashes, random histories (an evening)
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

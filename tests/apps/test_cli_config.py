@@ -30,6 +30,12 @@ def mastery(tmp_path):
     return run
 
 
+def test_config_masks_the_password_of_a_state_store(mastery):
+    done = mastery("config", "--json", MASTERY_STATE="postgresql://me:secret@db:5432/school")
+    rows = {row["setting"]: row["value"] for row in json.loads(done.stdout)}
+    assert rows["state"] == "postgresql://me:***@db:5432/school"
+
+
 def test_config_says_where_each_value_came_from(mastery, tmp_path):
     (tmp_path / ".env").write_text("MASTERY_SCORER=elo\n")
     (tmp_path / "mastery.yaml").write_text("api:\n  port: 9000\n")

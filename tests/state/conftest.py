@@ -1,7 +1,8 @@
 """The reference store, and records to put into stores."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +21,13 @@ from mastery.state import (
     Record,
     RecordBlock,
     StateStore,
+    StoredRecord,
     connect,
     decode,
     encode,
     encode_block,
     stream_text,
+    url_of,
 )
 from mastery.state.store import one_model_version
 from mastery.tables import COUNTERS
@@ -107,6 +110,16 @@ class MemoryStore:
                 written += 1
         return written
 
+    def stored(self, model_version: str) -> Iterator[list[StoredRecord]]:
+        page = []
+        for (student_id, model), body in sorted(self.bodies.items()):
+            key, news = (student_id, model), self.news.get(student_id)
+            if model == model_version and self.lake is not None and self._seen(key).lineage == self.lake.lineage:
+                version = None if news is None or news.lineage != self.lake.lineage else news.version
+                page.append(StoredRecord(student_id, self.versions[key], self.streams.get(key), body, version))
+        if page:
+            yield page
+
     def note_events(self, student_ids: Iterable[str], at: Position) -> None:
         for student_id in student_ids:
             self.news[student_id] = max(at, self.news.get(student_id, NOWHERE))
@@ -119,6 +132,7 @@ class MemoryStore:
             return False
         if before is None or before.lineage != now.lineage:
             self.drop_model_versions(self.model_versions())
+            self.news = {student: at for student, at in self.news.items() if at.lineage >= now.lineage}
         self.lake = now
         return True
 
@@ -198,7 +212,13 @@ def block() -> Callable[..., RecordBlock]:
 
 @pytest.fixture(params=[*STORES, "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterable[StateStore]:
-    opened = MemoryStore() if request.param == "memory" else connect(f"{request.param}:{tmp_path / 'state.db'}")
+    opened: StateStore
+    if request.param == "memory":
+        opened = MemoryStore()
+    elif request.param == "sqlite":
+        opened = connect(f"sqlite:{tmp_path / 'state.db'}")
+    else:
+        opened = connect(url_of(request.getfixturevalue("server")(request.param), uuid4().hex))
     assert opened.know_lake(LAKE, None)
     yield opened
     opened.close()

@@ -8,6 +8,7 @@ import pytest
 
 from mastery.errors import BadInput
 from mastery.state import (
+    CopiedSet,
     FoundRecords,
     KnownLake,
     Outdated,
@@ -16,12 +17,13 @@ from mastery.state import (
     Record,
     RecordBlock,
     StateStore,
+    copy_store,
     decode,
     encode,
     encode_block,
     encode_many,
 )
-from state.conftest import LAKE
+from state.conftest import LAKE, MemoryStore
 
 Block = Callable[..., RecordBlock]
 
@@ -326,6 +328,41 @@ def test_a_store_that_knows_no_lake_has_no_record_that_is_current(store: StateSt
     (record,) = records(block(1, seen=at(0, lineage=9)))
     store.put(record, 0)
     assert store.get(record.student_id, "v1") is None
+
+
+def test_what_is_stored_is_read_whole_and_fills_another_store_in_place_of_what_that_held(
+    store: StateStore, block: Block
+) -> None:
+    store.put_many(block(600, seen=at(5)))
+    store.put_many(block(2, "v2", seen=at(5)))
+    one, two, three = records(block(600, seen=at(5)))[:3]
+    store.put(replace(one, offsets={"quiz-0": 17}, outbox=("tell",)), 1)
+    store.put(replace(two, offsets={"quiz-0": 3}), 1)
+    store.note_events([two.student_id, "s_nobody"], at(7))
+    store.put(replace(records(block(601))[600], seen=at(9, lineage=0)), 0)  # of a lake that is gone
+    other = MemoryStore()
+    for there, here in ((store, other), (other, store)):
+        here.know_lake(LAKE._replace(fingerprint="of another", version=40), here.known_lake())
+        here.put_many(block(3, "v3"))
+        here.note_events([three.student_id], at(30))
+        assert copy_store(there, here) == [CopiedSet("v1", 600, 0), CopiedSet("v2", 2, 0)]
+        assert here.known_lake() == LAKE
+        assert (here.count(), here.model_versions()) == (602, ["v1", "v2"])
+        found = here.get_many([record.student_id for record in records(block(601))], "v1")
+        assert len(found.records) == 599
+        assert {s: encode(record) for s, record in found.records.items()} == {
+            record.student_id: encode(record)
+            for record in records(block(600, seen=at(5)))
+            if record.student_id != two.student_id
+        }
+        assert found.records[one.student_id].offsets == {"quiz-0": 17}
+        assert found.records[one.student_id].outbox == ("tell",)
+        assert found.outdated == {two.student_id: Outdated(1, {"quiz-0": 3})}
+
+
+def test_a_copy_of_a_store_that_knows_no_lake_is_nothing(store: StateStore) -> None:
+    assert copy_store(MemoryStore(), store) == []
+    assert store.known_lake() == LAKE
 
 
 def test_threads_may_share_a_store(store: StateStore, block: Block) -> None:

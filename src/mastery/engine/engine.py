@@ -27,6 +27,7 @@ from mastery.tables import EVENTS, GOLD, REJECTED, Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mastery.engine.copy_state import CopiedState
     from mastery.events.read_options import ReadOptions
     from mastery.pipelines.ingest.ingest import Progress
     from mastery.pipelines.ingest.ingests import IngestEntry
@@ -478,6 +479,29 @@ class Engine(Deployment):
         from mastery.pipelines.queries.tenants import counts_of
 
         return [counts_of(self.of(tenant).lake, tenant) for tenant in self.tenants]
+
+    def copy_state(self, source: str, target: str, *, overwrite: bool = False) -> list[CopiedState]:
+        """Copy the states of all tenants from one store into another; each is named as the setting `state` is.
+
+        Nothing may write to either meanwhile.
+
+        Args:
+            source: Is not changed.
+            target: Must hold no records, unless they are to be replaced.
+            overwrite: Replace them.
+
+        Returns:
+            One for each tenant and model set.
+
+        Raises:
+            BadInput: They are the same, or one of them can be no store.
+            NotFound: There are no states to copy.
+            Conflict: The target holds records, or somebody else wrote to it.
+            StateUnusable: One of the stores cannot be used.
+        """
+        from mastery.engine.copy_state import copy_state
+
+        return copy_state(self.tenants, source, target, overwrite=overwrite)
 
     def topic_id(self, text: str, tenant: str | None = None) -> str:
         """Return the id of the topic that a text names: by id, capitals aside, or by its title. Where no metadata know

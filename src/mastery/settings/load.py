@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from mastery.disk import obstacle
 from mastery.errors import BadInput, did_you_mean
+from mastery.settings.addresses import shown
 from mastery.settings.model import Settings
 
 PREFIX = "MASTERY_"
@@ -208,8 +209,9 @@ def _line(error: Any, given: Mapping[str, Given]) -> str:
     name = ".".join(str(part) for part in place)
     if not name:
         return f"settings: {message}"
-    shown = "its value (not shown)" if name.split(".")[0] in SECRET else repr(error["input"])
-    told = f"{_origin(name, given)}: {name}: {shown}"
+    value = shown(error["input"]) if name == "state" and isinstance(error["input"], str) else error["input"]
+    told_value = "its value (not shown)" if name.split(".")[0] in SECRET else repr(value)
+    told = f"{_origin(name, given)}: {name}: {told_value}"
     if error["type"] == "value_error":
         return f"{told} {message}"
     return f"{told} cannot be used: {message[:1].lower()}{message[1:]}"

@@ -14,7 +14,8 @@ from mastery.errors import BadInput
 from mastery.time_zones import UTC_NAME, zone_named
 
 BUILT_IN_RULES = ("classic", "spaced")
-STATE_BACKENDS = ("sqlite",)
+STATE_SERVERS = ("postgresql", "redis")
+STATE_BACKENDS = ("sqlite", *STATE_SERVERS)
 
 DEFAULT_TENANT = "default"
 """The institution where none is named."""
@@ -77,6 +78,8 @@ def _state(location: str) -> str:
     backend, colon, path = location.partition(":")
     if not colon or not path or backend not in STATE_BACKENDS:
         raise ValueError(f"must read backend:location, with a backend among: {', '.join(STATE_BACKENDS)}")
+    if backend in STATE_SERVERS and not path.startswith("//"):
+        raise ValueError(f"must be the URL of a server, like {backend}://user:password@host:port/database")
     return location
 
 
@@ -237,7 +240,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     state: Annotated[str, AfterValidator(_state)] = Field(
         default_factory=_in_home("state", prefix="sqlite:"),
-        description="Store of the students' states, backend:location; of sqlite a folder, with a file for each tenant.",
+        description="Store of the students' states, with one for each tenant: `sqlite:FOLDER`, "
+        "`postgresql://user:password@host:port/database` or `redis://user:password@host:port/0`.",
         json_schema_extra={"shown": "sqlite:<home>/state"},
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(

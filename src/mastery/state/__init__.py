@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mastery.errors import BadInput, Conflict, did_you_mean
+from mastery.settings.addresses import shown
+from mastery.state.copy_store import CopiedSet, copy_store, require_empty
 from mastery.state.encoding import decode, encode, encode_many, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import (
@@ -19,6 +21,7 @@ from mastery.state.record import (
     Record,
     RecordBlock,
 )
+from mastery.state.server import STORE_NAME_AFTER, lacking
 from mastery.state.sqlite import SqliteStore
 from mastery.state.store import (
     EncodedBlock,
@@ -27,6 +30,7 @@ from mastery.state.store import (
     Overtaken,
     StateStore,
     StateUnusable,
+    StoredRecord,
     encode_block,
 )
 
@@ -39,6 +43,7 @@ __all__ = [
     "RECENT",
     "RECORD_LEDGER",
     "STORES",
+    "CopiedSet",
     "CorruptRecord",
     "EncodedBlock",
     "FoundRecords",
@@ -50,24 +55,50 @@ __all__ = [
     "RecordBlock",
     "StateStore",
     "StateUnusable",
+    "StoredRecord",
     "connect",
+    "copy_store",
     "decode",
     "encode",
     "encode_block",
     "encode_many",
+    "require_empty",
     "stream_text",
     "url_of",
 ]
 
-STORES: dict[str, Callable[[str], StateStore]] = {"sqlite": SqliteStore}
+
+def _postgresql(location: str) -> StateStore:
+    try:
+        from mastery.state.postgresql import PostgresqlStore
+    except ModuleNotFoundError as error:
+        raise lacking("psycopg", "postgres") from error
+    return PostgresqlStore(location)
+
+
+def _redis(location: str) -> StateStore:
+    try:
+        from mastery.state.redis import RedisStore
+    except ModuleNotFoundError as error:
+        raise lacking("redis", "redis") from error
+    return RedisStore(location)
+
+
+STORES: dict[str, Callable[[str], StateStore]] = {
+    "sqlite": SqliteStore,
+    "postgresql": _postgresql,
+    "redis": _redis,
+}
 """Backend → what opens a location. Everything here is under tests/state/test_conformance.py."""
 
 
 def connect(url: str) -> StateStore:
-    """Return the store that `backend:location` names, such as `sqlite:.mastery/state.db`. It is opened when first used.
+    """Return the store that `backend:location` names: `sqlite:.mastery/state.db`, `postgresql://host/database#name`.
+
+    It is opened when first used.
 
     Raises:
-        BadInput: No such backend, or no location, or one that can be none.
+        BadInput: No such backend, or its client is not installed, or no location, or one that can be none.
     """
     backend, _, location = url.partition(":")
     if backend not in STORES:
@@ -86,15 +117,25 @@ def url_of(url: str, name: str) -> str:
 
     >>> url_of("sqlite:.mastery/state", "north")
     'sqlite:.mastery/state/north.db'
+    >>> url_of("postgresql://localhost/mastery", "north")
+    'postgresql://localhost/mastery#north'
 
     Args:
-        url: Backend and location; of sqlite a folder, with a file for each store.
+        url: Backend and location: of sqlite a folder, with a file for each store; of another a server.
         name: Fit for the name of a file.
 
     Raises:
         Conflict: There is a file where the folder should be.
+        BadInput: The server's address holds a #.
     """
-    _, _, location = url.partition(":")
+    backend, _, location = url.partition(":")
+    if backend != "sqlite":
+        if STORE_NAME_AFTER in location:
+            raise BadInput(
+                f"state store {shown(url)!r} holds a {STORE_NAME_AFTER}, after which the tenant's name is put; write "
+                "it as %23 where it belongs to a password"
+            )
+        return f"{url}{STORE_NAME_AFTER}{name}"
     if location and Path(location).is_file():
         raise Conflict(
             f"state store {location!r} is a file, as an earlier version made it; move it away: it is a folder now, and "

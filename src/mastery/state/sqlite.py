@@ -35,10 +35,12 @@ from mastery.state.encoding import decode, encode, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.store import (
+    STORED_AT_ONCE,
     EncodedBlock,
     FoundRecords,
     Overtaken,
     StateUnusable,
+    StoredRecord,
     encode_block,
     found_records,
     one_model_version,
@@ -118,6 +120,15 @@ LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
 """
 """`CROSS JOIN`: who is wanted comes first, whatever SQLite thinks of the sizes of these tables."""
 
+STORED = """
+SELECT h.student_id, h.version, h.stream, b.body, n.version FROM heads h
+JOIN lake l ON l.lineage = h.lineage
+JOIN bodies b ON b.id = h.id
+LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
+WHERE h.model_set = (SELECT id FROM model_sets WHERE name = ?) AND h.student_id > ?
+ORDER BY h.student_id LIMIT ?
+"""
+
 HEADS = """
 SELECT h.student_id, h.id, h.version, h.lineage, h.seen
 FROM json_each(?) AS wanted CROSS JOIN heads h ON h.student_id = wanted.value AND h.model_set = ?
@@ -179,6 +190,12 @@ class SqliteStore:
     def version(self, student_id: str, model_version: str) -> int:
         rows = self._read(HEAD, model_version, student_id)
         return int(rows[0][0]) if rows else 0
+
+    def stored(self, model_version: str) -> Iterator[list[StoredRecord]]:
+        last = ""
+        while page := [StoredRecord(*row) for row in self._read(STORED, model_version, last, STORED_AT_ONCE)]:
+            yield page
+            last = page[-1].student_id
 
     def known_lake(self) -> KnownLake | None:
         rows = self._read(KNOWN_LAKE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mastery.arrays import Int64s
 from mastery.errors import BadInput, Conflict
@@ -92,6 +92,28 @@ class FoundRecords:
 
     records: Mapping[str, Record]
     outdated: Mapping[str, Outdated]
+
+
+class StoredRecord(NamedTuple):
+    """A record as it lies in a store, current or not.
+
+    Attributes:
+        student_id: Pseudonym.
+        version: As in `Record`.
+        stream: Its offsets and outbox, as `stream_text` makes them.
+        body: Its bytes.
+        news: Version of the student's news in the lineage of the record; None where there are none.
+    """
+
+    student_id: str
+    version: int
+    stream: str | None
+    body: bytes
+    news: int | None
+
+
+STORED_AT_ONCE = 500
+"""Records of a page of `StateStore.stored`, some 4 MB."""
 
 
 StoredRow = tuple[str, int, str | None, bytes | None]
@@ -207,6 +229,13 @@ class StateStore(Protocol):
 
     def note_events(self, student_ids: Iterable[str], at: Position) -> None:
         """Raise the students' news to `at`, of strangers too: their first fold may be under way."""
+        ...
+
+    def stored(self, model_version: str) -> Iterator[list[StoredRecord]]:
+        """Yield all records of a model set that are of the lake that the store knows, current or not, page by page.
+
+        What is written meanwhile may be among them or not.
+        """
         ...
 
     def known_lake(self) -> KnownLake | None:

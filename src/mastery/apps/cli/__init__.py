@@ -40,6 +40,7 @@ from mastery.apps.cli.rejected import rejected
 from mastery.apps.cli.serve import serve
 from mastery.apps.cli.show import show
 from mastery.apps.cli.simulate import simulate
+from mastery.apps.cli.state import state
 from mastery.apps.cli.tenants import tenants
 from mastery.apps.cli.texts import TextCommand
 from mastery.apps.cli.tune import tune
@@ -60,6 +61,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, tenants),
     (WORK, export),
     (WORK, compact),
+    (WORK, state),
     (WORK, simulate),
     (MODELS, fit),
     (MODELS, models),

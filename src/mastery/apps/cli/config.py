@@ -93,6 +93,7 @@ def _shown(values: dict[str, Any], name: str) -> Any:
 
     from pydantic import SecretStr
 
+    from mastery.settings.addresses import shown
     from mastery.settings.load import SECRET
 
     value: Any = values
@@ -102,6 +103,8 @@ def _shown(values: dict[str, Any], name: str) -> Any:
         return MASK
     if isinstance(value, dict) and name in SECRET:
         return dict.fromkeys(value, MASK)
+    if name == "state":
+        return shown(value)  # the URL of a server may hold its password
     return str(value) if isinstance(value, Path) else value
 
 

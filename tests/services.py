@@ -1,0 +1,257 @@
+"""Servers for tests: PostgreSQL and Redis, as processes of this machine on loopback, with data in a temporary folder.
+
+`make services` starts those that the machine can run and writes where they are into `.services.json`, until it is ended
+with Ctrl-C. Tests use what is up there, else start one of their own, once for each process that runs tests. Whoever
+started a server ends it, by its process id; nobody else's is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+VERSIONS = {"postgresql": "15", "redis": "7.0"}
+"""What the tests have been run with: those of Debian 12. Later ones are taken as they are."""
+
+UP = Path(__file__).parents[1] / ".services.json"
+"""Name → URL of what `make services` has started."""
+
+READY_S = 60.0
+
+
+T = TypeVar("T")
+
+
+class Missing(Exception):
+    """The machine has no such server; the message says how to get it."""
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as one:
+        one.settimeout(1.0)
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Server(ABC):
+    """One server, as a process of ours.
+
+    Attributes:
+        url: Where clients find it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @abstractmethod
+    def command(self) -> list[str]: ...
+
+    @abstractmethod
+    def make(self) -> None: ...
+
+    def ready(self) -> bool:
+        return answers(self.port)
+
+    def start(self) -> None:
+        """Start it, or start it again with the data that it had, and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **self.user()
+            )
+        deadline = time.monotonic() + READY_S
+        while not self.ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                said = (self.folder / "log").read_text(errors="replace")[-2_000:]
+                self.kill()
+                raise RuntimeError(f"{type(self).__name__} did not start: {said}")
+            time.sleep(0.05)
+
+    def user(self) -> dict[str, object]:
+        return {}
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(READY_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+
+class Postgresql(Server):
+    """PostgreSQL, which refuses to run as root: then it runs as nobody else but `postgres`."""
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @staticmethod
+    def program(name: str) -> str:
+        found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default=None)
+        if found is None:
+            raise Missing("PostgreSQL is not installed: apt-get install postgresql")
+        return found
+
+    def user(self) -> dict[str, object]:
+        if os.getuid():
+            return {}
+        try:
+            postgres = pwd.getpwnam("postgres")
+        except KeyError:
+            raise Missing(
+                "PostgreSQL does not run as root, and there is no user postgres: apt-get install postgresql"
+            ) from None
+        return {"user": postgres.pw_uid, "group": postgres.pw_gid, "extra_groups": [], "cwd": "/"}
+
+    def make(self) -> None:
+        user = self.user()
+        if user:
+            os.chown(self.folder, int(str(user["user"])), int(str(user["group"])))
+        initdb = [
+            self.program("initdb"),
+            "-D",
+            str(self.folder / "data"),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-N",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **user)
+
+    def command(self) -> list[str]:
+        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "shared_buffers": "64MB"}
+        return [
+            self.program("postgres"),
+            "-D",
+            str(self.folder / "data"),
+            "-p",
+            str(self.port),
+            *(f"--{name}={value}" for name, value in settings.items()),
+        ]
+
+    def ready(self) -> bool:
+        asked = [self.program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(asked).returncode == 0
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        super().stop(how)
+
+
+class Redis(Server):
+    """Redis as a state store needs it; `options` come after what it needs, and win."""
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        super().__init__(folder)
+        self.options = {"appendonly": "yes", "maxmemory-policy": "noeviction", "save": "", **options}
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def make(self) -> None:
+        pass
+
+    def command(self) -> list[str]:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise Missing("Redis is not installed: apt-get install redis-server")
+        options = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(self.folder), **self.options}
+        return [program, *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+SERVERS: dict[str, type[Server]] = {"postgresql": Postgresql, "redis": Redis}
+
+
+def started(kind: str, until: ExitStack, **options: str) -> Server:
+    """Start a server of a kind, with its data in a folder of its own; both end with the stack.
+
+    Raises:
+        Missing: The machine has none.
+    """
+    folder = Path(until.enter_context(tempfile.TemporaryDirectory(prefix=f"mastery-{kind}-")))
+    server = SERVERS[kind](folder, **options)
+    server.make()
+    server.start()
+    until.callback(server.stop)
+    return server
+
+
+def url(kind: str, until: ExitStack) -> str:
+    """Return where a server of a kind is: the one that is up, else one that ends with the stack.
+
+    Raises:
+        Missing: Neither is to be had.
+    """
+    up = json.loads(UP.read_text()).get(kind) if UP.exists() else None
+    if up is not None and answers(int(up.rpartition(":")[2].partition("/")[0])):
+        return str(up)
+    return started(kind, until).url
+
+
+def found_or_skipped(find: Callable[[], T]) -> T:
+    """Return what is found; where the machine lacks it, skip the test, or fail it where REQUIRE_SERVICES is 1."""
+    try:
+        return find()
+    except Missing as missing:
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            pytest.fail(f"REQUIRE_SERVICES=1, and {missing}", pytrace=False)
+        pytest.skip(str(missing))
+
+
+def main() -> None:
+    """Start what can be started, say where, and end it with Ctrl-C."""
+    with ExitStack() as until:
+        found = {}
+        for kind, version in VERSIONS.items():
+            try:
+                found[kind] = started(kind, until).url
+                print(f"{kind} (tested with {version}): {found[kind]}", flush=True)
+            except Missing as missing:
+                print(f"{kind}: {missing}", flush=True)
+        UP.write_text(json.dumps(found))
+        until.callback(UP.unlink)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        print("Ctrl-C ends them", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print()
+
+
+if __name__ == "__main__":
+    main()
