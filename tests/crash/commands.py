@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -21,6 +22,8 @@ from mastery.features.columns import QUIZ
 from mastery.instants import DAY_US
 from mastery.pipelines.ingest.ingests import entries
 from mastery.pipelines.ingest.undo import undo
+from mastery.pipelines.live.batch import ACCEPTED, REVISED_ROW
+from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.models.activations import active_choice, choices
 from mastery.pipelines.models.active import current_model_set
 from mastery.pipelines.models.fit import fit
@@ -207,6 +210,45 @@ def run_compact(folder: Path) -> None:
         lake.vacuum(table)
 
 
+def requests() -> list[list[bytes]]:
+    """Rows as they are posted: new ones, again, revisions, late ones, a withdrawal, and some that cannot be used."""
+    names = HEADER.strip().split(",")
+
+    def rows(first: int, last: int, seconds: int = 0) -> list[bytes]:
+        lines = answers(first, last, seconds).splitlines()
+        return [json.dumps(dict(zip(names, line.split(","), strict=True))).encode() for line in lines]
+
+    withdrawn = {"student_id": "S3", "question_id": "Q3", "timestamp": "2024-06-01T00:00:00Z", "attempt_id": "W"}
+    return [
+        [*rows(ROWS, ROWS + 5), b"{", b"[]"],
+        [*rows(ROWS + 3, ROWS + 30), *rows(0, 20, 4)],
+        [json.dumps(withdrawn | {"is_correct": None, "replaces": "A3"}).encode(), *rows(ROWS + 30, ROWS + 31)],
+        rows(ROWS + 31, ROWS + 50),
+    ]
+
+
+def run_intake(folder: Path) -> None:
+    """Post requests one after the other; run again, what had been answered must be known."""
+    deployment, answered = school(folder), folder / "answered"
+    known = set(answered.read_text().split()) if answered.exists() else set()
+    intake = Intake(
+        deployment.lake,
+        deployment.state,
+        lambda: deployment.reader.metadata().model_set,
+        KEY,
+        tenant="default",
+        door="http",
+        now=lambda: NOW + timedelta(days=1),
+    )
+    for number, rows in enumerate(requests()):
+        taken = intake.submit(intake.understand(rows, "quiz_attempts")).result()
+        if str(number) in known:
+            assert taken.count(ACCEPTED) == taken.count(REVISED_ROW) == 0
+        with answered.open("a") as file:
+            file.write(f"{number}\n")
+    intake.close()
+
+
 @dataclass(frozen=True)
 class Command:
     """What is there before, and what is killed.
@@ -232,6 +274,7 @@ def nothing(_folder: Path) -> None:
 COMMANDS = {
     "first": Command(nothing, base, shows=False),
     "ingest": Command(base, corrections),
+    "intake": Command(base, run_intake),
     "recompute": Command(ready_to_recompute, run_recompute),
     "fit": Command(base, run_fit),
     "activate": Command(with_a_stored_set, run_activate),

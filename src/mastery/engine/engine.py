@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace as replaced
 from datetime import date, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.ingest.preview import FilePreview
     from mastery.pipelines.ingest.report import IngestReport
     from mastery.pipelines.ingest.undo import Undone
+    from mastery.pipelines.live.intake import Intake
     from mastery.pipelines.queries.schemas import (
         AnswersDocument,
         ClassDocument,
@@ -117,6 +120,51 @@ class Engine(Deployment):
             return Engine(self.settings.model_copy(update={"tenant": tenant}), self.create)
 
         return opened
+
+    def intake(self, tenant: str | None = None) -> Intake:
+        """Return what takes the events of a tenant as they come in by the API; open until the engine is closed.
+
+        Raises:
+            NotFound: There is no tenant of that name; none is made.
+        """
+        from mastery.pipelines.live.intake import Intake
+
+        name = self.tenant if tenant is None else tenant
+        with self._intakes_lock:
+            if name not in self._intakes:
+                of = self if name == self.tenant else self._existing.of(name)
+                self._intakes[name] = Intake(
+                    of.lake,
+                    of.state,
+                    lambda: of.reader.metadata().model_set,
+                    of.pseudonyms,
+                    tenant=name,
+                    door="http",
+                    now=lambda: instant(clock.now_us()),
+                    timezone=self.settings.timezone,
+                    code_version=__version__,
+                )
+            return self._intakes[name]
+
+    @cached_property
+    def _existing(self) -> Engine:
+        """The same deployment, which makes no tenant."""
+        return replaced(self, create=False)
+
+    @cached_property
+    def _intakes(self) -> dict[str, Intake]:
+        return {}
+
+    @cached_property
+    def _intakes_lock(self) -> threading.Lock:
+        return threading.Lock()
+
+    def close(self) -> None:
+        """Write what is still coming in, and close what was opened."""
+        for intake in self._intakes.values():
+            intake.close()
+        self._intakes.clear()
+        super().close()
 
     @cached_property
     def models(self) -> Models:

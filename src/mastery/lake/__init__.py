@@ -8,6 +8,7 @@ from mastery.lake.log import News
 from mastery.lake.revisions import superseded
 from mastery.lake.snapshot import File, Snapshot, TableVersion
 from mastery.lake.undo import Brought
+from mastery.lake.writer import TakenBack
 
 __all__ = [
     "NOTHING_KNOWN",
@@ -19,6 +20,7 @@ __all__ = [
     "News",
     "Snapshot",
     "TableVersion",
+    "TakenBack",
     "WrongKey",
     "superseded",
 ]

@@ -42,6 +42,13 @@ RowsReader = Callable[[Sequence[str] | None], pa.Table]
 """Reads some columns, or all, of the rows of a table as they were at one moment."""
 
 
+class TakenBack(Conflict):
+    """Events of an ingest that somebody has taken back while it was running."""
+
+    def __init__(self) -> None:
+        super().__init__("what this ingest brings was taken back while it was running; run it again")
+
+
 class LakeWriter(LakeReader):
     """The tables of one deployment, as they are written; each method makes one commit of one table, or none."""
 
@@ -158,7 +165,7 @@ class LakeWriter(LakeReader):
             The buckets to be judged again, for nothing was committed; empty when everything was.
 
         Raises:
-            Conflict: Somebody has taken back what this ingest brought.
+            TakenBack: Somebody has taken back what this ingest brought.
             Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
         handle = self._handle(EVENTS)
@@ -167,7 +174,7 @@ class LakeWriter(LakeReader):
         def plan(now: Snapshot) -> Change:
             nonlocal moved
             if ingest is not None and handle.number_here(f"{log.UNDO}.{ingest}") is not None:
-                raise Conflict("what this ingest brings was taken back while it was running; run it again")
+                raise TakenBack
             news = log.news(handle.place, judged_on.version, now.version)
             moved = frozenset(adds) if news is None else news.buckets & frozenset(adds)
             if moved:

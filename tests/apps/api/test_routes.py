@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, IN_NEED, ITEMS, STUDENT
+from mastery.apps.api.events import PostedEvents
+from mastery.apps.api.examples import ANSWERS, CLASS, HISTORY, IN_NEED, ITEMS, POSTED, STUDENT
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
     ClassDocument,
@@ -119,6 +120,7 @@ def test_no_answer_may_be_kept_by_a_cache(client):
         (ITEMS, ItemProbabilitiesDocument),
         (CLASS, ClassDocument),
         (IN_NEED, InNeedDocument),
+        (POSTED, PostedEvents),
     ],
 )
 def test_an_example_is_the_document_it_stands_for(example, document):
@@ -136,9 +138,11 @@ def test_openapi_has_an_example_for_every_answer_about_scores(client):
         "/mastery/{student_id}/{topic_id}/items",
         "/healthz",
         "/readyz",
+        "/v1/events",
     }
     for path, operations in paths.items():
-        if path.startswith(("/mastery", "/in-need")):
-            answers = operations["get"]["responses"]
+        if path.startswith(("/mastery", "/in-need", "/v1")):
+            (operation,) = operations.values()
+            answers = operation["responses"]
             assert "example" in answers["200"]["content"]["application/json"]
             assert "example" in answers["422"]["content"]["application/problem+json"]

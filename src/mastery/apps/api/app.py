@@ -8,12 +8,14 @@ from typing import Any
 from fastapi import FastAPI
 
 from mastery import __version__
-from mastery.apps.api import problems, routes
+from mastery.apps.api import events, problems, routes
 from mastery.apps.api.connections import BusyWhenExhausted
 from mastery.apps.api.guard import LoopbackOnly
 from mastery.apps.api.health import Check, health_routes
 from mastery.apps.api.request_parameters import Desk
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.errors import NotFound
+from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.queries.reader import Reader
 from mastery.settings.model import DEFAULT_TENANT
 
@@ -25,11 +27,17 @@ by the source's own id or by their pseudonym; answers hold pseudonyms only. Erro
 """
 
 
+def no_intake(tenant: str) -> Intake:
+    """Raise NotFound: of an app that only reads."""
+    raise NotFound(f"no events of tenant {tenant!r} are taken here; this API only reads")
+
+
 def create_app(
     readers: Callable[[str], Reader],
     pseudonyms: Pseudonyms,
     now: Callable[[], int],
     *,
+    intakes: Callable[[str], Intake] = no_intake,
     tenant: str = DEFAULT_TENANT,
     checks: Mapping[str, Check] | None = None,
     lifespan: Callable[[Any], Any] | None = None,
@@ -41,6 +49,7 @@ def create_app(
             of that name.
         pseudonyms: Turns a source's student id into the one that readers know.
         now: The time in microseconds since 1970.
+        intakes: Returns what takes the events of a tenant; NotFound as with readers.
         tenant: Institution of requests that name none.
         checks: What /readyz tries, by name.
         lifespan: What surrounds the time in which it answers.
@@ -53,11 +62,12 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.desk = Desk(readers, pseudonyms, now, tenant)
+    app.state.desk = Desk(readers, intakes, pseudonyms, now, tenant)
     problems.install(app)
     app.add_middleware(BusyWhenExhausted)
     app.add_middleware(LoopbackOnly)
     app.include_router(routes.router)
     app.include_router(routes.in_need)
+    app.include_router(events.router)
     app.include_router(health_routes({} if checks is None else checks))
     return app

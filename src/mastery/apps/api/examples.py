@@ -230,6 +230,16 @@ IN_NEED: dict[str, Any] = {
 }
 
 
+POSTED: dict[str, Any] = {
+    "read": 3,
+    "accepted": 1,
+    "revised": 0,
+    "duplicates": 1,
+    "rejected": [{"index": 2, "id": "a-83", "problem": "student_id is empty, and a value is needed"}],
+    "scores": None,
+}
+
+
 def example(document: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's `responses` for an answer that looks like this."""
     return {200: {"content": {"application/json": {"example": document}}}}

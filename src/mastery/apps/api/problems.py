@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from mastery.errors import MOST_LETTERS, BadInput, Conflict, MasteryError, shortened
+from mastery.errors import MOST_LETTERS, BadInput, Conflict, MasteryError, Unwritable, shortened
 
 log = logging.getLogger("uvicorn.error")
 
@@ -108,6 +108,13 @@ def _of_ours(say: Sparingly, request: Request, error: Exception) -> ProblemRespo
     if isinstance(error, Conflict):
         say(str(error).partition("\n")[0])
         return problem(request, 503, "store-unreadable", "A store cannot be read", error.public, headers=RETRY)
+    if isinstance(error, Unwritable):
+        say(str(error).partition("\n")[0])
+        detail = (
+            "the disk of the engine is full, or may not be written to; the server's log says why. Send the request "
+            "again later: what it brought that was kept all the same is a duplicate then"
+        )
+        return problem(request, error.status, "unwritable", error.title, detail)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("failed on %s", request.scope["route"].path if "route" in request.scope else "?", exc_info=error)
         return _of_nobody(request, error)
@@ -132,7 +139,8 @@ def _of_http(request: Request, error: Exception) -> ProblemResponse:
     status = HTTPStatus(error.status_code)
     detail = {
         HTTPStatus.NOT_FOUND: "there is no such page; /openapi.json lists what there is",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered here; scores are read with GET",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered here; scores are read with GET, and events "
+        "are sent with POST to /v1/events",
     }.get(status, str(error.detail))
     kind = _dashed(status.phrase.title().replace(" ", ""))
     return problem(request, status, kind, status.phrase, detail, headers=error.headers)
@@ -172,6 +180,30 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "status": 503,
         "detail": "too many requests at once; send it again in 1 s",
         "instance": "/mastery/S000001",
+    },
+    "content-too-large": {
+        "type": f"{TYPE}content-too-large",
+        "title": "Too much for one request",
+        "status": 413,
+        "detail": "12,000 rows are more than the 10,000 that one request may bring; send them in several, or as a file "
+        "with mastery ingest",
+        "instance": "/v1/events",
+    },
+    "unsupported-media-type": {
+        "type": f"{TYPE}unsupported-media-type",
+        "title": "A body of another kind was expected",
+        "status": 415,
+        "detail": "Content-Type 'text/plain' is not taken; send a JSON array as application/json, or one object a line "
+        "as application/x-ndjson",
+        "instance": "/v1/events",
+    },
+    "unwritable": {
+        "type": f"{TYPE}unwritable",
+        "title": "The store cannot be written to",
+        "status": 507,
+        "detail": "the disk of the engine is full, or may not be written to; the server's log says why. Send the "
+        "request again later: what it brought that was kept all the same is a duplicate then",
+        "instance": "/v1/events",
     },
     "not-ready": {
         "type": f"{TYPE}not-ready",

@@ -49,6 +49,7 @@ def server_of(engine: Engine) -> Server:
         readers,
         pseudonyms,
         now_us,
+        intakes=engine.intake,
         tenant=settings.tenant,
         checks=engine.checks(),
         lifespan=lifespan_of(capacity),

@@ -120,6 +120,7 @@ class Judged:
     Attributes:
         events: m events; None where each row is one, as it was read.
         verdicts: Of the events.
+        by_row: Of the rows; `SAME` too where a row is rejected.
         replacing: bool[m]. Of which events an ingest that is replaced had brought rows.
         place: int64[m]. What is added to `sequence`: the place among the student's events of the moment.
         counts: int64[files, COUNTS]. Of the rows.
@@ -130,6 +131,7 @@ class Judged:
 
     events: pa.Table | None
     verdicts: Verdicts
+    by_row: Verdicts
     replacing: Mask
     place: Int64s
     counts: Int64s
@@ -228,7 +230,7 @@ def judge_rows(
     counts = np.zeros((rows.files, COUNTS), np.int64)
     by_row, left_row, says_row = verdicts, left, says
     if events is not None:
-        by_row = np.where(repeats, SAME, verdicts[event_of_row])
+        by_row = np.where(repeats, np.uint8(SAME), verdicts[event_of_row])
         left_row, says_row = left[event_of_row], says[event_of_row]
     for place, which in (
         (ACCEPTED, by_row == NEW),
@@ -254,7 +256,9 @@ def judge_rows(
         content = Blocks(hi.size).add(hi, lo).add(body, body).finish()[0]
         which = np.flatnonzero(left_row)
         refused = Refused(file_of[which], rows.lines()[which], content[event_of_row[which]])
-    return Judged(events, verdicts, compared.replacing, placed.place, counts, refused, compared.repeats, changed_by)
+    return Judged(
+        events, verdicts, by_row, compared.replacing, placed.place, counts, refused, compared.repeats, changed_by
+    )
 
 
 def _together(

@@ -69,6 +69,7 @@ class Prepared:
         metadata: Rows of a metadata table; None where there are `events`.
         sharing: The events in the order of the file, until they have their places.
         order: int64. Which of those each of `events` is.
+        lines: int64. The line of each of `events`.
         zoneless: Whether time stamps name no zone.
     """
 
@@ -79,6 +80,7 @@ class Prepared:
     events: Held | None = None
     sharing: Sharing | None = None
     order: Int64s = field(default_factory=lambda: NO_ROWS)
+    lines: Int64s = field(default_factory=lambda: NO_ROWS)
     zoneless: bool = False
 
     def placed(self, placed: Placed, *, coarse: bool) -> Held:
@@ -167,6 +169,7 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
     shared = sharing(events, student, own, ordered, interaction)
     numbered = shared.ordered & ~shared.own & mask(interaction.is_null())
     interactions = None if interaction.null_count == len(interaction) else _interactions(student, interaction)
+    lines = chunk.lines[parsed.places][order]
     held = Held(
         hold(events, order),
         offsets,
@@ -174,7 +177,7 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
         ~shared.ordered[order],
         numbered[order],
         None if interactions is None else interactions[order],
-        chunk.lines[parsed.places][order] if how.options.on_revision == "reject" else NO_ROWS,
+        lines if how.options.on_revision == "reject" else NO_ROWS,
         np.flatnonzero(
             order >= last_answer(shared.id_lo, shared.at_us, _answers(events, student, numbered, interactions))
         ),
@@ -187,6 +190,7 @@ def prepare(block: Block, how: ParseOptions, pseudonyms: Pseudonyms, n_buckets: 
         events=held,
         sharing=shared,
         order=order,
+        lines=lines,
         zoneless=zoneless(chunk.raw),
     )
 

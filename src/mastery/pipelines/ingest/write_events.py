@@ -26,7 +26,7 @@ from mastery.kernels import kernel
 from mastery.lake import Lake
 from mastery.lake.snapshot import Snapshot
 from mastery.pipelines.ingest.bucket_rows import BucketRows, Part
-from mastery.pipelines.ingest.dedupe import NEW, REVISED
+from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts
 from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.judge_rows import IncomingRows, Judged, judge_rows
 from mastery.pipelines.ingest.row_counts import Refused
@@ -77,6 +77,8 @@ class _Write:
     written: list[AddAction]
     on_revision: str
     together: RowsTogether
+    keep: bool
+    kept: dict[str, pa.Table]
 
 
 class Written(NamedTuple):
@@ -88,6 +90,8 @@ class Written(NamedTuple):
         repeats: Number of an ingest → how many of the events it brought were among the rows as they are.
         changed_by: Number of an ingest → how many rows say what was known of an event before it changed it.
         together: Number of a file → whether rows of it that are alike are one answer, as in `RowsTogether.whole`.
+        verdicts: Of the rows of each piece.
+        kept: Path of a file that was written → its rows; empty unless they were to be kept.
     """
 
     counts: Int64s
@@ -95,6 +99,8 @@ class Written(NamedTuple):
     repeats: Counter[int]
     changed_by: Counter[int]
     together: Mapping[int, bool]
+    verdicts: Sequence[Verdicts]
+    kept: Mapping[str, pa.Table]
 
 
 def write_events(
@@ -107,6 +113,7 @@ def write_events(
     waiting: Callable[[], None] | None = None,
     on_revision: str = "replace",
     together: Mapping[int, bool] = NOTHING_DECIDED,
+    keep: bool = False,
 ) -> Written:
     """Write the new events, each with the number of the ingest, and return what became of the rows.
 
@@ -120,6 +127,7 @@ def write_events(
         on_revision: What is done with rows that say something other than what is known of their events; see
             `mastery.events.revisions`. To `reject` them, the pieces have their lines.
         together: As earlier writes of these files decided it.
+        keep: Whether to return what was written, too: for a few rows, that need not be read again then.
 
     Raises:
         Conflict: Other ingests were faster every time; or what this one brings was taken back.
@@ -128,7 +136,8 @@ def write_events(
     columns = BucketRows([piece.rows for piece in pieces])
     filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for p in pieces)]
     rows_together = _rows_together(pieces, columns, filled, files, together)
-    write = _Write(lake, pieces, columns, files, ingest, replaced, written, on_revision, rows_together)
+    kept: dict[str, pa.Table] = {}
+    write = _Write(lake, pieces, columns, files, ingest, replaced, written, on_revision, rows_together, keep, kept)
     at = lake.snapshot(EVENTS)
     with lake.discarding(EVENTS, written):
         parts = _judged(write, at, filled, {})
@@ -143,7 +152,8 @@ def write_events(
                     repeats = sum((one.repeats for one in every), Counter[int]())
                     changed_by = sum((one.changed_by for one in every), Counter[int]())
                     refused = [one.refused for one in every if one.refused.file.size]
-                    return Written(counts, refused, repeats, changed_by, rows_together.whole)
+                    verdicts = _verdicts(pieces, parts)
+                    return Written(counts, refused, repeats, changed_by, rows_together.whole, verdicts, kept)
                 at = lake.snapshot(EVENTS)
                 parts |= _judged(write, at, moved, parts)
     raise Conflict(
@@ -155,6 +165,17 @@ def write_events(
 def _parts(pieces: Sequence[Held], bucket: int) -> list[Part]:
     mine = [(p, int(one.offsets[bucket]), int(one.offsets[bucket + 1])) for p, one in enumerate(pieces)]
     return [part for part in mine if part[2] > part[1]]
+
+
+def _verdicts(pieces: Sequence[Held], parts: Mapping[int, _Part]) -> list[Verdicts]:
+    """Return the verdicts on the rows of each piece."""
+    found = [np.full(piece.rows.num_rows, SAME, np.uint8) for piece in pieces]
+    for bucket, part in parts.items():
+        first = 0
+        for piece, start, stop in _parts(pieces, bucket):
+            found[piece][start:stop] = part.judged.by_row[first : first + stop - start]
+            first += stop - start
+    return found
 
 
 def _rows_together(
@@ -183,8 +204,9 @@ def _judged(write: _Write, at: Snapshot, buckets: Iterable[int], before: Mapping
     """
     buckets = sorted(buckets)
     found: dict[int, _Part] = {}
-    with ThreadPoolExecutor(WORKERS) as pool:
-        parts = pool.map(lambda bucket: _write_bucket(write, at, bucket, before.get(bucket)), buckets)
+    with ThreadPoolExecutor(WORKERS) as pool:  # which starts no thread for a single bucket
+        each = map if len(buckets) == 1 else pool.map
+        parts = each(lambda bucket: _write_bucket(write, at, bucket, before.get(bucket)), buckets)
         for bucket, part in zip(buckets, parts, strict=True):
             write.lake.write_out(EVENTS, part.adds)  # this thread only waits; the disk writes while others encode
             found[bucket] = part
@@ -219,8 +241,11 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None
             if write.ingest is not None:
                 number = pa.array(np.full(events.num_rows, write.ingest, np.int64))
                 events = events.set_column(events.column_names.index("ingest"), "ingest", number)
-            adds.append(write.lake.write_file(EVENTS, _compacted(events), bucket, revisions=revisions))
+            events = _compacted(events)
+            adds.append(write.lake.write_file(EVENTS, events, bucket, revisions=revisions))
             write.written.append(adds[-1])
+            if write.keep:
+                write.kept[adds[-1].path] = events
     return _Part(judged, tuple(adds))
 
 

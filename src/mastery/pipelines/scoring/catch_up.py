@@ -8,6 +8,7 @@ noted with the lake's, and a student with news that the record has not seen is f
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ STUDENT = "student_id"
 ATTEMPTS = 10
 """How often a move by somebody else is followed."""
 
+NONE_HELD: Mapping[str, pa.Table] = {}
+
 
 @dataclass(frozen=True)
 class View:
@@ -39,8 +42,10 @@ class View:
     seen: Position
 
 
-def catch_up(lake: Lake, state: StateStore) -> View:
+def catch_up(lake: Lake, state: StateStore, held: Mapping[str, pa.Table] = NONE_HELD) -> View:
     """Note the students of events that the state has not been told of; return what there is to read.
+
+    `held`: rows of files that need not be read, by path.
 
     Called before every read of a record, by a recompute for the files that it folds, and after an undo, which may leave
     students without any event: their records are deleted. Compaction is not taken for news. Where the lake is another
@@ -58,7 +63,7 @@ def catch_up(lake: Lake, state: StateStore) -> View:
         if known is not None and _version_of(known) == version:
             return View(events, known.position)
         news = None if known is None else _news_since(lake, known, version.version)
-        students = None if news is None else _students(lake, news)
+        students = None if news is None else _students(lake, news, held)
         lineage = 0 if known is None else known.lineage
         if students is None:
             lineage += 1
@@ -91,7 +96,7 @@ def _news_since(lake: Lake, known: KnownLake, until: int) -> News | None:
     return lake.news(EVENTS, known.version, until) if lake.holds(EVENTS, _version_of(known)) else None
 
 
-def _students(lake: Lake, news: News) -> list[str] | None:
+def _students(lake: Lake, news: News, held: Mapping[str, pa.Table]) -> list[str] | None:
     """Return the students of events that came or went, each once; None where files of them are gone.
 
     One file is read at a time, for there may be a lake of them.
@@ -99,7 +104,8 @@ def _students(lake: Lake, news: News) -> list[str] | None:
     found: set[str] = set()
     try:
         for path in news.added:
-            found.update(pc.unique(lake.read_files(EVENTS, [path], [STUDENT]).column(STUDENT)).to_pylist())
+            rows = held[path] if path in held else lake.read_files(EVENTS, [path], [STUDENT])
+            found.update(pc.unique(rows.column(STUDENT)).to_pylist())
         for path, ingests in news.removed.items():
             rows = lake.read_files(EVENTS, [path], [STUDENT, "ingest"])
             theirs = rows.filter(pc.is_in(rows["ingest"], value_set=pa.array(sorted(ingests), pa.int64())))

@@ -85,6 +85,7 @@ def continue_record(
     *,
     seen: Position | None = None,
     as_of_us: int = END_OF_TIME,
+    history: bool = True,
 ) -> Continued | Refold:
     """Return the record continued with events, or why that cannot be.
 
@@ -95,6 +96,7 @@ def continue_record(
         model_set: The set of the record.
         seen: What the new record has seen; None: the same as before.
         as_of_us: When the points of the last day are read, if it has not ended by then. Not before any event.
+        history: Whether points are wanted; they cost more than the rest.
 
     Raises:
         BadInput: The record is of another model set, an event is another student's, or one comes after `as_of_us`.
@@ -117,6 +119,8 @@ def continue_record(
     if record.newest_event_us > as_of_us:
         raise BadInput(f"an event at {record.newest_event_us} us comes after as_of, {as_of_us} us; give a later one")
     fresh = events.take(pa.array(rows))
+    if not history:
+        return Continued(_fold_on(record, fresh, model_set, as_of_us), _together(()))
     of_day, open_day = model_set.days.days_of(keys.at_us[rows]), record.ledger[-1:, DAY]
     points = []
     for day in np.union1d(open_day, of_day).tolist():  # one after the other: at the end of each its points are read

@@ -78,25 +78,39 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Posit
 
 def record_of(events: pa.Table, folded: Folded, student: int = 0, seen: Position = NOWHERE) -> Record:
     """Return the record of one student of a fold; see `record_block`."""
-    block = record_block(events, folded, np.array([student], np.int64), seen)
-    return Record(
-        student_id=folded.batch.students[student],
-        tenant=folded.batch.tenants[student],
-        model_version=block.model_version,
-        timezone=block.timezone,
-        topics=tuple(block.topics[code] for code in block.topic_codes),
-        slot_states=block.slot_states,
-        student_states={name: state[0] for name, state in block.student_states.items()},
-        counters=block.counters,
-        ledger=block.ledger,
-        override=block.override,
-        recent=block.recent,
-        newest=block.newest[0],
-        missing=block.missing,
-        last_event_us=int(block.last_event_us[0]),
-        events_folded=int(block.events_folded[0]),
-        seen=seen,
-    )
+    return records_of(record_block(events, folded, np.array([student], np.int64), seen))[0]
+
+
+def records_of(block: RecordBlock) -> list[Record]:
+    """Return the records of a block one by one; `version`, offsets and outbox are those of a new one."""
+    tenants = block.tenants
+    return [
+        Record(
+            student_id=student_id,
+            tenant=tenants if isinstance(tenants, str) else tenants[s].as_py(),
+            model_version=block.model_version,
+            timezone=block.timezone,
+            topics=tuple(block.topics[code] for code in block.topic_codes[slots]),
+            slot_states={name: states[slots] for name, states in block.slot_states.items()},
+            student_states={name: states[s] for name, states in block.student_states.items()},
+            counters=block.counters[slots],
+            ledger=block.ledger[_of(block.ledger_ptr, s)],
+            override=block.override[slots],
+            recent=block.recent[_of(block.recent_ptr, s)],
+            newest=block.newest[s],
+            missing=block.missing[_of(block.missing_ptr, s)],
+            last_event_us=int(block.last_event_us[s]),
+            events_folded=int(block.events_folded[s]),
+            seen=block.seen,
+        )
+        for s, student_id in enumerate(block.student_ids.to_pylist())
+        for slots in [_of(block.slot_ptr, s)]
+    ]
+
+
+def _of(ptr: Int64s, group: int) -> slice:
+    """Return which rows of a grouped array are a group's."""
+    return slice(int(ptr[group]), int(ptr[group + 1]))
 
 
 def is_current(record: Record, model_set: ModelSet) -> bool:

@@ -1,0 +1,153 @@
+"""POST /v1/events: rows of source tables into the lake and into the scores of their students."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from mastery.apps.api.body import ContentTooLarge, read_body
+from mastery.apps.api.examples import POSTED, example
+from mastery.apps.api.problems import documented
+from mastery.apps.api.request_parameters import AtDesk, Desk, ScoreParameters, each_once
+from mastery.errors import BadInput, NotFound
+from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REVISED_ROW, Taken
+from mastery.pipelines.live.intake import Intake
+from mastery.pipelines.live.rows import cut_rows
+from mastery.pipelines.live.understand import Incoming
+from mastery.pipelines.queries.schemas import StudentDocument
+
+MOST_ROWS = 10_000
+"""Rows of one request; a file of more is read with `mastery ingest`."""
+
+MOST_SCORED = 100
+"""Students of a request that is answered with their scores: each is read with the reasons."""
+
+
+class EventsParameters(ScoreParameters):
+    """What `POST /v1/events` takes beside the rows."""
+
+    table: str | None = Field(
+        None,
+        min_length=1,
+        description="Source table of all rows, such as quiz_attempts; when left out, each row's field `table` says it, "
+        "or its fields tell.",
+    )
+    returns: Literal["scores"] | None = Field(
+        None, alias="return", description="scores: answer with the new scores on the topics of the rows, too."
+    )
+
+
+class RejectedRow(BaseModel):
+    """A row that cannot be used."""
+
+    index: int = Field(description="Its place among the rows, from 0.")
+    id: str | None = Field(description="Its own id, as it was sent; null without one.")
+    problem: str = Field(description="What is wrong with it.")
+
+
+class PostedEvents(BaseModel):
+    """What became of the rows: read = accepted + revised + duplicates + rejected."""
+
+    read: int
+    accepted: int = Field(description="Events that were not known.")
+    revised: int = Field(description="Known events that say something other than before.")
+    duplicates: int = Field(description="Known events as they are known.")
+    rejected: list[RejectedRow]
+    scores: list[StudentDocument] | None = Field(
+        description="Of each student with new events, the topics that these are about; null unless requested. Students "
+        "of whom no event counts any more are left out."
+    )
+
+
+ROWS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "Rows of source tables with the columns that files have, see docs/events.md: a JSON array, or "
+        "one object a line. May be packed by gzip (Content-Encoding).",
+        "content": {
+            "application/json": {
+                "schema": {"type": "array", "items": {"type": "object"}},
+                "example": [
+                    {
+                        "student_id": "S000001",
+                        "question_id": "frac-equiv-q03",
+                        "topic_id": "frac-equiv",
+                        "is_correct": True,
+                        "timestamp": "2026-04-11T15:02:11Z",
+                        "attempt_id": "a-81",
+                    }
+                ],
+            },
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+router = APIRouter(prefix="/v1", tags=["events"], dependencies=[Depends(each_once)])
+
+
+@router.post(
+    "/events",
+    responses=example(POSTED)
+    | documented("not-found", "content-too-large", "unsupported-media-type", "bad-input", "busy", "unwritable"),
+    openapi_extra=ROWS,
+    summary="New events",
+)
+async def post_events(request: Request, desk: AtDesk, parameters: Annotated[EventsParameters, Query()]) -> PostedEvents:
+    """Take rows, and answer once their events are on the disk and in the scores of their students.
+
+    A row that cannot be used costs only itself. Rows sent again are duplicates, so any request may be repeated.
+    """
+    body = await read_body(request)
+    intake, incoming = await run_in_threadpool(_understood, desk, parameters, body)
+    taken = await asyncio.wrap_future(intake.submit(incoming))
+    scores = await run_in_threadpool(_scores, desk, parameters, taken) if parameters.returns == "scores" else None
+    return PostedEvents(
+        read=taken.rows.size,
+        accepted=taken.count(ACCEPTED),
+        revised=taken.count(REVISED_ROW),
+        duplicates=taken.count(DUPLICATE),
+        rejected=[RejectedRow(index=one.index, id=one.id, problem=one.problem) for one in taken.refusals],
+        scores=scores,
+    )
+
+
+def _understood(desk: Desk, parameters: EventsParameters, body: bytes) -> tuple[Intake, Incoming]:
+    intake = desk.intakes(desk.tenant_of(parameters))
+    rows = cut_rows(body)
+    if len(rows) > MOST_ROWS:
+        raise ContentTooLarge(
+            f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one request may bring; send them in several, or "
+            "as a file with mastery ingest"
+        )
+    incoming = intake.understand(rows, parameters.table)
+    if parameters.returns == "scores" and len(incoming.students) > MOST_SCORED:
+        raise BadInput(
+            f"return=scores is for rows of at most {MOST_SCORED} students, and these are of {len(incoming.students)}; "
+            "send fewer, or leave it out and read the class"
+        )
+    return intake, incoming
+
+
+def _scores(desk: Desk, parameters: EventsParameters, taken: Taken) -> list[StudentDocument]:
+    """Return the changed scores of each student, on the topics of the new events that there are scores of."""
+    found = []
+    for student, topics in sorted(taken.changed.items()):
+        for wanted in (sorted(topics) or None, None):
+            try:
+                document = desk.reader(parameters).student(
+                    student,
+                    tenant=desk.tenant_of(parameters),
+                    as_of_us=desk.now(),
+                    source=parameters.scorer,
+                    topics=wanted,
+                )
+            except NotFound:  # withdrawn, or on another topic now
+                continue
+            found.append(document)
+            break
+    return found

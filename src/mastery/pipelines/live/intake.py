@@ -1,0 +1,172 @@
+"""Rows of many requests at once, gathered into batches: while one batch is being written, the next one fills.
+
+So however many there are, the lake gets one commit for all that waited, and a single request waits for nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+
+from mastery.directory.pseudonyms import Pseudonyms
+from mastery.lake import Lake, TakenBack
+from mastery.pipelines.ingest import course_metadata as courses
+from mastery.pipelines.ingest.key_check import use_key
+from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken, take
+from mastery.pipelines.live.register import Register
+from mastery.pipelines.live.understand import Door, Incoming, understand
+from mastery.scorers.model_set import ModelSet
+from mastery.state import StateStore
+from mastery.tables import ITEMS
+
+log = logging.getLogger(__name__)
+
+MOST_ROWS = 10_000
+"""Rows of one batch, unless a single request has more."""
+
+TIDIED_EVERY = 64
+"""Batches after which small files are merged, when nobody waits; at the latest after twice as many."""
+
+
+class Intake:
+    """Takes the rows that come in by one door for one tenant. Safe for threads.
+
+    Requests are understood by whoever brings them, and written by one thread, which lives while there is something to
+    write.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        state: StateStore,
+        model_set: Callable[[], ModelSet],
+        pseudonyms: Pseudonyms,
+        *,
+        tenant: str,
+        door: str,
+        now: Callable[[], datetime],
+        timezone: str | None = None,
+        code_version: str = "",
+    ) -> None:
+        """Take what rows are written to.
+
+        Args:
+            model_set: Returns the active one.
+            tenant: The institution.
+            door: By which rows come, for the register of ingests and the column `source`.
+            now: Returns the time, in UTC.
+            timezone: Of clocks that name no zone.
+            code_version: Version of the engine, for the register.
+        """
+        self._lake, self._state, self._model_set, self._pseudonyms = lake, state, model_set, pseudonyms
+        self._tenant, self._door, self._now, self._timezone = tenant, door, now, timezone
+        self._register = Register(lake, tenant, door, code_version)
+        self._of_door: tuple[int, Door] | None = None
+        self._waiting: list[tuple[Incoming, Future[Taken]]] = []
+        self._changed = threading.Condition()
+        self._writing = False
+        self._since_tidied = 0
+
+    def understand(self, rows: Sequence[bytes], table: str | None = None) -> Incoming:
+        """Return what rows are; see `mastery.pipelines.live.understand`.
+
+        Raises:
+            BadInput: There is no such source table, or it describes a course.
+        """
+        return understand(rows, self._door_now(), self._now(), table)
+
+    def submit(self, incoming: Incoming) -> Future[Taken]:
+        """Let rows be written; the future is done once their events are on the disk and the records have them."""
+        future: Future[Taken] = Future()
+        future.set_running_or_notify_cancel()  # whoever stops waiting stops nothing
+        with self._changed:
+            self._waiting.append((incoming, future))
+            if not self._writing:
+                self._writing = True
+                threading.Thread(target=self._write_all, name=f"intake-{self._tenant}").start()
+        return future
+
+    def close(self) -> None:
+        """Wait until everything that was submitted is written, and say that the ingest has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writing)
+            self._register.end()
+
+    def _door_now(self) -> Door:
+        version = self._lake.version(ITEMS)
+        if self._of_door is None or self._of_door[0] != version:
+            items = courses.item_topics(self._lake, self._tenant)
+            self._of_door = (
+                version,
+                Door(self._tenant, self._door, self._timezone, self._pseudonyms, self._lake.buckets, items),
+            )
+        return self._of_door[1]
+
+    def _write_all(self) -> None:
+        """Write batch after batch until nothing waits."""
+        while True:
+            with self._changed:
+                batch = self._next()
+                if not batch:
+                    self._writing = False
+                    self._changed.notify_all()
+                    return
+            self._write(batch)
+            self._tidy()
+
+    def _next(self) -> list[tuple[Incoming, Future[Taken]]]:
+        """Return what is written next: all that waits, up to `MOST_ROWS`."""
+        rows, n = 0, 0
+        for incoming, _ in self._waiting:
+            rows += incoming.read
+            if n and rows > MOST_ROWS:
+                break
+            n += 1
+        batch, self._waiting = self._waiting[:n], self._waiting[n:]
+        return batch
+
+    def _write(self, batch: Sequence[tuple[Incoming, Future[Taken]]]) -> None:
+        """Write one batch, and tell those who wait what became of their rows."""
+        try:
+            try:
+                taken = self._take([incoming for incoming, _ in batch])
+            except TakenBack:
+                self._register.forget()
+                taken = self._take([incoming for incoming, _ in batch])
+        except BaseException as error:  # noqa: BLE001 - whoever brought the rows is told, and raises it
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        for one, (_, future) in zip(taken, batch, strict=True):
+            self._register.count(
+                read=one.rows.size,
+                accepted=one.count(ACCEPTED),
+                revised=one.count(REVISED_ROW),
+                duplicates=one.count(DUPLICATE),
+                rejected=one.count(REJECTED_ROW),
+            )
+            future.set_result(one)
+
+    def _take(self, batch: Sequence[Incoming]) -> list[Taken]:
+        if not any(incoming.read for incoming in batch):
+            return take(batch, lake=self._lake, state=self._state, model_set=self._model_set(), ingest=0)
+        self._lake.check_identity()
+        use_key(self._lake, self._pseudonyms)
+        number = self._register.number(self._now())
+        return take(batch, lake=self._lake, state=self._state, model_set=self._model_set(), ingest=number)
+
+    def _tidy(self) -> None:
+        """Merge small files now and then. What goes wrong is no matter of those who brought rows."""
+        self._since_tidied += 1
+        with self._changed:
+            waits = bool(self._waiting)
+        if self._since_tidied < TIDIED_EVERY * (2 if waits else 1):
+            return
+        self._since_tidied = 0
+        try:
+            self._lake.tidy()
+        except Exception:
+            log.exception("the small files of the lake in %s could not be merged", self._lake.root)

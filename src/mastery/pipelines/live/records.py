@@ -1,0 +1,171 @@
+"""Steps 3 and 4 of a batch: the records of students are brought up to what the lake has by now.
+
+A record may only go on with *all* events of its student that came since. What has come since is what the lake's log
+says of the commits between two looks, whoever made them: the first look (`Begun`) is before the batch is written, and a
+record that is current then has all events up to it; the second is after. So the events of other writers in between are
+among them. Where they cannot be told, or something was taken out or said again, the student is folded from the lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mastery.events.identity import buckets as bucket_of
+from mastery.features.columns import READ
+from mastery.lake import Lake
+from mastery.lake.file_writer import holds_revisions
+from mastery.lake.files import Only
+from mastery.pipelines.scoring.catch_up import View, catch_up
+from mastery.pipelines.scoring.continue_record import END_OF_TIME, Continued, continue_record
+from mastery.pipelines.scoring.fold import fold_events
+from mastery.pipelines.scoring.records import record_block, records_of
+from mastery.scorers.model_set import ModelSet
+from mastery.state import FoundRecords, Record, StateStore
+from mastery.tables import EVENTS
+
+COLUMNS = (*READ, "body_hash")
+
+ATTEMPTS = 10
+"""How often students are folded again because another writer of their records was faster."""
+
+FEW_STUDENTS = 4
+"""Up to this many students of a bucket are read one by one; for more the bucket is read once."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What there was before a batch was written.
+
+    Attributes:
+        view: The lake, as far as its news are noted.
+        found: The records of the batch's students, read after that.
+    """
+
+    view: View
+    found: FoundRecords
+
+
+def begin(lake: Lake, state: StateStore, students: Iterable[str], model_set: ModelSet) -> Begun:
+    """Return the records of some students, and up to where they are known to hold all events."""
+    view = catch_up(lake, state)
+    return Begun(view, state.get_many(students, model_set.version))
+
+
+def bring_up(
+    lake: Lake,
+    state: StateStore,
+    model_set: ModelSet,
+    begun: Begun,
+    changed: Collection[str],
+    held: Mapping[str, pa.Table],
+) -> None:
+    """Write the records of changed students, made of all that the lake has.
+
+    Each is written by one compare-and-set. Where another writer of it was faster and has seen as much, theirs stands;
+    else the student is folded once more. A student who is overtaken every time, or whom a kill leaves out, is folded by
+    whoever reads them next.
+
+    Args:
+        changed: Students with new events.
+        held: Rows of files that the batch wrote, by path.
+    """
+    view, found = catch_up(lake, state, held), begun.found
+    records = _go_on(lake, model_set, begun, view, changed, held)
+    left = [student for student in changed if student not in records]
+    for _ in range(ATTEMPTS):
+        folded = _fold(lake, model_set, view, left, found)
+        overtaken = state.put_each([*records.values(), *folded])
+        if not overtaken:
+            return
+        view = catch_up(lake, state)
+        found = state.get_many(overtaken, model_set.version)
+        records, left = {}, [student for student in overtaken if student not in found.records]
+
+
+def _go_on(
+    lake: Lake, model_set: ModelSet, begun: Begun, view: View, changed: Collection[str], held: Mapping[str, pa.Table]
+) -> dict[str, Record]:
+    """Return the records that could go on with what has come since."""
+    going_on = begun.found.records.keys() & changed
+    if not going_on or begun.view.seen.lineage != view.seen.lineage:
+        return {}
+    news = lake.news(EVENTS, begun.view.seen.version, view.seen.version)
+    if news is None or news.removed:
+        return {}
+    try:
+        events = {path: _rows_of(lake, path, held, going_on) for path in news.added}
+    except FileNotFoundError:  # compacted since, and vacuumed
+        return {}
+    revised = {name for path, rows in events.items() if holds_revisions(path) for name in _students(rows)}
+    records = {}
+    for student, rows in _by_student(events.values()):
+        if student in revised:  # a revision may lie later than all that the record remembers, and look new
+            continue
+        on = continue_record(begun.found.records[student], rows, model_set, seen=view.seen, history=False)
+        if isinstance(on, Continued):
+            records[student] = on.record
+    return records
+
+
+def _rows_of(lake: Lake, path: str, held: Mapping[str, pa.Table], students: Collection[str]) -> pa.Table:
+    """Return the rows of some students in one file."""
+    rows = held[path].select(COLUMNS) if path in held else lake.read_files(EVENTS, [path], COLUMNS)
+    schema = pa.schema([EVENTS.schema.field(name) for name in COLUMNS])
+    rows = rows.cast(schema)
+    return rows.filter(pc.is_in(rows["student_id"], value_set=pa.array(sorted(students), pa.string())))
+
+
+def _students(rows: pa.Table) -> list[str]:
+    found: list[str] = rows["student_id"].unique().to_pylist()
+    return found
+
+
+def _by_student(parts: Iterable[pa.Table]) -> Iterable[tuple[str, pa.Table]]:
+    """Yield each student with their rows."""
+    rows = pa.concat_tables(parts).combine_chunks()
+    if not rows.num_rows:
+        return
+    rows = rows.sort_by("student_id")
+    ends = pc.run_end_encode(rows["student_id"].combine_chunks().cast(pa.string()))
+    first = 0
+    for student, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
+        yield student, rows.slice(first, end - first)
+        first = end
+
+
+def _fold(lake: Lake, model_set: ModelSet, view: View, students: Collection[str], found: FoundRecords) -> list[Record]:
+    """Return the records of students folded from the lake, but for those without an event that counts."""
+    if not students:
+        return []
+    events = _events_of(lake, view, students)
+    folded = fold_events(events, model_set, END_OF_TIME, history=False)
+    if not folded.batch.students:
+        return []
+    records = records_of(record_block(events, folded, np.arange(len(folded.batch.students)), view.seen))
+    return [replace(record, version=_version(found, record.student_id)) for record in records]
+
+
+def _version(found: FoundRecords, student: str) -> int:
+    if student in found.records:
+        return found.records[student].version
+    return found.outdated[student].version if student in found.outdated else 0
+
+
+def _events_of(lake: Lake, view: View, students: Collection[str]) -> pa.Table:
+    """Return all events that count of some students, each bucket read at most once."""
+    names = pa.array(sorted(students), pa.string())
+    bucket = np.asarray(bucket_of(names, lake.buckets))
+    parts = []
+    for one in np.unique(bucket).tolist():
+        theirs = names.filter(pa.array(bucket == one)).to_pylist()
+        if len(theirs) <= FEW_STUDENTS:
+            parts += [lake.read_student(EVENTS, student, COLUMNS, at=view.events) for student in theirs]
+        else:
+            only = Only(column="student_id", values=tuple(theirs))
+            parts.append(lake.read_bucket(EVENTS, one, COLUMNS, view.events, only))
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()

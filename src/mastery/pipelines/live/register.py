@@ -1,0 +1,55 @@
+"""What a door brings into a lake, as ingests in the register: one from when it opens, or from midnight in UTC on, until
+it closes. One that was killed is gone on with on the same day.
+
+So what came in on a day can be listed and taken back like a file. A row in the register for each batch would be three
+commits instead of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from mastery.lake import Lake
+from mastery.pipelines.ingest.ingests import INGEST, FileRead, IngestEntry, begin, finish
+
+TABLE = "events"
+"""In the place of a source table: rows of all of them come in."""
+
+
+class Register:
+    """The ingest that a door is writing under, begun when it first writes."""
+
+    def __init__(self, lake: Lake, tenant: str, door: str, code_version: str) -> None:
+        self._lake, self._tenant, self._door, self._code_version = lake, tenant, door, code_version
+        self._entry: IngestEntry | None = None
+        self._counts = dict.fromkeys(("read", "accepted", "revised", "duplicates", "rejected"), 0)
+
+    def number(self, now: datetime) -> int:
+        """Return the number of the ingest at a moment in UTC."""
+        if self._entry is not None and self._entry.at.date() != now.date():
+            self.end()
+        if self._entry is None:
+            file = FileRead(self._door, TABLE, 0, content=now.date().toordinal())
+            entry = IngestEntry(self._tenant, INGEST, now, self._door, self._code_version, files=(file,))
+            self._entry = begin(self._lake, entry)
+        return self._entry.number
+
+    def count(self, **more: int) -> None:
+        """Count rows of the ingest; those of before a kill are not known."""
+        for name, rows in more.items():
+            self._counts[name] += rows
+
+    def end(self) -> None:
+        """Say that the ingest has ended; the next rows begin another one."""
+        if self._entry is None:
+            return
+        (file,) = self._entry.files
+        events = self._counts["accepted"] + self._counts["revised"]
+        finish(self._lake, replace(self._entry, files=(replace(file, counts=dict(self._counts)),), events=events))
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin another ingest with the next rows: what this one brought was taken back."""
+        self._entry = None
+        self._counts = dict.fromkeys(self._counts, 0)

@@ -1,0 +1,83 @@
+"""Rows of source tables as JSON objects, each in bytes of its own: what a body of a request is cut into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from mastery.errors import BadInput
+
+_DECODER = json.JSONDecoder()
+_SPACE = " \t\r\n"
+_MARK = b"\xef\xbb\xbf"
+
+
+def cut_rows(body: bytes) -> list[bytes]:
+    r"""Return the rows of a JSON array, or of one JSON object a line (NDJSON), each on one line.
+
+    A line that is no object is a row too, which is rejected when it is read; an array has to be whole.
+
+    >>> cut_rows(b'[{"a": 1}, {"a": 2}]')
+    [b'{"a": 1}', b'{"a": 2}']
+
+    Raises:
+        BadInput: An array that is damaged, or is not in UTF-8.
+    """
+    body = body.removeprefix(_MARK)
+    if body.lstrip(_SPACE.encode())[:1] != b"[":
+        return [line for line in body.split(b"\n") if line.strip()]
+    try:
+        return _elements(body.decode())
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"the body is not in UTF-8 (byte {error.start}); expected a JSON array of rows in UTF-8"
+        ) from None
+    except RecursionError:
+        raise BadInput("the body is nested too deeply; expected a JSON array of rows, one object each") from None
+    except json.JSONDecodeError as error:
+        raise BadInput(
+            f"the body is not a JSON array (line {error.lineno}, column {error.colno}: {error.msg}); expected an array "
+            "of rows, one object each, or one object a line"
+        ) from None
+
+
+def _elements(text: str) -> list[bytes]:
+    """Return the elements of an array as they are written, but for line breaks, which only stand between values."""
+    found: list[bytes] = []
+    at = _after_space(text, text.index("[") + 1)
+    while text[at : at + 1] != "]":
+        _, end = _DECODER.raw_decode(text, at)
+        found.append(text[at:end].replace("\n", " ").encode())
+        at = _after_space(text, end)
+        if text[at : at + 1] == ",":
+            at = _after_space(text, at + 1)
+            if text[at : at + 1] == "]":
+                raise json.JSONDecodeError("a row is missing after the comma", text, at)
+        elif text[at : at + 1] != "]":
+            raise json.JSONDecodeError("expected a comma or the end of the array", text, at)
+    rest = _after_space(text, at + 1)
+    if rest != len(text):
+        raise json.JSONDecodeError("something follows the array", text, rest)
+    return found
+
+
+def _after_space(text: str, at: int) -> int:
+    while text[at : at + 1] in _SPACE and at < len(text):
+        at += 1
+    return at
+
+
+def field_of(row: bytes, names: Sequence[str]) -> str | None:
+    """Return as text the first of these fields that a row has a value in; None for none, and for what is no object."""
+    fields = object_of(row)
+    values = (None if fields is None else fields.get(name) for name in names)
+    return next((value if isinstance(value, str) else json.dumps(value) for value in values if value is not None), None)
+
+
+def object_of(row: bytes) -> dict[str, object] | None:
+    """Return the object that a row is; None where it is none."""
+    try:
+        found = json.loads(row)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,207 @@
+"""Records go on with all that the lake has brought since, whoever brought it, and with nothing that is not there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mastery.features.recent import KEPT
+from mastery.instants import DAY_US
+from mastery.pipelines.ingest.ingests import entries
+from mastery.pipelines.ingest.undo import undo
+from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE
+from mastery.pipelines.live.intake import Intake
+from mastery.pipelines.live.records import Begun, begin, bring_up
+from mastery.pipelines.live.rows import cut_rows
+from mastery.pipelines.scoring.fold import fold_events
+from mastery.pipelines.scoring.records import record_of
+from mastery.state import NOWHERE, encode
+from mastery.tables import EVENTS, INGESTS
+from school import KEY, NOW, Deployment
+
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+S1 = KEY.student("default", "S1")
+
+
+def answer(n: int, **other: object) -> dict[str, object]:
+    return {
+        "student_id": "S1",
+        "question_id": f"q{n % 5}",
+        "topic_id": f"t{n % 3}",
+        "is_correct": n % 4 > 0,
+        "timestamp": (START + timedelta(hours=n)).isoformat(),
+        "attempt_id": f"a{n}",
+    } | other
+
+
+def intake_of(school: Deployment, now: datetime = NOW) -> Intake:
+    return Intake(
+        school.lake,
+        school.state,
+        lambda: school.reader.metadata().model_set,
+        KEY,
+        tenant="default",
+        door="http",
+        now=lambda: now,
+    )
+
+
+def post(intake: Intake, *rows: dict[str, object]):
+    return intake.submit(intake.understand([json.dumps(row).encode() for row in rows])).result()
+
+
+def ingest(school: Deployment, *rows: dict[str, object]) -> None:
+    file = Path(school.lake.root).parent / f"{rows[0]['attempt_id']}.ndjson"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    school.ingest(file)
+
+
+def has_all(school: Deployment) -> bool:
+    """Tell whether the student's record is current, and that of a fold of all events in the lake."""
+    model_set = school.reader.metadata().model_set
+    events = school.lake.read_student(EVENTS, S1)
+    whole = record_of(events, fold_events(events, model_set, 2**62, history=False))
+    record = school.state.get(S1, model_set.version)
+    return record is not None and encode(replace(record, seen=NOWHERE)) == encode(whole)
+
+
+@pytest.fixture
+def school(tmp_path):
+    return Deployment.at(tmp_path / "home")
+
+
+@pytest.fixture
+def intake(school):
+    made = intake_of(school)
+    yield made
+    made.close()
+
+
+def test_a_record_goes_on_with_events_that_another_brought_in_between(school, intake):
+    post(intake, answer(0), answer(1))
+    model_set = school.reader.metadata().model_set
+    begun = begin(school.lake, school.state, [S1], model_set)
+    ingest(school, answer(2))
+    ingest(school, answer(3))
+    bring_up(school.lake, school.state, model_set, begun, {S1}, {})
+    assert has_all(school)
+
+
+def test_a_record_that_another_reader_has_put_right_in_between_stands(school, intake):
+    post(intake, answer(0), answer(1))
+    model_set = school.reader.metadata().model_set
+    begun = begin(school.lake, school.state, [S1], model_set)
+    ingest(school, answer(2))
+    school.reader.student(S1, tenant="default", as_of_us=int(NOW.timestamp()) * 1_000_000)
+    version = school.state.version(S1, model_set.version)
+    bring_up(school.lake, school.state, model_set, begun, {S1}, {})
+    assert school.state.version(S1, model_set.version) == version
+    assert has_all(school)
+
+
+def test_what_was_taken_back_in_between_is_in_no_record(school, intake):
+    ingest(school, answer(5))
+    post(intake, answer(6))
+    model_set = school.reader.metadata().model_set
+    begun = begin(school.lake, school.state, [S1], model_set)
+    ingest(school, answer(7))
+    first = next(one for one in entries(school.lake) if one.files[0].name == "a5.ndjson")
+    undo(school.lake, first, now=NOW)
+    bring_up(school.lake, school.state, model_set, begun, {S1}, {})
+    assert has_all(school)
+
+
+def test_a_record_of_a_lake_that_was_put_back_goes_on_with_nothing_of_the_one_before(school, intake):
+    lake, backup = Path(school.lake.root), Path(school.lake.root).parent / "backup"
+    post(intake, answer(0))
+    shutil.copytree(lake, backup)
+    for n in (1, 2, 3):
+        post(intake, answer(n))
+    model_set = school.reader.metadata().model_set
+    before = begin(school.lake, school.state, [S1], model_set)
+    shutil.rmtree(lake)
+    shutil.copytree(backup, lake)
+    ingest(school, answer(10))
+    school.reader.student(S1, tenant="default", as_of_us=int(NOW.timestamp()) * 1_000_000)
+    found = school.state.get_many([S1], model_set.version)
+    assert set(found.records) == {S1}
+    for n in (11, 12, 13, 14):
+        ingest(school, answer(n))
+    bring_up(school.lake, school.state, model_set, Begun(before.view, found), {S1}, {})
+    assert has_all(school)
+    record = school.state.get(S1, model_set.version)
+    assert record is not None and record.events_folded == 6
+
+
+def test_a_revision_of_an_event_that_is_not_remembered_any_more_is_not_taken_for_a_new_one(school, intake):
+    for n in range(KEPT + 8):
+        post(intake, answer(n))
+    later = (START + timedelta(days=30)).isoformat()
+    assert post(intake, answer(0, timestamp=later, version=2)).count(ACCEPTED) == 0
+    assert has_all(school)
+
+
+def test_two_intakes_that_write_the_same_student_at_once_lose_nothing(school, intake):
+    other = intake_of(Deployment.at(Path(school.lake.root).parent), NOW)
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda n: post((intake, other)[n % 2], answer(n)), range(24)))
+    other.close()
+    assert [one.count(ACCEPTED) for one in taken] == [1] * 24
+    school.reader.student(S1, tenant="default", as_of_us=int(NOW.timestamp()) * 1_000_000)
+    assert has_all(school)
+
+
+def test_events_are_kept_and_shown_where_the_state_store_cannot_be_used(tmp_path, caplog):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "state.db").write_bytes(b"no database" * 1000)
+    school = Deployment.at(tmp_path / "home")
+    intake = intake_of(school)
+    assert post(intake, answer(0), answer(1)).count(ACCEPTED) == 2
+    assert "Until then scores are computed from the events in the lake" in caplog.text
+    shown = school.reader.student(S1, tenant="default", as_of_us=int(NOW.timestamp()) * 1_000_000)
+    assert sum(topic.evidence_count for topic in shown.topics) == 2
+    intake.close()
+
+
+def test_an_intake_is_one_ingest_a_day_and_after_it_was_taken_back_another(school):
+    intake = intake_of(school)
+    post(intake, answer(0))
+    post(intake, answer(1), answer(0), answer(2, is_correct="perhaps"))
+    intake.close()
+    (entry,) = entries(school.lake)
+    assert (entry.status, entry.door, entry.events) == ("finished", "http", 2)
+    assert entry.files[0].counts == {"read": 4, "accepted": 2, "revised": 0, "duplicates": 1, "rejected": 1}
+
+    post(intake, answer(3))
+    running = entries(school.lake)[0]
+    undo(school.lake, running, now=NOW)
+    assert post(intake, answer(3)).count(ACCEPTED) == 1
+    assert post(intake, answer(3)).count(DUPLICATE) == 1
+    assert len({one.number for one in entries(school.lake) if one.kind == "ingest"}) == 3
+    tomorrow = intake_of(school, NOW + timedelta(microseconds=DAY_US))
+    post(tomorrow, answer(4))
+    tomorrow.close()
+    intake.close()
+    assert has_all(school)
+    assert all(one.status != "not finished" for one in entries(school.lake))
+
+
+def test_an_intake_that_was_killed_goes_on_with_its_ingest(school):
+    post(intake_of(school), answer(0))
+    again = intake_of(school)
+    post(again, answer(1))
+    again.close()
+    assert len(entries(school.lake)) == 1
+    assert school.lake.count(INGESTS) == 2
+
+
+def test_rows_keep_how_numbers_and_texts_are_written():
+    body = b'\xef\xbb\xbf [\n {"a": 1.10,\n "b": "x\\ny, ]"} , [1], "z" ]\n'
+    assert cut_rows(body) == [b'{"a": 1.10,  "b": "x\\ny, ]"}', b"[1]", b'"z"']
+    assert cut_rows(b'{"a": 1}\n\n {"b": \r\n') == [b'{"a": 1}', b' {"b": \r']
