@@ -1,4 +1,4 @@
-"""Servers for tests: PostgreSQL and Redis, as processes of this machine on loopback, with data in a temporary folder.
+"""Servers for tests: PostgreSQL, Redis and Kafka, as processes on loopback, with their data in a temporary folder.
 
 `make services` starts those that the machine can run and writes where they are into `.services.json`, until it is ended
 with Ctrl-C. Tests use what is up there, else start one of their own, once for each process that runs tests. Whoever
@@ -7,7 +7,9 @@ started a server ends it, by its process id; nobody else's is touched.
 
 from __future__ import annotations
 
+import base64
 import json
+import logging
 import os
 import pwd
 import shutil
@@ -19,14 +21,15 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import pytest
 
-VERSIONS = {"postgresql": "15", "redis": "7.0"}
-"""What the tests have been run with: those of Debian 12. Later ones are taken as they are."""
+VERSIONS = {"postgresql": "15", "redis": "7.0", "kafka": "4.1.0"}
+"""What the tests have been run with. Of PostgreSQL and Redis, those of Debian 12, later ones are taken as they are."""
 
 UP = Path(__file__).parents[1] / ".services.json"
 """Name → URL of what `make services` has started."""
@@ -194,7 +197,99 @@ class Redis(Server):
         return [program, *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-SERVERS: dict[str, type[Server]] = {"postgresql": Postgresql, "redis": Redis}
+JARS = Path(__file__).parents[1] / ".services" / f"kafka-{VERSIONS['kafka']}"
+"""Kafka and what it needs, from Maven Central; fetched once for a clone."""
+
+POM = f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>mastery.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSIONS["kafka"]}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.25.1</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.dirs={folder}/data
+"""
+
+
+class Kafka(Server):
+    """Apache Kafka, one broker that is its own controller (KRaft)."""
+
+    @property
+    def url(self) -> str:
+        return f"kafka:127.0.0.1:{self.port}"
+
+    @staticmethod
+    def jars() -> Path:
+        if not JARS.exists():
+            maven = shutil.which("mvn")
+            if maven is None:
+                raise Missing("Kafka is fetched by Maven, which is not installed: apt-get install maven")
+            JARS.parent.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=JARS.parent) as folder:
+                (Path(folder) / "pom.xml").write_text(POM)
+                fetch = [maven, "-q", "-B", "-f", f"{folder}/pom.xml", "dependency:copy-dependencies"]
+                done = subprocess.run(
+                    [*fetch, "-DincludeScope=runtime", f"-DoutputDirectory={folder}/jars"],
+                    capture_output=True,
+                    text=True,
+                )
+                if done.returncode:
+                    said = (done.stdout + done.stderr).strip().partition("\n")[0]
+                    raise Missing(f"Kafka cannot be fetched from Maven Central ({said}): give Maven a way there")
+                with suppress(OSError):  # another process of the tests was faster
+                    (Path(folder) / "jars").rename(JARS)
+        return JARS
+
+    def java(self, name: str, *words: str) -> list[str]:
+        program = shutil.which("java")
+        if program is None:
+            raise Missing("Kafka needs Java, which is not installed: apt-get install default-jre-headless")
+        return [program, "-Xmx512m", "-cp", f"{self.jars()}/*", name, *words, str(self.folder / "server.properties")]
+
+    def make(self) -> None:
+        properties = PROPERTIES.format(port=self.port, controller=free_port(), folder=self.folder)
+        (self.folder / "server.properties").write_text(properties)
+        cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        format_ = self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c")
+        subprocess.run(format_, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+
+    def command(self) -> list[str]:
+        return self.java("kafka.Kafka")
+
+    def ready(self) -> bool:
+        if not answers(self.port):
+            return False
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        try:
+            admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}"}, logger=logging.getLogger("kafka"))
+            return bool(admin.list_topics(timeout=2.0).brokers)
+        except KafkaException:
+            return False
+
+
+SERVERS: dict[str, type[Server]] = {"postgresql": Postgresql, "redis": Redis, "kafka": Kafka}
 
 
 def started(kind: str, until: ExitStack, **options: str) -> Server:

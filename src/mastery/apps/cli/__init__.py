@@ -34,6 +34,7 @@ from mastery.apps.cli.ingests import ingests
 from mastery.apps.cli.items import items
 from mastery.apps.cli.models import models
 from mastery.apps.cli.preview import preview
+from mastery.apps.cli.produce import produce
 from mastery.apps.cli.profiles import profiles
 from mastery.apps.cli.recompute import recompute
 from mastery.apps.cli.rejected import rejected
@@ -63,6 +64,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, compact),
     (WORK, state),
     (WORK, simulate),
+    (WORK, produce),
     (MODELS, fit),
     (MODELS, models),
     (MODELS, evaluate),

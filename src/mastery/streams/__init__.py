@@ -1,0 +1,78 @@
+"""Streams: where events come from while they happen. One file each; `connect` finds them by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mastery.errors import BadInput, did_you_mean
+from mastery.streams.folder import FolderSource
+from mastery.streams.kafka import KafkaSink, KafkaSource
+from mastery.streams.keys import key_of, read_key
+from mastery.streams.memory import MemorySink, MemorySource
+from mastery.streams.source import Message, Polled, Positions, Sink, Source, StreamUnusable
+
+__all__ = [
+    "SINKS",
+    "SOURCES",
+    "Message",
+    "Polled",
+    "Positions",
+    "Sink",
+    "Source",
+    "StreamUnusable",
+    "connect",
+    "connect_sink",
+    "key_of",
+    "read_key",
+]
+
+SOURCES: dict[str, Callable[[str, str], Source]] = {
+    "folder": FolderSource,
+    "kafka": KafkaSource,
+    "memory": MemorySource,
+}
+"""Kind → what reads at a location as one of a group. Everything here is under tests/streams/test_conformance.py."""
+
+SINKS: dict[str, Callable[[str], Sink]] = {"kafka": KafkaSink, "memory": MemorySink}
+"""Kind → what sends to a location."""
+
+AS_IN = {
+    "folder": "folder:incoming",
+    "kafka": "kafka:127.0.0.1:9092/answers",
+    "memory": "memory:answers",
+}
+
+
+def connect(url: str, group: str) -> Source:
+    """Return the source that `kind:location` names, such as `kafka:127.0.0.1:9092/answers`. `start` opens it.
+
+    Args:
+        url: Kind and location.
+        group: Readers of one group share the partitions of a stream, where it can be shared.
+
+    Raises:
+        BadInput: No such kind, no location or one that can be none, or what it needs is not installed.
+    """
+    kind, location = _parted(url, list(SOURCES))
+    return SOURCES[kind](location, group)
+
+
+def connect_sink(url: str) -> Sink:
+    """Return the sink that `kind:location` names.
+
+    Raises:
+        BadInput: No such kind, no location or one that can be none, or what it needs is not installed.
+        StreamUnusable: It cannot be reached.
+    """
+    kind, location = _parted(url, list(SINKS))
+    return SINKS[kind](location)
+
+
+def _parted(url: str, known: list[str]) -> tuple[str, str]:
+    kind, _, location = url.partition(":")
+    if kind not in known:
+        ways = ", ".join(AS_IN[name] for name in known)
+        raise BadInput(f"unknown stream {kind!r}{did_you_mean(kind, known)}; expected a URL such as {ways}")
+    if not location:
+        raise BadInput(f"stream {url!r} names no place; expected one, as in {AS_IN[kind]}")
+    return kind, location

@@ -1,0 +1,261 @@
+"""Apache Kafka. Its groups deal out the partitions; where to read on we keep, and tell the broker nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mastery.errors import BadInput
+from mastery.streams.source import Message, Polled, Positions, StreamUnusable
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+log = logging.getLogger(__name__)
+
+REACH_S = 10.0
+"""How long a broker is waited for at the start."""
+
+SILENT_S = 10.0
+"""A reader of whom nothing is heard for so long has ended, and the others get its partitions."""
+
+DELIVERED_S = 30.0
+"""A message that no broker has taken by then is lost to its sender, who is told."""
+
+AHEAD_KB = 16_384
+"""Messages that are fetched ahead of their reader, of each partition: with a backlog of any length."""
+
+MOST_BYTES = 100_000_000
+"""Of one message to send; how much a topic takes is its own `max.message.bytes`, 1 MB where nobody has set it."""
+
+LOGGED = 2
+"""Severity, as syslog counts them, from which on the client writes into the log; we say what is to be done."""
+
+
+def _client() -> Any:
+    try:
+        import confluent_kafka
+    except ImportError:
+        raise BadInput("streams of Kafka need confluent-kafka: pip install 'student-mastery-engine[kafka]'") from None
+    return confluent_kafka
+
+
+def _parted(location: str) -> tuple[str, str]:
+    """Return the addresses of the brokers, and the topic."""
+    servers, _, topic = location.partition("/")
+    ports = [one.rpartition(":")[2] for one in servers.split(",")]
+    if (
+        not topic
+        or "/" in topic
+        or not all(":" in one for one in servers.split(","))
+        or not all(map(str.isdigit, ports))
+    ):
+        raise BadInput(
+            f"stream 'kafka:{location}' names no topic of a broker; expected kafka:HOST:PORT/TOPIC, "
+            "as in kafka:127.0.0.1:9092/answers"
+        )
+    return servers, topic
+
+
+def _away(servers: str, why: object) -> StreamUnusable:
+    return StreamUnusable(
+        f"no Kafka broker answers at {servers} ({why}); start it, or correct the address, then run this again"
+    )
+
+
+def _require(client: Consumer | Producer, servers: str, topic: str) -> None:
+    """Raise unless a broker answers and has the topic."""
+    kafka = _client()
+    try:
+        found = client.list_topics(topic, REACH_S).topics[topic]
+    except kafka.KafkaException as error:
+        raise _away(servers, error.args[0].str()) from None
+    if found.error is not None:
+        raise BadInput(
+            f"there is no topic {topic!r} at {servers} ({found.error.str()}); make it with at least as "
+            f"many partitions as there may be workers: kafka-topics.sh --bootstrap-server {servers} --create "
+            f"--topic {topic} --partitions 12"
+        )
+
+
+class KafkaSource:
+    """Reads a topic as one of a group."""
+
+    def __init__(self, location: str, group: str) -> None:
+        self._servers, self._topic = _parted(location)
+        self._group, self._kafka = group, _client()
+        self._consumer: Consumer | None = None
+        self._names: dict[int, str] = {}
+        self._assigned: set[str] = set()
+        self._revoked: set[str] = set()
+        self._away = False
+
+    def start(self, positions: Positions) -> None:
+        """Begin to read; see `Source.start`."""
+        self._positions = positions
+        self._consumer = consumer = self._kafka.Consumer(
+            {
+                "bootstrap.servers": self._servers,
+                "group.id": self._group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": int(SILENT_S * 1000),
+                "queued.max.messages.kbytes": AHEAD_KB,
+                "fetch.max.bytes": MOST_BYTES,
+                "receive.message.max.bytes": MOST_BYTES + 1_000_000,
+                "error_cb": self._trouble,
+                "log_level": LOGGED,
+            },
+            logger=logging.getLogger(f"{__name__}.client"),
+        )
+        _require(consumer, self._servers, self._topic)
+        self._id = self._topic_id()
+        consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+
+    def _topic_id(self) -> str:
+        """Return what tells this topic from one that had its name before, or will have it later."""
+        from confluent_kafka.admin import AdminClient
+
+        admin = AdminClient({"bootstrap.servers": self._servers})
+        asked = admin.describe_topics(self._kafka.TopicCollection([self._topic]), request_timeout=REACH_S)
+        try:
+            return str(asked[self._topic].result().topic_id)
+        except self._kafka.KafkaException as error:
+            raise _away(self._servers, error.args[0].str()) from None
+
+    def poll(self, most: int, wait_s: float) -> Polled:
+        """Return messages; see `Source.poll`."""
+        assert self._consumer is not None, "start comes first"
+        before = frozenset(self._assigned)
+        self._revoked.clear()
+        messages = []
+        one: Any
+        for one in self._consumer.consume(most, wait_s):
+            error = one.error()
+            if error is not None:
+                self._trouble(error)
+            elif (partition := self._partition(one.partition())) in self._assigned:
+                messages.append(self._message(partition, one))
+        if messages and self._away:
+            self._away = False
+            log.warning("Kafka at %s answers again", self._servers)
+        assigned = frozenset(self._assigned)
+        return Polled(tuple(messages), assigned - before | assigned & self._revoked, frozenset(self._revoked))
+
+    def _message(self, partition: str, one: Any) -> Message:
+        offset, value = one.offset(), one.value()
+        return Message(partition, offset, offset + 1, one.key(), value or b"", one.timestamp()[1] * 1000)
+
+    def _partition(self, number: int) -> str:
+        if number not in self._names:
+            self._names[number] = f"kafka:{self._topic}/{number}@{self._id}"
+        return self._names[number]
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        names = [self._partition(one.partition) for one in partitions]
+        stored = self._positions(names)
+        for one, name in zip(partitions, names, strict=True):
+            one.offset = stored.get(name, self._kafka.OFFSET_BEGINNING)
+        consumer.incremental_assign(partitions)
+        self._assigned.update(names)
+
+    def _revoke(self, _consumer: Consumer, partitions: Collection[TopicPartition]) -> None:
+        names = {self._partition(one.partition) for one in partitions}
+        self._assigned -= names
+        self._revoked |= names
+
+    def _trouble(self, error: KafkaError) -> None:
+        """Say once that the broker is away; raise what does not pass by itself."""
+        if error.fatal() or error.code() in self._hopeless:
+            raise StreamUnusable(
+                f"topic {self._topic!r} at {self._servers} cannot be read ({error.str()}); correct that, then start "
+                "again"
+            )
+        if not self._away:
+            self._away = True
+            log.warning(
+                "Kafka at %s does not answer as it should (%s); reading goes on by itself once it does. If it is not "
+                "coming back by itself, start it",
+                self._servers,
+                error.str(),
+            )
+
+    @property
+    def _hopeless(self) -> tuple[int, ...]:
+        of = self._kafka.KafkaError
+        return (of.TOPIC_AUTHORIZATION_FAILED, of.GROUP_AUTHORIZATION_FAILED, of._AUTHENTICATION)
+
+    def close(self) -> None:
+        """Leave the group, so that others get the partitions at once."""
+        if self._consumer is not None:
+            self._consumer.close()
+        self._assigned.clear()
+
+
+class KafkaSink:
+    """Sends to a topic; a message counts as kept when all replicas have it."""
+
+    def __init__(self, location: str) -> None:
+        self._servers, self._topic = _parted(location)
+        self._kafka = _client()
+        self._failed: KafkaError | None = None
+        self._producer: Producer = self._kafka.Producer(
+            {
+                "bootstrap.servers": self._servers,
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.max.bytes": MOST_BYTES,
+                "message.timeout.ms": int(DELIVERED_S * 1000),
+                "log_level": LOGGED,
+            },
+            logger=logging.getLogger(f"{__name__}.client"),
+        )
+        _require(self._producer, self._servers, self._topic)
+
+    def send(self, key: bytes | None, value: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send a message; see `Sink.send`."""
+        self._check()
+        said: Any = [(name, text.encode()) for name, text in (headers or {}).items()]
+        while True:
+            try:
+                self._producer.produce(self._topic, value, key, headers=said, on_delivery=self._delivered)
+                break
+            except BufferError:  # as many as the client holds are on their way
+                self._producer.poll(0.1)
+                self._check()
+            except self._kafka.KafkaException as error:
+                raise self._refused(error.args[0]) from None
+        self._producer.poll(0)
+
+    def _delivered(self, error: KafkaError | None, _message: object) -> None:
+        self._failed = self._failed or error
+
+    def _check(self) -> None:
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise self._refused(failed)
+
+    def _refused(self, error: KafkaError) -> StreamUnusable:
+        if error.code() == self._kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+            return StreamUnusable(
+                f"a message is larger than topic {self._topic!r} at {self._servers} takes; raise its "
+                "max.message.bytes, or leave that row out"
+            )
+        return StreamUnusable(
+            f"topic {self._topic!r} at {self._servers} has not taken all messages ({error.str()}); see that the broker "
+            "runs, then send them again: those that are there already are duplicates, which change nothing"
+        )
+
+    def flush(self) -> None:
+        """Wait until all is kept; see `Sink.flush`."""
+        while self._producer.flush(1.0):  # ends: each message is delivered or fails after DELIVERED_S
+            self._check()
+        self._check()
+
+    def close(self) -> None:
+        """Forget what was not flushed."""
+        self._producer.purge()
+        self._producer.poll(0)

@@ -1,0 +1,120 @@
+"""Topics in the memory of this process: the reference that the other streams are compared with, and for tests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from zlib import crc32
+
+from mastery.streams.source import Message, Polled, Positions
+
+PARTITIONS = 4
+
+POLL_S = 0.005
+
+
+class Topic:
+    """Messages in `PARTITIONS` lists, and who reads which.
+
+    Attributes:
+        headers: Of each message, by partition and offset; for tests.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.lock = threading.RLock()
+        self.partitions: dict[str, list[Message]] = {f"memory:{name}/{number}": [] for number in range(PARTITIONS)}
+        self.headers: dict[tuple[str, int], Mapping[str, str]] = {}
+        self.readers: dict[str, list[MemorySource]] = defaultdict(list)
+
+    def share(self, group: str) -> None:
+        """Deal the partitions out among the readers of a group."""
+        readers = self.readers[group]
+        for at, reader in enumerate(readers):
+            reader.due = frozenset(list(self.partitions)[at :: len(readers)])
+
+
+TOPICS: dict[str, Topic] = {}
+_opening = threading.Lock()
+
+
+def topic(name: str) -> Topic:
+    """Return the topic of this name; it is made when it is first asked for."""
+    with _opening:
+        return TOPICS.setdefault(name, Topic(name))
+
+
+class MemorySource:
+    """Reads a topic; the readers of a group share its partitions.
+
+    Attributes:
+        due: The partitions that it should have; it has them from its next poll on.
+    """
+
+    def __init__(self, location: str, group: str) -> None:
+        self._topic, self._group = topic(location), group
+        self.due: frozenset[str] = frozenset()
+        self._next: dict[str, int] = {}
+
+    def start(self, positions: Positions) -> None:
+        """Begin to read; see `Source.start`."""
+        self._positions = positions
+        with self._topic.lock:
+            self._topic.readers[self._group].append(self)
+            self._topic.share(self._group)
+
+    def poll(self, most: int, wait_s: float) -> Polled:
+        """Return messages; see `Source.poll`."""
+        with self._topic.lock:
+            revoked = frozenset(self._next) - self.due
+            assigned = self.due - frozenset(self._next)
+            for partition in revoked:
+                del self._next[partition]
+            stored = self._positions(assigned) if assigned else {}
+            self._next |= {partition: stored.get(partition, 0) for partition in assigned}
+        until, messages = time.monotonic() + wait_s, list[Message]()
+        while True:
+            with self._topic.lock:
+                messages += self._more(most - len(messages))
+                changed = self.due != frozenset(self._next)
+            if len(messages) >= most or changed or time.monotonic() >= until:
+                return Polled(tuple(messages), assigned, revoked)
+            time.sleep(POLL_S)
+
+    def _more(self, most: int) -> list[Message]:
+        found: list[Message] = []
+        for partition, at in self._next.items():
+            here = self._topic.partitions[partition][at : at + most - len(found)]
+            self._next[partition] = at + len(here)
+            found += here
+        return found
+
+    def close(self) -> None:
+        """Give the partitions to the others of the group."""
+        with self._topic.lock:
+            readers = self._topic.readers[self._group]
+            if self in readers:
+                readers.remove(self)
+            self._topic.share(self._group)
+
+
+class MemorySink:
+    """Sends to a topic."""
+
+    def __init__(self, location: str) -> None:
+        self._topic = topic(location)
+
+    def send(self, key: bytes | None, value: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Append a message; see `Sink.send`."""
+        with self._topic.lock:
+            partition = list(self._topic.partitions)[crc32(key or b"") % PARTITIONS]
+            here = self._topic.partitions[partition]
+            here.append(Message(partition, len(here), len(here) + 1, key, value, time.time_ns() // 1000))
+            self._topic.headers[partition, len(here) - 1] = dict(headers or {})
+
+    def flush(self) -> None:
+        """Return at once: what was sent is there."""
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,108 @@
+"""What is peculiar to Kafka: a broker that goes away and comes back, topics made again, messages that are too large."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from uuid import uuid4
+
+import pytest
+
+import services
+from any_stream import LARGE, make_topic, take
+from mastery.errors import BadInput
+from mastery.streams import StreamUnusable, connect, connect_sink
+
+
+@pytest.fixture
+def topic(server):
+    url = f"{server('kafka')}/{uuid4().hex}"
+    make_topic(url, 1)
+    return url
+
+
+def send(url, *values):
+    sink = connect_sink(url)
+    for value in values:
+        sink.send(b"S1", value)
+    sink.flush()
+    sink.close()
+
+
+def opened(url, stored=None):
+    source = connect(url, "readers")
+    source.start(lambda partitions: {one: stored[one] for one in partitions if one in stored} if stored else {})
+    return source
+
+
+@pytest.mark.slow
+def test_a_reader_goes_on_by_itself_when_the_broker_is_back(caplog):
+    with ExitStack() as until:
+        broker = services.found_or_skipped(lambda: services.started("kafka", until))
+        url = f"{broker.url}/answers"
+        make_topic(url, 1)
+        send(url, b"1")
+        source = opened(url)
+        until.callback(source.close)
+        assert [one.value for one in take(source, 1)] == [b"1"]
+        broker.kill()
+        with caplog.at_level(logging.WARNING):
+            while not any("reading goes on by itself" in said for said in caplog.messages):
+                assert source.poll(10, 0.1).messages == ()
+        broker.start()
+        send(url, b"2")
+        assert [one.value for one in take(source, 1)] == [b"2"]
+
+
+def test_a_broker_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr("mastery.streams.kafka.REACH_S", 1.0)
+    url = f"kafka:127.0.0.1:{services.free_port()}/answers"
+    for use in (opened, connect_sink):
+        with pytest.raises(
+            StreamUnusable, match=r"no Kafka broker answers at 127.0.0.1:\d+ \(.*\); start it, or correct"
+        ):
+            use(url)
+
+
+def test_a_topic_that_is_not_there_is_named_with_the_command_that_makes_it(server):
+    url = f"{server('kafka')}/{uuid4().hex}"
+    for use in (opened, connect_sink):
+        with pytest.raises(BadInput, match=r"there is no topic '.*' at .*; make it .*kafka-topics.sh"):
+            use(url)
+
+
+def test_a_topic_that_was_made_again_is_read_from_its_beginning(topic):
+    from confluent_kafka.admin import AdminClient
+
+    send(topic, b"1", b"2", b"3")
+    source = opened(topic)
+    stored = {one.partition: one.after for one in take(source, 3)}
+    source.close()
+    servers, _, name = topic.removeprefix("kafka:").partition("/")
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_topics([name])[name].result()
+    make_topic(topic, 1)
+    send(topic, b"4", b"5", b"6", b"7")
+    source = opened(topic, stored)
+    assert [one.value for one in take(source, 4)] == [b"4", b"5", b"6", b"7"]
+    source.close()
+
+
+def test_a_message_that_is_larger_than_the_topic_takes_is_refused_with_what_to_do(topic):
+    sink = connect_sink(topic)
+    sink.send(b"S1", b"x" * (3 * LARGE))
+    with pytest.raises(StreamUnusable, match=r"larger than topic .* takes; raise its max.message.bytes"):
+        sink.flush()
+
+
+def test_a_message_without_a_value_is_an_empty_one(topic):
+    from confluent_kafka import Producer
+
+    servers, _, name = topic.removeprefix("kafka:").partition("/")
+    producer = Producer({"bootstrap.servers": servers})
+    producer.produce(name, None, b"S1")
+    producer.flush()
+    source = opened(topic)
+    (message,) = take(source, 1)
+    assert (message.key, message.value) == (b"S1", b"")
+    source.close()
