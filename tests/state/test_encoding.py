@@ -1,6 +1,7 @@
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mastery.errors import BadInput
-from mastery.state import RECORD_LEDGER, CorruptRecord, Position, Record, RecordBlock, decode, encode, encode_many
+from mastery.state import (
+    RECORD_LEDGER,
+    CorruptRecord,
+    Position,
+    Record,
+    RecordBlock,
+    decode,
+    encode,
+    encode_each,
+    encode_many,
+)
 from mastery.state.encoding import HEAD, stream_text
 from mastery.tables import COUNTERS
 
@@ -149,3 +160,20 @@ def test_arrays_that_do_not_belong_together_are_refused(block: Block) -> None:
     ):
         with pytest.raises(BadInput, match="records"):
             replace(good, **wrong)
+
+
+def test_records_encoded_together_have_the_bytes_of_each_alone(block: Callable[..., RecordBlock]) -> None:
+    def records(some: RecordBlock) -> list[Record]:
+        buffer, ptr = encode_many(some)
+        return [decode(buffer[start:end].tobytes()) for start, end in pairwise(ptr.tolist())]
+
+    each = records(block(30)) + records(block(5, seed=1, slots=0)) + records(block(5, "v2", seed=2))
+    other_day = [replace(one, seen=Position(1, 9)) for one in records(block(3, seed=3))]
+    other_zone = [replace(one, timezone="UTC") for one in records(block(3, seed=4))]
+    one_scorer = [
+        replace(one, slot_states={"elo": one.slot_states["elo"]}, student_states={"elo": one.student_states["elo"]})
+        for one in records(block(3, seed=5))
+    ]
+    mixed = [*each, *other_day, *other_zone, *one_scorer][::-1]
+    assert encode_each(mixed) == [encode(one) for one in mixed]
+    assert encode_each([]) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 from mastery.errors import BadInput, Conflict, did_you_mean
 from mastery.settings.addresses import shown
 from mastery.state.copy_store import CopiedSet, copy_store, require_empty
-from mastery.state.encoding import decode, encode, encode_many, stream_text
+from mastery.state.encoding import decode, encode, encode_each, encode_many, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import (
     LEDGER_DAYS,
@@ -61,6 +61,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_block",
+    "encode_each",
     "encode_many",
     "require_empty",
     "stream_text",

@@ -34,7 +34,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -60,13 +61,31 @@ MAGIC = b"MREC"
 FORMAT = 6
 HEAD = struct.Struct("<4sBI")
 
+RECORDS_A_BLOCK = 1_000
+"""Records that `encode_each` puts into one buffer, which is some 60 KB large for each."""
+
 Bytes = npt.NDArray[np.uint8]
 
 
 def encode(record: Record) -> bytes:
     """Return the record's bytes: those that `encode_many` gives it in any block."""
-    buffer, _ = encode_many(_block_of(record))
+    buffer, _ = encode_many(_block_of([record]))
     return buffer.tobytes()
+
+
+def encode_each(records: Sequence[Record]) -> list[bytes]:
+    """Return the bytes of each record, as `encode` does, at a fraction of its cost: those alike go in one block."""
+    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for place, record in enumerate(records):
+        alike[_shared(record)].append(place)
+    found = [b""] * len(records)
+    for several in alike.values():
+        for first in range(0, len(several), RECORDS_A_BLOCK):
+            places = several[first : first + RECORDS_A_BLOCK]
+            buffer, ptr = encode_many(_block_of([records[place] for place in places]))
+            for place, (start, end) in zip(places, pairwise(ptr.tolist()), strict=True):
+                found[place] = buffer[start:end].tobytes()
+    return found
 
 
 def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
@@ -233,32 +252,48 @@ class _Reader:
         return self.data[self.at - size : self.at].decode()
 
 
-def _block_of(record: Record) -> RecordBlock:
-    def whole(rows: int) -> Int64s:
-        return np.array([0, rows], dtype=np.int64)
+def _shared(record: Record) -> tuple[object, ...]:
+    """Return what records of one block have in common."""
+    slot = tuple((scorer, state.shape[1]) for scorer, state in record.slot_states.items())
+    student = tuple((scorer, state.size) for scorer, state in record.student_states.items())
+    return record.model_version, record.timezone, record.seen, slot, student
+
+
+def _block_of(records: Sequence[Record]) -> RecordBlock:
+    """Return records that share what a block shares as one; there is at least one."""
+    first = records[0]
+    codes: dict[str, int] = {}
+    topic_codes = [codes.setdefault(topic, len(codes)) for record in records for topic in record.topics]
+
+    def pointers(rows: Iterable[int]) -> Int64s:
+        return np.cumsum([0, *rows], dtype=np.int64)
 
     return RecordBlock(
-        model_version=record.model_version,
-        timezone=record.timezone,
-        student_ids=pa.array([record.student_id]),
-        tenants=record.tenant,
-        slot_ptr=whole(len(record.topics)),
-        topic_codes=np.arange(len(record.topics), dtype=np.int32),
-        topics=record.topics,
-        slot_states=record.slot_states,
-        student_states={scorer: state[None, :] for scorer, state in record.student_states.items()},
-        counters=record.counters,
-        ledger_ptr=whole(len(record.ledger)),
-        ledger=record.ledger,
-        override=record.override,
-        recent_ptr=whole(len(record.recent)),
-        recent=record.recent,
-        newest=record.newest[None, :],
-        missing_ptr=whole(len(record.missing)),
-        missing=record.missing,
-        last_event_us=np.array([record.last_event_us], dtype=np.int64),
-        events_folded=np.array([record.events_folded], dtype=np.int64),
-        seen=record.seen,
+        model_version=first.model_version,
+        timezone=first.timezone,
+        student_ids=pa.array([record.student_id for record in records]),
+        tenants=pa.array([record.tenant for record in records]),
+        slot_ptr=pointers(len(record.topics) for record in records),
+        topic_codes=np.array(topic_codes, dtype=np.int32),
+        topics=list(codes),
+        slot_states={
+            name: np.concatenate([record.slot_states[name] for record in records]) for name in first.slot_states
+        },
+        student_states={
+            name: np.stack([record.student_states[name] for record in records]) for name in first.student_states
+        },
+        counters=np.concatenate([record.counters for record in records]),
+        ledger_ptr=pointers(len(record.ledger) for record in records),
+        ledger=np.concatenate([record.ledger for record in records]),
+        override=np.concatenate([record.override for record in records]),
+        recent_ptr=pointers(len(record.recent) for record in records),
+        recent=np.concatenate([record.recent for record in records]),
+        newest=np.stack([record.newest for record in records]),
+        missing_ptr=pointers(len(record.missing) for record in records),
+        missing=np.concatenate([record.missing for record in records]),
+        last_event_us=np.array([record.last_event_us for record in records], dtype=np.int64),
+        events_folded=np.array([record.events_folded for record in records], dtype=np.int64),
+        seen=first.seen,
     )
 
 

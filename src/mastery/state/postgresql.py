@@ -24,7 +24,7 @@ from psycopg.abc import PQGen
 
 from mastery.errors import MasteryError, Unwritable
 from mastery.settings.addresses import shown
-from mastery.state.encoding import decode, encode, stream_text
+from mastery.state.encoding import decode, encode_each, stream_text
 from mastery.state.position import KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.server import CONNECT_S, SILENT_S, Availability, identifier, named
@@ -265,8 +265,8 @@ class PostgresqlStore:
             return []
         model_version = one_model_version(records)
         rows = [
-            _Row(one.student_id, one.tenant, one.version + 1, *one.seen, stream_text(one), encode(one))
-            for one in records
+            _Row(one.student_id, one.tenant, one.version + 1, *one.seen, stream_text(one), body)
+            for one, body in zip(records, encode_each(records), strict=True)
         ]
         written = self._write(model_version, rows, same_version=True)
         return [record.student_id for record in records if record.student_id not in written]

@@ -20,6 +20,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -29,7 +30,7 @@ from redis.retry import Retry
 
 from mastery.errors import MasteryError, Unwritable
 from mastery.settings.addresses import shown
-from mastery.state.encoding import decode, encode, stream_text
+from mastery.state.encoding import decode, encode_each, stream_text
 from mastery.state.position import KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.server import CONNECT_S, SILENT_S, Availability, named
@@ -283,16 +284,15 @@ class RedisStore:
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
-        for _, found in self._put(record.model_version, [_words(record, expected_version)]):
+        (words,) = _words([replace(record, version=expected_version)])
+        for _, found in self._put(record.model_version, [words]):
             raise Overtaken(record.student_id, expected_version, found)
         return expected_version + 1
 
     def put_each(self, records: Sequence[Record]) -> list[str]:
         if not records:
             return []
-        model_version = one_model_version(records)
-        words = (_words(record, record.version) for record in records)
-        return [student_id for student_id, _ in self._put(model_version, words)]
+        return [student_id for student_id, _ in self._put(one_model_version(records), _words(records))]
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
@@ -414,9 +414,12 @@ class RedisStore:
                 )
 
 
-def _words(record: Record, expected_version: int) -> tuple[Any, ...]:
-    """Return what `PUT` takes of one record."""
-    return (record.student_id, expected_version, *record.seen, stream_text(record) or "", encode(record))
+def _words(records: Sequence[Record]) -> list[tuple[Any, ...]]:
+    """Return what `PUT` takes of each record."""
+    return [
+        (record.student_id, record.version, *record.seen, stream_text(record) or "", body)
+        for record, body in zip(records, encode_each(records), strict=True)
+    ]
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mastery.errors import BadInput, writing
-from mastery.state.encoding import decode, encode, stream_text
+from mastery.state.encoding import decode, encode_each, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.store import (
@@ -294,7 +294,7 @@ class SqliteStore:
     def _put(self, records: Sequence[Record]) -> dict[str, int]:
         """Write each record whose version is still the one it has; return the others' students and what was found."""
         model_version = one_model_version(records)
-        written = [(record, encode(record), stream_text(record)) for record in records]
+        written = zip(records, encode_each(records), map(stream_text, records), strict=True)
         overtaken, heads, bodies = {}, [], []
         with self._writing() as db:
             model_set = _model_set(db, model_version)
