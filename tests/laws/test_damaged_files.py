@@ -30,8 +30,8 @@ NOTES = [None, "well done", "two\nlines", 'said "no"', "a, b; c", "{1}", "[2]"]
 
 @st.composite
 def sturdy_tables(draw: Callable[..., Any]) -> Table:
-    """Draw tables whose rows have nothing to do with each other: own ids that no damage turns into another's, and
-    moments of their own.
+    """Draw tables whose rows have nothing to do with each other: own ids and questions that no damage turns into
+    another's, and moments of their own.
     """
     source = draw(st.sampled_from([QUIZ, ASSIGNMENTS]))
     numbers = range(draw(st.integers(10, 14)))
@@ -41,7 +41,7 @@ def sturdy_tables(draw: Callable[..., Any]) -> Table:
         tuple(
             Row(
                 student=f"Ada Lovelace {number % 4}",
-                item=f"q{number}",
+                item=f"q{number:02d}{number:02d}",
                 topics=(draw(st.sampled_from(WORDS)),),
                 share=draw(st.sampled_from([0, 1000])),
                 at_us=start + number * 86_461 * SECOND,
@@ -126,7 +126,8 @@ def check(given: tuple[Table, Style, list[Damaged]], by: Reader) -> None:
             _, events = found
             if one.noticed:
                 assert set(events.values()) <= set(whole.values()), one.what
-            lost = [item for row in sorted(one.untouched or ()) if events.get(item := f"q{row}") != whole[item]]
+            untouched = (table.rows[row].item for row in sorted(one.untouched or ()))
+            lost = [item for item in untouched if events.get(item) != whole[item]]
             assert not lost, f"{one.what}: {', '.join(lost)} of {len(table.rows)} are lost"
 
 

@@ -97,6 +97,15 @@ def test_a_steep_item_tells_more():
     assert left[1] < left[0]
 
 
+@pytest.mark.parametrize(("share", "name"), [(0, "answers_right"), (1_000_000, "answers_wrong")])
+def test_a_step_that_drift_turns_round_is_booked_as_the_answer_it_was(share, name):
+    """After easy items a hard one tells less than the spreading out takes back."""
+    events = [Event(START + k, item=f"i{k % 2}", share_ppm=share, number=k) for k in range(300)]
+    states, reading = folded(events, [(1.0, -4.0), (1.0, 4.0)], drift=0.2, guess=0.0, slip=0.0)
+    assert reading.contributions[0, irt.CONTRIBUTIONS.index(name)] == 0.0
+    assert states.slot[0, irt.RIGHT] + states.slot[0, irt.WRONG] != 0.0
+
+
 def test_old_answers_count_less_with_drift():
     events = [Event(START + k, share_ppm=1_000_000 * (k < 20), number=k) for k in range(30)]
     assert folded(events, drift=0.24)[1].score[0] < folded(events, drift=0.02)[1].score[0]

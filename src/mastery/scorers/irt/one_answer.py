@@ -13,13 +13,12 @@ from mastery.log_odds import log_odds
 from mastery.scorers.base import Model, States
 from mastery.scorers.irt.grid import NODES, CurveAnswer, Tables, learn, make_scratch, moments, tables_of, weigh
 from mastery.scorers.irt.scorer import (
-    BOOK_DOWN,
-    BOOK_UP,
     DRIFT,
     LAST,
     LOWER,
     SPREAD,
     UPPER,
+    book,
     mastery,
     probability_of,
 )
@@ -48,8 +47,7 @@ def predict_and_fold(
     after, _ = moments(state, p, weights)
     moved = log_odds(mastery(after, params, t)) - log_odds(mastery(before, params, t))
     state[p, LAST] = at_us
-    state[p, BOOK_UP[QUIZ]] += max(moved, 0.0)
-    state[p, BOOK_DOWN[QUIZ]] += min(moved, 0.0)
+    book(state, p, QUIZ, y, moved)
     return probability
 
 

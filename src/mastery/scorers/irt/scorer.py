@@ -88,9 +88,9 @@ INFORMATION = 0.18
 LEAST_SCORE = 1e-6
 """Scores are read within this of 0 and 1: their log-odds are the contributions."""
 
-BOOK_UP = np.array([RIGHT, PRACTISED, ASSIGNED, RIGHT, RIGHT, RIGHT])
-BOOK_DOWN = np.array([WRONG, PRACTISED, ASSIGNED, WRONG, WRONG, WRONG])
-"""By kind of event: the column that is credited with a step up, and the one that is charged with a step down."""
+FOR_RIGHT = np.array([RIGHT, PRACTISED, ASSIGNED, RIGHT, RIGHT, RIGHT])
+FOR_WRONG = np.array([WRONG, PRACTISED, ASSIGNED, WRONG, WRONG, WRONG])
+"""By kind of event: the column that what was right in it goes to, and that for what was wrong."""
 
 
 def information(
@@ -150,6 +150,17 @@ def probability_of(
 
 
 @kernel
+def book(state: Floats, p: int, kind: int, y: float, moved: float) -> None:
+    """Book the step of an event under what it was: right, wrong, or in part and then by its direction.
+
+    A wrong answer to a hard item may tell less than the spreading out takes back, and moves the mean up: after 3,000
+    wrong answers steps up came to 30 log-odds. That is no right answer.
+    """
+    right = y >= 1.0 or (y > 0.0 and moved > 0.0)
+    state[p, FOR_RIGHT[kind] if right else FOR_WRONG[kind]] += moved
+
+
+@kernel
 def _fold(
     batch: BatchArrays, params: Floats, items: Floats, state: Floats, students: Floats, history: Floats,
     probability: Floats, as_of_us: int,
@@ -181,8 +192,7 @@ def _fold(
                 after, _ = moments(state, p, weights)
                 moved = log_odds(mastery(after, params, t)) - log_odds(mastery(before, params, t))
                 state[p, LAST] = at_us[i]
-                state[p, BOOK_UP[kind[i]]] += max(moved, 0.0)
-                state[p, BOOK_DOWN[kind[i]]] += min(moved, 0.0)
+                book(state, p, kind[i], y[i], moved)
             if i + 1 == day_ptr[d + 1]:
                 if history.shape[1]:
                     at = min(day_end_us[d], as_of_us)
@@ -243,7 +253,7 @@ WALK = walk_of(_fold)
 
 SCORER = Scorer(
     name="irt",
-    version=1,
+    version=2,
     scale="log_odds",
     slot_state=STATE,
     student_state=STUDENT_STATE,
