@@ -32,9 +32,9 @@ class Deployment:
     reader: Reader
 
     @staticmethod
-    def at(folder: Path, *, buckets: int = 4) -> Deployment:
+    def at(folder: Path, *, buckets: int = 4, state_url: str | None = None) -> Deployment:
         lake = Lake.open(str(folder / "lake"), buckets=buckets)
-        state = connect(f"sqlite:{folder / 'state.db'}")
+        state = connect(state_url or f"sqlite:{folder / 'state.db'}")
         rules = load_rules("classic").params
         return Deployment(lake, state, Reader(lake, state, rules, min_evidence=3, default_scorer="rule_based"))
 

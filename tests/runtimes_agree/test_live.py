@@ -1,4 +1,4 @@
-"""A stream cut into batches at random ends in the bits of one ingest and one recompute: records, and at every door."""
+"""A stream cut into random batches ends in the bits of one ingest and one recompute: in every store, at every door."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.activate import activate
 from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers.model_set import version_of
-from mastery.state import NOWHERE, encode
+from mastery.state import NOWHERE, STORES, encode, url_of
 from mastery.tables import EVENTS, GOLD, HISTORY, REJECTED
 from school import KEY, NOW, NOW_US, Deployment
 from stream import files, stream
@@ -30,8 +31,8 @@ STUDENTS = 6
 OF_AN_INGEST = ("ingest", "source", "received_at")
 
 
-def deployment(folder: Path, fitted: bool) -> Deployment:
-    found = Deployment.at(folder)
+def deployment(folder: Path, fitted: bool, state_url: str | None = None) -> Deployment:
+    found = Deployment.at(folder, state_url=state_url)
     if fitted:
         scorers = small_sets.even().scorers
         model_set = replace(small_sets.even(), version=version_of("fit", scorers))
@@ -90,10 +91,13 @@ def rows_of(of: Deployment, table: Any) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fitted", [False, True], ids=["default", "fitted"])
-@pytest.mark.parametrize("seed", range(2))
-def test_batches_cut_at_random_end_in_the_bits_of_one_ingest_and_recompute(tmp_path, seed, fitted):
+@pytest.mark.parametrize(
+    ("store", "seed"), [("sqlite", 0), ("sqlite", 1), *((kind, 0) for kind in STORES if kind != "sqlite")]
+)
+def test_batches_cut_at_random_end_in_the_bits_of_one_ingest_and_recompute(tmp_path, server, store, seed, fitted):
     rows, rng = stream(seed, STUDENTS), np.random.default_rng(seed)
-    whole, live = deployment(tmp_path / "whole", fitted), deployment(tmp_path / "live", fitted)
+    state_url = None if store == "sqlite" else url_of(server(store), uuid4().hex)
+    whole, live = deployment(tmp_path / "whole", fitted), deployment(tmp_path / "live", fitted, state_url)
     report = whole.ingest(*files(rows, tmp_path / "files"))
     publisher(whole)(whole.reader.metadata().model_set)
 
@@ -119,3 +123,5 @@ def test_batches_cut_at_random_end_in_the_bits_of_one_ingest_and_recompute(tmp_p
     assert rows_of(live, GOLD) == rows_of(whole, GOLD)
     assert rows_of(live, HISTORY) == rows_of(whole, HISTORY)
     assert len(rows_of(live, REJECTED)) > 0
+    live.state.close()
+    whole.state.close()
