@@ -1,6 +1,6 @@
 """The reference store, and records to put into stores."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,6 +44,7 @@ class MemoryStore:
         self.versions: dict[tuple[str, str], int] = {}
         self.streams: dict[tuple[str, str], str] = {}
         self.news: dict[str, Position] = {}
+        self.offsets: dict[tuple[int, str], int] = {}
         self.lake: KnownLake | None = None
 
     def _seen(self, key: tuple[str, str]) -> Position:
@@ -123,6 +124,13 @@ class MemoryStore:
     def note_events(self, student_ids: Iterable[str], at: Position) -> None:
         for student_id in student_ids:
             self.news[student_id] = max(at, self.news.get(student_id, NOWHERE))
+
+    def stream_offsets(self) -> Mapping[str, int]:
+        return {source: place for (of, source), place in self.offsets.items() if self.lake and of == self.lake.lineage}
+
+    def raise_stream_offsets(self, offsets: Mapping[str, int], lineage: int) -> None:
+        for source, place in offsets.items():
+            self.offsets[lineage, source] = max(place, self.offsets.get((lineage, source), 0))
 
     def known_lake(self) -> KnownLake | None:
         return self.lake

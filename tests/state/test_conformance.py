@@ -340,13 +340,14 @@ def test_what_is_stored_is_read_whole_and_fills_another_store_in_place_of_what_t
     store.put(replace(two, offsets={"quiz-0": 3}), 1)
     store.note_events([two.student_id, "s_nobody"], at(7))
     store.put(replace(records(block(601))[600], seen=at(9, lineage=0)), 0)  # of a lake that is gone
+    store.raise_stream_offsets({"kafka:a/0": 17}, LAKE.lineage)
     other = MemoryStore()
     for there, here in ((store, other), (other, store)):
         here.know_lake(LAKE._replace(fingerprint="of another", version=40), here.known_lake())
         here.put_many(block(3, "v3"))
         here.note_events([three.student_id], at(30))
         assert copy_store(there, here) == [CopiedSet("v1", 600, 0), CopiedSet("v2", 2, 0)]
-        assert here.known_lake() == LAKE
+        assert (here.known_lake(), here.stream_offsets()) == (LAKE, {"kafka:a/0": 17})
         assert (here.count(), here.model_versions()) == (602, ["v1", "v2"])
         found = here.get_many([record.student_id for record in records(block(601))], "v1")
         assert len(found.records) == 599
@@ -370,3 +371,21 @@ def test_threads_may_share_a_store(store: StateStore, block: Block) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda record: store.get(record.student_id, "v1"), records(block(20)))
     assert all(record is not None for record in found)
+
+
+def test_places_of_a_stream_only_grow(store):
+    assert store.stream_offsets() == {}
+    store.raise_stream_offsets({"kafka:a/0": 10, "kafka:a/1": 3}, LAKE.lineage)
+    store.raise_stream_offsets({"kafka:a/0": 7, "kafka:a/1": 5, "folder:b": 1}, LAKE.lineage)
+    store.raise_stream_offsets({}, LAKE.lineage)
+    assert store.stream_offsets() == {"kafka:a/0": 10, "kafka:a/1": 5, "folder:b": 1}
+
+
+def test_places_of_a_stream_are_those_of_the_lake_that_is_known(store):
+    store.raise_stream_offsets({"kafka:a/0": 10}, LAKE.lineage)
+    other = KnownLake(LAKE.lineage + 1, "another-table", 4, "its-last-commit")
+    assert store.know_lake(other, LAKE)
+    assert store.stream_offsets() == {}
+    store.raise_stream_offsets({"kafka:a/0": 2}, other.lineage)
+    store.raise_stream_offsets({"kafka:a/0": 20}, LAKE.lineage)
+    assert store.stream_offsets() == {"kafka:a/0": 2}

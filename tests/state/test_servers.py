@@ -218,6 +218,22 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_and_keeps_its_recor
     assert caplog.text.count("made by an earlier version") == (1 if kind == "postgresql" else 2)
 
 
+def test_a_schema_without_places_of_streams_gets_a_table_for_them(server: Url, block: Block) -> None:
+    url = url_of(server("postgresql"), uuid4().hex)
+    store, student = seeded(url, block)
+    store.close()
+    address, _, name = url.rpartition("#")
+    with psycopg.connect(address) as db:
+        db.execute(f'SET search_path TO "mastery_{name}"')
+        db.execute("DROP TABLE offsets")
+        db.execute("UPDATE store SET layout = 1")
+    store = connect(url)
+    store.raise_stream_offsets({"kafka:a/0": 3}, LAKE.lineage)
+    assert store.stream_offsets() == {"kafka:a/0": 3}
+    assert store.get(student, "v1") is not None
+    store.close()
+
+
 @pytest.mark.parametrize(
     ("options", "wrong"), [({"appendonly": "no"}, "aof_enabled is 0"), ({"maxmemory-policy": "allkeys-lru"}, "lru")]
 )

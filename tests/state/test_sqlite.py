@@ -175,10 +175,10 @@ def test_a_store_of_a_later_version_is_refused(tmp_path: Path, block: Block) -> 
     seed(f"sqlite:{path}", block)
     layout(path, 99)
     with pytest.raises(
-        StateUnusable, match=r"layout 99, this version knows 5: a later version made it; use that one, or"
+        StateUnusable, match=r"layout 99, this version knows 6: a later version made it; use that one, or"
     ):
         connect(f"sqlite:{path}").count()
-    layout(path, 5)
+    layout(path, 6)
     assert connect(f"sqlite:{path}").count() == 3
 
 
@@ -201,7 +201,7 @@ def test_a_store_of_an_earlier_version_is_made_again_which_one_line_says(
     store.close()
     assert connect(url).count() == 3
     (line,) = caplog.messages
-    assert "layout 3, now 5" in line and "\n" not in line
+    assert "layout 3, now 6" in line and "\n" not in line
 
 
 def test_a_store_that_was_mended_or_moved_away_is_used_without_a_new_start(tmp_path: Path, block: Block) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace as replaced
 from datetime import date, datetime
 from functools import lru_cache, partial
@@ -121,8 +121,8 @@ class Engine(Deployment):
 
         return opened
 
-    def intake(self, tenant: str | None = None) -> Intake:
-        """Return what takes the events of a tenant as they come in by the API; open until the engine is closed.
+    def intake(self, tenant: str | None = None, door: str = "http") -> Intake:
+        """Return what takes the events of a tenant as they come in by a door; open until the engine is closed.
 
         Raises:
             NotFound: There is no tenant of that name; none is made.
@@ -131,20 +131,65 @@ class Engine(Deployment):
 
         name = self.tenant if tenant is None else tenant
         with self._intakes_lock:
-            if name not in self._intakes:
+            if (name, door) not in self._intakes:
                 of = self if name == self.tenant else self._existing.of(name)
-                self._intakes[name] = Intake(
+                self._intakes[name, door] = Intake(
                     of.lake,
                     of.state,
                     lambda: of.reader.metadata().model_set,
                     of.pseudonyms,
                     tenant=name,
-                    door="http",
+                    door=door,
                     now=lambda: instant(clock.now_us()),
                     timezone=self.settings.timezone,
                     code_version=__version__,
                 )
-            return self._intakes[name]
+            return self._intakes[name, door]
+
+    def follow(
+        self,
+        stream: str,
+        stop: threading.Event,
+        *,
+        dead_letters: str | None = None,
+        batch_s: float = 0.25,
+        batch_messages: int = 10_000,
+    ) -> None:
+        """Take the events of a stream until `stop` is set: into the lake, and into the scores of their students.
+
+        Args:
+            stream: Its URL, such as `kafka:127.0.0.1:9092/answers` (docs/streams.md).
+            dead_letters: URL of the stream that messages which cannot be used are sent to as well.
+            batch_s: How long a batch waits for messages.
+            batch_messages: How many it takes at most.
+
+        Raises:
+            BadInput: There is no such stream.
+            NotFound: There is no such tenant.
+            StreamUnusable: It cannot be reached, or cannot be read.
+        """
+        from mastery.pipelines.live.follow import Follower
+        from mastery.streams import connect, connect_sink
+
+        intake = self.intake(door=stream)
+        with ExitStack() as until:
+            # Of this deployment and tenant alone, and of all their workers: a name that only their key can make.
+            group = f"mastery-{self.pseudonyms.student(self.tenant, 'workers')}"
+            source = connect(stream, group)
+            until.callback(source.close)
+            sink = None if dead_letters is None else connect_sink(dead_letters)
+            if sink is not None:
+                until.callback(sink.close)
+            Follower(
+                source,
+                intake,
+                self.lake,
+                self.state,
+                tenant=self.tenant,
+                dead_letters=sink,
+                batch_s=batch_s,
+                batch_messages=batch_messages,
+            ).follow(stop)
 
     @cached_property
     def _existing(self) -> Engine:
@@ -152,7 +197,7 @@ class Engine(Deployment):
         return replaced(self, create=False)
 
     @cached_property
-    def _intakes(self) -> dict[str, Intake]:
+    def _intakes(self) -> dict[tuple[str, str], Intake]:
         return {}
 
     @cached_property

@@ -38,7 +38,7 @@ def require_empty(target: StateStore, where: str) -> None:
 
 
 def copy_store(source: StateStore, target: StateStore) -> list[CopiedSet]:
-    """Copy all records, students' news and what is known of the lake, in place of all that the target holds.
+    """Copy all records, news, places of streams and what is known of the lake, in place of all that the target holds.
 
     Nothing else may write to either meanwhile. What an interrupted copy leaves is a store without some records, which a
     next one replaces. Records of a lake that is gone stay behind.
@@ -53,6 +53,7 @@ def copy_store(source: StateStore, target: StateStore) -> list[CopiedSet]:
     known = source.known_lake()  # before the records: what is noted after this is noted again from the lake
     if known is None:
         return []
+    offsets = source.stream_offsets()
     _empty(target, known)
     copied = []
     for model_version in source.model_versions():
@@ -64,6 +65,7 @@ def copy_store(source: StateStore, target: StateStore) -> list[CopiedSet]:
             _note(target, page, known.lineage)
             written, damaged = written + len(records), damaged + len(page) - len(records)
         copied.append(CopiedSet(model_version, written, damaged))
+    target.raise_stream_offsets(offsets, known.lineage)
     return copied
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -42,10 +42,12 @@ from mastery.state.store import (
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the tables below, kept in the table `store`. The records in them carry their own (`encoding.FORMAT`)."""
 
-UPGRADES: dict[int, str] = {}
+UPGRADES: dict[int, str] = {
+    1: "CREATE TABLE offsets (source text PRIMARY KEY, lineage bigint NOT NULL, place bigint NOT NULL)",
+}
 """Layout → the statements that make the next one of it. Each is run in one transaction with the others that are due."""
 
 BY_COPY = 100
@@ -80,6 +82,7 @@ CREATE TABLE records (
 );
 ALTER TABLE records ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE TABLE news (student_id text PRIMARY KEY, lineage bigint NOT NULL, version bigint NOT NULL);
+CREATE TABLE offsets (source text PRIMARY KEY, lineage bigint NOT NULL, place bigint NOT NULL);
 """
 """EXTERNAL: records are not compressed again, which took longer than writing them."""
 
@@ -147,6 +150,15 @@ NOTE = """
 INSERT INTO news AS n (student_id, lineage, version) SELECT wanted, %s, %s FROM unnest(%s::text[]) AS wanted ORDER BY 1
 ON CONFLICT (student_id) DO UPDATE SET lineage = excluded.lineage, version = excluded.version
 WHERE (excluded.lineage, excluded.version) > (n.lineage, n.version)
+"""
+
+OFFSETS = "SELECT source, place FROM offsets WHERE lineage = (SELECT lineage FROM lake)"
+
+RAISE = """
+INSERT INTO offsets AS o (source, lineage, place)
+SELECT source, %s, place FROM unnest(%s::text[], %s::bigint[]) AS wanted (source, place) ORDER BY 1
+ON CONFLICT (source) DO UPDATE SET lineage = excluded.lineage, place = excluded.place
+WHERE (excluded.lineage, excluded.place) > (o.lineage, o.place)
 """
 
 DROP_UNNAMED = """
@@ -285,6 +297,13 @@ class PostgresqlStore:
     def note_events(self, student_ids: Iterable[str], at: Position) -> None:
         with self._writing() as db:
             db.execute(NOTE, (*at, sorted(set(student_ids))))
+
+    def stream_offsets(self) -> Mapping[str, int]:
+        return dict(self._read(OFFSETS))
+
+    def raise_stream_offsets(self, offsets: Mapping[str, int], lineage: int) -> None:
+        with self._writing() as db:
+            db.execute(RAISE, (lineage, list(offsets), list(offsets.values())))
 
     def know_lake(self, now: KnownLake, before: KnownLake | None) -> bool:
         with self._writing() as db:

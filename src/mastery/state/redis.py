@@ -3,6 +3,7 @@
     layout            version of these keys
     lake              hash: what is known of the lake
     news:LINEAGE      hash: student → the version of their news; those of another lineage are never asked for
+    offsets:LINEAGE   hash: partition of a stream → from where it is read on
     sets              hash: model set → its number; next_set counts them
     students:NUMBER   set: the students who have a record under a model set
     record:NUMBER:ID  hash: v(ersion), l(ineage), s(een), o(ffsets and outbox), b(ytes)
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -142,6 +143,14 @@ for i = 3, #ARGV do
 end
 """
 
+RAISE = """
+local key = KEYS[1] .. 'offsets:' .. ARGV[1]
+for i = 2, #ARGV, 2 do
+    local there = redis.call('HGET', key, ARGV[i])
+    if not there or tonumber(there) < tonumber(ARGV[i + 1]) then redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+end
+"""
+
 KNOW = """
 local fields = {'lineage', 'table_id', 'version', 'fingerprint'}
 local there = redis.call('HMGET', KEYS[1] .. 'lake', unpack(fields))
@@ -152,7 +161,10 @@ for i = 1, 4 do redis.call('HSET', KEYS[1] .. 'lake', fields[i], ARGV[i]) end
 if ARGV[1] == ARGV[5] then return 1 end
 for _, set in ipairs(redis.call('HVALS', KEYS[1] .. 'sets')) do redis.call('SADD', KEYS[1] .. 'dropped', set) end
 redis.call('DEL', KEYS[1] .. 'sets')
-for lineage = 0, tonumber(ARGV[1]) - 1 do redis.call('UNLINK', KEYS[1] .. 'news:' .. string.format('%d', lineage)) end
+for lineage = 0, tonumber(ARGV[1]) - 1 do
+    redis.call('UNLINK', KEYS[1] .. 'news:' .. string.format('%d', lineage))
+    redis.call('UNLINK', KEYS[1] .. 'offsets:' .. string.format('%d', lineage))
+end
 return 2
 """
 
@@ -306,6 +318,17 @@ class RedisStore:
     def note_events(self, student_ids: Iterable[str], at: Position) -> None:
         for chunk in _chunks(sorted(set(student_ids)), STUDENTS_AT_ONCE):
             self._run(NOTE, *at, *chunk)
+
+    def stream_offsets(self) -> Mapping[str, int]:
+        known = self.known_lake()
+        if known is None:
+            return {}
+        with self._asking() as client:
+            found: Any = client.hgetall(f"{self._prefix}offsets:{known.lineage}")
+        return {source.decode(): int(place) for source, place in found.items()}
+
+    def raise_stream_offsets(self, offsets: Mapping[str, int], lineage: int) -> None:
+        self._run(RAISE, lineage, *(word for one in offsets.items() for word in one))
 
     def know_lake(self, now: KnownLake, before: KnownLake | None) -> bool:
         done = int(self._run(KNOW, *now, *(("",) * len(now) if before is None else before)))

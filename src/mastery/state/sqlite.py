@@ -23,7 +23,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import repeat
@@ -48,7 +48,7 @@ from mastery.state.store import (
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 5
+LAYOUT = 6
 """Version of the tables below, and of the records in them; kept in SQLite's `user_version`."""
 
 APPLICATION = 0x4D415354
@@ -98,6 +98,15 @@ CREATE TABLE heads (
 );
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE news (student_id TEXT PRIMARY KEY, lineage INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE offsets (source TEXT PRIMARY KEY, lineage INTEGER NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+OFFSETS = "SELECT source, place FROM offsets WHERE lineage = (SELECT lineage FROM lake)"
+
+RAISE = """
+INSERT INTO offsets (source, lineage, place) VALUES (?, ?, ?)
+ON CONFLICT (source) DO UPDATE SET lineage = excluded.lineage, place = excluded.place
+WHERE (excluded.lineage, excluded.place) > (lineage, place)
 """
 
 CURRENT = """
@@ -243,6 +252,13 @@ class SqliteStore:
     def note_events(self, student_ids: Iterable[str], at: Position) -> None:
         with self._writing() as db:
             db.execute(NOTE, (*at, _json(sorted(set(student_ids)))))
+
+    def stream_offsets(self) -> Mapping[str, int]:
+        return dict(self._read(OFFSETS))
+
+    def raise_stream_offsets(self, offsets: Mapping[str, int], lineage: int) -> None:
+        with self._writing() as db:
+            db.executemany(RAISE, [(source, lineage, place) for source, place in offsets.items()])
 
     def know_lake(self, now: KnownLake, before: KnownLake | None) -> bool:
         with self._writing() as db:

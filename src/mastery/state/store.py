@@ -249,6 +249,26 @@ class StateStore(Protocol):
         """
         ...
 
+    def stream_offsets(self) -> Mapping[str, int]:
+        """Return from where streams are read on: partition → the place behind the last message that was dealt with.
+
+        Those that were stored for another lake than the one that the store knows are not among them.
+        """
+        ...
+
+    def raise_stream_offsets(self, offsets: Mapping[str, int], lineage: int) -> None:
+        """Store from where streams are read on, each unless a larger place is stored already.
+
+        Called once the events of all messages before these places are in the lake, and their records are written: so
+        whoever says it, and in whatever order, says what is true. As with `put_each`, this outlasts the process, and
+        need not outlast a power cut.
+
+        Args:
+            offsets: Partition → place.
+            lineage: Of the lake that has the events, as in `Position`.
+        """
+        ...
+
     def count(self, model_version: str | None = None) -> int:
         """Return how many records there are, current or not, of one model set or of all."""
         ...

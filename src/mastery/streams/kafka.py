@@ -118,7 +118,7 @@ class KafkaSource:
         """Return what tells this topic from one that had its name before, or will have it later."""
         from confluent_kafka.admin import AdminClient
 
-        admin = AdminClient({"bootstrap.servers": self._servers})
+        admin = AdminClient({"bootstrap.servers": self._servers, "log_level": LOGGED})
         asked = admin.describe_topics(self._kafka.TopicCollection([self._topic]), request_timeout=REACH_S)
         try:
             return str(asked[self._topic].result().topic_id)

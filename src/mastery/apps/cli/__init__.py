@@ -47,6 +47,7 @@ from mastery.apps.cli.texts import TextCommand
 from mastery.apps.cli.tune import tune
 from mastery.apps.cli.version import print_version, version
 from mastery.apps.cli.warm_up import warm_up
+from mastery.apps.cli.work import work
 from mastery.apps.interrupt import INTERRUPTED
 from mastery.errors import MasteryError, shortened, unwritable
 
@@ -65,6 +66,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, state),
     (WORK, simulate),
     (WORK, produce),
+    (WORK, work),
     (MODELS, fit),
     (MODELS, models),
     (MODELS, evaluate),

@@ -1,0 +1,84 @@
+"""`mastery work`: the events of a stream into the lake and into scores, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from mastery.apps.cli.context import engine_of
+from mastery.apps.cli.options import Tenant
+from mastery.apps.json_log import OneLine
+from mastery.errors import BadInput
+
+GRACE_S = 4.0
+"""How long a batch may take after SIGTERM; then the process ends without it, and it is read again."""
+
+
+def work(
+    context: typer.Context,
+    stream: Annotated[
+        str, typer.Option("--from", help="The stream, such as kafka:127.0.0.1:9092/answers.", metavar="URL")
+    ],
+    dead_letters: Annotated[
+        str | None,
+        typer.Option(
+            help="A stream that messages which cannot be used are sent to, beside being listed as rejected.",
+            metavar="URL",
+        ),
+    ] = None,
+    batch_s: Annotated[float, typer.Option(help="How long a batch waits for messages, in seconds.")] = 0.25,
+    batch_messages: Annotated[int, typer.Option(help="How many messages a batch takes at most.")] = 10_000,
+    tenant: Tenant = None,
+) -> None:
+    """Take the events of a stream as they come, so that scores have them within a second, until Ctrl-C or SIGTERM.
+
+    Started again it goes on where it has stopped. Several workers of one deployment share the partitions of a topic.
+    The log on standard error is JSON, one object a line.
+    """
+    if not (batch_s > 0 and batch_messages > 0):
+        raise BadInput(f"--batch-s {batch_s:g}, --batch-messages {batch_messages}: expected more than 0 of both")
+    engine = engine_of(context, tenant)
+    with _log_as_json(), _until_stopped() as stop, engine:
+        engine.follow(stream, stop, dead_letters=dead_letters, batch_s=batch_s, batch_messages=batch_messages)
+
+
+@contextmanager
+def _log_as_json() -> Iterator[None]:
+    root, handler = logging.getLogger(), logging.StreamHandler()
+    handler.setFormatter(OneLine())
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Give what SIGTERM and Ctrl-C set; the process ends `GRACE_S` after one of them, whatever it is at."""
+    stop = threading.Event()
+    end = threading.Timer(GRACE_S, os._exit, (0,))
+    end.daemon = True
+
+    def stop_soon(_signal: int, _frame: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            end.start()
+
+    before = {number: signal.signal(number, stop_soon) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        end.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)

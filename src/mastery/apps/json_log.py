@@ -1,0 +1,24 @@
+"""The log as JSON, one object a line, for programs that collect logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+
+class OneLine(logging.Formatter):
+    """Writes a record of the log as a JSON object on one line; what came as `extra` are fields of its own."""
+
+    ALWAYS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        fields = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **{name: value for name, value in vars(record).items() if name not in self.ALWAYS},
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False, default=str)

@@ -1,0 +1,178 @@
+"""A stream into the lake and into the records of its students, batch after batch. The steps, and their order, are here:
+
+1. Poll: as many messages as there are within a moment. Partitions come and go between two polls.
+2. Understand the messages and write them: lake, rejected rows, records (steps 1 to 5 of `live.batch`).
+3. Send those that cannot be used to the dead letters, and wait until they are kept there.
+4. Store, for each partition, the place behind its last message.
+
+A kill between any two of them, or a worker that has lost a partition and does not know it, does no harm: messages are
+read again from the stored places, and what was written is a duplicate. Places only grow, and are never ahead of the
+lake, so two workers who both read a partition for a moment store what is true in either order.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+import pyarrow as pa
+
+from mastery.errors import Conflict, Unwritable
+from mastery.lake import Lake
+from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken
+from mastery.pipelines.live.intake import Intake
+from mastery.pipelines.live.understand import Incoming
+from mastery.pipelines.scoring.catch_up import catch_up
+from mastery.state import StateStore
+from mastery.streams import Message, Sink, Source, read_key
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BATCH_S, BATCH_MESSAGES = 0.25, 10_000
+"""How long a batch waits for messages, and how many it takes at most."""
+
+AGAIN_S, AT_MOST_S = 1.0, 30.0
+"""What could not be written is tried again after this time, then after twice as long each time, up to the second."""
+
+BREAKS = bytes.maketrans(b"\r\n", b"  ")
+"""A message is one row, on one line: line breaks only stand between the values of a JSON object."""
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """What became of the messages of a batch.
+
+    Attributes:
+        messages: read = accepted + revised + duplicates + rejected + other_tenants.
+        students: With new events.
+        seconds: From the end of the poll to the stored places.
+    """
+
+    messages: int
+    accepted: int
+    revised: int
+    duplicates: int
+    rejected: int
+    other_tenants: int
+    students: int
+    seconds: float
+
+
+class Follower:
+    """Reads one stream for one tenant."""
+
+    def __init__(
+        self,
+        source: Source,
+        intake: Intake,
+        lake: Lake,
+        state: StateStore,
+        *,
+        tenant: str,
+        dead_letters: Sink | None = None,
+        batch_s: float = BATCH_S,
+        batch_messages: int = BATCH_MESSAGES,
+    ) -> None:
+        """Take what is read, and where it is written to."""
+        self._source, self._intake, self._lake, self._state = source, intake, lake, state
+        self._tenant, self._dead_letters = tenant, dead_letters
+        self._batch_s, self._batch_messages = batch_s, batch_messages
+
+    def follow(self, stop: threading.Event) -> None:
+        """Read until `stop` is set; a batch in hand is written first. The caller closes the stream.
+
+        Raises:
+            BadInput: There is no such stream.
+            StreamUnusable: It cannot be reached at the start, or cannot be read.
+        """
+        self._source.start(lambda partitions: self._positions(partitions, stop))
+        while not stop.is_set():
+            polled = self._source.poll(self._batch_messages, self._batch_s)
+            if polled.assigned or polled.revoked:
+                log.info("partitions", extra={"assigned": sorted(polled.assigned), "revoked": sorted(polled.revoked)})
+            if polled.messages and not stop.is_set():
+                done = _waited_for(
+                    partial(self._once, polled.messages), f"a batch of {len(polled.messages)} messages", stop
+                )
+                if done is not None:
+                    log.info("batch", extra=asdict(done))
+
+    def _positions(self, partitions: Collection[str], stop: threading.Event) -> Mapping[str, int]:
+        """Return the stored places of some partitions. Those of a lake that has been replaced count no more."""
+        stored = _waited_for(self._stored, "the places of the stream", stop) or {}
+        return {partition: stored[partition] for partition in partitions if partition in stored}
+
+    def _stored(self) -> Mapping[str, int]:
+        catch_up(self._lake, self._state)
+        return self._state.stream_offsets()
+
+    def _once(self, messages: Sequence[Message]) -> BatchDone:
+        began = time.monotonic()
+        lineage = catch_up(self._lake, self._state).seen.lineage
+        mine = [message for message in messages if self._is_mine(message)]
+        incoming = self._intake.understand([message.value.translate(BREAKS) for message in mine])
+        taken = self._intake.submit(with_places(incoming, mine)).result()
+        self._bury(mine, taken)
+        after: dict[str, int] = {}
+        for message in messages:
+            after[message.partition] = message.after
+        self._state.raise_stream_offsets(after, lineage)
+        return BatchDone(
+            messages=len(messages),
+            accepted=taken.count(ACCEPTED),
+            revised=taken.count(REVISED_ROW),
+            duplicates=taken.count(DUPLICATE),
+            rejected=taken.count(REJECTED_ROW),
+            other_tenants=len(messages) - len(mine),
+            students=len(taken.changed),
+            seconds=round(time.monotonic() - began, 4),
+        )
+
+    def _is_mine(self, message: Message) -> bool:
+        said = None if message.key is None else read_key(message.key)
+        return said is None or said[0] == self._tenant
+
+    def _bury(self, messages: Sequence[Message], taken: Taken) -> None:
+        if self._dead_letters is None or not taken.refusals:
+            return
+        for refusal in taken.refusals:
+            message = messages[refusal.index]
+            self._dead_letters.send(message.key, message.value, {"place": message.place, "reason": refusal.problem})
+        self._dead_letters.flush()
+
+
+def _waited_for(work: Callable[[], T], what: str, stop: threading.Event) -> T | None:
+    """Return what some work returns once it succeeds: a full disk, a busy lake and a store that is away pass.
+
+    None where `stop` was set before: whoever reads the stream next does it.
+    """
+    wait_s = AGAIN_S
+    while True:
+        try:
+            return work()
+        except (Unwritable, Conflict) as error:
+            log.error("%s: tried again in %g s. %s", what, wait_s, error)
+            if stop.wait(wait_s):
+                return None
+            wait_s = min(2 * wait_s, AT_MOST_S)
+
+
+def with_places(incoming: Incoming, messages: Sequence[Message]) -> Incoming:
+    """Return the rows of messages with partition and offset as the file and line of those that are rejected."""
+    if not incoming.rejected.num_rows:
+        return incoming
+    rejected = incoming.rejected
+    index = [line - 1 for line in rejected["line"].to_pylist()]
+    for name, values in (
+        ("source", pa.array([messages[at].partition for at in index], pa.string())),
+        ("line", pa.array([messages[at].offset for at in index], pa.int64())),
+    ):
+        rejected = rejected.set_column(rejected.column_names.index(name), name, values)
+    return replace(incoming, rejected=rejected.cast(incoming.rejected.schema))
