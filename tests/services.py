@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 import pwd
 import shutil
@@ -277,16 +276,18 @@ class Kafka(Server):
         return self.java("kafka.Kafka")
 
     def ready(self) -> bool:
+        """Whether it makes topics: it answers before it does."""
         if not answers(self.port):
             return False
-        from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
+        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka.admin import AdminClient, NewTopic
 
+        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 2})
         try:
-            admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}"}, logger=logging.getLogger("kafka"))
-            return bool(admin.list_topics(timeout=2.0).brokers)
-        except KafkaException:
-            return False
+            admin.create_topics([NewTopic("ready", 1, 1)], request_timeout=2.0)["ready"].result()
+        except KafkaException as error:
+            return bool(error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS)
+        return True
 
 
 SERVERS: dict[str, type[Server]] = {"postgresql": Postgresql, "redis": Redis, "kafka": Kafka}

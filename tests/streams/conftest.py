@@ -11,7 +11,8 @@ from any_stream import STREAMS, Stream
 from mastery.streams import SOURCES
 
 
-@pytest.fixture(params=SOURCES)
+# A broker takes seconds to start, the others nothing.
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.slow if kind == "kafka" else ()) for kind in SOURCES])
 def stream(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stream]:
     found = STREAMS[request.param](request, tmp_path)
     yield found
