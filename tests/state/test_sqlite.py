@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -295,3 +296,21 @@ def test_an_unknown_store_is_refused_with_the_known_ones(tmp_path: Path) -> None
         connect("sqlit:x")
     with pytest.raises(BadInput, match="names no place"):
         connect("sqlite:")
+
+
+@pytest.mark.slow
+def test_a_new_store_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for round_ in range(30):
+        url = f"sqlite:{tmp_path / f'{round_}.db'}"
+        start = Barrier(8)
+
+        def opened(url: str = url, start: Barrier = start) -> int:
+            store = connect(url)
+            start.wait()
+            try:
+                return store.count()
+            finally:
+                store.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert [future.result() for future in [pool.submit(opened) for _ in range(8)]] == [0] * 8

@@ -63,6 +63,9 @@ STUDENT_RECORDS = "student records"
 BUSY_S = 30.0
 """How long a writer waits for another; a seeding transaction takes 0.1 s."""
 
+OPENED_AGAIN_S = 0.01
+"""After this time a new file that another one is just opening is tried again."""
+
 LITTLE_BYTES = 4 << 20
 """With less room than this on the disk, an error of writing means that it is full."""
 
@@ -343,7 +346,7 @@ class SqliteStore:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # what is dropped can be given back to the disk
             self._check_program(db)
-            db.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(db)
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             if _layout(db) < LAYOUT:
@@ -356,11 +359,12 @@ class SqliteStore:
 
     def _check_program(self, db: sqlite3.Connection) -> None:
         """Raise StateUnusable unless the file is empty or a store of this version or an earlier one."""
-        application, layout = _one(db, "PRAGMA application_id"), _layout(db)
-        if application != APPLICATION and _one(db, "SELECT count(*) FROM sqlite_master"):
+        tables = _one(db, "SELECT count(*) FROM sqlite_master")  # first: who makes them meanwhile says whose they are
+        if tables and _one(db, "PRAGMA application_id") != APPLICATION:
             raise StateUnusable(
                 f"{self._path!r} is a database of another program; give the state store another path (setting `state`)"
             )
+        layout = _layout(db)
         if layout > LAYOUT:
             raise StateUnusable(
                 f"state store {self._path!r} has layout {layout}, this version knows {LAYOUT}: a later version made "
@@ -492,6 +496,19 @@ def _moved_away(path: str) -> str:
         f"move it away together with {path}-wal and {path}-shm, where there are such files, and run "
         "'mastery recompute', which makes a new one from the lake"
     )
+
+
+def _log_ahead(db: sqlite3.Connection) -> None:
+    """Let readers read while one writes. Here SQLite itself does not wait for others who open a new file, too."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(OPENED_AGAIN_S)
 
 
 def _layout(db: sqlite3.Connection) -> int:
