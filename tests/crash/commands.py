@@ -34,6 +34,7 @@ from mastery.pipelines.scoring.activate import activate, rollback
 from mastery.pipelines.scoring.recompute import recompute
 from mastery.scorers import SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
+from mastery.scorers.stacked import Stacked
 from mastery.state import NOWHERE, encode
 from mastery.state.sqlite import LAYOUT, SqliteStore
 from mastery.tables import FEATURES, GOLD, HISTORY, INGESTS, MODEL_ARRAYS, MODEL_PARAMS, PUBLICATIONS, TABLES
@@ -120,7 +121,7 @@ def run_recompute(folder: Path) -> None:
 def quick_fit(batch: Any, *, base: ModelSet, **_options: Any) -> Any:
     """Finds in no time what `eager` says: what is killed here is the storing, not the fitting."""
     quiz = np.flatnonzero(batch.kind == QUIZ)
-    held_out = SimpleNamespace(
+    held_out = Stacked(
         probabilities={"bkt": np.full(quiz.size, 0.5)},
         y=batch.y[quiz],
         topic=batch.slot_topic[batch.slot[quiz]].astype(np.int64),
@@ -227,10 +228,15 @@ def requests() -> list[list[bytes]]:
     ]
 
 
+def ready_to_take(folder: Path) -> None:
+    base(folder)
+    (folder / "answered").write_text("\n")  # what is added to it has its place, also on a full disk
+
+
 def run_intake(folder: Path) -> None:
     """Post requests one after the other; run again, what had been answered must be known."""
     deployment, answered = school(folder), folder / "answered"
-    known = set(answered.read_text().split()) if answered.exists() else set()
+    known = set(answered.read_text().split())
     intake = Intake(
         deployment.lake,
         deployment.state,
@@ -274,7 +280,7 @@ def nothing(_folder: Path) -> None:
 COMMANDS = {
     "first": Command(nothing, base, shows=False),
     "ingest": Command(base, corrections),
-    "intake": Command(base, run_intake),
+    "intake": Command(ready_to_take, run_intake),
     "recompute": Command(ready_to_recompute, run_recompute),
     "fit": Command(base, run_fit),
     "activate": Command(with_a_stored_set, run_activate),

@@ -93,6 +93,14 @@ def test_a_record_goes_on_with_events_that_another_brought_in_between(school, in
     assert has_all(school)
 
 
+def test_rows_that_come_again_after_a_kill_bring_up_the_record_that_it_prevented(school, intake):
+    post(intake, answer(0))
+    ingest(school, answer(1), answer(2))  # as far as the lake, like a batch that is killed before its records
+    assert not has_all(school)
+    assert post(intake, answer(1), answer(2)).count(DUPLICATE) == 2
+    assert has_all(school)
+
+
 def test_a_record_that_another_reader_has_put_right_in_between_stands(school, intake):
     post(intake, answer(0), answer(1))
     model_set = school.reader.metadata().model_set

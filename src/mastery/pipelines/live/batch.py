@@ -8,7 +8,8 @@
 5. Say what became of each row.
 
 A kill after 2 leaves students whose records lack events, and nobody believes such a record: `catch_up` finds them, and
-they are folded when they are next asked for. A kill before leaves nothing. Rows that come again are duplicates.
+they are folded when they are next asked for. A kill before leaves nothing. Rows that come again are duplicates, and
+students without a current record get one then, too.
 """
 
 from __future__ import annotations
@@ -77,14 +78,16 @@ def take(batch: Sequence[Incoming], *, lake: Lake, state: StateStore, model_set:
     """
     pieces = [piece for one in batch for piece in one.pieces]
     pieces = [dataclasses.replace(piece, file=number) for number, piece in enumerate(pieces)]
-    begun = _begun(lake, state, frozenset[str]().union(*(one.students for one in batch)), model_set)
+    students = frozenset[str]().union(*(one.students for one in batch))
+    begun = _begun(lake, state, students, model_set)
     written = write_events(lake, pieces, len(pieces), ingest, keep=True) if pieces else None
     _keep_rejected(lake, batch, ingest)
     taken = _taken(batch, written)
     changed = frozenset[str]().union(*(one.changed for one in taken))
-    if begun is not None and written is not None and changed:
+    behind = changed if begun is None else changed | students - begun.found.records.keys()
+    if begun is not None and written is not None and behind:
         try:
-            bring_up(lake, state, model_set, begun, changed, written.kept)
+            bring_up(lake, state, model_set, begun, behind, written.kept)
         except (StateUnusable, Unwritable) as error:
             _say(error)
     return taken

@@ -71,7 +71,7 @@ def bring_up(
     whoever reads them next.
 
     Args:
-        changed: Students with new events.
+        changed: Students with new events, and others whose records are not current.
         held: Rows of files that the batch wrote, by path.
     """
     view, found = catch_up(lake, state, held), begun.found
