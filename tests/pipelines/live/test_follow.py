@@ -7,11 +7,14 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from deltalake import DeltaTable
 
 from mastery.apps.json_log import OneLine
+from mastery.errors import Conflict
 from mastery.pipelines.live import follow as following
 from mastery.pipelines.live.follow import Follower
 from mastery.streams import StreamUnusable, connect, connect_sink, key_of
@@ -172,6 +175,16 @@ def test_a_batch_that_could_not_be_written_is_written_again(topic, caplog, monke
     assert "a batch of 2 messages: tried again in 0.01 s. the dead letters are away" in caplog.text
     assert [value for value, _ in dead.kept] == [b"broken", b"broken"]
     assert topic.of.lake.scan(EVENTS).num_rows == 1
+
+
+def test_a_lake_of_another_version_ends_the_worker_instead_of_being_tried_for_ever(topic):
+    topic.send(row(1))
+    topic.follow()
+    events = DeltaTable(Path(topic.of.lake.root) / "events")
+    events.alter.set_table_properties({"mastery.identity": "1"}, raise_if_not_exists=False)
+    topic.send(row(2))
+    with pytest.raises(Conflict, match="identified by another version"):
+        topic.follow()
 
 
 def test_who_is_stopped_while_a_batch_cannot_be_written_stores_no_place_for_it(topic):

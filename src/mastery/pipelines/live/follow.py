@@ -91,7 +91,9 @@ class Follower:
         Raises:
             BadInput: There is no such stream.
             StreamUnusable: It cannot be reached at the start, or cannot be read.
+            Conflict: The events in the lake were identified by another version of the engine.
         """
+        self._lake.check_identity()  # no batch could ever be written
         self._source.start(lambda partitions: self._positions(partitions, stop))
         while not stop.is_set():
             polled = self._source.poll(self._batch_messages, self._batch_s)
