@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from apps.working import row
 from mastery.apps.cli import build
 from mastery.engine import Engine
 from mastery.pipelines.ingest.ingest import ingest
@@ -55,3 +56,14 @@ def mastery(home):
         return CliRunner().invoke(build(), ["--home", str(home), *map(str, arguments)])
 
     return run
+
+
+@pytest.fixture
+def school(new_home, tmp_path):
+    """A home with one tenant, and the folder that is followed."""
+    (tmp_path / "topics.csv").write_text("topic_id,title\nt1,Fractions\n")
+    (tmp_path / "first.ndjson").write_text(row(0) + "\n")
+    with Engine.connect(load_settings(home=new_home, environ={}).settings) as engine:
+        engine.ingest([str(tmp_path / "topics.csv"), str(tmp_path / "first.ndjson")])
+    (tmp_path / "incoming").mkdir()
+    return new_home, tmp_path / "incoming"

@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from apps.working import begun, row, until_written
 from mastery.engine import Engine
 from mastery.errors import BadInput, NotFound
 from mastery.settings import load_settings
 from mastery.tables import EVENTS
-
-SRC = Path(__file__).parents[2] / "src"
-LINE = "from mastery.apps.cli import main; main()"
-
-
-def row(n: int) -> str:
-    return json.dumps(
-        {"student_id": "S1", "question_id": f"q{n}", "topic_id": "t1", "is_correct": True, "attempt_id": f"a{n}",
-         "timestamp": f"2026-03-02T08:00:{n:02}Z"}
-    )  # fmt: skip
-
-
-@pytest.fixture
-def school(new_home, tmp_path):
-    """A home with one tenant, and the folder that is followed."""
-    (tmp_path / "topics.csv").write_text("topic_id,title\nt1,Fractions\n")
-    (tmp_path / "first.ndjson").write_text(row(0) + "\n")
-    with Engine.connect(load_settings(home=new_home, environ={}).settings) as engine:
-        engine.ingest([str(tmp_path / "topics.csv"), str(tmp_path / "first.ndjson")])
-    (tmp_path / "incoming").mkdir()
-    return new_home, tmp_path / "incoming"
-
-
-def begun(home: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", LINE, "--home", str(home), "work", "--from", f"folder:{folder}", *more],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def until_written(worker: subprocess.Popen[str], events: int) -> list[dict]:
-    """Return the lines of the log up to the one by which this many events were accepted."""
-    lines, accepted = [], 0
-    while accepted < events:
-        line = worker.stderr.readline()
-        assert line, f"ended with {worker.wait()}"
-        lines.append(json.loads(line))
-        accepted += lines[-1].get("accepted", 0)
-    return lines
 
 
 @pytest.mark.slow

@@ -172,3 +172,16 @@ def test_closing_before_the_start_or_twice_is_no_error(stream):
     source = stream.read()
     source.close()
     source.close()
+
+
+def test_how_far_a_reader_is_behind_counts_from_the_places_that_it_is_told(stream):
+    sent = fill(stream)
+    source = stream.read()
+    read = take(source, len(sent))
+    after = {one.partition: one.after for one in read}
+    first = {one.partition: one.after for one in reversed(read)}
+    whole = source.behind({})
+    assert whole.keys() >= after.keys()
+    assert not any(source.behind(after).values())
+    for partition, place in first.items():
+        assert source.behind(first)[partition] == whole[partition] - place == after[partition] - place

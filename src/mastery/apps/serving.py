@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mastery.apps.api.server import server_of
+from mastery.apps.metrics import served
 from mastery.engine import Engine
 from mastery.errors import Conflict, MasteryError
 
@@ -56,8 +57,12 @@ async def serve(engine: Engine, dashboard: Beside | None, wait_s: float, say: Ca
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with _listening(api.host, api.port, "api") as listener:
-        server = server_of(engine)
+    chosen = engine.settings.metrics
+    with (
+        _listening(api.host, api.port, "api") as listener,
+        served(chosen.host, chosen.api_port, "MASTERY_METRICS__API_PORT") as metrics,
+    ):
+        server = server_of(engine, metrics)
         # A session of its own: Ctrl-C reaches us alone, and we end it once.
         child = None
         if dashboard is not None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.ingest.report import IngestReport
     from mastery.pipelines.ingest.undo import Undone
     from mastery.pipelines.live.intake import Intake
+    from mastery.pipelines.live.watch import Watch
     from mastery.pipelines.queries.schemas import (
         AnswersDocument,
         ClassDocument,
@@ -121,13 +122,16 @@ class Engine(Deployment):
 
         return opened
 
-    def intake(self, tenant: str | None = None, door: str = "http") -> Intake:
+    def intake(self, tenant: str | None = None, door: str = "http", watch: Watch | None = None) -> Intake:
         """Return what takes the events of a tenant as they come in by a door; open until the engine is closed.
+
+        `watch` is told what becomes of them, where this is the first to ask.
 
         Raises:
             NotFound: There is no tenant of that name; none is made.
         """
         from mastery.pipelines.live.intake import Intake
+        from mastery.pipelines.live.watch import DEAF
 
         name = self.tenant if tenant is None else tenant
         with self._intakes_lock:
@@ -143,6 +147,7 @@ class Engine(Deployment):
                     now=lambda: instant(clock.now_us()),
                     timezone=self.settings.timezone,
                     code_version=__version__,
+                    watch=watch or DEAF,
                 )
             return self._intakes[name, door]
 
@@ -154,6 +159,7 @@ class Engine(Deployment):
         dead_letters: str | None = None,
         batch_s: float = 0.25,
         batch_messages: int = 10_000,
+        watch: Watch | None = None,
     ) -> None:
         """Take the events of a stream until `stop` is set: into the lake, and into the scores of their students.
 
@@ -162,6 +168,7 @@ class Engine(Deployment):
             dead_letters: URL of the stream that messages which cannot be used are sent to as well.
             batch_s: How long a batch waits for messages.
             batch_messages: How many it takes at most.
+            watch: Is told of each batch.
 
         Raises:
             BadInput: There is no such stream.
@@ -169,9 +176,10 @@ class Engine(Deployment):
             StreamUnusable: It cannot be reached, or cannot be read.
         """
         from mastery.pipelines.live.follow import Follower
+        from mastery.pipelines.live.watch import DEAF
         from mastery.streams import connect, connect_sink
 
-        intake = self.intake(door=stream)
+        intake = self.intake(door=stream, watch=watch)
         with ExitStack() as until:
             # Of this deployment and tenant alone, and of all their workers: a name that only their key can make.
             group = f"mastery-{self.pseudonyms.student(self.tenant, 'workers')}"
@@ -189,6 +197,7 @@ class Engine(Deployment):
                 dead_letters=sink,
                 batch_s=batch_s,
                 batch_messages=batch_messages,
+                watch=watch or DEAF,
             ).follow(stop)
 
     @cached_property

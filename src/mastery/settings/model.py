@@ -117,6 +117,22 @@ class DashboardSettings(BaseModel, frozen=True, extra="forbid"):
         return _url(self.host, self.port)
 
 
+class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where the metrics for Prometheus are."""
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address that metrics are served on. They name tenants and partitions, and nobody.",
+    )
+    work_port: Port | None = Field(
+        None, description="Port of the metrics of `mastery work`; left out: none.", json_schema_extra={"shown": "none"}
+    )
+    api_port: Port | None = Field(
+        None, description="Port of the metrics of the API; left out: none.", json_schema_extra={"shown": "none"}
+    )
+
+
 class GateSettings(BaseModel, frozen=True, extra="forbid"):
     """What a fitted model set has to reach before it is activated without force."""
 
@@ -256,6 +272,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     gate: GateSettings = GateSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mastery.errors import BadInput
@@ -88,6 +88,11 @@ class FolderSource:
                 f"{str(path)!r} cannot be read ({error.strerror}); let this program read it, or move it away, "
                 "then start again"
             ) from None
+
+    def behind(self, places: Mapping[str, int]) -> Mapping[str, int]:
+        """Return what is left of each file, in bytes; see `Source.behind`."""
+        sizes = {partition: file.stat().st_size for partition, file in self._files().items() if partition in self._next}
+        return {partition: max(0, size - places.get(partition, 0)) for partition, size in sizes.items()}
 
     def close(self) -> None:
         """Nothing is open."""

@@ -166,6 +166,18 @@ class KafkaSource:
         self._assigned -= names
         self._revoked |= names
 
+    def behind(self, places: Mapping[str, int]) -> Mapping[str, int]:
+        """Return what is left of each partition; see `Source.behind`."""
+        assert self._consumer is not None, "start comes first"
+        found = {}
+        for number, name in self._names.items():
+            if name in self._assigned:
+                partition = self._kafka.TopicPartition(self._topic, number)
+                first, end = self._consumer.get_watermark_offsets(partition, cached=True)
+                if end >= 0:  # the broker has said it
+                    found[name] = max(0, end - max(first, places.get(name, first)))
+        return found
+
     def _trouble(self, error: KafkaError) -> None:
         """Say once that the broker is away; raise what does not pass by itself."""
         if error.fatal() or error.code() in self._hopeless:

@@ -90,6 +90,11 @@ class MemorySource:
             found += here
         return found
 
+    def behind(self, places: Mapping[str, int]) -> Mapping[str, int]:
+        """Return what is left of each partition; see `Source.behind`."""
+        with self._topic.lock:
+            return {one: len(self._topic.partitions[one]) - places.get(one, 0) for one in self._next}
+
     def close(self) -> None:
         """Give the partitions to the others of the group."""
         with self._topic.lock:

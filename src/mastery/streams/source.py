@@ -92,6 +92,15 @@ class Source(Protocol):
         """
         ...
 
+    def behind(self, places: Mapping[str, int]) -> Mapping[str, int]:
+        """Return how far each partition that this reader has goes beyond a place, in units of its offsets: messages,
+        or bytes of a file. As it was last heard of, without asking; partitions of which nothing was heard are left out.
+
+        Args:
+            places: Partition → the place behind what was dealt with; the partition's beginning where it is left out.
+        """
+        ...
+
     def close(self) -> None:
         """Stop reading, so that others get the partitions at once."""
         ...

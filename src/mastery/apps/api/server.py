@@ -10,8 +10,10 @@ import uvicorn
 
 from mastery.apps.api.app import create_app
 from mastery.apps.api.connections import lifespan_of, own_capacity, protocol_of
+from mastery.apps.metrics import Metrics
 from mastery.engine import Engine, now_us
 from mastery.engine.engine import TENANTS_OPEN
+from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.queries.reader import Reader
 
 GRACE_S = 10
@@ -31,8 +33,8 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_of(engine: Engine) -> Server:
-    """Return the server of a deployment; it answers once `serve` runs.
+def server_of(engine: Engine, metrics: Metrics | None = None) -> Server:
+    """Return the server of a deployment; it answers once `serve` runs. `metrics` count what its intake takes.
 
     Raises:
         Conflict: The process may open too few files.
@@ -45,11 +47,14 @@ def server_of(engine: Engine) -> Server:
     def readers(tenant: str) -> Reader:
         return own if tenant == settings.tenant else others.of(tenant).reader
 
+    def intakes(tenant: str) -> Intake:
+        return engine.intake(tenant, watch=None if metrics is None else metrics.of(tenant))
+
     app = create_app(
         readers,
         pseudonyms,
         now_us,
-        intakes=engine.intake,
+        intakes=intakes,
         tenant=settings.tenant,
         checks=engine.checks(),
         lifespan=lifespan_of(capacity),

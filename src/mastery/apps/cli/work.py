@@ -35,6 +35,14 @@ def work(
     ] = None,
     batch_s: Annotated[float, typer.Option(help="How long a batch waits for messages, in seconds.")] = 0.25,
     batch_messages: Annotated[int, typer.Option(help="How many messages a batch takes at most.")] = 10_000,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve metrics for Prometheus on this port. Left out: the setting metrics.work_port.",
+            min=1,
+            max=65_535,
+        ),
+    ] = None,
     tenant: Tenant = None,
 ) -> None:
     """Take the events of a stream as they come, so that scores have them within a second, until Ctrl-C or SIGTERM.
@@ -45,8 +53,24 @@ def work(
     if not (batch_s > 0 and batch_messages > 0):
         raise BadInput(f"--batch-s {batch_s:g}, --batch-messages {batch_messages}: expected more than 0 of both")
     engine = engine_of(context, tenant)
-    with _log_as_json(), _until_stopped() as stop, engine:
-        engine.follow(stream, stop, dead_letters=dead_letters, batch_s=batch_s, batch_messages=batch_messages)
+    from mastery.apps.metrics import served
+
+    chosen = engine.settings.metrics
+    port = chosen.work_port if metrics_port is None else metrics_port
+    with (
+        served(chosen.host, port, "--metrics-port, or MASTERY_METRICS__WORK_PORT") as metrics,
+        _log_as_json(),
+        _until_stopped() as stop,
+        engine,
+    ):
+        engine.follow(
+            stream,
+            stop,
+            dead_letters=dead_letters,
+            batch_s=batch_s,
+            batch_messages=batch_messages,
+            watch=None if metrics is None else metrics.of(engine.tenant),
+        )
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.write_events import Written, write_events
 from mastery.pipelines.live.records import Begun, begin, bring_up
 from mastery.pipelines.live.understand import Incoming, Refusal
+from mastery.pipelines.live.watch import DEAF, Watch
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore, StateUnusable
 from mastery.tables import REJECTED, UNASSIGNED
@@ -62,7 +63,15 @@ class Taken:
         return int((self.rows == outcome).sum())
 
 
-def take(batch: Sequence[Incoming], *, lake: Lake, state: StateStore, model_set: ModelSet, ingest: int) -> list[Taken]:
+def take(
+    batch: Sequence[Incoming],
+    *,
+    lake: Lake,
+    state: StateStore,
+    model_set: ModelSet,
+    ingest: int,
+    watch: Watch = DEAF,
+) -> list[Taken]:
     """Do steps 2 to 5 for the rows of several requests or messages, and return what became of those of each.
 
     Where the state store cannot be used, the log says so and records stay as they are: they are a cache of the lake.
@@ -70,6 +79,7 @@ def take(batch: Sequence[Incoming], *, lake: Lake, state: StateStore, model_set:
     Args:
         batch: In the order they came.
         ingest: Number of the ingest that brings them.
+        watch: Is told of steps 2 to 4.
 
     Raises:
         TakenBack: Somebody has taken back what this ingest brings; nothing was written.
@@ -79,15 +89,16 @@ def take(batch: Sequence[Incoming], *, lake: Lake, state: StateStore, model_set:
     pieces = [piece for one in batch for piece in one.pieces]
     pieces = [dataclasses.replace(piece, file=number) for number, piece in enumerate(pieces)]
     students = frozenset[str]().union(*(one.students for one in batch))
-    begun = _begun(lake, state, students, model_set)
-    written = write_events(lake, pieces, len(pieces), ingest, keep=True) if pieces else None
-    _keep_rejected(lake, batch, ingest)
+    with watch.taking("lake"):
+        begun = _begun(lake, state, students, model_set)
+        written = write_events(lake, pieces, len(pieces), ingest, keep=True) if pieces else None
+        _keep_rejected(lake, batch, ingest)
     taken = _taken(batch, written)
     changed = frozenset[str]().union(*(one.changed for one in taken))
     behind = changed if begun is None else changed | students - begun.found.records.keys()
     if begun is not None and written is not None and behind:
         try:
-            bring_up(lake, state, model_set, begun, behind, written.kept)
+            bring_up(lake, state, model_set, begun, behind, written.kept, watch)
         except (StateUnusable, Unwritable) as error:
             _say(error)
     return taken

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from mastery.errors import Conflict, Unwritable
@@ -27,6 +28,7 @@ from mastery.lake import Lake
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.live.understand import Incoming
+from mastery.pipelines.live.watch import DEAF, Watch, delays_s
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.state import StateStore
 from mastery.streams import Message, Sink, Source, read_key
@@ -79,11 +81,14 @@ class Follower:
         dead_letters: Sink | None = None,
         batch_s: float = BATCH_S,
         batch_messages: int = BATCH_MESSAGES,
+        watch: Watch = DEAF,
     ) -> None:
-        """Take what is read, and where it is written to."""
+        """Take what is read, where it is written to, and who is told of it."""
         self._source, self._intake, self._lake, self._state = source, intake, lake, state
         self._tenant, self._dead_letters = tenant, dead_letters
         self._batch_s, self._batch_messages = batch_s, batch_messages
+        self._watch = watch
+        self._places: dict[str, int] = {}
 
     def follow(self, stop: threading.Event) -> None:
         """Read until `stop` is set; a batch in hand is written first. The caller closes the stream.
@@ -100,16 +105,20 @@ class Follower:
             if polled.assigned or polled.revoked:
                 log.info("partitions", extra={"assigned": sorted(polled.assigned), "revoked": sorted(polled.revoked)})
             if polled.messages and not stop.is_set():
-                done = _waited_for(
+                done = self._waited_for(
                     partial(self._once, polled.messages), f"a batch of {len(polled.messages)} messages", stop
                 )
                 if done is not None:
                     log.info("batch", extra=asdict(done))
+            self._watch.lag(self._source.behind(self._places))
+            self._watch.going()
 
     def _positions(self, partitions: Collection[str], stop: threading.Event) -> Mapping[str, int]:
         """Return the stored places of some partitions. Those of a lake that has been replaced count no more."""
-        stored = _waited_for(self._stored, "the places of the stream", stop) or {}
-        return {partition: stored[partition] for partition in partitions if partition in stored}
+        stored = self._waited_for(self._stored, "the places of the stream", stop) or {}
+        found = {partition: stored[partition] for partition in partitions if partition in stored}
+        self._places.update(found)
+        return found
 
     def _stored(self) -> Mapping[str, int]:
         catch_up(self._lake, self._state)
@@ -121,11 +130,16 @@ class Follower:
         mine = [message for message in messages if self._is_mine(message)]
         incoming = self._intake.understand([message.value.translate(BREAKS) for message in mine])
         taken = self._intake.submit(with_places(incoming, mine)).result()
+        received_us = np.array([message.received_us for message in mine], np.int64)
+        self._watch.readable(delays_s(received_us, time.time_ns() // 1000))
+        self._watch.left_alone(len(messages) - len(mine))
         self._bury(mine, taken)
         after: dict[str, int] = {}
         for message in messages:
             after[message.partition] = message.after
-        self._state.raise_stream_offsets(after, lineage)
+        with self._watch.taking("places"):
+            self._state.raise_stream_offsets(after, lineage)
+        self._places.update(after)
         return BatchDone(
             messages=len(messages),
             accepted=taken.count(ACCEPTED),
@@ -144,26 +158,28 @@ class Follower:
     def _bury(self, messages: Sequence[Message], taken: Taken) -> None:
         if self._dead_letters is None or not taken.refusals:
             return
-        for refusal in taken.refusals:
-            message = messages[refusal.index]
-            self._dead_letters.send(message.key, message.value, {"place": message.place, "reason": refusal.problem})
-        self._dead_letters.flush()
+        with self._watch.taking("dead_letters"):
+            for refusal in taken.refusals:
+                message = messages[refusal.index]
+                self._dead_letters.send(message.key, message.value, {"place": message.place, "reason": refusal.problem})
+            self._dead_letters.flush()
+        self._watch.buried(len(taken.refusals))
 
+    def _waited_for(self, work: Callable[[], T], what: str, stop: threading.Event) -> T | None:
+        """Return what some work returns once it succeeds: a full disk, a busy lake and a store that is away pass.
 
-def _waited_for(work: Callable[[], T], what: str, stop: threading.Event) -> T | None:
-    """Return what some work returns once it succeeds: a full disk, a busy lake and a store that is away pass.
-
-    None where `stop` was set before: whoever reads the stream next does it.
-    """
-    wait_s = AGAIN_S
-    while True:
-        try:
-            return work()
-        except (Unwritable, Conflict) as error:
-            log.error("%s: tried again in %g s. %s", what, wait_s, error)
-            if stop.wait(wait_s):
-                return None
-            wait_s = min(2 * wait_s, AT_MOST_S)
+        None where `stop` was set before: whoever reads the stream next does it.
+        """
+        wait_s = AGAIN_S
+        while True:
+            try:
+                return work()
+            except (Unwritable, Conflict) as error:
+                log.error("%s: tried again in %g s. %s", what, wait_s, error)
+                self._watch.retried()
+                if stop.wait(wait_s):
+                    return None
+                wait_s = min(2 * wait_s, AT_MOST_S)
 
 
 def with_places(incoming: Incoming, messages: Sequence[Message]) -> Incoming:

@@ -18,6 +18,7 @@ from mastery.pipelines.ingest.key_check import use_key
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken, take
 from mastery.pipelines.live.register import Register
 from mastery.pipelines.live.understand import Door, Incoming, understand
+from mastery.pipelines.live.watch import DEAF, Watch
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore
 from mastery.tables import ITEMS
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 10_000
 """Rows of one batch, unless a single request has more."""
+
+OUTCOMES = {"accepted": ACCEPTED, "revised": REVISED_ROW, "duplicates": DUPLICATE, "rejected": REJECTED_ROW}
 
 TIDIED_EVERY = 64
 """Batches after which small files are merged, when nobody waits; at the latest after twice as many."""
@@ -50,6 +53,7 @@ class Intake:
         now: Callable[[], datetime],
         timezone: str | None = None,
         code_version: str = "",
+        watch: Watch = DEAF,
     ) -> None:
         """Take what rows are written to.
 
@@ -60,9 +64,11 @@ class Intake:
             now: Returns the time, in UTC.
             timezone: Of clocks that name no zone.
             code_version: Version of the engine, for the register.
+            watch: Is told what becomes of the rows.
         """
         self._lake, self._state, self._model_set, self._pseudonyms = lake, state, model_set, pseudonyms
         self._tenant, self._door, self._now, self._timezone = tenant, door, now, timezone
+        self._watch = watch
         self._register = Register(lake, tenant, door, code_version)
         self._of_door: tuple[int, Door] | None = None
         self._waiting: list[tuple[Incoming, Future[Taken]]] = []
@@ -76,7 +82,8 @@ class Intake:
         Raises:
             BadInput: There is no such source table, or it describes a course.
         """
-        return understand(rows, self._door_now(), self._now(), table)
+        with self._watch.taking("understand"):
+            return understand(rows, self._door_now(), self._now(), table)
 
     def submit(self, incoming: Incoming) -> Future[Taken]:
         """Let rows be written; the future is done once their events are on the disk and the records have them."""
@@ -140,23 +147,23 @@ class Intake:
             for _, future in batch:
                 future.set_exception(error)
             return
+        outcomes = {name: sum(one.count(code) for one in taken) for name, code in OUTCOMES.items()}
+        self._register.count(read=sum(outcomes.values()), **outcomes)
+        self._watch.rows(outcomes)
         for one, (_, future) in zip(taken, batch, strict=True):
-            self._register.count(
-                read=one.rows.size,
-                accepted=one.count(ACCEPTED),
-                revised=one.count(REVISED_ROW),
-                duplicates=one.count(DUPLICATE),
-                rejected=one.count(REJECTED_ROW),
-            )
             future.set_result(one)
 
     def _take(self, batch: Sequence[Incoming]) -> list[Taken]:
         if not any(incoming.read for incoming in batch):
-            return take(batch, lake=self._lake, state=self._state, model_set=self._model_set(), ingest=0)
+            return self._write_rows(batch, ingest=0)
         self._lake.check_identity()
         use_key(self._lake, self._pseudonyms)
-        number = self._register.number(self._now())
-        return take(batch, lake=self._lake, state=self._state, model_set=self._model_set(), ingest=number)
+        return self._write_rows(batch, ingest=self._register.number(self._now()))
+
+    def _write_rows(self, batch: Sequence[Incoming], ingest: int) -> list[Taken]:
+        return take(
+            batch, lake=self._lake, state=self._state, model_set=self._model_set(), ingest=ingest, watch=self._watch
+        )
 
     def _tidy(self) -> None:
         """Merge small files now and then. What goes wrong is no matter of those who brought rows."""

@@ -8,6 +8,7 @@ among them. Where they cannot be told, or something was taken out or said again,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -20,8 +21,9 @@ from mastery.features.columns import READ
 from mastery.lake import Lake
 from mastery.lake.file_writer import holds_revisions
 from mastery.lake.files import Only
+from mastery.pipelines.live.watch import DEAF, NO_RECORD, OVERTAKEN, Watch
 from mastery.pipelines.scoring.catch_up import View, catch_up
-from mastery.pipelines.scoring.continue_record import END_OF_TIME, Continued, continue_record
+from mastery.pipelines.scoring.continue_record import END_OF_TIME, Continued, Refold, continue_record
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_block, records_of
 from mastery.scorers.model_set import ModelSet
@@ -63,6 +65,7 @@ def bring_up(
     begun: Begun,
     changed: Collection[str],
     held: Mapping[str, pa.Table],
+    watch: Watch = DEAF,
 ) -> None:
     """Write the records of changed students, made of all that the lake has.
 
@@ -73,43 +76,55 @@ def bring_up(
     Args:
         changed: Students with new events, and others whose records are not current.
         held: Rows of files that the batch wrote, by path.
+        watch: Is told of both steps, and of whom had to be folded from the lake.
     """
-    view, found = catch_up(lake, state, held), begun.found
-    records = _go_on(lake, model_set, begun, view, changed, held)
-    left = [student for student in changed if student not in records]
-    for _ in range(ATTEMPTS):
+    with watch.taking("fold"):
+        view, found = catch_up(lake, state, held), begun.found
+        records, refolds = _go_on(lake, model_set, begun, view, changed, held)
+        left = [student for student in changed if student not in records]
         folded = _fold(lake, model_set, view, left, found)
-        overtaken = state.put_each([*records.values(), *folded])
+    watch.continued(len(records))
+    for why, students in Counter(refolds.get(student, NO_RECORD) for student in left).items():
+        watch.refolded(why, students)
+    for _ in range(ATTEMPTS):
+        with watch.taking("records"):
+            overtaken = state.put_each([*records.values(), *folded])
         if not overtaken:
             return
-        view = catch_up(lake, state)
-        found = state.get_many(overtaken, model_set.version)
-        records, left = {}, [student for student in overtaken if student not in found.records]
+        with watch.taking("fold"):
+            view = catch_up(lake, state)
+            found = state.get_many(overtaken, model_set.version)
+            records, left = {}, [student for student in overtaken if student not in found.records]
+            folded = _fold(lake, model_set, view, left, found)
+        watch.refolded(OVERTAKEN, len(left))
 
 
 def _go_on(
     lake: Lake, model_set: ModelSet, begun: Begun, view: View, changed: Collection[str], held: Mapping[str, pa.Table]
-) -> dict[str, Record]:
-    """Return the records that could go on with what has come since."""
+) -> tuple[dict[str, Record], dict[str, str]]:
+    """Return the records that could go on with what has come since, and why others, which are there, could not."""
     going_on = begun.found.records.keys() & changed
     if not going_on or begun.view.seen.lineage != view.seen.lineage:
-        return {}
+        return {}, {}
     news = lake.news(EVENTS, begun.view.seen.version, view.seen.version)
     if news is None or news.removed:
-        return {}
+        return {}, {}
     try:
         events = {path: _rows_of(lake, path, held, going_on) for path in news.added}
     except FileNotFoundError:  # compacted since, and vacuumed
-        return {}
+        return {}, {}
     revised = {name for path, rows in events.items() if holds_revisions(path) for name in _students(rows)}
-    records = {}
+    records, refolds = {}, {}
     for student, rows in _by_student(events.values()):
         if student in revised:  # a revision may lie later than all that the record remembers, and look new
+            refolds[student] = Refold.REVISED.name.lower()
             continue
         on = continue_record(begun.found.records[student], rows, model_set, seen=view.seen, history=False)
         if isinstance(on, Continued):
             records[student] = on.record
-    return records
+        else:
+            refolds[student] = on.name.lower()
+    return records, refolds
 
 
 def _rows_of(lake: Lake, path: str, held: Mapping[str, pa.Table], students: Collection[str]) -> pa.Table:

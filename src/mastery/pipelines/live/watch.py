@@ -1,0 +1,71 @@
+"""Who is told what a door does while it does it: of its steps, its batches, and of what is left to do.
+
+The doors know nothing of how it is counted or shown; `mastery.apps.metrics` shows it to Prometheus.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from mastery.arrays import Floats
+
+NO_RECORD, OVERTAKEN = "no_record", "overtaken"
+"""Why students are folded from the lake, beside the members of `Refold`: they have no record that is current, or
+another writer of it was faster."""
+
+
+class Watch:
+    """Is told what happens, from any thread. This one listens to nothing."""
+
+    def step(self, name: str, seconds: float) -> None:
+        """Hear that one numbered step of a batch took so long: `understand`, `lake`, `fold`, `records`,
+        `dead_letters`, `places`.
+        """
+
+    def rows(self, outcomes: Mapping[str, int]) -> None:
+        """Hear what became of the rows of a batch: outcome → rows."""
+
+    def continued(self, students: int) -> None:
+        """Hear of how many students a record went on."""
+
+    def refolded(self, why: str, students: int) -> None:
+        """Hear how many students were folded from the lake, and why."""
+
+    def left_alone(self, messages: int) -> None:
+        """Hear of how many messages are another tenant's."""
+
+    def buried(self, messages: int) -> None:
+        """Hear how many messages were sent to the dead letters."""
+
+    def readable(self, delays_s: Floats) -> None:
+        """Hear how long after the stream took them in the messages of a batch were readable."""
+
+    def lag(self, behind: Mapping[str, int]) -> None:
+        """Hear, of all partitions that this worker has, how much of each it has not dealt with."""
+
+    def retried(self) -> None:
+        """Hear that what could not be written is tried again."""
+
+    def going(self) -> None:
+        """Hear that a batch is done, or that there was nothing to do."""
+
+    @contextmanager
+    def taking(self, name: str) -> Iterator[None]:
+        """Measure one numbered step, also where it fails."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.step(name, time.perf_counter() - began)
+
+
+DEAF = Watch()
+
+
+def delays_s(received_us: np.ndarray[tuple[int], np.dtype[np.int64]], now_us: int) -> Floats:
+    """Return float64[n], seconds since messages were received; none is negative, where clocks differ."""
+    return np.maximum(now_us - received_us, 0) / 1e6
