@@ -22,11 +22,14 @@ def starter() -> ModelSet:
     return default_model_set(RULES, {}, {})
 
 
-def of_a_school(right: float) -> ModelSet:
-    """Fitted to some twenty answers of each student on each topic, of which about this share is right."""
+def of_a_school(right: float, differ: float = 1.0) -> ModelSet:
+    """Fitted to some twenty answers of each student on each topic, of which about this share is right.
+
+    differ: By how much students and topics do, in log-odds: the standard deviation of abilities.
+    """
     rng = np.random.default_rng(8)
     who, topic = (np.repeat(np.arange(60), 60), np.tile(np.repeat(np.arange(3), 20), 60))
-    ability = rng.normal(0.0, 1.0, 60)[who] + rng.normal(0.0, 0.5, (60, 3))[who, topic]
+    ability = differ * (rng.normal(0.0, 1.0, 60)[who] + rng.normal(0.0, 0.5, (60, 3))[who, topic])
     log = pa.table({
         "student_id": [f"s{s}" for s in who], "topic_id": [f"t{t}" for t in topic],
         "question_id": [f"q{t}{k % 10}" for k, t in enumerate(topic)],
@@ -47,3 +50,9 @@ def even() -> ModelSet:
 @cache
 def easy() -> ModelSet:
     return of_a_school(0.9)
+
+
+@cache
+def alike() -> ModelSet:
+    """Of students who hardly differ, so that answers tell little of them."""
+    return of_a_school(0.55, differ=0.3)

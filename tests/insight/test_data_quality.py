@@ -58,8 +58,12 @@ def test_topics_that_a_fit_has_not_seen_are_named(known):
     names = ("student_id", "question_id", "topic_id", "is_correct", "timestamp")
     table = pa.table({name: [row[k] for row in (A, B)] for k, name in enumerate(names)})
     batch = answers_in(table).batch()
-    told = unknown_topics([("default", topic) for topic in known], batch, "are")
+    told = unknown_topics([("default", topic) for topic in known], batch, "here")
     expected = (
-        "2 of 2 answers are on 1 topic that the fit has not seen (t): they are scored by what is expected of any topic"
+        "2 of 2 answers here are on 1 topic that the fit has not seen (t): they are scored by what is expected of any "
+        "topic"
     )
     assert told == ([] if known else [expected])
+    one = answers_in(pa.table({name: [A[k]] for k, name in enumerate(names)})).batch()
+    told = unknown_topics([], one, "here")
+    assert told[0].startswith("1 of 1 answer here is on 1 topic that the fit has not seen (t): it is scored")

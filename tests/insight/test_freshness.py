@@ -16,7 +16,7 @@ def test_events_within_the_longest_window_are_fresh(age_days):
 def test_a_log_that_ended_before_the_longest_window_is_said_to_be_stale():
     note = staleness_note((TODAY - 90) * DAY_US, TODAY * DAY_US)
     assert "2024-07-06, 90 days before 2024-10-04" in note
-    assert "`--as-of latest`" in note
+    assert "as of `latest`" in note
 
 
 def test_without_any_event_there_is_nothing_to_say():

@@ -77,10 +77,12 @@ def unknown_topics(known: Sequence[tuple[str, str]], batch: Batch, where: str) -
         return []
     names = [batch.topics[code][1] for code in np.unique(topic[new[topic]]).tolist()]
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    number = int(new[topic].sum())
+    one = number == 1
     told = (
-        f"{int(new[topic].sum()):,} of {counted(answered.size, 'answer')} {where} on "
-        f"{counted(len(names), 'topic')} that the fit has not seen ({', '.join(names[:NAMED])}{more}): they are "
-        "scored by what is expected of any topic"
+        f"{number:,} of {counted(answered.size, 'answer')} {where} {'is' if one else 'are'} on "
+        f"{counted(len(names), 'topic')} that the fit has not seen ({', '.join(names[:NAMED])}{more}): "
+        f"{'it is' if one else 'they are'} scored by what is expected of any topic"
     )
     return [told]
 

@@ -31,5 +31,5 @@ def staleness_note(
         f"The newest event of {'this student' if of_student else 'the lake'} is from "
         f"{_EPOCH + timedelta(days=newest)}, {counted(today - newest, 'day')} before {_EPOCH + timedelta(days=today)}: "
         f"that is outside the longest window ({longest} days), and the scores have faded since. "
-        "Use `--as-of latest` to see them as they stood at the newest event of the lake."
+        "Read as of `latest`, they are as they stood at the newest event of the lake."
     )

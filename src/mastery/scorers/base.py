@@ -113,6 +113,8 @@ class Scorer:
         check: (model): raises BadInput on parameters that break a law.
         own_scale: Whether a score stands for a probability by the guess and slip among its own parameters, and not by
             those of the scale that scorers share.
+        reach: (params) → float64[T] twice, by topic: scores that no number of answers brings it below or above. None:
+            it goes as far as 0 and 1.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Scorer:
     read_slots: Callable[[Floats, Floats, Int32s, Int32s, Floats, int], Scores]
     check: Callable[[Model], None]
     own_scale: bool = False
+    reach: Callable[[Floats], tuple[Floats, Floats]] | None = None
 
     def column(self, parameter: str) -> int:
         """Return the column of a parameter in `Model.params`, the first one of a vector."""

@@ -40,6 +40,7 @@ class Inputs:
             it, and for itself when it is read at a later time.
         contribution_names: By scorer: the names of the columns of `Scores.contributions`.
         own_scale: By scorer whose score is on a scale of its own: the columns of guess and slip in its parameters.
+        reach: By scorer that cannot go as far as 0 and 1: how far it can, float64[T] twice. See `Scorer.reach`.
         explain: Whether contributions are asked for. Where they are not, those of derived scorers are NaN.
         wanted: int64[W]. Slots whose scores are asked for, None for all; those of others are NaN.
     """
@@ -52,6 +53,7 @@ class Inputs:
     scores: Mapping[str, Scores]
     contribution_names: Mapping[str, tuple[str, ...]]
     own_scale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    reach: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
     explain: bool = True
     wanted: Int64s | None = None
 
@@ -101,6 +103,7 @@ def inputs_of(
             for name in models
             if scorers[name].own_scale
         },
+        reach={name: go_to(model.params) for name, model in models.items() if (go_to := scorers[name].reach)},
         explain=explain,
         wanted=wanted,
     )

@@ -394,6 +394,7 @@ def test_groups_that_are_too_small_are_named(school):
     said = " ".join(found.notes)
     assert "too small to be measured apart by club: chess (4 students), golf (5 students)" in said
     assert "no group of club is large enough" in said
+    assert "## By club" not in markdown(found)
     each = column_of_table(
         log, pa.table({"student_id": log.batch.students[:40], "no": [f"n{k}" for k in range(10, 50)]}), "no"
     )

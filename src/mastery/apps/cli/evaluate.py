@@ -157,7 +157,7 @@ def evaluate(
     if simulated:
         if audit is not None:
             raise BadInput("--audit is about answers that were predicted; give a FILE or --lake")
-        _show_simulated(_simulated(rules, names, unfitted, students, seed, threads), out, as_json)
+        _show_simulated(_simulated(rules, names, unfitted, students, seed, threads), out, as_json, unfitted)
         return
     from mastery.evaluation.outcomes import outcome_of, parse_outcome
     from mastery.evaluation.splits import parse_split
@@ -329,10 +329,9 @@ def show_evaluation(found: Evaluation) -> None:
             for same in zip(*groups, strict=True)
         ]
         out.print(numbers_table(out, ("", "answers", *found.summaries), rows))
-    if found.by_group is not None:
+    if found.by_group is not None and (apart := group_rows(found.by_group)):
         out.print(Text(f"\nBy {printable(found.by_group.column)}, all tests together", "bold"))
-        rows = [[printable(cell) for cell in row] for row in group_rows(found.by_group)]
-        out.print(numbers_table(out, GROUP_HEADS, rows))
+        out.print(numbers_table(out, GROUP_HEADS, [[printable(cell) for cell in row] for row in apart]))
     if found.outside is not None:
         columns, cells = outside_rows(found.outside, ", ")
         good = printable(f"\nBeside {found.outside.column} (good: {found.outside.meaning})")
@@ -364,7 +363,7 @@ def _simulated(
         return evaluate_simulated(learn, sizes=sizes, scorers=names, seed=7 + seed, progress=told)
 
 
-def _show_simulated(found: list[Learnt], out: Path | None, as_json: bool) -> None:
+def _show_simulated(found: list[Learnt], out: Path | None, as_json: bool, unfitted: bool) -> None:
     from mastery.pipelines.evaluation.simulated_report import as_json as document
     from mastery.pipelines.evaluation.simulated_report import finite, tables, write_report
 
@@ -373,7 +372,13 @@ def _show_simulated(found: list[Learnt], out: Path | None, as_json: bool) -> Non
         typer.echo(json.dumps(finite(document(found))))
     else:
         _print_tables(tables(found))
-    _tell_written(written, None)
+    _tell_written(written, None if unfitted else AS_FITTED_HERE)
+
+
+AS_FITTED_HERE = (
+    "intervals have the widths as shipped, and the blend is not corrected: `mastery fit` finds both on simulated "
+    "schools like the deployment"
+)
 
 
 def _print_tables(found: list[Table]) -> None:

@@ -166,7 +166,7 @@ def _measure(
     tested = Sample(asked.student, asked.y, asked.place, _learnt(one, asked, learnt))
     taught = np.unique(one.train.slot_topic[one.train.slot[learnt.rows]]).tolist()
     notes = [*one_sided, *predicted.notes]
-    notes += unknown_topics([one.train.topics[code] for code in taught], one.test, "of the test are")
+    notes += unknown_topics([one.train.topics[code] for code in taught], one.test, "of the test")
     share, weeks = _weeks(one, asked) if has_clock else (np.zeros(0), np.zeros(0, np.int64))
     probability, summaries = {}, {}
     for name in measured:

@@ -108,9 +108,9 @@ def markdown(evaluation: Evaluation) -> str:
         ("By size of the topic", {name: one.topic_size for name, one in evaluation.summaries.items()}),
     ):
         lines += ["", f"## {title}", "", "AUC, and log loss after the bar.", "", *_group_table(groups)]
-    if evaluation.by_group is not None:
+    if evaluation.by_group is not None and (rows := group_rows(evaluation.by_group)):
         lines += ["", f"## By {evaluation.by_group.column}", "", BY_GROUP, ""]
-        lines += _table(GROUP_HEADS, group_rows(evaluation.by_group))
+        lines += _table(GROUP_HEADS, rows)
     if evaluation.outside is not None:
         found = evaluation.outside
         lines += ["", f"## Beside {found.column}", "", f"Good is: {found.meaning}. {OUTSIDE}", ""]

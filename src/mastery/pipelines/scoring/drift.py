@@ -37,7 +37,7 @@ def drift(
         return None, []
     batch = make_batch(event_columns(events), days=new.days)
     known = {key for mine in new.scorers.values() for key in mine.topics.keys}
-    unknown = unknown_topics(sorted(known), batch, "of the lake are") if known else []
+    unknown = unknown_topics(sorted(known), batch, "of the lake") if known else []
     if old is None or old.version == new.version:
         return None, unknown
     as_of_us = int(batch.at_us.max())

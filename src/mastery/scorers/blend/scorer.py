@@ -25,10 +25,10 @@ Neither `moved` nor `learnt` ever falls. With more evidence than the fit saw the
 So a right answer never lowers a score, and a wrong one never raises it. Δt is the time since something was done on the
 topic that was not answered wrong: what was forgotten, a wrong answer does not bring back. With much more evidence on
 the topic than the fit saw, nobody knows what the members' sum stands for: trees stay where their data ended. There a
-scorer that keeps up with the share of right answers has the say:
+scorer that keeps up with the share of right answers has the say, its score read as a part of the way it can go:
 
     share = n² / (n² + plenty²)                           n: evidence on the topic; plenty: the most that the fit saw
-    p     = σ((1 − share) · z + share · logit(p_k))
+    p     = σ((1 − share) · z + share · logit(p_k)),      p_k of (score_k − low) / (high − low)
 
 Each step never falls when a member rises, so a blend of monotone members keeps laws 6 and 7. A mixture without v_k
 makes scores of w_k / Σ w, calibrated like the answers. The blend folds nothing: it reads.
@@ -57,7 +57,7 @@ from mastery.scorers.interval import forgotten, growth_parameter, interval, inte
 from mastery.scorers.parameters import Parameters, check_array
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
-NAME, VERSION = "blend", 3
+NAME, VERSION = "blend", 4
 
 T = TypeVar("T")
 
@@ -106,6 +106,10 @@ AS_IS = np.array([-1.0, 1.0])
 
 LEAST_SUM = 1e-6
 """Weights that add up to less say nothing; they are left as they are."""
+
+
+LEAST_WAY = 1e-3
+"""Of a scorer that hardly moves on a topic, parts of its way say nothing; its scores are left as they are."""
 
 
 class Curve(NamedTuple):
@@ -317,7 +321,10 @@ class Members(NamedTuple):
 
 
 class Anchor(NamedTuple):
-    """What the anchor says of P slots at the student's last event, and its share of the say, float64[P] each."""
+    """What the anchor says of P slots at the student's last event, and its share of the say, float64[P] each.
+
+    `probabilities` are of the scores as parts of the way that the anchor can go; `scores` are its own.
+    """
 
     scores: Floats
     probabilities: Floats
@@ -384,6 +391,7 @@ def blended(
     slots: Slots,
     params: Floats,
     as_of_us: int,
+    anchored: Floats | None = None,
 ) -> Scores:
     """Return the blend's scores of P slots.
 
@@ -392,6 +400,8 @@ def blended(
         probabilities: float64[P] by member: the probability of a right answer that its score stands for.
         contribution_names: By member, the names of its contributions, log-odds of its score.
         params: float64[T, len(PARAMETERS)] by topic code.
+        anchored: float64[P]. The probability that the anchor's score stands for as a part of the way that it can go;
+            None: the one of its score.
 
     Contributions are NaN where those of a member are.
 
@@ -404,7 +414,8 @@ def blended(
     names, curve = mix.of_scores()
     read = [_of_member(name, scores) for name in names]
     out, total = np.empty((3, count)), np.zeros((count, len(CONTRIBUTIONS)), order="F")
-    anchor = _anchor(mix, scores, probabilities, slots.counters[:, EVIDENCE].astype(np.float64))
+    anchored = probabilities.get(mix.anchor or "") if anchored is None else anchored
+    anchor = _anchor(mix, scores, anchored, slots.counters[:, EVIDENCE].astype(np.float64))
     said = [(weight * (1.0 - anchor.share), name) for name, weight in zip(names, curve.weights, strict=True)]
     for share, name in said if mix.anchor is None else [*said, (anchor.share, mix.anchor)]:
         for column, word in enumerate(contribution_names[name]):
@@ -419,15 +430,13 @@ def blended(
     return Scores(out[0], out[1], out[2], total)
 
 
-def _anchor(
-    mix: Mixture, scores: Mapping[str, Scores], probabilities: Mapping[str, Floats], evidence: Floats
-) -> Anchor:
-    if mix.anchor is None:
+def _anchor(mix: Mixture, scores: Mapping[str, Scores], anchored: Floats | None, evidence: Floats) -> Anchor:
+    if mix.anchor is None or anchored is None:
         half = np.full(evidence.size, 0.5)
         return Anchor(half, half, np.zeros(evidence.size))
     squared = evidence * evidence
     share = squared / (squared + mix.plenty * mix.plenty)
-    return Anchor(_of_member(mix.anchor, scores).score, _of_member(mix.anchor, probabilities), share)
+    return Anchor(_of_member(mix.anchor, scores).score, anchored, share)
 
 
 def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
@@ -436,9 +445,7 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
     params = parameters.topics.take(inputs.topics, parameters.default)
     guess, slip = params[inputs.slot_topic, GUESS], params[inputs.slot_topic, SLIP]
     probabilities = {
-        name: probability_of(inputs, name, guess, slip)
-        for name in {*mix.of_scores()[0], *([mix.anchor] if mix.anchor else [])}
-        if name in inputs.scores
+        name: probability_of(inputs, name, guess, slip) for name in mix.of_scores()[0] if name in inputs.scores
     }
     return blended(
         mix,
@@ -448,7 +455,25 @@ def read(inputs: Inputs, parameters: Parameters, as_of_us: int) -> Scores:
         Slots(inputs.slot_topic, inputs.counters),
         params,
         as_of_us,
+        None if mix.anchor is None else guess + (1.0 - guess - slip) * far(inputs, mix.anchor),
     )
+
+
+def far(inputs: Inputs, name: str) -> Floats:
+    """Return float64[P]: a scorer's scores as parts of the way that it can go.
+
+    irt on a topic that tells little of abilities reads 17 after 3,000 wrong answers and 85 after as many right ones.
+
+    Raises:
+        BadInput: the scorer has not been read.
+    """
+    score = _of_member(name, inputs.scores).score
+    if name not in inputs.reach:
+        return score
+    low, high = (end[inputs.slot_topic] for end in inputs.reach[name])
+    way = high - low
+    found: Floats = np.where(way > LEAST_WAY, np.clip((score - low) / np.maximum(way, LEAST_WAY), 0.0, 1.0), score)
+    return found
 
 
 def check(model: Model) -> None:

@@ -56,6 +56,7 @@ from mastery.scorers.irt.grid import (
     weigh,
 )
 from mastery.scorers.irt.interval_numbers import FITTED
+from mastery.scorers.irt.reach import ends
 from mastery.scorers.spec import Intervals, ScorerSpec, Stage
 
 LAST, RIGHT, WRONG, PRACTISED, ASSIGNED = range(5)  # SEEN and what follows: what has been seen of the topic, by node
@@ -243,6 +244,15 @@ def start_students(params: Floats, students: int) -> Floats:
     return tiled
 
 
+def reach(params: Floats) -> tuple[Floats, Floats]:
+    """Return float64[T] twice: the scores that endless wrong and endless right answers on a topic end at."""
+    found = np.empty((2, params.shape[0]))
+    for t, row in enumerate(params):
+        for end, mean in enumerate(ends(*row[[SLOPE, DIFFICULTY, SPREAD, DRIFT, LOWER, UPPER]].tolist())):
+            found[end, t] = mastery(mean, params, t)
+    return found[0], found[1]
+
+
 def check(model: Model) -> None:
     """Raise BadInput where a parameter is out of bounds, or guess + slip ≥ 1."""
     check_topics("irt", PARAMETERS, model.params)
@@ -266,6 +276,7 @@ SCORER = Scorer(
     predict_rows=predicting_by(WALK),
     read_slots=reading_by(_read, len(CONTRIBUTIONS)),
     check=check,
+    reach=reach,
 )
 
 SPEC = ScorerSpec(
