@@ -17,6 +17,7 @@ from benchmarks.parts import (
     ingest,
     pages,
     recompute,
+    reconcile,
     records,
     small_files,
     student,
@@ -68,6 +69,20 @@ def _recompute_20m_history(run: Run) -> Outcome:
     whole, without = run.by_turns(_recompute(run, students, derived_history=True), _recompute(run, students))
     note = f"{_counted(whole[-1])}; without it {median(without):.1f} s, {median(without, 'cpu_s'):.1f} s of CPU"
     return outcome(median(whole), whole, ratio=median(whole, "cpu_s") / median(without, "cpu_s"), note=note)
+
+
+def _reconcile_20m(run: Run) -> Outcome:
+    students = run.scaled(school.STUDENTS)
+    arguments = {"home": run.home(students), "warm_home": run.warm_home(), "workers": run.workers}
+    ours, whole = run.by_turns(partial(run.child, reconcile.measure, **arguments), _recompute(run, students))
+    got = ours[-1].result
+    if got["causes"] or not got["same"] == got["students"] == whole[-1].result["students"]:
+        raise RuntimeError(f"of {got['students']} states that were just made {got['same']} are right: {got['causes']}")
+    note = (
+        f"{got['events']:,} events, {got['students']:,} states; recompute {median(whole):.1f} s; "
+        f"CPU seconds {median(ours, 'cpu_s') / median(whole, 'cpu_s'):.2f} times its own"
+    )
+    return outcome(median(ours), ours, ratio=median(ours) / median(whole), note=note)
 
 
 def _recompute_40m(run: Run) -> Outcome:
@@ -258,6 +273,14 @@ LAKE: tuple[Benchmark, ...] = (
         "the same with the blend's score of every past day",
         _recompute_20m_history,
         "CPU seconds of `recompute_20m`, by turns with it",
+    ),
+    Benchmark(
+        "reconcile_20m",
+        "s",
+        "everybody folded again, and every record in the state store compared with the fold, bit for bit",
+        _reconcile_20m,
+        "recompute_20m, by turns with it",
+        (Bar("ratio", "≤", 1.5), Bar("peak_mb", "≤", 1024)),
     ),
     Benchmark(
         "recompute_40m",

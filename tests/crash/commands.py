@@ -32,10 +32,11 @@ from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.activate import activate, rollback
 from mastery.pipelines.scoring.recompute import recompute
+from mastery.pipelines.scoring.reconcile import reconcile
 from mastery.scorers import SCORERS
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.stacked import Stacked
-from mastery.state import NOWHERE, encode
+from mastery.state import NOWHERE, Position, encode
 from mastery.state.sqlite import LAYOUT, SqliteStore
 from mastery.tables import FEATURES, GOLD, HISTORY, INGESTS, MODEL_ARRAYS, MODEL_PARAMS, PUBLICATIONS, TABLES
 from school import KEY, NOW, NOW_US, Deployment
@@ -135,6 +136,31 @@ def run_fit(folder: Path) -> None:
     lake = school(folder).lake
     default = current_model_set(lake, RULES)
     fit(lake, default, RULES, now_us=NOW_US, code_version="1", fit_all=quick_fit)
+
+
+def with_wrong_records(folder: Path) -> None:
+    """One of other bits, one that cannot be read, one that is gone, one of nobody; and answers nobody has folded."""
+    base(folder)
+    deployment = school(folder)
+    state, version = deployment.state, deployment.reader.metadata().model_set.version
+    one, two, three = (KEY.student("default", f"S{number}") for number in (1, 2, 3))
+    found = state.get(one, version)
+    assert found is not None
+    nobody = replace(found, student_id=KEY.student("default", "nobody"), version=0)
+    assert state.put_each([replace(found, counters=found.counters + 1), nobody]) == []
+    state.drop_students([three], Position(9, 0))
+    state.close()
+    with closing(sqlite3.connect(folder / "state.db")) as db:
+        heads = "SELECT id FROM heads WHERE student_id = ?"
+        db.execute(f"UPDATE bodies SET body = substr(body, 1, 200) WHERE id = ({heads})", (two,))
+        db.commit()
+    ingest(folder, "second", answers(ROWS, ROWS + 3, 0), day=1)
+
+
+def run_reconcile(folder: Path) -> None:
+    deployment = school(folder)
+    model_set = deployment.reader.metadata().model_set
+    reconcile(deployment.lake, deployment.state, model_set, now_us=NOW_US, workers=1, active_days=900)
 
 
 def with_a_stored_set(folder: Path) -> None:
@@ -282,6 +308,7 @@ COMMANDS = {
     "ingest": Command(base, corrections),
     "intake": Command(ready_to_take, run_intake),
     "recompute": Command(ready_to_recompute, run_recompute),
+    "reconcile": Command(with_wrong_records, run_reconcile),
     "fit": Command(base, run_fit),
     "activate": Command(with_a_stored_set, run_activate),
     "rollback": Command(with_an_active_set, run_rollback),

@@ -20,6 +20,7 @@ from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.activate import activate
 from mastery.pipelines.scoring.recompute import recompute
+from mastery.pipelines.scoring.reconcile import reconcile
 from mastery.scorers.model_set import version_of
 from mastery.state import NOWHERE, STORES, encode, url_of
 from mastery.tables import EVENTS, GOLD, HISTORY, REJECTED
@@ -76,6 +77,12 @@ def records(of: Deployment) -> dict[str, bytes | None]:
     }
 
 
+def nothing_to_reconcile(of: Deployment) -> bool:
+    """Whether a reconciliation finds what it is expected to: that every record has the bits of a fold of the lake."""
+    found = reconcile(of.lake, of.state, of.reader.metadata().model_set, now_us=NOW_US, workers=2)
+    return not found.causes and found.same == found.students == STUDENTS
+
+
 def shown(of: Deployment) -> dict[str, str]:
     return {
         student: of.reader.student(student, tenant="default", as_of_us=NOW_US + DAY_US).model_dump_json()
@@ -117,6 +124,7 @@ def test_batches_cut_at_random_end_in_the_bits_of_one_ingest_and_recompute(tmp_p
 
     assert records(live) == records(whole)
     assert None not in records(live).values()
+    assert nothing_to_reconcile(live)
     assert rows_of(live, EVENTS) == rows_of(whole, EVENTS)
     publisher(live)(live.reader.metadata().model_set, state=None)  # the records stay those of the batches
     assert shown(live) == shown(whole)

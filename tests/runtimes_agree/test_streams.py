@@ -18,7 +18,7 @@ from mastery.pipelines.live.rows import object_of
 from mastery.streams import SOURCES, connect, key_of
 from mastery.tables import EVENTS, GOLD, HISTORY, REJECTED
 from runtimes_agree.following import AllRead, follow
-from runtimes_agree.test_live import STUDENTS, deployment, publisher, records, rows_of, shown
+from runtimes_agree.test_live import STUDENTS, deployment, nothing_to_reconcile, publisher, records, rows_of, shown
 from school import ROOT, Deployment
 from stream import files, stream
 
@@ -42,6 +42,7 @@ def sent(through: Stream, rows: list[tuple[str, bytes]]) -> int:
 def agree(live, whole):
     assert records(live) == records(whole)
     assert None not in records(live).values()
+    assert nothing_to_reconcile(live)
     assert rows_of(live, EVENTS) == rows_of(whole, EVENTS)
     publisher(live)(live.reader.metadata().model_set)
     assert shown(live) == shown(whole)

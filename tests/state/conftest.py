@@ -22,6 +22,7 @@ from mastery.state import (
     RecordBlock,
     StateStore,
     StoredRecord,
+    StoredRow,
     connect,
     decode,
     encode,
@@ -80,6 +81,16 @@ class MemoryStore:
                 here = self.lake is not None and old.seen.lineage == self.lake.lineage
                 outdated[student_id] = Outdated(old.version, *((old.offsets, old.outbox) if here else ()))
         return FoundRecords(records, outdated)
+
+    def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
+        rows: list[StoredRow] = []
+        for student_id in sorted(set(student_ids)):
+            key = (student_id, model_version)
+            if key in self.bodies:
+                here = self.lake is not None and self._seen(key).lineage == self.lake.lineage
+                body = None if self.get(*key) is None else self.bodies[key]
+                rows.append((student_id, self.versions[key], self.streams.get(key) if here else None, body))
+        return rows
 
     def version(self, student_id: str, model_version: str) -> int:
         return self.versions.get((student_id, model_version), 0)

@@ -67,6 +67,20 @@ def test_a_record_that_is_made_again_of_the_lake_keeps_the_offsets_and_outbox_of
     assert (told.offsets, told.outbox) == ({"quiz-0": 18}, ())
 
 
+def test_rows_are_the_bytes_of_the_records_that_are_current(store: StateStore, block: Block) -> None:
+    store.put_many(block(3))
+    one, two, three = records(block(3))
+    store.put(replace(two, offsets={"quiz-0": 17}), 1)
+    store.note_events([three.student_id], at(7))
+    rows = store.get_rows([three.student_id, two.student_id, one.student_id, "s_nobody"], "v1")
+    assert {student: (version, body) for student, version, _, body in rows} == {
+        one.student_id: (1, encode(one)),
+        two.student_id: (2, encode(two)),
+        three.student_id: (1, None),
+    }
+    assert store.get_rows([], "v1") == store.get_rows([one.student_id], "v3") == []
+
+
 def test_many_records_come_back_as_each_alone_and_of_those_not_current_what_the_next_one_takes_over(
     store: StateStore, block: Block
 ) -> None:

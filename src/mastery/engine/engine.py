@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.queries.tenants import TenantCounts
     from mastery.pipelines.queries.undo_preview import UndoPreview
     from mastery.pipelines.scoring.recompute import RecomputeReport
+    from mastery.pipelines.scoring.reconcile import ReconcileReport
 
 TENANTS_OPEN = 32
 """Engines of other tenants that stay open: each keeps some file descriptors, and what it has read of its course. One
@@ -473,6 +474,41 @@ class Engine(Deployment):
         of = self.of(tenant)
         publish = of.publisher(as_of, clock.now_us(), workers=workers, progress=progress)
         return publish(of.reader.metadata().model_set, shadow=shadow_model_set(of.lake), switch=None)
+
+    def reconcile(
+        self,
+        *,
+        repair: bool = True,
+        workers: int | None = None,
+        tenant: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> ReconcileReport:
+        """Compare every stored state of a tenant with the fold of the lake, bit for bit, and put right those that
+        differ. What is published stays as it is; whoever writes meanwhile is not kept waiting.
+
+        Args:
+            repair: False only compares.
+            workers: Threads that fold; the setting workers when left out.
+            tenant: Whose states.
+            progress: Called with the events of each part of a bucket.
+
+        Raises:
+            StateUnusable: The state store cannot be read or written.
+        """
+        from mastery.pipelines.scoring.reconcile import reconcile
+
+        of = self.of(tenant)
+        return reconcile(
+            of.lake,
+            of.state,
+            of.reader.metadata().model_set,
+            now_us=clock.now_us(),
+            workers=self.settings.workers if workers is None else whole("workers", workers, 1),
+            active_days=self.settings.active_days,
+            days=of.days,
+            repair=repair,
+            progress=progress,
+        )
 
     def student(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 from mastery.errors import BadInput, Conflict, did_you_mean
 from mastery.settings.addresses import shown
 from mastery.state.copy_store import CopiedSet, copy_store, require_empty
-from mastery.state.encoding import decode, encode, encode_each, encode_many, stream_text
+from mastery.state.encoding import decode, encode, encode_each, encode_many, seen_and_content, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import (
     LEDGER_DAYS,
@@ -18,6 +18,7 @@ from mastery.state.record import (
     RECENT,
     RECORD_LEDGER,
     CorruptRecord,
+    OtherFormat,
     Record,
     RecordBlock,
 )
@@ -31,6 +32,7 @@ from mastery.state.store import (
     StateStore,
     StateUnusable,
     StoredRecord,
+    StoredRow,
     encode_block,
 )
 
@@ -48,6 +50,7 @@ __all__ = [
     "EncodedBlock",
     "FoundRecords",
     "KnownLake",
+    "OtherFormat",
     "Outdated",
     "Overtaken",
     "Position",
@@ -56,6 +59,7 @@ __all__ = [
     "StateStore",
     "StateUnusable",
     "StoredRecord",
+    "StoredRow",
     "connect",
     "copy_store",
     "decode",
@@ -64,6 +68,7 @@ __all__ = [
     "encode_each",
     "encode_many",
     "require_empty",
+    "seen_and_content",
     "stream_text",
     "url_of",
 ]

@@ -52,6 +52,7 @@ from mastery.state.record import (
     RECENT,
     RECORD_LEDGER,
     CorruptRecord,
+    OtherFormat,
     Record,
     RecordBlock,
 )
@@ -154,21 +155,14 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
     Raises:
         CorruptRecord: They are not a record, of a format that this version does not know, or damaged.
     """
-    if len(data) < HEAD.size or not data.startswith(MAGIC):
-        raise CorruptRecord(f"{len(data)} bytes that do not begin with {MAGIC.decode()}")
-    _, written_format, checksum = HEAD.unpack_from(data)
-    if written_format != FORMAT:
-        raise CorruptRecord(f"its format is {written_format} and this version knows {FORMAT}")
-    found = zlib.crc32(memoryview(data)[HEAD.size :])
-    if found != checksum:
-        raise CorruptRecord(f"its checksum is {checksum:08x} and its bytes give {found:08x}")
+    _check(data)
     reader = _Reader(data, HEAD.size)
     model_version, timezone, seen = reader.text(), reader.text(), Position(reader.signed(), reader.signed())
     slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
     n_counters, n_ledger = reader.number(), reader.number()
     if (n_counters, n_ledger) != (len(COUNTERS), len(RECORD_LEDGER)):
-        raise CorruptRecord(
+        raise OtherFormat(
             f"it holds {n_counters} counters and {n_ledger} ledger columns, "
             f"this version expects {len(COUNTERS)} and {len(RECORD_LEDGER)}"
         )
@@ -219,11 +213,42 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
     )
 
 
+def seen_and_content(data: bytes | memoryview) -> tuple[Position, bytes]:
+    """Return what a record has seen, and its bytes but for that, the head and the checksum.
+
+    Two records of one student are the same, bit for bit, where these are, whichever versions of the lake they have
+    seen. Costs a tenth of `decode`.
+
+    Raises:
+        CorruptRecord: As of `decode`.
+    """
+    data = bytes(data)
+    _check(data)
+    reader = _Reader(data, HEAD.size)
+    reader.text()
+    reader.text()
+    start = reader.at
+    seen = Position(reader.signed(), reader.signed())
+    return seen, data[HEAD.size : start] + data[reader.at :]
+
+
 def stream_text(record: Record) -> str | None:
     """Return a record's offsets and outbox as a store keeps them beside its bytes: JSON, None where it has neither."""
     if not record.offsets and not record.outbox:
         return None
     return json.dumps({"offsets": dict(record.offsets), "outbox": list(record.outbox)}, sort_keys=True)
+
+
+def _check(data: bytes) -> None:
+    """Raise CorruptRecord unless these are the bytes of a record of this version, as they were written."""
+    if len(data) < HEAD.size or not data.startswith(MAGIC):
+        raise CorruptRecord(f"{len(data)} bytes that do not begin with {MAGIC.decode()}")
+    _, written_format, checksum = HEAD.unpack_from(data)
+    if written_format != FORMAT:
+        raise OtherFormat(f"its format is {written_format} and this version knows {FORMAT}")
+    found = zlib.crc32(memoryview(data)[HEAD.size :])
+    if found != checksum:
+        raise CorruptRecord(f"its checksum is {checksum:08x} and its bytes give {found:08x}")
 
 
 class _Reader:

@@ -175,3 +175,7 @@ class CorruptRecord(Conflict):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"a student's record cannot be read: {what}; it is made again when the student is next shown")
+
+
+class OtherFormat(CorruptRecord):
+    """A record that another version of the engine wrote, and that this one cannot read."""

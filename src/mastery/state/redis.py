@@ -254,7 +254,10 @@ class RedisStore:
         return None
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
-        return found_records(self._find(sorted(set(student_ids)), model_version))
+        return found_records(self.get_rows(student_ids, model_version))
+
+    def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
+        return self._find(sorted(set(student_ids)), model_version)
 
     def version(self, student_id: str, model_version: str) -> int:
         return next((version for _, version, *_ in self._find([student_id], model_version)), 0)

@@ -41,6 +41,7 @@ from mastery.state.store import (
     Overtaken,
     StateUnusable,
     StoredRecord,
+    StoredRow,
     encode_block,
     found_records,
     one_model_version,
@@ -197,7 +198,10 @@ class SqliteStore:
         return decode(*rows[0]) if rows else None
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
-        return found_records(self._read(FOUND, _json(set(student_ids)), model_version))
+        return found_records(self.get_rows(student_ids, model_version))
+
+    def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
+        return self._read(FOUND, _json(set(student_ids)), model_version)
 
     def version(self, student_id: str, model_version: str) -> int:
         rows = self._read(HEAD, model_version, student_id)

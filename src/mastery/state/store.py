@@ -184,6 +184,10 @@ class StateStore(Protocol):
         """
         ...
 
+    def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
+        """Return what `get_many` makes its records of, as it is stored; no row for a stranger."""
+        ...
+
     def version(self, student_id: str, model_version: str) -> int:
         """Return how often the record was written, current or not; 0 for a stranger."""
         ...

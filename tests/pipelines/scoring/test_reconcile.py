@@ -1,165 +1,337 @@
-from collections.abc import Iterator
+"""A reconciliation finds every way in which a record can be wrong, puts it right, and nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from mastery.lake import Brought, Lake
-from mastery.pipelines.scoring.catch_up import View, catch_up
-from mastery.state import ORDER, RECORD_LEDGER, KnownLake, Record, StateStore, connect
-from mastery.tables import COUNTERS, EVENTS
+from mastery.instants import DAY_US
+from mastery.pipelines.live.intake import Intake
+from mastery.pipelines.scoring.compare_records import differences
+from mastery.pipelines.scoring.reconcile import ReconcileReport, reconcile
+from mastery.school_days import UTC_DAYS, school_days
+from mastery.state import NOWHERE, Position, Record, connect, encode
+from mastery.state.sqlite import SqliteStore
+from mastery.tables import EVENTS, GOLD, PUBLICATIONS
+from school import KEY, NOW, NOW_US, Deployment
+from stream import files, stream
+
+STUDENTS = 6
+S = [KEY.student("default", f"S{number}") for number in range(STUDENTS)]
+ACTIVE_DAYS = 900
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("school")
+    of = Deployment.at(folder / "home")
+    of.ingest(*files(stream(3, STUDENTS), folder / "files"))
+    of.recompute(active_days=ACTIVE_DAYS)
+    of.state.close()
+    return folder / "home"
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake.open(str(tmp_path / "lake"), buckets=2)
-
-
-@pytest.fixture
-def state(tmp_path: Path, lake: Lake) -> Iterator[StateStore]:
-    store = connect(f"sqlite:{tmp_path / 'state.db'}")
-    fold(catch_up(lake, store), store, *"abc")
-    yield store
-    store.close()
-
-
-def record(student: str) -> Record:
-    return Record(
-        student, "default", "v1", "UTC", (), {}, {}, np.zeros((0, len(COUNTERS)), np.int64),
-        np.zeros((0, len(RECORD_LEDGER)), np.int64), np.zeros((0, 2)), np.zeros((0, 3), np.int64),
-        np.zeros(len(ORDER), np.int64), np.zeros((0, 2), np.int64), 0, 0,
-    )  # fmt: skip
-
-
-def fold(view: View, state: StateStore, *students: str) -> None:
-    for student in students:
-        state.put(replace(record(student), seen=view.seen), state.version(student, "v1"))
-
-
-def events(*students: str) -> pa.Table:
-    rows = {field.name: pa.nulls(len(students), field.type) for field in EVENTS.schema if field.name != "bucket"}
-    return pa.table({**rows, "student_id": pa.array(students, pa.string())})
-
-
-def stale(state: StateStore) -> set[str]:
-    return {student for student in "abc" if state.get(student, "v1") is None}
-
-
-def known(lake: Lake, state: StateStore) -> bool:
-    """Whether the state knows the lake as it is."""
-    there = state.known_lake()
-    return there is not None and KnownLake(there.lineage, *lake.identified(EVENTS)[1]) == there
-
-
-def test_students_with_new_events_become_stale_and_the_others_do_not(lake: Lake, state: StateStore) -> None:
-    before = catch_up(lake, state)
-    assert stale(state) == set()
-    lake.append(EVENTS, events("a", "a", "stranger"))
-    view = catch_up(lake, state)
-    assert stale(state) == {"a"}
-    assert known(lake, state)
-    assert view.events == lake.snapshot(EVENTS)
-    assert before.seen < view.seen == catch_up(lake, state).seen
-    fold(before, state, "a")
-    assert stale(state) == {"a"}, "that fold has not seen the news"
-    fold(view, state, "a")
-    assert stale(state) == set()
-
-
-def test_a_state_that_was_never_told_anything_believes_none_of_its_records(lake: Lake, tmp_path: Path) -> None:
-    lake.append(EVENTS, events("a"))
-    state = connect(f"sqlite:{tmp_path / 'other.db'}")
-    state.put(record("a"), 0)
-    catch_up(lake, state)
-    assert stale(state) == set("abc")
+def school(made: Path, tmp_path: Path) -> Iterator[Deployment]:
+    of = Deployment.at(made)
+    with closing(sqlite3.connect(made / "state.db")) as db:
+        db.execute("VACUUM INTO ?", (str(tmp_path / "state.db"),))
+    state = SqliteStore(str(tmp_path / "state.db"))
+    yield replace(of, state=state)
     state.close()
 
 
-def test_compaction_makes_nobody_stale(lake: Lake, state: StateStore) -> None:
-    lake.append(EVENTS, events("a", "b"))
-    fold(catch_up(lake, state), state, "a", "b")
-    lake.compact()
-    catch_up(lake, state)
-    assert stale(state) == set()
-    assert known(lake, state)
+def run(of: Deployment, **options: object) -> ReconcileReport:
+    given = {"now_us": NOW_US, "workers": 2, "active_days": ACTIVE_DAYS} | options
+    return reconcile(of.lake, of.state, of.reader.metadata().model_set, **given)  # type: ignore[arg-type]
 
 
-def test_events_that_were_compacted_before_anyone_was_told_still_make_stale(lake: Lake, state: StateStore) -> None:
-    lake.append(EVENTS, events("a"))
-    lake.append(EVENTS, events("b"))
-    lake.compact()
-    catch_up(lake, state)
-    assert stale(state) == {"a", "b"}
+def version_of(school: Deployment) -> str:
+    return school.reader.metadata().model_set.version
 
 
-def test_when_the_added_files_are_gone_everybody_is_stale(lake: Lake, state: StateStore) -> None:
-    lake.append(EVENTS, events("c"))
-    fold(catch_up(lake, state), state, "c")
-    version = lake.append(EVENTS, events("a"))
-    lake.compact()
-    for path in lake.files_added(EVENTS, version - 1, version) or []:
-        (Path(lake.root) / "events" / path).unlink()
-    fold(catch_up(lake, state), state, "b")
-    assert stale(state) == {"a", "c"}
+def record(school: Deployment, student: str) -> Record:
+    found = school.state.get(student, version_of(school))
+    assert found is not None
+    return found
 
 
-def test_a_mark_is_a_mark_whoever_comes_first(lake: Lake, state: StateStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    lake.append(EVENTS, events("a"))
-    note_events = type(state).note_events
-
-    def and_meanwhile_another(self, students, at):  # type: ignore[no-untyped-def]
-        monkeypatch.undo()
-        lake.append(EVENTS, events("b"))
-        catch_up(lake, self)
-        note_events(self, students, at)
-
-    monkeypatch.setattr(type(state), "note_events", and_meanwhile_another)
-    assert catch_up(lake, state).seen.version == lake.version(EVENTS)
-    assert stale(state) == {"a", "b"}
-    assert known(lake, state)
+def bits(school: Deployment) -> dict[str, bytes | None]:
+    """The bytes of everybody's record, but for what it has seen; None of who has none that is current."""
+    found = {student: school.state.get(student, version_of(school)) for student in S}
+    return {name: None if one is None else encode(replace(one, seen=NOWHERE)) for name, one in found.items()}
 
 
-def test_a_crash_between_lake_and_state_is_repaired_by_the_next_reader(lake: Lake, state: StateStore) -> None:
-    lake.append(EVENTS, events("a"))  # and the process ends before it tells the state
-    assert stale(state) == set()
-    catch_up(Lake.open(lake.root), state)
-    assert stale(state) == {"a"}
+def put(school: Deployment, changed: Record) -> None:
+    assert school.state.put_each([changed]) == []
 
 
-def test_a_crash_between_the_news_and_the_version_is_repaired_by_the_next_reader(
-    lake: Lake, state: StateStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lake.append(EVENTS, events("a", "b"))
-
-    def killed(_self, _now, _before):  # type: ignore[no-untyped-def]
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(type(state), "know_lake", killed)
-    with pytest.raises(KeyboardInterrupt):
-        catch_up(lake, state)
-    monkeypatch.undo()
-    assert stale(state) == {"a", "b"}
-    assert not known(lake, state)
-    fold(catch_up(lake, state), state, "a")
-    assert stale(state) == {"b"}
+def turned(values: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
+    """The same with one bit of one number turned."""
+    found = values.copy()
+    found.view(np.uint64)[place] ^= np.uint64(1)
+    return found
 
 
-def test_the_record_of_a_student_whom_an_undo_leaves_without_events_is_deleted(lake: Lake, state: StateStore) -> None:
-    def brought(ingest: int, *students: str) -> pa.Table:
-        rows = events(*students)
-        number = pa.array([ingest] * len(students), pa.int64())
-        return rows.set_column(rows.column_names.index("ingest"), "ingest", number)
+def one_bit_of_a_state(school: Deployment) -> Mapping[str, tuple[str, ...]]:
+    found = record(school, S[1])
+    state = turned(found.slot_states["bkt"], (2, 0))
+    put(school, replace(found, slot_states=found.slot_states | {"bkt": state}))
+    return {"state of bkt": (found.topics[2],)}
 
-    lake.append(EVENTS, brought(1, "a"))
-    lake.append(EVENTS, brought(2, "a", "b"))
-    fold(catch_up(lake, state), state, *"abc")
-    late = replace(record("b"), seen=catch_up(lake, state).seen)
-    lake.undo([Brought(2)])
-    view = catch_up(lake, state)
-    assert [state.version(student, "v1") for student in "abc"] == [2, 0, 2]
-    assert stale(state) == {"a", "b"}
-    state.put(late, 0)
-    assert state.get("b", "v1") is None, "a fold of before the undo is not believed"
-    assert known(lake, state) and view.seen == catch_up(lake, state).seen
+
+def one_bit_of_the_student(school: Deployment) -> Mapping[str, tuple[str, ...]]:
+    found = record(school, S[1])
+    put(
+        school, replace(found, student_states=found.student_states | {"elo": turned(found.student_states["elo"], (0,))})
+    )
+    return {"state of elo": ()}
+
+
+def a_counter_and_a_day(school: Deployment) -> Mapping[str, tuple[str, ...]]:
+    found = record(school, S[1])
+    ledger = found.ledger.copy()
+    ledger[0, -2] += 1
+    put(school, replace(found, counters=turned(found.counters, (1, 0)), ledger=ledger))
+    return {"counters": (found.topics[1],), "ledger": (found.topics[int(ledger[0, 0])],)}
+
+
+def a_recent_event(school: Deployment) -> Mapping[str, tuple[str, ...]]:
+    found = record(school, S[1])
+    put(school, replace(found, recent=found.recent[1:]))
+    return {"recent events": ()}
+
+
+def later_than_the_lake(school: Deployment) -> Mapping[str, tuple[str, ...]]:
+    found = record(school, S[1])
+    put(school, replace(found, seen=Position(found.seen.lineage, found.seen.version + 7)))
+    return {"position": ()}
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [one_bit_of_a_state, one_bit_of_the_student, a_counter_and_a_day, a_recent_event, later_than_the_lake],
+)
+def test_other_bits_are_found_named_and_put_right(school, plant):
+    right = bits(school)
+    what = plant(school)
+    only_compared = run(school, repair=False)
+    found = run(school)
+    assert only_compared.causes == found.causes == Counter(different=1)
+    assert found.faults == 1 and found.same == STUDENTS - 1
+    assert [(one.student_id, one.cause, one.what) for one in found.examples] == [(S[1], "different", what)]
+    assert found.what == Counter(what.keys())
+    assert found.repaired == found.causes and only_compared.repaired == Counter()
+    again = run(school)
+    assert (again.causes, again.same, bits(school)) == (Counter(), STUDENTS, right)
+
+
+def gone(school: Deployment) -> None:
+    assert school.state.drop_students([S[2]], Position(9, 0)) == 1
+
+
+def damaged(school: Deployment, place: int = 300) -> None:
+    _change_body(school, lambda body: body[:place] + bytes([body[place] ^ 4]) + body[place + 1 :])
+
+
+def of_another_format(school: Deployment) -> None:
+    _change_body(school, lambda body: body[:4] + bytes([body[4] - 1]) + body[5:])
+
+
+def _change_body(school: Deployment, change) -> None:
+    with closing(sqlite3.connect(school.state._path)) as db:
+        head, body = db.execute(
+            "SELECT b.id, b.body FROM bodies b JOIN heads h ON h.id = b.id WHERE h.student_id = ?", (S[2],)
+        ).fetchone()
+        db.execute("UPDATE bodies SET body = ? WHERE id = ?", (change(body), head))
+        db.commit()
+
+
+def under_another_set(school: Deployment) -> None:
+    other = replace(record(school, S[2]), model_version="another", version=0)
+    gone(school)
+    put(school, other)
+
+
+def by_other_days(school: Deployment) -> None:
+    put(school, replace(record(school, S[2]), timezone="Asia/Kolkata"))
+
+
+def of_nobody(school: Deployment) -> None:
+    stranger = KEY.student("default", "nobody")
+    put(school, replace(record(school, S[2]), student_id=stranger, version=0))
+
+
+@pytest.mark.parametrize(
+    ("plant", "cause"),
+    [
+        (gone, "missing"),
+        (damaged, "damaged"),
+        (of_another_format, "other_rules"),
+        (under_another_set, "other_rules"),
+        (by_other_days, "other_rules"),
+        (of_nobody, "surplus"),
+    ],
+)
+def test_each_cause_is_found_and_put_right(school, plant, cause):
+    right, count = bits(school), school.state.count(version_of(school))
+    plant(school)
+    only_compared, found = run(school, repair=False), run(school)
+    assert only_compared.causes == found.causes == found.repaired == Counter({cause: 1})
+    assert found.faults == 1
+    again = run(school)
+    assert (again.causes, again.same, bits(school)) == (Counter(), STUDENTS, right)
+    assert school.state.count(version_of(school)) == count
+
+
+def test_a_comparison_alone_writes_no_record(school):
+    damaged(school)
+    one_bit_of_a_state(school)
+    before = [*school.state.stored(version_of(school))]
+    assert run(school, repair=False).faults == 2
+    assert [*school.state.stored(version_of(school))] == before
+
+
+def test_all_at_once_is_counted_once_each(school):
+    right = bits(school)
+    damaged(school)
+    one_bit_of_a_state(school)
+    school.state.drop_students([S[3]], Position(9, 0))
+    found = run(school)
+    assert found.causes == found.repaired == Counter(damaged=1, different=1, missing=1)
+    assert found.same == STUDENTS - 3
+    assert bits(school) == right
+
+
+def test_a_student_who_was_not_active_needs_no_record(school):
+    last = {student: record(school, student).last_event_us for student in S}
+    longest_away = min(S, key=lambda student: last[student])
+    days_away = (school.newest_us() - last[longest_away]) // DAY_US
+    assert days_away > 0
+    school.state.drop_students([longest_away], Position(9, 0))
+    found = run(school, active_days=days_away)
+    assert (found.causes, found.unmade) == (Counter(), 1)
+    assert run(school, active_days=days_away + 1, repair=False).causes == Counter(missing=1)
+
+
+def live(tmp_path: Path) -> Deployment:
+    of = Deployment.at(tmp_path / "home")
+    of.ingest(*files(stream(3, STUDENTS), tmp_path / "files"))
+    return of
+
+
+def test_answers_that_nobody_has_folded_yet_are_on_their_way_and_no_fault(tmp_path):
+    of = live(tmp_path)
+    never = run(of, repair=False)
+    assert (never.causes, never.faults) == (Counter(behind=STUDENTS), 0)
+    of.recompute(active_days=ACTIVE_DAYS)
+    of.ingest(*files(stream(4, STUDENTS + 1), tmp_path / "more"))
+    found = run(of)
+    assert found.faults == 0 and found.causes == found.repaired == Counter(behind=STUDENTS + 1)
+    assert run(of).causes == Counter()
+    right = bits(of)
+    of.recompute(active_days=ACTIVE_DAYS)
+    assert bits(of) == right and None not in right.values()
+    of.state.close()
+
+
+def test_a_student_whose_every_answer_was_withdrawn_has_no_record_in_the_end(tmp_path):
+    of = live(tmp_path)
+    row = {"student_id": "W", "question_id": "q1", "topic_id": "t1", "timestamp": "2026-03-02T08:00:00Z"}
+    (tmp_path / "w.csv").write_text(
+        ",".join([*row, "is_correct", "attempt_id"]) + "\n" + ",".join([*row.values(), "1", "w1"]) + "\n"
+    )
+    of.ingest(tmp_path / "w.csv")
+    of.recompute(active_days=ACTIVE_DAYS)
+    (tmp_path / "x.csv").write_text(
+        ",".join([*row, "is_correct", "attempt_id", "replaces"])
+        + "\n"
+        + ",".join([*row.values(), "", "w2", "w1"])
+        + "\n"
+    )
+    of.ingest(tmp_path / "x.csv")
+    found = run(of)
+    assert found.faults == 0 and found.causes == found.repaired == Counter(behind=1)
+    assert run(of).causes == Counter()
+    of.state.close()
+
+
+class Meanwhile(SqliteStore):
+    """A store to which somebody else writes just before a record is put right."""
+
+    def put_each(self, records):
+        for one in records:
+            there = self.get(one.student_id, one.model_version)
+            assert there is not None
+            super().put_each([there])
+        return super().put_each(records)
+
+
+def test_a_record_that_moved_on_meanwhile_is_not_overwritten(school):
+    one_bit_of_a_state(school)
+    wrong, version = bits(school)[S[1]], record(school, S[1]).version
+    busy = replace(school, state=Meanwhile(school.state._path))
+    found = run(busy)
+    assert (found.overtaken, found.repaired, found.faults) == (1, Counter(), 1)
+    assert bits(school)[S[1]] == wrong and record(school, S[1]).version == version + 1
+    busy.state.close()
+
+
+def test_nothing_published_is_touched(school):
+    tables = (GOLD, PUBLICATIONS, EVENTS)
+    before = [school.lake.version(table) for table in tables]
+    one_bit_of_a_state(school)
+    run(school)
+    assert [school.lake.version(table) for table in tables] == before
+
+
+@pytest.mark.slow
+def test_while_answers_come_in_no_state_is_called_wrong(tmp_path):
+    of = live(tmp_path)
+    of.recompute(active_days=ACTIVE_DAYS)
+    mine = Deployment.at(tmp_path / "home")
+    intake = Intake(
+        mine.lake, mine.state, lambda: mine.reader.metadata().model_set, KEY, tenant="default", door="http",
+        now=lambda: NOW,
+    )  # fmt: skip
+    over = threading.Event()
+
+    def post() -> None:
+        for table, row in stream(5, STUDENTS)[:150]:
+            intake.submit(intake.understand([row], table)).result()
+        over.set()
+
+    writer = threading.Thread(target=post)
+    writer.start()
+    reports = []
+    while not over.is_set():
+        reports.append(run(of))
+    writer.join()
+    intake.close()
+    assert reports and [one.faults for one in reports] == [0] * len(reports), [one.examples for one in reports]
+    last = run(of)
+    assert (last.causes, last.same) == (Counter(), last.students)
+    whole = replace(of, state=connect(f"sqlite:{tmp_path / 'whole.db'}"))
+    whole.recompute(active_days=ACTIVE_DAYS)
+    assert bits(whole) == bits(of)
+    for one in (of, mine, whole):
+        one.state.close()
+
+
+def test_topics_in_another_order_are_a_difference(school):
+    found = record(school, S[1])
+    moved = replace(found, topics=found.topics[::-1])
+    assert differences(moved, found) == {"topics": found.topics}
+
+
+def test_the_days_of_the_tenant_are_those_that_count(school):
+    assert run(school, repair=False, days=UTC_DAYS).faults == 0
+    assert run(school, repair=False, days=school_days("Asia/Kolkata")).causes == Counter(other_rules=STUDENTS)

@@ -37,6 +37,7 @@ from mastery.apps.cli.preview import preview
 from mastery.apps.cli.produce import produce
 from mastery.apps.cli.profiles import profiles
 from mastery.apps.cli.recompute import recompute
+from mastery.apps.cli.reconcile import reconcile
 from mastery.apps.cli.rejected import rejected
 from mastery.apps.cli.serve import serve
 from mastery.apps.cli.show import show
@@ -59,6 +60,7 @@ COMMANDS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     (WORK, ingests),
     (WORK, profiles),
     (WORK, recompute),
+    (WORK, reconcile),
     (WORK, rejected),
     (WORK, tenants),
     (WORK, export),
