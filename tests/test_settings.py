@@ -237,7 +237,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(name):
         "target": "0.77",
     }
     value = value.get(name, "False" if name == "derived_history" else None)
-    if name in ("gate.auc", "gate.ece", "gate.pooled", "gate.degenerate", "gate.drift"):
+    if name in ("gate.auc", "gate.ece", "gate.pooled", "gate.degenerate", "gate.unknown", "gate.drift"):
         value = "0.77"
     if value is None:
         value = "127.0.0.2" if name.endswith("host") else "77"

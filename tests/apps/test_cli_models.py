@@ -7,7 +7,9 @@ import shutil
 
 import pytest
 
+from mastery.apps.cli.fit import show_card
 from mastery.errors import BadInput, Conflict, NotFound
+from mastery.pipelines.models.card import ModelCard
 from mastery.scorers import SPECS
 
 LATEST = ("--as-of", "latest")
@@ -70,7 +72,7 @@ def test_the_card_lists_what_a_set_has_to_pass_and_the_sample_school_passes(mast
     assert f"answers: it was fitted to {card['data']['answers']:,} quiz answers; 500 or more are needed" in shown
     gate = json.loads(mastery("models", "show", card["version"], "--json", home=folder).stdout)["gate"]
     assert [one["name"] for one in gate["checks"]] == [
-        "answers", "students", "auc", "ece", "pooled", "degenerate", "drift"
+        "answers", "students", "auc", "ece", "pooled", "degenerate", "unknown", "drift"
     ]  # fmt: skip
     assert {one["sentence"].partition(":")[0] for one in gate["checks"]} == {one["name"] for one in gate["checks"]}
 
@@ -209,3 +211,12 @@ def test_tune_says_what_makes_its_weights_count(mastery, home, chosen, tmp_path)
     said = mastery("tune", "--out", tmp_path / "two.yaml", home=folder).stdout
     assert f"run `mastery fit` and activate the version it makes, because {version}" in said
     assert "recompute" not in said
+
+
+def test_the_card_says_within_which_bounds_a_set_was_fitted(fitted, capsys):
+    card = ModelCard.model_validate({name: value for name, value in fitted[1].items() if name != "gate"})
+    bounds = '{"guess": [0.05, 0.3], "slip": [0.1, 0.1], "topics": {"fractions": {"p_learn": [0.05, 0.5]}}}'
+    show_card(card.model_copy(update={"settings": card.settings | {"bounds": bounds}}))
+    assert "within bounds: guess 0.05 to 0.3, slip 0.1; on fractions p_learn 0.05 to 0.5." in capsys.readouterr().out
+    show_card(card)
+    assert "bounds" not in capsys.readouterr().out

@@ -24,7 +24,9 @@ def codes(read: Read) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("text", ["true", "T", "YES", "y", "1", "1.0", "1.00", " Yes ", "tRuE", "Right", "correct"])
+@pytest.mark.parametrize(
+    "text", ["true", "T", "YES", "y", "1", "1.0", "1.00", "1,0", " Yes ", "tRuE", "Right", "correct"]
+)
 def test_these_texts_are_true(text):
     assert read_truth(pa.array([text])).values.to_pylist() == [True]
 

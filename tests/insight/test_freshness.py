@@ -32,4 +32,6 @@ def test_the_hour_of_the_day_does_not_matter():
 def test_it_is_said_whose_newest_event_it_is():
     old = (TODAY - 100) * DAY_US
     assert staleness_note(old, TODAY * DAY_US).startswith("The newest event of the lake is from 2024-06-26, 100 days")
-    assert staleness_note(old, TODAY * DAY_US, of_student=True).startswith("The newest event of this student is from")
+    of_student = staleness_note(old, TODAY * DAY_US, of_student=True)
+    assert of_student.startswith("The newest event of this student is from 2024-06-26")
+    assert "as of `2024-06-26`" in of_student, "`latest` is the newest event of all, long after this one's"

@@ -104,11 +104,13 @@ def _share_misfit(column: Column, scale: Scale) -> tuple[str, list[str]] | None:
         if not graded and (n < FEW or 10 * over[1.0] <= n or scale.highest <= 1.1):
             return None
         top = _full_mark(scale.highest)
-        if graded and top <= 10:
-            return f"read as fractions, 1 is the best; they look like a scale from 1 to {top:g}", [
-                f"1-{top:g}",
-                f"points/{top:g}",
-            ]
+        if top <= 10 and scale.lowest >= 1 and n > 1:
+            # Nobody can tell from the numbers which end of a scale is the best: German marks are best at 1.
+            reading = (
+                f"read as fractions, 1 is the best; they look like a scale from 1 to {top:g}, on which {top:g} is the "
+                f"best (1-{top:g}) or 1 is ({top:g}-1), or like points out of {top:g}"
+            )
+            return reading, [f"1-{top:g}", f"{top:g}-1", f"points/{top:g}"]
         if top == 100:
             return "read as fractions, none may be above 1; they look like per cents", ["percent"]
         return f"read as fractions, none may be above 1; they look like points out of {top:g}", [f"points/{top:g}"]

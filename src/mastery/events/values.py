@@ -186,12 +186,12 @@ def _unusable(column: pa.Array, kind: pa.DataType, reason: str, code: str) -> Re
     return Read(pa.nulls(len(column), kind), (Problem(mask(column.is_valid()), code, reason, wrong_type=True),))
 
 
-_IN_FIGURES = r"^(?:([01])\.0+|(1)00(?:\.0+)?\s*%|(0)(?:\.0+)?\s*%)$"
-"""1.00, 100 % and 0 %."""
+_IN_FIGURES = r"^(?:([01])[.,]0+|(1)00(?:[.,]0+)?\s*%|(0)(?:[.,]0+)?\s*%)$"
+"""1.00, 1,00, 100 % and 0 %."""
 
 
 def read_truth(column: pa.Array) -> Read:
-    """Return booleans: the words of `TRUE` and `FALSE` in any case; numbers 1 and 0, also as 1.00; 100% and 0%."""
+    """Return booleans: the words of `TRUE` and `FALSE` in any case; 1 and 0, also as 1.00 and 1,00; 100% and 0%."""
     return per_value(column, _read_truths)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mastery.arrays import Bools, Int64s
+from mastery.arrays import Bools, Int32s, Int64s
 from mastery.features.batch import Batch
 from mastery.features.columns import QUIZ
 from mastery.insight.words import counted
@@ -69,22 +69,33 @@ def data_warnings(batch: Batch) -> list[str]:
 
 def unknown_topics(known: Sequence[tuple[str, str]], batch: Batch, where: str) -> list[str]:
     """Return a sentence on answers whose topic is not among `known`, of which `where` says what they are."""
-    answered = np.flatnonzero(_answered(batch))
-    topic = batch.slot_topic[batch.slot[answered]]
-    there = set(known)
-    new = np.array([one not in there for one in batch.topics], np.bool_)
-    if not new[topic].any():
+    topic, unknown = _answered_topics(known, batch)
+    if not unknown.any():
         return []
-    names = [batch.topics[code][1] for code in np.unique(topic[new[topic]]).tolist()]
+    names = [batch.topics[code][1] for code in np.unique(topic[unknown]).tolist()]
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    number = int(new[topic].sum())
+    number = int(unknown.sum())
     one = number == 1
     told = (
-        f"{number:,} of {counted(answered.size, 'answer')} {where} {'is' if one else 'are'} on "
+        f"{number:,} of {counted(topic.size, 'answer')} {where} {'is' if one else 'are'} on "
         f"{counted(len(names), 'topic')} that the fit has not seen ({', '.join(names[:NAMED])}{more}): "
         f"{'it is' if one else 'they are'} scored by what is expected of any topic"
     )
     return [told]
+
+
+def share_unknown(known: Sequence[tuple[str, str]], batch: Batch) -> float | None:
+    """Return the share of the answers whose topic is not among `known`; None where there are none."""
+    _, unknown = _answered_topics(known, batch)
+    return float(unknown.mean()) if unknown.size else None
+
+
+def _answered_topics(known: Sequence[tuple[str, str]], batch: Batch) -> tuple[Int32s, Bools]:
+    """Return the topic code of each answer, and whether it is not among `known`."""
+    there = set(known)
+    new = np.array([one not in there for one in batch.topics], np.bool_)
+    topic = batch.slot_topic[batch.slot[np.flatnonzero(_answered(batch))]]
+    return topic, new[topic]
 
 
 def _answered(batch: Batch) -> Bools:

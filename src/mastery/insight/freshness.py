@@ -31,5 +31,5 @@ def staleness_note(
         f"The newest event of {'this student' if of_student else 'the lake'} is from "
         f"{_EPOCH + timedelta(days=newest)}, {counted(today - newest, 'day')} before {_EPOCH + timedelta(days=today)}: "
         f"that is outside the longest window ({longest} days), and the scores have faded since. "
-        "Read as of `latest`, they are as they stood at the newest event of the lake."
+        f"Read as of `{_EPOCH + timedelta(days=newest) if of_student else 'latest'}`, they are as they stood then."
     )

@@ -158,6 +158,9 @@ class GateSettings(BaseModel, frozen=True, extra="forbid"):
         description="Largest share of topics whose numbers cannot describe learning: guesses and slips that hide "
         "knowing, or answers from which nobody learns.",
     )
+    unknown: float = Field(
+        0.5, ge=0.0, le=1.0, description="Largest share of the answers on topics that the fit has not seen."
+    )
     drift: float = Field(
         0.3,
         ge=0.0,

@@ -103,6 +103,17 @@ def test_a_history_leads_on_from_its_last_day_to_the_score_of_today():
     assert dashed("2026-03-20T23:00:00Z") == []
 
 
+def test_days_of_several_years_are_named_with_their_year():
+    """Thirteen months from October to November read like five weeks."""
+
+    def label(as_of):
+        layers = charts.history_chart(HISTORY, TOPIC, as_of).to_dict()["layer"]
+        return layers[1]["encoding"]["x"]["axis"]["labelExpr"]
+
+    assert "%-d %b'" in label("2026-04-11T15:02:11Z")
+    assert "%-d %b %Y'" in label("2027-01-11T15:02:11Z")
+
+
 def test_the_interval_of_a_single_day_is_a_bar_and_not_an_area_without_width():
     one_day = HISTORY | {"points": HISTORY["points"][-1:]}
     layers = charts.history_chart(one_day, TOPIC, HISTORY["points"][-1]["day"]).to_dict()["layer"]

@@ -57,6 +57,8 @@ ODD = [
     ("watch_pct", ["0.5", "0.75", "1.5"], "look like fractions", "fraction"),
     ("score", ["1", "2", "3", "4", "5"], "a scale from 1 to 5", "1-5"),
     ("score", ["1", "5"], "a scale from 1 to 5", "1-5"),
+    ("score", ["1", "2", "3", "5", "6"], r"or 1 is \(6-1\)", "6-1"),
+    ("score", ["2.3", "1.7", "5", "6", "1.0", "2.0", "3.3", "4", "3", "2.7"], r"or 1 is \(6-1\)", "6-1"),
     ("score", ["85", "90", "40", "0"], "look like per cents", "percent"),
     ("score", ["0", "8", "9", "4", "10"], "points out of 10", "points/10"),
     ("time_spent_sec", ["40000", "12000", "38000", "52000"], "look like ms", "ms"),

@@ -8,7 +8,7 @@ import pytest
 
 from mastery.errors import Conflict
 from mastery.pipelines.models.card import DataDocument, ModelCard, ScorerCard
-from mastery.pipelines.models.gate import Drift, judge, judged, refuse
+from mastery.pipelines.models.gate import Drift, Unknown, judge, judged, refuse
 from mastery.settings.model import GateSettings
 
 LIMITS = GateSettings()
@@ -37,12 +37,15 @@ def card(*, answers=1_000, students=50, topics=10, pooled=1, auc=0.7, low=0.65, 
     )  # fmt: skip
 
 
+KNOWN = Unknown(share=0.0, sentences=[])
+
+
 def failed(found, drift=DRIFT, limits=LIMITS):
-    return [check.name for check in judge(found, limits, None, drift, []).checks if check.passed is False]
+    return [check.name for check in judge(found, limits, None, drift, KNOWN).checks if check.passed is False]
 
 
 def test_a_set_that_is_good_enough_passes_every_check_and_is_not_refused():
-    gate = judge(card(), LIMITS, None, DRIFT, [])
+    gate = judge(card(), LIMITS, None, DRIFT, KNOWN)
     assert gate.passed and all(check.passed for check in gate.checks) and gate.scorer == "blend"
     assert [check.name for check in gate.checks] == list(GateSettings.model_fields)
     refuse(gate)
@@ -62,7 +65,7 @@ def test_a_set_that_is_good_enough_passes_every_check_and_is_not_refused():
     ],
 )
 def test_each_threshold_refuses_by_itself_and_says_why(change, name):
-    gate = judge(card(**change), LIMITS, None, DRIFT, [])
+    gate = judge(card(**change), LIMITS, None, DRIFT, KNOWN)
     assert failed(card(**change)) == [name] and not gate.passed
     with pytest.raises(Conflict, match=rf"fit-1 is not activated: {name}: .*--force \(in Python, force=True\)"):
         refuse(gate)
@@ -74,11 +77,20 @@ def test_scores_that_move_too_far_are_refused_unless_the_threshold_says_otherwis
     assert failed(card(), far, LIMITS.model_copy(update={"drift": 0.4})) == []
 
 
+def test_a_set_that_knows_few_of_the_topics_is_refused_and_says_which_not():
+    """One of other subjects passed every check, and scored all answers by what is expected of any topic."""
+    foreign = Unknown(share=0.51, sentences=["510 of 1,000 answers of the lake are on 2 topics"])
+    gate = judge(card(), LIMITS, None, DRIFT, foreign)
+    assert [check.name for check in gate.checks if check.passed is False] == ["unknown"]
+    assert gate.warnings == foreign.sentences
+    assert judge(card(), LIMITS.model_copy(update={"unknown": 0.6}), None, DRIFT, foreign).passed
+
+
 def test_what_was_not_measured_hinders_nothing_and_says_so():
-    gate = judge(card(low=None, pooled=None), LIMITS, None, None, [])
+    gate = judge(card(low=None, pooled=None), LIMITS, None, None, None)
     assert gate.passed
     unknown = {check.name: check.sentence for check in gate.checks if check.passed is None}
-    assert list(unknown) == ["auc", "pooled", "drift"] and "by an earlier version" in unknown["auc"]
+    assert list(unknown) == ["auc", "pooled", "unknown", "drift"] and "by an earlier version" in unknown["auc"]
 
 
 def test_the_score_that_people_see_is_judged_where_the_fit_found_it():
@@ -88,6 +100,6 @@ def test_the_score_that_people_see_is_judged_where_the_fit_found_it():
 
 
 def test_every_sentence_tells_what_was_found_and_what_is_needed():
-    for check in judge(card(), LIMITS, None, DRIFT, []).checks:
+    for check in judge(card(), LIMITS, None, DRIFT, KNOWN).checks:
         assert check.sentence.startswith(f"{check.name}: ")
         assert any(word in check.sentence for word in ("needed", "accepted")), check.sentence

@@ -334,8 +334,8 @@ def show_evaluation(found: Evaluation) -> None:
         out.print(numbers_table(out, GROUP_HEADS, [[printable(cell) for cell in row] for row in apart]))
     if found.outside is not None:
         columns, cells = outside_rows(found.outside, ", ")
-        good = printable(f"\nBeside {found.outside.column} (good: {found.outside.meaning})")
-        out.print(Text(f"{good}: AUC and correlation of the mean score", "bold"))
+        good = printable(f"Beside {found.outside.column} (good: {found.outside.meaning})")
+        out.print(Text(f"\n{good}: AUC and correlation of the mean score", "bold"))
         out.print(numbers_table(out, columns, [list(row) for row in cells]))
     for note in found.notes:
         out.print(Text(f"\nnote: {printable(note)}", "yellow"), soft_wrap=True)

@@ -65,9 +65,9 @@ def fit(
     show_card(stored.card)
     show_gate(gate)
     if stored.new:
-        force = "" if gate.passed else " --force"
-        how = typed(context, f"models activate {stored.card.version}{force}", tenant)
-        typer.echo(f"\n{stored.card.version} is stored. To use it: {how}")
+        how = typed(context, f"models activate {stored.card.version}{'' if gate.passed else ' --force'}", tenant)
+        use = "To use it" if gate.passed else "It fails checks; to use it all the same"
+        typer.echo(f"\n{stored.card.version} is stored. {use}: {how}")
     else:
         typer.echo(f"\n{stored.card.version} was there already, with exactly these numbers; nothing was written.")
 
@@ -104,11 +104,26 @@ def show_card(card: ModelCard) -> None:
         narrow.add_row(name, fitted, *measures[:3])
     out.print(first_that_fits(out, wide, narrow))
     out.print(Text("\nMeasured on answers of students who were held out.", "bright_black"))
+    if isinstance(bounds := card.settings.get("bounds"), str):
+        out.print(Text(f"Fitted within bounds: {printable(_of_bounds(bounds))}.", "bright_black"), soft_wrap=True)
     if card.simulated is not None:
         out.print(Text(_of_intervals(card.simulated), "bright_black"))
     of_scorers = [(name, note) for name, one in card.scorers.items() for note in one.notes]
     for note in [*card.notes, *(note if note.startswith(name) else f"{name}: {note}" for name, note in of_scorers)]:
         out.print(Text(f"note: {printable(note)}", "yellow"), soft_wrap=True)
+
+
+def _of_bounds(text: str) -> str:
+    """Return the bounds of a card as people write them: "guess 0.05 to 0.3, slip 0.1; on fractions guess 0.25"."""
+    everywhere = json.loads(text)
+    topics = everywhere.pop("topics", {})
+
+    def told(spans: dict[str, list[float]]) -> str:
+        ends = {name: [f"{end:.4g}" for end in dict.fromkeys(span)] for name, span in spans.items()}
+        return ", ".join(f"{name} {' to '.join(span)}" for name, span in ends.items())
+
+    parts = [told(everywhere)] if everywhere else []
+    return "; ".join([*parts, *(f"on {topic} {told(spans)}" for topic, spans in topics.items())])
 
 
 def _of_intervals(found: SimulatedDocument) -> str:
@@ -125,11 +140,16 @@ def _of_intervals(found: SimulatedDocument) -> str:
         f"({counted(students, 'student')}). "
         + (
             f"There {shares['all']:.0f} % of the intervals of {name} contain the truth, in each band and with much or "
-            f"little evidence {min(within):.0f} to {max(within):.0f} %."
+            f"little evidence {_from_to(min(within), max(within))} %."
             if shares
             else ""
         )
     ).rstrip()
+
+
+def _from_to(low: float, high: float) -> str:
+    ends = f"{low:.0f}", f"{high:.0f}"
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def show_gate(gate: Gate) -> None:

@@ -269,13 +269,11 @@ def _status(one: VersionDocument) -> str:
 
 
 def _switched(engine: Engine, report: RecomputeReport, as_json: bool) -> None:
-    from mastery.apps.cli.recompute import as_document, show_report
+    from mastery.apps.cli.recompute import tell
 
-    if as_json:
-        typer.echo(json.dumps(as_document(report), ensure_ascii=False))
-        return
-    show_report(report, engine.days)
-    typer.echo(f"{report.model_version} is active.")
+    tell(engine, report, as_json)
+    if not as_json:
+        typer.echo(f"\n{report.model_version} is active.")
 
 
 def _show_comparison(found: Comparison) -> None:

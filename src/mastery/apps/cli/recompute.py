@@ -40,12 +40,13 @@ def recompute(
                 raise
             failed.append(f"{engine.tenant}: {error}")
             continue
-        _tell(engine, report, as_json)
+        tell(engine, report, as_json)
     if failed:
         raise Conflict(f"not recomputed: {'; '.join(failed)}")
 
 
-def _tell(engine: Engine, report: RecomputeReport, as_json: bool) -> None:
+def tell(engine: Engine, report: RecomputeReport, as_json: bool) -> None:
+    """Print what a recompute did, and whether scores have faded since the newest event."""
     from mastery.insight.freshness import staleness_note
 
     note = staleness_note(report.newest_event_us, report.as_of_us, engine.days)

@@ -16,6 +16,8 @@ from mastery.apps.dashboard.cards import NO_BAND, day, hundredths, short
 from mastery.apps.dashboard.look import ACCENT, BANDS, FAINT, FONT, INK, LINE, THRESHOLDS
 from mastery.instants import DAY_S
 
+EPOCH = date(1970, 1, 1).toordinal()
+
 Document = dict[str, Any]
 
 CELL = "cell"
@@ -136,12 +138,16 @@ def history_chart(document: Document, topic: Document, as_of: str) -> alt.LayerC
         axis = alt.Axis(title=None, values=thresholds, grid=False, labelOverlap=False)
         return alt.Y(field, scale=alt.Scale(domain=[0, 100]), axis=axis)
 
+    drawn = [point["day"] for point in [*points, *faded[1:]]]
+    years = {date.fromordinal(EPOCH + number).year for number in drawn}
+    label = "%-d %b" if len(years) == 1 else "%-d %b %Y"
+
     def chart(rows: list[Document]) -> alt.Chart:
         # Days by number, not as times: a browser west of Greenwich would show the day before.
         axis = alt.Axis(
             title=None,
-            values=_marked([point["day"] for point in [*points, *faded[1:]]]),
-            labelExpr=f"utcFormat(datum.value * {1000 * DAY_S}, '%-d %b')",
+            values=_marked(drawn),
+            labelExpr=f"utcFormat(datum.value * {1000 * DAY_S}, '{label}')",
             grid=False,
             domainColor=LINE,
         )
@@ -190,7 +196,7 @@ def _point(at: str, score: Document) -> Document:
 
 
 def _day_number(text: str) -> int:
-    return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
+    return date.fromisoformat(text).toordinal() - EPOCH
 
 
 def _marked(days: list[int]) -> list[int]:

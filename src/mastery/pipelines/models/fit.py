@@ -277,8 +277,8 @@ def _notes(model_set: ModelSet, found: Found, data: DataDocument) -> list[str]:
     late = [name for name in kept if name in of_stage(Stage.PROBABILITIES, Stage.BLEND)]
     if late and len(kept) < len(model_set.scorers):
         notes.append(
-            f"{', '.join(late)} rest on what the scorers before them said when those were fitted; "
-            "'mastery fit' without --scorer brings all of them together"
+            f"{', '.join(late)} {'rests' if len(late) == 1 else 'rest'} on what the scorers before said when they were "
+            "fitted; 'mastery fit' without --scorer brings all together"
         )
     return notes
 

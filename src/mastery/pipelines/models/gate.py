@@ -56,13 +56,22 @@ class Gate(BaseModel):
         return [check.sentence for check in self.checks if check.passed is False]
 
 
-def judge(card: ModelCard, limits: GateSettings, chosen: str | None, drift: Drift | None, unknown: list[str]) -> Gate:
+class Unknown(BaseModel):
+    """Answers of the lake on topics that a set knows nothing of, in a sample of whole buckets of students."""
+
+    share: float = Field(description="Of all answers.")
+    sentences: list[str]
+
+
+def judge(
+    card: ModelCard, limits: GateSettings, chosen: str | None, drift: Drift | None, unknown: Unknown | None
+) -> Gate:
     """Return the gate of a fitted set.
 
     Args:
         chosen: The setting `scorer`; None for the default one.
         drift: Against the active set; None where that cannot be used, or is the set itself.
-        unknown: Sentences on answers that the set knows nothing of.
+        unknown: What the set knows nothing of; None where there are no answers, or it was fitted to no topics.
     """
     name = judged(card, chosen)
     checks = [
@@ -72,10 +81,17 @@ def judge(card: ModelCard, limits: GateSettings, chosen: str | None, drift: Drif
         _ece(card, name, limits.ece),
         _pooled(card, limits.pooled),
         _degenerate(card, limits.degenerate),
+        _unknown(unknown, limits.unknown),
         _drift(drift, limits.drift),
     ]
     passed = all(check.passed is not False for check in checks)
-    return Gate(version=card.version, passed=passed, scorer=name, checks=checks, warnings=unknown)
+    return Gate(
+        version=card.version,
+        passed=passed,
+        scorer=name,
+        checks=checks,
+        warnings=[] if unknown is None else unknown.sentences,
+    )
 
 
 def judged(card: ModelCard, chosen: str | None) -> str | None:
@@ -121,7 +137,8 @@ def _auc(card: ModelCard, name: str | None, least: float) -> Check:
     )
     if low is None:
         return check(False, f"{found}, and how certain that is cannot be told of one student")
-    told = f"{found}, and almost certainly in {percent(low)} or more; above {percent(least)} is needed (guessing: 50 %)"
+    sure = f"almost certainly in {percent(low)} or more" if low >= 0.005 else "so few that it may be none"
+    told = f"{found}, and {sure}; above {percent(least)} is needed (guessing: 50 %)"
     return check(low > least, told, low)
 
 
@@ -144,7 +161,7 @@ def _pooled(card: ModelCard, most: float) -> Check:
         return Check(name="pooled", passed=None, value=None, threshold=most, sentence=told)
     told = (
         f"pooled: {few:,} of {counted(topics, 'topic')} {'has' if few == 1 else 'have'} fewer than {FEW_ANSWERS} "
-        f"answers, and mostly the numbers of other topics; up to {percent(most)} are accepted"
+        f"answers, too few for numbers of their own; up to {percent(most)} are accepted"
     )
     return Check(name="pooled", passed=few / topics <= most, value=few / topics, threshold=most, sentence=told)
 
@@ -166,6 +183,17 @@ def _degenerate(card: ModelCard, most: float) -> Check:
     return Check(name="degenerate", passed=count / topics <= most, value=count / topics, threshold=most, sentence=told)
 
 
+def _unknown(found: Unknown | None, most: float) -> Check:
+    if found is None:
+        told = "unknown: there are no answers to look for its topics in"
+        return Check(name="unknown", passed=None, value=None, threshold=most, sentence=told)
+    told = (
+        f"unknown: {percent(found.share)} of the answers are on topics that the fit has not seen; up to "
+        f"{percent(most)} are accepted"
+    )
+    return Check(name="unknown", passed=found.share <= most, value=found.share, threshold=most, sentence=told)
+
+
 def _drift(drift: Drift | None, most: float) -> Check:
     if drift is None or drift.student_topics == 0:
         told = "drift: there are no scores of another active set to compare with"
@@ -173,7 +201,8 @@ def _drift(drift: Drift | None, most: float) -> Check:
     scorers = drift.new_scorer if drift.new_scorer == drift.old_scorer else f"{drift.old_scorer} → {drift.new_scorer}"
     value = drift.mean_difference
     told = (
-        f"drift: the score that people see ({scorers}) changes by {value * 100:.0f} points on average, and "
-        f"{percent(drift.band_changes)} of student-topics get another band; up to {most * 100:.0f} points are accepted"
+        f"drift: the score that people see ({scorers}) changes by {counted(round(value * 100), 'point')} on average, "
+        f"and {percent(drift.band_changes)} of student-topics get another band; up to {most * 100:.0f} points are "
+        "accepted"
     )
     return Check(name="drift", passed=value <= most, value=value, threshold=most, sentence=told)

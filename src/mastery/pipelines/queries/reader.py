@@ -395,8 +395,8 @@ class Reader:
         notes, zone = [], published.timezone or UTC_NAME
         if published.number >= 0 and zone != self.days.timezone:
             notes.append(
-                f"days of these scores are those of {zone}, and the setting school_timezone is "
-                f"{self.days.timezone} now; 'mastery recompute' makes them again"
+                f"days of these scores are those of {zone}, and those of the school are {self.days.timezone} now "
+                "(settings school_timezone and school_timezones); 'mastery recompute' makes them again"
             )
         read, now = published.events, self._lake.version(EVENTS)
         if read is None or now <= read:

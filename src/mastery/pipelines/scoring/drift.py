@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
-from mastery.features.batch import make_batch
+from mastery.features.batch import Batch, make_batch
 from mastery.features.columns import READ, event_columns
 from mastery.features.counters import EVIDENCE
 from mastery.insight.bands import band_codes
-from mastery.insight.data_quality import unknown_topics
+from mastery.insight.data_quality import share_unknown, unknown_topics
 from mastery.lake import Lake
-from mastery.pipelines.models.gate import Drift
+from mastery.pipelines.models.gate import Drift, Unknown
 from mastery.pipelines.models.sample import sampled_buckets
 from mastery.pipelines.scoring.fold import Folded, fold_batch
 from mastery.scorers import shown_by_default
 from mastery.scorers.model_set import ModelSet
+from mastery.scorers.parameters import Scoped
 
 ENOUGH = 100_000
 """Events of whole buckets that say enough: thousands of student-topics, folded twice in a second."""
@@ -23,9 +26,9 @@ ENOUGH = 100_000
 
 def drift(
     lake: Lake, old: ModelSet | None, new: ModelSet, chosen: str | None, min_evidence: int
-) -> tuple[Drift | None, list[str]]:
+) -> tuple[Drift | None, Unknown | None]:
     """Return how scores of the lake's students differ under two sets, as of the newest event of the sample, and
-    sentences on answers on topics that the new set knows nothing of.
+    what of their answers is on topics that the new set knows nothing of.
 
     Args:
         old: None where it cannot be used: nothing is compared then, and no Drift comes back.
@@ -34,10 +37,10 @@ def drift(
     tables = list(sampled_buckets(lake, READ, enough=ENOUGH))
     events = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     if not events.num_rows:
-        return None, []
+        return None, None
     batch = make_batch(event_columns(events), days=new.days)
     known = {key for mine in new.scorers.values() for key in mine.topics.keys}
-    unknown = unknown_topics(sorted(known), batch, "of the lake") if known else []
+    unknown = _unknown(sorted(known), batch) if known else None
     if old is None or old.version == new.version:
         return None, unknown
     as_of_us = int(batch.at_us.max())
@@ -57,6 +60,11 @@ def drift(
         band_changes=float(np.mean(bands[0] != bands[1])),
     )
     return found, unknown
+
+
+def _unknown(known: Sequence[Scoped], batch: Batch) -> Unknown | None:
+    share = share_unknown(known, batch)
+    return None if share is None else Unknown(share=share, sentences=unknown_topics(known, batch, "of the lake"))
 
 
 def _shown(folded: Folded, chosen: str | None) -> str:

@@ -144,9 +144,12 @@ def fit(
             notes.append("elo: chapters do not help to predict answers; topics are moved by the ability alone.")
         elif chapters is None:
             count = np.unique(chapter[chapter >= 0.0]).size
-            notes.append(f"elo: {count} chapters were estimated from how alike students' offsets are on their topics.")
+            were = "chapter was" if count == 1 else "chapters were"
+            notes.append(f"elo: {count} {were} estimated from how alike students' offsets are on their topics.")
     else:
-        notes.append(f"elo: fewer than {FEWEST_HELD_OUT} answers of held-out students; default steps and memory")
+        notes.append(
+            f"elo: fewer than {FEWEST_HELD_OUT} answers of students held out to choose by; default steps and memory"
+        )
     if setting.chapter_share == 0.0:
         answers = replace(answers, chapter=np.full(len(batch.topics), NO_CHAPTER))
     difficulty = np.zeros(answers.group.size)

@@ -109,8 +109,8 @@ def fit(
         measures["held_out_log_loss"] = loss
     else:
         notes.append(
-            f"irt: fewer than {FEWEST_HELD_OUT} answers of held-out students; one discrimination for all items, and "
-            "default spread, drift and half-life"
+            f"irt: fewer than {FEWEST_HELD_OUT} answers of students held out to choose by; one discrimination for all "
+            "items, and default spread, drift and half-life"
         )
     curves = _curves(batch, setting, scale, threads, TOLERANCE)
     model = _refined(batch, _model(batch, curves, setting, scale), curves, setting)

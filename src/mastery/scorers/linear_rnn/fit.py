@@ -77,13 +77,14 @@ def fit(
     notes: list[str] = []
     measures: dict[str, float | str] = {}
     scorer = model.SCORER if monotone else model.UNCONSTRAINED
+    name = "linear_rnn" if monotone else "linear_rnn_unconstrained"
     defaults_row = defaults(scorer, 1)[0]
     half_life = float(defaults_row[model.HALF_LIFE]) if monotone else HALF_LIVES_DAYS[-1]
     if chosen is None:
         l2, epochs, places, found_half_life, measures = _choose(batch, seed, monotone, threads)
         if "held_out_log_loss" not in measures:
             notes.append(
-                "linear_rnn: too few answers of held-out students to choose with; usual penalty and epochs are taken"
+                f"{name}: too few answers of students held out to choose by; usual penalty and epochs are taken"
             )
         elif monotone and found_half_life is not None:
             half_life = found_half_life
@@ -99,7 +100,7 @@ def fit(
     unseen = len(batch.topics) - len(parameters.topics.keys)
     if unseen:
         notes.append(
-            f"linear_rnn: on {unseen} of {len(batch.topics)} topics there are no answers; the mean of all others stands"
+            f"{name}: on {unseen} of {len(batch.topics)} topics there are no answers; the mean of all others stands"
         )
     return Fit(parameters, tuple(notes), measures, (l2, epochs, half_life, places))
 
