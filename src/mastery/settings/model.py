@@ -269,7 +269,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     bounds: dict[str, Any] = Field(
         default_factory=dict,
         description="What a fit may find of parameters: `guess: [0.05, 0.3]` bounds one, `slip: 0.1` fixes it, for all "
-        "topics, or under `topics: ID:` for one; in the environment as JSON. docs/models.md lists the parameters.",
+        "topics, or under `topics: ID:` for one; in the environment as JSON. docs/models.md lists the parameters; a fit checks them.",
         json_schema_extra={"shown": "none"},
     )
     gate: GateSettings = GateSettings()

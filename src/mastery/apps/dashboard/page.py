@@ -47,10 +47,10 @@ def main() -> None:
     try:
         _show(client, title, numbers, choice)
     except ApiDown as error:
-        st.error(f"**{error.title}.** {error}", icon="🔌")
+        st.error(f"**{error.title}.** {error}", icon=":material/power_off:")
         st.button("Try again")
     except Refused as error:
-        st.error(f"**{error.title}.** {error}", icon="⚠️")
+        st.error(f"**{error.title}.** {error}", icon=":material/warning:")
         st.button("Try again")
 
 
@@ -61,7 +61,7 @@ def _show(client: Client, title: DeltaGenerator, numbers: DeltaGenerator, choice
         if error.status != NOT_FOUND:
             raise
         title.html(_title(""))
-        st.info(NO_DATA, icon="🌱")
+        st.info(NO_DATA, icon=":material/potted_plant:")
         return
     title.html(_title(f"{document['tenant']} · as of {cards.day(document['as_of'])}"))
     numbers.html(cards.class_tiles(document))
@@ -205,14 +205,16 @@ def _student_column(client: Client, document: Document) -> None:
             "or by the school's own id", key="typed", placeholder="S000001", on_change=_search, args=(client,)
         )
     if "search_failed" in st.session_state:
-        st.warning(st.session_state["search_failed"], icon="🔎")
+        st.warning(
+            f"{st.session_state['search_failed']} Below is the student chosen before.", icon=":material/search_off:"
+        )
     if st.session_state["student"] not in students:
         st.caption("This student is not on the page of the class that is shown.")
     scorer = document["score_source"]
     try:
         student = _student(client, st.session_state["student"], scorer, document["as_of"])
     except Refused as error:
-        st.warning(f"**{error.title}.** {error}", icon="🔎")
+        st.warning(f"**{error.title}.** {error}", icon=":material/search_off:")
         return
     st.html(_heading(student))
     with st.container(height=TOPICS_HEIGHT, border=True):
@@ -228,9 +230,13 @@ def _heading(student: Document) -> str:
     rollups = [one for one in student["rollups"] if one["level"] == "course" and one["mastery_score"] is not None]
     courses = " · ".join(f"{escape(one['name'])} {cards.hundredths(one['mastery_score'])}" for one in rollups)
     return (
-        f'<div class="m-head m-wrap"><span class="m-name">{len(student["topics"])} topics, lowest score first</span>'
+        f'<div class="m-head m-wrap"><span class="m-name">{_topics(len(student["topics"]))}</span>'
         f'<span class="m-faint">{courses}</span></div>'
     )
+
+
+def _topics(number: int) -> str:
+    return "1 topic" if number == 1 else f"{number} topics, lowest score first"
 
 
 def _history(client: Client, student: Document, scorer: str) -> None:

@@ -188,6 +188,6 @@ def outcome_notes(outcome: Outcome, found: Outside, term: Term, students: int) -
     if few:
         notes.append(
             f"{outcome.column}: too few students with either outcome at the end of week{'s' * (len(few) > 1)} "
-            f"{', '.join(few)}"
+            f"{', '.join(few)}; --folds 5 (in Python, cv_folds=5) tests every student once"
         )
     return notes
