@@ -26,6 +26,10 @@ class MasteryError(Exception):
         return str(self)
 
 
+class Stopped(Exception):
+    """Whoever does this in the background was told to end; nothing of it is to be seen."""
+
+
 class BadInput(MasteryError, ValueError):
     """Something the caller gave (file, option, setting, id) that cannot be used as it is."""
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from apps.working import begun, row, until_written
+from apps.working import begun, row, until_logged, until_written
 from mastery.engine import Engine
 from mastery.errors import BadInput, NotFound
 from mastery.settings import load_settings
@@ -32,6 +32,24 @@ def test_events_are_taken_until_the_worker_is_stopped_and_from_there_when_it_sta
         assert score.evidence_count == 6
         doors = {entry.door for entry in engine.ingests()}
     assert f"folder:{folder}" in doors
+
+
+@pytest.mark.slow
+def test_a_class_moves_while_the_worker_runs(school):
+    home, folder = school
+    with Engine.connect(load_settings(home=home, environ={}).settings) as engine:
+        engine.recompute()
+        assert [one.evidence_count for one in engine.class_scores().scores] == [1]
+        worker = begun(home, folder, MASTERY_WORK__PUBLISH_EVERY_S="1")
+        for first in (1, 4):
+            (folder / f"{first}.ndjson").write_text("".join(row(n) + "\n" for n in range(first, first + 3)))
+            until_logged(worker, "published")
+            document = engine.class_scores()
+            assert [one.evidence_count for one in document.scores] == [first + 3]
+            assert not document.notes
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate()
+    assert worker.returncode == 0
 
 
 def test_what_cannot_be_worked_on_is_named(mastery, tmp_path):

@@ -19,10 +19,10 @@ def row(n: int) -> str:
     )  # fmt: skip
 
 
-def begun(home: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
+def begun(home: Path, folder: Path, *more: str, **settings: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", LINE, "--home", str(home), "work", "--from", f"folder:{folder}", *more],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
+        env=os.environ | {"PYTHONPATH": str(SRC)} | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -38,3 +38,13 @@ def until_written(worker: subprocess.Popen[str], events: int) -> list[dict]:
         lines.append(json.loads(line))
         accepted += lines[-1].get("accepted", 0)
     return lines
+
+
+def until_logged(worker: subprocess.Popen[str], message: str) -> dict:
+    """Return the next line of the log with this message."""
+    while True:
+        line = worker.stderr.readline()
+        assert line, f"ended with {worker.wait()}"
+        said = json.loads(line)
+        if said["message"] == message:
+            return said

@@ -31,6 +31,7 @@ from mastery.pipelines.models.prune import prune
 from mastery.pipelines.models.rules import load_rules
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.activate import activate, rollback
+from mastery.pipelines.scoring.publish_changed import ChangesPublisher
 from mastery.pipelines.scoring.recompute import recompute
 from mastery.pipelines.scoring.reconcile import reconcile
 from mastery.scorers import SCORERS
@@ -117,6 +118,13 @@ def publisher(deployment: Deployment) -> Callable[..., Any]:
 
 def run_recompute(folder: Path) -> None:
     school(folder).recompute()
+
+
+def run_publish_changes(folder: Path) -> None:
+    deployment = school(folder)
+    ChangesPublisher(deployment.lake, min_evidence=3).publish(
+        deployment.reader.metadata().model_set, as_of_us=deployment.newest_us(), now_us=NOW_US
+    )
 
 
 def quick_fit(batch: Any, *, base: ModelSet, **_options: Any) -> Any:
@@ -287,11 +295,13 @@ class Command:
 
     Attributes:
         shows: Whether there is anything to be shown before.
+        moments: Of how many moments what is shown may be.
     """
 
     prepare: Callable[[Path], None]
     run: Callable[[Path], None]
     shows: bool = True
+    moments: int = 1
 
 
 def ready_to_recompute(folder: Path) -> None:
@@ -309,6 +319,7 @@ COMMANDS = {
     "intake": Command(ready_to_take, run_intake),
     "recompute": Command(ready_to_recompute, run_recompute),
     "reconcile": Command(with_wrong_records, run_reconcile),
+    "changes": Command(ready_to_recompute, run_publish_changes, moments=2),
     "fit": Command(base, run_fit),
     "activate": Command(with_a_stored_set, run_activate),
     "rollback": Command(with_an_active_set, run_rollback),

@@ -79,6 +79,19 @@ class Metrics:
             ["tenant"],
             registry=registry,
         )
+        self.published = counter("mastery_published_students", "Students published between two recomputes.")
+        self.written = counter("mastery_published_rows", "Rows that were written for it.")
+
+        def gauge(name: str, doc: str) -> prometheus.Gauge:
+            return prometheus.Gauge(name, doc, ["tenant"], registry=registry)
+
+        self.published_at = gauge(
+            "mastery_published_timestamp_seconds", "When all that had changed was last published."
+        )
+        self.recompute_at = gauge(
+            "mastery_recompute_timestamp_seconds", "When the recompute that people see was begun."
+        )
+        self.recompute_s = gauge("mastery_recompute_seconds", "How long that recompute took.")
         self.delays = _Delays()
         registry.register(self.delays)
 
@@ -152,6 +165,15 @@ class _OfTenant(Watch):
         self._partitions = set(behind)
         for partition, left in behind.items():
             self._metrics.lag.labels(self._tenant, partition).set(left)
+
+    def published(self, students: int, rows: int) -> None:
+        self._metrics.published.labels(self._tenant).inc(students)
+        self._metrics.written.labels(self._tenant).inc(rows)
+        self._metrics.published_at.labels(self._tenant).set(time.time())
+
+    def recomputed(self, at_s: float, seconds: float) -> None:
+        self._metrics.recompute_at.labels(self._tenant).set(at_s)
+        self._metrics.recompute_s.labels(self._tenant).set(seconds)
 
     def retried(self) -> None:
         self._metrics.retries.labels(self._tenant).inc()

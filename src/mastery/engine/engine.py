@@ -164,6 +164,8 @@ class Engine(Deployment):
     ) -> None:
         """Take the events of a stream until `stop` is set: into the lake, and into the scores of their students.
 
+        Every few minutes (setting `work.publish_every_s`) what has changed is published.
+
         Args:
             stream: Its URL, such as `kafka:127.0.0.1:9092/answers` (docs/streams.md).
             dead_letters: URL of the stream that messages which cannot be used are sent to as well.
@@ -176,7 +178,9 @@ class Engine(Deployment):
             NotFound: There is no such tenant.
             StreamUnusable: It cannot be reached, or cannot be read.
         """
+        from mastery.pipelines.live.background import Background
         from mastery.pipelines.live.follow import Follower
+        from mastery.pipelines.live.publishing import Publishing
         from mastery.pipelines.live.watch import DEAF
         from mastery.streams import connect, connect_sink
 
@@ -189,6 +193,20 @@ class Engine(Deployment):
             sink = None if dead_letters is None else connect_sink(dead_letters)
             if sink is not None:
                 until.callback(sink.close)
+            chosen, ending = self.settings, threading.Event()
+            if chosen.work.publish_every_s:
+                publishing = Publishing(
+                    self.lake,
+                    lambda: self.reader.metadata().model_set,
+                    clock.now_us,
+                    min_evidence=chosen.min_evidence,
+                    derived_history=chosen.derived_history,
+                    stop=ending,
+                    watch=watch or DEAF,
+                )
+                until.enter_context(
+                    Background("publish", chosen.work.publish_every_s, publishing, ending, watch or DEAF)
+                )
             Follower(
                 source,
                 intake,

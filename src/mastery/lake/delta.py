@@ -13,18 +13,15 @@ import pyarrow as pa
 from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput, Conflict, NotFound
-from mastery.instants import instant
 from mastery.lake import compaction, publication
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, Change
 from mastery.lake.location import locate
-from mastery.lake.publication import Publication
+from mastery.lake.publication import EPOCH, Publication
 from mastery.lake.snapshot import NOTHING, Snapshot
 from mastery.lake.undo_writer import UndoWriter
 from mastery.lake.writer import WRITERS
 from mastery.tables import EVENTS, INGESTS, PUBLICATIONS, REJECTED, SUPERSEDED, Table
-
-EPOCH = instant(0)
 
 ONE_PUBLISHER = "_one_publisher.lock"
 
@@ -106,7 +103,7 @@ class Lake(UndoWriter):
         merge = len(before.files) >= publication.MOST_FILES
         rows = publication.row_of(new)
         if merge:
-            rows = pa.concat_tables([self._rows_of(PUBLICATIONS, before), rows])
+            rows = pa.concat_tables([publication.worth_keeping(self._rows_of(PUBLICATIONS, before)), rows])
         adds = self._write_cut(PUBLICATIONS, rows)
 
         def plan(now: Snapshot) -> Change:

@@ -18,7 +18,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from mastery.instants import instant
 from mastery.tables import (
     CLASS_STUDENTS,
     CLASS_TOPICS,
@@ -30,9 +32,13 @@ from mastery.tables import (
     PUBLICATIONS,
     SHADOW,
 )
+from mastery.tables import UTC as UTC_US
 
-FOUND, RECOMPUTE, COMPACT = "found", "recompute", "compact"
+FOUND, RECOMPUTE, COMPACT, CHANGES = "found", "recompute", "compact", "changes"
 """Actions that choose nothing; the others are in `mastery.pipelines.models.activations`."""
+
+OF_EVERYBODY = (RECOMPUTE, "activate", "rollback")
+"""Actions with which everybody was folded."""
 
 TABLES = (LEDGER, FEATURES, GOLD, CLASS_STUDENTS, CLASS_TOPICS, CLASS_WEAKEST, HISTORY, SHADOW)
 """The tables whose versions a row names."""
@@ -47,6 +53,9 @@ NUMBER = "mastery.publication"
 MOST_FILES = 32
 """Files of PUBLICATIONS before they are made one again: each publication adds one."""
 
+EPOCH = instant(0)
+"""When what is shown was begun, where nobody knows: before all else."""
+
 
 @dataclass(frozen=True)
 class Publication:
@@ -60,7 +69,9 @@ class Publication:
         model_version: Whose scores are in gold.
         timezone: Of the school days by which they were made; None for UTC.
         as_of: Moment of the scores.
-        events: Version of the events that were read.
+        events: Version of the events that everybody was folded from.
+        changed_events: Version of the events up to which students of whom something came in since are published, too;
+            None where nobody has published changes.
         versions: By name of the table, the version that is shown; the newest one of a table that is not in it.
     """
 
@@ -73,12 +84,18 @@ class Publication:
     timezone: str | None = None
     as_of: datetime | None = None
     events: int | None = None
+    changed_events: int | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
 
     def after(self, action: str, at: datetime, **changed: Any) -> Publication:
         """Return the next publication: as this one but for what has changed."""
         plain = replace(self, number=self.number + 1, action=action, at=at, version=None, previous=None)
         return replace(plain, **changed)
+
+    @property
+    def changes_until(self) -> int:
+        """Version of the events that everybody's scores hold; -1 for none."""
+        return max(-1 if one is None else one for one in (self.events, self.changed_events))
 
     def began_after(self, at: datetime) -> bool:
         """Tell whether what it publishes was begun later."""
@@ -92,7 +109,7 @@ def last(rows: pa.Table) -> Publication:
     """Return the last of the rows of PUBLICATIONS; `NOTHING` where there are none."""
     if not rows.num_rows:
         return NOTHING
-    row = max(rows.to_pylist(), key=lambda one: int(one["number"]))
+    (row,) = rows.slice(pc.index(rows["number"], pc.max(rows["number"])).as_py(), 1).to_pylist()
     return Publication(
         **{name: row[name] for name in PUBLICATIONS.schema.names if name in Publication.__dataclass_fields__},
         versions={table.name: row[table.name] for table in TABLES if row[table.name] is not None},
@@ -103,6 +120,24 @@ def row_of(publication: Publication) -> pa.Table:
     """Return the row that shows it from now on."""
     row = {**vars(publication), **publication.versions, "committed_at": _now()}
     return pa.Table.from_pylist([row], schema=PUBLICATIONS.schema)
+
+
+def last_of_everybody(rows: pa.Table) -> tuple[float, float] | None:
+    """Return when the last fold of everybody that was published was begun, in seconds since 1970, and how many seconds
+    later it was shown; None for none.
+    """
+    mine = rows.filter(pc.is_in(rows["action"], value_set=pa.array(OF_EVERYBODY)))
+    if not mine.num_rows:
+        return None
+    (row,) = mine.slice(pc.index(mine["number"], pc.max(mine["number"])).as_py(), 1).to_pylist()
+    began, shown = row["at"], row["committed_at"]
+    return began.timestamp(), (shown - began).total_seconds()
+
+
+def worth_keeping(rows: pa.Table) -> pa.Table:
+    """Return the rows without those of changes that nobody is shown any more, of which there are hundreds a day."""
+    old = pc.less(rows["committed_at"], pa.scalar(_now() - timedelta(hours=2 * READERS_HOURS)).cast(UTC_US))
+    return rows.filter(pc.invert(pc.and_(old, pc.equal(rows["action"], CHANGES)).fill_null(False)))
 
 
 def versions_in_use(rows: pa.Table, table: str, hours: int) -> Sequence[int]:

@@ -212,6 +212,14 @@ class LakeWriter(LakeReader):
             if add.path not in live:
                 handle.place.discard(add.path)
 
+    def delete_files(self, table: Table, paths: Sequence[str]) -> None:
+        """Delete files that a commit took away and that nobody reads any more; those of the newest version stay."""
+        handle = self._handle(table)
+        live = {file.path for file in handle.snapshot().files}
+        for path in paths:
+            if path not in live and handle.place.exists(path):
+                handle.place.discard(path)
+
     @contextmanager
     def discarding(self, table: Table, adds: Sequence[AddAction]) -> Iterator[None]:
         """Delete files that were written when the body fails, but for those that a commit names by then."""

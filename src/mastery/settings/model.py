@@ -117,6 +117,17 @@ class DashboardSettings(BaseModel, frozen=True, extra="forbid"):
         return _url(self.host, self.port)
 
 
+class WorkSettings(BaseModel, frozen=True, extra="forbid"):
+    """What `mastery work` does beside the batches."""
+
+    publish_every_s: int = Field(
+        300,
+        ge=0,
+        description="Seconds after which `mastery work` publishes what has changed, for classes, histories and tables; "
+        "0: only a recompute publishes.",
+    )
+
+
 class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
     """Where the metrics for Prometheus are."""
 
@@ -269,12 +280,14 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     bounds: dict[str, Any] = Field(
         default_factory=dict,
         description="What a fit may find of parameters: `guess: [0.05, 0.3]` bounds one, `slip: 0.1` fixes it, for all "
-        "topics, or under `topics: ID:` for one; in the environment as JSON. docs/models.md lists the parameters; a fit checks them.",
+        "topics, or under `topics: ID:` for one; in the environment as JSON. docs/models.md lists the parameters; a fit "
+        "checks them.",
         json_schema_extra={"shown": "none"},
     )
     gate: GateSettings = GateSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    work: WorkSettings = WorkSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @model_validator(mode="after")

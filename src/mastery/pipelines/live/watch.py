@@ -22,8 +22,8 @@ class Watch:
     """Is told what happens, from any thread. This one listens to nothing."""
 
     def step(self, name: str, seconds: float) -> None:
-        """Hear that one numbered step of a batch took so long: `understand`, `lake`, `fold`, `records`,
-        `dead_letters`, `places`.
+        """Hear that one numbered step of a batch took so long (`understand`, `lake`, `fold`, `records`,
+        `dead_letters`, `places`), or one run of what is done beside the batches (`publish`, `compact`).
         """
 
     def rows(self, outcomes: Mapping[str, int]) -> None:
@@ -46,6 +46,15 @@ class Watch:
 
     def lag(self, behind: Mapping[str, int]) -> None:
         """Hear, of all partitions that this worker has, how much of each it has not dealt with."""
+
+    def published(self, students: int, rows: int) -> None:
+        """Hear that all that has changed is published: of how many students since the last time, in how many rows."""
+
+    def recomputed(self, at_s: float, seconds: float) -> None:
+        """Hear when the recompute that people see was begun (seconds since 1970), and how long it took."""
+
+    def inactive(self, students: int) -> None:
+        """Hear of how many students with new events nobody has heard for so long that their records wait."""
 
     def retried(self) -> None:
         """Hear that what could not be written is tried again."""

@@ -398,8 +398,8 @@ class Reader:
                 f"days of these scores are those of {zone}, and those of the school are {self.days.timezone} now "
                 "(settings school_timezone and school_timezones); 'mastery recompute' makes them again"
             )
-        read, now = published.events, self._lake.version(EVENTS)
-        if read is None or now <= read:
+        read, now = published.changes_until, self._lake.version(EVENTS)
+        if published.events is None or now <= read:
             return notes
         if self._news[:2] != (read, now):
             news = self._lake.news(EVENTS, read, now)  # compaction brings none

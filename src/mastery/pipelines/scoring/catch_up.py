@@ -63,7 +63,7 @@ def catch_up(lake: Lake, state: StateStore, held: Mapping[str, pa.Table] = NONE_
         if known is not None and _version_of(known) == version:
             return View(events, known.position)
         news = None if known is None else _news_since(lake, known, version.version)
-        students = None if news is None else _students(lake, news, held)
+        students = None if news is None else students_of(lake, news, held)
         lineage = 0 if known is None else known.lineage
         if students is None:
             lineage += 1
@@ -96,7 +96,7 @@ def _news_since(lake: Lake, known: KnownLake, until: int) -> News | None:
     return lake.news(EVENTS, known.version, until) if lake.holds(EVENTS, _version_of(known)) else None
 
 
-def _students(lake: Lake, news: News, held: Mapping[str, pa.Table]) -> list[str] | None:
+def students_of(lake: Lake, news: News, held: Mapping[str, pa.Table] = NONE_HELD) -> list[str] | None:
     """Return the students of events that came or went, each once; None where files of them are gone.
 
     One file is read at a time, for there may be a lake of them.

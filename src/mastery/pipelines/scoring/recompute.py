@@ -284,6 +284,7 @@ class _Run:
                 "timezone": self._model_set.days.timezone,
                 "as_of": instant(self._options.as_of_us),
                 "events": max(self.snapshot.version, -1 if now.events is None else now.events),
+                "changed_events": None,  # students with later events are changed ones again
                 "versions": {**now.versions, **versions},
             }
             if switch is not None:
