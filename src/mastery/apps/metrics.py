@@ -54,6 +54,7 @@ class Metrics:
         self.rows = counter("mastery_rows", "Rows taken, by what became of them.", "outcome")
         self.continued = counter("mastery_continued_students", "Students whose record went on.")
         self.refolded = counter("mastery_refolded_students", "Students folded from the lake, by why.", "reason")
+        self.inactive = counter("mastery_inactive_students", "Students with events whose record waits for a reader.")
         self.left_alone = counter("mastery_other_tenants_messages", "Messages of another tenant, left to its worker.")
         self.buried = counter("mastery_dead_letters", "Messages sent to the dead letters.")
         self.retries = counter("mastery_retries", "Attempts that failed and are made again.")
@@ -149,6 +150,9 @@ class _OfTenant(Watch):
 
     def refolded(self, why: str, students: int) -> None:
         self._metrics.refolded.labels(self._tenant, why).inc(students)
+
+    def inactive(self, students: int) -> None:
+        self._metrics.inactive.labels(self._tenant).inc(students)
 
     def left_alone(self, messages: int) -> None:
         self._metrics.left_alone.labels(self._tenant).inc(messages)

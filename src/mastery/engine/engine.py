@@ -123,10 +123,17 @@ class Engine(Deployment):
 
         return opened
 
-    def intake(self, tenant: str | None = None, door: str = "http", watch: Watch | None = None) -> Intake:
+    def intake(
+        self,
+        tenant: str | None = None,
+        door: str = "http",
+        *,
+        active_days: int | None = None,
+        watch: Watch | None = None,
+    ) -> Intake:
         """Return what takes the events of a tenant as they come in by a door; open until the engine is closed.
 
-        `watch` is told what becomes of them, where this is the first to ask.
+        `active_days` and `watch` are as in `Intake`, where this is the first to ask.
 
         Raises:
             NotFound: There is no tenant of that name; none is made.
@@ -148,6 +155,7 @@ class Engine(Deployment):
                     now=lambda: instant(clock.now_us()),
                     timezone=self.settings.timezone,
                     code_version=__version__,
+                    active_days=active_days,
                     watch=watch or DEAF,
                 )
             return self._intakes[name, door]
@@ -184,7 +192,7 @@ class Engine(Deployment):
         from mastery.pipelines.live.watch import DEAF
         from mastery.streams import connect, connect_sink
 
-        intake = self.intake(door=stream, watch=watch)
+        intake = self.intake(door=stream, active_days=self.settings.active_days, watch=watch)
         with ExitStack() as until:
             # Of this deployment and tenant alone, and of all their workers: a name that only their key can make.
             group = f"mastery-{self.pseudonyms.student(self.tenant, 'workers')}"

@@ -225,7 +225,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     active_days: int = Field(
         30,
         ge=1,
-        description="Students active in this many days get their state from a recompute, others when it is needed.",
+        description="Students active in this many days get their state from a recompute, and while `mastery work` runs "
+        "with each of their events; others when it is needed.",
     )
     derived_history: bool = Field(
         True,
@@ -280,8 +281,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     bounds: dict[str, Any] = Field(
         default_factory=dict,
         description="What a fit may find of parameters: `guess: [0.05, 0.3]` bounds one, `slip: 0.1` fixes it, for all "
-        "topics, or under `topics: ID:` for one; in the environment as JSON. docs/models.md lists the parameters; a fit "
-        "checks them.",
+        "topics, or under `topics: ID:` for one; in the environment as JSON. docs/models.md lists the parameters; a "
+        "fit checks them.",
         json_schema_extra={"shown": "none"},
     )
     gate: GateSettings = GateSettings()

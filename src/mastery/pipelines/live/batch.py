@@ -4,6 +4,7 @@
 2. Look at how far the records are, then write: one commit of all new events and revisions, on the disk before anything
    else happens; then the rejected rows.
 3. Note who has news. Go on with the current records of these students; fold the others from the lake, one scan for all.
+   Students who are not active (no event within some days) are left to whoever reads them, or to the next recompute.
 4. Write each record by one compare-and-set.
 5. Say what became of each row.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,7 @@ def take(
     state: StateStore,
     model_set: ModelSet,
     ingest: int,
+    active_since_us: int | None = None,
     watch: Watch = DEAF,
 ) -> list[Taken]:
     """Do steps 2 to 5 for the rows of several requests or messages, and return what became of those of each.
@@ -79,6 +81,7 @@ def take(
     Args:
         batch: In the order they came.
         ingest: Number of the ingest that brings them.
+        active_since_us: Students whose newest event is before this moment get no record now; None: all do.
         watch: Is told of steps 2 to 4.
 
     Raises:
@@ -96,12 +99,31 @@ def take(
     taken = _taken(batch, written)
     changed = frozenset[str]().union(*(one.changed for one in taken))
     behind = changed if begun is None else changed | students - begun.found.records.keys()
+    if begun is not None and active_since_us is not None and behind:
+        active = _active(behind, pieces, begun, active_since_us)
+        watch.inactive(len(behind) - len(active))
+        behind = active
     if begun is not None and written is not None and behind:
         try:
             bring_up(lake, state, model_set, begun, behind, written.kept, watch)
         except (StateUnusable, Unwritable) as error:
             _say(error)
     return taken
+
+
+def newest_us(pieces: Iterable[Held]) -> int | None:
+    """Return when the latest of some events happened, in microseconds since 1970; None for no event."""
+    return max((int(piece.rows.numbers("occurred_at").max()) for piece in pieces if piece.rows.num_rows), default=None)
+
+
+def _active(students: frozenset[str], pieces: Sequence[Held], begun: Begun, since_us: int) -> frozenset[str]:
+    """Return those of the students who have an event at this moment or later, in the rows or in their record."""
+    recent = {student for student, record in begun.found.records.items() if record.last_event_us >= since_us}
+    for piece in pieces:
+        names = piece.rows.column("student_id").dictionary
+        late = piece.rows.codes("student_id")[piece.rows.numbers("occurred_at") >= since_us]
+        recent.update(names.take(pa.array(np.unique(late))).to_pylist())
+    return students & recent
 
 
 def _begun(lake: Lake, state: StateStore, students: frozenset[str], model_set: ModelSet) -> Begun | None:

@@ -12,16 +12,17 @@ from concurrent.futures import Future
 from datetime import datetime
 
 from mastery.directory.pseudonyms import Pseudonyms
+from mastery.instants import DAY_US
 from mastery.lake import Lake, TakenBack
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.key_check import use_key
-from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken, take
+from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken, newest_us, take
 from mastery.pipelines.live.register import Register
 from mastery.pipelines.live.understand import Door, Incoming, understand
 from mastery.pipelines.live.watch import DEAF, Watch
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore
-from mastery.tables import ITEMS
+from mastery.tables import EVENTS, ITEMS
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Intake:
         now: Callable[[], datetime],
         timezone: str | None = None,
         code_version: str = "",
+        active_days: int | None = None,
         watch: Watch = DEAF,
     ) -> None:
         """Take what rows are written to.
@@ -64,11 +66,14 @@ class Intake:
             now: Returns the time, in UTC.
             timezone: Of clocks that name no zone.
             code_version: Version of the engine, for the register.
+            active_days: Students without an event in this many days before the newest one of the lake get no record
+                with their events; None: all do.
             watch: Is told what becomes of the rows.
         """
         self._lake, self._state, self._model_set, self._pseudonyms = lake, state, model_set, pseudonyms
         self._tenant, self._door, self._now, self._timezone = tenant, door, now, timezone
-        self._watch = watch
+        self._watch, self._active_days = watch, active_days
+        self._newest_us: int | None = None
         self._register = Register(lake, tenant, door, code_version)
         self._of_door: tuple[int, Door] | None = None
         self._waiting: list[tuple[Incoming, Future[Taken]]] = []
@@ -162,8 +167,26 @@ class Intake:
 
     def _write_rows(self, batch: Sequence[Incoming], ingest: int) -> list[Taken]:
         return take(
-            batch, lake=self._lake, state=self._state, model_set=self._model_set(), ingest=ingest, watch=self._watch
+            batch,
+            lake=self._lake,
+            state=self._state,
+            model_set=self._model_set(),
+            ingest=ingest,
+            active_since_us=self._active_since_us(batch),
+            watch=self._watch,
         )
+
+    def _active_since_us(self, batch: Sequence[Incoming]) -> int | None:
+        """Return since when an event makes a student active: by the newest event and not by the clock, so that an old
+        log is followed as it was lived.
+        """
+        if self._active_days is None:
+            return None
+        if self._newest_us is None:
+            self._newest_us = self._lake.newest(EVENTS, "occurred_at")
+        of_batch = newest_us(piece for incoming in batch for piece in incoming.pieces)
+        self._newest_us = max((one for one in (self._newest_us, of_batch) if one is not None), default=None)
+        return None if self._newest_us is None else self._newest_us - self._active_days * DAY_US
 
     def _tidy(self) -> None:
         """Merge small files now and then. What goes wrong is no matter of those who brought rows."""
