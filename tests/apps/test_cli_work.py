@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 
 import pytest
 
+import services
 from apps.working import begun, row, until_logged, until_written
 from mastery.engine import Engine
 from mastery.errors import BadInput, NotFound
@@ -50,6 +52,22 @@ def test_a_class_moves_while_the_worker_runs(school):
         worker.send_signal(signal.SIGTERM)
         worker.communicate()
     assert worker.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_worker_whose_store_hangs_ends_all_the_same_when_it_is_told_to(school):
+    home, folder = school
+    with ExitStack() as until:
+        store = services.found_or_skipped(lambda: services.started("redis", until))
+        worker = begun(home, folder, MASTERY_STATE=store.url)
+        (folder / "a.ndjson").write_text(row(1) + "\n")
+        until_written(worker, 1)
+        store.process.send_signal(signal.SIGSTOP)
+        until.callback(store.process.send_signal, signal.SIGCONT)
+        (folder / "b.ndjson").write_text(row(2) + "\n")
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate()
+        assert worker.returncode == 0
 
 
 def test_what_cannot_be_worked_on_is_named(mastery, tmp_path):

@@ -56,6 +56,7 @@ class Metrics:
         self.refolded = counter("mastery_refolded_students", "Students folded from the lake, by why.", "reason")
         self.inactive = counter("mastery_inactive_students", "Students with events whose record waits for a reader.")
         self.left_alone = counter("mastery_other_tenants_messages", "Messages of another tenant, left to its worker.")
+        self.of_nobody = counter("mastery_unknown_tenants_messages", "Messages of a tenant that there is not.")
         self.buried = counter("mastery_dead_letters", "Messages sent to the dead letters.")
         self.retries = counter("mastery_retries", "Attempts that failed and are made again.")
         self.batch_rows = prometheus.Histogram(
@@ -156,6 +157,9 @@ class _OfTenant(Watch):
 
     def left_alone(self, messages: int) -> None:
         self._metrics.left_alone.labels(self._tenant).inc(messages)
+
+    def of_nobody(self, messages: int) -> None:
+        self._metrics.of_nobody.labels(self._tenant).inc(messages)
 
     def buried(self, messages: int) -> None:
         self._metrics.buried.labels(self._tenant).inc(messages)

@@ -221,6 +221,7 @@ class Engine(Deployment):
                 self.lake,
                 self.state,
                 tenant=self.tenant,
+                tenants=lambda: self.tenants,
                 dead_letters=sink,
                 batch_s=batch_s,
                 batch_messages=batch_messages,

@@ -18,6 +18,7 @@ from mastery.errors import Conflict
 from mastery.pipelines.live import follow as following
 from mastery.pipelines.live.follow import Follower
 from mastery.streams import StreamUnusable, connect, connect_sink, key_of
+from mastery.streams.memory import topic as of_memory
 from mastery.tables import EVENTS, REJECTED
 from runtimes_agree.following import AllRead, intake_of
 from school import Deployment
@@ -42,7 +43,7 @@ class Stream:
             sink.send(key, value)
         self.sent += len(values)
 
-    def follow(self, dead_letters=None) -> None:
+    def follow(self, dead_letters=None, tenants=None) -> None:
         """Read all that was sent."""
         source, intake = connect(self.url, "workers"), intake_of(self.of)
         Follower(
@@ -51,6 +52,7 @@ class Stream:
             self.of.lake,
             self.of.state,
             tenant="default",
+            tenants=tenants,
             dead_letters=dead_letters,
             batch_s=0.01,
         ).follow(AllRead(self.of, self.sent))
@@ -116,6 +118,28 @@ def test_what_cannot_be_used_is_listed_by_its_place_and_sent_to_the_dead_letters
     buried = source.poll(100, 0.0).messages
     assert sorted(one.value for one in buried) == sorted(broken)
     assert {one.key for one in buried} == {key_of("default", "S1")}
+
+
+def test_a_message_of_no_tenant_goes_to_the_dead_letters_with_its_reason(topic, caplog):
+    caplog.set_level(logging.INFO)
+    dead = uuid4().hex
+    topic.send(row(1), key=key_of("default", "S1"))
+    topic.send(row(2), key=key_of("north", "S1"))
+    topic.send(row(3), key=key_of("nrth", "S1"))
+    asked = []
+    topic.follow(connect_sink(f"memory:{dead}"), lambda: asked.append(1) or ["default", "north"])
+    counts = {
+        name: sum(getattr(record, name) for record in batches(caplog))
+        for name in ("messages", "accepted", "other_tenants", "unknown_tenants")
+    }
+    assert counts == {"messages": 3, "accepted": 1, "other_tenants": 1, "unknown_tenants": 1}
+    source = connect(f"memory:{dead}", "readers")
+    source.start(lambda _: {})
+    (buried,) = source.poll(10, 0.0).messages
+    assert (buried.key, buried.value) == (key_of("nrth", "S1"), row(3))
+    (headers,) = of_memory(dead).headers.values()
+    assert headers["reason"].startswith("its key names tenant 'nrth', and there is none of that name")
+    assert topic.of.lake.count(REJECTED) == 0
 
 
 def test_a_message_of_many_megabytes_is_rejected_and_the_next_one_taken(topic):

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -62,15 +63,17 @@ def work(
         _log_as_json(),
         _until_stopped() as stop,
         engine,
+        ThreadPoolExecutor(1) as pool,  # this thread only waits: where a store hangs, it still hears of signals
     ):
-        engine.follow(
+        pool.submit(
+            engine.follow,
             stream,
             stop,
             dead_letters=dead_letters,
             batch_s=batch_s,
             batch_messages=batch_messages,
             watch=None if metrics is None else metrics.of(engine.tenant),
-        )
+        ).result()
 
 
 @contextmanager

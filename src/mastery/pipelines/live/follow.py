@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from mastery.errors import Conflict, Unwritable
 from mastery.lake import Lake
-from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken
+from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.live.understand import Incoming
 from mastery.pipelines.live.watch import DEAF, Watch, delays_s
@@ -52,7 +52,7 @@ class BatchDone:
     """What became of the messages of a batch.
 
     Attributes:
-        messages: read = accepted + revised + duplicates + rejected + other_tenants.
+        messages: read = accepted + revised + duplicates + rejected + other_tenants + unknown_tenants.
         students: With new events.
         seconds: From the end of the poll to the stored places.
     """
@@ -63,6 +63,7 @@ class BatchDone:
     duplicates: int
     rejected: int
     other_tenants: int
+    unknown_tenants: int
     students: int
     seconds: float
 
@@ -78,14 +79,20 @@ class Follower:
         state: StateStore,
         *,
         tenant: str,
+        tenants: Callable[[], Collection[str]] | None = None,
         dead_letters: Sink | None = None,
         batch_s: float = BATCH_S,
         batch_messages: int = BATCH_MESSAGES,
         watch: Watch = DEAF,
     ) -> None:
-        """Take what is read, where it is written to, and who is told of it."""
+        """Take what is read, where it is written to, and who is told of it.
+
+        Args:
+            tenants: Returns all that there are: messages of others are nobody's. None: whoever is named is there.
+        """
         self._source, self._intake, self._lake, self._state = source, intake, lake, state
-        self._tenant, self._dead_letters = tenant, dead_letters
+        self._tenant, self._tenants, self._dead_letters = tenant, tenants, dead_letters
+        self._known_tenants: Collection[str] = ()
         self._batch_s, self._batch_messages = batch_s, batch_messages
         self._watch = watch
         self._places: dict[str, int] = {}
@@ -127,13 +134,17 @@ class Follower:
     def _once(self, messages: Sequence[Message]) -> BatchDone:
         began = time.monotonic()
         lineage = catch_up(self._lake, self._state).seen.lineage
-        mine = [message for message in messages if self._is_mine(message)]
+        tenants = [self._tenant_of(message) for message in messages]
+        mine = [message for message, tenant in zip(messages, tenants, strict=True) if tenant == self._tenant]
+        nobodys = self._nobodys(messages, tenants)
         incoming = self._intake.understand([message.value.translate(BREAKS) for message in mine])
         taken = self._intake.submit(with_places(incoming, mine)).result()
         received_us = np.array([message.received_us for message in mine], np.int64)
         self._watch.readable(delays_s(received_us, time.time_ns() // 1000))
-        self._watch.left_alone(len(messages) - len(mine))
-        self._bury(mine, taken)
+        others = len(messages) - len(mine) - len(nobodys)
+        self._watch.left_alone(others)
+        self._watch.of_nobody(len(nobodys))
+        self._bury([*((mine[refusal.index], refusal.problem) for refusal in taken.refusals), *nobodys])
         after: dict[str, int] = {}
         for message in messages:
             after[message.partition] = message.after
@@ -146,24 +157,37 @@ class Follower:
             revised=taken.count(REVISED_ROW),
             duplicates=taken.count(DUPLICATE),
             rejected=taken.count(REJECTED_ROW),
-            other_tenants=len(messages) - len(mine),
+            other_tenants=others,
+            unknown_tenants=len(nobodys),
             students=len(taken.changed),
             seconds=round(time.monotonic() - began, 4),
         )
 
-    def _is_mine(self, message: Message) -> bool:
+    def _tenant_of(self, message: Message) -> str:
         said = None if message.key is None else read_key(message.key)
-        return said is None or said[0] == self._tenant
+        return self._tenant if said is None else said[0]
 
-    def _bury(self, messages: Sequence[Message], taken: Taken) -> None:
-        if self._dead_letters is None or not taken.refusals:
+    def _nobodys(self, messages: Sequence[Message], tenants: Sequence[str]) -> list[tuple[Message, str]]:
+        """Return the messages of tenants that there are not, with what is wrong with each."""
+        if self._tenants is None:
+            return []
+        if not set(tenants) <= {self._tenant, *self._known_tenants}:
+            self._known_tenants = frozenset(self._tenants())
+        known = {self._tenant, *self._known_tenants}
+        return [
+            (message, f"its key names tenant {tenant!r:.200}, and there is none of that name; ingest its course first")
+            for message, tenant in zip(messages, tenants, strict=True)
+            if tenant not in known
+        ]
+
+    def _bury(self, dead: Sequence[tuple[Message, str]]) -> None:
+        if self._dead_letters is None or not dead:
             return
         with self._watch.taking("dead_letters"):
-            for refusal in taken.refusals:
-                message = messages[refusal.index]
-                self._dead_letters.send(message.key, message.value, {"place": message.place, "reason": refusal.problem})
+            for message, reason in dead:
+                self._dead_letters.send(message.key, message.value, {"place": message.place, "reason": reason})
             self._dead_letters.flush()
-        self._watch.buried(len(taken.refusals))
+        self._watch.buried(len(dead))
 
     def _waited_for(self, work: Callable[[], T], what: str, stop: threading.Event) -> T | None:
         """Return what some work returns once it succeeds: a full disk, a busy lake and a store that is away pass.

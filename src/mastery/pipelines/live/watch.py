@@ -38,6 +38,9 @@ class Watch:
     def left_alone(self, messages: int) -> None:
         """Hear of how many messages are another tenant's."""
 
+    def of_nobody(self, messages: int) -> None:
+        """Hear of how many messages are of a tenant that there is not."""
+
     def buried(self, messages: int) -> None:
         """Hear how many messages were sent to the dead letters."""
 
