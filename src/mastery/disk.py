@@ -58,6 +58,11 @@ def settle_folder(path: str | Path) -> None:
             raise
 
 
+def mark_of(found: os.stat_result) -> tuple[int, ...]:
+    """Return numbers that differ once another file is put under the name of the one that was looked at."""
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def link(path: str | Path, name: str | Path) -> None:
     """Give a file a further name, of two at once to one of them.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mastery import disk
 from mastery.lake.file_writer import FileWriter
 from mastery.lake.handle import Handle
 from mastery.lake.location import TableLocation
@@ -56,6 +57,7 @@ def install(kill_at: int | None) -> Points:
         points.around(FileWriter, name)
     for name in ("_make", "_try", "vacuum"):
         points.around(Handle, name)
+    points.around(disk, "link")
     points.around(TableLocation, "discard")
     for name in ("replace", "unlink"):
         points.around(Path, name)

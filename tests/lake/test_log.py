@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,9 +8,9 @@ import pytest
 from deltalake import DeltaTable
 
 from mastery.lake import Lake
-from mastery.lake.handle import CLEANED_EVERY, Change
+from mastery.lake.handle import CHECKPOINT_EVERY, REWRITE, Change
 from mastery.lake.location import locate
-from mastery.lake.log import commit_naming
+from mastery.lake.log import commit_naming, last_checkpoint
 from mastery.tables import EVENTS, TOPICS
 
 Events = Callable[..., pa.Table]
@@ -64,9 +65,68 @@ def test_commits_of_long_ago_go_from_the_log_once_in_a_while(tmp_path: Path) -> 
             table.commit("append", lambda now: Change((), numbers={"test": now.version + 1}))
         return min(int(path.name[:20]) for path in folder.glob("*.json"))
 
-    assert commit_until(CLEANED_EVERY + 5) == 0
+    assert commit_until(CHECKPOINT_EVERY + 5) == 0
+    table.tidy_log()
+    assert last_checkpoint(table.place) == CHECKPOINT_EVERY + 5
     for path in folder.iterdir():
         if path.name[0] != "_":
             os.utime(path, (0, 0))
-    assert commit_until(2 * CLEANED_EVERY - 1) == 0
-    assert commit_until(2 * CLEANED_EVERY) == CLEANED_EVERY - 1, "the last checkpoint before, and what came after it"
+    commit_until(2 * CHECKPOINT_EVERY + 4)
+    table.tidy_log()
+    assert last_checkpoint(table.place) == CHECKPOINT_EVERY + 5, "so soon there is no other one"
+    commit_until(2 * CHECKPOINT_EVERY + 5)
+    table.tidy_log()
+    assert commit_until(0) == CHECKPOINT_EVERY + 5, "the last checkpoint before, and what came after it"
+    assert Lake.open(str(tmp_path / "lake")).version(TOPICS) == 2 * CHECKPOINT_EVERY + 5
+    commit_until(4 * CHECKPOINT_EVERY + 5)
+    assert last_checkpoint(table.place) == 4 * CHECKPOINT_EVERY + 5, "made with a commit, where nobody tidies"
+
+
+def test_a_table_kept_open_knows_what_one_opened_anew_knows_whoever_commits(tmp_path: Path, events: Events) -> None:
+    """Own commits move it forward without a look at the log, those of others and of delta-rs are read from it."""
+    root = str(tmp_path / "lake")
+    mine, other = Lake.open(root, buckets=2), Lake.open(root)
+    handle = mine._handle(EVENTS)
+    steps: list[Callable[[], object]] = [
+        lambda: mine.append(EVENTS, events(20, seed=1)),
+        lambda: other.append(EVENTS, events(20, seed=2)),
+        lambda: other.compact(),
+        lambda: mine.append(EVENTS, events(5, seed=3)),
+        lambda: other._handle(EVENTS).commit("append", lambda now: Change((), numbers={"other": now.version + 1})),
+        lambda: mine._handle(EVENTS).commit("append", lambda now: Change((), numbers={"mine": now.version + 1})),
+        lambda: mine.compact(),
+        lambda: other.replace(EVENTS, events(3, seed=4)),
+        lambda: other.append(EVENTS, events(1, seed=5)),
+        lambda: DeltaTable(f"{root}/events").alter.set_table_properties({"delta.appendOnly": "false"}),
+        lambda: mine.append(EVENTS, events(2, seed=6)),
+    ]
+    for step in steps:
+        mine.newest(EVENTS, "occurred_at")  # known before, and moved on
+        step()
+        anew = Lake.open(root)._handle(EVENTS)
+        assert handle.identified() == anew.identified()
+        for name in ("mine", "other", REWRITE):
+            assert handle.number(name) == anew.number(name)
+        assert mine.newest(EVENTS, "occurred_at") == anew.newest("occurred_at", anew.snapshot())
+
+
+def test_of_many_who_add_at_once_each_gets_a_number_of_its_own(tmp_path: Path, events: Events) -> None:
+    root = str(tmp_path / "lake")
+    Lake.open(root, buckets=1)
+    lakes = [Lake.open(root) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        versions = pool.map(lambda at: lakes[at % 4].append(EVENTS, events(1, seed=at)), range(80))
+    assert sorted(versions) == list(range(1, 81))
+    assert all(lake.count(EVENTS) == 80 for lake in lakes)
+    assert not list((tmp_path / "lake" / "events" / "_delta_log").glob("*.tmp"))
+
+
+def test_a_commit_of_ours_is_read_by_delta_rs_as_one_of_its_own(tmp_path: Path, events: Events) -> None:
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+    rows = events(20)
+    lake.append(EVENTS, rows)
+    table = DeltaTable(f"{lake.root}/events")
+    assert table.to_pyarrow_table(columns=["event_id_hi"]).num_rows == 20
+    assert table.history(1)[0]["operation"] == "WRITE"
+    actions = pa.table(table.get_add_actions(flatten=True))
+    assert sum(actions["num_records"].to_pylist()) == 20 and set(actions["partition.bucket"].to_pylist()) <= {0, 1}

@@ -155,6 +155,16 @@ class Lake(UndoWriter):
         """
         for table in (EVENTS, REJECTED, SUPERSEDED, INGESTS):
             self._compact(table, TIDY_FILES, TIDY_BUCKETS, compaction.LITTLE_ROWS, None, workers=1)
+        self.tidy_logs()
+
+    def tidy_logs(self) -> None:
+        """Give the logs of tables that have been committed to a checkpoint now and then: whenever nobody waits. Costs
+        nothing where the last one is not old.
+        """
+        with self._lock:
+            handles = list(self._handles.values())
+        for handle in handles:
+            handle.tidy_log()
 
     def vacuum(self, table: Table, *, retain_hours: int = 168) -> list[str]:
         """Delete files that no version of the last `retain_hours` names and return their paths.

@@ -1,6 +1,11 @@
 """One Delta table, kept open: what it holds now, and commits to it.
 
-Appends never meet. Commits that take files away (overwrite, replace, compact) carry one application
+What is known moves forward commit by commit: by the table's own, and by those of others, which are read from the log.
+Of a local table commits that only add are written by `mastery.lake.commit`; who finds the next number taken reads that
+commit and plans again, so that none is ever missed. delta-rs opens the table and makes all other commits, and what it
+has read of the log may lag behind; it is brought up when it is asked for something.
+
+Commits that take files away (overwrite, replace, compact) carry one application
 transaction, `REWRITE`, so that of two at once one is refused and tried again on what the other left:
 delta-rs does not compare the removals of two appending commits, and without it two compactions of
 one bucket doubled its rows (tests/lake/test_processes.py).
@@ -13,6 +18,7 @@ done before the first file is written, so that files without a commit are known 
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -27,7 +33,8 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 from mastery import disk
 from mastery.errors import Conflict, unwritable
 from mastery.events.identity import IDENTITY_VERSION
-from mastery.lake import log
+from mastery.lake import commit, log
+from mastery.lake.commit import Overtaken
 from mastery.lake.location import TableLocation
 from mastery.lake.opened import first_line, instants, latest, open_table, other_columns
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
@@ -50,12 +57,23 @@ KEY = "mastery.key"
 NOT_LOOKED_AT = ()
 """In place of the mark of a commit, and no such mark: the table was opened, and its files are not known yet."""
 
-CLEANED_EVERY = 100
-"""Commits after which delta-rs looks for those in the log that may go (a month old, and before a checkpoint). It lists
-the whole log for it: after each commit that cost 6 ms with 800 of them there, and 6 more with each 800 more."""
+CHECKPOINT_EVERY = 100
+"""Commits after which the log gets a checkpoint, and loses commits that may go (a month old, and before a checkpoint),
+as soon as nobody waits for it; after twice as many it is made with a commit. Looking for those that may go lists the
+whole log: after each commit that cost 6 ms with 800 of them there, and 6 more with each 800 more."""
+
+PLAIN_WRITERS = 2
+"""The version of Delta's rules for writers of all our tables; with a later one, commits are left to delta-rs."""
 
 ATTEMPTS = 20
-"""How often a refused commit is tried again. Each refusal means that another writer got on."""
+"""How often a refused commit is tried again, and a look that others overtake. Each refusal means that another writer
+got on."""
+
+APPENDS = 200
+"""The same where all that was taken is the number of a commit: each time costs a millisecond."""
+
+PAUSE_AFTER, LONGEST_PAUSE_S = 5, 0.02
+"""After so many refusals a writer pauses, for a random time up to this, so that of many each gets on."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +118,15 @@ class Handle:
         self._options = dict(options) if options else None
         self._delta: DeltaTable | None = None
         self._snapshot = NOTHING
+        self._numbers: dict[str, int | None] = {}  # of application transactions, as of `_snapshot`, as far as known
         self._mark: tuple[int, ...] | None = None  # of the commit of `_snapshot`
         self._fingerprint: str | None = None  # the same, when somebody has asked
         self._newest: dict[str, int | None] = {}  # of `_snapshot`; asked for with every page shown
         self._lake: tuple[int, int] | None = None  # the one the table was opened in; see `log.lake`
         self._earlier: DeltaTable | None = None
+        self._checkpoint = -1  # version of the last one that is known
+        self._on_disk: set[str] = set()  # files whose content is there, before their commit
+        self._folders: set[str] = set()  # of buckets whose names are there
         self._key: int | None = None
         self._kept: int | None = None  # the key's check value in the table, which never changes once it is there
         self._lock = threading.RLock()
@@ -135,15 +157,16 @@ class Handle:
         with self._lock:
             for _ in range(ATTEMPTS):
                 folder = log.folder(self.place)
-                self._look()
-                if self._delta is None or self._delta.version() == self._snapshot.version:
-                    return self._snapshot
-                found = take(self.table, self._delta)
-                mark = log.mark(self.place, found.version)
-                if log.folder(self.place) == folder:
-                    self._snapshot, self._mark, self._fingerprint = found, mark, None
+                moved = self._look()
+                if self._delta is not None and self._delta.version() > self._snapshot.version:
+                    found = take(self.table, self._delta)
+                    self._mark = log.mark(self.place, found.version)
+                    self._snapshot, self._fingerprint = found, None
                     self._newest.clear()
-                    return found
+                    self._numbers.clear()
+                    moved = True
+                if not moved or log.folder(self.place) == folder:
+                    return self._snapshot
                 self._open_again()  # or the files of one log would be taken for those of the other, for good
             raise self._gone("another log was put in its place each time it was looked at")
 
@@ -196,10 +219,12 @@ class Handle:
         with self._lock, self._reading_log():
             if transaction == KEY and self._kept is not None:
                 return self._kept
-            found = None if self._delta is None else self._delta.transaction_version(transaction)
+            if transaction not in self._numbers:  # delta-rs may lag behind, but not behind a commit that says it
+                found = None if self._delta is None else self._delta.transaction_version(transaction)
+                self._numbers[transaction] = found
             if transaction == KEY:  # said by one of the first commits: delta-rs reads back to the checkpoint
-                self._kept = found
-            return found
+                self._kept = self._numbers[transaction]
+            return self._numbers[transaction]
 
     def at(self, version: int) -> Snapshot:
         """Return the files of an earlier version; none for -1. The last one that was asked for stays in memory.
@@ -212,15 +237,7 @@ class Handle:
                 return NOTHING
             if version == self.snapshot().version:
                 return self._snapshot
-            if self._earlier is None or self._earlier.version() != version:
-                try:
-                    self._earlier = DeltaTable(self.place.uri, version=version, storage_options=self._options)
-                except (DeltaError, OSError) as error:
-                    raise Conflict(
-                        f"table {self.table.name!r} in {self.place.uri}: version {version} cannot be read any more "
-                        f"({first_line(error)}); run 'mastery recompute', which makes the table again"
-                    ) from error
-            return take(self.table, self._earlier)
+            return take(self.table, self._opened_at(version))
 
     def newest(self, column: str, at: Snapshot) -> int | None:
         """Return the latest instant of a time column in microseconds, from the log alone; None for no rows."""
@@ -228,18 +245,15 @@ class Handle:
             if not at.rows:
                 return None
             if at.version != self._snapshot.version:
-                self.at(at.version)
-                return latest(self._earlier, column)
+                return latest(self._opened_at(at.version), column)
             if column not in self._newest:
-                self._newest[column] = latest(self._delta, column)
+                self._newest[column] = latest(self._opened_at(at.version), column)
             return self._newest[column]
 
     def newest_by_bucket(self, column: str, at: Snapshot) -> list[tuple[int, int]]:
         """Return (latest instant in microseconds, bucket) of each bucket that has one, the latest first."""
         with self._lock:
-            if at.version != self._snapshot.version:
-                self.at(at.version)
-            actions = instants(self._delta if at.version == self._snapshot.version else self._earlier, column)
+            actions = instants(self._opened_at(at.version), column)
         latest = actions.group_by("bucket").aggregate([("at", "max")])
         found = zip(latest["at_max"].to_pylist(), latest["bucket"].to_pylist(), strict=True)
         return sorted(((at_us, bucket) for at_us, bucket in found if at_us is not None), reverse=True)
@@ -318,8 +332,9 @@ class Handle:
         """
         self.create()
         settled: set[str] = set()
+        refused = overtaken = 0
         with self._lock:
-            for _ in range(ATTEMPTS):
+            while refused < ATTEMPTS and overtaken < APPENDS:
                 before = self.snapshot()
                 if self._delta is None:
                     raise self._gone("the lake was put back as it was before the table was made")
@@ -330,15 +345,27 @@ class Handle:
                     return before.version
                 self.settle({add.path for add in change.adds} - settled)
                 settled.update(add.path for add in change.adds)
+                by_delta = True
                 try:
                     self._try(mode, replace(change, numbers={**change.numbers, **missing}), before)
+                    by_delta = self._snapshot is before
+                except Overtaken:
+                    overtaken += 1
+                    if overtaken > PAUSE_AFTER:
+                        time.sleep(random.uniform(0.0, LONGEST_PAUSE_S))
+                    continue
                 except CommitFailedError as error:
                     if unwritable(error, "", "") is not None:
                         self._refuse(error)
+                    refused += 1
                     continue
                 except (DeltaError, OSError) as error:
                     if not self._landed(change, before):  # what follows a commit, a checkpoint, may fail alone
                         self._refuse(error)
+                if not by_delta:  # it is on the disk, and known
+                    if self._snapshot.version - self._checkpoint >= 2 * CHECKPOINT_EVERY:
+                        self.tidy_log()
+                    return before.version + 1
                 after = self.snapshot()
                 self._settle_log(before.version)
                 if after.version == before.version + 1:
@@ -347,27 +374,50 @@ class Handle:
                 names = {add.path for add in change.adds} or {file.path for file in change.removes or before.files}
                 return log.commit_naming(self.place, names, before.version, after.version)
         raise Conflict(
-            f"table {self.table.name!r}: {ATTEMPTS} commits in a row were refused because others wrote at the "
-            "same time; try again, or let fewer jobs rewrite this table at once"
+            f"table {self.table.name!r}: {refused + overtaken} commits in a row were refused because others wrote at "
+            "the same time; try again, or let fewer jobs rewrite this table at once"
         )
+
+    def tidy_log(self) -> None:
+        """Give the log a checkpoint, so that it is opened as fast as before, where the last one is some commits old."""
+        with self._lock:
+            if not self.place.is_local or self._snapshot.version - self._checkpoint < CHECKPOINT_EVERY:
+                return
+            self._checkpoint = log.last_checkpoint(self.place)  # another process may have made one
+            delta = self._brought_up()
+            if delta is None or delta.version() - self._checkpoint < CHECKPOINT_EVERY:
+                return
+            with self._reading_log():
+                delta.create_checkpoint()
+                delta.cleanup_metadata()
+            self._settle_log(self._checkpoint)
+            self._checkpoint = delta.version()
 
     def write_out(self, path: str) -> None:
         """Wait until the content of a file is on the disk."""
         with self.place.writing(f"table {self.table.name!r}"):
             self.place.write_out(path)
+        self._on_disk.add(path)
 
     def settle(self, paths: Collection[str]) -> None:
         """Wait until files of the table's folder, and their names, outlast a power cut."""
+        if not paths:
+            return
+        folders = {path.rpartition("/")[0] for path in paths}
+        new = folders - self._folders
         with self.place.writing(f"table {self.table.name!r}"):
-            self.place.settle(paths)
+            self.place.settle(set(paths) - self._on_disk, folders | {""} if new else folders)
+        self._on_disk.difference_update(paths)
+        self._folders |= new
 
     def vacuum(self, retain_hours: int, keep: Sequence[int] = ()) -> list[str]:
         """Delete files that no version of the last hours names, nor any of those to keep; return their paths."""
         with self._lock:
             if self.snapshot().version < 0 or self._delta is None:
                 return []
+            delta = self._brought_up() or self._delta
             with self._reading_log():
-                return self._delta.vacuum(
+                return delta.vacuum(
                     retain_hours,
                     dry_run=False,
                     enforce_retention_duration=False,
@@ -376,8 +426,17 @@ class Handle:
                 )
 
     def _try(self, mode: Mode, change: Change, before: Snapshot) -> None:
-        assert self._delta is not None
-        now_ms = int(time.time() * 1000)
+        """Make the commit after `before`, by delta-rs or, where it only adds to a local table, here.
+
+        Raises:
+            Overtaken, CommitFailedError: Another writer was faster.
+        """
+        if self.place.is_local and mode == "append" and not change.removes and self._is_plain():
+            self._put(change, before)
+            return
+        delta, now_ms = self._brought_up(), int(time.time() * 1000)
+        if delta is None or delta.version() != before.version:
+            raise Overtaken  # delta-rs compares with what came after its own last look, which is later than the plan's
         removes = [
             RemoveAction(
                 file.path,
@@ -391,28 +450,90 @@ class Handle:
         rewrites = bool(removes) or mode == "overwrite"
         transactions = [Transaction(REWRITE, before.version + 1)] if rewrites else []
         transactions += [Transaction(name, number) for name, number in change.numbers.items()]
-        self._delta.create_write_transaction(
+        delta.create_write_transaction(
             [*change.adds, *removes],
             mode,
-            self._delta.schema(),
+            delta.schema(),
             list(self.table.partition_by),
             commit_properties=CommitProperties(app_transactions=transactions or None),
             post_commithook_properties=PostCommitHookProperties(
                 create_checkpoint=True,
-                cleanup_expired_logs=None if (before.version + 1) % CLEANED_EVERY == 0 else False,
+                cleanup_expired_logs=None if (before.version + 1) % CHECKPOINT_EVERY == 0 else False,
             ),
         )
 
-    def _look(self) -> None:
-        """Open the table, or read what is new in its log."""
+    def _put(self, change: Change, before: Snapshot) -> None:
+        """Write the commit after `before`."""
+        by, now_ms = self.table.partition_by, int(time.time() * 1000)
+        body = commit.content(change.adds, change.numbers, partition_by=by, now_ms=now_ms)
+        with self.place.writing(f"table {self.table.name!r}"):
+            mark = commit.put(self.place, before.version + 1, body, after=self._mark)
+        said = log.read(body)
+        assert said is not None
+        self._move(said, before.version + 1, mark)
+        self._fingerprint = log.digest(body)
+
+    def _is_plain(self) -> bool:
+        return self._delta is not None and self._delta.protocol().min_writer_version <= PLAIN_WRITERS
+
+    def _look(self) -> bool:
+        """Open the table, or read what is new in its log; tell whether the files are not those known before."""
         if self._delta is None:
             self._lake, self._delta = log.lake(self.place), self._open()
-            return
+            self._checkpoint = log.last_checkpoint(self.place) if self.place.is_local else -1
+            return False
         mark = log.mark(self.place, self._snapshot.version)
         if mark != self._mark:
             self._open_again()
-        elif mark is None or not self.place.is_local or log.has_commit(self.place, self._snapshot.version + 1):
+            return False
+        if mark is None or not self.place.is_local:
             self._update()
+            return False
+        return self._read_on()
+
+    def _read_on(self) -> bool:
+        """Move forward by the commits of a local log that came since the last look."""
+        moved = False
+        while log.has_commit(self.place, version := self._snapshot.version + 1):
+            mark, content = log.mark(self.place, version), self.place.read_bytes(log.name_of(version))
+            said = None if content is None else log.read(content)
+            if said is None or mark is None or mark != log.mark(self.place, version):
+                self._update()
+                return moved
+            self._move(said, version, mark)
+            moved = True
+        return moved
+
+    def _move(self, said: log.Commit, version: int, mark: tuple[int, ...]) -> None:
+        """Take what a commit says for what the table is now."""
+        self._snapshot = self._snapshot.after(version, said.adds, said.removes)
+        self._mark, self._fingerprint = mark, None
+        self._numbers |= said.numbers
+        if said.removes:
+            self._newest.clear()
+        for column in self._newest:
+            self._newest[column] = said.newest(column, self._newest[column])
+
+    def _brought_up(self) -> DeltaTable | None:
+        """Return the table as delta-rs has it, at the newest version, which may be later than that of the last look."""
+        if self._delta is not None and self._delta.version() < self._snapshot.version:
+            self._update()
+        return self._delta
+
+    def _opened_at(self, version: int) -> DeltaTable:
+        """Return the table as delta-rs has it at one version."""
+        delta = self._brought_up() if version == self._snapshot.version else self._delta
+        if delta is not None and delta.version() == version:
+            return delta
+        if self._earlier is None or self._earlier.version() != version:
+            try:
+                self._earlier = DeltaTable(self.place.uri, version=version, storage_options=self._options)
+            except (DeltaError, OSError) as error:
+                raise Conflict(
+                    f"table {self.table.name!r} in {self.place.uri}: version {version} cannot be read any more "
+                    f"({first_line(error)}); run 'mastery recompute', which makes the table again"
+                ) from error
+        return self._earlier
 
     def _open(self) -> DeltaTable | None:
         return open_table(self.place, self.table, self._options)
@@ -471,6 +592,11 @@ class Handle:
             )
         self._lake, self._delta, self._earlier = lake, opened, None
         self._snapshot, self._mark, self._kept = NOTHING, NOT_LOOKED_AT, None
+        self._checkpoint = log.last_checkpoint(self.place) if self.place.is_local else -1
+        self._fingerprint = None
+        self._numbers.clear()
+        self._newest.clear()
+        self._folders.clear()
 
     def _missing_key(self) -> Mapping[str, int]:
         """Return the number under which the next commit is to say the key's check value; none where it is there."""
@@ -485,7 +611,9 @@ class Handle:
         delta-rs itself waits for nothing. Nobody is told of a commit before this; who has read it all the same holds
         an answer that was right.
         """
-        self.settle([f"{log.FOLDER}/{name}" for name in log.names_after(self.place, after)])
+        names = [f"{log.FOLDER}/{name}" for name in log.names_after(self.place, after)]
+        with self.place.writing(f"table {self.table.name!r}"):
+            self.place.settle(names, {"", log.FOLDER})
 
     def _landed(self, change: Change, before: Snapshot) -> bool:
         """Tell whether a commit that came back with an error is in the log all the same."""

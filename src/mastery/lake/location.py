@@ -23,6 +23,9 @@ MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|\\|[\x00-\x1f\x7f]")
 SETTLED_AT_ONCE = 8
 """Files whose way to the disk is waited for at a time; more are not faster."""
 
+SETTLED_ALONE = 2
+"""Up to as many one after the other: a thread costs 0.2 ms."""
+
 WAITING_S = 3.0
 """How long another may hold a lock before it is said that this one waits."""
 
@@ -70,18 +73,23 @@ class TableLocation:
         if self.is_local:
             disk.settle(self.path(relative))
 
-    def settle(self, files: Collection[str]) -> None:
-        """Wait until these files, and their names, outlast a power cut; in an object store they do.
+    def settle(self, files: Collection[str], folders: Collection[str]) -> None:
+        """Wait until the content of these files, and then the names in these folders, outlast a power cut; in an object
+        store they do.
 
         Many at once: the disk writes them side by side, and one entry in its journal is enough for what would be three
-        a file (64 files of 4.5 MB took 0.15 s instead of 0.8).
+        a file (64 files of 4.5 MB took 0.15 s instead of 0.8). Few need no threads.
         """
-        if not self.is_local or not files:
+        if not self.is_local:
             return
-        folders = {"", *(file.rpartition("/")[0] for file in files)}
-        with ThreadPoolExecutor(min(SETTLED_AT_ONCE, len(files))) as pool:
-            for paths, settle in ((files, disk.settle), (folders, disk.settle_folder)):
-                list(pool.map(settle, [self.path(path) for path in sorted(paths)]))
+        for paths, settle in ((files, disk.settle), (folders, disk.settle_folder)):
+            named = [self.path(path) for path in sorted(paths)]
+            if len(named) <= SETTLED_ALONE:
+                for path in named:
+                    settle(path)
+                continue
+            with ThreadPoolExecutor(min(SETTLED_AT_ONCE, len(named))) as pool:
+                list(pool.map(settle, named))
 
     def rename(self, relative: str, name: str) -> str:
         """Give one local file another name, in the same folder, and return its path."""
@@ -104,10 +112,9 @@ class TableLocation:
         """Return numbers that differ once another file is put under the name; None where there is none."""
         if self.is_local:
             try:
-                found = os.stat(self.path(relative))  # noqa: PTH116 - as above
+                return disk.mark_of(os.stat(self.path(relative)))  # noqa: PTH116 - as above
             except OSError:
                 return None
-            return found.st_ino, found.st_mtime_ns, found.st_size
         info = self.filesystem.get_file_info(self.path(relative))
         return None if info.type == pafs.FileType.NotFound else (info.mtime_ns or 0, info.size)
 
@@ -131,6 +138,11 @@ class TableLocation:
 
     def read_bytes(self, relative: str) -> bytes | None:
         """Return the content of one file, None where there is none."""
+        if self.is_local:  # a fifth of the time that a stream of pyarrow takes
+            try:
+                return Path(self.path(relative)).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
         try:
             with self.filesystem.open_input_stream(self.path(relative)) as stream:
                 return bytes(stream.read())

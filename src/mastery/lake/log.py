@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import unquote
 
+from mastery.instants import microseconds
 from mastery.lake.location import TableLocation
+from mastery.lake.snapshot import File
 from mastery.tables import EVENTS
 
 FOLDER = "_delta_log"
@@ -37,7 +41,7 @@ def folder(place: TableLocation) -> int | None:
 
 def mark(place: TableLocation, version: int) -> tuple[int, ...] | None:
     """Return what tells the file of a version's commit from another one put in its place; None where it is gone."""
-    return place.mark(_name(version))
+    return place.mark(name_of(version))
 
 
 def lake(place: TableLocation) -> tuple[int, int] | None:
@@ -47,12 +51,12 @@ def lake(place: TableLocation) -> tuple[int, int] | None:
     that is deleted and made again often gets the number it had (3 times of 3 on ext4). After a month that commit may
     have been cleaned up.
     """
-    return place.beside(EVENTS.name).arrived(_name(0)) if place.is_local else None
+    return place.beside(EVENTS.name).arrived(name_of(0)) if place.is_local else None
 
 
 def has_commit(place: TableLocation, version: int) -> bool:
     """Tell whether the log holds the commit of this version."""
-    return place.exists(_name(version))
+    return place.exists(name_of(version))
 
 
 def fingerprint(place: TableLocation, version: int) -> str | None:
@@ -61,13 +65,18 @@ def fingerprint(place: TableLocation, version: int) -> str | None:
     Two tables with one past agree on the versions of that past and on no later one, for a commit holds random names
     of files and a time. None where the log no longer says anything of the version.
     """
-    content = place.read_bytes(_name(version))
+    content = place.read_bytes(name_of(version))
     if content is None:
         folder, first = place.child(FOLDER), f"{version:020d}.checkpoint"
         names = [name for name in folder.names() if name.startswith(first) and name.endswith(".parquet")]
         if not names:
             return None
         content = b"".join(folder.read_bytes(name) or b"" for name in names)
+    return digest(content)
+
+
+def digest(content: bytes) -> str:
+    """Return the hash of a commit that tells it from others."""
     return hashlib.sha256(content).hexdigest()[:32]
 
 
@@ -77,6 +86,61 @@ def names_after(place: TableLocation, version: int) -> list[str]:
         return []
     first = f"{version + 1:020d}"  # "_last_checkpoint" comes after every number
     return [name for name in place.child(FOLDER).names() if name >= first and name.endswith(LASTING)]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one commit says.
+
+    Attributes:
+        adds: Files that it adds.
+        bounds: Of each, column → its greatest value as the log writes it, where it says one.
+        removes: Paths of files that it takes away.
+        numbers: Application transaction → number.
+    """
+
+    adds: tuple[File, ...]
+    bounds: tuple[Mapping[str, str], ...]
+    removes: frozenset[str]
+    numbers: Mapping[str, int]
+
+    def newest(self, column: str, before: int | None) -> int | None:
+        """Return the latest instant of a time column, in microseconds since 1970, with what was there before."""
+        said = [bounds[column] for bounds in self.bounds if column in bounds]
+        found = [microseconds(datetime.fromisoformat(one)) for one in said]
+        return max([*found, *([] if before is None else [before])], default=None)
+
+
+def read(content: bytes) -> Commit | None:
+    """Return what a commit says; None where it changes the table itself, or is none that we understand."""
+    adds, bounds, removes, numbers = [], [], set(), {}
+    try:
+        for action in map(json.loads, content.splitlines()):
+            for kind, said in action.items():
+                if kind == "add":
+                    stats = json.loads(said["stats"])
+                    bucket = said["partitionValues"].get("bucket")
+                    path = unquote(said["path"])
+                    adds.append(File(path, stats["numRecords"], said["size"], None if bucket is None else int(bucket)))
+                    bounds.append(stats.get("maxValues") or {})
+                elif kind == "remove":
+                    removes.add(unquote(said["path"]))
+                elif kind == "txn":
+                    numbers[said["appId"]] = said["version"]
+                elif kind != "commitInfo":
+                    return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Commit(tuple(adds), tuple(bounds), frozenset(removes), numbers)
+
+
+def last_checkpoint(place: TableLocation) -> int:
+    """Return the version of the last checkpoint; -1 for none, or where the log does not say it."""
+    said = place.read_bytes(f"{FOLDER}/_last_checkpoint")
+    try:
+        return -1 if said is None else int(json.loads(said)["version"])
+    except (ValueError, KeyError, TypeError):
+        return -1
 
 
 @dataclass(frozen=True)
@@ -109,7 +173,7 @@ def news(place: TableLocation, after: int, until: int) -> News | None:
     """
     found = News()
     for version in range(after + 1, until + 1):
-        content = place.read_bytes(_name(version))
+        content = place.read_bytes(name_of(version))
         if content is None:
             return None
         actions = [json.loads(line) for line in content.splitlines()]
@@ -136,7 +200,7 @@ def commit_naming(place: TableLocation, paths: set[str], after: int, until: int)
     Asked only when other writers committed in the same moment; otherwise it is `after` + 1.
     """
     for version in range(after + 1, until + 1):
-        content = place.read_bytes(_name(version))
+        content = place.read_bytes(name_of(version))
         for line in (content or b"").splitlines():
             action = json.loads(line)
             named = action.get("add") or action.get("remove")
@@ -145,5 +209,6 @@ def commit_naming(place: TableLocation, paths: set[str], after: int, until: int)
     return until
 
 
-def _name(version: int) -> str:
+def name_of(version: int) -> str:
+    """Return the path of a version's commit."""
     return f"{FOLDER}/{version:020d}.json"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -57,6 +58,12 @@ class Snapshot:
     def buckets(self) -> list[int]:
         """The buckets that have files, ascending."""
         return sorted(bucket for bucket in self.by_bucket if bucket is not None)
+
+    def after(self, version: int, adds: Iterable[File], removes: Collection[str]) -> Snapshot:
+        """Return the files of a later version, which a commit has made of these."""
+        live = {file.path: file for file in self.files if file.path not in removes}
+        live |= {file.path: file for file in adds}
+        return Snapshot(version, tuple(sorted(live.values(), key=attrgetter("path"))))
 
     def bucket(self, bucket: int | None) -> tuple[File, ...]:
         return self.by_bucket.get(bucket, ())

@@ -193,10 +193,11 @@ class Intake:
         self._since_tidied += 1
         with self._changed:
             waits = bool(self._waiting)
-        if self._since_tidied < TIDIED_EVERY * (2 if waits else 1):
-            return
-        self._since_tidied = 0
         try:
-            self._lake.tidy()
+            if self._since_tidied >= TIDIED_EVERY * (2 if waits else 1):
+                self._since_tidied = 0
+                self._lake.tidy()
+            elif not waits:
+                self._lake.tidy_logs()
         except Exception:
             log.exception("the small files of the lake in %s could not be merged", self._lake.root)
