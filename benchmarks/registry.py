@@ -12,6 +12,7 @@ from benchmarks.line import ROOT
 from benchmarks.suites.commands import COMMANDS, responses_of
 from benchmarks.suites.fits import FITS, fits_of
 from benchmarks.suites.folds import FOLDS
+from benchmarks.suites.intake import INTAKE
 from benchmarks.suites.lake import LAKE
 
 DATA = ROOT.parent / "shared" / "data"
@@ -20,5 +21,5 @@ DATA = ROOT.parent / "shared" / "data"
 
 def benchmarks(data: Path = DATA) -> dict[str, Benchmark]:
     """Return every benchmark by name; those on research logs where the logs are there."""
-    every = (*FOLDS, *FITS, *fits_of(data), *LAKE, *COMMANDS, *responses_of(data))
+    every = (*FOLDS, *FITS, *fits_of(data), *LAKE, *INTAKE, *COMMANDS, *responses_of(data))
     return {one.name: one for one in every}

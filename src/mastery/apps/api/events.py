@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -15,13 +16,14 @@ from mastery.apps.api.problems import documented
 from mastery.apps.api.request_parameters import AtDesk, Desk, ScoreParameters, each_once
 from mastery.errors import BadInput, NotFound
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REVISED_ROW, Taken
-from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.live.rows import cut_rows
-from mastery.pipelines.live.understand import Incoming
 from mastery.pipelines.queries.schemas import StudentDocument
 
 MOST_ROWS = 10_000
 """Rows of one request; a file of more is read with `mastery ingest`."""
+
+FEW_ROWS = 64
+"""Requests of up to so many rows are understood together with others: that one row takes as long as a hundred."""
 
 MOST_SCORED = 100
 """Students of a request that is answered with their scores: each is read with the reasons."""
@@ -103,8 +105,8 @@ async def post_events(request: Request, desk: AtDesk, parameters: Annotated[Even
     A row that cannot be used costs only itself. Rows sent again are duplicates, so any request may be repeated.
     """
     body = await read_body(request)
-    intake, incoming = await run_in_threadpool(_understood, desk, parameters, body)
-    taken = await asyncio.wrap_future(intake.submit(incoming))
+    waiting = await run_in_threadpool(_submitted, desk, parameters, body)
+    taken = await asyncio.wrap_future(waiting)
     scores = await run_in_threadpool(_scores, desk, parameters, taken) if parameters.returns == "scores" else None
     return PostedEvents(
         read=taken.rows.size,
@@ -116,7 +118,8 @@ async def post_events(request: Request, desk: AtDesk, parameters: Annotated[Even
     )
 
 
-def _understood(desk: Desk, parameters: EventsParameters, body: bytes) -> tuple[Intake, Incoming]:
+def _submitted(desk: Desk, parameters: EventsParameters, body: bytes) -> Future[Taken]:
+    """Let the rows be written, and return what tells when they are."""
     intake = desk.intakes(desk.tenant_of(parameters))
     rows = cut_rows(body)
     if len(rows) > MOST_ROWS:
@@ -124,13 +127,15 @@ def _understood(desk: Desk, parameters: EventsParameters, body: bytes) -> tuple[
             f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one request may bring; send them in several, or "
             "as a file with mastery ingest"
         )
+    if len(rows) <= FEW_ROWS:
+        return intake.post(rows, parameters.table)
     incoming = intake.understand(rows, parameters.table)
     if parameters.returns == "scores" and len(incoming.students) > MOST_SCORED:
         raise BadInput(
             f"return=scores is for rows of at most {MOST_SCORED} students, and these are of {len(incoming.students)}; "
             "send fewer, or leave it out and read the class"
         )
-    return intake, incoming
+    return intake.submit(incoming)
 
 
 def _scores(desk: Desk, parameters: EventsParameters, taken: Taken) -> list[StudentDocument]:

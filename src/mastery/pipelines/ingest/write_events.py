@@ -44,6 +44,9 @@ from mastery.tables import EVENTS
 WORKERS = 3
 """Buckets written at a time. Reading, judging and writing all run outside of Python's lock."""
 
+WRITTEN_EARLY_BYTES = 1 << 20
+"""Files from this size on are waited for one by one before the commit waits for all."""
+
 SMALL_DICTIONARY = 512
 """Dictionaries up to this size stay as they are when a bucket takes its part of a chunk."""
 
@@ -208,7 +211,8 @@ def _judged(write: _Write, at: Snapshot, buckets: Iterable[int], before: Mapping
         each = map if len(buckets) == 1 else pool.map
         parts = each(lambda bucket: _write_bucket(write, at, bucket, before.get(bucket)), buckets)
         for bucket, part in zip(buckets, parts, strict=True):
-            write.lake.write_out(EVENTS, part.adds)  # this thread only waits; the disk writes while others encode
+            # This thread only waits; the disk writes while others encode. Small files it takes at once, at the commit.
+            write.lake.write_out(EVENTS, [add for add in part.adds if add.size >= WRITTEN_EARLY_BYTES])
             found[bucket] = part
     return found
 

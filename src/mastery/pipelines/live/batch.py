@@ -74,7 +74,7 @@ def take(
     active_since_us: int | None = None,
     watch: Watch = DEAF,
 ) -> list[Taken]:
-    """Do steps 2 to 5 for the rows of several requests or messages, and return what became of those of each.
+    """Do steps 2 to 5 for the rows of several requests or messages, and return what became of those of each request.
 
     Where the state store cannot be used, the log says so and records stay as they are: they are a cache of the lake.
 
@@ -150,19 +150,24 @@ def _keep_rejected(lake: Lake, batch: Sequence[Incoming], ingest: int) -> None:
 
 
 def _taken(batch: Sequence[Incoming], written: Written | None) -> list[Taken]:
+    """Return what became of the rows of each request."""
     verdicts = iter(() if written is None else written.verdicts)
     found = []
     for one in batch:
         rows = np.full(one.read, REJECTED_ROW, np.int8)
-        changed: dict[str, set[str]] = {}
+        starts = np.cumsum((0, *one.sizes))
+        changed: list[dict[str, set[str]]] = [{} for _ in one.sizes]
         for piece, places in zip(one.pieces, one.places, strict=True):
             verdict = next(verdicts)
             rows[places] = OF_VERDICT[verdict]
-            new = verdict != SAME
-            if new.any():
-                for student, topics in _topics_of(piece, np.flatnonzero(new)):
-                    changed.setdefault(student, set()).update(topics)
-        found.append(Taken(rows, one.refusals, {student: frozenset(topics) for student, topics in changed.items()}))
+            new = np.flatnonzero(verdict != SAME)
+            if new.size:
+                requests = np.searchsorted(starts, places[new], side="right") - 1
+                for request, (student, topics) in zip(requests.tolist(), _topics_of(piece, new), strict=True):
+                    changed[request].setdefault(student, set()).update(topics)
+        for theirs, first, last in zip(changed, starts[:-1], starts[1:], strict=True):
+            topics_of = {student: frozenset(topics) for student, topics in theirs.items()}
+            found.append(Taken(rows[first:last], one.refusals, topics_of))
     return found
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from itertools import groupby
 
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.instants import DAY_US
@@ -18,7 +19,7 @@ from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.key_check import use_key
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken, newest_us, take
 from mastery.pipelines.live.register import Register
-from mastery.pipelines.live.understand import Door, Incoming, understand
+from mastery.pipelines.live.understand import Door, Incoming, Request, check_table, understand, understand_all
 from mastery.pipelines.live.watch import DEAF, Watch
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore
@@ -38,8 +39,8 @@ TIDIED_EVERY = 64
 class Intake:
     """Takes the rows that come in by one door for one tenant. Safe for threads.
 
-    Requests are understood by whoever brings them, and written by one thread, which lives while there is something to
-    write.
+    Requests are written by one thread, which lives while there is something to write. It understands the small ones
+    too, all that wait together; large ones are understood by whoever brings them.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Intake:
         self._newest_us: int | None = None
         self._register = Register(lake, tenant, door, code_version)
         self._of_door: tuple[int, Door] | None = None
-        self._waiting: list[tuple[Incoming, Future[Taken]]] = []
+        self._waiting: list[tuple[Incoming | Request, Future[Taken]]] = []
         self._changed = threading.Condition()
         self._writing = False
         self._since_tidied = 0
@@ -90,8 +91,20 @@ class Intake:
         with self._watch.taking("understand"):
             return understand(rows, self._door_now(), self._now(), table)
 
+    def post(self, rows: Sequence[bytes], table: str | None = None) -> Future[Taken]:
+        """Let a few rows be understood, together with those of other requests, and written; see `submit`.
+
+        Raises:
+            BadInput: There is no such source table, or it describes a course.
+        """
+        check_table(table)
+        return self._enqueue(Request(rows, table))
+
     def submit(self, incoming: Incoming) -> Future[Taken]:
         """Let rows be written; the future is done once their events are on the disk and the records have them."""
+        return self._enqueue(incoming)
+
+    def _enqueue(self, incoming: Incoming | Request) -> Future[Taken]:
         future: Future[Taken] = Future()
         future.set_running_or_notify_cancel()  # whoever stops waiting stops nothing
         with self._changed:
@@ -129,25 +142,34 @@ class Intake:
             self._write(batch)
             self._tidy()
 
-    def _next(self) -> list[tuple[Incoming, Future[Taken]]]:
+    def _next(self) -> list[tuple[Incoming | Request, Future[Taken]]]:
         """Return what is written next: all that waits, up to `MOST_ROWS`."""
         rows, n = 0, 0
         for incoming, _ in self._waiting:
-            rows += incoming.read
+            rows += len(incoming.rows) if isinstance(incoming, Request) else incoming.read
             if n and rows > MOST_ROWS:
                 break
             n += 1
         batch, self._waiting = self._waiting[:n], self._waiting[n:]
         return batch
 
-    def _write(self, batch: Sequence[tuple[Incoming, Future[Taken]]]) -> None:
+    def _write(self, batch: Sequence[tuple[Incoming | Request, Future[Taken]]]) -> None:
         """Write one batch, and tell those who wait what became of their rows."""
         try:
+            incoming = self._understood([one for one, _ in batch])
+        except BaseException as error:  # noqa: BLE001 - as below
+            if len(batch) > 1:  # one whose rows nobody foresaw keeps no other from being written
+                for alone in batch:
+                    self._write([alone])
+            else:
+                batch[0][1].set_exception(error)
+            return
+        try:
             try:
-                taken = self._take([incoming for incoming, _ in batch])
+                taken = self._take(incoming)
             except TakenBack:
                 self._register.forget()
-                taken = self._take([incoming for incoming, _ in batch])
+                taken = self._take(incoming)
         except BaseException as error:  # noqa: BLE001 - whoever brought the rows is told, and raises it
             for _, future in batch:
                 future.set_exception(error)
@@ -157,6 +179,18 @@ class Intake:
         self._watch.rows(outcomes)
         for one, (_, future) in zip(taken, batch, strict=True):
             future.set_result(one)
+
+    def _understood(self, batch: Sequence[Incoming | Request]) -> list[Incoming]:
+        """Return what all rows are, in their order, those of requests understood together."""
+        found: list[Incoming] = []
+        for waits, some in groupby(batch, key=lambda one: isinstance(one, Request)):
+            if waits:
+                with self._watch.taking("understand"):
+                    requests = [one for one in some if isinstance(one, Request)]
+                    found += understand_all(requests, self._door_now(), self._now())
+            else:
+                found += [one for one in some if isinstance(one, Incoming)]
+        return found
 
     def _take(self, batch: Sequence[Incoming]) -> list[Taken]:
         if not any(incoming.read for incoming in batch):
