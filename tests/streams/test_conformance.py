@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from any_stream import LARGE, take
-from mastery.streams import Message, connect
+from any_stream import LARGE, OfSink, take
+from mastery.streams import Message, connect, connect_sink
 
 KEYS = [b"a", b"b", b"c", b"d", b"e"]
 
@@ -185,3 +186,16 @@ def test_how_far_a_reader_is_behind_counts_from_the_places_that_it_is_told(strea
     assert not any(source.behind(after).values())
     for partition, place in first.items():
         assert source.behind(first)[partition] == whole[partition] - place == after[partition] - place
+
+
+def test_who_posts_is_told_where_each_message_lies(stream):
+    if not isinstance(stream, OfSink):
+        pytest.skip("a folder has no sink")
+    sink = connect_sink(stream.url)
+    sent = [(KEYS[number % len(KEYS)], b'{"n": %d}' % number) for number in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(sink.post, [sent[first : first + 10] for first in range(0, 40, 10)]))
+    assert sink.post([]) == []
+    sink.close()
+    read = {(one.partition, one.offset): (one.key, one.value) for one in take(stream.read(), len(sent))}
+    assert [read[at] for part in parts for at in part] == sent

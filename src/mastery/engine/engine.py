@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.ingest.preview import FilePreview
     from mastery.pipelines.ingest.report import IngestReport
     from mastery.pipelines.ingest.undo import Undone
+    from mastery.pipelines.live.forward import Forwarder
     from mastery.pipelines.live.intake import Intake
     from mastery.pipelines.live.watch import Watch
     from mastery.pipelines.queries.schemas import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.queries.undo_preview import UndoPreview
     from mastery.pipelines.scoring.recompute import RecomputeReport
     from mastery.pipelines.scoring.reconcile import ReconcileReport
+    from mastery.streams import Sink
 
 TENANTS_OPEN = 32
 """Engines of other tenants that stay open: each keeps some file descriptors, and what it has read of its course. One
@@ -241,8 +243,45 @@ class Engine(Deployment):
     def _intakes_lock(self) -> threading.Lock:
         return threading.Lock()
 
+    def forwarder(self, tenant: str | None = None) -> Forwarder | None:
+        """Return what writes the posted events of a tenant to the stream of the setting `api.stream`; None without it.
+
+        Raises:
+            BadInput: There is no such stream.
+            NotFound: There is no tenant of that name; none is made.
+            StreamUnusable: It cannot be reached.
+        """
+        from mastery.pipelines.live.forward import Forwarder
+
+        if self.settings.api.stream is None:
+            return None
+        name = self.tenant if tenant is None else tenant
+        of = self if name == self.tenant else self._existing.of(name)
+        return Forwarder(self.intake(tenant), self._sink(), of.lake, of.state, of.pseudonyms, name)
+
+    def _sink(self) -> Sink:
+        """Return the stream that posted events are written to; it stays open."""
+        from mastery.streams import connect_sink
+
+        assert self.settings.api.stream is not None
+        with self._sinks_lock:
+            if not self._sinks:
+                self._sinks.append(connect_sink(self.settings.api.stream))
+            return self._sinks[0]
+
+    @cached_property
+    def _sinks(self) -> list[Sink]:
+        return []
+
+    @cached_property
+    def _sinks_lock(self) -> threading.Lock:
+        return threading.Lock()
+
     def close(self) -> None:
         """Write what is still coming in, and close what was opened."""
+        for sink in self._sinks:
+            sink.close()
+        self._sinks.clear()
         for intake in self._intakes.values():
             intake.close()
         self._intakes.clear()

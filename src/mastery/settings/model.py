@@ -97,6 +97,13 @@ class ApiSettings(BaseModel, frozen=True, extra="forbid"):
 
     host: LoopbackHost = Field("127.0.0.1", description="Address the API listens on; loopback only, for now.")
     port: Port = Field(8321, description="Port the API listens on.")
+    stream: str | None = Field(
+        None,
+        min_length=1,
+        description="Stream that posted events are written to, for `mastery work` to take, such as "
+        "kafka:127.0.0.1:9092/answers; left out: they go straight into the lake and into scores.",
+        json_schema_extra={"shown": "none"},
+    )
 
     @property
     def url(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mastery.errors import BadInput
-from mastery.streams.source import Message, Polled, Positions, StreamUnusable
+from mastery.streams.source import Kept, Message, Polled, Positions, StreamUnusable
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -28,6 +30,9 @@ AHEAD_KB = 16_384
 
 MOST_BYTES = 100_000_000
 """Of one message to send; how much a topic takes is its own `max.message.bytes`, 1 MB where nobody has set it."""
+
+POLL_S = 0.02
+"""How long a thread that waits for its own messages waits for news of any."""
 
 LOGGED = 2
 """Severity, as syslog counts them, from which on the client writes into the log; we say what is to be done."""
@@ -79,6 +84,24 @@ def _require(client: Consumer | Producer, servers: str, topic: str) -> None:
         )
 
 
+def _topic_id(servers: str, topic: str) -> str:
+    """Return what tells this topic from one that had its name before, or will have it later."""
+    kafka = _client()
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": LOGGED})
+    asked = admin.describe_topics(kafka.TopicCollection([topic]), request_timeout=REACH_S)
+    try:
+        return str(asked[topic].result().topic_id)
+    except kafka.KafkaException as error:
+        raise _away(servers, error.args[0].str()) from None
+
+
+def _named(topic: str, topic_id: str, number: int) -> str:
+    """Return the name of a partition."""
+    return f"kafka:{topic}/{number}@{topic_id}"
+
+
 class KafkaSource:
     """Reads a topic as one of a group."""
 
@@ -111,19 +134,8 @@ class KafkaSource:
             logger=logging.getLogger(f"{__name__}.client"),
         )
         _require(consumer, self._servers, self._topic)
-        self._id = self._topic_id()
+        self._id = _topic_id(self._servers, self._topic)
         consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
-
-    def _topic_id(self) -> str:
-        """Return what tells this topic from one that had its name before, or will have it later."""
-        from confluent_kafka.admin import AdminClient
-
-        admin = AdminClient({"bootstrap.servers": self._servers, "log_level": LOGGED})
-        asked = admin.describe_topics(self._kafka.TopicCollection([self._topic]), request_timeout=REACH_S)
-        try:
-            return str(asked[self._topic].result().topic_id)
-        except self._kafka.KafkaException as error:
-            raise _away(self._servers, error.args[0].str()) from None
 
     def poll(self, most: int, wait_s: float) -> Polled:
         """Return messages; see `Source.poll`."""
@@ -150,7 +162,7 @@ class KafkaSource:
 
     def _partition(self, number: int) -> str:
         if number not in self._names:
-            self._names[number] = f"kafka:{self._topic}/{number}@{self._id}"
+            self._names[number] = _named(self._topic, self._id, number)
         return self._names[number]
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -206,6 +218,35 @@ class KafkaSource:
         self._assigned.clear()
 
 
+class _Posted:
+    """What has become of some messages, as far as the broker has answered.
+
+    Attributes:
+        places: Partition and offset of each; None where there is none.
+        failed: What is wrong with the first that failed, but for those that are too large.
+        all_answered: Set at the end.
+    """
+
+    def __init__(self, messages: int, too_large: int) -> None:
+        self.places: list[tuple[int, int] | None] = [None] * messages
+        self.failed: KafkaError | None = None
+        self.all_answered = threading.Event()
+        self._left, self._too_large, self._lock = messages, too_large, threading.Lock()
+        if not messages:
+            self.all_answered.set()
+
+    def delivered(self, place: int, error: KafkaError | None, message: Any) -> None:
+        """Note what the broker says of one."""
+        if error is None:
+            self.places[place] = message.partition(), message.offset()
+        elif error.code() != self._too_large:
+            self.failed = self.failed or error
+        with self._lock:
+            self._left -= 1
+            if not self._left:
+                self.all_answered.set()
+
+
 class KafkaSink:
     """Sends to a topic; a message counts as kept when all replicas have it."""
 
@@ -226,6 +267,7 @@ class KafkaSink:
             logger=logging.getLogger(f"{__name__}.client"),
         )
         _require(self._producer, self._servers, self._topic)
+        self._id: str | None = None
 
     def send(self, key: bytes | None, value: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Send a message; see `Sink.send`."""
@@ -260,6 +302,30 @@ class KafkaSink:
             f"topic {self._topic!r} at {self._servers} has not taken all messages ({error.str()}); see that the broker "
             "runs, then send them again: those that are there already are duplicates, which change nothing"
         )
+
+    def post(self, messages: Sequence[tuple[bytes | None, bytes]]) -> list[Kept | None]:
+        """Send messages and return where each lies; see `Sink.post`.
+
+        Whichever thread asks the client for news is given those of all, and passes them on.
+        """
+        if self._id is None:
+            self._id = _topic_id(self._servers, self._topic)
+        posted = _Posted(len(messages), self._kafka.KafkaError.MSG_SIZE_TOO_LARGE)
+        for place, (key, value) in enumerate(messages):
+            while True:
+                try:
+                    self._producer.produce(self._topic, value, key, on_delivery=partial(posted.delivered, place))
+                    break
+                except BufferError:  # as many as the client holds are on their way
+                    self._producer.poll(0.1)
+                except self._kafka.KafkaException as error:
+                    posted.delivered(place, error.args[0], None)
+                    break
+        while not posted.all_answered.is_set():  # ends: each message is delivered or fails after DELIVERED_S
+            self._producer.poll(POLL_S)
+        if posted.failed is not None:
+            raise self._refused(posted.failed)
+        return [None if at is None else Kept(_named(self._topic, self._id, at[0]), at[1]) for at in posted.places]
 
     def flush(self) -> None:
         """Wait until all is kept; see `Sink.flush`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from zlib import crc32
 
-from mastery.streams.source import Message, Polled, Positions
+from mastery.streams.source import Kept, Message, Polled, Positions
 
 PARTITIONS = 4
 
@@ -113,13 +113,22 @@ class MemorySink:
     def send(self, key: bytes | None, value: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Append a message; see `Sink.send`."""
         with self._topic.lock:
-            partition = list(self._topic.partitions)[crc32(key or b"") % PARTITIONS]
-            here = self._topic.partitions[partition]
-            here.append(Message(partition, len(here), len(here) + 1, key, value, time.time_ns() // 1000))
-            self._topic.headers[partition, len(here) - 1] = dict(headers or {})
+            self._append(key, value, headers or {})
+
+    def _append(self, key: bytes | None, value: bytes, headers: Mapping[str, str]) -> tuple[str, int]:
+        partition = list(self._topic.partitions)[crc32(key or b"") % PARTITIONS]
+        here = self._topic.partitions[partition]
+        here.append(Message(partition, len(here), len(here) + 1, key, value, time.time_ns() // 1000))
+        self._topic.headers[partition, len(here) - 1] = dict(headers)
+        return partition, len(here) - 1
 
     def flush(self) -> None:
         """Return at once: what was sent is there."""
+
+    def post(self, messages: Sequence[tuple[bytes | None, bytes]]) -> list[Kept | None]:
+        """Append messages; see `Sink.post`."""
+        with self._topic.lock:
+            return [Kept(*self._append(key, value, {})) for key, value in messages]
 
     def close(self) -> None:
         """Nothing is open."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mastery.errors import Conflict
 
@@ -106,6 +106,18 @@ class Source(Protocol):
         ...
 
 
+class Kept(NamedTuple):
+    """Where a message lies that was sent.
+
+    Attributes:
+        partition: Named as sources name it.
+        offset: Its place there.
+    """
+
+    partition: str
+    offset: int
+
+
 class Sink(Protocol):
     """Where messages are sent to."""
 
@@ -122,6 +134,15 @@ class Sink(Protocol):
 
         Raises:
             StreamUnusable: Some of it is not.
+        """
+        ...
+
+    def post(self, messages: Sequence[tuple[bytes | None, bytes]]) -> list[Kept | None]:
+        """Send some messages, (key, value), and return where each lies once all are kept; None for one that is larger
+        than the stream takes. In any thread.
+
+        Raises:
+            StreamUnusable: Some were refused, or got no answer.
         """
         ...
 

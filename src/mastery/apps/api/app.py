@@ -15,6 +15,7 @@ from mastery.apps.api.health import Check, health_routes
 from mastery.apps.api.request_parameters import Desk
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import NotFound
+from mastery.pipelines.live.forward import Forwarder
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.queries.reader import Reader
 from mastery.settings.model import DEFAULT_TENANT
@@ -32,12 +33,18 @@ def no_intake(tenant: str) -> Intake:
     raise NotFound(f"no events of tenant {tenant!r} are taken here; this API only reads")
 
 
+def no_stream(_tenant: str) -> Forwarder | None:
+    """Return None: of an app whose events go straight into lake and scores."""
+    return None
+
+
 def create_app(
     readers: Callable[[str], Reader],
     pseudonyms: Pseudonyms,
     now: Callable[[], int],
     *,
     intakes: Callable[[str], Intake] = no_intake,
+    forwarders: Callable[[str], Forwarder | None] = no_stream,
     tenant: str = DEFAULT_TENANT,
     checks: Mapping[str, Check] | None = None,
     lifespan: Callable[[Any], Any] | None = None,
@@ -50,6 +57,7 @@ def create_app(
         pseudonyms: Turns a source's student id into the one that readers know.
         now: The time in microseconds since 1970.
         intakes: Returns what takes the events of a tenant; NotFound as with readers.
+        forwarders: Returns what writes them to a stream instead; None where nothing does.
         tenant: Institution of requests that name none.
         checks: What /readyz tries, by name.
         lifespan: What surrounds the time in which it answers.
@@ -62,7 +70,7 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.desk = Desk(readers, intakes, pseudonyms, now, tenant)
+    app.state.desk = Desk(readers, intakes, forwarders, pseudonyms, now, tenant)
     problems.install(app)
     app.add_middleware(BusyWhenExhausted)
     app.add_middleware(LoopbackOnly)

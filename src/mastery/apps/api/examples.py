@@ -240,6 +240,23 @@ POSTED: dict[str, Any] = {
 }
 
 
+RECEIVED: dict[str, Any] = {
+    "received": 2,
+    "rejected": [{"index": 2, "id": "a-83", "problem": "student_id is empty, and a value is needed"}],
+    "receipt": "w9fFq0V2bX0m8nJ5T1o3kHicizQyMDQyNjKwVKpWyk4sTssvylWyyk7PL8pXSixLLEhVslIyVLIy0FHKz0ktKFayMqwFAD0kDzA",
+}
+
+RECEIPT: dict[str, Any] = {
+    "received": 2,
+    "waiting": 1,
+    "scored": 1,
+    "partitions": [
+        {"partition": "kafka:answers/0@Yb3sQvJzRk2mT6oQ9fWc0A", "waiting": 0, "scored": 1},
+        {"partition": "kafka:answers/3@Yb3sQvJzRk2mT6oQ9fWc0A", "waiting": 1, "scored": 0},
+    ],
+}
+
+
 def example(document: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's `responses` for an answer that looks like this."""
     return {200: {"content": {"application/json": {"example": document}}}}

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from mastery.as_of import as_of_us, fixed
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import BadInput, did_you_mean
+from mastery.pipelines.live.forward import Forwarder
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.queries.class_view import Order
 from mastery.pipelines.queries.reader import Reader
@@ -153,12 +154,14 @@ class Desk:
     Attributes:
         readers: Returns what answers for a tenant.
         intakes: Returns what takes the events of a tenant.
+        forwarders: Returns what writes the events of a tenant to a stream instead; None where nothing does.
         now: The time in microseconds since 1970.
         tenant: The deployment's own.
     """
 
     readers: Callable[[str], Reader]
     intakes: Callable[[str], Intake]
+    forwarders: Callable[[str], Forwarder | None]
     pseudonyms: Pseudonyms
     now: Callable[[], int]
     tenant: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,9 @@ from mastery.engine import Engine, now_us
 from mastery.engine.engine import TENANTS_OPEN
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.queries.reader import Reader
+from mastery.streams import StreamUnusable
+
+log = logging.getLogger("uvicorn.error")
 
 GRACE_S = 10
 """Requests that are at work when the server ends have so long to finish."""
@@ -50,11 +54,16 @@ def server_of(engine: Engine, metrics: Metrics | None = None) -> Server:
     def intakes(tenant: str) -> Intake:
         return engine.intake(tenant, watch=None if metrics is None else metrics.of(tenant))
 
+    try:
+        engine.forwarder()  # a stream that there is none of is told now
+    except StreamUnusable as error:
+        log.warning("%s. Until then posted events are answered with 503", error)
     app = create_app(
         readers,
         pseudonyms,
         now_us,
         intakes=intakes,
+        forwarders=engine.forwarder,
         tenant=settings.tenant,
         checks=engine.checks(),
         lifespan=lifespan_of(capacity),
