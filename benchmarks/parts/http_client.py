@@ -1,4 +1,4 @@
-"""A light client of HTTP/1.1: so many connections that stay open, on each one request after the other.
+"""A light client of HTTP/1.1: some connections that stay open, on each one request after the other.
 
 On asyncio's own transports, without a library: with httpx the client took more processor time than the server.
 `python -m benchmarks.parts.http_client PORT REQUESTS CONNECTIONS RESULT` sends the requests that lie in a file, one

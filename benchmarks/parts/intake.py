@@ -33,7 +33,7 @@ WARM_REQUESTS = 100
 def measure(
     watch: Stopwatch, home: str, folder: str, requests: int, rows: int, connections: int, query: str
 ) -> dict[str, Any]:
-    """Post requests of so many new answers each to a copy of a home, each by a student at random.
+    """Post requests of `rows` new answers each to a copy of a home, each by a student at random.
 
     Returns:
         Seconds in all, milliseconds of each request at the median and the 99th percentile, events that were posted and

@@ -82,7 +82,7 @@ def test_commits_of_long_ago_go_from_the_log_once_in_a_while(tmp_path: Path) -> 
     assert last_checkpoint(table.place) == 4 * CHECKPOINT_EVERY + 5, "made with a commit, where nobody tidies"
 
 
-def test_a_table_kept_open_knows_what_one_opened_anew_knows_whoever_commits(tmp_path: Path, events: Events) -> None:
+def test_a_table_kept_open_knows_what_one_opened_now_knows_whoever_commits(tmp_path: Path, events: Events) -> None:
     """Own commits move it forward without a look at the log, those of others and of delta-rs are read from it."""
     root = str(tmp_path / "lake")
     mine, other = Lake.open(root, buckets=2), Lake.open(root)
@@ -103,11 +103,11 @@ def test_a_table_kept_open_knows_what_one_opened_anew_knows_whoever_commits(tmp_
     for step in steps:
         mine.newest(EVENTS, "occurred_at")  # known before, and moved on
         step()
-        anew = Lake.open(root)._handle(EVENTS)
-        assert handle.identified() == anew.identified()
+        opened = Lake.open(root)._handle(EVENTS)
+        assert handle.identified() == opened.identified()
         for name in ("mine", "other", REWRITE):
-            assert handle.number(name) == anew.number(name)
-        assert mine.newest(EVENTS, "occurred_at") == anew.newest("occurred_at", anew.snapshot())
+            assert handle.number(name) == opened.number(name)
+        assert mine.newest(EVENTS, "occurred_at") == opened.newest("occurred_at", opened.snapshot())
 
 
 def test_of_many_who_add_at_once_each_gets_a_number_of_its_own(tmp_path: Path, events: Events) -> None:

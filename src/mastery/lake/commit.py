@@ -1,8 +1,8 @@
 """A commit that adds files to a local table, written here: one file, given the next number by a hard link.
 
-delta-rs does the same and reads its log again each time: 9 ms of processor time to write one and 8 to look at what it
-wrote, where this takes 0.3. Whoever is first has the number, whether by delta-rs or from here; the other one looks at
-what is there then. Commits that take files away, and those of object stores, are left to delta-rs.
+delta-rs does the same and reads its log again each time: 24 ms of processor time for a commit and the looks before and
+after it, where this takes 1.5. Whoever is first has the number, whether by delta-rs or from here; the other one looks
+at what is there then. Commits that take files away, and those of object stores, are left to delta-rs.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ APPENDS = 200
 """The same where all that was taken is the number of a commit: each time costs a millisecond."""
 
 PAUSE_AFTER, LONGEST_PAUSE_S = 5, 0.02
-"""After so many refusals a writer pauses, for a random time up to this, so that of many each gets on."""
+"""After this many refusals a writer pauses, for a random time up to this, so that of many each gets on."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ MOST_ROWS = 10_000
 """Rows of one request; a file of more is read with `mastery ingest`."""
 
 FEW_ROWS = 64
-"""Requests of up to so many rows are understood together with others: that one row takes as long as a hundred."""
+"""Requests of up to this many rows are understood together with others: that one row takes as long as a hundred."""
 
 MOST_RECEIPT = 50_000
 """Letters of a receipt: of 10,000 events that lie one by one among others of the stream."""

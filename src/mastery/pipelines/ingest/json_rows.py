@@ -22,7 +22,7 @@ from mastery.pipelines.ingest.plain_json import plain_columns
 _NEWLINE = 10
 
 FEW = 256
-"""Up to so many rows are read without DuckDB where they are plain: it takes 4 ms to plan its question, however few."""
+"""Up to this many rows are read without DuckDB where they are plain: to plan its question takes 4 ms, however few."""
 
 
 def _lines(data: Bytes, line: int, *, last: bool) -> tuple[pa.Array, Int64s, tuple[int, int]]:

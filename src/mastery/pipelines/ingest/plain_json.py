@@ -18,7 +18,7 @@ from mastery.pipelines.ingest.json_paths import segments
 LARGEST = 2**63 - 1
 
 MOST_DIGITS = 15
-"""Of a decimal: so many are the same in every shortest way to write it."""
+"""Of a decimal: this many are the same in every shortest way to write it."""
 
 
 class _NotPlain(ValueError):
