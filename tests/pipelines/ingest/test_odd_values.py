@@ -14,66 +14,10 @@ from mastery.events.read_options import ReadOptions
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingest import ingest
 from mastery.tables import EVENTS, REJECTED
+from odd_values import GOOD, LEFT_OUT, REFUSED
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 KEY = Pseudonyms(bytes(32))
-
-GOOD = {
-    "quiz_attempts": {
-        "student_id": "S1",
-        "question_id": "Q1",
-        "topic_id": "T1",
-        "is_correct": "1",
-        "time_spent_sec": "12.5",
-        "attempt_number": "1",
-        "timestamp": "2024-05-06T07:08:09Z",
-        "attempt_id": "",
-        "hints_used": "",
-        "replaces": "",
-        "order": "",
-    },
-    "practice_sessions": {
-        "student_id": "S1",
-        "topic_id": "T1",
-        "attempts": "10",
-        "correct_count": "7",
-        "timestamp": "2024-05-06T07:08:09Z",
-        "session_id": "",
-        "replaces": "",
-    },
-    "assignments": {
-        "student_id": "S1",
-        "assignment_id": "A1",
-        "topic_ids": "T1|T2|T1|T3",
-        "score_pct": "60",
-        "timestamp": "2024-05-06T07:08:09Z",
-    },
-    "video_events": {
-        "student_id": "S1",
-        "video_id": "V1",
-        "topic_id": "T1",
-        "watch_pct": "55",
-        "watch_duration": "60",
-        "rewind_count": "2",
-        "timestamp": "2024-05-06T07:08:09Z",
-    },
-    "chatbot_interactions": {
-        "student_id": "S1",
-        "topic_id": "T1",
-        "queries": "3",
-        "resolved_count": "2",
-        "timestamp": "2024-05-06T07:08:09Z",
-    },
-    "teacher_feedback": {
-        "teacher_id": "L1",
-        "student_id": "S1",
-        "topic_id": "T1",
-        "score": "0.6",
-        "reason": "Explains it,\nin her own words",
-        "timestamp": "2024-05-06T07:08:09Z",
-    },
-}
-
 
 FRACTION = ReadOptions(units={"watch_pct": "fraction"})
 
@@ -142,31 +86,7 @@ def test_feedback_keeps_its_words_and_the_teacher_as_a_pseudonym(put):
     assert event["teacher_id"].startswith("t_")
 
 
-@pytest.mark.parametrize(
-    ("table", "odd", "column", "code"),
-    [
-        ("quiz_attempts", {"is_correct": "maybe"}, "is_correct", "not_a_boolean"),
-        ("quiz_attempts", {"is_correct": ""}, "is_correct", "no_outcome"),
-        ("quiz_attempts", {"timestamp": "2025-01-01T00:05:01Z"}, "timestamp", "future"),
-        ("quiz_attempts", {"timestamp": "1989-12-31T23:59:59Z"}, "timestamp", "too_old"),
-        ("quiz_attempts", {"timestamp": "0"}, "timestamp", "not_a_time"),
-        ("quiz_attempts", {"timestamp": "2024-02-30"}, "timestamp", "not_a_time"),
-        ("quiz_attempts", {"timestamp": ""}, "timestamp", "missing"),
-        ("quiz_attempts", {"topic_id": "x" * 1025}, "topic_id", "bad_id"),
-        ("quiz_attempts", {"question_id": "Q\x07"}, "question_id", "bad_id"),
-        ("quiz_attempts", {"attempt_id": "A1", "replaces": "A1"}, "replaces", "replaces_itself"),
-        ("practice_sessions", {"correct_count": "11"}, "correct_count", "impossible"),
-        ("practice_sessions", {"attempts": ""}, "attempts", "missing"),
-        ("practice_sessions", {"attempts": "-1"}, "attempts", "out_of_range"),
-        ("practice_sessions", {"correct_count": ""}, "correct_count", "no_outcome"),
-        ("assignments", {"score_pct": "201"}, "score_pct", "out_of_range"),
-        ("assignments", {"score_pct": "7/0"}, "score_pct", "not_a_number"),
-        ("assignments", {"topic_ids": '["T1"'}, "topic_ids", "not_a_list"),
-        ("video_events", {"watch_pct": "-1"}, "watch_pct", "out_of_range"),
-        ("chatbot_interactions", {"resolved_count": "4"}, "resolved_count", "impossible"),
-        ("teacher_feedback", {"score": "60"}, "score", "out_of_range"),
-    ],
-)
+@pytest.mark.parametrize(("table", "odd", "column", "code"), REFUSED)
 def test_these_values_are_refused_with_column_value_and_reason(put, table, odd, column, code):
     refused = put(table, odd)
     assert (refused["column"], refused["code"], refused["line"]) == (column, code, 2)
@@ -176,23 +96,7 @@ def test_these_values_are_refused_with_column_value_and_reason(put, table, odd, 
     assert refused["reason"]
 
 
-@pytest.mark.parametrize(
-    ("table", "odd", "field"),
-    [
-        ("quiz_attempts", {"time_spent_sec": "nan"}, "duration_ms"),
-        ("quiz_attempts", {"time_spent_sec": "inf"}, "duration_ms"),
-        ("quiz_attempts", {"time_spent_sec": "-0.5"}, "duration_ms"),
-        ("quiz_attempts", {"time_spent_sec": "NA"}, "duration_ms"),
-        ("quiz_attempts", {"time_spent_sec": "1e99"}, "duration_ms"),
-        ("quiz_attempts", {"attempt_number": "1.5"}, "attempt_number"),
-        ("quiz_attempts", {"attempt_number": "NULL"}, "attempt_number"),
-        ("quiz_attempts", {"hints_used": "-1"}, "hints"),
-        ("quiz_attempts", {"hints_used": "none"}, "hints"),
-        ("quiz_attempts", {"replaces": "NA"}, "replaces_lo"),
-        ("video_events", {"watch_duration": "-1"}, "duration_ms"),
-        ("video_events", {"rewind_count": "-"}, "rewinds"),
-    ],
-)
+@pytest.mark.parametrize(("table", "odd", "field"), LEFT_OUT)
 def test_a_value_that_nobody_needs_costs_that_value_and_is_noted(put, table, odd, field):
     event = put(table, odd)
     assert event[field] is None

@@ -75,9 +75,18 @@ def field_of(row: bytes, names: Sequence[str]) -> str | None:
 
 
 def object_of(row: bytes) -> dict[str, object] | None:
-    """Return the object that a row is; None where it is none."""
+    """Return the object that a row is; None where it is none. Of a field that is there twice the first counts, as it
+    does where the row is read.
+    """
     try:
-        found = json.loads(row)
+        found = json.loads(row, object_pairs_hook=_first_of_each)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _first_of_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found
