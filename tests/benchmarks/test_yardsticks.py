@@ -13,9 +13,14 @@ from benchmarks.registry import benchmarks
 KEPT = Path("none")  # no research logs
 
 
+PROMISED = {"intake_one", "intake_one_p99", "intake_many", "intake_batches"}
+"""What somebody waits for is promised in milliseconds, not as a ratio: measured where nothing else runs."""
+
+
 @pytest.mark.parametrize("one", benchmarks(KEPT).values(), ids=lambda one: one.name)
 def test_no_bar_is_on_a_number_that_another_process_can_change(one):
-    assert {bar.field for bar in one.bars} <= {"ratio", "peak_mb"}
+    allowed = {"ratio", "peak_mb"} | ({"value"} if one.name in PROMISED else set())
+    assert {bar.field for bar in one.bars} <= allowed
 
 
 def test_five_times_the_work_is_about_five_times_the_yardstick():

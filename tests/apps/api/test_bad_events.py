@@ -153,7 +153,7 @@ def test_an_empty_body_brings_nothing_and_is_no_mistake(client, kind, body):
 
 
 def bomb(megabytes: int) -> bytes:
-    """Return so many megabytes of spaces, packed a thousandfold."""
+    """Return that many megabytes of spaces, packed a thousandfold."""
     packing = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join(packing.compress(b" " * 1_000_000) for _ in range(megabytes)) + packing.flush()
 
