@@ -43,7 +43,7 @@ test-fast: setup ## Run the quick tests (less than two minutes)
 	@echo "The quick tests: less than two minutes on two cores, more the first time, when kernels are compiled."
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m "not slow and not soak" $(PARALLEL) $(PYTEST_ARGS)
 
-services: setup ## Start PostgreSQL, Redis and Kafka for tests, where they are installed, until Ctrl-C
+services: setup ## Start PostgreSQL, Redis, Kafka and S3 for tests, where they can run, until Ctrl-C
 	@PYTHONPATH=tests $(BIN)/python -m services
 
 soak: setup ## Run what shows only after many repetitions: kills, crashes, random histories (an evening)

@@ -1,4 +1,4 @@
-"""Servers for tests: PostgreSQL, Redis and Kafka, as processes on loopback, with their data in a temporary folder.
+"""Servers for tests, as processes on loopback, with their data in a temporary folder: PostgreSQL, Redis, Kafka, S3.
 
 `make services` starts those that the machine can run and writes where they are into `.services.json`, until it is ended
 with Ctrl-C. Tests use what is up there, else start one of their own, once for each process that runs tests. Whoever
@@ -8,9 +8,11 @@ started a server ends it, by its process id; nobody else's is touched.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -19,16 +21,19 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 import pytest
 
-VERSIONS = {"postgresql": "15", "redis": "7.0", "kafka": "4.1.0"}
-"""What the tests have been run with. Of PostgreSQL and Redis, those of Debian 12, later ones are taken as they are."""
+VERSIONS = {"postgresql": "15", "redis": "7.0", "kafka": "4.1.0", "s3": "1.8.0"}
+"""What the tests have been run with. Of PostgreSQL and Redis, those of Debian 12, later ones are taken as they are. S3
+is the Versity gateway; `MOTO` is what stands in for it where there is no Go."""
+
+MOTO = "5.2.5"
 
 UP = Path(__file__).parents[1] / ".services.json"
 """Name → URL of what `make services` has started."""
@@ -290,7 +295,110 @@ class Kafka(Server):
         return True
 
 
-SERVERS: dict[str, type[Server]] = {"postgresql": Postgresql, "redis": Redis, "kafka": Kafka}
+FETCHED = JARS.parent
+"""What is fetched or built once for a clone."""
+
+KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "for-tests-only", "AWS_REGION": "us-east-1"}
+"""Of the S3 server of tests: no secret, for it answers this machine alone and is gone with the tests."""
+
+GATEWAY = FETCHED / f"versitygw-{VERSIONS['s3']}"
+STAND_IN = FETCHED / f"moto-{MOTO}"
+OLDEST_GO = (1, 21)
+"""From this one on, Go fetches the newer one that the gateway asks for."""
+
+
+class S3(Server):
+    """A server with the API of S3: the Versity gateway, over a folder; where there is no Go, moto, which keeps nothing
+    when it ends.
+    """
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what it holds is there again when it is started again."""
+        return self.program().name != "moto_server"
+
+    @staticmethod
+    def program() -> Path:
+        installed = shutil.which("versitygw")
+        if installed is not None:
+            return Path(installed)
+        go = shutil.which("go")
+        with _one_at_a_time():
+            if go is not None and _go_version(go) >= OLDEST_GO:
+                return _gateway(go)
+            return _stand_in()
+
+    def make(self) -> None:
+        (self.folder / "data").mkdir()
+
+    def user(self) -> dict[str, object]:
+        keys = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
+        return {"env": os.environ | keys}
+
+    def command(self) -> list[str]:
+        program = str(self.program())
+        if not self.keeps:
+            return [program, "-H", "127.0.0.1", "-p", str(self.port)]
+        return [program, "--port", f"127.0.0.1:{self.port}", "posix", str(self.folder / "data")]
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    said = subprocess.run([go, "version"], capture_output=True, text=True).stdout
+    found = re.search(r"go(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else (0,)
+
+
+def _gateway(go: str) -> Path:
+    """Build the gateway: some 100 s of processor time the first time on a machine, 43 modules."""
+    program = GATEWAY / "versitygw"
+    if not program.exists():
+        module = f"github.com/versity/versitygw/cmd/versitygw@v{VERSIONS['s3']}"
+        built = subprocess.run(
+            [go, "install", module],
+            env=os.environ | {"GOBIN": str(GATEWAY), "CGO_ENABLED": "0"},
+            cwd=FETCHED,
+            capture_output=True,
+            text=True,
+        )
+        if built.returncode:
+            said = built.stderr.strip().rpartition("\n")[2]
+            raise Missing(f"the S3 server cannot be built ({said}): give Go a way to its module proxy")
+    return program
+
+
+def _stand_in() -> Path:
+    """Install moto into an environment of its own."""
+    program = STAND_IN / "bin" / "moto_server"
+    if not program.exists():
+        uv = [sys.executable, "-m", "uv"]
+        for step in (
+            [*uv, "venv", "-q", "--clear", str(STAND_IN)],
+            [*uv, "pip", "install", "-q", "--python", str(STAND_IN / "bin" / "python"), f"moto[server]=={MOTO}"],
+        ):
+            done = subprocess.run(step, capture_output=True, text=True)
+            if done.returncode:
+                said = done.stderr.strip().partition("\n")[0]
+                raise Missing(
+                    f"there is no S3 server ({said}): install Go 1.21 or later, from which the Versity gateway is "
+                    "built, or give pip a way to PyPI, from where moto comes"
+                )
+    return program
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Let one process of the tests build; the others find what it has built."""
+    FETCHED.mkdir(exist_ok=True)
+    with (FETCHED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+SERVERS: dict[str, type[Server]] = {"postgresql": Postgresql, "redis": Redis, "kafka": Kafka, "s3": S3}
 
 
 def started(kind: str, until: ExitStack, **options: str) -> Server:

@@ -147,6 +147,7 @@ class Engine(Deployment):
         with self._intakes_lock:
             if (name, door) not in self._intakes:
                 of = self if name == self.tenant else self._existing.of(name)
+                of.lake.check_store()  # said now, and not to the first who sends something
                 self._intakes[name, door] = Intake(
                     of.lake,
                     of.state,

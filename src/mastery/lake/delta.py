@@ -17,6 +17,7 @@ from mastery.lake import compaction, publication
 from mastery.lake.compaction import Compaction
 from mastery.lake.handle import BUCKETS, Change
 from mastery.lake.location import locate
+from mastery.lake.object_store import is_s3, options_of
 from mastery.lake.publication import EPOCH, Publication
 from mastery.lake.snapshot import NOTHING, Snapshot
 from mastery.lake.undo_writer import UndoWriter
@@ -51,6 +52,8 @@ class Lake(UndoWriter):
         if buckets < 1:
             raise BadInput(f"a lake of {buckets} buckets; give a number of at least 1")
         place = locate(root, storage_options)
+        if is_s3(place.uri):
+            storage_options = options_of(storage_options)
         lake = Lake(root, place, buckets, storage_options)
         handle = lake._handle(EVENTS)
         if create:

@@ -31,11 +31,12 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from mastery import disk
-from mastery.errors import Conflict, unwritable
+from mastery.errors import Conflict, MasteryError, unwritable
 from mastery.events.identity import IDENTITY_VERSION
-from mastery.lake import commit, log
+from mastery.lake import commit, conditional_put, log
 from mastery.lake.commit import Overtaken
 from mastery.lake.location import TableLocation
+from mastery.lake.object_store import unreachable
 from mastery.lake.opened import first_line, instants, latest, open_table, other_columns
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
 from mastery.tables import Table
@@ -282,6 +283,7 @@ class Handle:
         with self._lock:
             if self.snapshot().version >= 0:
                 return
+            self.require_one_winner()
             try:
                 self._make("error")
             except (DeltaError, OSError) as error:
@@ -289,11 +291,22 @@ class Handle:
                     self._refuse(error)
             self._settle_log(-1)
 
+    def require_one_winner(self) -> None:
+        """Try, once in a process, whether of several writers to one place in an object store exactly one wins.
+
+        Raises:
+            NoConditionalPut: It is otherwise: commits would be lost, without a word.
+            Unreachable: It does not answer, or nothing may be written there.
+        """
+        if not self.place.is_local:
+            conditional_put.require(self.place.beside(conditional_put.FOLDER), self._options)
+
     def renew(self) -> None:
         """Give a published table of another version the columns of this one. Its newest version is empty then."""
         with self._lock:
             if not self.other_columns():
                 return
+            self.require_one_winner()
             try:
                 self._make("overwrite")
             except (DeltaError, OSError) as error:
@@ -331,6 +344,7 @@ class Handle:
             Unwritable: The disk is full, or may not be written to. Nothing was committed.
         """
         self.create()
+        self.require_one_winner()
         settled: set[str] = set()
         refused = overtaken = 0
         with self._lock:
@@ -544,8 +558,13 @@ class Handle:
         try:
             yield
         except (DeltaError, OSError) as error:
-            known = unwritable(error, f"table {self.table.name!r}", self.place.uri)
+            known = self._known(error)
             raise (self._gone(first_line(error)) if known is None else known) from error
+
+    def _known(self, error: Exception) -> MasteryError | None:
+        """Return the error of a full or forbidden disk, or of an object store, in one sentence; None for another."""
+        found = unwritable(error, f"table {self.table.name!r}", self.place.uri)
+        return found if found is not None or self.place.is_local else unreachable(error, self.place.uri)
 
     def _gone(self, found: str) -> LogGone:
         return LogGone(
@@ -577,7 +596,9 @@ class Handle:
             self._delta.update_incremental()
         except (DeltaError, OSError) as error:
             if log.mark(self.place, self._snapshot.version) == self._mark:
-                raise Conflict(f"{self.place.uri} cannot be read as a Delta table: {first_line(error)}") from error
+                raise self._known(error) or Conflict(
+                    f"{self.place.uri} cannot be read as a Delta table: {first_line(error)}"
+                ) from error
             self._open_again()  # another table was put in its place just now
 
     def _open_again(self) -> None:
@@ -626,7 +647,7 @@ class Handle:
         """Raise what a failed commit comes to in one sentence."""
         if not self.place.links():
             raise disk.no_links(self.place.root) from error
-        known = unwritable(error, f"table {self.table.name!r}", self.place.uri)
+        known = self._known(error)
         if known is not None:
             raise known from error
         raise Conflict(

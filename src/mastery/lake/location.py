@@ -17,6 +17,7 @@ import pyarrow.fs as pafs
 
 from mastery import disk
 from mastery.errors import BadInput, Conflict, writing
+from mastery.lake.object_store import S3, file_system, is_s3, options_of, unreachable
 
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|\\|[\x00-\x1f\x7f]")
 
@@ -101,12 +102,14 @@ class TableLocation:
         """Return the bytes of one file."""
         if self.is_local:
             return Path(self.path(relative)).stat().st_size
-        return int(self.filesystem.get_file_info(self.path(relative)).size)
+        with self.asking():
+            return int(self.filesystem.get_file_info(self.path(relative)).size)
 
     def exists(self, relative: str) -> bool:
         if self.is_local:
             return os.path.exists(self.path(relative))  # noqa: PTH110 - a Path costs more than the question
-        return bool(self.filesystem.get_file_info(self.path(relative)).type != pafs.FileType.NotFound)
+        with self.asking():
+            return bool(self.filesystem.get_file_info(self.path(relative)).type != pafs.FileType.NotFound)
 
     def mark(self, relative: str) -> tuple[int, ...] | None:
         """Return numbers that differ once another file is put under the name; None where there is none."""
@@ -115,7 +118,8 @@ class TableLocation:
                 return disk.mark_of(os.stat(self.path(relative)))  # noqa: PTH116 - as above
             except OSError:
                 return None
-        info = self.filesystem.get_file_info(self.path(relative))
+        with self.asking():
+            info = self.filesystem.get_file_info(self.path(relative))
         return None if info.type == pafs.FileType.NotFound else (info.mtime_ns or 0, info.size)
 
     def arrived(self, relative: str) -> tuple[int, int] | None:
@@ -133,7 +137,8 @@ class TableLocation:
                 return sorted(os.listdir(self.root))  # noqa: PTH208 - names are wanted, not paths
             except FileNotFoundError:
                 return []
-        found = self.filesystem.get_file_info(pafs.FileSelector(self.root, allow_not_found=True))
+        with self.asking():
+            found = self.filesystem.get_file_info(pafs.FileSelector(self.root, allow_not_found=True))
         return sorted(info.base_name for info in found)
 
     def read_bytes(self, relative: str) -> bytes | None:
@@ -144,7 +149,7 @@ class TableLocation:
             except (FileNotFoundError, NotADirectoryError):
                 return None
         try:
-            with self.filesystem.open_input_stream(self.path(relative)) as stream:
+            with self.asking(), self.filesystem.open_input_stream(self.path(relative)) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
@@ -164,13 +169,24 @@ class TableLocation:
             yield
 
     @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Turn what is said of an object store that does not answer, or refuses, into `Unreachable`."""
+        try:
+            yield
+        except OSError as error:
+            known = None if self.is_local else unreachable(error, self.uri)
+            if known is None:
+                raise
+            raise known from error
+
+    @contextmanager
     def writing(self, what: str) -> Iterator[None]:
         """Turn what is said of a disk that is full or forbidden into `Unwritable`, of a folder that went into Conflict.
 
         Args:
             what: What is being written, such as "table 'events'".
         """
-        with writing(what, self.uri):
+        with writing(what, self.uri), self.asking():
             try:
                 yield
             except FileNotFoundError as error:
@@ -185,7 +201,7 @@ class TableLocation:
 
     def discard(self, relative: str) -> None:
         """Delete one file, if it is there: one that no commit names."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), self.asking():
             self.filesystem.delete_file(self.path(relative))
 
 
@@ -226,9 +242,9 @@ def locate(root: str, storage_options: Mapping[str, str] | None = None) -> Table
             raise BadInput(f"lake {root!r} cannot be: {obstacle}; give a folder, or a path where one can be made")
         return TableLocation(str(folder), pafs.LocalFileSystem(), str(folder), True)
     uri = root.rstrip("/")
-    scheme, path = uri.split("://", 1)
-    if scheme in ("s3", "s3a"):
-        return TableLocation(f"s3://{path}", _s3(dict(storage_options or {})), path, False)
+    if is_s3(uri):
+        path = uri.split("://", 1)[1]
+        return TableLocation(f"{S3}{path}", file_system(options_of(storage_options)), path, False)
     try:
         filesystem, inner = pafs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid as error:
@@ -245,19 +261,3 @@ def _check_name(root: str, folder: Path) -> None:
             "else; give the home, or the lake, a folder without backslashes, control characters and % before two "
             "hex digits"
         )
-
-
-def _s3(options: Mapping[str, str]) -> pafs.FileSystem:
-    """Return pyarrow's file system for the options that delta-rs is given, names in any case."""
-    named = {name.lower().removeprefix("aws_"): value for name, value in options.items()}
-    endpoint = named.get("endpoint_url", named.get("endpoint"))
-    plain = endpoint is not None and endpoint.startswith("http://")
-    chosen = {
-        "access_key": named.get("access_key_id"),
-        "secret_key": named.get("secret_access_key"),
-        "session_token": named.get("session_token"),
-        "region": named.get("region"),
-        "endpoint_override": None if endpoint is None else endpoint.split("://", 1)[-1],
-        "scheme": "http" if plain else "https",
-    }
-    return pafs.S3FileSystem(**{name: value for name, value in chosen.items() if value is not None})

@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from mastery.errors import Conflict
 from mastery.lake import leftovers
 from mastery.lake.location import TableLocation
+from mastery.lake.object_store import unreachable
 from mastery.tables import Table
 
 
@@ -35,7 +36,9 @@ def open_table(place: TableLocation, table: Table, options: Mapping[str, str] | 
             if found is None:
                 return None
         except (DeltaError, OSError) as error:
-            found = Conflict(f"{place.uri} cannot be read as a Delta table: {first_line(error)}")
+            found = unreachable(error, place.uri) or Conflict(
+                f"{place.uri} cannot be read as a Delta table: {first_line(error)}"
+            )
             found.__cause__ = error
         if last_look:  # otherwise somebody may have made it, or put it back, while it was looked at
             raise found

@@ -72,7 +72,8 @@ class MissingFile(DamagedFile, FileNotFoundError):
 def noticing(place: TableLocation, table: Table, path: str) -> Iterator[None]:
     """Turn what is raised while one file is read into `DamagedFile`, unless the file could not be reached at all."""
     try:
-        yield
+        with place.asking():
+            yield
     except FileNotFoundError as error:
         raise MissingFile(place, table, path, "no such file") from error
     except (OSError, ValueError, pa.ArrowException) as error:

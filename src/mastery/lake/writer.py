@@ -62,6 +62,12 @@ class LakeWriter(LakeReader):
         """
         return self._place.alone(ONE_WRITER, waiting)
 
+    def check_store(self) -> None:
+        """Raise what would keep every commit from being made, where the lake lies in an object store: see
+        `mastery.lake.conditional_put`. Commits look for themselves; who writes for long looks at the start.
+        """
+        self._handle(EVENTS).require_one_winner()
+
     def key_check(self) -> int | None:
         """Return the check value of the key that named the lake's students; None where nobody has said it."""
         return self._handle(EVENTS).number(KEY)
