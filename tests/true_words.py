@@ -30,6 +30,7 @@ class Happened:
     success_ppm: int
     hints: int
     duration_ms: int
+    row: int
 
     @property
     def share(self) -> float:
@@ -50,7 +51,7 @@ class Story:
         rows = range(int(batch.student_ptr[student]), int(batch.student_ptr[student + 1]))
         for i in rows:
             mine = topics.setdefault(batch.topics[batch.slot_topic[batch.slot[i]]][1], [])
-            numbers = (batch.attempts[i], batch.success_ppm[i], batch.hints[i], batch.duration_ms[i])
+            numbers = (batch.attempts[i], batch.success_ppm[i], batch.hints[i], batch.duration_ms[i], batch.row[i])
             if batch.kind[i] != FEEDBACK:
                 mine.append(Happened(int(batch.kind[i]), int(batch.at_us[i] // DAY_US), *(int(one) for one in numbers)))
         return Story(topics, as_of_us // DAY_US, int(batch.at_us[rows.stop - 1] // DAY_US))
@@ -108,21 +109,23 @@ class Place:
         return hints, sum(event.attempts for event in self.of(TUTOR))
 
     @property
-    def after_breaks(self) -> tuple[int, float]:
-        """Answers on days that follow a break, and how many of them were right, in the last 90 days of work."""
+    def after_breaks(self) -> tuple[int, float, str]:
+        """Answers on days that follow a break, how many of them were right, in the last 90 days of work, and where."""
         days = self.days
         back = {day for before, day in pairwise(days) if day - before >= BREAK_DAYS}
         back = {day for day in back if day > self.story.last_day - LEDGER_DAYS}
         work = [event for event in self.events if event.day in back and event.kind in (QUIZ, PRACTICE)]
-        return sum(event.attempts if event.kind == PRACTICE else 1 for event in work), sum(
-            event.success_ppm / 1e6 for event in work
-        )
+        answers = sum(event.attempts if event.kind == PRACTICE else 1 for event in work)
+        kinds = {event.kind for event in work if event.kind == QUIZ or event.attempts}
+        noun = "answer" if kinds == {QUIZ} else "practice answer" if kinds == {PRACTICE} else "quiz and practice answer"
+        return answers, sum(event.success_ppm / 1e6 for event in work), noun
 
 
 NUMBER = r"([\d,]+)"
 TALLY = (
     r"(?:(?P<one>the only)|(?P<both>both)|(?P<all>all)(?: of)?|(?P<none>none) of|(?P<part>[\d,]+) of)"
-    r"(?: the)?(?P<last> last)?(?: (?P<total>[\d,]+))? (?P<noun>practice answer|answer)s? (?P<outcome>right|wrong)"
+    r"(?: the)?(?P<last> last)?(?: (?P<total>[\d,]+))?"
+    r" (?P<noun>(?:(?:quiz and )?practice )?answer)s? (?P<outcome>right|wrong)"
 )
 
 
@@ -150,11 +153,25 @@ def of_others(match: re.Match[str], place: Place) -> bool:
     others = {
         name: [e for e in events if e.kind == kind] for name, events in place.story.elsewhere(place.topic).items()
     }
-    work = [event for events in others.values() for event in events]
+    # one answer on two topics is one
+    work = [*{event.row: event for events in others.values() for event in events}.values()]
     right = [event.success_ppm / 1e6 if kind == PRACTICE else event.success_ppm >= 1_000_000 for event in work]
     total = sum(event.attempts if kind == PRACTICE else 1 for event in work)
     topics = sum(bool(events) for events in others.values())
     return counted(match) == (round(sum(right), 6), total) and whole(match["topics"]) == topics >= 1
+
+
+def share_of_others(match: re.Match[str], place: Place) -> bool:
+    """The mean over other topics, each by its answers; of several topics, for of one they are counted."""
+    kind = PRACTICE if match["noun"] == "practice answer" else QUIZ
+    others = [[e for e in events if e.kind == kind] for events in place.story.elsewhere(place.topic).values()]
+    each = [(e.success_ppm / 1e6, e.attempts) if kind == PRACTICE else (e.success_ppm >= 1_000_000, 1)
+            for events in others for e in events]  # fmt: skip
+    share = sum(right for right, _ in each) / sum(attempts for _, attempts in each)
+    share = min(1.0, share) if match["outcome"] == "right" else 1.0 - share
+    told = {"all": "100 %", "no": "0 %"}.get(match["word"] or "", match["share"])
+    topics = sum(bool(events) for events in others)
+    return told == percent(round(share, 12)) and whole(match["topics"]) == topics > 1
 
 
 def practice(match: re.Match[str], place: Place) -> bool:
@@ -247,13 +264,14 @@ def the_others(match: re.Match[str], place: Place) -> bool:
 
 
 def after_breaks(match: re.Match[str], place: Place) -> bool:
-    answers, right = place.after_breaks
-    return counted(match) == (right, answers)
+    answers, right, noun = place.after_breaks
+    return counted(match) == (right, answers) and match["noun"] == noun
 
 
 def share_after_breaks(match: re.Match[str], place: Place) -> bool:
-    answers, right = place.after_breaks
-    return whole(match["total"]) == answers and match["share"] == percent(min(1.0, right / answers))
+    answers, right, noun = place.after_breaks
+    told = whole(match["total"]), match["share"], match["noun"]
+    return told == (answers, percent(min(1.0, right / answers)), noun)
 
 
 def came_back(match: re.Match[str], place: Place) -> bool:
@@ -291,6 +309,8 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     TALLY: lambda m, p: practice(m, p) if m["noun"] == "practice answer" else of_answers(m, p),
     rf"{TALLY} on (?P<topics>[\d,]+) other topics?": of_others,
     rf"{SHARE} practice answers? on (?P<topics>[\d,]+) other topics?": practice_share_of_others,
+    rf"(?:on average {PERCENT} of|(?P<word>all|no)) (?P<noun>(?:practice )?answer)s (?P<outcome>right|wrong)"
+    r" on (?P<topics>[\d,]+) other topics": share_of_others,
     rf"{NUMBER} earlier answers? (right|wrong)": lambda m, p: (
         whole(m[1]) == p.answers[:-RECENT].count(m[2] == "right") and p.answers[-RECENT:].count(m[2] == "right") == 0
     ),
@@ -315,7 +335,7 @@ TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     rf"faded \({AGO}\)": faded,
     rf"faded \(nothing has gone well for {NUMBER} days?\)": faded_before_wrong_ones,
     rf"{TALLY} on days after a break": after_breaks,
-    rf"{SHARE} answers? on days after a break": share_after_breaks,
+    rf"{SHARE} (?P<noun>(?:(?:quiz and )?practice )?answer)s? on days after a break": share_after_breaks,
     r"has not come back to the topic yet": lambda m, p: len(p.days) <= 1,
     # about the scorer and not about the student
     r"few answers (?:so far|since a start (above|below) the typical score)": lambda m, p: (

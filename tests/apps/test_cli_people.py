@@ -12,6 +12,7 @@ import pytest
 from mastery.apps.api.app import create_app
 from mastery.engine import Engine, now_us
 from mastery.errors import BadInput, NotFound
+from mastery.insight.words import decimal
 from mastery.settings import load_settings
 
 pytestmark = pytest.mark.slow  # commands on a home
@@ -142,6 +143,31 @@ def test_nothing_is_shown_where_nothing_was_read(mastery, tmp_path):
         done = mastery(*arguments, home=tmp_path / "empty")
         assert isinstance(done.exception, NotFound), arguments
     assert not (tmp_path / "empty" / "keys").exists()
+
+
+def test_a_day_with_too_little_evidence_shows_no_score(mastery):
+    points = json.loads(mastery("history", "S000014", "frac-multiply", "--json").stdout)["points"]
+    unsure = [point["band"] == "not_enough_evidence" for point in points]
+    assert unsure == [True, False, False]
+    shown = mastery("history", "S000014", "frac-multiply").stdout
+    lines = {line.split()[0]: line.split()[1] for line in shown.splitlines() if line[:2] == "20"}
+    assert [lines[point["day"]] == "–" for point in points] == unsure
+    assert "– too little evidence to judge by then" in shown
+
+
+def test_a_topic_with_too_little_evidence_has_no_bare_score_in_full(mastery):
+    shown = mastery("show", "S000014", "--topic", "cell-parts", "--all-scorers", *LATEST).stdout
+    score = next(line for line in shown.splitlines() if line.startswith("score  "))
+    assert score.split()[:3] == ["score", "–", "Only"]
+    assert "all scorers (too little evidence):" in shown
+
+
+def test_a_unit_of_several_topics_tells_its_evidence_by_topic(mastery):
+    rollups = json.loads(mastery("show", "S000014", "--json", *LATEST).stdout)["rollups"]
+    unit = next(one for one in rollups if one["topics"] > 1)
+    _, units = mastery("show", "S000014", *LATEST).stdout.split("course, subject, chapter")
+    line = next(line for line in units.splitlines() if line.strip().startswith(unit["name"]))
+    assert line.rstrip().endswith(f" {decimal(unit['evidence_count'] / unit['topics'], 1)} per topic")
 
 
 def test_history_is_a_row_for_each_active_day_and_a_line_of_them_all(mastery):

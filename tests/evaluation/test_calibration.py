@@ -58,12 +58,21 @@ def test_distortions_are_undone(true):
     assert loss(apply(found, again), outcome) < loss(true(again), outcome) + 0.001 < loss(again, outcome)
 
 
+def test_an_answer_of_weight_two_is_two_answers():
+    logit, y, student = sample(2_000, lambda x: 0.5 * x + 0.4)
+    twice = np.tile(np.arange(y.size), 2)
+    one = fit_calibration(logit, y, student, np.full(y.size, 2.0))
+    other = fit_calibration(logit[twice], y[twice], student[twice])
+    assert one.name == other.name
+    np.testing.assert_allclose(one.knots_y, other.knots_y, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_every_candidate_undoes_a_slope_and_a_shift(name):
     from mastery.evaluation.calibration import _cells
 
     logit, y, _ = sample(200_000, lambda x: 0.6 * x - 0.3)
-    found = CANDIDATES[name](_cells(logit, y, np.ones(y.size, bool)))
+    found = CANDIDATES[name](_cells(logit, y, np.ones(y.size), np.ones(y.size, bool)))
     at = np.linspace(-1.5, 2.5, 30)
     assert np.max(np.abs(apply(found, at) - (0.6 * at - 0.3))) < 0.15
 

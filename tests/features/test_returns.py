@@ -39,4 +39,5 @@ def test_returns_are_what_a_walk_over_the_days_finds(events):
         back = {day for before, day in pairwise(days) if day - before >= SPACED_GAP_DAYS}
         work = [e for e in mine if e.at_us // DAY in back and e.kind in ("quiz", "practice")]
         assert found.answers[p] == sum(e.attempts for e in work)
+        assert found.practice[p] == sum(e.attempts for e in work if e.kind == "practice")
         assert found.right[p] == pytest.approx(sum(e.success_ppm for e in work) / 1e6)

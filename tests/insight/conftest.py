@@ -61,13 +61,16 @@ def known_of(
     forgotten=0.0,
     returned=0,
     returned_right=0.0,
+    returned_practice=0,
+    lost_earlier=False,
     scale="log_odds",
     reference=HALF,
     **told,
 ):
     """Known; `told` is what counters_of takes."""
     here = activity_from(counters_of(recent, **told), AS_OF_US)
-    return Known(here, elsewhere, score, forgotten, returned, returned_right, scale, reference)
+    return Known(here, elsewhere, score, forgotten, returned, returned_right, scale, reference,
+                 returned_practice, lost_earlier)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -164,7 +164,7 @@ def test_the_same_answers_are_told_once(why, own, all_topics):
     assert [factor.points for factor in found.factors] == sorted(factor.points for factor in found.factors)
     assert {factor.name: factor.text for factor in found.factors} == {
         "answers_wrong": "6 of 8 answers wrong",
-        "past_answers": "14 of 20 answers wrong on 2 other topics",
+        "past_answers": "on average 70 % of answers wrong on 2 other topics",
     }
     thrice = why(BLEND, parts | {"other_topics": -0.08}, elsewhere=others, **told)
     assert {factor.name: factor.text for factor in thrice.factors} == {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histories import DAY, GAPS, examples, histories, monotone, table
+from histories import DAY, GAPS, START, Event, examples, histories, monotone, table
 from mastery.features.columns import READ
 from mastery.insight.tags import STRENGTHS, WEAKNESSES
 from mastery.pipelines.queries.schemas import TopicDocument
@@ -136,6 +136,35 @@ def test_whatever_is_said_of_a_student_is_true_of_their_events(events, seed, wai
     folded = fold_events(table(events), every_scorer(seed), as_of_us, history=False)
     for student in range(len(folded.batch.students)):
         said(folded, as_of_us, student)
+
+
+def test_an_answer_on_two_topics_is_one_answer_in_every_sentence():
+    topics = [("t0", "t1"), ("t1", "t2"), ("t0", "t2"), ("t2", "t3")]
+    events = [
+        Event(number=n, at_us=START + n * DAY, topics=topics[n % 4], share_ppm=1_000_000 * (n % 7 > 0), sequence=n)
+        for n in range(32)
+    ]
+    as_of_us = events[-1].at_us
+    told = said(fold_events(table(events), every_scorer(None), as_of_us, history=False), as_of_us, 0)
+    assert told["other_topics"] + told["past_answers"] > 0
+
+
+def test_what_was_forgotten_in_earlier_pauses_is_not_said_to_have_faded_since_yesterday():
+    answers = [(0, 1), (1, 0), (2, 1), (3, 1), (4, 0), (5, 1), (6, 1), (9, 1), (12, 1)]
+    events = [
+        Event(number=n, at_us=START + day * DAY, share_ppm=1_000_000 * right, sequence=n)
+        for n, (day, right) in enumerate(answers)
+    ]
+    as_of_us = events[-1].at_us + DAY
+    snapshot = snapshot_of(fold_events(table(events), every_scorer(None), as_of_us, history=False), 0)
+    for source in with_scores():
+        found = student_document(snapshot, source, {}, as_of_us, min_evidence=3, target=0.6, wanted=None)
+        (topic,) = found.topics
+        faded = [one.points for one in topic.explanation.factors if one.text.startswith("faded")]
+        if source == "bkt":
+            lost = 100.0 * topic.mastery_score * (1.0 / topic.retention.retained - 1.0)
+            assert topic.explanation.points["forgetting"] <= -3 and lost < 2.0, "most of it went earlier"
+            assert faded == []
 
 
 @pytest.mark.slow

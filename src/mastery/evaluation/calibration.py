@@ -71,30 +71,32 @@ class _Cells:
     right: Floats
 
 
-def fit_calibration(logit: Floats, y: Floats, student: Int64s) -> Calibration:
+def fit_calibration(logit: Floats, y: Floats, student: Int64s, weight: Floats | None = None) -> Calibration:
     """Return the candidate with the lowest held-out log loss, fitted on all rows; the identity where none beats it.
 
     Args:
         logit: float64[n]. Predicted log-odds of answers that nothing was learnt from; a NaN leaves its row out.
         y: float64[n]. Outcomes in [0, 1].
         student: int64[n]. Whose answer it is.
+        weight: float64[n]. As how many answers each counts; as one when left out.
     """
     there = np.isfinite(logit) & np.isfinite(y)
-    logit, y, student = np.clip(logit[there], LOWEST, HIGHEST), y[there], student[there]
+    weight = np.ones(y.size) if weight is None else weight
+    logit, y, student, weight = np.clip(logit[there], LOWEST, HIGHEST), y[there], student[there], weight[there]
     _, code = np.unique(student, return_inverse=True)
     students = int(code.max(initial=-1)) + 1
     if students < ENOUGH_STUDENTS or y.min() == y.max():
         return IDENTITY
     cv_fold = code % CV_FOLDS
-    total = {"identity": _loss(logit, y).sum()}
+    total = {"identity": (weight * _loss(logit, y)).sum()}
     for name, fit in CANDIDATES.items():
         total[name] = 0.0
         for k in range(CV_FOLDS):
-            found = fit(_cells(logit, y, cv_fold != k))
-            total[name] += _loss(apply(found, logit[cv_fold == k]), y[cv_fold == k]).sum()
+            found, rest = fit(_cells(logit, y, weight, cv_fold != k)), cv_fold == k
+            total[name] += (weight[rest] * _loss(apply(found, logit[rest]), y[rest])).sum()
     best = min(total, key=lambda name: (total[name], name != "identity"))
-    chosen = IDENTITY if best == "identity" else CANDIDATES[best](_cells(logit, y, np.ones(y.size, np.bool_)))
-    loss = tuple((name, float(value / y.size)) for name, value in total.items())
+    chosen = IDENTITY if best == "identity" else CANDIDATES[best](_cells(logit, y, weight, np.ones(y.size, np.bool_)))
+    loss = tuple((name, float(value / weight.sum())) for name, value in total.items())
     return Calibration(chosen.name, chosen.knots_x, chosen.knots_y, loss)
 
 
@@ -178,12 +180,12 @@ def _monotone(basis: Floats, cells: _Cells, prior: Floats) -> tuple[float, Float
     return float(found.x[0]), found.x[1:]
 
 
-def _cells(logit: Floats, y: Floats, rows: Bools) -> _Cells:
-    logit, y = logit[rows], y[rows]
+def _cells(logit: Floats, y: Floats, weight: Floats, rows: Bools) -> _Cells:
+    logit, y, weight = logit[rows], y[rows], weight[rows]
     place = ((logit - LOWEST) / CELL).astype(np.int64)
-    n = np.bincount(place).astype(np.float64)
+    n: Floats = np.bincount(place, weight).astype(np.float64)
     there = n > 0.0
-    x, right = np.bincount(place, logit), np.bincount(place, y)
+    x, right = np.bincount(place, weight * logit), np.bincount(place, weight * y)
     return _Cells(x[there] / n[there], n[there], right[there].astype(np.float64))
 
 

@@ -17,10 +17,12 @@ class Returns(NamedTuple):
 
     Attributes:
         answers: int64[P]. Quiz answers and practice answers.
+        practice: int64[P]. How many of them are practice answers.
         right: float64[P]. How many of them were right; an answer right in part counts as that part.
     """
 
     answers: Int64s
+    practice: Int64s
     right: Floats
 
 
@@ -29,8 +31,8 @@ def returns(days: Days, ledger: Int64s, gap_days: Int64s) -> Returns:
     slots = int(days.slot_ptr[-1])
     after = gap_days >= SPACED_GAP_DAYS
     slot = days.cell_slot[after]
-    answers = np.zeros(slots, np.int64)
-    success = np.zeros(slots, np.int64)
+    answers, practice, success = (np.zeros(slots, np.int64) for _ in range(3))
     np.add.at(answers, slot, (ledger[Q_ATTEMPTS] + ledger[PRACTICE_ATTEMPTS])[after])
+    np.add.at(practice, slot, ledger[PRACTICE_ATTEMPTS][after])
     np.add.at(success, slot, (ledger[Q_SUCCESS] + ledger[PRACTICE_SUCCESS])[after])
-    return Returns(answers, success / MILLION)
+    return Returns(answers, practice, success / MILLION)

@@ -105,7 +105,8 @@ class ActivitySummary:
 
 @dataclass(frozen=True)
 class OtherTopics:
-    """Graded work of a student on all topics but one.
+    """Graded work of a student on all topics but one. What was one answer on two of them is counted on each: with more
+    than one topic, its counts are those of no sentence.
 
     Attributes:
         answered, practised, assigned: Topics with quiz answers, with practice, with assignments.

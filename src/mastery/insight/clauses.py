@@ -57,7 +57,9 @@ def _work(known: Known) -> Clause:
 
 def returned_words(known: Known) -> Clause:
     """Return how answers went on days after a break; there are some."""
-    text = graded.successes(known.returned, known.returned_right, "answer")
+    practice = known.returned_practice
+    noun = "answer" if not practice else "practice answer" if practice == known.returned else "quiz and practice answer"
+    text = graded.successes(known.returned, known.returned_right, noun)
     return f"{text} on days after a break", {
         "returned": known.returned,
         "returned_right": known.returned_right,
@@ -228,7 +230,7 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
     "forgetting": {
         RAISES: (),
         LOWERS: (
-            Wording(lambda k: k.faded, _faded, frozenset({"idle"})),
+            Wording(lambda k: k.faded and not k.lost_earlier, _faded, frozenset({"idle"})),
             Wording(lambda k: k.here.active_days > 0 and k.here.paused_days >= PAUSED_DAYS, _paused, DAYS),
         ),
     },

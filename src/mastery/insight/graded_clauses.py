@@ -111,26 +111,46 @@ def _on_others(text: str, topics: int) -> str:
     return f"{text} on {counted(topics, 'other topic')}"
 
 
-def _right_there(known: Known) -> Clause:
+def _share_of(share: float, noun: str, outcome: str) -> str:
+    """Return how work on several topics went, without a count: one answer on two of them is counted on each."""
+    if share >= 1.0:
+        return f"all {noun}s {outcome}"
+    return f"no {noun}s {outcome}" if share <= 0.0 else f"on average {percent(share)} of {noun}s {outcome}"
+
+
+def _answered_there(known: Known, *, right: bool) -> Clause:
     there = known.elsewhere
-    numbers: Numbers = {"other_right": there.right, "other_answers": there.answers, "other_topics": there.answered}
-    return _on_others(tally(there.right, there.answers, "answer", "right", "wrong"), there.answered), numbers
+    word, opposite = ("right", "wrong") if right else ("wrong", "right")
+    number = there.right if right else there.answers - there.right
+    if there.answered == 1:
+        numbers: Numbers = {f"other_{word}": number, "other_answers": there.answers, "other_topics": 1}
+        return _on_others(tally(number, there.answers, "answer", word, opposite), 1), numbers
+    share = number / there.answers
+    return _on_others(_share_of(share, "answer", word), there.answered), {
+        "share": share,
+        "other_topics": there.answered,
+    }
+
+
+def _right_there(known: Known) -> Clause:
+    return _answered_there(known, right=True)
 
 
 def _wrong_there(known: Known) -> Clause:
-    there = known.elsewhere
-    wrong = there.answers - there.right
-    numbers: Numbers = {"other_wrong": wrong, "other_answers": there.answers, "other_topics": there.answered}
-    return _on_others(tally(wrong, there.answers, "answer", "wrong", "right"), there.answered), numbers
+    return _answered_there(known, right=False)
 
 
 def _practice_there(known: Known) -> Clause:
     there = known.elsewhere
-    return _on_others(successes(there.practice_attempts, there.practice_right, "practice answer"), there.practised), {
+    share = there.practice_right / there.practice_attempts
+    if there.practised > 1:
+        numbers: Numbers = {"share": share, "other_topics": there.practised}
+        return _on_others(_share_of(share, "practice answer", "right"), there.practised), numbers
+    return _on_others(successes(there.practice_attempts, there.practice_right, "practice answer"), 1), {
         "other_practice_right": there.practice_right,
-        "share": there.practice_right / there.practice_attempts,
+        "share": share,
         "other_practice_attempts": there.practice_attempts,
-        "other_topics": there.practised,
+        "other_topics": 1,
     }
 
 

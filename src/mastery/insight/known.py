@@ -42,10 +42,13 @@ class Known:
         score: As it is shown.
         forgotten: What it has lost since something on the topic last went well, in the score's own unit; 0 where that
             is not known.
-        returned, returned_right: Answers on days that follow a break, and how many of them were right; see
-            mastery.features.returns. Those of the last 90 days up to the student's last activity.
+        returned, returned_right: Answers on days that follow a break, in quizzes and in practice, and how many of them
+            were right; see mastery.features.returns. Those of the last 90 days up to the student's last activity.
         scale: Of the scorer's contributions.
         reference: What the score is compared with.
+        returned_practice: How many of the returned answers were in practice.
+        lost_earlier: Whether most of the points of `forgetting` are of pauses before the last activity: bkt forgets in
+            each.
     """
 
     here: ActivitySummary
@@ -56,6 +59,8 @@ class Known:
     returned_right: float
     scale: Scale
     reference: Reference
+    returned_practice: int = 0
+    lost_earlier: bool = False
 
     @property
     def low(self) -> bool:

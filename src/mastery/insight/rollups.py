@@ -68,7 +68,7 @@ class Rollup:
     Attributes:
         parents: The units around it, the widest first: course and subject of a chapter.
         mastery_score, lower, upper: None when no topic has enough evidence.
-        evidence_count: Of the topics it rests on, all of it.
+        evidence_count: Of the topics it rests on, added up: an answer on two of them counts on each.
         topics: How many topics it rests on.
         topics_known: How many topics the unit has in the metadata.
     """

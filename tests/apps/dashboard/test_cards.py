@@ -91,13 +91,18 @@ def test_charts_are_whole_vega_documents():
     chart = charts.heatmap(CLASS, STUDENT["student_id"], TOPIC["topic_id"]).to_dict()
     assert [layer["mark"]["type"] for layer in chart["layer"]] == ["rect", "point", "text", "rect"]
     points = charts.history_chart(HISTORY, TOPIC, STUDENT["as_of"]).to_dict()
-    assert [layer["mark"]["type"] for layer in points["layer"]] == ["rule", *2 * ["area", "line", "point"]]
+    assert [layer["mark"]["type"] for layer in points["layer"]] == [
+        "rule",
+        "rule",
+        "point",
+        *2 * ["area", "line", "point"],
+    ]
 
 
 def test_a_history_leads_on_from_its_last_day_to_the_score_of_today():
     def dashed(as_of):
         layers = charts.history_chart(HISTORY, TOPIC, as_of).to_dict()["layer"]
-        return [point["shown"] for point in layers[5]["data"]["values"]]
+        return [point["shown"] for point in layers[7]["data"]["values"]]
 
     assert dashed("2026-04-11T15:02:11Z") == ["20 March 2026", "11 April 2026"]
     assert dashed("2026-03-20T23:00:00Z") == []
@@ -112,6 +117,20 @@ def test_days_of_several_years_are_named_with_their_year():
 
     assert "%-d %b'" in label("2026-04-11T15:02:11Z")
     assert "%-d %b %Y'" in label("2027-01-11T15:02:11Z")
+
+
+def test_a_day_with_too_little_evidence_is_grey_on_no_line_and_says_no_score():
+    unsure, *judged = HISTORY["points"]
+    assert unsure["band"] == "not_enough_evidence"
+    layers = charts.history_chart(HISTORY, TOPIC, STUDENT["as_of"]).to_dict()["layer"]
+    lines = [layer["data"]["values"] for layer in layers if layer["mark"]["type"] == "line"]
+    assert [len(points) for points in lines] == [len(judged), 2]
+    grey = [layer for layer in layers if layer["mark"].get("color") == charts.UNSURE]
+    assert [layer["mark"]["type"] for layer in grey] == ["rule", "point"]
+    assert [point["text"] for point in grey[1]["data"]["values"]] == ["Too little evidence (11 to 70)"]
+    nobody_knows = HISTORY | {"points": [unsure]}
+    layers = charts.history_chart(nobody_knows, TOPIC, STUDENT["as_of"]).to_dict()["layer"]
+    assert not [point for layer in layers if layer["mark"]["type"] == "line" for point in layer["data"]["values"]]
 
 
 def test_the_interval_of_a_single_day_is_a_bar_and_not_an_area_without_width():

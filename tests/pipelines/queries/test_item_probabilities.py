@@ -89,6 +89,16 @@ def test_without_known_items_the_students_own_are_there_and_one_stands_for_all(t
     assert {one.item_id: one.answered for one in own.items} == {"Q2": 1, "Q3": 1, None: 0}
 
 
+def test_an_answer_on_two_topics_is_one_answer_to_its_item(tmp_path):
+    deployment, file = Deployment.at(tmp_path / "home"), tmp_path / "answers.csv"
+    rows = [f"S1,Q1,{topic},1,2026-01-0{day}T10:00:00Z" for day in (5, 6) for topic in ("T1", "T2")]
+    file.write_text("\n".join(["student_id,question_id,topic_id,is_correct,timestamp", *rows]) + "\n")
+    deployment.ingest(file)
+    for topic in ("T1", "T2"):
+        own = asked(deployment, topic, student=KEY.student("default", "S1"))
+        assert {one.item_id: one.answered for one in own.items} == {"Q1": 2, None: 0}
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -133,8 +133,22 @@ def test_strangers_topics_tenants_and_scorers_that_are_not_there_are_named(schoo
         school.reader.student(who, tenant="elsewhere", as_of_us=now)
     with pytest.raises(BadInput, match="did you mean 'bkt'"):
         school.reader.student(who, tenant="default", as_of_us=now, source="btk")
-    with pytest.raises(NotFound, match="no history"):
+    with pytest.raises(NotFound, match="no topic 'alchemy' in tenant 'default'; there are 25, such as"):
         school.reader.history(who, "alchemy", tenant="default")
+    with pytest.raises(NotFound, match="no topic 'frac-ad' in tenant 'default' .did you mean 'frac-add'"):
+        school.reader.history(who, "frac-ad", tenant="default")
+
+
+def test_a_topic_that_is_known_without_a_history_of_the_student_is_no_unknown_one(school):
+    topics = {row.topic_id for row in school.reader.class_scores(tenant="default").topics}
+    for number in range(1, 31):
+        mine = school.reader.student(student(number), tenant="default", as_of_us=school.newest_us()).topics
+        other = next(iter(topics - {topic.topic_id for topic in mine}), None)
+        if other is not None:
+            with pytest.raises(NotFound, match=f"no history of this student on topic '{other}'"):
+                school.reader.history(student(number), other, tenant="default")
+            return
+    pytest.fail("every student has worked on every topic")
 
 
 def test_history_is_in_order_and_of_one_scorer(school):
@@ -142,6 +156,8 @@ def test_history_is_in_order_and_of_one_scorer(school):
     days = [point.day for point in history.points]
     assert days == sorted(set(days)) and days
     assert history.score_source == "elo"
+    unsure = [point.band == "not_enough_evidence" for point in history.points]
+    assert unsure == [point.evidence_count < 3 for point in history.points] and any(unsure) and not all(unsure)
 
 
 def test_the_class_is_what_was_published(school):

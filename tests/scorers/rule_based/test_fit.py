@@ -129,6 +129,18 @@ def test_answers_with_help_say_nothing_of_what_is_to_be_expected_without():
     assert scores(batch, fit.parameters).mean() == pytest.approx(truth.mean(), abs=0.05)
 
 
+@pytest.mark.slow
+def test_an_answer_on_several_topics_is_an_unaided_one_of_each():
+    batch, truth = answers(100, seed=1)
+    row = np.repeat(np.arange(batch.row.size // 2), 2)  # each two answers are one on two topics
+    shared = replace(batch, row=row, y=np.repeat(batch.y[::2], 2), weight=np.full(batch.weight.size, 0.5))
+    fit, _ = fitted(shared)
+    assert fit.notes == () and fit.parameters.topics.count == 1
+    assert scores(batch, fit.parameters).mean() == pytest.approx(truth.mean(), abs=0.08)
+    hinted = replace(shared, weight=np.full(batch.weight.size, 0.25))
+    assert "no unaided right and wrong answers" in fitted(hinted)[0].notes[0]
+
+
 @pytest.mark.parametrize("students", [1, 9])
 def test_with_few_students_the_score_stays_what_the_rules_say_and_says_so(students):
     batch, _ = answers(students, seed=1)

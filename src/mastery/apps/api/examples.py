@@ -107,13 +107,14 @@ HISTORY: dict[str, Any] = {
             "mastery_score": score,
             "lower": lower,
             "upper": upper,
+            "band": band,
             "evidence_count": evidence,
             "model_version": _MODEL,
         }
-        for day, score, lower, upper, evidence in (
-            ("2026-02-02", 0.35, 0.11, 0.70, 4),
-            ("2026-02-09", 0.31, 0.14, 0.56, 9),
-            ("2026-03-20", 0.29, 0.17, 0.45, 14),
+        for day, score, lower, upper, band, evidence in (
+            ("2026-02-02", 0.35, 0.11, 0.70, "not_enough_evidence", 2),
+            ("2026-02-09", 0.31, 0.14, 0.56, "developing", 9),
+            ("2026-03-20", 0.29, 0.17, 0.45, "needs_help", 14),
         )
     ],
     "notes": [],

@@ -256,6 +256,10 @@ def stacked_bar(counts: dict[str, int], width: int = 16) -> Text:
     return bar
 
 
-def sparkline(shares: list[float], width: int = 60) -> str:
-    """Return shares in [0, 1] as small blocks, the newest last; of more than `width` the last ones."""
-    return "".join(SPARKS[min(len(SPARKS) - 1, int(share * len(SPARKS)))] for share in shares[-width:])
+def sparkline(shares: Sequence[float | None], width: int = 60) -> str:
+    """Return shares in [0, 1] as small blocks, the newest last; of more than `width` the last ones. None is a dot."""
+    return "".join("·" if share is None else _spark(share) for share in shares[-width:])
+
+
+def _spark(share: float) -> str:
+    return SPARKS[min(len(SPARKS) - 1, int(share * len(SPARKS)))]

@@ -97,7 +97,7 @@ def show_card(card: ModelCard) -> None:
     narrow = plain_table("scorer", "fitted", *names[:3], right=names[:3], wrap={})
     for name, one in card.scorers.items():
         shown = [one.held_out.get(measure) for measure in ("auc", "logloss", "rmse", "ece")]
-        fitted = "yes" if one.fitted else "as before"
+        fitted = "yes" if one.fitted else "no"
         measures = [number(one.answers) if one.answers else "–"]
         measures += ["–" if value is None else f"{value:.4f}" for value in shown]
         wide.add_row(name, fitted, number(one.topics), number(one.items), *measures)

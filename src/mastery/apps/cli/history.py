@@ -7,6 +7,8 @@ import typer
 from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import AsJson, Scorer, Student, Tenant, Topic
 
+UNSURE = "not_enough_evidence"
+
 
 def history(
     context: typer.Context,
@@ -37,18 +39,19 @@ def history(
         plain_table,
         sparkline,
     )
-    from mastery.insight.bands import band_of
 
     out = console()
     out.print(heading(document.topic_id, document.title, document.student_id))
-    scores = [one.mastery_score for one in document.points]
+    scores = [None if one.band == UNSURE else one.mastery_score for one in document.points]
     out.print(Text(f"{document.score_source}  {sparkline(scores, min(60, out.width - 14))}\n"))
     width = max(19, min(40, out.width - 38))  # what day, score, count and the gaps between them leave
     table = plain_table("day", "score", "0 to 100, 90 % sure", "graded so far", right=("score", "graded so far"))
     for point in document.points:
-        name = band_of(point.mastery_score, point.evidence_count, 1)
-        bar = interval_bar(point.mastery_score, point.lower, point.upper, name, width)
-        table.add_row(str(point.day), hundredths(point.mastery_score), bar, str(point.evidence_count))
+        score = "–" if point.band == UNSURE else hundredths(point.mastery_score)
+        bar = interval_bar(point.mastery_score, point.lower, point.upper, point.band, width)
+        table.add_row(str(point.day), score, bar, str(point.evidence_count))
     out.print(first_that_fits(out, table))
+    if None in scores:
+        out.print(Text("– too little evidence to judge by then", "bright_black"))
     for note in document.notes:
         out.print(Text(f"\nnote: {note}", "yellow"), soft_wrap=True)

@@ -202,9 +202,12 @@ def _in_full(out: Console, topic: TopicDocument, all_scorers: bool) -> None:
         if points:
             table.add_row(word.replace("_", " "), signed(points), prose(texts.get(word, "")))
     table.add_section()
-    table.add_row("score", hundredths(topic.mastery_score), "")
+    unsure = topic.band == UNSURE
+    table.add_row(
+        *("score", "–", prose(explanation.summary)) if unsure else ("score", hundredths(topic.mastery_score), "")
+    )
     out.print(first_that_fits(out, table))
-    kept = None if topic.band == UNSURE else keeps(topic)
+    kept = None if unsure else keeps(topic)
     if kept is not None:
         out.print(Text().append("  retention: ", "bold").append_text(prose(kept)))
     for tag in [*topic.strengths, *topic.weaknesses]:
@@ -213,7 +216,7 @@ def _in_full(out: Console, topic: TopicDocument, all_scorers: bool) -> None:
         out.print(Text("  → ", "bold").append_text(prose(topic.next_step)))
     if all_scorers:
         others = ", ".join(f"{source} {hundredths(one.mastery_score)}" for source, one in topic.scores.items())
-        out.print(Text(f"  all scorers: {others}", "bright_black"))
+        out.print(Text(f"  all scorers{' (too little evidence)' if unsure else ''}: {others}", "bright_black"))
 
 
 def _rollups(out: Console, document: StudentDocument) -> None:
@@ -228,17 +231,21 @@ def _rollups(out: Console, document: StudentDocument) -> None:
         plain_table,
         printable,
     )
+    from mastery.insight.words import decimal
 
     if not document.rollups:
         return
     out.print()
     unit, numbers, wrap = "course, subject, chapter", ("score", "topics", "graded"), {"course, subject, chapter": 20}
+    # Per topic: one answer on two topics of a chapter is graded on both, and together they would count it twice.
     wide = plain_table(unit, "score", "0 to 100, 90 % sure", "band", "topics", "graded", right=numbers, wrap=wrap)
     middle = plain_table(unit, "score", "0–100, 90 %", "band", "topics", "graded", right=numbers, wrap=wrap)
     narrow = plain_table(unit, "score", "band", "graded", right=numbers, wrap=wrap)
     for one in sorted(document.rollups, key=lambda one: (*one.parents, one.name)):
         name_of_unit = Text("  " * len(one.parents) + printable(one.name))
-        topics, graded, label = f"{one.topics} of {one.topics_known}", str(one.evidence_count), band(one.band)
+        topics, label = f"{one.topics} of {one.topics_known}", band(one.band)
+        several = f"{decimal(one.evidence_count / max(1, one.topics), 1)} per topic"
+        graded = several if one.topics > 1 else f"{one.evidence_count:,}"
         score, bar, short = "–", Text(), Text()
         if one.mastery_score is not None and one.lower is not None and one.upper is not None:
             score, place = hundredths(one.mastery_score), (one.mastery_score, one.lower, one.upper, one.band)

@@ -30,6 +30,9 @@ CELL_WIDTH, LABELS_WIDTH = 20, 165
 """Pixels: the least width of a cell in which its number can be read, and what names of students and the last slanting
 name of a topic take beside the cells."""
 
+UNSURE = "#9aa3ae"
+"""Of a day on which a score rested on too little evidence."""
+
 HATCH = "M-1,1L1,-1M-1,0L0,-1M0,1L1,0"
 """Diagonal lines, for a cell that has too little evidence: the eye tells it from an empty one and from a colour."""
 
@@ -127,18 +130,21 @@ def least_width(document: Document) -> int:
 def history_chart(document: Document, topic: Document, as_of: str) -> alt.LayerChart:
     """Return the score at the end of each active day with its 90 % interval, over the bands' thresholds.
 
-    A dashed line leads on to `topic`, the score at `as_of`: what has faded since.
+    A dashed line leads on to `topic`, the score at `as_of`: what has faded since. Days with too little evidence for a
+    verdict are grey and on no line.
     """
-    points = [_point(one["day"], one) for one in document["points"]]
+    all_points = [_point(one["day"], one) for one in document["points"]]
+    points = [one for one in all_points if one["judged"]]
+    unsure = [one for one in all_points if not one["judged"]]
     now = _point(as_of[:10], topic)
-    faded = [points[-1], now] if now["day"] > points[-1]["day"] else []
+    faded = [points[-1], now] if points and now["judged"] and now["day"] > all_points[-1]["day"] else []
     thresholds = [0, *(100 * at for at in THRESHOLDS), 100]
 
     def height(field: str) -> alt.Y:
         axis = alt.Axis(title=None, values=thresholds, grid=False, labelOverlap=False)
         return alt.Y(field, scale=alt.Scale(domain=[0, 100]), axis=axis)
 
-    drawn = [point["day"] for point in [*points, *faded[1:]]]
+    drawn = [point["day"] for point in [*all_points, *faded[1:]]]
     years = {date.fromordinal(EPOCH + number).year for number in drawn}
     label = "%-d %b" if len(years) == 1 else "%-d %b %Y"
 
@@ -165,7 +171,14 @@ def history_chart(document: Document, topic: Document, as_of: str) -> alt.LayerC
         .encode(y=height("at:Q"))
     )
     dots = {"color": ACCENT, "size": 38, "opacity": 1}
+    grey = dots | {"color": UNSURE, "filled": False, "fill": "#ffffff"}
     layers = [limits]
+    if unsure:
+        between = chart(unsure).mark_rule(strokeWidth=6, color=UNSURE, opacity=0.16, aria=False)
+        layers += [
+            between.encode(y=height("lower:Q"), y2="upper:Q"),
+            chart(unsure).mark_point(**grey).encode(y=height("score:Q")),
+        ]
     for rows, dash, fill in ((points, [1, 0], ACCENT), (faded, [4, 3], "#ffffff")):
         layers += [
             _between(chart(rows), len(rows)).encode(y=height("lower:Q"), y2="upper:Q"),
@@ -184,13 +197,16 @@ def _between(chart: alt.Chart, days: int) -> alt.Chart:
 
 
 def _point(at: str, score: Document) -> Document:
+    between = f"{hundredths(score['lower'])} to {hundredths(score['upper'])}"
+    judged = score["band"] != NO_BAND
     return {
         "day": _day_number(at),
         "shown": day(at),
         "score": 100 * score["mastery_score"],
         "lower": 100 * score["lower"],
         "upper": 100 * score["upper"],
-        "text": f"{hundredths(score['mastery_score'])} ({hundredths(score['lower'])} to {hundredths(score['upper'])})",
+        "text": f"{hundredths(score['mastery_score']) if judged else BANDS[NO_BAND].label} ({between})",
+        "judged": judged,
         "evidence": score["evidence_count"],
     }
 

@@ -56,7 +56,9 @@ class ScorerCard(BaseModel):
     Measures of held-out answers are of students that what predicted them had not seen.
     """
 
-    fitted: bool = Field(description="Whether this fit found its parameters; otherwise they are the parent's.")
+    fitted: bool = Field(
+        description="Whether this fit found its parameters; else they are the parent's, or, as a note says, defaults."
+    )
     topics: int = Field(description="Topics with numbers of their own.")
     items: int = Field(description="Items with numbers of their own.")
     answers: int = Field(0, description="Held-out answers; one on several topics is one.")

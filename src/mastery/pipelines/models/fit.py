@@ -227,7 +227,7 @@ def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
 def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> ScorerCard:
     held_out, counted = found.held_out, found.held_out.by_answer()
     card = ScorerCard(
-        fitted=name in found.measures,
+        fitted=bool(found.measures.get(name)),  # a fit that had nothing to go by measures nothing, and says why
         topics=mine.topics.count,
         items=sum(ON not in one for _, one in mine.items.keys),
         measures={

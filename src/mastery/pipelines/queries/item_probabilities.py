@@ -12,7 +12,7 @@ from mastery.errors import BadInput, NotFound, did_you_mean
 from mastery.features.columns import QUIZ, EventColumns, event_columns
 from mastery.features.next_answers import next_answers
 from mastery.insight.rollups import CurriculumPath
-from mastery.pipelines.queries.names import no_events, topic_meant
+from mastery.pipelines.queries.names import no_events, no_topic
 from mastery.pipelines.queries.schemas import ItemProbabilitiesDocument, ItemProbabilityDocument
 from mastery.scorers import telling_items
 from mastery.scorers.model_set import ModelSet
@@ -55,12 +55,7 @@ def item_probabilities(
     known |= {topic for _, topic in columns.topics} | set(places) | {topic for topic in items.values() if topic}
     known -= {UNASSIGNED}
     if topic_id not in known:
-        some = ", ".join(sorted(known)[:3])
-        titles = {one: place.title for one, place in places.items()}
-        raise NotFound(
-            f"no topic {topic_id!r} in tenant {tenant!r}{topic_meant(topic_id, known, titles)}; "
-            f"there are {len(known)}, such as {some}"
-        )
+        raise NotFound(no_topic(topic_id, tenant, known, {one: place.title for one, place in places.items()}))
     chosen = _chosen(wanted, topic_id, tenant, items, model_set, columns)
     probability = _probabilities(columns, model_set, source, topic_id, chosen, as_of_us)
     before = _answered(columns, chosen)
@@ -128,8 +123,9 @@ def _answered_on(columns: EventColumns, topic_id: str) -> list[str]:
 
 
 def _answered(columns: EventColumns, items: Sequence[str | None]) -> list[int]:
-    """Return how often the student has answered each item."""
+    """Return how often the student has answered each item: an answer on two topics, two rows of one event, is one."""
     answers = (columns.kind == QUIZ) & (columns.item >= 0)
-    of_code = np.bincount(columns.item[answers], minlength=len(columns.items))
+    once = np.flatnonzero(answers)[np.unique(columns.row[answers], return_index=True)[1]]
+    of_code = np.bincount(columns.item[once], minlength=len(columns.items))
     count = {item: int(of_code[code]) for code, (_, item) in enumerate(columns.items)}
     return [0 if item is None else count.get(item, 0) for item in items]

@@ -45,6 +45,7 @@ def known_of(
             forgotten=max(0.0, float(last[p] - shown.score[p])),
             returned=int(after_breaks.answers[p]),
             returned_right=float(after_breaks.right[p]),
+            returned_practice=int(after_breaks.practice[p]),
             scale=scale,
             reference=reference_of(*means.get(snapshot.topics[p], NO_STUDENTS), float(start[p])),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mastery.errors import BadInput, closest, did_you_mean
 from mastery.school_days import SchoolDays
@@ -39,6 +39,13 @@ def topic_meant(text: str, known: Iterable[str], titles: Mapping[str, str | None
     by_title = {title: one for one in ids if (title := titles.get(one)) is not None}
     close = closest(text, list(by_title))
     return did_you_mean(text, ids) if close is None else f" (did you mean {by_title[close]!r}, {close}?)"
+
+
+def no_topic(text: str, tenant: str, known: Collection[str], titles: Mapping[str, str | None]) -> str:
+    """Return what is said of a topic that nobody has heard of, with the closest of those that are known."""
+    some = ", ".join(sorted(known)[:3])
+    there = f"; there are {len(known)}, such as {some}" if known else ""
+    return f"no topic {text!r} in tenant {tenant!r}{topic_meant(text, known, titles)}{there}"
 
 
 def no_events(student_id: str, tenant: str, as_of_us: int, days: SchoolDays) -> str:

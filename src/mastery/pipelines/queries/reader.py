@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow as pa
 from mastery.arrays import Floats
 from mastery.errors import BadInput, Conflict, NotFound, did_you_mean
 from mastery.features.columns import READ
+from mastery.insight.bands import band_of
 from mastery.insight.freshness import staleness_note
 from mastery.insight.rollups import CurriculumPath
 from mastery.insight.words import with_points
@@ -33,7 +35,7 @@ from mastery.pipelines.queries.class_view import (
     topic_means_of,
 )
 from mastery.pipelines.queries.item_probabilities import item_probabilities
-from mastery.pipelines.queries.names import no_events, topic_meant
+from mastery.pipelines.queries.names import no_events, no_topic
 from mastery.pipelines.queries.past_answers import past_answers
 from mastery.pipelines.queries.schemas import (
     AnswersDocument,
@@ -56,7 +58,7 @@ from mastery.school_days import UTC_DAYS, SchoolDays, school_days
 from mastery.scorers import best_first, shown_by_default, unfitted, with_scores
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore
-from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, TOPICS
+from mastery.tables import EVENTS, GOLD, HISTORY, ITEMS, TOPICS, UNASSIGNED
 from mastery.time_zones import UTC_NAME
 
 INDICES_KEPT = 8
@@ -232,12 +234,8 @@ class Reader:
         mine = [row for row in rows if row["topic_id"] == topic_id and row["tenant"] == tenant]
         places = metadata.places.get(tenant, {})
         if not mine:
-            titles = {one: place.title for one, place in places.items()}
-            raise NotFound(
-                f"no history of this student on topic {topic_id!r}"
-                f"{topic_meant(topic_id, {row['topic_id'] for row in rows}, titles)}; "
-                "history is published by 'mastery recompute'"
-            )
+            published = {row["topic_id"] for row in rows if row["tenant"] == tenant}
+            raise NotFound(self._no_history(metadata, source, tenant, student_id, topic_id, published))
         place = places.get(topic_id)
         return HistoryDocument(
             student_id=student_id,
@@ -246,11 +244,40 @@ class Reader:
             title=None if place is None else place.title,
             score_source=source,
             points=[
-                HistoryPoint(**{name: row[name] for name in HistoryPoint.model_fields})
+                HistoryPoint(
+                    day=row["day"],
+                    mastery_score=row["mastery_score"],
+                    lower=row["lower"],
+                    upper=row["upper"],
+                    band=band_of(row["mastery_score"], row["evidence_count"], self._min_evidence),
+                    evidence_count=row["evidence_count"],
+                    model_version=row["model_version"],
+                )
                 for row in sorted(mine, key=lambda row: row["day"])
                 if row["score_source"] == source
             ],
             notes=self._notes_since(metadata.published),
+        )
+
+    def _no_history(
+        self, metadata: Metadata, source: str, tenant: str, student_id: str, topic_id: str, published: set[str]
+    ) -> str:
+        """Return what is said where a student has no history on a topic: that nobody has one, or that they have none.
+
+        `published`: the topics on which the student has one.
+        """
+        places = metadata.places.get(tenant, {})
+        events = self._lake.read_student(EVENTS, student_id, ["tenant", "topic_id"]).to_pylist()
+        known = {*places, *published, *(row["topic_id"] for row in events if row["tenant"] == tenant)}
+        known |= {topic for of, topic in metadata.model_set.scorers[source].topics.keys if of == tenant}
+        with suppress(NotFound):  # nothing is published
+            known |= {topic.topic_id for topic in self._index(metadata, source, tenant).topics}
+        known -= {UNASSIGNED}
+        if topic_id not in known:
+            return no_topic(topic_id, tenant, known, {one: place.title for one, place in places.items()})
+        return (
+            f"no history of this student on topic {topic_id!r}; it holds days with activity on it, and is published "
+            "by 'mastery recompute'"
         )
 
     def class_scores(

@@ -133,7 +133,9 @@ class RollupDocument(BaseModel):
     lower: float | None = Field(ge=0.0, le=1.0, description="Mean of the topics' lower bounds.")
     upper: float | None = Field(ge=0.0, le=1.0, description="Mean of the topics' upper bounds.")
     band: str
-    evidence_count: int
+    evidence_count: int = Field(
+        description="Graded observations of its topics, added up: an answer on two of them counts on each."
+    )
     topics: int = Field(description="Topics the score rests on.")
     topics_known: int = Field(description="Topics the unit has.")
 
@@ -161,6 +163,7 @@ class HistoryPoint(BaseModel):
     mastery_score: float = Share
     lower: float = Share
     upper: float = Share
+    band: str = Field(description="not_enough_evidence where too little was graded by then for a verdict.")
     evidence_count: int
     model_version: str
 

@@ -1,8 +1,8 @@
 """rule_based, fitted: what an index stands for. Its weights stay those that people wrote.
 
-The index before each unaided answer, against the answer: a non-decreasing map of log-odds (mastery.evaluation.
-calibration) gives the probability p of a right answer at some indexes, and clamp((p − guess) / (1 − slip − guess))
-the score that each of them stands for.
+The index before each unaided answer (one on several topics counts on each, as its share of one), against the answer:
+a non-decreasing map of log-odds (mastery.evaluation.calibration) gives the probability p of a right answer at some
+indexes, and clamp((p − guess) / (1 − slip − guess)) the score that each of them stands for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
 from mastery.scorers.rule_based import scorer as rule_based
 from mastery.scorers.scale import new_topics_scale, shared_scale
 
+WHOLE = 1.0 - 1e-9
+"""The weight of an unaided answer, its topics together; shares of it need not add up to 1 to the last bit."""
+
 
 def fit_rules(
     batch: Batch, answers: Bools, cv_fold: Int64s, rules: Floats, given: Mapping[str, Parameters]
@@ -37,13 +40,14 @@ def fit_rules(
     topics = np.tile(rule_based.with_scale(rules), (len(batch.topics), 1))
     index = _said(batch, topics)
     owner = np.repeat(np.arange(len(batch.students)), np.diff(batch.student_ptr))
-    unaided = answers & (batch.weight >= 1.0) & np.isfinite(index)
+    topics_of_event = np.bincount(batch.row)[batch.row]
+    unaided = answers & (batch.weight * topics_of_event > WHOLE) & np.isfinite(index)
     guess, slip = shared_scale(batch, given)
 
     def mapped(rows: Bools) -> tuple[Calibration, Floats] | None:
         if np.unique(owner[rows]).size < ENOUGH_STUDENTS or np.unique(batch.y[rows]).size < 2:
             return None
-        found = fit_calibration(_logit(index[rows]), batch.y[rows], owner[rows])
+        found = fit_calibration(_logit(index[rows]), batch.y[rows], owner[rows], batch.weight[rows])
         return found, _on_scale(topics, found, guess, slip)
 
     said = index.copy()
