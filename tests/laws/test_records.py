@@ -15,16 +15,22 @@ from hypothesis import strategies as st
 from histories import DAY, START, Event, days_of_schools, examples, histories, monotone, monotone_item, seeds, table
 from mastery.errors import BadInput
 from mastery.features.recent import KEPT
-from mastery.pipelines.scoring.continue_record import END_OF_TIME, Continued, Refold, continue_record
+from mastery.pipelines.scoring.continue_record import (
+    END_OF_TIME,
+    Continued,
+    Refold,
+    continue_record,
+    continue_records,
+)
 from mastery.pipelines.scoring.fold import Folded, fold_events
-from mastery.pipelines.scoring.records import is_current, record_of
+from mastery.pipelines.scoring.records import is_current, record_of, records_of
 from mastery.school_days import school_days
 from mastery.scorers import SCORERS
 from mastery.scorers.base import defaults, width
 from mastery.scorers.blend.scorer import PARAMETERS, Mixture
 from mastery.scorers.model_set import ModelSet
 from mastery.scorers.parameters import KeyedRows, Parameters, no_rows
-from mastery.state import Position, Record, encode
+from mastery.state import Position, Record, block_of, encode
 from mastery.tables import EVENTS
 
 TOPICS = [(tenant, topic) for tenant in "ab" for topic in ("t0", "t1", "t2", "t3", "unassigned")]
@@ -304,3 +310,87 @@ def test_a_record_of_another_time_zone_is_neither_continued_nor_current(models):
     assert is_current(begun[0], models)
     assert not is_current(begun[0], elsewhere)
     assert continue_record(begun[0], rows_of([answer(2, 1)]), elsewhere) is Refold.OTHER_DAYS
+
+
+def by_student(events: Sequence[Event]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        found.setdefault(event.student, []).append(event)
+    return found
+
+
+def all_together(kept: dict[str, Record], piece: dict[str, list[Event]], models: ModelSet) -> dict[str, bytes | Refold]:
+    """Return what becomes of each student's record when all go on at once, and check that alone it is the same."""
+    going = [record for student, record in kept.items() if student in piece]
+    if not going:
+        return {}
+    seen = Position(1, 9)
+    rows = rows_of([event for record in going for event in piece[record.student_id]])
+    on = continue_records(
+        block_of(going), rows.take(np.random.default_rng(1).permutation(rows.num_rows)), models, seen=seen
+    )
+    found: dict[str, bytes | Refold] = dict(on.refold)
+    for record in (one for block in on.blocks for one in records_of(block)):
+        assert record.student_id not in found
+        found[record.student_id] = encode(record)
+    for record in going:
+        alone = continue_record(record, rows_of(piece[record.student_id]), models, seen=seen, history=False)
+        assert found[record.student_id] == (alone if isinstance(alone, Refold) else encode(alone.record))
+    return found
+
+
+@examples(60)
+@given(
+    events=histories(), seed=seeds, cuts=st.lists(st.integers(0, 40), max_size=4), days=days_of_schools, data=st.data()
+)
+def test_students_who_go_on_together_go_on_as_each_alone_and_end_in_the_bits_of_one_fold(
+    events, seed, cuts, days, data
+):
+    models = replace(model_set(seed), days=days)
+    if data.draw(st.booleans()):  # so that more of them go on
+        events.sort(key=Event.key)
+    events += data.draw(st.lists(st.sampled_from(events), max_size=3))
+    kept: dict[str, Record] = {}
+    before: list[Event] = []
+    for piece in pieces(events, cuts):
+        found = all_together(kept, by_student(piece), models)
+        before += piece
+        for student, theirs in by_student(before).items():
+            whole = folded(list({event.number: event for event in theirs}.values()), models)
+            if whole is None:
+                kept.pop(student, None)
+                continue
+            kept[student] = whole[0]
+            mine = found.get(student)
+            assert mine is None or isinstance(mine, Refold) or mine == encode(replace(whole[0], seen=Position(1, 9)))
+
+
+def test_of_many_at_once_each_reason_to_fold_again_is_that_students_own(models):
+    before = [answer(1), answer(2, 2), answer(3, 1, replaces=99, share_ppm=None)]
+    after = {
+        "s_a1": answer(4, 1.5),
+        "s_a2": answer(4, 3, replaces=1),
+        "s_a3": answer(99, 3),
+        "s_a4": answer(2, 2, share_ppm=0),
+        "s_a5": answer(4, 3),
+        "s_a6": answer(2, 2),
+        "s_a7": answer(4, 3, share_ppm=None),
+    }
+    kept = []
+    for student in after:
+        begun = folded([replace(one, student=student) for one in before], models)
+        assert begun is not None
+        kept.append(begun[0])
+    events = rows_of([replace(one, student=student) for student, one in after.items()])
+    on = continue_records(block_of(kept), events, models, seen=Position(1, 9))
+    assert on.refold == {"s_a1": Refold.LATE, "s_a2": Refold.REPLACES, "s_a3": Refold.REPLACED, "s_a4": Refold.REVISED}
+    went_on = {record.student_id: record for block in on.blocks for record in records_of(block)}
+    assert set(went_on) == {"s_a5", "s_a6", "s_a7"}
+    assert [went_on[name].events_folded for name in sorted(went_on)] == [3, 2, 2]
+    assert {record.seen for record in went_on.values()} == {Position(1, 9)}
+    elsewhere = continue_records(
+        block_of(kept), events, replace(models, days=school_days("Asia/Kolkata")), seen=on.blocks[0].seen
+    )
+    assert elsewhere.refold == dict.fromkeys(after, Refold.OTHER_DAYS) and not elsewhere.blocks
+    with pytest.raises(BadInput, match="student_id of an event is 's_a7'"):
+        continue_records(block_of(kept[:-1]), events, models, seen=Position(1, 9))

@@ -30,7 +30,7 @@ from mastery.state import (
     stream_text,
     url_of,
 )
-from mastery.state.store import one_model_version
+from mastery.state.store import one_model_version, writes_of_block
 from mastery.tables import COUNTERS
 
 LAKE = KnownLake(1, "a-table", 0, "its-first-commit")
@@ -111,6 +111,10 @@ class MemoryStore:
             except Overtaken as error:
                 overtaken.append(error.student_id)
         return overtaken
+
+    def put_encoded(self, block: EncodedBlock, versions: Sequence[int]) -> list[str]:
+        writes = writes_of_block(block, versions)
+        return self.put_each([decode(bytes(one.body), one.version) for one in writes])
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mastery.errors import BadInput
@@ -22,6 +23,7 @@ from mastery.state import (
     encode,
     encode_block,
     encode_many,
+    taken_records,
 )
 from state.conftest import LAKE, MemoryStore
 
@@ -129,6 +131,31 @@ def test_each_of_many_is_written_against_its_own_version_and_the_overtaken_are_n
     assert encode(found[one.student_id]) == encode(changed[0])
     assert store.put_each([found[one.student_id], found[new.student_id]]) == []
     assert store.put_each([]) == []
+
+
+def test_each_of_a_block_is_written_against_its_own_version_and_what_is_still_to_be_told_stays(
+    store: StateStore, block: Block
+) -> None:
+    store.put_many(block(4, seen=at(5)))
+    one, two, three, four = records(block(4, seen=at(5)))
+    store.put(replace(one, offsets={"quiz-0": 8}, outbox=("tell",)), 1)
+    again = block(5, seen=at(6))
+    ids = again.student_ids.to_pylist()
+    assert store.put_encoded(encode_block(again), [2, 2, 1, 1, 0]) == [two.student_id]
+    assert store.put_encoded(encode_block(block(3, seen=at(4))), [3, 1, 3]) == [r.student_id for r in (one, two, three)]
+    found = store.get_many(ids, "v1").records
+    assert {student: (r.version, r.seen, r.outbox) for student, r in found.items()} == {
+        one.student_id: (3, at(6), ("tell",)),
+        two.student_id: (1, at(5), ()),
+        three.student_id: (2, at(6), ()),
+        four.student_id: (2, at(6), ()),
+        ids[4]: (1, at(6), ()),
+    }
+    assert store.put_encoded(encode_block(taken_records(again, np.zeros(0, np.int64))), []) == []
+    with pytest.raises(BadInput, match="5 records with 1 versions"):
+        store.put_encoded(encode_block(again), [1])
+    with pytest.raises(BadInput, match=f"two records of {one.student_id}"):
+        store.put_encoded(encode_block(taken_records(again, np.zeros(2, np.int64))), [3, 3])
 
 
 def test_many_records_written_at_once_are_of_one_model_set_and_of_different_students(

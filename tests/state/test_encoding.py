@@ -1,5 +1,5 @@
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,16 +13,23 @@ from mastery.errors import BadInput
 from mastery.state import (
     RECORD_LEDGER,
     CorruptRecord,
+    OtherFormat,
     Position,
     Record,
     RecordBlock,
+    StoredRow,
+    block_of,
     decode,
+    decode_many,
     encode,
     encode_each,
     encode_many,
+    find_blocks,
+    taken_records,
 )
-from mastery.state.encoding import HEAD, stream_text
+from mastery.state.encoding import FORMAT, HEAD, MAGIC, stream_text
 from mastery.tables import COUNTERS
+from state.conftest import MemoryStore
 
 Block = Callable[..., RecordBlock]
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -177,3 +184,62 @@ def test_records_encoded_together_have_the_bytes_of_each_alone(block: Callable[.
     mixed = [*each, *other_day, *other_zone, *one_scorer][::-1]
     assert encode_each(mixed) == [encode(one) for one in mixed]
     assert encode_each([]) == []
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(some=st.lists(any_record(), max_size=4), again=st.lists(st.integers(0, 3), max_size=3))
+def test_records_decoded_together_are_those_of_each_alone(some: list[Record], again: list[int]) -> None:
+    some += [replace(some[k], student_id=f"again{n}") for n, k in enumerate(again) if k < len(some)]
+    bodies = [encode(one) for one in some]
+    blocks = decode_many(bodies)
+    seen = Position(3, 4)
+    found: dict[str, list[bytes]] = {}
+    for block in blocks:
+        buffer, ptr = encode_many(replace(block, seen=seen))
+        for student, (start, end) in zip(block.student_ids.to_pylist(), pairwise(ptr.tolist()), strict=True):
+            found.setdefault(student, []).append(buffer[start:end].tobytes())
+        assert block.seen <= max(one.seen for one in some)
+    expected: dict[str, list[bytes]] = {}
+    for one in some:
+        expected.setdefault(one.student_id, []).append(encode(replace(one, seen=seen)))
+    assert {student: sorted(each) for student, each in found.items()} == {
+        student: sorted(each) for student, each in expected.items()
+    }
+
+
+def test_some_records_of_a_block_are_taken_in_any_order(block: Block) -> None:
+    whole = block(20)
+    which = np.array([7, 0, 19, 7], np.int64)
+    buffer, ptr = encode_many(whole)
+    taken, places = encode_many(taken_records(whole, which))
+    each = [taken[start:end].tobytes() for start, end in pairwise(places.tolist())]
+    assert each == [buffer[ptr[s] : ptr[s + 1]].tobytes() for s in which]
+    assert decode_many([]) == [] and len(decode_many(each)) == 1
+    assert encode_many(block_of([decode(body) for body in each]))[0].tobytes() == b"".join(each)
+
+
+class Rows(MemoryStore):
+    """A store of these rows."""
+
+    def __init__(self, rows: list[StoredRow]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
+        return self.rows
+
+
+def test_a_record_with_other_counters_or_damaged_bytes_costs_those_beside_it_nothing(block: Block) -> None:
+    buffer, ptr = encode_many(block(4))
+    one, two, three, four = block(4).student_ids.to_pylist()
+    bodies = [buffer[start:end].tobytes() for start, end in pairwise(ptr.tolist())]
+    counts, fewer = (bytes([len(COUNTERS) - less, len(RECORD_LEDGER)]) for less in (0, 1))
+    rest = bodies[1][HEAD.size :].replace(counts, fewer, 1)
+    bodies[1] = HEAD.pack(MAGIC, FORMAT, zlib.crc32(rest)) + rest
+    bodies[2] = bodies[2][:-1]
+    rows = [(student, 1, None, body) for student, body in zip((one, two, three, four), bodies, strict=True)]
+    found = find_blocks(Rows(rows[::-1]), [], "v1")
+    assert [student for each in found.blocks for student in each.student_ids.to_pylist()] == [one, four]
+    assert found.current == {one, four} and found.versions == dict.fromkeys((one, two, three, four), 1)
+    assert isinstance(found.outdated[two].damaged, OtherFormat)
+    assert "checksum" in str(found.outdated[three].damaged)

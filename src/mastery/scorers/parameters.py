@@ -49,12 +49,6 @@ class KeyedRows:
         """Return int64[len(wanted)]: the row of each key, −1 where there is none."""
         return np.array([self._place.get(key, -1) for key in wanted], np.int64)
 
-    def _nearest(self, key: Scoped) -> int:
-        place = self._place.get(key, -1)
-        if place < 0 and ON in key[1]:
-            place = self._place.get((key[0], key[1].partition(ON)[0]), -1)
-        return place
-
     def take(self, wanted: Sequence[Scoped], otherwise: Floats) -> Floats:
         """Return float64[len(wanted), K]: the rows of these keys, and `otherwise` (float64[K]) where there is none.
 
@@ -62,9 +56,15 @@ class KeyedRows:
         """
         if not wanted:  # rows that are still in a store stay there
             return np.zeros((0, otherwise.size))
-        places = np.array([self._nearest(key) for key in wanted], np.int64)
         found = np.empty((len(wanted), otherwise.size))
         found[:] = otherwise
+        if not self.count:
+            return found
+        places = self.places(wanted)
+        for k in np.flatnonzero(places < 0).tolist():
+            tenant, name = wanted[k]
+            if ON in name:
+                places[k] = self._place.get((tenant, name.partition(ON)[0]), -1)
         there = places >= 0
         found[there] = self.values[places[there]]
         return found

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mastery.errors import BadInput, Conflict, did_you_mean
 from mastery.settings.addresses import shown
+from mastery.state.block import FoundBlocks, decode_many, find_blocks
 from mastery.state.copy_store import CopiedSet, copy_store, require_empty
-from mastery.state.encoding import decode, encode, encode_each, encode_many, seen_and_content, stream_text
+from mastery.state.encoding import block_of, decode, encode, encode_each, encode_many, seen_and_content, stream_text
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import (
     LEDGER_DAYS,
@@ -21,6 +22,8 @@ from mastery.state.record import (
     OtherFormat,
     Record,
     RecordBlock,
+    taken_records,
+    taken_rows,
 )
 from mastery.state.server import STORE_NAME_AFTER, lacking
 from mastery.state.sqlite import SqliteStore
@@ -34,6 +37,8 @@ from mastery.state.store import (
     StoredRecord,
     StoredRow,
     encode_block,
+    found_records,
+    writes_of_block,
 )
 
 __all__ = [
@@ -48,6 +53,7 @@ __all__ = [
     "CopiedSet",
     "CorruptRecord",
     "EncodedBlock",
+    "FoundBlocks",
     "FoundRecords",
     "KnownLake",
     "OtherFormat",
@@ -60,17 +66,24 @@ __all__ = [
     "StateUnusable",
     "StoredRecord",
     "StoredRow",
+    "block_of",
     "connect",
     "copy_store",
     "decode",
+    "decode_many",
     "encode",
     "encode_block",
     "encode_each",
     "encode_many",
+    "find_blocks",
+    "found_records",
     "require_empty",
     "seen_and_content",
     "stream_text",
+    "taken_records",
+    "taken_rows",
     "url_of",
+    "writes_of_block",
 ]
 
 

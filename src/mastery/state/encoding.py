@@ -70,7 +70,7 @@ Bytes = npt.NDArray[np.uint8]
 
 def encode(record: Record) -> bytes:
     """Return the record's bytes: those that `encode_many` gives it in any block."""
-    buffer, _ = encode_many(_block_of([record]))
+    buffer, _ = encode_many(block_of([record]))
     return buffer.tobytes()
 
 
@@ -83,7 +83,7 @@ def encode_each(records: Sequence[Record]) -> list[bytes]:
     for several in alike.values():
         for first in range(0, len(several), RECORDS_A_BLOCK):
             places = several[first : first + RECORDS_A_BLOCK]
-            buffer, ptr = encode_many(_block_of([records[place] for place in places]))
+            buffer, ptr = encode_many(block_of([records[place] for place in places]))
             for place, (start, end) in zip(places, pairwise(ptr.tolist()), strict=True):
                 found[place] = buffer[start:end].tobytes()
     return found
@@ -155,25 +155,18 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
     Raises:
         CorruptRecord: They are not a record, of a format that this version does not know, or damaged.
     """
-    _check(data)
+    check_head(data)
     reader = _Reader(data, HEAD.size)
     model_version, timezone, seen = reader.text(), reader.text(), Position(reader.signed(), reader.signed())
-    slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
-    student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
-    n_counters, n_ledger = reader.number(), reader.number()
-    if (n_counters, n_ledger) != (len(COUNTERS), len(RECORD_LEDGER)):
-        raise OtherFormat(
-            f"it holds {n_counters} counters and {n_ledger} ledger columns, "
-            f"this version expects {len(COUNTERS)} and {len(RECORD_LEDGER)}"
-        )
+    slot_widths, student_widths = _widths(reader)
     student_id, tenant = reader.text(), reader.text()
     n_slots, n_days, n_recent, n_missing = (reader.number() for _ in range(4))
     topics = tuple(reader.text() for _ in range(n_slots))
     rest = {} if stream is None else json.loads(stream)
     slot_words = np.zeros((n_slots, sum(slot_widths.values())), dtype=np.uint64)
     student_words = np.zeros((1, sum(student_widths.values())), dtype=np.uint64)
-    counters = np.zeros((n_slots, n_counters), dtype=np.int64)
-    ledger = np.zeros((n_days, n_ledger), dtype=np.int64)
+    counters = np.zeros((n_slots, len(COUNTERS)), dtype=np.int64)
+    ledger = np.zeros((n_days, len(RECORD_LEDGER)), dtype=np.int64)
     override = np.full((n_slots, len(OVERRIDE)), np.nan)
     recent = np.empty((n_recent, len(RECENT)), dtype=np.int64)
     newest = np.empty(len(ORDER), dtype=np.int64)
@@ -196,8 +189,8 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
         model_version=model_version,
         timezone=timezone,
         topics=topics,
-        slot_states=_apart(slot_words, slot_widths),
-        student_states={scorer: state[0] for scorer, state in _apart(student_words, student_widths).items()},
+        slot_states=apart(slot_words, slot_widths),
+        student_states={scorer: state[0] for scorer, state in apart(student_words, student_widths).items()},
         counters=counters,
         ledger=ledger,
         override=override,
@@ -223,7 +216,7 @@ def seen_and_content(data: bytes | memoryview) -> tuple[Position, bytes]:
         CorruptRecord: As of `decode`.
     """
     data = bytes(data)
-    _check(data)
+    check_head(data)
     reader = _Reader(data, HEAD.size)
     reader.text()
     reader.text()
@@ -232,15 +225,12 @@ def seen_and_content(data: bytes | memoryview) -> tuple[Position, bytes]:
     return seen, data[HEAD.size : start] + data[reader.at :]
 
 
-def stream_text(record: Record) -> str | None:
-    """Return a record's offsets and outbox as a store keeps them beside its bytes: JSON, None where it has neither."""
-    if not record.offsets and not record.outbox:
-        return None
-    return json.dumps({"offsets": dict(record.offsets), "outbox": list(record.outbox)}, sort_keys=True)
+def check_head(data: bytes) -> None:
+    """Do nothing where these bytes are a record of this version's format, as it was written.
 
-
-def _check(data: bytes) -> None:
-    """Raise CorruptRecord unless these are the bytes of a record of this version, as they were written."""
+    Raises:
+        CorruptRecord: They are not.
+    """
     if len(data) < HEAD.size or not data.startswith(MAGIC):
         raise CorruptRecord(f"{len(data)} bytes that do not begin with {MAGIC.decode()}")
     _, written_format, checksum = HEAD.unpack_from(data)
@@ -249,6 +239,36 @@ def _check(data: bytes) -> None:
     found = zlib.crc32(memoryview(data)[HEAD.size :])
     if found != checksum:
         raise CorruptRecord(f"its checksum is {checksum:08x} and its bytes give {found:08x}")
+
+
+def preamble_of(names: bytes, widths: bytes) -> tuple[str, str, dict[str, int], dict[str, int]]:
+    """Return model version, time zone, and the widths of slot and student states, as the parts of a record's bytes
+    before and behind what it has seen say them.
+
+    Raises:
+        CorruptRecord: It holds other counters or columns of the ledger than this version.
+    """
+    reader = _Reader(names, 0)
+    return reader.text(), reader.text(), *_widths(_Reader(widths, 0))
+
+
+def _widths(reader: _Reader) -> tuple[dict[str, int], dict[str, int]]:
+    slot_widths = {reader.text(): reader.number() for _ in range(reader.number())}
+    student_widths = {reader.text(): reader.number() for _ in range(reader.number())}
+    n_counters, n_ledger = reader.number(), reader.number()
+    if (n_counters, n_ledger) != (len(COUNTERS), len(RECORD_LEDGER)):
+        raise OtherFormat(
+            f"it holds {n_counters} counters and {n_ledger} ledger columns, "
+            f"this version expects {len(COUNTERS)} and {len(RECORD_LEDGER)}"
+        )
+    return slot_widths, student_widths
+
+
+def stream_text(record: Record) -> str | None:
+    """Return a record's offsets and outbox as a store keeps them beside its bytes: JSON, None where it has neither."""
+    if not record.offsets and not record.outbox:
+        return None
+    return json.dumps({"offsets": dict(record.offsets), "outbox": list(record.outbox)}, sort_keys=True)
 
 
 class _Reader:
@@ -284,7 +304,7 @@ def _shared(record: Record) -> tuple[object, ...]:
     return record.model_version, record.timezone, record.seen, slot, student
 
 
-def _block_of(records: Sequence[Record]) -> RecordBlock:
+def block_of(records: Sequence[Record]) -> RecordBlock:
     """Return records that share what a block shares as one; there is at least one."""
     first = records[0]
     codes: dict[str, int] = {}
@@ -370,7 +390,7 @@ def _side_by_side(states: Mapping[str, Floats], rows: int) -> npt.NDArray[np.uin
     return matrix.view(np.uint64)
 
 
-def _apart(words: npt.NDArray[np.uint64], widths: Mapping[str, int]) -> dict[str, Floats]:
+def apart(words: npt.NDArray[np.uint64], widths: Mapping[str, int]) -> dict[str, Floats]:
     """Return each scorer's columns as its own float64 matrix."""
     ends = np.cumsum(list(widths.values()), dtype=np.int64)
     return {

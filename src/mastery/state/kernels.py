@@ -176,7 +176,8 @@ def encode_students(out: Any, ptr: Any, head_bytes: Any, block: BlockArrays) -> 
 
 
 @kernel
-def _number(data: Any, at: Any) -> Any:
+def take_number(data: Any, at: Any) -> Any:
+    """Return (an unsigned number, the place after it)."""
     value, shift = np.uint64(0), np.uint64(0)
     while data[at] >= 128:
         value |= np.uint64(data[at] & 127) << shift
@@ -186,8 +187,9 @@ def _number(data: Any, at: Any) -> Any:
 
 
 @kernel
-def _signed(data: Any, at: Any) -> Any:
-    value, at = _number(data, at)
+def take_signed(data: Any, at: Any) -> Any:
+    """Return (a signed number, the place after it)."""
+    value, at = take_number(data, at)
     return np.int64(value >> np.uint64(1)) ^ -np.int64(value & np.uint64(1)), at
 
 
@@ -213,10 +215,10 @@ def _floats(data: Any, at: Any, words: Any, row: Any) -> Any:
 
 @kernel
 def _integers(data: Any, at: Any, values: Any, row: Any, first: Any) -> Any:
-    mask, at = _number(data, at)
+    mask, at = take_number(data, at)
     for k in range(first, values.shape[1]):
         if mask & (np.uint64(1) << np.uint64(k - first)):
-            values[row, k], at = _signed(data, at)
+            values[row, k], at = take_signed(data, at)
     return at
 
 
@@ -243,8 +245,8 @@ def decode_student(
     missing: Any,
 ) -> Any:
     """Fill the arrays, which hold zeros (overrides NaN); return (place after, last_event_us, events_folded)."""
-    last_event_us, at = _signed(data, at)
-    events_folded, at = _signed(data, at)
+    last_event_us, at = take_signed(data, at)
+    events_folded, at = take_signed(data, at)
     at = _floats(data, at, student_words, 0)
     for p in range(slot_words.shape[0]):
         at = _floats(data, at, slot_words, p)
@@ -256,16 +258,16 @@ def decode_student(
             at += 16
     slot, day = np.int64(0), np.int64(0)
     for h in range(ledger.shape[0]):
-        step, at = _signed(data, at)
+        step, at = take_signed(data, at)
         slot += step
-        step, at = _signed(data, at)
+        step, at = take_signed(data, at)
         day += step
         ledger[h, 0], ledger[h, 1] = slot, day
         at = _integers(data, at, ledger, h, 2)
     at = _words(data, at, recent)
-    step, at = _signed(data, at)
+    step, at = take_signed(data, at)
     newest[0] = last_event_us + step
-    newest[1], at = _signed(data, at)
+    newest[1], at = take_signed(data, at)
     for k in range(2, newest.size):
         newest[k] = np.int64(_word(data, at))
         at += 8

@@ -24,7 +24,7 @@ from psycopg.abc import PQGen
 
 from mastery.errors import MasteryError, Unwritable
 from mastery.settings.addresses import shown
-from mastery.state.encoding import decode, encode_each, stream_text
+from mastery.state.encoding import decode
 from mastery.state.position import KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.server import CONNECT_S, SILENT_S, Availability, identifier, named
@@ -33,12 +33,15 @@ from mastery.state.store import (
     EncodedBlock,
     FoundRecords,
     Overtaken,
+    RecordWrite,
     StateUnusable,
     StoredRecord,
     StoredRow,
     encode_block,
     found_records,
     one_model_version,
+    writes_of,
+    writes_of_block,
 )
 
 log = logging.getLogger(__name__)
@@ -279,13 +282,10 @@ class PostgresqlStore:
     def put_each(self, records: Sequence[Record]) -> list[str]:
         if not records:
             return []
-        model_version = one_model_version(records)
-        rows = [
-            _Row(one.student_id, one.tenant, one.version + 1, *one.seen, stream_text(one), body)
-            for one, body in zip(records, encode_each(records), strict=True)
-        ]
-        written = self._write(model_version, rows, same_version=True)
-        return [record.student_id for record in records if record.student_id not in written]
+        return self._put(one_model_version(records), writes_of(records))
+
+    def put_encoded(self, block: EncodedBlock, versions: Sequence[int]) -> list[str]:
+        return self._put(block.model_version, writes_of_block(block, versions))
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
@@ -347,6 +347,16 @@ class PostgresqlStore:
             self._reader = self._writer = None
 
     # Within
+
+    def _put(self, model_version: str, writes: Sequence[RecordWrite]) -> list[str]:
+        """Write each record whose version is still the one it has; return the students of the others."""
+        if not writes:
+            return []
+        rows = [
+            _Row(one.student_id, one.tenant, one.version + 1, *one.seen, one.stream, bytes(one.body)) for one in writes
+        ]
+        written = self._write(model_version, rows, same_version=True)
+        return [one.student_id for one in writes if one.student_id not in written]
 
     def _write(self, model_version: str, rows: Sequence[_Row], *, same_version: bool) -> set[str]:
         """Write the rows that may be written, and return their students."""

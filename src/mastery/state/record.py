@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -166,6 +166,44 @@ class RecordBlock:
             raise BadInput(f"records: a topic code lies outside of the {len(self.topics)} topics")
         if not isinstance(self.tenants, str) and len(self.tenants) != n_students:
             raise BadInput(f"records: {len(self.tenants)} tenants for {n_students} students; give one for each")
+
+
+def taken_rows(ptr: Int64s, groups: Int64s) -> tuple[Int64s, Int64s]:
+    """Return (ptr of the taken groups, rows they own) of a grouped array."""
+    counts = np.diff(ptr)[groups]
+    taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return taken, np.repeat(ptr[:-1][groups] - taken[:-1], counts) + np.arange(taken[-1])
+
+
+def taken_records(block: RecordBlock, students: Int64s) -> RecordBlock:
+    """Return the records of some students of a block, by their places in it and in that order."""
+    if np.array_equal(students, np.arange(len(block.student_ids))):
+        return block
+    slot_ptr, slots = taken_rows(block.slot_ptr, students)
+    ledger_ptr, days = taken_rows(block.ledger_ptr, students)
+    recent_ptr, recent = taken_rows(block.recent_ptr, students)
+    missing_ptr, missing = taken_rows(block.missing_ptr, students)
+    which = pa.array(students)
+    return replace(
+        block,
+        student_ids=block.student_ids.take(which),
+        tenants=block.tenants if isinstance(block.tenants, str) else block.tenants.take(which),
+        slot_ptr=slot_ptr,
+        topic_codes=block.topic_codes[slots],
+        slot_states={name: state[slots] for name, state in block.slot_states.items()},
+        student_states={name: state[students] for name, state in block.student_states.items()},
+        counters=block.counters[slots],
+        ledger_ptr=ledger_ptr,
+        ledger=block.ledger[days],
+        override=block.override[slots],
+        recent_ptr=recent_ptr,
+        recent=block.recent[recent],
+        newest=block.newest[students],
+        missing_ptr=missing_ptr,
+        missing=block.missing[missing],
+        last_event_us=block.last_event_us[students],
+        events_folded=block.events_folded[students],
+    )
 
 
 class CorruptRecord(Conflict):

@@ -31,7 +31,7 @@ from redis.retry import Retry
 
 from mastery.errors import MasteryError, Unwritable
 from mastery.settings.addresses import shown
-from mastery.state.encoding import decode, encode_each, stream_text
+from mastery.state.encoding import decode
 from mastery.state.position import KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.server import CONNECT_S, SILENT_S, Availability, named
@@ -40,12 +40,15 @@ from mastery.state.store import (
     EncodedBlock,
     FoundRecords,
     Overtaken,
+    RecordWrite,
     StateUnusable,
     StoredRecord,
     StoredRow,
     encode_block,
     found_records,
     one_model_version,
+    writes_of,
+    writes_of_block,
 )
 
 log = logging.getLogger(__name__)
@@ -299,7 +302,7 @@ class RedisStore:
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
-        (words,) = _words([replace(record, version=expected_version)])
+        (words,) = _words(writes_of([replace(record, version=expected_version)]))
         for _, found in self._put(record.model_version, [words]):
             raise Overtaken(record.student_id, expected_version, found)
         return expected_version + 1
@@ -307,7 +310,11 @@ class RedisStore:
     def put_each(self, records: Sequence[Record]) -> list[str]:
         if not records:
             return []
-        return [student_id for student_id, _ in self._put(one_model_version(records), _words(records))]
+        return [student_id for student_id, _ in self._put(one_model_version(records), _words(writes_of(records)))]
+
+    def put_encoded(self, block: EncodedBlock, versions: Sequence[int]) -> list[str]:
+        words = _words(writes_of_block(block, versions))
+        return [student_id for student_id, _ in self._put(block.model_version, words)]
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
@@ -440,12 +447,9 @@ class RedisStore:
                 )
 
 
-def _words(records: Sequence[Record]) -> list[tuple[Any, ...]]:
+def _words(writes: Sequence[RecordWrite]) -> list[tuple[Any, ...]]:
     """Return what `PUT` takes of each record."""
-    return [
-        (record.student_id, record.version, *record.seen, stream_text(record) or "", body)
-        for record, body in zip(records, encode_each(records), strict=True)
-    ]
+    return [(one.student_id, one.version, *one.seen, one.stream or "", bytes(one.body)) for one in writes]
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

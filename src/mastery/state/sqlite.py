@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mastery.errors import BadInput, writing
-from mastery.state.encoding import decode, encode_each, stream_text
+from mastery.state.encoding import decode
 from mastery.state.position import NOWHERE, KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.store import (
@@ -39,12 +39,15 @@ from mastery.state.store import (
     EncodedBlock,
     FoundRecords,
     Overtaken,
+    RecordWrite,
     StateUnusable,
     StoredRecord,
     StoredRow,
     encode_block,
     found_records,
     one_model_version,
+    writes_of,
+    writes_of_block,
 )
 
 log = logging.getLogger(__name__)
@@ -229,13 +232,16 @@ class SqliteStore:
     # Writing
 
     def put(self, record: Record, expected_version: int) -> int:
-        overtaken = self._put([replace(record, version=expected_version)])
+        overtaken = self._put(record.model_version, writes_of([replace(record, version=expected_version)]))
         if overtaken:
             raise Overtaken(record.student_id, expected_version, overtaken[record.student_id])
         return expected_version + 1
 
     def put_each(self, records: Sequence[Record]) -> list[str]:
-        return list(self._put(records)) if records else []
+        return list(self._put(one_model_version(records), writes_of(records))) if records else []
+
+    def put_encoded(self, block: EncodedBlock, versions: Sequence[int]) -> list[str]:
+        return list(self._put(block.model_version, writes_of_block(block, versions)))
 
     def put_many(self, block: RecordBlock | EncodedBlock) -> int:
         encoded = encode_block(block) if isinstance(block, RecordBlock) else block
@@ -314,24 +320,24 @@ class SqliteStore:
 
     # Within
 
-    def _put(self, records: Sequence[Record]) -> dict[str, int]:
+    def _put(self, model_version: str, writes: Sequence[RecordWrite]) -> dict[str, int]:
         """Write each record whose version is still the one it has; return the others' students and what was found."""
-        model_version = one_model_version(records)
-        written = zip(records, encode_each(records), map(stream_text, records), strict=True)
-        overtaken, heads, bodies = {}, [], []
+        overtaken, heads, bodies = dict[str, int](), [], []
+        if not writes:
+            return overtaken
         with self._writing() as db:
             model_set = _model_set(db, model_version)
-            known = _heads(db, [record.student_id for record in records], model_set)
+            known = _heads(db, [write.student_id for write in writes], model_set)
             new = _Head(_last_head(db), 0, NOWHERE)
-            for record, body, stream in written:
-                head = known.get(record.student_id)
+            for write in writes:
+                head = known.get(write.student_id)
                 if head is None:
                     head = new = new._replace(id=new.id + 1)
-                if record.version != head.version or record.seen < head.seen:
-                    overtaken[record.student_id] = head.version
+                if write.version != head.version or write.seen < head.seen:
+                    overtaken[write.student_id] = head.version
                     continue
-                heads.append((head.id, record.student_id, model_set, record.tenant, *record.seen, stream))
-                bodies.append((head.id, body))
+                heads.append((head.id, write.student_id, model_set, write.tenant, *write.seen, write.stream))
+                bodies.append((head.id, write.body))
             db.executemany(PUT_HEAD, heads)
             db.executemany(PUT_BODY, bodies)
         return overtaken

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from mastery.arrays import Int64s
 from mastery.errors import BadInput, Conflict
-from mastery.state.encoding import Bytes, decode, encode_many
+from mastery.state.encoding import Bytes, decode, encode_each, encode_many, stream_text
 from mastery.state.position import KnownLake, Position
 from mastery.state.record import CorruptRecord, Record, RecordBlock
 
@@ -132,9 +132,58 @@ def found_records(rows: Iterable[StoredRow]) -> FoundRecords:
                 continue
             except CorruptRecord as error:
                 damaged = error
-        rest = {} if stream is None else json.loads(stream)
-        outdated[student_id] = Outdated(version, rest.get("offsets", {}), tuple(rest.get("outbox", ())), damaged)
+        outdated[student_id] = outdated_of((student_id, version, stream, body), damaged)
     return FoundRecords(records, outdated)
+
+
+def outdated_of(row: StoredRow, damaged: CorruptRecord | None = None) -> Outdated:
+    """Return what a store's row says of a record that is not current, or is damaged."""
+    _, version, stream, _ = row
+    rest = {} if stream is None else json.loads(stream)
+    return Outdated(version, rest.get("offsets", {}), tuple(rest.get("outbox", ())), damaged)
+
+
+class RecordWrite(NamedTuple):
+    """A record that is written if its version is still the one it was read with.
+
+    Attributes:
+        version: That one; 0 for a new record.
+        stream: What `stream_text` makes; None: as it lies there.
+        body: The bytes.
+    """
+
+    student_id: str
+    tenant: str
+    version: int
+    seen: Position
+    stream: str | None
+    body: bytes | memoryview
+
+
+def writes_of(records: Sequence[Record]) -> list[RecordWrite]:
+    """Return records as `StateStore.put_each` writes them."""
+    return [
+        RecordWrite(one.student_id, one.tenant, one.version, one.seen, stream_text(one), body)
+        for one, body in zip(records, encode_each(records), strict=True)
+    ]
+
+
+def writes_of_block(block: EncodedBlock, versions: Sequence[int]) -> list[RecordWrite]:
+    """Return records as `StateStore.put_encoded` writes them.
+
+    Raises:
+        BadInput: There is not one version for each, or two are of one student.
+    """
+    if len(versions) != len(block.student_ids):
+        raise BadInput(f"{len(block.student_ids)} records with {len(versions)} versions; give one for each")
+    _once_each(block.student_ids)
+    view, places = block.buffer.data, pairwise(block.ptr.tolist())
+    return [
+        RecordWrite(student_id, tenant, version, block.seen, None, view[start:end])
+        for student_id, tenant, version, (start, end) in zip(
+            block.student_ids, block.tenants, versions, places, strict=True
+        )
+    ]
 
 
 def one_model_version(records: Sequence[Record]) -> str:
@@ -149,13 +198,17 @@ def one_model_version(records: Sequence[Record]) -> str:
             f"records of {len(model_versions)} model sets ({', '.join(model_versions)}) were given to one write; "
             "write those of each model set by themselves"
         )
-    if len({record.student_id for record in records}) != len(records):
-        ids = sorted(record.student_id for record in records)
+    _once_each([record.student_id for record in records])
+    return model_versions[0]
+
+
+def _once_each(student_ids: Sequence[str]) -> None:
+    if len(set(student_ids)) != len(student_ids):
+        ids = sorted(student_ids)
         twice = next(one for one, other in pairwise(ids) if one == other)
         raise BadInput(
             f"two records of {twice} were given to one write; fold all of a student's events into one record"
         )
-    return model_versions[0]
 
 
 class StateStore(Protocol):
@@ -221,6 +274,16 @@ class StateStore(Protocol):
 
         Raises:
             BadInput: They are of several model sets, or two are of one student.
+        """
+        ...
+
+    def put_encoded(self, block: EncodedBlock, versions: Sequence[int]) -> list[str]:
+        """Write the records of a block as `put_each` does, each if its version is still the one given for it.
+
+        Offsets and outbox of those that lie there stay, as with `put`.
+
+        Raises:
+            BadInput: There is not one version for each, or two records are of one student.
         """
         ...
 

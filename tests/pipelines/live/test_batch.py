@@ -21,7 +21,7 @@ from mastery.pipelines.live.records import Begun, begin, bring_up
 from mastery.pipelines.live.rows import cut_rows
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of
-from mastery.state import NOWHERE, encode
+from mastery.state import NOWHERE, encode, find_blocks
 from mastery.tables import EVENTS, INGESTS
 from school import KEY, NOW, Deployment
 
@@ -137,8 +137,8 @@ def test_a_record_of_a_lake_that_was_put_back_goes_on_with_nothing_of_the_one_be
     shutil.copytree(backup, lake)
     ingest(school, answer(10))
     school.reader.student(S1, tenant="default", as_of_us=int(NOW.timestamp()) * 1_000_000)
-    found = school.state.get_many([S1], model_set.version)
-    assert set(found.records) == {S1}
+    found = find_blocks(school.state, [S1], model_set.version)
+    assert found.current == {S1}
     for n in (11, 12, 13, 14):
         ingest(school, answer(n))
     bring_up(school.lake, school.state, model_set, Begun(before.view, found), {S1}, {})

@@ -98,7 +98,7 @@ def take(
         _keep_rejected(lake, batch, ingest)
     taken = _taken(batch, written)
     changed = frozenset[str]().union(*(one.changed for one in taken))
-    behind = changed if begun is None else changed | students - begun.found.records.keys()
+    behind = changed if begun is None else changed | students - begun.found.current
     if begun is not None and active_since_us is not None and behind:
         active = _active(behind, pieces, begun, active_since_us)
         watch.inactive(len(behind) - len(active))
@@ -118,7 +118,9 @@ def newest_us(pieces: Iterable[Held]) -> int | None:
 
 def _active(students: frozenset[str], pieces: Sequence[Held], begun: Begun, since_us: int) -> frozenset[str]:
     """Return those of the students who have an event at this moment or later, in the rows or in their record."""
-    recent = {student for student, record in begun.found.records.items() if record.last_event_us >= since_us}
+    recent = set[str]()
+    for block in begun.found.blocks:
+        recent.update(block.student_ids.filter(pa.array(block.last_event_us >= since_us)).to_pylist())
     for piece in pieces:
         names = piece.rows.column("student_id").dictionary
         late = piece.rows.codes("student_id")[piece.rows.numbers("occurred_at") >= since_us]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +23,15 @@ from mastery.lake.file_writer import holds_revisions
 from mastery.lake.files import Only
 from mastery.pipelines.live.watch import DEAF, NO_RECORD, OVERTAKEN, Watch
 from mastery.pipelines.scoring.catch_up import View, catch_up
-from mastery.pipelines.scoring.continue_record import END_OF_TIME, Continued, Refold, continue_record
+from mastery.pipelines.scoring.continue_record import END_OF_TIME, Refold, continue_records
 from mastery.pipelines.scoring.fold import fold_events
-from mastery.pipelines.scoring.records import record_block, records_of
+from mastery.pipelines.scoring.records import record_block
 from mastery.scorers.model_set import ModelSet
-from mastery.state import FoundRecords, Record, StateStore
+from mastery.state import FoundBlocks, RecordBlock, StateStore, encode_block, find_blocks, taken_records
 from mastery.tables import EVENTS
 
 COLUMNS = (*READ, "body_hash")
+SCHEMA = pa.schema([EVENTS.schema.field(name) for name in COLUMNS])
 
 ATTEMPTS = 10
 """How often students are folded again because another writer of their records was faster."""
@@ -49,13 +50,13 @@ class Begun:
     """
 
     view: View
-    found: FoundRecords
+    found: FoundBlocks
 
 
 def begin(lake: Lake, state: StateStore, students: Iterable[str], model_set: ModelSet) -> Begun:
     """Return the records of some students, and up to where they are known to hold all events."""
     view = catch_up(lake, state)
-    return Begun(view, state.get_many(students, model_set.version))
+    return Begun(view, find_blocks(state, students, model_set.version))
 
 
 def bring_up(
@@ -80,59 +81,61 @@ def bring_up(
     """
     with watch.taking("fold"):
         view, found = catch_up(lake, state, held), begun.found
-        records, refolds = _go_on(lake, model_set, begun, view, changed, held)
-        left = [student for student in changed if student not in records]
-        folded = _fold(lake, model_set, view, left, found)
-    watch.continued(len(records))
+        blocks, refolds = _go_on(lake, model_set, begun, view, changed, held)
+        left = set(changed).difference(*(block.student_ids.to_pylist() for block in blocks))
+        blocks += _fold(lake, model_set, view, left)
+    watch.continued(len(changed) - len(left))
     for why, students in Counter(refolds.get(student, NO_RECORD) for student in left).items():
         watch.refolded(why, students)
     for _ in range(ATTEMPTS):
         with watch.taking("records"):
-            overtaken = state.put_each([*records.values(), *folded])
+            overtaken = [student for block in blocks for student in _put(state, block, found)]
         if not overtaken:
             return
         with watch.taking("fold"):
             view = catch_up(lake, state)
-            found = state.get_many(overtaken, model_set.version)
-            records, left = {}, [student for student in overtaken if student not in found.records]
-            folded = _fold(lake, model_set, view, left, found)
+            found = find_blocks(state, overtaken, model_set.version)
+            left = set(overtaken) - found.current
+            blocks = _fold(lake, model_set, view, left)
         watch.refolded(OVERTAKEN, len(left))
 
 
 def _go_on(
     lake: Lake, model_set: ModelSet, begun: Begun, view: View, changed: Collection[str], held: Mapping[str, pa.Table]
-) -> tuple[dict[str, Record], dict[str, str]]:
+) -> tuple[list[RecordBlock], dict[str, str]]:
     """Return the records that could go on with what has come since, and why others, which are there, could not."""
-    going_on = begun.found.records.keys() & changed
+    going_on = begun.found.current & set(changed)
     if not going_on or begun.view.seen.lineage != view.seen.lineage:
-        return {}, {}
+        return [], {}
     news = lake.news(EVENTS, begun.view.seen.version, view.seen.version)
     if news is None or news.removed:
-        return {}, {}
+        return [], {}
     try:
-        events = {path: _rows_of(lake, path, held, going_on) for path in news.added}
+        parts = {path: _rows_of(lake, path, held, going_on) for path in news.added}
     except FileNotFoundError:  # compacted since, and vacuumed
-        return {}, {}
-    revised = {name for path, rows in events.items() if holds_revisions(path) for name in _students(rows)}
-    records, refolds = {}, {}
-    for student, rows in _by_student(events.values()):
-        if student in revised:  # a revision may lie later than all that the record remembers, and look new
-            refolds[student] = Refold.REVISED.name.lower()
-            continue
-        on = continue_record(begun.found.records[student], rows, model_set, seen=view.seen, history=False)
-        if isinstance(on, Continued):
-            records[student] = on.record
-        else:
-            refolds[student] = on.name.lower()
+        return [], {}
+    if not parts:
+        return [], {}
+    events = pa.concat_tables(parts.values()).combine_chunks()
+    # a revision may lie later than all that the record remembers, and look new
+    revised = {name for path, rows in parts.items() if holds_revisions(path) for name in _students(rows)} & going_on
+    records, refolds = list[RecordBlock](), dict.fromkeys(revised, Refold.REVISED.name.lower())
+    for block in begun.found.blocks:
+        these = pa.array(sorted(going_on - revised), pa.string())
+        mine = taken_records(block, np.flatnonzero(pc.is_in(block.student_ids, these).to_numpy(zero_copy_only=False)))
+        theirs = events.filter(pc.is_in(events["student_id"], mine.student_ids))
+        on = continue_records(mine, theirs, model_set, seen=view.seen)
+        records += on.blocks
+        refolds |= {student: why.name.lower() for student, why in on.refold.items()}
     return records, refolds
 
 
 def _rows_of(lake: Lake, path: str, held: Mapping[str, pa.Table], students: Collection[str]) -> pa.Table:
-    """Return the rows of some students in one file."""
-    rows = held[path].select(COLUMNS) if path in held else lake.read_files(EVENTS, [path], COLUMNS)
-    schema = pa.schema([EVENTS.schema.field(name) for name in COLUMNS])
-    rows = rows.cast(schema)
-    return rows.filter(pc.is_in(rows["student_id"], value_set=pa.array(sorted(students), pa.string())))
+    """Return the rows of one file: what the batch has brought, or those of some students."""
+    if path in held:
+        return held[path].select(COLUMNS).cast(SCHEMA)
+    rows = lake.read_files(EVENTS, [path], COLUMNS).cast(SCHEMA)
+    return rows.filter(pc.is_in(rows["student_id"], pa.array(sorted(students), pa.string())))
 
 
 def _students(rows: pa.Table) -> list[str]:
@@ -140,20 +143,12 @@ def _students(rows: pa.Table) -> list[str]:
     return found
 
 
-def _by_student(parts: Iterable[pa.Table]) -> Iterable[tuple[str, pa.Table]]:
-    """Yield each student with their rows."""
-    rows = pa.concat_tables(parts).combine_chunks()
-    if not rows.num_rows:
-        return
-    rows = rows.sort_by("student_id")
-    ends = pc.run_end_encode(rows["student_id"].combine_chunks().cast(pa.string()))
-    first = 0
-    for student, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
-        yield student, rows.slice(first, end - first)
-        first = end
+def _put(state: StateStore, block: RecordBlock, found: FoundBlocks) -> list[str]:
+    """Write records over those that were found; return the students that were overtaken."""
+    return state.put_encoded(encode_block(block), [found.versions.get(one, 0) for one in block.student_ids.to_pylist()])
 
 
-def _fold(lake: Lake, model_set: ModelSet, view: View, students: Collection[str], found: FoundRecords) -> list[Record]:
+def _fold(lake: Lake, model_set: ModelSet, view: View, students: Collection[str]) -> list[RecordBlock]:
     """Return the records of students folded from the lake, but for those without an event that counts."""
     if not students:
         return []
@@ -161,14 +156,7 @@ def _fold(lake: Lake, model_set: ModelSet, view: View, students: Collection[str]
     folded = fold_events(events, model_set, END_OF_TIME, history=False)
     if not folded.batch.students:
         return []
-    records = records_of(record_block(events, folded, np.arange(len(folded.batch.students)), view.seen))
-    return [replace(record, version=_version(found, record.student_id)) for record in records]
-
-
-def _version(found: FoundRecords, student: str) -> int:
-    if student in found.records:
-        return found.records[student].version
-    return found.outdated[student].version if student in found.outdated else 0
+    return [record_block(events, folded, np.arange(len(folded.batch.students)), view.seen)]
 
 
 def _events_of(lake: Lake, view: View, students: Collection[str]) -> pa.Table:

@@ -135,13 +135,20 @@ def fold_events(
 
 
 def fold_batch(
-    batch: Batch, model_set: ModelSet, as_of_us: int, history: bool = True, begun: Begun | None = None
+    batch: Batch,
+    model_set: ModelSet,
+    as_of_us: int,
+    history: bool = True,
+    begun: Begun | None = None,
+    models: Mapping[str, Model] | None = None,
 ) -> Folded:
     """Fold a batch, none of whose events comes after `as_of_us`; from where `begun` left off, if it is given.
 
-    Counts of the ledger and gaps are those of this batch alone.
+    Counts of the ledger and gaps are those of this batch alone. `models` are those of the set for this batch,
+    where they are there already.
     """
-    models = model_set.models(batch.topics, batch.uses)
+    if models is None:
+        models = model_set.models(batch.topics, batch.uses)
     if begun is None:
         begun = begin(batch, models)
     gap_days, evidence = fold_counters(batch, begun.counters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Int64s
@@ -14,7 +13,7 @@ from mastery.pipelines.scoring.snapshot import LEDGER_DAYS, OneStudentsDays, Stu
 from mastery.scorers import SCORERS
 from mastery.scorers.base import States
 from mastery.scorers.model_set import ModelSet
-from mastery.state import NOWHERE, RECENT, RECORD_LEDGER, Position, Record, RecordBlock
+from mastery.state import NOWHERE, RECENT, RECORD_LEDGER, Position, Record, RecordBlock, taken_rows
 from mastery.tables import LEDGER_COUNTS
 
 SLOT, DAY, FIRST_COUNT = 0, 1, 2
@@ -34,9 +33,9 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Posit
     `events` is the table the fold read, with `body_hash`: all events of these students that there are as of `seen`.
     """
     batch = folded.batch
-    slot_ptr, slots = _taken(batch.slot_ptr, students)
+    slot_ptr, slots = taken_rows(batch.slot_ptr, students)
     cell_of_student = batch.cell_ptr[batch.student_day_ptr]
-    _, cells = _taken(cell_of_student, students)
+    _, cells = taken_rows(cell_of_student, students)
     owner = np.repeat(np.arange(students.size), np.diff(cell_of_student)[students])
     last_event_us = batch.at_us[batch.student_ptr[students + 1] - 1]
     day = batch.cell_day[cells]
@@ -48,9 +47,9 @@ def record_block(events: pa.Table, folded: Folded, students: Int64s, seen: Posit
     ledger[:, FIRST_COUNT:GAP] = folded.ledger[:, cells].T
     ledger[:, GAP] = folded.gap_days[cells]
     recent = recent_events(events, batch)
-    recent_ptr, places = _taken(recent.ptr, students)
+    recent_ptr, places = taken_rows(recent.ptr, students)
     rows = recent.rows[places]
-    missing_ptr, missing = _taken(recent.missing_ptr, students)
+    missing_ptr, missing = taken_rows(recent.missing_ptr, students)
     return RecordBlock(
         model_version=folded.model_version,
         timezone=batch.days.timezone,
@@ -117,15 +116,20 @@ def is_current(record: Record, model_set: ModelSet) -> bool:
     """Tell whether the record was folded by the days of the set, and holds the state of every scorer of it, in the
     columns this version keeps.
     """
-    if record.timezone != model_set.days.timezone:
-        return False
+    return record.timezone == model_set.days.timezone and holds_all_scorers(record, model_set)
+
+
+def holds_all_scorers(kept: Record | RecordBlock, model_set: ModelSet) -> bool:
+    """Tell whether a record, or a block of them, holds the state of every scorer of the set, in the columns that this
+    version keeps.
+    """
     for name, scorer in SCORERS.items():
         if name not in model_set.scorers:
             continue
-        slot, student = record.slot_states.get(name), record.student_states.get(name)
+        slot, student = kept.slot_states.get(name), kept.student_states.get(name)
         if slot is None or student is None:
             return False
-        if slot.shape[1] != len(scorer.slot_state) or student.shape[0] != len(scorer.student_state):
+        if slot.shape[-1] != len(scorer.slot_state) or student.shape[-1] != len(scorer.student_state):
             return False
     return True
 
@@ -152,10 +156,3 @@ def snapshot_from(record: Record, model_set: ModelSet, *, explain: bool = True) 
         derived=derived_of(model_set),
         explain=explain,
     )
-
-
-def _taken(ptr: Int64s, groups: Int64s) -> tuple[Int64s, npt.NDArray[np.int64]]:
-    """Return (ptr of the taken groups, rows they own) of a grouped array."""
-    counts = np.diff(ptr)[groups]
-    taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return taken, np.repeat(ptr[:-1][groups] - taken[:-1], counts) + np.arange(taken[-1])
