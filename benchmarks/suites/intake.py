@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 
 from benchmarks import school
 from benchmarks.benchmark import Bar, Benchmark
+from benchmarks.broker import new_topic
 from benchmarks.child import Measured
-from benchmarks.parts import intake
+from benchmarks.parts import intake, readable
 from benchmarks.run import Outcome, Run, outcome
 
 ONE, MANY, CLIENTS = 1_000, 20_000, 64
@@ -55,6 +57,38 @@ def _per_second(run: Run, requests: int, rows: int, clients: int) -> Outcome:
     return outcome(run.scaled(requests) * rows / got["seconds"], [found], note=note)
 
 
+RATE, MINUTES = 2_000, 10
+PARTITIONS = 4
+
+
+def _readable(run: Run) -> Measured:
+    def measured() -> Measured:
+        with ExitStack() as until:
+            return run.child(
+                readable.measure,
+                home=run.compacted(run.scaled(school.STUDENTS)),
+                folder=run.spare("readable"),
+                stream=new_topic(until, PARTITIONS),
+                rate=RATE,
+                seconds=max(5.0, MINUTES * 60 * run.scale),
+            )
+
+    found: Measured = run.once("readable", measured)
+    return found
+
+
+def _event_to_readable(run: Run, percentile: str) -> Outcome:
+    found = _readable(run)
+    got = found.result
+    if got["lost"]:
+        raise RuntimeError(f"of {got['asked']} events that the API was asked for, it never had {got['lost']}")
+    note = (
+        f"{got['per_second']:,.0f} events/s for {sum(found.laps):,.0f} s, {got['asked']:,} of them asked for; the "
+        f"worker had {got['first_mb']:,.0f} MiB in the first quarter, {got['last_mb']:,.0f} in the last"
+    )
+    return outcome(got[percentile], [found], note=note)
+
+
 INTAKE: tuple[Benchmark, ...] = (
     Benchmark(
         "intake_one",
@@ -83,5 +117,19 @@ INTAKE: tuple[Benchmark, ...] = (
         "requests of 1,000 answers of as many students, four at once",
         partial(_per_second, requests=BATCHES, rows=BATCH_ROWS, clients=BATCH_CLIENTS),
         bars=(Bar("value", "≥", 50_000),),
+    ),
+    Benchmark(
+        "event_to_readable",
+        "s",
+        "an event sent to Kafka → readable through the API, at 2,000 events a second for 10 minutes, median",
+        partial(_event_to_readable, percentile="p50_s"),
+        bars=(Bar("value", "≤", 1),),
+    ),
+    Benchmark(
+        "event_to_readable_p99",
+        "s",
+        "the same, 99th percentile",
+        partial(_event_to_readable, percentile="p99_s"),
+        bars=(Bar("value", "≤", 5),),
     ),
 )
