@@ -240,7 +240,7 @@ def test_recompute_counts_what_it_went_through(mastery, empty, quiz):
 
 def test_recompute_long_after_the_last_event_offers_latest(mastery, empty, quiz):
     mastery("ingest", quiz, home=empty)
-    assert "--as-of latest" in mastery("recompute", "--as-of", "2026-12-01", home=empty).stdout
+    assert "Read as of `latest`" in mastery("recompute", "--as-of", "2026-12-01", home=empty).stdout
     report = json.loads(mastery("recompute", "--as-of", "latest", "--json", home=empty).stdout)
     assert report["notes"] == []
     assert report["as_of"] == report["newest_event"] == "2026-03-01T10:05:00+00:00"

@@ -112,10 +112,10 @@ def test_an_argument_that_is_no_text_is_refused(mastery, line):
     assert "is not text in UTF-8: '\\udcff'" in str(done.exception)
 
 
-def test_scores_long_after_the_last_event_say_so_and_offer_latest(mastery):
+def test_scores_long_after_the_last_event_say_so_and_as_of_when_they_stood(mastery):
     done = mastery("show", "S000014", "--as-of", "2027-01-01")
-    assert "--as-of latest" in done.stdout
-    assert "--as-of latest" not in mastery("show", "S000014", *LATEST).stdout
+    assert "Read as of `2026-04-10`" in done.stdout
+    assert "Read as of" not in mastery("show", "S000014", *LATEST).stdout
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_a_class_report_before_the_first_event_or_long_after_the_last_says_so(ma
     assert "no event of tenant 'default' by 1999-12-31" in str(
         mastery("class-report", "--as-of", "1999-12-31").exception
     )
-    assert "--as-of latest" in mastery("class-report", "--as-of", "2027-01-01").stdout
+    assert "Read as of `latest`" in mastery("class-report", "--as-of", "2027-01-01").stdout
 
 
 def test_one_student_is_not_called_students(mastery, tmp_path):

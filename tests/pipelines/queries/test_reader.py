@@ -120,7 +120,7 @@ def test_waiting_never_raises_a_score_and_is_a_named_part(school):
 
 def test_old_news_is_said(school):
     document = school.reader.student(student(3), tenant="default", as_of_us=school.newest_us() + 200 * DAY_US)
-    assert any("--as-of latest" in note for note in document.notes)
+    assert any("Read as of `20" in note for note in document.notes)
 
 
 def test_strangers_topics_tenants_and_scorers_that_are_not_there_are_named(school):
