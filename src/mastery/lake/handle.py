@@ -543,7 +543,7 @@ class Handle:
             try:
                 self._earlier = DeltaTable(self.place.uri, version=version, storage_options=self._options)
             except (DeltaError, OSError) as error:
-                raise Conflict(
+                raise self._known(error) or Conflict(
                     f"table {self.table.name!r} in {self.place.uri}: version {version} cannot be read any more "
                     f"({first_line(error)}); run 'mastery recompute', which makes the table again"
                 ) from error
