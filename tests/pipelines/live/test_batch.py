@@ -213,3 +213,17 @@ def test_rows_keep_how_numbers_and_texts_are_written():
     body = b'\xef\xbb\xbf [\n {"a": 1.10,\n "b": "x\\ny, ]"} , [1], "z" ]\n'
     assert cut_rows(body) == [b'{"a": 1.10,  "b": "x\\ny, ]"}', b"[1]", b'"z"']
     assert cut_rows(b'{"a": 1}\n\n {"b": \r\n') == [b'{"a": 1}', b' {"b": \r']
+
+
+def test_the_register_counts_what_was_brought_before_a_kill(school):
+    first = intake_of(school)
+    post(first, answer(0), answer(1), answer(1), {"student_id": "S1"})
+    post(first, answer(0, is_correct=False, version=2))
+    second = intake_of(school, NOW + timedelta(minutes=5))  # the first one never ended
+    post(second, answer(1), answer(2))
+    second.close()
+    (entry,) = entries(school.lake)
+    counts = entry.files[0].counts
+    assert counts == {"read": 6, "accepted": 4, "revised": 0, "duplicates": 1, "rejected": 1}
+    assert entry.events == 4
+    assert counts["read"] == sum(counts[name] for name in ("accepted", "revised", "duplicates", "rejected"))

@@ -4,6 +4,7 @@
 2. Look at how far the records are, then write: one commit of all new events and revisions, on the disk before anything
    else happens; then the rejected rows.
 3. Note who has news. Go on with the current records of these students; fold the others from the lake, one scan for all.
+   The same, of those who have a record, under a set that is being activated.
    Students who are not active (no event within some days) are left to whoever reads them, or to the next recompute.
 4. Write each record by one compare-and-set.
 5. Say what became of each row.
@@ -71,6 +72,7 @@ def take(
     state: StateStore,
     model_set: ModelSet,
     ingest: int,
+    beside: Sequence[ModelSet] = (),
     active_since_us: int | None = None,
     watch: Watch = DEAF,
 ) -> list[Taken]:
@@ -81,6 +83,7 @@ def take(
     Args:
         batch: In the order they came.
         ingest: Number of the ingest that brings them.
+        beside: Sets whose records, where there are any, go on as well: one that is being activated has some.
         active_since_us: Students whose newest event is before this moment get no record now; None: all do.
         watch: Is told of steps 2 to 4.
 
@@ -94,6 +97,7 @@ def take(
     students = frozenset[str]().union(*(one.students for one in batch))
     with watch.taking("lake"):
         begun = _begun(lake, state, students, model_set)
+        others = [(one, _begun(lake, state, students, one)) for one in beside]
         written = write_events(lake, pieces, len(pieces), ingest, keep=True) if pieces else None
         _keep_rejected(lake, batch, ingest)
     taken = _taken(batch, written)
@@ -103,9 +107,13 @@ def take(
         active = _active(behind, pieces, begun, active_since_us)
         watch.inactive(len(behind) - len(active))
         behind = active
-    if begun is not None and written is not None and behind:
+    if begun is not None and written is not None:
         try:
-            bring_up(lake, state, model_set, begun, behind, written.kept, watch)
+            if behind:
+                bring_up(lake, state, model_set, begun, behind, written.kept, watch)
+            for other, there in others:
+                if there is not None and (theirs := changed & there.found.current):
+                    bring_up(lake, state, other, there, theirs, written.kept)
         except (StateUnusable, Unwritable) as error:
             _say(error)
     return taken

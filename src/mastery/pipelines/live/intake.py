@@ -19,6 +19,7 @@ from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.key_check import use_key
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken, newest_us, take
 from mastery.pipelines.live.register import Register
+from mastery.pipelines.live.sets_beside import SetsBeside
 from mastery.pipelines.live.understand import Door, Incoming, Request, check_table, understand, understand_all
 from mastery.pipelines.live.watch import DEAF, Watch
 from mastery.scorers.model_set import ModelSet
@@ -75,6 +76,7 @@ class Intake:
         self._tenant, self._door, self._now, self._timezone = tenant, door, now, timezone
         self._watch, self._active_days = watch, active_days
         self._newest_us: int | None = None
+        self._beside = SetsBeside(lake, state)
         self._register = Register(lake, tenant, door, code_version)
         self._of_door: tuple[int, Door] | None = None
         self._waiting: list[tuple[Incoming | Request, Future[Taken]]] = []
@@ -200,12 +202,14 @@ class Intake:
         return self._write_rows(batch, ingest=self._register.number(self._now()))
 
     def _write_rows(self, batch: Sequence[Incoming], ingest: int) -> list[Taken]:
+        model_set = self._model_set()
         return take(
             batch,
             lake=self._lake,
             state=self._state,
-            model_set=self._model_set(),
+            model_set=model_set,
             ingest=ingest,
+            beside=self._beside.of(model_set),
             active_since_us=self._active_since_us(batch),
             watch=self._watch,
         )

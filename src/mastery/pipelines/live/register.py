@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+import pyarrow.compute as pc
+
 from mastery.lake import Lake
 from mastery.pipelines.ingest.ingests import INGEST, FileRead, IngestEntry, begin, finish
+from mastery.tables import EVENTS, REJECTED, SUPERSEDED
 
 TABLE = "events"
 """In the place of a source table: rows of all of them come in."""
@@ -33,10 +36,13 @@ class Register:
             file = FileRead(self._door, TABLE, 0, content=now.date().toordinal())
             entry = IngestEntry(self._tenant, INGEST, now, self._door, self._code_version, files=(file,))
             self._entry = begin(self._lake, entry)
+            if self._entry.at < now:  # gone on with, after a kill
+                self._counts |= _in_the_lake(self._lake, self._entry.number)
+                self._counts["read"] = sum(self._counts.values())
         return self._entry.number
 
     def count(self, **more: int) -> None:
-        """Count rows of the ingest; those of before a kill are not known."""
+        """Count rows of the ingest. Of before a kill, duplicates are not known, and revisions count as accepted."""
         for name, rows in more.items():
             self._counts[name] += rows
 
@@ -53,3 +59,13 @@ class Register:
         """Begin another ingest with the next rows: what this one brought was taken back."""
         self._entry = None
         self._counts = dict.fromkeys(self._counts, 0)
+
+
+def _in_the_lake(lake: Lake, number: int) -> dict[str, int]:
+    """Return how many rows an ingest has brought so far, as the lake has them; one file is read at a time."""
+    found = {"accepted": 0, "rejected": 0}
+    for table, outcome in ((EVENTS, "accepted"), (SUPERSEDED, "accepted"), (REJECTED, "rejected")):
+        for file in lake.snapshot(table):
+            mine = pc.equal(lake.read_files(table, [file.path], ["ingest"])["ingest"], number)
+            found[outcome] += pc.sum(mine).as_py() or 0
+    return found
