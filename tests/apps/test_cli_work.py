@@ -55,6 +55,23 @@ def test_a_class_moves_while_the_worker_runs(school):
 
 
 @pytest.mark.slow
+def test_events_are_compacted_while_others_read_them(school):
+    home, folder = school
+    with Engine.connect(load_settings(home=home, environ={}).settings) as engine:
+        old = engine.lake.snapshot(EVENTS)
+        (folder / "a.ndjson").write_text("".join(row(n) + "\n" for n in range(1, 7)))
+        worker = begun(home, folder, MASTERY_WORK__COMPACT_EVERY_S="1")
+        until_logged(worker, "compacted")  # of the file that was there, and the batch's
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate()
+        assert worker.returncode == 0
+        assert [one.path.rpartition("/")[2].startswith("sorted") for one in engine.lake.snapshot(EVENTS)] == [True]
+        assert engine.lake.read_files(EVENTS, [one.path for one in old]).num_rows == 1  # still there for who reads it
+        assert engine.lake.scan(EVENTS).num_rows == 7
+        assert engine.student("S1", as_of="latest").topics[0].evidence_count == 7
+
+
+@pytest.mark.slow
 def test_a_worker_whose_store_hangs_ends_all_the_same_when_it_is_told_to(school):
     home, folder = school
     with ExitStack() as until:

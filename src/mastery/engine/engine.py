@@ -175,7 +175,8 @@ class Engine(Deployment):
     ) -> None:
         """Take the events of a stream until `stop` is set: into the lake, and into the scores of their students.
 
-        Every few minutes (setting `work.publish_every_s`) what has changed is published.
+        Every few minutes what has changed is published, and some of the lake compacted (settings
+        `work.publish_every_s` and `work.compact_every_s`).
 
         Args:
             stream: Its URL, such as `kafka:127.0.0.1:9092/answers` (docs/streams.md).
@@ -190,6 +191,7 @@ class Engine(Deployment):
             StreamUnusable: It cannot be reached, or cannot be read.
         """
         from mastery.pipelines.live.background import Background
+        from mastery.pipelines.live.compacting import compact_some
         from mastery.pipelines.live.follow import Follower
         from mastery.pipelines.live.publishing import Publishing
         from mastery.pipelines.live.watch import DEAF
@@ -217,6 +219,16 @@ class Engine(Deployment):
                 )
                 until.enter_context(
                     Background("publish", chosen.work.publish_every_s, publishing, ending, watch or DEAF)
+                )
+            if chosen.work.compact_every_s:
+                until.enter_context(
+                    Background(
+                        "compact",
+                        chosen.work.compact_every_s,
+                        partial(compact_some, self.lake),
+                        threading.Event(),
+                        watch or DEAF,
+                    )
                 )
             Follower(
                 source,

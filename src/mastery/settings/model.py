@@ -133,6 +133,12 @@ class WorkSettings(BaseModel, frozen=True, extra="forbid"):
         description="Seconds after which `mastery work` publishes what has changed, for classes, histories and tables; "
         "0: only a recompute publishes.",
     )
+    compact_every_s: int = Field(
+        600,
+        ge=0,
+        description="Seconds after which `mastery work` puts events of some buckets in order of students, beside the "
+        "batches; 0: only small files are merged, between them.",
+    )
 
 
 class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
