@@ -11,6 +11,7 @@ import pytest
 
 from mastery.events.item_topics import NO_ITEMS
 from mastery.pipelines.live import understand as module
+from mastery.pipelines.live.rows import object_of, shape_of
 from mastery.pipelines.live.understand import Door, Incoming, Request, understand, understand_all
 from school import KEY, NOW
 from stream import BROKEN, stream
@@ -103,3 +104,28 @@ def test_plain_requests_of_different_students_are_understood_at_once(monkeypatch
     requests = as_requests([[answer(f"S{n}", n, attempt_id=f"S{n}")] for n in range(64)])
     (found,) = understand_all(requests, DOOR, NOW)
     assert found.sizes == (1,) * 64 and len(calls) == 1
+
+
+@pytest.mark.parametrize("row", [
+    b'{"a": 1, "table": "quiz_attempts", "b": [1, {"table": 2}]}',
+    b'{"table": "x", "a": 1, "table": "y"}',
+    b'{"table": "x", "a": 1, "\\u0074able": "y"}',
+    b'{"\\u0074able": "y", "a": 1, "table": "x"}',
+    b'{"a": 1, "b": 2, "a": 3}',
+    b' {"a": 1} ',
+    b'{"a": "table", "table": null}',
+    b'\xef\xbb\xbf{"a": 1}',
+    '{"a": "é"}'.encode(),
+    '{"a": "é"}'.encode("utf-16"),
+    b'{"a": "\xff"}',
+    b'{"a": NaN}',
+    b'{"a": 1} {"b": 2}',
+    b'{"a": 1',
+    b'[{"a": 1}]',
+    b"7",
+    b"",
+    b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+])  # fmt: skip
+def test_the_shape_of_a_row_is_that_of_its_object(row):
+    whole = object_of(row)
+    assert shape_of(row, "table") == (None if whole is None else (tuple(whole), whole.get("table")))

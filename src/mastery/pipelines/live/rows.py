@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mastery.errors import BadInput
 
@@ -72,6 +73,22 @@ def field_of(row: bytes, names: Sequence[str]) -> str | None:
     fields = object_of(row)
     values = (None if fields is None else fields.get(name) for name in names)
     return next((value if isinstance(value, str) else json.dumps(value) for value in values if value is not None), None)
+
+
+def shape_of(row: bytes, name: str) -> tuple[tuple[str, ...], object] | None:
+    """Return the names of the fields of a row, and what one of them says; None for what is no object.
+
+    As `object_of` has them, in half the time: of a field that is there twice only the name counts here, unless it is
+    the one that is asked for.
+    """
+    if row.count(name.encode()) < 2 and b"\\" not in row:
+        with suppress(ValueError, RecursionError):
+            text = row.decode()
+            fields, end = _DECODER.raw_decode(text)
+            if end == len(text) and isinstance(fields, dict):
+                return tuple(fields), fields.get(name)
+    found = object_of(row)
+    return None if found is None else (tuple(found), found.get(name))
 
 
 def object_of(row: bytes) -> dict[str, object] | None:

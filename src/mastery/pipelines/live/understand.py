@@ -34,7 +34,7 @@ from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.json_rows import cut_lines
 from mastery.pipelines.ingest.prepare import ParseOptions, prepare
 from mastery.pipelines.ingest.rejects import Repeats, rejected_rows
-from mastery.pipelines.live.rows import field_of, object_of
+from mastery.pipelines.live.rows import field_of, shape_of
 from mastery.tables import REJECTED
 
 TABLE = "table"
@@ -246,14 +246,14 @@ def _tables_of(rows: Sequence[bytes], table: str | None) -> tuple[dict[str, list
     without: dict[str, list[int]] = {}
     known: dict[tuple[str, ...], Source | str] = {}
     for place, row in enumerate(rows):
-        fields = object_of(row)
-        if fields is None:
+        shape = shape_of(row, TABLE)
+        if shape is None:
             without.setdefault("is not a JSON object", []).append(place)
             continue
-        said = fields.get(TABLE)
+        fields, said = shape
         key = (str(said),) if said is not None else ("", *fields)
         if key not in known:
-            known[key] = _table_of(None if said is None else str(said), list(fields))
+            known[key] = _table_of(None if said is None else str(said), fields)
         source = known[key]
         if isinstance(source, str):
             without.setdefault(source, []).append(place)
