@@ -16,6 +16,7 @@ import typer
 from mastery.apps.cli.context import engine_of
 from mastery.apps.cli.options import Tenant
 from mastery.apps.json_log import OneLine
+from mastery.apps.memory import share_arenas
 from mastery.errors import BadInput
 
 GRACE_S = 4.0
@@ -53,6 +54,7 @@ def work(
     """
     if not (batch_s > 0 and batch_messages > 0):
         raise BadInput(f"--batch-s {batch_s:g}, --batch-messages {batch_messages}: expected more than 0 of both")
+    share_arenas()
     engine = engine_of(context, tenant)
     from mastery.apps.metrics import served
 
