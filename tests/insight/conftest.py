@@ -62,7 +62,7 @@ def known_of(
     returned=0,
     returned_right=0.0,
     returned_practice=0,
-    lost_earlier=False,
+    lost_in_pauses=False,
     scale="log_odds",
     reference=HALF,
     **told,
@@ -70,7 +70,7 @@ def known_of(
     """Known; `told` is what counters_of takes."""
     here = activity_from(counters_of(recent, **told), AS_OF_US)
     return Known(here, elsewhere, score, forgotten, returned, returned_right, scale, reference,
-                 returned_practice, lost_earlier)  # fmt: skip
+                 returned_practice, lost_in_pauses)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

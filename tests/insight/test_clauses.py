@@ -226,13 +226,13 @@ def test_every_part_of_every_scorer_has_clauses():
         (
             "forgetting",
             LOWERS,
-            {"last_days_ago": 1, "first_days_ago": 9, "active_days": 8, "forgotten": 0.02, "lost_earlier": True},
+            {"last_days_ago": 1, "first_days_ago": 9, "active_days": 8, "forgotten": 0.02, "lost_in_pauses": True},
             None,
         ),
         (
             "forgetting",
             LOWERS,
-            {"last_days_ago": 1, "first_days_ago": 90, "active_days": 3, "forgotten": 0.02, "lost_earlier": True},
+            {"last_days_ago": 1, "first_days_ago": 90, "active_days": 3, "forgotten": 0.02, "lost_in_pauses": True},
             "only 3 days of work in 90",
         ),
         (

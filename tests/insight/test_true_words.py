@@ -149,22 +149,19 @@ def test_an_answer_on_two_topics_is_one_answer_in_every_sentence():
     assert told["other_topics"] + told["past_answers"] > 0
 
 
-def test_what_was_forgotten_in_earlier_pauses_is_not_said_to_have_faded_since_yesterday():
-    answers = [(0, 1), (1, 0), (2, 1), (3, 1), (4, 0), (5, 1), (6, 1), (9, 1), (12, 1)]
+def test_what_was_forgotten_in_earlier_pauses_is_not_said_to_have_faded_since():
+    answers = [(0, 1), (1, 0), (2, 1), (3, 1), (4, 1), (5, 1), (8, 1)]
     events = [
         Event(number=n, at_us=START + day * DAY, share_ppm=1_000_000 * right, sequence=n)
         for n, (day, right) in enumerate(answers)
     ]
-    as_of_us = events[-1].at_us + DAY
+    as_of_us = events[-1].at_us + 2 * DAY
     snapshot = snapshot_of(fold_events(table(events), every_scorer(None), as_of_us, history=False), 0)
-    for source in with_scores():
-        found = student_document(snapshot, source, {}, as_of_us, min_evidence=3, target=0.6, wanted=None)
-        (topic,) = found.topics
-        faded = [one.points for one in topic.explanation.factors if one.text.startswith("faded")]
-        if source == "bkt":
-            lost = 100.0 * topic.mastery_score * (1.0 / topic.retention.retained - 1.0)
-            assert topic.explanation.points["forgetting"] <= -3 and lost < 2.0, "most of it went earlier"
-            assert faded == []
+    found = student_document(snapshot, "bkt", {}, as_of_us, min_evidence=3, target=0.6, wanted=None)
+    (topic,) = found.topics
+    lost = 100.0 * topic.mastery_score * (1.0 / topic.retention.retained - 1.0)
+    assert topic.explanation.points["forgetting"] < -4 * lost < -4, "most of it went earlier"
+    assert not [one.text for one in topic.explanation.factors if one.text.startswith("faded")]
 
 
 @pytest.mark.slow

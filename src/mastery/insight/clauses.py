@@ -230,7 +230,7 @@ WORDINGS: dict[str, dict[bool, tuple[Wording, ...]]] = {
     "forgetting": {
         RAISES: (),
         LOWERS: (
-            Wording(lambda k: k.faded and not k.lost_earlier, _faded, frozenset({"idle"})),
+            Wording(lambda k: k.faded and not k.lost_in_pauses, _faded, frozenset({"idle"})),
             Wording(lambda k: k.here.active_days > 0 and k.here.paused_days >= PAUSED_DAYS, _paused, DAYS),
         ),
     },

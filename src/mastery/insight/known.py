@@ -47,8 +47,8 @@ class Known:
         scale: Of the scorer's contributions.
         reference: What the score is compared with.
         returned_practice: How many of the returned answers were in practice.
-        lost_earlier: Whether most of the points of `forgetting` are of pauses before the last activity: bkt forgets in
-            each.
+        lost_in_pauses: Whether points of `forgetting` are of pauses before the last activity, for bkt forgets in each;
+            in an explanation, whether most of them are.
     """
 
     here: ActivitySummary
@@ -60,7 +60,7 @@ class Known:
     scale: Scale
     reference: Reference
     returned_practice: int = 0
-    lost_earlier: bool = False
+    lost_in_pauses: bool = False
 
     @property
     def low(self) -> bool:

@@ -21,7 +21,6 @@ from mastery.insight.known import Known, Scale
 from mastery.insight.points import FORGETTING, START, in_points, whole_points
 from mastery.insight.wording import Wording
 from mastery.insight.words import counted, listed, signed, with_points
-from mastery.log_odds import bounded_log_odds_of
 
 Direction = Literal["raises", "lowers"]
 
@@ -40,10 +39,6 @@ SILENT: Mapping[Scale, frozenset[str]] = {"index": frozenset(), "log_odds": froz
 """Contributions that are never told. Trees read a score as of the last activity, so what they owe to the time since
 then is the same for everybody.
 """
-
-ALL_BUT_A_TENTH = 0.9
-"""What a score has lost since its last activity is from here on all that forgetting has taken: the scale of the score
-is not quite that of contributions."""
 
 LATER = frozenset({"past_answers", "other_topics", START})
 """Contributions that are worded after the others: what these count on the topic, they need not count again."""
@@ -119,24 +114,12 @@ def explain(
     found = in_points(names, contributions[None, :], start[None, :], score, reference, known.scale)
     exact = dict(zip(found.names, found.exact[0].tolist(), strict=True))
     points = dict(zip(found.names, found.printed[0].tolist(), strict=True))
+    in_pauses = known.lost_in_pauses and 200.0 * known.forgotten < -exact.get(FORGETTING, 0.0)
+    known = replace(known, lost_in_pauses=in_pauses)
     factors = _factors(exact, points, known)
-    if FORGETTING in names:
-        at = names.index(FORGETTING)
-        taken = float(start[at] - contributions[at])
-        known = replace(known, lost_earlier=_lost_earlier(known, taken, exact[FORGETTING]))
     enough = known.here.evidence >= min_evidence
     summary = _summary(factors, sum(points.values()), known) if enough else too_little(known.here, min_evidence)
     return Explanation(factors, summary, points, given, enough)
-
-
-def _lost_earlier(known: Known, taken: float, points: float) -> bool:
-    """Tell whether a part of what forgetting has `taken`, on the scorer's scale, went before the last activity, and the
-    score has lost less than half of its points since.
-    """
-    now, then = known.score, known.score + known.forgotten
-    if known.scale == "log_odds":
-        now, then = bounded_log_odds_of(np.array([now, then])).tolist()
-    return then - now < ALL_BUT_A_TENTH * taken and 200.0 * known.forgotten < -points
 
 
 def shown(contribution: float) -> float:
