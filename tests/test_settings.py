@@ -226,7 +226,11 @@ def test_bounds_are_taken_as_they_are_from_yaml_and_from_the_environment():
     assert "MASTERY_BOUNDS: expected a JSON object" in refusal({"MASTERY_BOUNDS": "slip=0.2"})
 
 
-@given(st.sampled_from([name for name, _ in fields() if name not in ("lake_options", "bounds", "school_timezones")]))
+@given(
+    st.sampled_from(
+        [name for name, _ in fields() if name not in ("lake_options", "kafka_options", "bounds", "school_timezones")]
+    )
+)
 def test_every_setting_is_read_from_the_variable_of_its_name(name):
     value = {
         "scorer": "elo",
@@ -262,3 +266,11 @@ def test_a_home_in_whose_place_a_file_stands_is_refused(folder, below):
 def test_a_home_with_too_long_a_name_is_refused(folder):
     assert "file name too long; give a folder" in refusal({"MASTERY_HOME": "a" * 300})
     assert "file name too long; give a folder" in refusal(home=folder / ("a" * 300) / "deeper")
+
+
+def test_options_of_kafka_are_read_by_their_names_and_never_shown():
+    given = {"MASTERY_KAFKA_OPTIONS": '{"sasl.password": "hush", "security.protocol": "sasl_ssl"}'}
+    loaded = load_settings(None, given)
+    assert loaded.settings.stream_options == {"sasl.password": "hush", "security.protocol": "sasl_ssl"}
+    assert "hush" not in repr(loaded)
+    assert "hush" not in refusal({"MASTERY_KAFKA_OPTIONS": '{"sasl.password": ["hush"]}'})

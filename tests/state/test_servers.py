@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -295,3 +295,28 @@ def test_one_who_read_a_version_that_is_gone_is_overtaken(server: Url, block: Bl
         store.put(record, record.version)
     assert store.put_each([record]) == [student] and store.count() == 2
     store.close()
+
+
+def test_redis_over_tls(tmp_path):
+    folder, keys = tmp_path / "redis", tmp_path / "keys"
+    folder.mkdir()
+    keys.mkdir()
+    key, certificate = str(keys / "key.pem"), str(keys / "certificate.pem")
+    made = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {certificate}"
+    subprocess.run([*made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    server = services.Redis(folder)
+    files = {"tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": certificate}
+    server.options |= {"port": "0", "tls-port": str(server.port), "tls-auth-clients": "no", **files}
+    services.found_or_skipped(server.start)
+    try:
+        location = f"//127.0.0.1:{server.port}/0?ssl_ca_certs={certificate}"
+        with closing(connect(f"rediss:{location}#north")) as store:
+            assert store.know_lake(LAKE, None)
+            assert store.known_lake() == LAKE
+        with closing(connect(f"redis:{location.partition('?')[0]}#north")) as plain, pytest.raises(StateUnusable):
+            plain.known_lake()
+        unknown = f"rediss:{location.partition('?')[0]}#north"
+        with closing(connect(unknown)) as store, pytest.raises(StateUnusable):  # nobody vouches for the server
+            store.known_lake()
+    finally:
+        server.stop()

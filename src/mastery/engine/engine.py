@@ -201,9 +201,9 @@ class Engine(Deployment):
         with ExitStack() as until:
             # Of this deployment and tenant alone, and of all their workers: a name that only their key can make.
             group = f"mastery-{self.pseudonyms.student(self.tenant, 'workers')}"
-            source = connect(stream, group)
+            source = connect(stream, group, self.settings.stream_options)
             until.callback(source.close)
-            sink = None if dead_letters is None else connect_sink(dead_letters)
+            sink = None if dead_letters is None else connect_sink(dead_letters, self.settings.stream_options)
             if sink is not None:
                 until.callback(sink.close)
             chosen, ending = self.settings, threading.Event()
@@ -279,7 +279,7 @@ class Engine(Deployment):
         assert self.settings.api.stream is not None
         with self._sinks_lock:
             if not self._sinks:
-                self._sinks.append(connect_sink(self.settings.api.stream))
+                self._sinks.append(connect_sink(self.settings.api.stream, self.settings.stream_options))
             return self._sinks[0]
 
     @cached_property

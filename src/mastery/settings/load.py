@@ -26,9 +26,9 @@ CONFIG = "MASTERY_CONFIG"
 """The one variable that is no setting: it names the YAML file."""
 FILE_NAME = "mastery.yaml"
 LISTED = "`mastery config --reference` lists all settings"
-SECRET = frozenset({"pseudonym_key", "lake_options"})
+SECRET = frozenset({"pseudonym_key", "lake_options", "kafka_options"})
 """Settings whose value is never shown, in a table or in an error."""
-OPEN = frozenset({"lake_options"})
+OPEN = frozenset({"lake_options", "kafka_options"})
 """Settings that hold names of somebody else's choosing."""
 WHOLE = frozenset({"bounds", "school_timezones"})
 """Settings that hold mappings within mappings, and are taken as they are."""

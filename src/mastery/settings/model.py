@@ -14,7 +14,7 @@ from mastery.errors import BadInput
 from mastery.time_zones import UTC_NAME, zone_named
 
 BUILT_IN_RULES = ("classic", "spaced")
-STATE_SERVERS = ("postgresql", "redis")
+STATE_SERVERS = ("postgresql", "redis", "rediss")
 STATE_BACKENDS = ("sqlite", *STATE_SERVERS)
 
 DEFAULT_TENANT = "default"
@@ -285,8 +285,14 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     state: Annotated[str, AfterValidator(_state)] = Field(
         default_factory=_in_home("state", prefix="sqlite:"),
         description="Store of the students' states, with one for each tenant: `sqlite:FOLDER`, "
-        "`postgresql://user:password@host:port/database` or `redis://user:password@host:port/0`.",
+        "`postgresql://user:password@host:port/database` or `redis://user:password@host:port/0` (`rediss://`: TLS).",
         json_schema_extra={"shown": "sqlite:<home>/state"},
+    )
+    kafka_options: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Options of the client of Kafka, by their names in librdkafka, such as `security.protocol`; in the "
+        "environment as JSON.",
+        json_schema_extra={"shown": "none"},
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Log lines of this level and above are written: debug, info, warning or error."
@@ -319,6 +325,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     def school_zone(self) -> str:
         """The zone of the tenant's schools."""
         return self.school_timezones.get(self.tenant, self.school_timezone)
+
+    @property
+    def stream_options(self) -> dict[str, str]:
+        """The options of the client of Kafka in plain text, for that client and nobody else."""
+        return {name: value.get_secret_value() for name, value in self.kafka_options.items()}
 
     @property
     def storage_options(self) -> dict[str, str]:

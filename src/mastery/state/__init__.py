@@ -95,12 +95,12 @@ def _postgresql(location: str) -> StateStore:
     return PostgresqlStore(location)
 
 
-def _redis(location: str) -> StateStore:
+def _redis(location: str, backend: str = "redis") -> StateStore:
     try:
         from mastery.state.redis import RedisStore
     except ModuleNotFoundError as error:
         raise lacking("redis", "redis") from error
-    return RedisStore(location)
+    return RedisStore(location, backend)
 
 
 STORES: dict[str, Callable[[str], StateStore]] = {
@@ -109,6 +109,10 @@ STORES: dict[str, Callable[[str], StateStore]] = {
     "redis": _redis,
 }
 """Backend → what opens a location. Everything here is under tests/state/test_conformance.py."""
+
+
+REDIS_OVER_TLS = "rediss"
+"""The same store as `redis`, by a connection that nobody else reads."""
 
 
 def connect(url: str) -> StateStore:
@@ -120,6 +124,8 @@ def connect(url: str) -> StateStore:
         BadInput: No such backend, or its client is not installed, or no location, or one that can be none.
     """
     backend, _, location = url.partition(":")
+    if backend == REDIS_OVER_TLS and location:
+        return _redis(location, backend)
     if backend not in STORES:
         known = ", ".join(sorted(STORES))
         raise BadInput(

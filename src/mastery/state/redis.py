@@ -223,8 +223,9 @@ return count
 class RedisStore:
     """A pool of connections and the scripts of `StateStore`."""
 
-    def __init__(self, location: str) -> None:
-        """Take `//user:password@host:port/database#name`. The server is asked when it is first needed.
+    def __init__(self, location: str, backend: str = "redis") -> None:
+        """Take `//user:password@host:port/database#name`. The server is asked when it is first needed; of the backend
+        `rediss` over TLS, with what redis-py takes in a URL, such as `?ssl_ca_certs=ca.pem`.
 
         Whatever needs it then raises `StateUnusable` where it does not answer, refuses us, may lose records or was
         written to by a later version, and `Unwritable` where its memory or disk is full.
@@ -232,7 +233,7 @@ class RedisStore:
         Raises:
             BadInput: The location names no store.
         """
-        url, name = named(location, "redis")
+        url, name = named(location, backend)
         self._where = f"state store {shown(url)!r}"
         self._prefix = f"mastery:{name}:"
         self._client = redis.Redis.from_url(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mastery.errors import BadInput, did_you_mean
 from mastery.streams.folder import FolderSource
@@ -27,6 +27,8 @@ __all__ = [
     "read_key",
 ]
 
+KAFKA = "kafka"
+
 SOURCES: dict[str, Callable[[str, str], Source]] = {
     "folder": FolderSource,
     "kafka": KafkaSource,
@@ -44,29 +46,33 @@ AS_IN = {
 }
 
 
-def connect(url: str, group: str) -> Source:
+NO_OPTIONS: Mapping[str, str] = {}
+
+
+def connect(url: str, group: str, options: Mapping[str, str] = NO_OPTIONS) -> Source:
     """Return the source that `kind:location` names, such as `kafka:127.0.0.1:9092/answers`. `start` opens it.
 
     Args:
         url: Kind and location.
         group: Readers of one group share the partitions of a stream, where it can be shared.
+        options: Of the client of Kafka, by their names in librdkafka.
 
     Raises:
         BadInput: No such kind, no location or one that can be none, or what it needs is not installed.
     """
     kind, location = _parted(url, list(SOURCES))
-    return SOURCES[kind](location, group)
+    return KafkaSource(location, group, options) if kind == KAFKA else SOURCES[kind](location, group)
 
 
-def connect_sink(url: str) -> Sink:
-    """Return the sink that `kind:location` names.
+def connect_sink(url: str, options: Mapping[str, str] = NO_OPTIONS) -> Sink:
+    """Return the sink that `kind:location` names; `options` as of `connect`.
 
     Raises:
         BadInput: No such kind, no location or one that can be none, or what it needs is not installed.
         StreamUnusable: It cannot be reached.
     """
     kind, location = _parted(url, list(SINKS))
-    return SINKS[kind](location)
+    return KafkaSink(location, options) if kind == KAFKA else SINKS[kind](location)
 
 
 def _parted(url: str, known: list[str]) -> tuple[str, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mastery.errors import BadInput
 from mastery.streams.source import Kept, Message, Polled, Positions, StreamUnusable
@@ -33,6 +33,23 @@ MOST_BYTES = 100_000_000
 
 POLL_S = 0.02
 """How long a thread that waits for its own messages waits for news of any."""
+
+NO_OPTIONS: Mapping[str, str] = {}
+
+OURS = frozenset(
+    {
+        "bootstrap.servers",
+        "group.id",
+        "enable.auto.commit",
+        "auto.offset.reset",
+        "partition.assignment.strategy",
+        "acks",
+        "enable.idempotence",
+    }
+)
+"""What nobody else may choose: that nothing is lost depends on it."""
+
+T = TypeVar("T")
 
 LOGGED = 2
 """Severity, as syslog counts them, from which on the client writes into the log; we say what is to be done."""
@@ -67,6 +84,39 @@ def _away(servers: str, why: object) -> StreamUnusable:
     return StreamUnusable(
         f"no Kafka broker answers at {servers} ({why}); start it, or correct the address, then run this again"
     )
+
+
+def own_options(options: Mapping[str, str]) -> dict[str, str]:
+    """Return options that somebody has chosen for the client.
+
+    Raises:
+        BadInput: One is the engine's own to choose.
+    """
+    taken = sorted(options.keys() & OURS)
+    if taken:
+        raise BadInput(
+            f"kafka_options: {taken[0]} is not to be chosen: the engine sets it; leave it out. What can be chosen says "
+            "how brokers are reached, such as security.protocol, sasl.username and ssl.ca.location"
+        )
+    return dict(options)
+
+
+def _made(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
+    """Return a client with options.
+
+    Raises:
+        BadInput: It knows no such option, or no such value; which values there are is not said.
+    """
+    kafka = _client()
+    try:
+        return kind(dict(options), logger=logging.getLogger(f"{__name__}.client"))
+    except (kafka.KafkaException, TypeError, ValueError) as error:
+        said = error.args[0].str() if isinstance(error, kafka.KafkaException) else "a value is no text"
+        name = next((one for one in options if one in said), "one of them")
+        raise BadInput(
+            f"kafka_options: the client of Kafka takes {name} not as it is given (its value is not shown); names and "
+            "values are those of librdkafka's CONFIGURATION.md"
+        ) from None
 
 
 def _require(client: Consumer | Producer, servers: str, topic: str) -> None:
@@ -105,7 +155,8 @@ def _named(topic: str, topic_id: str, number: int) -> str:
 class KafkaSource:
     """Reads a topic as one of a group."""
 
-    def __init__(self, location: str, group: str) -> None:
+    def __init__(self, location: str, group: str, options: Mapping[str, str] = NO_OPTIONS) -> None:
+        self._options = own_options(options)
         self._servers, self._topic = _parted(location)
         self._group, self._kafka = group, _client()
         self._consumer: Consumer | None = None
@@ -117,8 +168,10 @@ class KafkaSource:
     def start(self, positions: Positions) -> None:
         """Begin to read; see `Source.start`."""
         self._positions = positions
-        self._consumer = consumer = self._kafka.Consumer(
+        self._consumer = consumer = _made(
+            self._kafka.Consumer,
             {
+                **self._options,
                 "bootstrap.servers": self._servers,
                 "group.id": self._group,
                 "enable.auto.commit": False,
@@ -131,7 +184,6 @@ class KafkaSource:
                 "error_cb": self._trouble,
                 "log_level": LOGGED,
             },
-            logger=logging.getLogger(f"{__name__}.client"),
         )
         _require(consumer, self._servers, self._topic)
         self._id = _topic_id(self._servers, self._topic)
@@ -250,12 +302,14 @@ class _Posted:
 class KafkaSink:
     """Sends to a topic; a message counts as kept when all replicas have it."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, options: Mapping[str, str] = NO_OPTIONS) -> None:
         self._servers, self._topic = _parted(location)
         self._kafka = _client()
         self._failed: KafkaError | None = None
-        self._producer: Producer = self._kafka.Producer(
+        self._producer: Producer = _made(
+            self._kafka.Producer,
             {
+                **own_options(options),
                 "bootstrap.servers": self._servers,
                 "acks": "all",
                 "enable.idempotence": True,
@@ -264,7 +318,6 @@ class KafkaSink:
                 "message.timeout.ms": int(DELIVERED_S * 1000),
                 "log_level": LOGGED,
             },
-            logger=logging.getLogger(f"{__name__}.client"),
         )
         _require(self._producer, self._servers, self._topic)
         self._id: str | None = None

@@ -53,12 +53,11 @@ def produce(
 
     if rate is not None and not rate > 0:
         raise BadInput(f"--rate {rate:g}: expected events a second, more than 0")
-    sink = connect_sink(to)
+    chosen = settings(context)
+    sink = connect_sink(to, chosen.stream_options)
     try:
         with ends_on_ctrl_c():
-            done = pipeline.produce(
-                files, sink, table=table, tenant=tenant or settings(context).tenant, pace=_pace(rate)
-            )
+            done = pipeline.produce(files, sink, table=table, tenant=tenant or chosen.tenant, pace=_pace(rate))
     finally:
         sink.close()
     if as_json:
