@@ -123,7 +123,7 @@ class Place:
 
 NUMBER = r"([\d,]+)"
 TALLY = (
-    r"(?:(?P<one>the only)|(?P<both>both)|(?P<all>all)(?: of)?|(?P<none>none) of|(?P<part>[\d,]+) of)"
+    r"(?:(?P<one>the only)|(?P<both>both)|(?P<all>all)(?: of)?(?=.{0,10} \d)|(?P<none>none) of|(?P<part>[\d,]+) of)"
     r"(?: the)?(?P<last> last)?(?: (?P<total>[\d,]+))?"
     r" (?P<noun>(?:(?:quiz and )?practice )?answer)s? (?P<outcome>right|wrong)"
 )
@@ -307,10 +307,10 @@ SUFFIX = r"(?: \((?:more than expected|less than expected)\))?"
 AGO = r"last worked on (?P<ago>today|yesterday|[\d,]+ days ago)"
 TRULY: dict[str, Callable[[re.Match[str], Place], bool]] = {
     TALLY: lambda m, p: practice(m, p) if m["noun"] == "practice answer" else of_answers(m, p),
-    rf"{TALLY} on (?P<topics>[\d,]+) other topics?": of_others,
-    rf"{SHARE} practice answers? on (?P<topics>[\d,]+) other topics?": practice_share_of_others,
     rf"(?:on average {PERCENT} of|(?P<word>all|no)) (?P<noun>(?:practice )?answer)s (?P<outcome>right|wrong)"
     r" on (?P<topics>[\d,]+) other topics": share_of_others,
+    rf"{TALLY} on (?P<topics>[\d,]+) other topics?": of_others,
+    rf"{SHARE} practice answers? on (?P<topics>[\d,]+) other topics?": practice_share_of_others,
     rf"{NUMBER} earlier answers? (right|wrong)": lambda m, p: (
         whole(m[1]) == p.answers[:-RECENT].count(m[2] == "right") and p.answers[-RECENT:].count(m[2] == "right") == 0
     ),
