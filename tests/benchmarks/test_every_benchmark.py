@@ -27,7 +27,7 @@ def research_logs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
     rows = 60
     log = {
-        "student_id": [f"p{row % 3}" for row in range(rows)],
+        "student_id": [f"p{row % 11}" for row in range(rows)],
         "question_id": [f"q{row % 7}" for row in range(rows)],
         "topic_id": [f"t{row % 2}" for row in range(rows)],
         "is_correct": pa.array([int(row % 3 != 0) for row in range(rows)], pa.int8()),

@@ -35,7 +35,7 @@ from mastery.pipelines.models.card import (
 from mastery.pipelines.models.chapters import chapters_of
 from mastery.pipelines.models.sample import ENOUGH_EVENTS, sampled_buckets
 from mastery.pipelines.models.store import store_model_set
-from mastery.scorers import of_stage, source_of
+from mastery.scorers import SPECS, of_stage, source_of
 from mastery.scorers.bounds import bounds_of
 from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.parameters import Parameters
@@ -227,7 +227,8 @@ def _together(base: ModelSet, found: Mapping[str, Parameters]) -> ModelSet:
 def _of_scorer(name: str, mine: Parameters, found: Found, batch: Batch) -> ScorerCard:
     held_out, counted = found.held_out, found.held_out.by_answer()
     card = ScorerCard(
-        fitted=bool(found.measures.get(name)),  # a fit that had nothing to go by measures nothing, and says why
+        # of rules a fit finds a map alone, and where it had nothing to go by none: a note says why
+        fitted=name in found.measures and (SPECS[name].stage is not Stage.RULES or bool(found.measures[name])),
         topics=mine.topics.count,
         items=sum(ON not in one for _, one in mine.items.keys),
         measures={
