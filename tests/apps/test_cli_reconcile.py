@@ -54,6 +54,14 @@ def test_a_state_that_is_wrong_ends_with_1_until_it_is_put_right(reconciled, sch
     assert json.loads(reconciled("--json"))["same"] == 3
 
 
+def test_other_bits_are_told_in_json_too(reconciled, school):
+    with closing(sqlite3.connect(school / "state" / "default.db")) as db:
+        db.execute("UPDATE bodies SET body = (SELECT body FROM bodies WHERE id = 1) WHERE id = 2")
+        db.commit()
+    found = json.loads(reconciled("--json", code=1))
+    assert found["causes"]["different"] == 1 and sum(found["what"].values()) >= 1, found
+
+
 def test_answers_that_nobody_has_folded_yet_end_with_0(mastery, reconciled, school, tmp_path):
     more = (tmp_path / "answers.csv").read_text().replace("2026-03-01", "2026-03-02")
     (tmp_path / "more.csv").write_text(more)

@@ -18,7 +18,7 @@ from mastery.pipelines.ingest.undo import undo
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.live.records import Begun, begin, bring_up
-from mastery.pipelines.live.rows import cut_rows
+from mastery.pipelines.live.rows import cut_rows, field_of
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of
 from mastery.state import NOWHERE, encode, find_blocks
@@ -227,3 +227,10 @@ def test_the_register_counts_what_was_brought_before_a_kill(school):
     assert counts == {"read": 6, "accepted": 4, "revised": 0, "duplicates": 1, "rejected": 1}
     assert entry.events == 4
     assert counts["read"] == sum(counts[name] for name in ("accepted", "revised", "duplicates", "rejected"))
+
+
+def test_a_row_that_cannot_be_told_costs_itself_alone():
+    """One of them in a request, and the answer was 500 however often it was sent again."""
+    many = b"1" * 5_000
+    assert cut_rows(b'[{"a": ' + many + b'}, {"a": 2}]') == [b'{"a": ' + many + b"}", b'{"a": 2}']
+    assert field_of(b'{"attempt_id": "x\\ud800"}', ["attempt_id"]) == "x?"

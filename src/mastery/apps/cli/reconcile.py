@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,7 +74,8 @@ def reconcile(
 
 def as_document(report: ReconcileReport) -> dict[str, object]:
     """Return the report in JSON's types, every cause with its number."""
-    document: dict[str, object] = asdict(report)
+    document: dict[str, object] = asdict(replace(report, what=Counter()))  # asdict makes no Counter again
+    document["what"] = dict(report.what)
     for name in ("causes", "repaired"):
         counts = getattr(report, name)
         document[name] = {cause: counts[cause] for cause in MEANINGS}

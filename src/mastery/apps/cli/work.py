@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -52,8 +53,10 @@ def work(
     Started again it goes on where it has stopped. Several workers of one deployment share the partitions of a topic.
     The log on standard error is JSON, one object a line.
     """
-    if not (batch_s > 0 and batch_messages > 0):
-        raise BadInput(f"--batch-s {batch_s:g}, --batch-messages {batch_messages}: expected more than 0 of both")
+    if not (0 < batch_s < math.inf and batch_messages > 0):
+        raise BadInput(
+            f"--batch-s {batch_s:g}, --batch-messages {batch_messages}: expected more than 0 of both, and an end"
+        )
     share_arenas()
     engine = engine_of(context, tenant)
     from mastery.apps.metrics import served

@@ -9,6 +9,9 @@ from contextlib import suppress
 from mastery.errors import BadInput
 
 _DECODER = json.JSONDecoder()
+_CUTTER = json.JSONDecoder(parse_int=str)
+"""Only finds where values end: a number of 5,000 digits, which Python refuses to make, costs its own row alone."""
+
 _SPACE = " \t\r\n"
 _MARK = b"\xef\xbb\xbf"
 
@@ -47,7 +50,7 @@ def _elements(text: str) -> list[bytes]:
     found: list[bytes] = []
     at = _after_space(text, text.index("[") + 1)
     while text[at : at + 1] != "]":
-        _, end = _DECODER.raw_decode(text, at)
+        _, end = _CUTTER.raw_decode(text, at)
         found.append(text[at:end].replace("\n", " ").encode())
         at = _after_space(text, end)
         if text[at : at + 1] == ",":
@@ -69,10 +72,14 @@ def _after_space(text: str, at: int) -> int:
 
 
 def field_of(row: bytes, names: Sequence[str]) -> str | None:
-    """Return as text the first of these fields that a row has a value in; None for none, and for what is no object."""
+    """Return as text the first of these fields that a row has a value in; None for none, and for what is no object.
+
+    Half of a surrogate pair, which no text in UTF-8 can hold, is told as a question mark.
+    """
     fields = object_of(row)
     values = (None if fields is None else fields.get(name) for name in names)
-    return next((value if isinstance(value, str) else json.dumps(value) for value in values if value is not None), None)
+    told = (value if isinstance(value, str) else json.dumps(value) for value in values if value is not None)
+    return next((text.encode(errors="replace").decode() for text in told), None)
 
 
 def shape_of(row: bytes, name: str) -> tuple[tuple[str, ...], object] | None:
