@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ PARTITIONS = 3
 
 LARGE = 5_000_000
 """Bytes of the largest message of the tests; topics of Kafka are made to take it."""
+
+WAITS, WAIT_S = 600, 0.05
+"""How often, and after how long, a broker is asked whether it knows a topic by now."""
 
 
 class Stream(ABC):
@@ -83,12 +87,27 @@ class KafkaStream(OfSink):
 
 
 def make_topic(url: str, partitions: int = PARTITIONS) -> None:
+    """Make a topic, and wait until its broker knows it: under load that is after it has said that it is made."""
+    from confluent_kafka import KafkaException, TopicCollection
     from confluent_kafka.admin import AdminClient, NewTopic
 
     servers, _, name = url.removeprefix("kafka:").partition("/")
     topic = NewTopic(name, partitions, 1, config={"max.message.bytes": str(2 * LARGE)})
     admin = AdminClient({"bootstrap.servers": servers})  # must live until it has answered
+
+    def known() -> str | None:
+        try:
+            return str(admin.describe_topics(TopicCollection([name]))[name].result().topic_id)
+        except KafkaException:
+            return None
+
+    before = known()  # one of this name that is being deleted
     admin.create_topics([topic])[name].result()
+    for _ in range(WAITS):
+        if known() not in (None, before):
+            return
+        time.sleep(WAIT_S)
+    raise AssertionError(f"the broker does not know the topic {name}")
 
 
 STREAMS: dict[str, Callable[[pytest.FixtureRequest, Path], Stream]] = {

@@ -130,12 +130,14 @@ class WorkSettings(BaseModel, frozen=True, extra="forbid"):
     publish_every_s: int = Field(
         300,
         ge=0,
+        le=31_622_400,
         description="Seconds after which `mastery work` publishes what has changed, for classes, histories and tables; "
         "0: only a recompute publishes.",
     )
     compact_every_s: int = Field(
         600,
         ge=0,
+        le=31_622_400,
         description="Seconds after which `mastery work` puts events of some buckets in order of students, beside the "
         "batches; 0: only small files are merged, between them.",
     )
