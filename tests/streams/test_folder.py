@@ -90,7 +90,7 @@ def numbers(messages):
     return [int(one.value[6:-1]) for one in messages]
 
 
-def written_anew(file, content):
+def written_again(file, content):
     file.write_bytes(content)
 
 
@@ -99,7 +99,7 @@ def moved_over(file, content):
     (file.parent / "elsewhere").rename(file)
 
 
-@pytest.mark.parametrize("put", [written_anew, moved_over])
+@pytest.mark.parametrize("put", [written_again, moved_over])
 @pytest.mark.parametrize("restarted", [False, True])
 def test_other_lines_under_a_name_are_all_read(tmp_path, put, restarted):
     """Ten lines in the place of ten were none, and of 25 that took the place of 20 the first were left out."""
