@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import selectors
@@ -15,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from mastery.apps.api import connections
 from mastery.apps.api.connections import capacity_of, is_exhaustion
@@ -270,3 +272,32 @@ def test_a_request_that_finds_no_descriptor_is_a_503_that_says_when_to_come_agai
     assert sum("descriptor" in record.message for record in caplog.records) <= 2  # one a second
     reader.fails = None
     assert client.get("/mastery/S000001").status_code == 200
+
+
+async def _sent_at_once(capacity: connections.Capacity) -> bool:
+    """Tell whether what a server writes to a connection is sent at once, where it was given its socket."""
+    found: list[bool] = []
+    loop = asyncio.get_running_loop()
+    config = uvicorn.Config(connections._busy, log_config=None, lifespan="off")
+    config.load()
+    state = uvicorn.server.ServerState()
+
+    class Looked(connections.protocol_of(capacity)):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            given = transport.get_extra_info("socket")
+            found.append(bool(given.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = await loop.create_server(lambda: Looked(config=config, server_state=state, app_state={}), sock=listening)
+    async with server:
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(HEALTH)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        writer.close()
+    return found == [True]
+
+
+def test_an_answer_is_sent_without_waiting_for_the_client_to_acknowledge_a_part_of_it():
+    assert asyncio.run(_sent_at_once(capacity_of(4_096, 20)))
