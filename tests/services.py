@@ -236,7 +236,13 @@ log.dirs={folder}/data
 
 
 class Kafka(Server):
-    """Apache Kafka, one broker that is its own controller (KRaft)."""
+    """Apache Kafka, one broker that is its own controller (KRaft); `options` come after what it needs, and win. Its own
+    port, that of its controller and its folder may stand in them, as in `{port}`.
+    """
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        super().__init__(folder)
+        self.options = options
 
     @property
     def url(self) -> str:
@@ -271,7 +277,8 @@ class Kafka(Server):
         return [program, "-Xmx512m", "-cp", f"{self.jars()}/*", name, *words, str(self.folder / "server.properties")]
 
     def make(self) -> None:
-        properties = PROPERTIES.format(port=self.port, controller=free_port(), folder=self.folder)
+        more = "".join(f"{name}={value}\n" for name, value in self.options.items())
+        properties = (PROPERTIES + more).format(port=self.port, controller=free_port(), folder=self.folder)
         (self.folder / "server.properties").write_text(properties)
         cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
         format_ = self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c")

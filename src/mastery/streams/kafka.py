@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -82,7 +83,8 @@ def _parted(location: str) -> tuple[str, str]:
 
 def _away(servers: str, why: object) -> StreamUnusable:
     return StreamUnusable(
-        f"no Kafka broker answers at {servers} ({why}); start it, or correct the address, then run this again"
+        f"no Kafka broker answers at {servers} ({why}); start it, or correct the address or the setting kafka_options, "
+        "then run this again"
     )
 
 
@@ -119,13 +121,19 @@ def _made(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
         ) from None
 
 
-def _require(client: Consumer | Producer, servers: str, topic: str) -> None:
-    """Raise unless a broker answers and has the topic."""
+def _require(client: Consumer | Producer, servers: str, topic: str, troubles: Sequence[KafkaError]) -> None:
+    """Raise unless a broker answers and has the topic.
+
+    Args:
+        troubles: What the client says of its connections while it tries, such as that a password is wrong.
+    """
     kafka = _client()
     try:
         found = client.list_topics(topic, REACH_S).topics[topic]
     except kafka.KafkaException as error:
-        raise _away(servers, error.args[0].str()) from None
+        client.poll(0.0)
+        refused = (one for one in troubles if one.code() in (kafka.KafkaError._AUTHENTICATION, kafka.KafkaError._SSL))
+        raise _away(servers, next(refused, error.args[0]).str()) from None
     if found.error is not None:
         raise BadInput(
             f"there is no topic {topic!r} at {servers} ({found.error.str()}); make it with at least as "
@@ -134,12 +142,12 @@ def _require(client: Consumer | Producer, servers: str, topic: str) -> None:
         )
 
 
-def _topic_id(servers: str, topic: str) -> str:
+def _topic_id(servers: str, topic: str, options: Mapping[str, str]) -> str:
     """Return what tells this topic from one that had its name before, or will have it later."""
     kafka = _client()
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": LOGGED})
+    admin = _made(AdminClient, {**options, "bootstrap.servers": servers, "log_level": LOGGED})
     asked = admin.describe_topics(kafka.TopicCollection([topic]), request_timeout=REACH_S)
     try:
         return str(asked[topic].result().topic_id)
@@ -163,6 +171,7 @@ class KafkaSource:
         self._names: dict[int, str] = {}
         self._assigned: set[str] = set()
         self._revoked: set[str] = set()
+        self._starting: list[KafkaError] | None = None
         self._away = False
 
     def start(self, positions: Positions) -> None:
@@ -185,8 +194,10 @@ class KafkaSource:
                 "log_level": LOGGED,
             },
         )
-        _require(consumer, self._servers, self._topic)
-        self._id = _topic_id(self._servers, self._topic)
+        self._starting = []
+        _require(consumer, self._servers, self._topic, self._starting)
+        self._starting = None
+        self._id = _topic_id(self._servers, self._topic, self._options)
         consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
     def poll(self, most: int, wait_s: float) -> Polled:
@@ -243,7 +254,10 @@ class KafkaSource:
         return found
 
     def _trouble(self, error: KafkaError) -> None:
-        """Say once that the broker is away; raise what does not pass by itself."""
+        """Say once that the broker is away; raise what does not pass by itself. At the start, keep what is said."""
+        if self._starting is not None:
+            self._starting.append(error)
+            return
         if error.fatal() or error.code() in self._hopeless:
             raise StreamUnusable(
                 f"topic {self._topic!r} at {self._servers} cannot be read ({error.str()}); correct that, then start "
@@ -306,20 +320,23 @@ class KafkaSink:
         self._servers, self._topic = _parted(location)
         self._kafka = _client()
         self._failed: KafkaError | None = None
+        self._options = own_options(options)
+        troubles: deque[KafkaError] = deque(maxlen=8)  # messages say by themselves what becomes of them
         self._producer: Producer = _made(
             self._kafka.Producer,
             {
-                **own_options(options),
+                **self._options,
                 "bootstrap.servers": self._servers,
                 "acks": "all",
                 "enable.idempotence": True,
                 "linger.ms": 5,
                 "message.max.bytes": MOST_BYTES,
                 "message.timeout.ms": int(DELIVERED_S * 1000),
+                "error_cb": troubles.append,
                 "log_level": LOGGED,
             },
         )
-        _require(self._producer, self._servers, self._topic)
+        _require(self._producer, self._servers, self._topic, troubles)
         self._id: str | None = None
 
     def send(self, key: bytes | None, value: bytes, headers: Mapping[str, str] | None = None) -> None:
@@ -362,7 +379,7 @@ class KafkaSink:
         Whichever thread asks the client for news is given those of all, and passes them on.
         """
         if self._id is None:
-            self._id = _topic_id(self._servers, self._topic)
+            self._id = _topic_id(self._servers, self._topic, self._options)
         posted = _Posted(len(messages), self._kafka.KafkaError.MSG_SIZE_TOO_LARGE)
         for place, (key, value) in enumerate(messages):
             while True:
