@@ -1,4 +1,5 @@
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -130,3 +131,51 @@ def test_a_commit_of_ours_is_read_by_delta_rs_as_one_of_its_own(tmp_path: Path, 
     assert table.history(1)[0]["operation"] == "WRITE"
     actions = pa.table(table.get_add_actions(flatten=True))
     assert sum(actions["num_records"].to_pylist()) == 20 and set(actions["partition.bucket"].to_pylist()) <= {0, 1}
+
+
+def test_files_that_a_commit_of_ours_takes_away_are_gone_for_delta_rs_and_are_its_to_vacuum(
+    tmp_path: Path, events: Events
+) -> None:
+    lake = Lake.open(str(tmp_path / "lake"), buckets=2)
+    for seed in range(3):
+        lake.append(EVENTS, events(20, seed=seed))
+    before = {file.path for file in lake.snapshot(EVENTS).files}
+    open_since = DeltaTable(f"{lake.root}/events")
+    lake.compact()
+    after = {file.path for file in lake.snapshot(EVENTS).files}
+    open_since.update_incremental()
+    for table in (open_since, DeltaTable(f"{lake.root}/events")):
+        actions = pa.table(table.get_add_actions(flatten=True))
+        assert set(actions["path"].to_pylist()) == after and after.isdisjoint(before)
+        assert table.to_pyarrow_table(columns=["event_id_hi"]).num_rows == 60
+        assert table.transaction_version(REWRITE) == table.version()
+    gone = DeltaTable(f"{lake.root}/events").vacuum(0, enforce_retention_duration=False, full=False)
+    assert set(gone) == before  # without `full` delta-rs knows of them by the log alone
+
+
+def test_rows_come_in_while_the_log_gets_a_checkpoint(
+    tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake.open(str(tmp_path / "lake"), buckets=1)
+    for seed in range(CHECKPOINT_EVERY):
+        lake.append(EVENTS, events(1, seed=seed))
+    being_made, go_on = threading.Event(), threading.Event()
+    make = DeltaTable.create_checkpoint
+
+    def slowly(table: DeltaTable) -> None:
+        being_made.set()
+        assert go_on.wait(60)
+        make(table)
+
+    monkeypatch.setattr(DeltaTable, "create_checkpoint", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        checkpoint = pool.submit(lake.tidy_logs)
+        assert being_made.wait(60)
+        try:
+            pool.submit(lake.append, EVENTS, events(1, seed=1_000)).result(60)
+            assert not checkpoint.done()
+        finally:
+            go_on.set()
+        checkpoint.result()
+    assert last_checkpoint(locate(f"{lake.root}/events")) == CHECKPOINT_EVERY
+    assert Lake.open(lake.root).count(EVENTS) == CHECKPOINT_EVERY + 1

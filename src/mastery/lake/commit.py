@@ -1,8 +1,10 @@
-"""A commit that adds files to a local table, written here: one file, given the next number by a hard link.
+"""A commit that adds files to a local table, or takes some away, written here: one file, given the next number by a
+hard link.
 
 delta-rs does the same and reads its log again each time: 24 ms of processor time for a commit and the looks before and
-after it, where this takes 1.5. Whoever is first has the number, whether by delta-rs or from here; the other one looks
-at what is there then. Commits that take files away, and those of object stores, are left to delta-rs.
+after it, where this takes 1.5; after 64 commits of others, with files taken away, 150 ms, for which batches waited.
+Whoever is first has the number, whether by delta-rs or from here; the other one looks at what is there then. Commits
+that replace a whole table, and those of object stores, are left to delta-rs.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import os
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from deltalake.transaction import AddAction
 
 from mastery import disk
 from mastery.lake import log
 from mastery.lake.location import TableLocation
+from mastery.lake.snapshot import File
 
 ENGINE = "student-mastery-engine"
 
@@ -30,6 +34,8 @@ def content(
     adds: Sequence[AddAction],
     numbers: Mapping[str, int],
     *,
+    removes: Sequence[File] = (),
+    data_change: bool = True,
     partition_by: Collection[str],
     now_ms: int,
 ) -> bytes:
@@ -38,6 +44,8 @@ def content(
     Args:
         adds: Files already written.
         numbers: Application transaction → number.
+        removes: Files of the table that go.
+        data_change: False where what they held lies in the files that are added.
         partition_by: Columns of the table.
         now_ms: When it is made, in milliseconds since 1970.
     """
@@ -63,6 +71,19 @@ def content(
             }
         }
         for add in adds
+    ]
+    actions += [
+        {
+            "remove": {
+                "path": quote(file.path, safe="/="),
+                "deletionTimestamp": now_ms,
+                "dataChange": data_change,
+                "extendedFileMetadata": True,
+                "partitionValues": {} if file.bucket is None else {"bucket": str(file.bucket)},
+                "size": file.size,
+            }
+        }
+        for file in removes
     ]
     actions += [{"txn": {"appId": name, "version": number}} for name, number in numbers.items()]
     return "\n".join(json.dumps(action, separators=(",", ":")) for action in actions).encode() + b"\n"

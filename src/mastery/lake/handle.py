@@ -1,9 +1,9 @@
 """One Delta table, kept open: what it holds now, and commits to it.
 
 What is known moves forward commit by commit: by the table's own, and by those of others, which are read from the log.
-Of a local table commits that only add are written by `mastery.lake.commit`; who finds the next number taken reads that
-commit and plans again, so that none is ever missed. delta-rs opens the table and makes all other commits, and what it
-has read of the log may lag behind; it is brought up when it is asked for something.
+Of a local table commits, but for those that replace all of it, are written by `mastery.lake.commit`; who finds the next
+number taken reads that commit and plans again, so that none is ever missed. delta-rs opens the table and makes all
+other commits, and what it has read of the log may lag behind; it is brought up when it is asked for something.
 
 Commits that take files away (overwrite, replace, compact) carry one application
 transaction, `REWRITE`, so that of two at once one is refused and tried again on what the other left:
@@ -131,6 +131,7 @@ class Handle:
         self._key: int | None = None
         self._kept: int | None = None  # the key's check value in the table, which never changes once it is there
         self._lock = threading.RLock()
+        self._checkpointing = threading.Lock()
 
     def buckets(self) -> int | None:
         """Return the number of buckets that the table says, None where it says none or is not there."""
@@ -393,19 +394,28 @@ class Handle:
         )
 
     def tidy_log(self) -> None:
-        """Give the log a checkpoint, so that it is opened as fast as before, where the last one is some commits old."""
-        with self._lock:
-            if not self.place.is_local or self._snapshot.version - self._checkpoint < CHECKPOINT_EVERY:
-                return
-            self._checkpoint = log.last_checkpoint(self.place)  # another process may have made one
-            delta = self._brought_up()
-            if delta is None or delta.version() - self._checkpoint < CHECKPOINT_EVERY:
-                return
+        """Give the log a checkpoint, so that it is opened as fast as before, where the last one is some commits old.
+
+        Unless the caller is committing, nobody waits for it: the table is opened apart, for that takes 140 ms.
+        """
+        if not self._checkpointing.acquire(blocking=False):
+            return
+        try:
+            with self._lock:
+                if not self.place.is_local or self._snapshot.version - self._checkpoint < CHECKPOINT_EVERY:
+                    return
+                self._checkpoint = before = log.last_checkpoint(self.place)  # another process may have made one
+                if self._snapshot.version - before < CHECKPOINT_EVERY:
+                    return
             with self._reading_log():
+                delta = DeltaTable(self.place.uri, storage_options=self._options)
                 delta.create_checkpoint()
                 delta.cleanup_metadata()
-            self._settle_log(self._checkpoint)
-            self._checkpoint = delta.version()
+            self._settle_log(before)
+            with self._lock:
+                self._checkpoint = delta.version()
+        finally:
+            self._checkpointing.release()
 
     def write_out(self, path: str) -> None:
         """Wait until the content of a file is on the disk."""
@@ -440,12 +450,15 @@ class Handle:
                 )
 
     def _try(self, mode: Mode, change: Change, before: Snapshot) -> None:
-        """Make the commit after `before`, by delta-rs or, where it only adds to a local table, here.
+        """Make the commit after `before`: here, or of a whole table and of an object store by delta-rs.
 
         Raises:
             Overtaken, CommitFailedError: Another writer was faster.
         """
-        if self.place.is_local and mode == "append" and not change.removes and self._is_plain():
+        rewrites = bool(change.removes) or mode == "overwrite"
+        if rewrites:
+            change = replace(change, numbers={REWRITE: before.version + 1, **change.numbers})
+        if self.place.is_local and mode == "append" and self._is_plain():
             self._put(change, before)
             return
         delta, now_ms = self._brought_up(), int(time.time() * 1000)
@@ -461,9 +474,7 @@ class Handle:
             )
             for file in change.removes
         ]
-        rewrites = bool(removes) or mode == "overwrite"
-        transactions = [Transaction(REWRITE, before.version + 1)] if rewrites else []
-        transactions += [Transaction(name, number) for name, number in change.numbers.items()]
+        transactions = [Transaction(name, number) for name, number in change.numbers.items()]
         delta.create_write_transaction(
             [*change.adds, *removes],
             mode,
@@ -478,8 +489,14 @@ class Handle:
 
     def _put(self, change: Change, before: Snapshot) -> None:
         """Write the commit after `before`."""
-        by, now_ms = self.table.partition_by, int(time.time() * 1000)
-        body = commit.content(change.adds, change.numbers, partition_by=by, now_ms=now_ms)
+        body = commit.content(
+            change.adds,
+            change.numbers,
+            removes=change.removes,
+            data_change=change.data_change,
+            partition_by=self.table.partition_by,
+            now_ms=int(time.time() * 1000),
+        )
         with self.place.writing(f"table {self.table.name!r}"):
             mark = commit.put(self.place, before.version + 1, body, after=self._mark)
         said = log.read(body)

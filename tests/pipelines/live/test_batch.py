@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,10 +14,11 @@ import pytest
 
 from mastery.features.recent import KEPT
 from mastery.instants import DAY_US
+from mastery.lake import Lake
 from mastery.pipelines.ingest.ingests import entries
 from mastery.pipelines.ingest.undo import undo
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE
-from mastery.pipelines.live.intake import Intake
+from mastery.pipelines.live.intake import TIDIED_EVERY, Intake
 from mastery.pipelines.live.records import Begun, begin, bring_up
 from mastery.pipelines.live.rows import cut_rows, field_of
 from mastery.pipelines.scoring.fold import fold_events
@@ -90,6 +92,28 @@ def test_a_record_goes_on_with_events_that_another_brought_in_between(school, in
     ingest(school, answer(2))
     ingest(school, answer(3))
     bring_up(school.lake, school.state, model_set, begun, {S1}, {})
+    assert has_all(school)
+
+
+def test_rows_are_taken_while_small_files_are_merged(school, intake, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    tidy = Lake.tidy
+
+    def slowly(lake: Lake) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        tidy(lake)
+
+    monkeypatch.setattr(Lake, "tidy", slowly)
+    for n in range(TIDIED_EVERY):
+        post(intake, answer(n))
+    assert begun.wait(60)
+    try:
+        assert post(intake, answer(TIDIED_EVERY)).count(ACCEPTED) == 1
+    finally:
+        go_on.set()
+    intake.close()
+    assert len(school.lake.snapshot(EVENTS).files) < TIDIED_EVERY
     assert has_all(school)
 
 
