@@ -15,7 +15,6 @@ from mastery.state import (
     EncodedBlock,
     FoundRecords,
     KnownLake,
-    Outdated,
     Overtaken,
     Position,
     Record,
@@ -27,14 +26,19 @@ from mastery.state import (
     decode,
     encode,
     encode_block,
+    found_records,
     stream_text,
     url_of,
 )
-from mastery.state.store import one_model_version, writes_of_block
+from mastery.state.store import one_model_version, record_of, writes_of_block
 from mastery.tables import COUNTERS
+from stored_fields import BODY, LINEAGE, NEWS
 
-LAKE = KnownLake(1, "a-table", 0, "its-first-commit")
-"""What stores know of the lake when a test begins; records of tests have seen it."""
+LAKE = KnownLake(1, "a-table", 99, "its-last-commit")
+"""What stores know of the lake when a test begins."""
+
+FIRST = Position(LAKE.lineage, 0)
+"""What records of tests have seen, unless they say otherwise."""
 
 
 class MemoryStore:
@@ -42,6 +46,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.bodies: dict[tuple[str, str], bytes] = {}
+        self.heads: dict[tuple[str, str], Position] = {}
         self.versions: dict[tuple[str, str], int] = {}
         self.streams: dict[tuple[str, str], str] = {}
         self.news: dict[str, Position] = {}
@@ -49,7 +54,10 @@ class MemoryStore:
         self.lake: KnownLake | None = None
 
     def _seen(self, key: tuple[str, str]) -> Position:
-        return decode(self.bodies[key]).seen if key in self.bodies else NOWHERE
+        return self.heads.get(key, NOWHERE)
+
+    def _ahead(self, key: tuple[str, str]) -> bool:
+        return self.lake is not None and self._seen(key) > self.lake.position
 
     def _write(self, key: tuple[str, str], body: bytes, stream: str | None = None) -> int:
         if stream is not None:
@@ -58,38 +66,26 @@ class MemoryStore:
             self.streams.pop(key, None)
         self.versions[key] = self.version(*key) + 1
         self.bodies[key] = body
+        self.heads[key] = decode(body).seen
         return self.versions[key]
 
     def get(self, student_id: str, model_version: str) -> Record | None:
-        key = (student_id, model_version)
-        if key not in self.bodies or self.lake is None:
-            return None
-        record = decode(self.bodies[key], self.versions[key], self.streams.get(key))
-        current = record.seen.lineage == self.lake.lineage and record.seen >= self.news.get(student_id, NOWHERE)
-        return record if current else None
+        return next(map(record_of, self.get_rows([student_id], model_version)), None)
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
-        records: dict[str, Record] = {}
-        outdated: dict[str, Outdated] = {}
-        for student_id in student_ids:
-            key = (student_id, model_version)
-            record = self.get(*key)
-            if record is not None:
-                records[student_id] = record
-            elif key in self.bodies:
-                old = decode(self.bodies[key], self.versions[key], self.streams.get(key))
-                here = self.lake is not None and old.seen.lineage == self.lake.lineage
-                outdated[student_id] = Outdated(old.version, *((old.offsets, old.outbox) if here else ()))
-        return FoundRecords(records, outdated)
+        return found_records(self.get_rows(student_ids, model_version))
 
     def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
         rows: list[StoredRow] = []
         for student_id in sorted(set(student_ids)):
             key = (student_id, model_version)
-            if key in self.bodies:
-                here = self.lake is not None and self._seen(key).lineage == self.lake.lineage
-                body = None if self.get(*key) is None else self.bodies[key]
-                rows.append((student_id, self.versions[key], self.streams.get(key) if here else None, body))
+            if key in self.versions:
+                lake, seen, stream, body = self.lake, self._seen(key), None, None
+                if lake is not None and seen.lineage == lake.lineage:
+                    stream = self.streams.get(key)
+                    if seen >= min(self.news.get(student_id, NOWHERE), lake.position):
+                        body = self.bodies.get(key, b"")
+                rows.append(StoredRow(student_id, self.versions[key], stream, body, seen, self._ahead(key)))
         return rows
 
     def version(self, student_id: str, model_version: str) -> int:
@@ -97,7 +93,8 @@ class MemoryStore:
 
     def put(self, record: Record, expected_version: int) -> int:
         key = (record.student_id, record.model_version)
-        if self.version(*key) != expected_version or record.seen < self._seen(key):
+        more = record.seen < self._seen(key) and not self._ahead(key)
+        if self.version(*key) != expected_version or more:
             raise Overtaken(record.student_id, expected_version, self.version(*key))
         return self._write(key, encode(record), stream_text(record))
 
@@ -121,18 +118,19 @@ class MemoryStore:
         written = 0
         for s, student_id in enumerate(encoded.student_ids):
             key = (student_id, encoded.model_version)
-            if encoded.seen >= self._seen(key):
+            if encoded.seen >= self._seen(key) or self._ahead(key):
                 self._write(key, encoded.buffer[encoded.ptr[s] : encoded.ptr[s + 1]].tobytes())
                 written += 1
         return written
 
     def stored(self, model_version: str) -> Iterator[list[StoredRecord]]:
         page = []
-        for (student_id, model), body in sorted(self.bodies.items()):
-            key, news = (student_id, model), self.news.get(student_id)
-            if model == model_version and self.lake is not None and self._seen(key).lineage == self.lake.lineage:
-                version = None if news is None or news.lineage != self.lake.lineage else news.version
-                page.append(StoredRecord(student_id, self.versions[key], self.streams.get(key), body, version))
+        for key, number in sorted(self.versions.items()):
+            (student_id, model), news, seen = key, self.news.get(key[0]), self._seen(key)
+            if model == model_version and self.lake is not None and seen.lineage >= self.lake.lineage:
+                version = None if news is None or news.lineage != seen.lineage else news.version
+                body = self.bodies.get(key, b"")
+                page.append(StoredRecord(student_id, number, self.streams.get(key), body, version))
         if page:
             yield page
 
@@ -160,24 +158,36 @@ class MemoryStore:
         return True
 
     def count(self, model_version: str | None = None) -> int:
-        return sum(1 for _, model in self.bodies if model_version in (None, model))
+        return sum(1 for _, model in self.versions if model_version in (None, model))
 
     def model_versions(self) -> list[str]:
-        return list(dict.fromkeys(model for _, model in self.bodies))
+        return list(dict.fromkeys(model for _, model in self.versions))
 
     def drop_model_versions(self, model_versions: Iterable[str]) -> int:
-        gone = [key for key in self.bodies if key[1] in set(model_versions)]
+        return self._drop([key for key in self.versions if key[1] in set(model_versions)])
+
+    def _drop(self, gone: Sequence[tuple[str, str]]) -> int:
         for key in gone:
-            del self.bodies[key], self.versions[key]
+            del self.versions[key], self.heads[key]
+            self.bodies.pop(key, None)
             self.streams.pop(key, None)
         return len(gone)
 
     def drop_students(self, student_ids: Iterable[str], before: Position) -> int:
         wanted = set(student_ids)
-        gone = [key for key in self.bodies if key[0] in wanted and self._seen(key) < before and key not in self.streams]
-        for key in gone:
-            del self.bodies[key], self.versions[key]
-        return len(gone)
+        mine = [key for key in self.versions if key[0] in wanted and key not in self.streams]
+        return self._drop([key for key in mine if self._seen(key) < before or self._ahead(key)])
+
+    def change(self, student_id: str, field: str, value: int) -> None:
+        """As `stored_fields.change` says."""
+        if field == NEWS:
+            self.news[student_id] = Position(LAKE.lineage, value)
+            return
+        for key in [key for key in self.versions if key[0] == student_id]:
+            if field == BODY:
+                del self.bodies[key]
+            else:
+                self.heads[key] = self.heads[key]._replace(**{"lineage" if field == LINEAGE else "version": value})
 
     def close(self) -> None:
         pass
@@ -190,7 +200,7 @@ def make_block(
     slots: int = 3,
     days: int = 4,
     recent: int = 2,
-    seen: Position = LAKE.position,
+    seen: Position = FIRST,
 ) -> RecordBlock:
     """Return random records of students `s_0…`, each with at most that many slots, days, recent and missing events."""
     random = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ import pytest
 from mastery.errors import BadInput
 from mastery.state import (
     CopiedSet,
+    CorruptRecord,
     FoundRecords,
     KnownLake,
     Outdated,
@@ -23,9 +24,11 @@ from mastery.state import (
     encode,
     encode_block,
     encode_many,
+    find_blocks,
     taken_records,
 )
 from state.conftest import LAKE, MemoryStore
+from stored_fields import BODY, LINEAGE, NEWS, SEEN, change
 
 Block = Callable[..., RecordBlock]
 
@@ -75,7 +78,7 @@ def test_rows_are_the_bytes_of_the_records_that_are_current(store: StateStore, b
     store.put(replace(two, offsets={"quiz-0": 17}), 1)
     store.note_events([three.student_id], at(7))
     rows = store.get_rows([three.student_id, two.student_id, one.student_id, "s_nobody"], "v1")
-    assert {student: (version, body) for student, version, _, body in rows} == {
+    assert {row.student_id: (row.version, row.body) for row in rows} == {
         one.student_id: (1, encode(one)),
         two.student_id: (2, encode(two)),
         three.student_id: (1, None),
@@ -348,7 +351,8 @@ def test_records_and_news_of_another_lake_are_gone_and_come_back_by_no_late_writ
     store.put_many(block(2, "v2", seen=at(50)))
     late, other, _ = records(block(3, seen=at(50)))
     store.note_events([other.student_id], at(60))
-    assert store.know_lake(KnownLake(2, "another-table", 3, "its-commit"), LAKE)
+    another = KnownLake(2, "another-table", 3, "its-commit")
+    assert store.know_lake(another, LAKE)
     assert (store.count(), store.model_versions()) == (0, [])
     assert store.get(late.student_id, "v1") is None
     store.put(late, store.version(late.student_id, "v1"))
@@ -362,13 +366,88 @@ def test_records_and_news_of_another_lake_are_gone_and_come_back_by_no_late_writ
     store.note_events([other.student_id], at(70))
     assert store.get(other.student_id, "v1") is not None, "news of a lake that is gone"
     store.note_events([other.student_id], at(4, lineage=2))
+    assert store.know_lake(another._replace(version=4, fingerprint="the next"), another)
     assert store.get(other.student_id, "v1") is None
 
 
-def test_a_store_that_knows_no_lake_has_no_record_that_is_current(store: StateStore, block: Block) -> None:
-    (record,) = records(block(1, seen=at(0, lineage=9)))
+def test_a_record_of_a_lake_before_the_known_one_is_not_current(store: StateStore, block: Block) -> None:
+    (record,) = records(block(1, seen=at(0, lineage=0)))
     store.put(record, 0)
     assert store.get(record.student_id, "v1") is None
+
+
+FAULTS = {
+    "has seen more than there is": (SEEN, LAKE.version + 900),
+    "has seen a lake to come": (LINEAGE, LAKE.lineage + 3),
+    "has seen another lake than its bytes": (LINEAGE, LAKE.lineage - 1),
+    "has seen later events than its bytes": (SEEN, 40),
+    "has seen earlier events than its bytes": (SEEN, 20),
+    "its bytes are gone": (BODY, 0),
+    "has news to come": (NEWS, LAKE.version + 900),
+}
+
+
+NOT_CURRENT = ("has seen another lake than its bytes", "has seen earlier events than its bytes", "has news to come")
+"""What only makes a record look older than it is."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("write", ["put", "put_each", "put_encoded", "put_many"])
+def test_a_fault_beside_the_bytes_of_a_record_is_told_and_holds_no_fold_of_the_known_lake_up(
+    store: StateStore, block: Block, fault: str, write: str
+) -> None:
+    field, value = FAULTS[fault]
+    one, other = records(block(2, seen=at(30)))
+    store.put_many(block(2, seen=at(30)))
+    store.note_events([one.student_id], at(35) if field == SEEN and value > 35 else at(30))
+    change(store, one.student_id, field, value)
+    found = store.get_many([one.student_id, other.student_id], "v1")
+    blocks = find_blocks(store, [one.student_id, other.student_id], "v1")
+    assert list(found.records) == [*blocks.current] == [other.student_id], "the others are as they were"
+    told = found.outdated[one.student_id].damaged
+    assert str(told) == str(blocks.outdated[one.student_id].damaged)
+    assert (told is None) is (fault in NOT_CURRENT)
+    if told is None:
+        assert store.get(one.student_id, "v1") is None
+    else:
+        with pytest.raises(CorruptRecord, match=r"it is said to have seen version|0 bytes"):
+            store.get(one.student_id, "v1")
+    again, version = block(1, seed=7, seen=LAKE.position), store.version(one.student_id, "v1")
+    (record,) = records(again)
+    if write == "put":
+        assert store.put(record, version) == version + 1
+    elif write == "put_each":
+        assert store.put_each([replace(record, version=version)]) == []
+    elif write == "put_encoded":
+        assert store.put_encoded(encode_block(again), [version]) == []
+    else:
+        assert store.put_many(again) == 1
+    back = store.get(one.student_id, "v1")
+    assert back is not None and (encode(back), back.version) == (encode(record), version + 1)
+
+
+def test_a_record_that_has_seen_more_than_there_is_goes_with_those_that_have_seen_less(
+    store: StateStore, block: Block
+) -> None:
+    store.put_many(block(3, seen=at(30)))
+    one, two, three = block(3).student_ids.to_pylist()
+    change(store, one, SEEN, LAKE.version + 1)
+    change(store, two, LINEAGE, LAKE.lineage + 1)
+    assert [row.student_id for page in store.stored("v1") for row in page] == [one, two, three]
+    assert store.drop_students([one, two, three], at(30)) == 2
+    assert [store.version(student, "v1") for student in (one, two, three)] == [0, 0, 1]
+
+
+def test_a_version_that_becomes_known_later_is_refused_to_those_who_have_seen_less_again(
+    store: StateStore, block: Block
+) -> None:
+    later = LAKE._replace(version=LAKE.version + 1, fingerprint="later")
+    (record,) = records(block(1, seen=later.position))
+    store.put(record, 0)
+    store.know_lake(later, LAKE)
+    assert store.get(record.student_id, "v1") is not None
+    with pytest.raises(Overtaken, match="the one there has seen more"):
+        store.put(replace(record, seen=LAKE.position), 1)
 
 
 def test_what_is_stored_is_read_whole_and_fills_another_store_in_place_of_what_that_held(

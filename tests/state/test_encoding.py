@@ -29,7 +29,7 @@ from mastery.state import (
 )
 from mastery.state.encoding import FORMAT, HEAD, MAGIC, stream_text
 from mastery.tables import COUNTERS
-from state.conftest import MemoryStore
+from state.conftest import FIRST, MemoryStore
 
 Block = Callable[..., RecordBlock]
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -237,7 +237,10 @@ def test_a_record_with_other_counters_or_damaged_bytes_costs_those_beside_it_not
     rest = bodies[1][HEAD.size :].replace(counts, fewer, 1)
     bodies[1] = HEAD.pack(MAGIC, FORMAT, zlib.crc32(rest)) + rest
     bodies[2] = bodies[2][:-1]
-    rows = [(student, 1, None, body) for student, body in zip((one, two, three, four), bodies, strict=True)]
+    rows = [
+        StoredRow(student, 1, None, body, FIRST, ahead=False)
+        for student, body in zip((one, two, three, four), bodies, strict=True)
+    ]
     found = find_blocks(Rows(rows[::-1]), [], "v1")
     assert [student for each in found.blocks for student in each.student_ids.to_pylist()] == [one, four]
     assert found.current == {one, four} and found.versions == dict.fromkeys((one, two, three, four), 1)

@@ -22,6 +22,7 @@ from mastery.state.record import (
     OtherFormat,
     Record,
     RecordBlock,
+    WrongPosition,
     taken_records,
     taken_rows,
 )
@@ -38,6 +39,8 @@ from mastery.state.store import (
     StoredRow,
     encode_block,
     found_records,
+    require_position,
+    require_possible,
     writes_of_block,
 )
 
@@ -66,6 +69,7 @@ __all__ = [
     "StateUnusable",
     "StoredRecord",
     "StoredRow",
+    "WrongPosition",
     "block_of",
     "connect",
     "copy_store",
@@ -78,6 +82,8 @@ __all__ = [
     "find_blocks",
     "found_records",
     "require_empty",
+    "require_position",
+    "require_possible",
     "seen_and_content",
     "stream_text",
     "taken_records",

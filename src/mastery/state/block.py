@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +25,9 @@ from mastery.state.record import (
     CorruptRecord,
     OtherFormat,
     RecordBlock,
+    WrongPosition,
 )
-from mastery.state.store import Outdated, StateStore, outdated_of
+from mastery.state.store import Outdated, StateStore, outdated_of, require_position, require_possible
 from mastery.tables import COUNTERS
 
 
@@ -56,25 +58,35 @@ def find_blocks(store: StateStore, student_ids: Iterable[str], model_version: st
     bodies: dict[str, bytes] = {}
     outdated: dict[str, Outdated] = {}
     for student_id, row in rows.items():
-        damaged, body = None, row[3]
-        if body is not None:
-            try:
-                check_head(body)
-                bodies[student_id] = body
+        damaged = None
+        try:
+            require_possible(row)
+            if row.body is not None:
+                check_head(row.body)
+                bodies[student_id] = row.body
                 continue
-            except CorruptRecord as error:
-                damaged = error
+        except CorruptRecord as error:
+            damaged = error
         outdated[student_id] = outdated_of(row, damaged)
+    located = _located([*bodies.values()])
+    whole = len(bodies)
+    for student_id, seen in zip([*bodies], _seen(located), strict=True):
+        try:
+            require_position(rows[student_id], seen)
+        except WrongPosition as error:
+            outdated[student_id] = outdated_of(rows[student_id], error)
+            del bodies[student_id]
     blocks: list[RecordBlock] = []
     try:
-        blocks = decode_many([*bodies.values()])
+        left = [*bodies.values()]
+        blocks = _decoded(left, located if len(left) == whole else _located(left))
     except OtherFormat:  # some of them
         for student_id, body in bodies.items():
             try:
                 blocks += decode_many([body])
             except OtherFormat as error:
                 outdated[student_id] = outdated_of(rows[student_id], error)
-    return FoundBlocks(blocks, {student_id: row[1] for student_id, row in rows.items()}, outdated)
+    return FoundBlocks(blocks, {student_id: row.version for student_id, row in rows.items()}, outdated)
 
 
 def decode_many(bodies: Sequence[bytes]) -> list[RecordBlock]:
@@ -83,17 +95,46 @@ def decode_many(bodies: Sequence[bytes]) -> list[RecordBlock]:
     Raises:
         OtherFormat: One holds other counters or columns than this version.
     """
+    return _decoded(bodies, _located(bodies))
+
+
+def _decoded(bodies: Sequence[bytes], located: _Located) -> list[RecordBlock]:
     if not bodies:
         return []
-    data = np.frombuffer(b"".join(bodies), np.uint8)
-    ptr = np.cumsum([0, *map(len, bodies)], dtype=np.int64)
-    places = np.zeros((len(bodies), kernels.PLACES), np.int64)
-    kernels.find_places(data, ptr, HEAD.size, places)
+    data, ptr, places = located
     alike: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
     for s, (body, first, place) in enumerate(zip(bodies, ptr.tolist(), places.tolist(), strict=False)):
         names, widths, columns = (place[k] - first for k in (kernels.NAMES, kernels.WIDTHS, kernels.COLUMNS))
         alike[body[HEAD.size : names], body[widths:columns]].append(s)
     return [_block(data, places[which], *shared) for shared, which in alike.items()]
+
+
+class _Located(NamedTuple):
+    """Bodies one behind the other.
+
+    Attributes:
+        data: All bytes.
+        ptr: int64[S + 1], where each body begins and ends.
+        places: int64[S, PLACES], where its fields are; columns as `block_kernels` has them.
+    """
+
+    data: Bytes
+    ptr: Int64s
+    places: Int64s
+
+
+def _located(bodies: Sequence[bytes]) -> _Located:
+    """Return bodies that `check_head` has nothing against, and where their fields are."""
+    data = np.frombuffer(b"".join(bodies), np.uint8)
+    ptr = np.cumsum([0, *map(len, bodies)], dtype=np.int64)
+    places = np.zeros((len(bodies), kernels.PLACES), np.int64)
+    kernels.find_places(data, ptr, HEAD.size, places)
+    return _Located(data, ptr, places)
+
+
+def _seen(located: _Located) -> list[Position]:
+    """Return what each record has seen, as its bytes say."""
+    return [Position(*seen) for seen in located.places[:, [kernels.LINEAGE, kernels.VERSION]].tolist()]
 
 
 def _block(data: Bytes, places: Int64s, names: bytes, widths: bytes) -> RecordBlock:

@@ -20,6 +20,9 @@ class Position(NamedTuple):
 NOWHERE = Position(0, -1)
 """What has seen nothing."""
 
+ANYWHERE = Position(2**63 - 1, 2**63 - 1)
+"""What no lake goes beyond."""
+
 
 class KnownLake(NamedTuple):
     """The newest version of a lake's events whose students the store has been told of.

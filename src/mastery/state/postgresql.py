@@ -24,7 +24,6 @@ from psycopg.abc import PQGen
 
 from mastery.errors import MasteryError, Unwritable
 from mastery.settings.addresses import shown
-from mastery.state.encoding import decode
 from mastery.state.position import KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.server import CONNECT_S, SILENT_S, Availability, identifier, named
@@ -40,6 +39,7 @@ from mastery.state.store import (
     encode_block,
     found_records,
     one_model_version,
+    record_of,
     writes_of,
     writes_of_block,
 )
@@ -96,26 +96,19 @@ CREATE TEMPORARY TABLE incoming (
 ) ON COMMIT DELETE ROWS
 """
 
-CURRENT = """
-SELECT r.body, r.version, r.stream FROM records r
-JOIN model_sets m ON m.id = r.model_set AND m.name = %s
-JOIN lake l ON l.lineage = r.lineage
-LEFT JOIN news n ON n.student_id = r.student_id AND n.lineage = r.lineage
-WHERE r.student_id = %s AND r.seen >= coalesce(n.version, r.seen)
-"""
-
 FOUND = """
-SELECT r.student_id, r.version, CASE WHEN l.here THEN r.stream END,
-    CASE WHEN l.here AND r.seen >= coalesce(n.version, r.seen) THEN r.body END
+SELECT r.student_id, r.version, CASE WHEN l.lineage = r.lineage THEN r.stream END,
+    CASE WHEN l.lineage = r.lineage AND r.seen >= least(coalesce(n.version, r.seen), l.version) THEN r.body END,
+    r.lineage, r.seen, coalesce((r.lineage, r.seen) > (l.lineage, l.version), false)
 FROM records r
-LEFT JOIN lake l ON l.lineage = r.lineage
+LEFT JOIN lake l ON true
 LEFT JOIN news n ON n.student_id = r.student_id AND n.lineage = r.lineage
 WHERE r.model_set = (SELECT id FROM model_sets WHERE name = %s) AND r.student_id = ANY(%s)
 """
 
 STORED = """
 SELECT r.student_id, r.version, r.stream, r.body, n.version FROM records r
-JOIN lake l ON l.lineage = r.lineage
+JOIN lake l ON l.lineage <= r.lineage
 LEFT JOIN news n ON n.student_id = r.student_id AND n.lineage = r.lineage
 WHERE r.model_set = (SELECT id FROM model_sets WHERE name = %s) AND r.student_id > %s
 ORDER BY r.student_id LIMIT %s
@@ -138,10 +131,16 @@ ORDER BY student_id
 ON CONFLICT (model_set, student_id) DO UPDATE SET
     tenant = excluded.tenant, version = r.version + 1, lineage = excluded.lineage, seen = excluded.seen,
     stream = coalesce(excluded.stream, CASE WHEN r.lineage = excluded.lineage THEN r.stream END), body = excluded.body
-WHERE (excluded.lineage, excluded.seen) >= (r.lineage, r.seen) {same_version}
+WHERE (
+    (excluded.lineage, excluded.seen) >= (r.lineage, r.seen)
+    OR (r.lineage, r.seen) > (SELECT lineage, version FROM lake)
+) {same_version}
 RETURNING student_id
 """
-"""The stream of who folded the student from the lake stays: see `StateStore.put`."""
+"""The stream of who folded the student from the lake stays: see `StateStore.put`. A version of the lake that becomes
+known while this waits for a row may look like too much here: then a record gives way that is current, and its student
+has news that the one written has not seen, so it is folded once more.
+"""
 
 ONLY_NEW = """
 WHERE version = 1 OR EXISTS (
@@ -174,8 +173,8 @@ DELETE FROM records WHERE ctid = ANY(ARRAY(
 DROP_STUDENTS = """
 DELETE FROM records WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM records
-    WHERE model_set IN (SELECT id FROM model_sets) AND student_id = ANY(%s) AND (lineage, seen) < (%s, %s)
-        AND stream IS NULL
+    WHERE model_set IN (SELECT id FROM model_sets) AND student_id = ANY(%s) AND stream IS NULL
+        AND ((lineage, seen) < (%s, %s) OR (lineage, seen) > (SELECT lineage, version FROM lake))
     ORDER BY student_id FOR UPDATE
 ))
 """
@@ -237,14 +236,18 @@ class PostgresqlStore:
     # Reading
 
     def get(self, student_id: str, model_version: str) -> Record | None:
-        rows = self._read(CURRENT, model_version, student_id)
-        return decode(*rows[0]) if rows else None
+        return next(map(record_of, self.get_rows([student_id], model_version)), None)
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
         return found_records(self.get_rows(student_ids, model_version))
 
     def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
-        return self._read(FOUND, model_version, sorted(set(student_ids)))
+        return [
+            StoredRow(student_id, version, stream, body, Position(lineage, seen), ahead)
+            for student_id, version, stream, body, lineage, seen, ahead in self._read(
+                FOUND, model_version, sorted(set(student_ids))
+            )
+        ]
 
     def version(self, student_id: str, model_version: str) -> int:
         rows = self._read(VERSION, model_version, student_id)

@@ -212,7 +212,12 @@ class CorruptRecord(Conflict):
     title = "A student's record cannot be read"
 
     def __init__(self, what: str) -> None:
+        self.what = what
         super().__init__(f"a student's record cannot be read: {what}; it is made again when the student is next shown")
+
+
+class WrongPosition(CorruptRecord):
+    """A record that says it is a fold of another version of the lake than it can be, or says two of them."""
 
 
 class OtherFormat(CorruptRecord):

@@ -31,7 +31,6 @@ from redis.retry import Retry
 
 from mastery.errors import MasteryError, Unwritable
 from mastery.settings.addresses import shown
-from mastery.state.encoding import decode
 from mastery.state.position import KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.server import CONNECT_S, SILENT_S, Availability, named
@@ -47,6 +46,7 @@ from mastery.state.store import (
     encode_block,
     found_records,
     one_model_version,
+    record_of,
     writes_of,
     writes_of_block,
 )
@@ -81,18 +81,21 @@ FIND = """
 local set = redis.call('HGET', KEYS[1] .. 'sets', ARGV[1])
 local found = {}
 if not set then return found end
-local lineage = redis.call('HGET', KEYS[1] .. 'lake', 'lineage')
+local lake = redis.call('HMGET', KEYS[1] .. 'lake', 'lineage', 'version')
+local lineage, last = lake[1], tonumber(lake[2])
 for i = 2, #ARGV do
     local record = KEYS[1] .. 'record:' .. set .. ':' .. ARGV[i]
     local head = redis.call('HMGET', record, 'v', 'l', 's', 'o')
     if head[1] then
-        local stream, body = false, false
+        local stream, body, ahead = false, false, 0
+        local l, s = tonumber(head[2] or 0), tonumber(head[3] or -1)
+        if lineage and (l > tonumber(lineage) or (l == tonumber(lineage) and s > last)) then ahead = 1 end
         if head[2] == lineage then
             stream = head[4]
             local news = redis.call('HGET', KEYS[1] .. 'news:' .. lineage, ARGV[i])
-            if not news or tonumber(head[3]) >= tonumber(news) then body = redis.call('HGET', record, 'b') end
+            if not news or s >= math.min(tonumber(news), last) then body = redis.call('HGET', record, 'b') or '' end
         end
-        found[#found + 1] = {ARGV[i], head[1], stream, body}
+        found[#found + 1] = {ARGV[i], head[1], stream, body, head[2] or '0', head[3] or '-1', ahead}
     end
 end
 return found
@@ -103,9 +106,9 @@ local stored = {}
 local lineage = redis.call('HGET', KEYS[1] .. 'lake', 'lineage')
 for i = 2, #ARGV do
     local there = redis.call('HMGET', KEYS[1] .. 'record:' .. ARGV[1] .. ':' .. ARGV[i], 'l', 'v', 'o', 'b')
-    if there[1] and there[1] == lineage then
-        local news = redis.call('HGET', KEYS[1] .. 'news:' .. lineage, ARGV[i])
-        stored[#stored + 1] = {ARGV[i], there[2], there[3], there[4], news}
+    if there[1] and lineage and tonumber(there[1]) >= tonumber(lineage) then
+        local news = redis.call('HGET', KEYS[1] .. 'news:' .. there[1], ARGV[i])
+        stored[#stored + 1] = {ARGV[i], there[2], there[3], there[4] or '', news}
     end
 end
 return stored
@@ -117,6 +120,8 @@ if not set then
     set = string.format('%d', redis.call('INCR', KEYS[1] .. 'next_set'))
     redis.call('HSET', KEYS[1] .. 'sets', ARGV[1], set)
 end
+local lake = redis.call('HMGET', KEYS[1] .. 'lake', 'lineage', 'version')
+local known, last = tonumber(lake[1]), tonumber(lake[2])
 local overtaken = {}
 for i = 2, #ARGV, 6 do
     local student, expected, lineage, seen, stream, body = unpack(ARGV, i, i + 5)
@@ -125,7 +130,8 @@ for i = 2, #ARGV, 6 do
     local version = there[1] or '0'
     local l, s = tonumber(there[2] or 0), tonumber(there[3] or -1)
     local more = l > tonumber(lineage) or (l == tonumber(lineage) and s > tonumber(seen))
-    if more or (expected ~= 'any' and expected ~= version) then
+    local ahead = known and (l > known or (l == known and s > last))
+    if (more and not ahead) or (expected ~= 'any' and expected ~= version) then
         overtaken[#overtaken + 1] = {student, version}
     else
         if stream == '' and there[2] and there[2] ~= lineage then redis.call('HDEL', record, 'o') end
@@ -203,13 +209,16 @@ return 1
 
 DROP_STUDENTS = """
 local count = 0
+local lake = redis.call('HMGET', KEYS[1] .. 'lake', 'lineage', 'version')
+local known, last = tonumber(lake[1]), tonumber(lake[2])
 for _, set in ipairs(redis.call('HVALS', KEYS[1] .. 'sets')) do
     for i = 3, #ARGV do
         local record = KEYS[1] .. 'record:' .. set .. ':' .. ARGV[i]
         local there = redis.call('HMGET', record, 'l', 's', 'o')
         local l, s = tonumber(there[1] or 0), tonumber(there[2] or 0)
         local less = l < tonumber(ARGV[1]) or (l == tonumber(ARGV[1]) and s < tonumber(ARGV[2]))
-        if there[1] and less and not there[3] then
+        local ahead = known and (l > known or (l == known and s > last))
+        if there[1] and (less or ahead) and not there[3] then
             redis.call('UNLINK', record)
             redis.call('SREM', KEYS[1] .. 'students:' .. set, ARGV[i])
             count = count + 1
@@ -252,10 +261,7 @@ class RedisStore:
     # Reading
 
     def get(self, student_id: str, model_version: str) -> Record | None:
-        for _, version, stream, body in self._find([student_id], model_version):
-            if body is not None:
-                return decode(body, version, stream)
-        return None
+        return next(map(record_of, self._find([student_id], model_version)), None)
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
         return found_records(self.get_rows(student_ids, model_version))
@@ -264,7 +270,7 @@ class RedisStore:
         return self._find(sorted(set(student_ids)), model_version)
 
     def version(self, student_id: str, model_version: str) -> int:
-        return next((version for _, version, *_ in self._find([student_id], model_version)), 0)
+        return next((row.version for row in self._find([student_id], model_version)), 0)
 
     def stored(self, model_version: str) -> Iterator[list[StoredRecord]]:
         with self._asking() as client:
@@ -364,9 +370,16 @@ class RedisStore:
 
     def _find(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
         return [
-            (student.decode(), int(version), None if stream is None else stream.decode(), body)
+            StoredRow(
+                student.decode(),
+                int(version),
+                None if stream is None else stream.decode(),
+                body,
+                Position(int(lineage), int(seen)),
+                bool(ahead),
+            )
             for chunk in _chunks(student_ids, RECORDS_AT_ONCE)
-            for student, version, stream, body in self._run(FIND, model_version, *chunk)
+            for student, version, stream, body, lineage, seen, ahead in self._run(FIND, model_version, *chunk)
         ]
 
     def _put(self, model_version: str, words: Iterable[tuple[Any, ...]]) -> list[tuple[str, int]]:

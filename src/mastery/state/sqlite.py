@@ -31,8 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mastery.errors import BadInput, writing
-from mastery.state.encoding import decode
-from mastery.state.position import NOWHERE, KnownLake, Position
+from mastery.state.position import ANYWHERE, NOWHERE, KnownLake, Position
 from mastery.state.record import Record, RecordBlock
 from mastery.state.store import (
     STORED_AT_ONCE,
@@ -46,6 +45,7 @@ from mastery.state.store import (
     encode_block,
     found_records,
     one_model_version,
+    record_of,
     writes_of,
     writes_of_block,
 )
@@ -116,30 +116,23 @@ ON CONFLICT (source) DO UPDATE SET lineage = excluded.lineage, place = excluded.
 WHERE (excluded.lineage, excluded.place) > (lineage, place)
 """
 
-CURRENT = """
-SELECT b.body, h.version, h.stream FROM heads h
-JOIN model_sets m ON m.id = h.model_set AND m.name = ?
-JOIN bodies b ON b.id = h.id
-JOIN lake l ON l.lineage = h.lineage
-LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
-WHERE h.student_id = ? AND h.seen >= coalesce(n.version, h.seen)
-"""
-
 FOUND = """
-SELECT h.student_id, h.version, CASE WHEN l.here THEN h.stream END,
-    CASE WHEN l.here AND h.seen >= coalesce(n.version, h.seen) THEN b.body END
+SELECT h.student_id, h.version, CASE WHEN l.lineage = h.lineage THEN h.stream END,
+    CASE WHEN l.lineage = h.lineage AND h.seen >= min(coalesce(n.version, h.seen), l.version)
+        THEN coalesce(b.body, x'') END,
+    h.lineage, h.seen, (h.lineage, h.seen) > (l.lineage, l.version)
 FROM json_each(?) AS wanted
 CROSS JOIN heads h ON h.student_id = wanted.value AND h.model_set = (SELECT id FROM model_sets WHERE name = ?)
-JOIN bodies b ON b.id = h.id
-LEFT JOIN lake l ON l.lineage = h.lineage
+LEFT JOIN bodies b ON b.id = h.id
+LEFT JOIN lake l
 LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
 """
 """`CROSS JOIN`: who is wanted comes first, whatever SQLite thinks of the sizes of these tables."""
 
 STORED = """
-SELECT h.student_id, h.version, h.stream, b.body, n.version FROM heads h
-JOIN lake l ON l.lineage = h.lineage
-JOIN bodies b ON b.id = h.id
+SELECT h.student_id, h.version, h.stream, coalesce(b.body, x''), n.version FROM heads h
+JOIN lake l ON l.lineage <= h.lineage
+LEFT JOIN bodies b ON b.id = h.id
 LEFT JOIN news n ON n.student_id = h.student_id AND n.lineage = h.lineage
 WHERE h.model_set = (SELECT id FROM model_sets WHERE name = ?) AND h.student_id > ?
 ORDER BY h.student_id LIMIT ?
@@ -197,14 +190,18 @@ class SqliteStore:
     # Reading
 
     def get(self, student_id: str, model_version: str) -> Record | None:
-        rows = self._read(CURRENT, model_version, student_id)
-        return decode(*rows[0]) if rows else None
+        return next(map(record_of, self.get_rows([student_id], model_version)), None)
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
         return found_records(self.get_rows(student_ids, model_version))
 
     def get_rows(self, student_ids: Iterable[str], model_version: str) -> list[StoredRow]:
-        return self._read(FOUND, _json(set(student_ids)), model_version)
+        return [
+            StoredRow(student_id, version, stream, body, Position(lineage, seen), bool(ahead))
+            for student_id, version, stream, body, lineage, seen, ahead in self._read(
+                FOUND, _json(set(student_ids)), model_version
+            )
+        ]
 
     def version(self, student_id: str, model_version: str) -> int:
         rows = self._read(HEAD, model_version, student_id)
@@ -252,7 +249,8 @@ class SqliteStore:
             known = _heads(db, ids, model_set) if last else {}
             puts: Sequence[int] = range(len(ids))
             if known:
-                puts = [s for s in puts if ids[s] not in known or known[ids[s]].seen <= encoded.seen]
+                most = max(encoded.seen, _known_position(db))
+                puts = [s for s in puts if ids[s] not in known or not encoded.seen < known[ids[s]].seen <= most]
             heads = [known[ids[s]].id if ids[s] in known else last + s + 1 for s in puts]
             columns = ([ids[s] for s in puts], repeat(model_set), [encoded.tenants[s] for s in puts])
             seen_and_stream = map(repeat, (*encoded.seen, None))
@@ -303,7 +301,8 @@ class SqliteStore:
         with self._writing() as db:
             heads = (
                 "SELECT h.id FROM json_each(?) AS wanted JOIN heads h ON h.student_id = wanted.value "
-                "WHERE (h.lineage, h.seen) < (?, ?) AND h.stream IS NULL"
+                "WHERE ((h.lineage, h.seen) < (?, ?) OR (h.lineage, h.seen) > (SELECT lineage, version FROM lake)) "
+                "AND h.stream IS NULL"
             )
             ids = [head for (head,) in db.execute(heads, (_json(student_ids), *before))]
             for table in ("bodies", "heads"):
@@ -328,12 +327,12 @@ class SqliteStore:
         with self._writing() as db:
             model_set = _model_set(db, model_version)
             known = _heads(db, [write.student_id for write in writes], model_set)
-            new = _Head(_last_head(db), 0, NOWHERE)
+            new, most = _Head(_last_head(db), 0, NOWHERE), _known_position(db)
             for write in writes:
                 head = known.get(write.student_id)
                 if head is None:
                     head = new = new._replace(id=new.id + 1)
-                if write.version != head.version or write.seen < head.seen:
+                if write.version != head.version or write.seen < head.seen <= most:
                     overtaken[write.student_id] = head.version
                     continue
                 heads.append((head.id, write.student_id, model_set, write.tenant, *write.seen, write.stream))
@@ -541,6 +540,12 @@ def _heads(db: sqlite3.Connection, student_ids: Iterable[str], model_set: int) -
     """Return student → head of those that have a record under a model set."""
     rows = db.execute(HEADS, (_json(student_ids), model_set))
     return {student_id: _Head(head, version, Position(*seen)) for student_id, head, version, *seen in rows}
+
+
+def _known_position(db: sqlite3.Connection) -> Position:
+    """Return what can have been seen of the lake; a store that knows none has nothing to say against a record."""
+    row = db.execute("SELECT lineage, version FROM lake").fetchone()
+    return ANYWHERE if row is None else Position(*row)
 
 
 def _last_head(db: sqlite3.Connection) -> int:

@@ -12,7 +12,7 @@ from mastery.arrays import Int64s
 from mastery.errors import BadInput, Conflict
 from mastery.state.encoding import Bytes, decode, encode_each, encode_many, stream_text
 from mastery.state.position import KnownLake, Position
-from mastery.state.record import CorruptRecord, Record, RecordBlock
+from mastery.state.record import CorruptRecord, Record, RecordBlock, WrongPosition
 
 
 class Overtaken(Conflict):
@@ -72,7 +72,7 @@ class Outdated:
         version: The version that a write must find there.
         offsets: As in `Record`; without any where they are of another lake than the one that the store knows.
         outbox: As in `Record`; of another lake: empty.
-        damaged: Why the bytes cannot be read; None where they were not looked at.
+        damaged: Why the record cannot be used; None where it is only not current.
     """
 
     version: int
@@ -116,31 +116,77 @@ STORED_AT_ONCE = 500
 """Records of a page of `StateStore.stored`, some 4 MB."""
 
 
-StoredRow = tuple[str, int, str | None, bytes | None]
-"""Student, version, what `stream_text` made, bytes: None where the record is not current."""
+class StoredRow(NamedTuple):
+    """What a store has of one student, as it is stored.
+
+    Attributes:
+        student_id: Pseudonym.
+        version: As in `Record`.
+        stream: What `stream_text` made.
+        body: The bytes; none of them where they are gone, None where the record is not current.
+        seen: What the record has seen, as it is kept beside the bytes, which say it too.
+        ahead: That is more than the lake has that the store knows, so it cannot be true.
+    """
+
+    student_id: str
+    version: int
+    stream: str | None
+    body: bytes | None
+    seen: Position
+    ahead: bool
 
 
 def found_records(rows: Iterable[StoredRow]) -> FoundRecords:
-    """Return the records that a store's rows are; of each that cannot be decoded, why."""
+    """Return the records that a store's rows are; of each that cannot be used, why."""
     records: dict[str, Record] = {}
     outdated: dict[str, Outdated] = {}
-    for student_id, version, stream, body in rows:
+    for row in rows:
         damaged = None
-        if body is not None:
-            try:
-                records[student_id] = decode(body, version, stream)
+        try:
+            record = record_of(row)
+            if record is not None:
+                records[row.student_id] = record
                 continue
-            except CorruptRecord as error:
-                damaged = error
-        outdated[student_id] = outdated_of((student_id, version, stream, body), damaged)
+        except CorruptRecord as error:
+            damaged = error
+        outdated[row.student_id] = outdated_of(row, damaged)
     return FoundRecords(records, outdated)
+
+
+def record_of(row: StoredRow) -> Record | None:
+    """Return the record that a store's row is; None where it is not current.
+
+    Raises:
+        CorruptRecord: The bytes are damaged or gone, or it cannot be true what is said of their place in the lake.
+    """
+    require_possible(row)
+    if row.body is None:
+        return None
+    record = decode(row.body, row.version, row.stream)
+    require_position(row, record.seen)
+    return record
+
+
+def require_possible(row: StoredRow) -> None:
+    """Raise WrongPosition where a record is said to have seen more than there is."""
+    if row.ahead:
+        raise WrongPosition(f"it is said to have seen {_told(row.seen)}, which the lake does not have")
+
+
+def require_position(row: StoredRow, seen: Position) -> None:
+    """Raise WrongPosition where the bytes of a record have seen something else than is kept beside them."""
+    if row.seen != seen:
+        raise WrongPosition(f"it is said to have seen {_told(row.seen)}, and its bytes say {_told(seen)}")
+
+
+def _told(seen: Position) -> str:
+    return f"version {seen.version} of the events (lake {seen.lineage})"
 
 
 def outdated_of(row: StoredRow, damaged: CorruptRecord | None = None) -> Outdated:
     """Return what a store's row says of a record that is not current, or is damaged."""
-    _, version, stream, _ = row
-    rest = {} if stream is None else json.loads(stream)
-    return Outdated(version, rest.get("offsets", {}), tuple(rest.get("outbox", ())), damaged)
+    rest = {} if row.stream is None else json.loads(row.stream)
+    return Outdated(row.version, rest.get("offsets", {}), tuple(rest.get("outbox", ())), damaged)
 
 
 class RecordWrite(NamedTuple):
@@ -218,6 +264,10 @@ class StateStore(Protocol):
     brought events of theirs. A record is current if it has seen the news: seen ≥ news, in the lineage of the lake that
     the store knows. One that is not is treated as absent: whoever needs it folds the student from the lake.
 
+    What cannot be true holds nobody up. Records and news are written once the lake they are of is known, so news count
+    up to what is known of the lake, and a record that has seen more than that, whose bytes say something else than what
+    is kept beside them, or whose bytes are gone, is damaged: it is told of, and any fold may take its place.
+
     News only grow and a write with a smaller seen loses, so the order in which writers come does not matter and each
     method may be repeated. None needs a transaction across students: a store does one compare-and-set a record.
     """
@@ -226,14 +276,14 @@ class StateStore(Protocol):
         """Return the record; None for a stranger and where it has not seen the student's news.
 
         Raises:
-            CorruptRecord: The bytes are damaged.
+            CorruptRecord: It is damaged.
         """
         ...
 
     def get_many(self, student_ids: Iterable[str], model_version: str) -> FoundRecords:
         """Return the records of many students that are current, and what else there is of them, all of one moment.
 
-        A record whose bytes are damaged costs the others nothing: it is among the outdated, with what is wrong.
+        A record that is damaged costs the others nothing: it is among the outdated, with what is wrong.
         """
         ...
 
@@ -253,7 +303,7 @@ class StateStore(Protocol):
         a lake put back from a backup lacks what these offsets say was read.
 
         Raises:
-            Overtaken: It is not, or what lies there has seen more.
+            Overtaken: It is not, or what lies there has seen more (and as much as that is there to be seen).
         """
         ...
 
@@ -351,7 +401,8 @@ class StateStore(Protocol):
     def drop_students(self, student_ids: Iterable[str], before: Position) -> int:
         """Delete the records of some students, under every model set, that have seen less than this; return how many.
 
-        For students who have no events any more. A record that holds something of a stream stays.
+        For students who have no events any more. A record that holds something of a stream stays. One that has seen
+        more than the lake has that is known goes, too.
         """
         ...
 

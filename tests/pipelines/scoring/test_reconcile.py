@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mastery.instants import DAY_US
+from mastery.pipelines.live.batch import ACCEPTED
 from mastery.pipelines.live.intake import Intake
+from mastery.pipelines.models.rules import load_rules
+from mastery.pipelines.queries.reader import Reader
 from mastery.pipelines.scoring.compare_records import differences
 from mastery.pipelines.scoring.reconcile import ReconcileReport, reconcile
 from mastery.school_days import UTC_DAYS, school_days
@@ -22,6 +26,7 @@ from mastery.state import NOWHERE, Position, Record, connect, encode
 from mastery.state.sqlite import SqliteStore
 from mastery.tables import EVENTS, GOLD, PUBLICATIONS
 from school import KEY, NOW, NOW_US, Deployment
+from stored_fields import BODY, LINEAGE, NEWS, SEEN, change
 from stream import files, stream
 
 STUDENTS = 6
@@ -190,6 +195,64 @@ def test_each_cause_is_found_and_put_right(school, plant, cause):
     again = run(school)
     assert (again.causes, again.same, bits(school)) == (Counter(), STUDENTS, right)
     assert school.state.count(version_of(school)) == count
+
+
+BESIDE = [
+    (SEEN, 900, "different", {"position": ()}),
+    (LINEAGE, 3, "different", {"position": ()}),
+    (SEEN, -1, "different", {"position": ()}),
+    (BODY, 0, "damaged", {}),
+    (LINEAGE, 0, "behind", {}),
+]
+"""Field beside the bytes of a record, how far it is moved, and what a reconciliation calls that."""
+
+
+@pytest.mark.parametrize(("field", "by", "cause", "what"), BESIDE)
+def test_what_is_changed_beside_the_bytes_of_a_record_is_found_and_put_right(school, field, by, cause, what):
+    right, there = bits(school), record(school, S[2])
+    lineage = (there.seen.lineage + by) * (by != 0)
+    change(school.state, S[2], field, lineage if field == LINEAGE else there.seen.version + by)
+    only_compared, found = run(school, repair=False), run(school)
+    assert only_compared.causes == found.causes == found.repaired == Counter({cause: 1})
+    assert [(one.student_id, one.what) for one in found.examples] == [(S[2], what)]
+    again = run(school)
+    assert (again.causes, again.same, bits(school)) == (Counter(), STUDENTS, right)
+
+
+@pytest.mark.parametrize(("field", "by"), [(SEEN, 900), (LINEAGE, 3), (SEEN, -1), (BODY, 0)])
+def test_a_reader_makes_such_a_record_again_and_says_so(school, field, by, caplog):
+    right, there = bits(school)[S[2]], record(school, S[2])
+    change(school.state, S[2], field, by + (there.seen.lineage if field == LINEAGE else there.seen.version))
+    rules = load_rules("classic").params
+    reader = Reader(school.lake, school.state, rules, min_evidence=3, default_scorer="rule_based")
+    read = partial(reader.student, S[2], tenant="default", as_of_us=NOW_US)
+    expected = read()
+    assert "a student's record cannot be read" in caplog.text
+    assert bits(school)[S[2]] == right
+    caplog.clear()
+    assert read() == expected and not caplog.records
+
+
+@pytest.mark.parametrize(("field", "by"), [(SEEN, 900), (LINEAGE, 3), (SEEN, -1), (BODY, 0), (NEWS, 900)])
+def test_the_next_answer_of_such_a_student_is_in_the_record(tmp_path, field, by, caplog):
+    of = live(tmp_path)
+    of.recompute(active_days=ACTIVE_DAYS)
+    there = record(of, S[2])
+    change(of.state, S[2], field, by + (there.seen.lineage if field == LINEAGE else there.seen.version))
+    intake = Intake(
+        of.lake, of.state, lambda: of.reader.metadata().model_set, KEY, tenant="default", door="api", now=lambda: NOW
+    )
+    row = (
+        b'{"student_id": "S2", "question_id": "q1", "topic_id": "t1", "timestamp": "2026-02-28T08:00:00Z", '
+        b'"is_correct": 1, "attempt_id": "next"}'
+    )
+    assert intake.post([row]).result().count(ACCEPTED) == 1
+    assert ("cannot be used" in caplog.text) is (field != NEWS)
+    intake.close()
+    assert of.state.get(S[2], version_of(of)) is not None
+    found = run(of)
+    assert (found.causes, found.same) == (Counter(), STUDENTS)
+    of.state.close()
 
 
 def test_a_comparison_alone_writes_no_record(school):

@@ -8,9 +8,11 @@ among them. Where they cannot be told, or something was taken out or said again,
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +31,8 @@ from mastery.pipelines.scoring.records import record_block
 from mastery.scorers.model_set import ModelSet
 from mastery.state import FoundBlocks, RecordBlock, StateStore, encode_block, find_blocks, taken_records
 from mastery.tables import EVENTS
+
+log = logging.getLogger(__name__)
 
 COLUMNS = (*READ, "body_hash")
 SCHEMA = pa.schema([EVENTS.schema.field(name) for name in COLUMNS])
@@ -56,7 +60,19 @@ class Begun:
 def begin(lake: Lake, state: StateStore, students: Iterable[str], model_set: ModelSet) -> Begun:
     """Return the records of some students, and up to where they are known to hold all events."""
     view = catch_up(lake, state)
-    return Begun(view, find_blocks(state, students, model_set.version))
+    found = find_blocks(state, students, model_set.version)
+    _say_damaged(found)
+    return Begun(view, found)
+
+
+def _say_damaged(found: FoundBlocks) -> None:
+    """Say in one line whose records cannot be used: after an upgrade they may be everybody's."""
+    damaged = {student: there.damaged for student, there in sorted(found.outdated.items()) if there.damaged is not None}
+    for student, why in islice(damaged.items(), 1):
+        log.warning(
+            "records of %d students cannot be used, and are made again from the lake; that of %s: %s",
+            *(len(damaged), student, why.what),
+        )
 
 
 def bring_up(

@@ -40,15 +40,16 @@ from mastery.pipelines.scoring.records import is_current, record_block, records_
 from mastery.school_days import UTC_DAYS, SchoolDays
 from mastery.scorers.model_set import ModelSet
 from mastery.state import (
-    NOWHERE,
     CorruptRecord,
     EncodedBlock,
     OtherFormat,
-    Position,
     StateStore,
     StoredRow,
+    WrongPosition,
     decode,
     encode_block,
+    require_position,
+    require_possible,
     seen_and_content,
 )
 from mastery.tables import EVENTS
@@ -66,8 +67,9 @@ BEHIND, MISSING, OTHER_RULES, DAMAGED, DIFFERENT, SURPLUS = CAUSES = (
     behind       events came in that it has not seen, or nobody has folded its student since they came; no fault
     missing      the last recompute should have left one, and there is none
     other_rules  made under another model set, by other school days, or in another version's format
-    damaged      its bytes cannot be read
-    different    other bits, although it is said to be of the same events
+    damaged      its bytes cannot be read, or are gone
+    different    other bits, although it is said to be of the same events; or what it is said to be of cannot be true
+                 (position)
     surplus      its student has no event that counts
 """
 
@@ -224,7 +226,7 @@ class _Run:
         self._expected = expected
         expected.look(self.view, model_set)
         self._others = [name for name in state.model_versions() if name != model_set.version]
-        self._again: dict[str, Position] = {}
+        self._again = set[str]()
         self._stored: list[Int64s] = []
         self.report = ReconcileReport(model_set.version)
 
@@ -254,14 +256,14 @@ class _Run:
             names = [one.student_id for one in page]
             at = np.searchsorted(compared, hashes := _hashes(names))
             there = compared.take(np.minimum(at, compared.size - 1)) == hashes if compared.size else hashes != hashes
-            self._again |= {name: NOWHERE for name, known in zip(names, there.tolist(), strict=True) if not known}
+            self._again.update(name for name, known in zip(names, there.tolist(), strict=True) if not known)
 
     def look_again(self) -> None:
         """Compare those whose records were written meanwhile with what the lake has by then."""
         for _ in range(LOOKS):
             if not self._again:
                 return
-            students, self._again = self._again, {}
+            students, self._again = self._again, set()
             self.view = catch_up(self._lake, self._state)
             names = pa.array(sorted(students), pa.string())
             bucket = np.asarray(bucket_of(names, self._lake.buckets))
@@ -270,15 +272,12 @@ class _Run:
                 only = Only(column="student_id", values=tuple(theirs))
                 events = self._lake.read_bucket(EVENTS, one, COLUMNS, self.view.events, only)
                 folded = fold_events(events, self._model_set, END_OF_TIME, history=False)
-                # Read before this look at the lake, they cannot have seen more than it has.
-                ahead = {name for name in theirs if students[name] > self.view.seen}
-                self._drop_ahead(ahead, students)
-                self._compare(events, folded, ahead)
+                self._compare(events, folded)
                 self._drop_surplus(set(theirs) - set(folded.batch.students))
-        for name in self._again:  # written each time: by somebody who is at it
+        for name in sorted(self._again):  # written each time: by somebody who is at it
             self._note(name, BEHIND)
 
-    def _compare(self, events: pa.Table, folded: Folded, ahead: Collection[str] = ()) -> Sequence[str]:
+    def _compare(self, events: pa.Table, folded: Folded) -> Sequence[str]:
         """Compare the records of folded students, and write those that differ; return who has one by then."""
         names = folded.batch.students
         if not names:
@@ -292,10 +291,8 @@ class _Run:
         wrong: list[tuple[int, int, str]] = []
         for s, name in enumerate(names):
             what: Mapping[str, tuple[str, ...]] = {}
-            if name in ahead:
-                cause: str | None = DIFFERENT
-                what = {"position": ()}
-            elif name not in absent:
+            cause: str | None
+            if name not in absent:
                 cause, what = self._cause(rows[name], made, s)
             elif not active[s]:
                 cause = None
@@ -315,21 +312,24 @@ class _Run:
 
     def _cause(self, row: StoredRow, made: EncodedBlock, s: int) -> tuple[str | None, Mapping[str, tuple[str, ...]]]:
         """Return why a stored record is wrong, and what differs; None where it is right, or is looked at again."""
-        name, version, stream, body = row
-        if body is None:
-            return BEHIND, {}
         own = made.buffer[made.ptr[s] : made.ptr[s + 1]].tobytes()
         try:
-            seen, content = seen_and_content(body)
+            require_possible(row)
+            if row.body is None:
+                return BEHIND, {}
+            seen, content = seen_and_content(row.body)
+            require_position(row, seen)
             if seen > self.view.seen:
                 with self.lock:
-                    self._again[name] = seen
+                    self._again.add(row.student_id)
                 return None, {}
             if content == seen_and_content(own)[1]:
                 with self.lock:
                     self.report.same += 1
                 return None, {}
-            stored = decode(body, version, stream)
+            stored = decode(row.body, row.version, row.stream)
+        except WrongPosition:
+            return DIFFERENT, {"position": ()}
         except OtherFormat:
             return OTHER_RULES, {}
         except CorruptRecord:
@@ -356,23 +356,19 @@ class _Run:
                 cause for one, (_, _, cause) in zip(made, wrong, strict=True) if one.student_id not in overtaken
             )
 
-    def _drop_ahead(self, ahead: Collection[str], seen: Mapping[str, Position]) -> None:
-        """Delete records that have seen more than there is: they hide events to come, and refuse what is right."""
-        if ahead and self._repair:
-            last = max(seen[name] for name in ahead)
-            self._state.drop_students(ahead, last._replace(version=last.version + 1))
-
     def _drop_surplus(self, students: Collection[str]) -> None:
         """Delete the records of students without an event that counts, unless they have got one by now."""
         rows = self._state.get_rows(students, self._model_set.version)
-        for name, _, _, body in rows:
-            self._note(name, BEHIND if body is None else SURPLUS)
+        for row in rows:
+            self._note(row.student_id, BEHIND if row.body is None else SURPLUS)
         if rows and self._repair:
             here = self.view.seen
             self._state.drop_students([row[0] for row in rows], here._replace(version=here.version + 1))
             left = {row[0] for row in self._state.get_rows([row[0] for row in rows], self._model_set.version)}
             self.report.overtaken += len(left)
-            self.report.repaired.update(BEHIND if row[3] is None else SURPLUS for row in rows if row[0] not in left)
+            self.report.repaired.update(
+                BEHIND if row.body is None else SURPLUS for row in rows if row.student_id not in left
+            )
 
     def _note(self, student_id: str, cause: str, what: Mapping[str, tuple[str, ...]] | None = None) -> None:
         with self.lock:
