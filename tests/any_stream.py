@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from zlib import crc32
 import pytest
 
 from mastery.streams import Message, Source, connect, connect_sink
+from school import Deployment
 
 PARTITIONS = 3
 
@@ -123,3 +125,14 @@ def take(source: Source, n: int) -> list[Message]:
     while len(found) < n:
         found += source.poll(n, 0.05).messages
     return found
+
+
+class AllRead(threading.Event):
+    """Is set once the stored places add up to what is expected."""
+
+    def __init__(self, of: Deployment, expected: int) -> None:
+        super().__init__()
+        self._of, self._expected = of, expected
+
+    def is_set(self) -> bool:
+        return super().is_set() or sum(self._of.state.stream_offsets().values()) >= self._expected

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,12 +19,16 @@ from typing import Any
 import httpx
 import numpy as np
 
+from any_stream import AllRead
 from mastery.apps.api.app import create_app
+from mastery.errors import MasteryError
 from mastery.features.columns import QUIZ
 from mastery.instants import DAY_US
 from mastery.pipelines.ingest.ingests import entries
 from mastery.pipelines.ingest.undo import undo
 from mastery.pipelines.live.batch import ACCEPTED, REVISED_ROW
+from mastery.pipelines.live.follow import Follower
+from mastery.pipelines.live.follow import log as follow_log
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.models.activations import active_choice, choices
 from mastery.pipelines.models.active import current_model_set
@@ -39,6 +45,7 @@ from mastery.scorers.model_set import ModelSet, version_of
 from mastery.scorers.stacked import Stacked
 from mastery.state import NOWHERE, Position, encode
 from mastery.state.sqlite import LAYOUT, SqliteStore
+from mastery.streams import connect, connect_sink
 from mastery.tables import FEATURES, GOLD, HISTORY, INGESTS, MODEL_ARRAYS, MODEL_PARAMS, PUBLICATIONS, TABLES
 from school import KEY, NOW, NOW_US, Deployment
 
@@ -267,19 +274,23 @@ def ready_to_take(folder: Path) -> None:
     (folder / "answered").write_text("\n")  # what is added to it has its place, also on a full disk
 
 
-def run_intake(folder: Path) -> None:
-    """Post requests one after the other; run again, what had been answered must be known."""
-    deployment, answered = school(folder), folder / "answered"
-    known = set(answered.read_text().split())
-    intake = Intake(
+def intake_of(deployment: Deployment, door: str) -> Intake:
+    return Intake(
         deployment.lake,
         deployment.state,
         lambda: deployment.reader.metadata().model_set,
         KEY,
         tenant="default",
-        door="http",
+        door=door,
         now=lambda: NOW + timedelta(days=1),
     )
+
+
+def run_intake(folder: Path) -> None:
+    """Post requests one after the other; run again, what had been answered must be known."""
+    deployment, answered = school(folder), folder / "answered"
+    known = set(answered.read_text().split())
+    intake = intake_of(deployment, "http")
     for number, rows in enumerate(requests()):
         taken = intake.submit(intake.understand(rows, "quiz_attempts")).result()
         if str(number) in known:
@@ -287,6 +298,56 @@ def run_intake(folder: Path) -> None:
         with answered.open("a") as file:
             file.write(f"{number}\n")
     intake.close()
+
+
+def ready_to_work(folder: Path) -> None:
+    """What is posted elsewhere lies in two files here, beside the home: they stay the same when it is copied."""
+    base(folder)
+    incoming = folder.parent / "incoming"
+    incoming.mkdir(exist_ok=True)
+    messages = [row for rows in requests() for row in rows]
+    for part in range(2):
+        (incoming / f"{part}.ndjson").write_bytes(b"".join(row + b"\n" for row in messages[part::2]))
+
+
+class FirstTrouble(logging.Handler):
+    """Stops a worker when its log first says that it tries again, and keeps what it says of why."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__(logging.ERROR)
+        self._stop = stop
+        self.error: MasteryError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.error = next((one for one in record.args or () if isinstance(one, MasteryError)), None)
+        self._stop.set()
+
+
+def run_work(folder: Path) -> None:
+    """Follow the files to their ends, a few messages at a time; raise what the worker would wait for."""
+    deployment, incoming = school(folder), folder.parent / "incoming"
+    source, dead = connect(f"folder:{incoming}", "workers"), connect_sink("memory:dead")
+    intake = intake_of(deployment, f"folder:{incoming.name}")
+    stop = AllRead(deployment, sum(file.stat().st_size for file in incoming.iterdir()))
+    trouble = FirstTrouble(stop)
+    follow_log.addHandler(trouble)
+    try:
+        Follower(
+            source,
+            intake,
+            deployment.lake,
+            deployment.state,
+            tenant="default",
+            dead_letters=dead,
+            batch_s=0.001,
+            batch_messages=20,
+        ).follow(stop)
+    finally:
+        follow_log.removeHandler(trouble)
+        intake.close()
+        source.close()
+    if trouble.error is not None:
+        raise trouble.error
 
 
 @dataclass(frozen=True)
@@ -317,6 +378,7 @@ COMMANDS = {
     "first": Command(nothing, base, shows=False),
     "ingest": Command(base, corrections),
     "intake": Command(ready_to_take, run_intake),
+    "work": Command(ready_to_work, run_work),
     "recompute": Command(ready_to_recompute, run_recompute),
     "reconcile": Command(with_wrong_records, run_reconcile),
     "changes": Command(ready_to_recompute, run_publish_changes, moments=2),

@@ -18,6 +18,7 @@ from mastery import disk
 from mastery.lake.file_writer import FileWriter
 from mastery.lake.handle import Handle
 from mastery.lake.location import TableLocation
+from mastery.streams.memory import MemorySink
 
 STEPS = {"incremental_vacuum": 1, "VACUUM": 20}
 """After how many of its steps SQLite can be killed within a statement; a page that is given back takes a few."""
@@ -59,6 +60,7 @@ def install(kill_at: int | None) -> Points:
         points.around(Handle, name)
     points.around(disk, "link")
     points.around(TableLocation, "discard")
+    points.around(MemorySink, "flush")
     for name in ("replace", "unlink"):
         points.around(Path, name)
     connect = sqlite3.connect

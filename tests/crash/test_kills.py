@@ -1,4 +1,4 @@
-"""A command killed at any of its writes and run again leaves what an uninterrupted run leaves, bit for bit."""
+"""A command killed at any moment and run again leaves what an uninterrupted run leaves, bit for bit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ ROOT = Path(__file__).parents[2]
 FEW = 6
 
 
-def kills(name: str, folder: Path, most: int) -> list[dict[str, object]]:
+FEW_MOMENTS, MOMENTS = 3, 50
+
+
+def kills(name: str, folder: Path, most: int, moments: int = 0) -> list[dict[str, object]]:
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
     done = subprocess.run(
-        [sys.executable, "-m", "crash.server", name, str(folder), str(most)],
+        [sys.executable, "-m", "crash.server", name, str(folder), str(most), str(moments)],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -39,6 +42,13 @@ def test_killed_at_some_writes_and_run_again_it_leaves_what_an_uninterrupted_run
 def test_killed_at_every_write_and_run_again_it_leaves_what_an_uninterrupted_run_leaves(name, tmp_path):
     results = kills(name, tmp_path, 0)
     check(name, results, results[0]["of"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moments", [FEW_MOMENTS, pytest.param(MOMENTS, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("name", ["intake", "work"])
+def test_killed_at_random_moments_and_run_again_it_leaves_what_an_uninterrupted_run_leaves(name, moments, tmp_path):
+    check(name, kills(name, tmp_path, 0, moments), moments)
 
 
 def check(name: str, results: list[dict[str, object]], tried: object) -> None:

@@ -16,23 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from any_stream import AllRead
 from crash.points import install
 from crash.server import forked
 from mastery.pipelines.live.follow import Follower
 from mastery.streams import connect, connect_sink
 from runtimes_agree.test_live import intake_of
 from school import Deployment
-
-
-class AllRead(threading.Event):
-    """Is set once the stored places add up to what is expected."""
-
-    def __init__(self, of: Deployment, expected: int) -> None:
-        super().__init__()
-        self._of, self._expected = of, expected
-
-    def is_set(self) -> bool:
-        return super().is_set() or sum(self._of.state.stream_offsets().values()) >= self._expected
 
 
 def follow(

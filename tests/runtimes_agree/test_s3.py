@@ -20,6 +20,7 @@ import pytest
 
 import services
 import small_sets
+from any_stream import AllRead
 from mastery.errors import Conflict
 from mastery.lake import conditional_put
 from mastery.pipelines.models.store import store_model_set
@@ -27,7 +28,6 @@ from mastery.pipelines.scoring.activate import activate
 from mastery.scorers.model_set import version_of
 from mastery.tables import EVENTS, GOLD, HISTORY
 from on_s3 import Home, home_on
-from runtimes_agree.following import AllRead
 from runtimes_agree.test_live import (
     RULES,
     STUDENTS,

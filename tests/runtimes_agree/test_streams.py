@@ -13,11 +13,11 @@ from uuid import uuid4
 
 import pytest
 
-from any_stream import STREAMS, Stream
+from any_stream import STREAMS, AllRead, Stream
 from mastery.pipelines.live.rows import object_of
 from mastery.streams import SOURCES, connect, key_of
 from mastery.tables import EVENTS, GOLD, HISTORY, REJECTED
-from runtimes_agree.following import AllRead, follow
+from runtimes_agree.following import follow
 from runtimes_agree.test_live import STUDENTS, deployment, nothing_to_reconcile, publisher, records, rows_of, shown
 from school import ROOT, Deployment
 from stream import files, stream

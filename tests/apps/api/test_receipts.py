@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from any_stream import LARGE, STREAMS, take
+from any_stream import LARGE, STREAMS, AllRead, take
 from mastery.apps.api.app import create_app
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.errors import NotFound
@@ -19,7 +19,7 @@ from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.live.receipts import read_receipt, receipt_of
 from mastery.streams import StreamUnusable, connect, connect_sink, key_of
 from mastery.tables import EVENTS
-from runtimes_agree.following import AllRead, intake_of
+from runtimes_agree.following import intake_of
 from school import KEY, Deployment
 
 AT = datetime(2026, 5, 4, 9, tzinfo=UTC)

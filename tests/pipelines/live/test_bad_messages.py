@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from any_stream import STREAMS, Stream, take
+from any_stream import STREAMS, AllRead, Stream, take
 from mastery.pipelines.live.follow import Follower
 from mastery.pipelines.live.intake import Intake
 from mastery.streams import Message, StreamUnusable, connect, connect_sink, key_of
 from mastery.streams.memory import topic
 from mastery.tables import EVENTS, REJECTED
 from odd_values import GOOD, REFUSED
-from runtimes_agree.following import AllRead
 from school import KEY, Deployment
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from deltalake import DeltaTable
 
+from any_stream import AllRead
 from mastery.apps.json_log import OneLine
 from mastery.errors import Conflict
 from mastery.pipelines.live import follow as following
@@ -20,7 +21,7 @@ from mastery.pipelines.live.follow import Follower
 from mastery.streams import StreamUnusable, connect, connect_sink, key_of
 from mastery.streams.memory import topic as of_memory
 from mastery.tables import EVENTS, REJECTED
-from runtimes_agree.following import AllRead, intake_of
+from runtimes_agree.following import intake_of
 from school import Deployment
 
 ROW = {"table": "quiz_attempts", "student_id": "S1", "question_id": "q1", "topic_id": "t1", "is_correct": True}
