@@ -44,7 +44,7 @@ class Metrics:
         self.registry = registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=registry)
         build = prometheus.Gauge(
-            "mastery_build", "1; the label is the engine's version.", ["version"], registry=registry
+            "mastery_build", "Always 1; the label version is the engine's.", ["version"], registry=registry
         )
         build.labels(__version__).set(1)
 
@@ -52,48 +52,48 @@ class Metrics:
             return prometheus.Counter(name, doc, ["tenant", *labels], registry=registry)
 
         self.rows = counter("mastery_rows", "Rows taken, by what became of them.", "outcome")
-        self.continued = counter("mastery_continued_students", "Students whose record went on.")
-        self.refolded = counter("mastery_refolded_students", "Students folded from the lake, by why.", "reason")
-        self.inactive = counter("mastery_inactive_students", "Students with events whose record waits for a reader.")
+        self.continued = counter("mastery_continued_students", "Students whose record was continued with new events.")
+        self.refolded = counter("mastery_refolded_students", "Students folded from the lake instead, by reason.", "reason")
+        self.inactive = counter("mastery_inactive_students", "Inactive students with new events, whose record is left to a reader or a recompute.")
         self.left_alone = counter("mastery_other_tenants_messages", "Messages of another tenant, left to its worker.")
-        self.of_nobody = counter("mastery_unknown_tenants_messages", "Messages of a tenant that there is not.")
+        self.of_nobody = counter("mastery_unknown_tenants_messages", "Messages whose key names a tenant that does not exist.")
         self.buried = counter("mastery_dead_letters", "Messages sent to the dead letters.")
-        self.retries = counter("mastery_retries", "Attempts that failed and are made again.")
+        self.retries = counter("mastery_retries", "Failed attempts to write, publish or compact, each tried again.")
         self.batch_rows = prometheus.Histogram(
             "mastery_batch_rows", "Rows of a batch.", ["tenant"], buckets=ROWS_BOUNDS, registry=registry
         )
         self.steps = prometheus.Histogram(
             "mastery_step_seconds",
-            "Seconds of one numbered step of a batch.",
+            "Seconds of one step of a batch, or of publishing or compacting beside the batches.",
             ["tenant", "step"],
             buckets=STEP_BOUNDS,
             registry=registry,
         )
         self.lag = prometheus.Gauge(
             "mastery_partition_lag",
-            "What of a partition is not dealt with: messages, or bytes of a file.",
+            "How much of a partition is still to be dealt with: messages, or bytes of a file.",
             ["tenant", "partition"],
             registry=registry,
         )
         self.progress = prometheus.Gauge(
             "mastery_progress_timestamp_seconds",
-            "When a batch was last done, or there was nothing to do.",
+            "When the worker last finished a batch, or found nothing to do.",
             ["tenant"],
             registry=registry,
         )
         self.published = counter("mastery_published_students", "Students published between two recomputes.")
-        self.written = counter("mastery_published_rows", "Rows that were written for it.")
+        self.written = counter("mastery_published_rows", "Rows written to publish them.")
 
         def gauge(name: str, doc: str) -> prometheus.Gauge:
             return prometheus.Gauge(name, doc, ["tenant"], registry=registry)
 
         self.published_at = gauge(
-            "mastery_published_timestamp_seconds", "When all that had changed was last published."
+            "mastery_published_timestamp_seconds", "When all changes were last published."
         )
         self.recompute_at = gauge(
-            "mastery_recompute_timestamp_seconds", "When the recompute that people see was begun."
+            "mastery_recompute_timestamp_seconds", "When the recompute that people see began."
         )
-        self.recompute_s = gauge("mastery_recompute_seconds", "How long that recompute took.")
+        self.recompute_s = gauge("mastery_recompute_seconds", "How long that recompute took until people saw it.")
         self.delays = _Delays()
         registry.register(self.delays)
 
