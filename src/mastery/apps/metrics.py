@@ -53,10 +53,14 @@ class Metrics:
 
         self.rows = counter("mastery_rows", "Rows taken, by what became of them.", "outcome")
         self.continued = counter("mastery_continued_students", "Students whose record was continued with new events.")
-        self.refolded = counter("mastery_refolded_students", "Students folded from the lake instead, by reason.", "reason")
-        self.inactive = counter("mastery_inactive_students", "Inactive students with new events, whose record is left to a reader or a recompute.")
+        self.refolded = counter(
+            "mastery_refolded_students", "Students folded from the lake instead, by reason.", "reason"
+        )
+        self.inactive = counter("mastery_inactive_students", "Inactive students with new events, whose records wait.")
         self.left_alone = counter("mastery_other_tenants_messages", "Messages of another tenant, left to its worker.")
-        self.of_nobody = counter("mastery_unknown_tenants_messages", "Messages whose key names a tenant that does not exist.")
+        self.of_nobody = counter(
+            "mastery_unknown_tenants_messages", "Messages whose key names a tenant that does not exist."
+        )
         self.buried = counter("mastery_dead_letters", "Messages sent to the dead letters.")
         self.retries = counter("mastery_retries", "Failed attempts to write, publish or compact, each tried again.")
         self.batch_rows = prometheus.Histogram(
@@ -87,12 +91,8 @@ class Metrics:
         def gauge(name: str, doc: str) -> prometheus.Gauge:
             return prometheus.Gauge(name, doc, ["tenant"], registry=registry)
 
-        self.published_at = gauge(
-            "mastery_published_timestamp_seconds", "When all changes were last published."
-        )
-        self.recompute_at = gauge(
-            "mastery_recompute_timestamp_seconds", "When the recompute that people see began."
-        )
+        self.published_at = gauge("mastery_published_timestamp_seconds", "When all changes were last published.")
+        self.recompute_at = gauge("mastery_recompute_timestamp_seconds", "When the recompute that people see began.")
         self.recompute_s = gauge("mastery_recompute_seconds", "How long that recompute took until people saw it.")
         self.delays = _Delays()
         registry.register(self.delays)
