@@ -56,7 +56,7 @@ def test_the_states_of_all_tenants_are_in_the_other_store(mastery, schools, tmp_
 def test_a_store_that_holds_records_is_left_alone_and_an_interrupted_copy_run_again(mastery, schools, tmp_path):
     here, there = f"sqlite:{schools / 'state'}", f"sqlite:{tmp_path / 'there'}"
     done = mastery("state", "copy", here, there, home=schools)
-    assert f"The setting state now has to be {there}" in done.stdout and "3" in done.stdout
+    assert f"Next: set `state` to {there}" in done.stdout and "3" in done.stdout
     store = connect(url_of(there, "hill"))
     student = next(store.stored(store.model_versions()[0]))[0].student_id
     store.drop_students([student], store.known_lake().position._replace(version=10**6))

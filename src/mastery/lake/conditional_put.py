@@ -1,9 +1,10 @@
 """Whether an object store can hold Delta's log: of several writers who put one commit at once, exactly one may win.
 
-A commit is an object that is put only where there is none (`If-None-Match: *`). A server that ignores this, or looks
+A commit is an object that is put only where there is none (`If-None-Match: *`). A server that ignores this, or checks
 and then puts without a lock, lets several win: of their commits all but one are lost, and nobody is told. So a process
 that is about to commit for the first time lets some writers race for the next commit of a table of its own, beside
-ours, and removes it again. It takes some hundred small requests, a dozen one after the other; readers never do it.
+ours, and removes it again. It takes some 160 small requests (counted on the Versity gateway), most of them side by
+side; readers never do it.
 """
 
 from __future__ import annotations
@@ -52,14 +53,14 @@ class NoConditionalPut(Conflict):
 
 
 def require(place: TableLocation, options: Mapping[str, str] | None) -> None:
-    """Raise unless of several writers exactly one wins; looked at once in a process for each server and bucket.
+    """Raise unless of several writers exactly one wins; tried once in a process for each server and bucket.
 
     Args:
         place: Where to try it; what is put there is removed.
         options: As delta-rs takes them.
 
     Raises:
-        NoConditionalPut: It is otherwise.
+        NoConditionalPut: Several win, or none.
         Unreachable: The server does not answer, or refuses to be written to.
     """
     given = dict(options or {})
@@ -73,7 +74,7 @@ def require(place: TableLocation, options: Mapping[str, str] | None) -> None:
             raise NoConditionalPut(
                 f"the object store at {server[0]} (bucket {bucket!r}) let {max(races)} of {WRITERS} writers put one "
                 "object that each may only put where there is none (conditional put, If-None-Match); commits to the "
-                f"lake would be lost without a word, so nothing was written: {WAY_OUT}"
+                f"lake would be silently lost, so nothing was written: {WAY_OUT}"
             )
         _right.add(server)
 

@@ -38,7 +38,8 @@ def list_(
 ) -> None:
     """List what was ingested, the newest first; `ingests undo` takes it back.
 
-    An ingest that was killed is "not finished": ingest the same files again, and it is.
+    An ingest of files that was killed is "not finished": ingest the same files again to finish it. What `mastery work`
+    and the API take in is one ingest a day, "not finished" until they are stopped.
     """
     command = context.invoked_subcommand
     if command is not None:

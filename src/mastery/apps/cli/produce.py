@@ -29,7 +29,9 @@ def produce(
     to: Annotated[str, typer.Option("--to", help="The stream, such as kafka:127.0.0.1:9092/answers.", metavar="URL")],
     rate: Annotated[
         float | None,
-        typer.Option(help="Events a second, at most; as fast as the stream takes them when left out.", metavar="N"),
+        typer.Option(
+            help="At most this many events a second; as fast as the stream takes them when left out.", metavar="N"
+        ),
     ] = None,
     table: Annotated[
         str | None,
@@ -42,10 +44,10 @@ def produce(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send the rows of files to a stream as events, one message a row, for demos and load.
+    """Send the rows of files to a stream as events, one message per row, for demos and load tests.
 
-    A message is a JSON object with the columns of docs/events.md and the field `table`; its key is the tenant and the
-    student, so that all of one student lies in one partition. The ids are the institution's own.
+    A message is a JSON object with the columns of docs/events.md and the field `table`. Its key is the tenant and the
+    student, so all events of a student go to one partition. Ids are sent as they are in the file, not as pseudonyms.
     """
     from mastery.apps.interrupt import ends_on_ctrl_c
     from mastery.pipelines.ingest import produce as pipeline
@@ -65,7 +67,7 @@ def produce(
         return
     typer.echo(f"{done.sent:>12,}  events sent to {to}")
     if done.left_out:
-        typer.echo(f"{done.left_out:>12,}  lines left out, which are no rows; mastery preview shows them")
+        typer.echo(f"{done.left_out:>12,}  lines left out that are not rows; mastery preview shows them")
     for note in done.notes:
         typer.echo(f"\nnote: {note}")
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from mastery.pipelines.scoring.reconcile import ReconcileReport
 
 DIFFERENT = 1
-"""Exit code where a state was wrong, put right or not."""
+"""Exit code where a state was wrong, corrected or not."""
 
 MEANINGS = {
-    "behind": "on their way: answers came in that no score has yet",
-    "missing": "there was none, though the last recompute had made one",
+    "behind": "not wrong: answers came in that no stored state has yet",
+    "missing": "gone, though the last recompute made one",
     "other_rules": "made under another model set, by other school days, or by another version",
     "damaged": "cannot be read",
-    "different": "other numbers than the lake gives",
+    "different": "other numbers than a fold of the lake gives",
     "surplus": "of students without an event that counts",
 }
 """What is said of each cause; see `mastery.pipelines.scoring.reconcile`."""
@@ -40,10 +40,10 @@ def reconcile(
     all_tenants: AllTenants = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every stored state with the lake, bit for bit, and put right those that differ.
+    """Compare every stored state with the lake, bit for bit, and correct those that differ.
 
-    Everybody is folded again, as by a recompute, but nothing is published. Workers and the API may go on. Ends with 1
-    if a state was wrong; one that is only waiting for the newest answers is not.
+    Every student is folded again, as by a recompute, but nothing is published. Workers and the API may go on. The exit
+    code is 1 if a state was wrong; one that only lacks the newest answers is not.
     """
     failed: list[str] = []
     faults = 0
@@ -100,14 +100,14 @@ def _tell(report: ReconcileReport, repaired: bool) -> None:
         typer.echo("no state differs")
         return
     out = console()
-    table = plain_table("states", "number", "put right", "", right=("number", "put right"))
+    table = plain_table("states", "number", "corrected", "", right=("number", "corrected"))
     for cause in found:
         put_right = number(report.repaired[cause]) if repaired else ""
         table.add_row(cause.replace("_", " "), number(report.causes[cause]), put_right, MEANINGS[cause])
     out.print()
     out.print(first_that_fits(out, table))
     if report.overtaken:
-        typer.echo(f"{counted(report.overtaken, 'state')} written by somebody else meanwhile, and left as they are")
+        typer.echo(f"{counted(report.overtaken, 'state')} written by another process meanwhile, and left as they are")
     for what, count in report.what.most_common():
         typer.echo(f"other numbers in {what}: {counted(count, 'state')}")
     for one in report.examples:

@@ -19,11 +19,12 @@ NEEDS = {"api": ("fastapi", "uvicorn"), "dashboard": ("streamlit", "altair", "ht
 def serve(
     context: typer.Context,
     dashboard: Annotated[bool, typer.Option(help="Start the dashboard too.")] = True,
-    wait_s: Annotated[
-        float, typer.Option(help="Give up when they are not ready after this many seconds.", min=1)
-    ] = 60.0,
+    wait_s: Annotated[float, typer.Option(help="Give up if they are not ready after this many seconds.", min=1)] = 60.0,
 ) -> None:
-    """Start the API and the dashboard on this machine, and end both on Ctrl-C."""
+    """Start the API and the dashboard on this machine, until Ctrl-C ends both.
+
+    The API answers reads and takes events (docs/api.md, docs/live.md).
+    """
     import asyncio
 
     chosen = settings(context)

@@ -33,8 +33,8 @@ def copy(
 ) -> None:
     """Copy the states of all tenants into another store.
 
-    Stop what writes before, and afterwards set `state` to the other store. A copy that was interrupted is run again
-    with --overwrite.
+    Stop what writes beforehand, and set `state` to the other store afterwards. To repeat a copy that was interrupted,
+    use --overwrite.
     """
     from mastery.engine import Engine
 
@@ -55,5 +55,5 @@ def copy(
         table.add_row(Text(printable(one.tenant)), one.model_version, number(one.records), number(one.damaged))
     out.print(first_that_fits(out, table))
     if any(one.damaged for one in copied):
-        out.print("Damaged records were left out; they are made again from the lake when a student is next shown.")
-    out.print(f"The setting state now has to be {shown(target)}", soft_wrap=True, markup=False)
+        out.print("Damaged records were left out; each is made again from the lake when its student is next shown.")
+    out.print(f"Next: set `state` to {shown(target)}", soft_wrap=True, markup=False)

@@ -21,7 +21,7 @@ from mastery.apps.memory import share_arenas
 from mastery.errors import BadInput
 
 GRACE_S = 4.0
-"""How long a batch may take after SIGTERM; then the process ends without it, and it is read again."""
+"""How long a batch may take after SIGTERM; then the process ends without it, and the next one reads it again."""
 
 
 def work(
@@ -32,7 +32,7 @@ def work(
     dead_letters: Annotated[
         str | None,
         typer.Option(
-            help="A stream that messages which cannot be used are sent to, beside being listed as rejected.",
+            help="A stream to send messages to that cannot be used, besides listing them as rejected.",
             metavar="URL",
         ),
     ] = None,
@@ -48,10 +48,10 @@ def work(
     ] = None,
     tenant: Tenant = None,
 ) -> None:
-    """Take the events of a stream as they come, so that scores have them within a second, until Ctrl-C or SIGTERM.
+    """Take events from a stream and score them as they come, until Ctrl-C or SIGTERM.
 
-    Started again it goes on where it has stopped. Several workers of one deployment share the partitions of a topic.
-    The log on standard error is JSON, one object a line.
+    Started again, it goes on where it stopped. Several workers of one deployment share the partitions of a topic. The
+    log on standard error is JSON, one object per line. More: docs/live.md.
     """
     if not (0 < batch_s < math.inf and batch_messages > 0):
         raise BadInput(
