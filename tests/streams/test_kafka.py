@@ -91,6 +91,49 @@ def test_a_topic_that_was_made_again_is_read_from_its_beginning(topic):
     source.close()
 
 
+def made_again(topic, *values):
+    """Put a topic of these messages in the place of one."""
+    from confluent_kafka.admin import AdminClient
+
+    servers, _, name = topic.removeprefix("kafka:").partition("/")
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_topics([name])[name].result()
+    make_topic(topic, 1)
+    send(topic, *values)
+
+
+@pytest.mark.parametrize("messages", [1, 3, 8])
+def test_a_topic_that_is_made_again_under_its_reader_is_read_whole_under_another_name(topic, messages, caplog):
+    send(topic, b"1", b"2", b"3")
+    stored: dict[str, int] = {}
+    source = opened(topic, stored)
+    for one in take(source, 3):
+        stored[one.partition] = one.after
+    old = set(stored)
+    values = [b"again %d" % number for number in range(messages)]
+    made_again(topic, *values)
+    found = take(source, messages)
+    assert [(one.value, one.offset) for one in found] == [(value, place) for place, value in enumerate(values)]
+    assert {one.partition for one in found}.isdisjoint(old)
+    assert source.behind({one.partition: one.after for one in found}) == {found[0].partition: 0}
+    assert "was deleted and made again" in caplog.text
+    source.close()
+
+
+def test_where_a_message_lies_is_told_of_the_topic_that_has_it(topic):
+    sink = connect_sink(topic)
+    first = sink.post([(b"S1", b"%d" % number) for number in range(5)])
+    made_again(topic, b"another")
+    second = sink.post([(b"S1", b"6"), (b"S1", b"7")])
+    sink.close()
+    source = opened(topic)
+    found = take(source, 5)  # sent twice, for the topic was another one in between
+    source.close()
+    places = {(one.partition, one.offset): one.value for one in found}
+    assert [places[at] for at in second] == [b"6", b"7"]
+    assert {one.partition for one in first}.isdisjoint(one.partition for one in second)
+
+
 def test_a_message_that_is_larger_than_the_topic_takes_is_refused_with_what_to_do(topic):
     sink = connect_sink(topic)
     sink.send(b"S1", b"x" * (3 * LARGE))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mastery.errors import BadInput
+from mastery.streams.kafka_topic import TopicId, away
 from mastery.streams.source import Kept, Message, Polled, Positions, StreamUnusable
 
 if TYPE_CHECKING:
@@ -31,6 +33,15 @@ AHEAD_KB = 16_384
 
 MOST_BYTES = 100_000_000
 """Of one message to send; how much a topic takes is its own `max.message.bytes`, 1 MB where nobody has set it."""
+
+CHECKED_EVERY_S = 5.0
+"""How often a reader of a topic from which nothing comes looks whether it was made again."""
+
+CHECK_S = 2.0
+"""How long a broker is waited for that should say it: a worker stops within 5 s."""
+
+MADE_AGAIN = 3
+"""How often messages are sent again because the topic was made again meanwhile."""
 
 POLL_S = 0.02
 """How long a thread that waits for its own messages waits for news of any."""
@@ -81,13 +92,6 @@ def _parted(location: str) -> tuple[str, str]:
     return servers, topic
 
 
-def _away(servers: str, why: object) -> StreamUnusable:
-    return StreamUnusable(
-        f"no Kafka broker answers at {servers} ({why}); start it, or correct the address or the setting kafka_options, "
-        "then run this again"
-    )
-
-
 def own_options(options: Mapping[str, str]) -> dict[str, str]:
     """Return options that somebody has chosen for the client.
 
@@ -133,7 +137,7 @@ def _require(client: Consumer | Producer, servers: str, topic: str, troubles: Se
     except kafka.KafkaException as error:
         client.poll(0.0)
         refused = (one for one in troubles if one.code() in (kafka.KafkaError._AUTHENTICATION, kafka.KafkaError._SSL))
-        raise _away(servers, next(refused, error.args[0]).str()) from None
+        raise away(servers, next(refused, error.args[0]).str()) from None
     if found.error is not None:
         raise BadInput(
             f"there is no topic {topic!r} at {servers} ({found.error.str()}); make it with at least as "
@@ -142,17 +146,12 @@ def _require(client: Consumer | Producer, servers: str, topic: str, troubles: Se
         )
 
 
-def _topic_id(servers: str, topic: str, options: Mapping[str, str]) -> str:
-    """Return what tells this topic from one that had its name before, or will have it later."""
-    kafka = _client()
+def _topic_id(servers: str, topic: str, options: Mapping[str, str]) -> TopicId:
     from confluent_kafka.admin import AdminClient
 
-    admin = _made(AdminClient, {**options, "bootstrap.servers": servers, "log_level": LOGGED})
-    asked = admin.describe_topics(kafka.TopicCollection([topic]), request_timeout=REACH_S)
-    try:
-        return str(asked[topic].result().topic_id)
-    except kafka.KafkaException as error:
-        raise _away(servers, error.args[0].str()) from None
+    return TopicId(
+        servers, topic, lambda: _made(AdminClient, {**options, "bootstrap.servers": servers, "log_level": LOGGED})
+    )
 
 
 def _named(topic: str, topic_id: str, number: int) -> str:
@@ -168,6 +167,9 @@ class KafkaSource:
         self._servers, self._topic = _parted(location)
         self._group, self._kafka = group, _client()
         self._consumer: Consumer | None = None
+        self._topic_id = _topic_id(self._servers, self._topic, self._options)
+        self._held: list[Any] = []
+        self._checked_s = 0.0
         self._names: dict[int, str] = {}
         self._assigned: set[str] = set()
         self._revoked: set[str] = set()
@@ -197,27 +199,70 @@ class KafkaSource:
         self._starting = []
         _require(consumer, self._servers, self._topic, self._starting)
         self._starting = None
-        self._id = _topic_id(self._servers, self._topic, self._options)
+        self._id = self._topic_id.now(REACH_S)
         consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
     def poll(self, most: int, wait_s: float) -> Polled:
-        """Return messages; see `Source.poll`."""
+        """Return messages; see `Source.poll`.
+
+        Messages are given out once it is sure which topic they are of: one that was deleted and made again under this
+        reader begins at offset 0, and what would be stored for it under the old name would hide messages.
+        """
         assert self._consumer is not None, "start comes first"
         before = frozenset(self._assigned)
         self._revoked.clear()
-        messages = []
         one: Any
-        for one in self._consumer.consume(most, wait_s):
+        for one in self._consumer.consume(max(1, most - len(self._held)), wait_s):
             error = one.error()
             if error is not None:
                 self._trouble(error)
-            elif (partition := self._partition(one.partition())) in self._assigned:
-                messages.append(self._message(partition, one))
+            else:
+                self._held.append(one)
+        self._held = [one for one in self._held if self._partition(one.partition()) in self._assigned]
+        messages: list[Message] = []
+        if self._is_the_topic():
+            messages = [self._message(self._partition(one.partition()), one) for one in self._held]
+            self._held.clear()
         if messages and self._away:
             self._away = False
             log.warning("Kafka at %s answers again", self._servers)
         assigned = frozenset(self._assigned)
         return Polled(tuple(messages), assigned - before | assigned & self._revoked, frozenset(self._revoked))
+
+    def _is_the_topic(self) -> bool:
+        """Tell whether what is held is of the topic that it is named after; where it is not, read on in the other one.
+        False too while that cannot be known.
+        """
+        if not self._held and time.monotonic() < self._checked_s + CHECKED_EVERY_S:
+            return True
+        self._checked_s = time.monotonic()
+        try:
+            topic_id = self._topic_id.now(CHECK_S)
+        except StreamUnusable as error:
+            if self._held and not self._away:
+                self._away = True
+                log.warning("%s; reading goes on by itself", error)
+            return False
+        if topic_id == self._id:
+            return True
+        self._read_made_again(topic_id)
+        return False
+
+    def _read_made_again(self, topic_id: str) -> None:
+        """Read the partitions of a topic that has taken the place of the one that was read, from its own places."""
+        assert self._consumer is not None
+        log.warning(
+            "topic %r at %s was deleted and made again: it is read from its beginning, or from where a worker of this "
+            "deployment has come to in it",
+            *(self._topic, self._servers),
+        )
+        partitions = self._consumer.assignment()
+        self._revoke(self._consumer, partitions)
+        self._held.clear()
+        self._names.clear()
+        self._id = topic_id
+        self._consumer.incremental_unassign(partitions)
+        self._assign(self._consumer, partitions)
 
     def _message(self, partition: str, one: Any) -> Message:
         offset, value = one.offset(), one.value()
@@ -337,6 +382,7 @@ class KafkaSink:
             },
         )
         _require(self._producer, self._servers, self._topic, troubles)
+        self._topic_id = _topic_id(self._servers, self._topic, self._options)
         self._id: str | None = None
 
     def send(self, key: bytes | None, value: bytes, headers: Mapping[str, str] | None = None) -> None:
@@ -378,8 +424,23 @@ class KafkaSink:
 
         Whichever thread asks the client for news is given those of all, and passes them on.
         """
-        if self._id is None:
-            self._id = _topic_id(self._servers, self._topic, self._options)
+        for _ in range(MADE_AGAIN):
+            before = self._id = self._id or self._topic_id.now(REACH_S)
+            places = self._kept(messages)
+            self._id = self._topic_id.now(REACH_S)
+            if self._id == before:  # the ids of topics do not come back: all of this went into that one
+                return [None if at is None else Kept(_named(self._topic, before, at[0]), at[1]) for at in places]
+            log.warning(
+                "topic %r at %s was deleted and made again: what was being sent to it is sent again",
+                *(self._topic, self._servers),
+            )
+        raise StreamUnusable(
+            f"topic {self._topic!r} at {self._servers} was deleted and made again {MADE_AGAIN} times while messages "
+            "were sent to it; leave it as it is, then send them again: those that are there already are duplicates"
+        )
+
+    def _kept(self, messages: Sequence[tuple[bytes | None, bytes]]) -> list[tuple[int, int] | None]:
+        """Send messages; return partition and offset of each once all are kept, None of one that is too large."""
         posted = _Posted(len(messages), self._kafka.KafkaError.MSG_SIZE_TOO_LARGE)
         for place, (key, value) in enumerate(messages):
             while True:
@@ -395,7 +456,7 @@ class KafkaSink:
             self._producer.poll(POLL_S)
         if posted.failed is not None:
             raise self._refused(posted.failed)
-        return [None if at is None else Kept(_named(self._topic, self._id, at[0]), at[1]) for at in posted.places]
+        return posted.places
 
     def flush(self) -> None:
         """Wait until all is kept; see `Sink.flush`."""
