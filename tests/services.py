@@ -280,7 +280,8 @@ class Kafka(Server):
         more = "".join(f"{name}={value}\n" for name, value in self.options.items())
         properties = (PROPERTIES + more).format(port=self.port, controller=free_port(), folder=self.folder)
         (self.folder / "server.properties").write_text(properties)
-        cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        # 0 at first: an id that began with - would be taken for an option
+        cluster = base64.urlsafe_b64encode(bytes(1) + uuid4().bytes[1:]).decode().rstrip("=")
         format_ = self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c")
         subprocess.run(format_, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
 

@@ -60,6 +60,8 @@ class Conflict(MasteryError):
     exit_code = 4
     status = 409
     title = "The store is in use or holds something else"
+    problem: str | None = None
+    """What kind of problem the API calls it where it is not that a store cannot be read."""
 
     @property
     def public(self) -> str:

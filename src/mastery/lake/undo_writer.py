@@ -14,7 +14,7 @@ from mastery.lake.handle import Change
 from mastery.lake.snapshot import File, Snapshot
 from mastery.lake.undo import NEEDED, ROW, Brought, Places, Without, brought_by, cleared, remaining, rewrite
 from mastery.lake.writer import BUCKET_WRITES, MISSING, WRITERS, LakeWriter
-from mastery.tables import EVENTS, SUPERSEDED
+from mastery.tables import EVENTS, SUPERSEDED, Table
 
 ATTEMPTS = 20
 """How often rows are taken out again because others wrote into the same files meanwhile."""
@@ -25,11 +25,11 @@ class UndoWriter(LakeWriter):
 
     def brought(self, what: Sequence[Brought]) -> int:
         """Return how many rows of events and superseded these ingests brought."""
-        files = [(table, file.path) for table in (EVENTS, SUPERSEDED) for file in self.snapshot(table).files]
-        return sum(int(brought_by(what, self.read_files(table, [path], NEEDED)).sum()) for table, path in files)
+        files = [(table, file) for table in (EVENTS, SUPERSEDED) for file in self.snapshot(table).files]
+        return sum(self._brought(table, [file], what) for table, file in files)
 
-    def undo(self, what: Sequence[Brought], waiting: Callable[[], None] | None = None) -> None:
-        """Take out what ingests brought, in one commit of events.
+    def undo(self, what: Sequence[Brought], waiting: Callable[[], None] | None = None) -> int:
+        """Take out what ingests brought, in one commit of events; return how many rows of both tables they had brought.
 
         Revisions that their rows replaced are there again. Of rows in SUPERSEDED those of the ingests go too, and those
         that count again. Killed in between and run again it does the rest; run again after that, nothing.
@@ -42,10 +42,9 @@ class UndoWriter(LakeWriter):
             Conflict: Others wrote into the same buckets every time.
         """
         with self.one_committer(waiting):
-            self._take_out(what)
-            self._clear_superseded(what)
+            return self._take_out(what) + self._clear_superseded(what)
 
-    def _take_out(self, what: Sequence[Brought]) -> None:
+    def _take_out(self, what: Sequence[Brought]) -> int:
         handle = self._handle(EVENTS)
         names = [f"{log.UNDO}{'' if one.sources is None else '.of'}.{one.ingest}" for one in what]
         for _ in range(ATTEMPTS):
@@ -57,9 +56,9 @@ class UndoWriter(LakeWriter):
                 found = {bucket: job.result() for bucket, job in zip(at.buckets, jobs, strict=True)}
                 found = {bucket: one for bucket, one in found.items() if one.removes}
                 if not found and None not in before:
-                    return
+                    return 0
                 if self._commit_without(found, at, {name: 1 + (n or 0) for name, n in zip(names, before, strict=True)}):
-                    return
+                    return sum(self._brought(EVENTS, one.removes, what) for one in found.values())
                 self._take_back(EVENTS, written)
         raise Conflict(f"others wrote to the lake {ATTEMPTS} times in a row while rows were taken out; run it again")
 
@@ -80,8 +79,12 @@ class UndoWriter(LakeWriter):
         handle.commit("append", plan)
         return done
 
-    def _clear_superseded(self, what: Sequence[Brought]) -> None:
+    def _brought(self, table: Table, files: Sequence[File], what: Sequence[Brought]) -> int:
+        return int(brought_by(what, self.read_files(table, [file.path for file in files], NEEDED)).sum())
+
+    def _clear_superseded(self, what: Sequence[Brought]) -> int:
         for _ in range(ATTEMPTS):
+            brought = 0
             at, events = self.snapshot(SUPERSEDED), self.snapshot(EVENTS)
             adds: list[AddAction] = []
             gone: list[File] = []
@@ -90,13 +93,14 @@ class UndoWriter(LakeWriter):
                     there = at.bucket(bucket)
                     rows = self.read_files(SUPERSEDED, [file.path for file in there])
                     kept = cleared(rows, self.read_bucket(EVENTS, bucket, ROW, events), what)
+                    brought += int(brought_by(what, rows).sum())
                     if kept.num_rows == rows.num_rows:
                         continue
                     gone += there
                     if kept.num_rows:
                         adds.append(self.write_file(SUPERSEDED, kept, bucket))
                 if self._commit_cleared(at, adds, gone):
-                    return
+                    return brought
                 self._take_back(SUPERSEDED, adds)
         raise Conflict(f"others wrote to the lake {ATTEMPTS} times in a row while rows were taken out; run it again")
 

@@ -45,6 +45,16 @@ RowsReader = Callable[[Sequence[str] | None], pa.Table]
 class TakenBack(Conflict):
     """Events of an ingest that somebody has taken back while it was running."""
 
+    title = "What was coming in was taken back"
+    problem = "taken-back"
+
+    @property
+    def public(self) -> str:
+        return (
+            "the ingest that these rows came in by was taken back while they came in, so none of them was kept; send "
+            "the request again, and they come in by a new one"
+        )
+
     def __init__(self) -> None:
         super().__init__("what this ingest brings was taken back while it was running; run it again")
 

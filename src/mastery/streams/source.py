@@ -13,10 +13,14 @@ class StreamUnusable(Conflict):
     """A broker or a folder that cannot be reached or read."""
 
     title = "The stream cannot be used"
+    problem = "stream-unusable"
 
     @property
     def public(self) -> str:
-        return "the stream of events cannot be reached, or cannot be read; the server's log says why"
+        return (
+            "the stream of events does not answer, or has not taken all of them; the server's log says why. Send the "
+            "request again: what it brought that was kept all the same is a duplicate then"
+        )
 
 
 @dataclass(frozen=True, slots=True)

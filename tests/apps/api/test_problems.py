@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mastery.errors import BadInput, Conflict, MasteryError, NotFound
+from mastery.lake import TakenBack
 from mastery.lake.location import locate
 from mastery.lake.seal import DamagedFile
 from mastery.tables import GOLD
@@ -69,6 +70,15 @@ def test_a_store_that_cannot_be_read_is_a_503_and_its_words_are_for_the_log(clie
     said = [record.getMessage() for record in caplog.records if "/srv/lake/gold" in record.getMessage()]
     assert said[0] == "/srv/lake/gold cannot be read as a Delta table: torn"
     assert len(said) <= 2  # one a second
+
+
+def test_what_was_taken_back_while_it_came_in_is_told_with_what_to_do(client, reader):
+    reader.fails = TakenBack()
+    answer = client.get("/mastery/S000001")
+    told = answer.json()
+    assert (answer.status_code, told["type"]) == (503, "urn:mastery:problem:taken-back")
+    assert told["title"] == "What was coming in was taken back"
+    assert "none of them was kept; send the request again" in told["detail"]
 
 
 def test_a_failure_of_ours_is_in_the_log(client, reader, caplog):

@@ -194,6 +194,9 @@ def test_a_stream_that_is_away_is_answered_with_503_and_the_rows_may_be_sent_aga
         patched.setattr(type(sink), "post", lambda _self, messages: away(messages))
         found = post(client, [answer(1)])
     assert (found.status_code, found.headers["retry-after"]) == (503, "1")
+    told = found.json()
+    assert (told["type"], told["title"]) == ("urn:mastery:problem:stream-unusable", "The stream cannot be used")
+    assert "does not answer" in told["detail"] and "Send the request again" in told["detail"]
     assert "127.0.0.1" not in found.text
     assert post(client, [answer(1)]).status_code == 202
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ import pytest
 
 from mastery.features.recent import KEPT
 from mastery.instants import DAY_US
-from mastery.lake import Lake
-from mastery.pipelines.ingest.ingests import entries
+from mastery.lake import Brought, Lake
+from mastery.pipelines.ingest.ingests import UNDO, IngestEntry, entries
+from mastery.pipelines.ingest.ingests import begin as begin_entry
 from mastery.pipelines.ingest.undo import undo
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE
 from mastery.pipelines.live.intake import TIDIED_EVERY, Intake
@@ -251,6 +253,64 @@ def test_the_register_counts_what_was_brought_before_a_kill(school):
     assert counts == {"read": 6, "accepted": 4, "revised": 0, "duplicates": 1, "rejected": 1}
     assert entry.events == 4
     assert counts["read"] == sum(counts[name] for name in ("accepted", "revised", "duplicates", "rejected"))
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_two_processes_with_one_door_are_one_ingest_with_the_rows_of_both(school, first_to_end):
+    one, other = (
+        intake_of(school),
+        intake_of(replace(school, lake=Lake.open(school.lake.root)), NOW + timedelta(hours=1)),
+    )
+    post(one, answer(0), answer(1), answer(1), {"student_id": "S1"})
+    post(other, answer(1), answer(2), {"student_id": "S2"})
+    post(one, answer(3), answer(2), answer(0, is_correct=True, version=2))
+    post(other, answer(4))
+    for intake in (one, other) if first_to_end == 0 else (other, one):
+        intake.close()
+    (entry,) = entries(school.lake)
+    assert entry.files[0].counts == {"read": 11, "accepted": 5, "revised": 1, "duplicates": 3, "rejected": 2}
+    assert (entry.status, entry.events) == ("finished", 6)
+
+
+def test_what_is_taken_back_of_a_door_that_writes_is_all_that_it_had_brought(school):
+    intake, stop, accepted = intake_of(school), threading.Event(), []
+
+    def answers() -> None:
+        number = 0
+        while not stop.is_set():
+            accepted.append(post(intake, answer(number)).count(ACCEPTED))
+            number += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(answers)
+        undone = 0
+        for _ in range(3):
+            until = len(accepted) + 20
+            while len(accepted) < until and not writing.done():
+                time.sleep(0.01)
+            undone += undo(
+                school.lake, next(one for one in entries(school.lake) if one.kind == "ingest"), now=NOW
+            ).events
+        stop.set()
+        writing.result()
+    intake.close()
+    assert sum(accepted) == len(accepted) == undone + school.lake.count(EVENTS)
+    registered = entries(school.lake)
+    assert sum(one.events for one in registered if one.kind == "undo") == undone
+    assert has_all(school)
+
+
+def test_a_door_does_not_go_on_with_what_is_just_being_taken_back(school):
+    intake = intake_of(school)
+    post(intake, answer(0))
+    (running,) = entries(school.lake)
+    undoing = IngestEntry("default", UNDO, NOW, "http", "", undoes=running.number, events=1)
+    begin_entry(school.lake, undoing)
+    school.lake.undo([Brought(running.number)])  # and the process ends before it says so
+    assert post(intake, answer(0)).count(ACCEPTED) == 1
+    intake.close()
+    assert undo(school.lake, running, now=NOW).events == 1
+    assert (school.lake.count(EVENTS), has_all(school)) == (1, True)
 
 
 def test_a_row_that_cannot_be_told_costs_itself_alone():

@@ -107,7 +107,10 @@ def _of_ours(say: Sparingly, request: Request, error: Exception) -> ProblemRespo
     assert isinstance(error, MasteryError)
     if isinstance(error, Conflict):
         say(str(error).partition("\n")[0])
-        return problem(request, 503, "store-unreadable", "A store cannot be read", error.public, headers=RETRY)
+        kind, title = "store-unreadable", "A store cannot be read"
+        if error.problem is not None:
+            kind, title = error.problem, error.title
+        return problem(request, 503, kind, title, error.public, headers=RETRY)
     if isinstance(error, Unwritable):
         say(str(error).partition("\n")[0])
         detail = (

@@ -191,15 +191,24 @@ def begin(lake: Lake, entry: IngestEntry) -> IngestEntry:
 
     Where one that was not finished read the same files in the same way (or undoes the same), it is that one.
     """
+    return begin_or_go_on(lake, entry)[0]
+
+
+def begin_or_go_on(lake: Lake, entry: IngestEntry) -> tuple[IngestEntry, bool]:
+    """Return what `begin` does, and whether it is one that was begun before."""
     begun = entry
+    goes_on = False
 
     def more(rows: Callable[[Sequence[str] | None], pa.Table]) -> pa.Table | None:
-        nonlocal begun
+        nonlocal begun, goes_on
         states = rows(["ingest", "state"])  # of all there ever were, so not as objects of Python
         ended = states.filter(pc.equal(states["state"], FINISHED))["ingest"]
         if not pc.all(pc.is_in(states["ingest"], value_set=ended.combine_chunks())).as_py():
-            begun = next((one for one in _entries(rows(None)) if _goes_on(entry, one)), entry)
-            if begun is not entry:
+            every = _entries(rows(None))
+            # what is just being taken back can bring nothing more
+            ending = {one.undoes for one in every if one.kind == UNDO and one.sources is None}
+            begun = next((one for one in every if one.number not in ending and _goes_on(entry, one)), entry)
+            if goes_on := begun is not entry:
                 return None
         number = microseconds(entry.at)
         taken = set(states["ingest"].filter(pc.greater_equal(states["ingest"], number)).to_pylist())
@@ -209,7 +218,7 @@ def begin(lake: Lake, entry: IngestEntry) -> IngestEntry:
         return _row(begun, STARTED, entry.at)
 
     lake.extend(INGESTS, more)
-    return begun
+    return begun, goes_on
 
 
 def _goes_on(entry: IngestEntry, one: IngestEntry) -> bool:
@@ -224,7 +233,24 @@ def _goes_on(entry: IngestEntry, one: IngestEntry) -> bool:
 
 def finish(lake: Lake, entry: IngestEntry) -> None:
     """Register that an ingest or undo has ended."""
-    lake.append(INGESTS, _row(entry, FINISHED, datetime.fromtimestamp(time.time(), UTC)))
+    finish_beside(lake, entry.number, lambda _: entry)
+
+
+def finish_beside(lake: Lake, number: int, entry: Callable[[IngestEntry | None], IngestEntry]) -> None:
+    """Register that an ingest has ended to which several processes may have brought something.
+
+    Args:
+        number: Of the ingest.
+        entry: Returns what is registered, from what another process has registered as its end, if any has. Called again
+            where somebody else registers something meanwhile.
+    """
+
+    def more(rows: Callable[[Sequence[str] | None], pa.Table]) -> pa.Table:
+        there = next((one for one in _entries(rows(None)) if one.number == number), None)
+        before = None if there is None or there.finished_at is None else there
+        return _row(entry(before), FINISHED, datetime.fromtimestamp(time.time(), UTC))
+
+    lake.extend(INGESTS, more)
 
 
 def entries(lake: Lake) -> list[IngestEntry]:

@@ -9,7 +9,7 @@ says something else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -66,10 +66,11 @@ def undo(
     if is_done(of, sources):
         return Undone(None, of.id, sources, 0, 0, {})
     what = [Brought(of.number, sources)]
-    events = lake.brought(what)  # of one that was killed and goes on now, what there was when it was begun
+    events = lake.brought(what)  # for one that is killed and gone on with: what there was when it was begun
     entry = IngestEntry(of.tenant, UNDO, now, door, code_version, undoes=of.number, sources=sources, events=events)
     entry = begin(lake, entry)
-    lake.undo(what, waiting)
+    taken = lake.undo(what, waiting)  # of a door that is writing, more than there was a moment before
+    entry = replace(entry, events=max(taken, entry.events or 0))
     rejected = _clear_rejected(lake, what)
     finish(lake, entry)
     lake.tidy()
