@@ -82,9 +82,14 @@ def _event_to_readable(run: Run, percentile: str) -> Outcome:
     got = found.result
     if got["lost"]:
         raise RuntimeError(f"of {got['asked']} events that the API was asked for, it never had {got['lost']}")
+    each = ", ".join(
+        f"the {'API' if name == 'api' else name} {got['cpu_s'][name] / got['seconds']:.2f} of a core, "
+        f"{got['first_mb'][name]:,.0f} MiB in the first quarter and {got['last_mb'][name]:,.0f} in the last"
+        for name in got["cpu_s"]
+    )
     note = (
-        f"{got['per_second']:,.0f} events/s for {sum(found.laps):,.0f} s, {got['asked']:,} of them asked for; the "
-        f"worker had {got['first_mb']:,.0f} MiB in the first quarter, {got['last_mb']:,.0f} in the last"
+        f"{got['per_second']:,.0f} events/s for {got['seconds']:,.0f} s, {got['asked']:,} of them asked for in "
+        f"{got['questions']:,} questions; {each}"
     )
     return outcome(got[percentile], [found], note=note)
 

@@ -161,7 +161,15 @@ class News:
     @property
     def buckets(self) -> frozenset[int]:
         """The buckets in which something changed."""
-        return frozenset(int(path.partition("/")[0].removeprefix("bucket=")) for path in (*self.added, *self.removed))
+        return frozenset(bucket for path in (*self.added, *self.removed) for bucket in _buckets_of(path))
+
+    def added_to(self, bucket: int) -> list[str]:
+        """Return the files that brought new rows of one bucket."""
+        return [path for path in self.added if bucket in _buckets_of(path)]
+
+
+def _buckets_of(path: str) -> tuple[int, ...]:
+    return (int(path.partition("/")[0].removeprefix("bucket=")),)
 
 
 def news(place: TableLocation, after: int, until: int) -> News | None:

@@ -205,6 +205,12 @@ class LakeReader:
         read = partial(self._reader.read, handle.place, table, paths, student_id)
         return self._named(bucket, columns, _counting(table, live, columns, read))
 
+    def read_student_in(
+        self, table: Table, paths: Sequence[str], student_id: str, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return one student's rows of some files, as `read_files` returns those of everybody."""
+        return self._reader.read(self._handle(table).place, table, paths, student_id, columns)
+
     def read_students(
         self, table: Table, students: pa.Array, columns: Sequence[str], at: Snapshot, source: str, few: int
     ) -> Iterator[pa.Table]:

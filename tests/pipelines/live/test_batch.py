@@ -23,6 +23,7 @@ from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE
 from mastery.pipelines.live.intake import TIDIED_EVERY, Intake
 from mastery.pipelines.live.records import Begun, begin, bring_up
 from mastery.pipelines.live.rows import cut_rows, field_of
+from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of
 from mastery.state import NOWHERE, encode, find_blocks
@@ -132,6 +133,7 @@ def test_a_record_that_another_reader_has_put_right_in_between_stands(school, in
     model_set = school.reader.metadata().model_set
     begun = begin(school.lake, school.state, [S1], model_set)
     ingest(school, answer(2))
+    catch_up(school.lake, school.state)
     school.reader.student(S1, tenant="default", as_of_us=int(NOW.timestamp()) * 1_000_000)
     version = school.state.version(S1, model_set.version)
     bring_up(school.lake, school.state, model_set, begun, {S1}, {})
