@@ -83,7 +83,8 @@ def test_what_cannot_be_copied_is_refused_and_nothing_is_made(mastery, schools, 
         (here, here, BadInput, "name another one"),
         (f"sqlite:{tmp_path / 'nowhere'}", here, NotFound, "holds no states"),
         (here, "sqlit:there", BadInput, "did you mean 'sqlite'"),
-        (here, "redis:there", BadInput, "expected redis://user:password@host:port/database"),
+        (here, "redis:there", BadInput, "must be the URL of a server, like redis://user:password@host:port/database"),
+        (here, "sqlite:", BadInput, "'sqlite:' must read backend:location"),  # it was copied to the root of the disk
     ):
         done = mastery("state", "copy", source, target, "--overwrite", home=schools)
         assert isinstance(done.exception, error) and said in str(done.exception)

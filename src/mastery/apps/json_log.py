@@ -1,9 +1,10 @@
-"""The log as JSON, one object a line, for programs that collect logs."""
+"""The log as JSON, one object per line, with the time in UTC, for programs that collect logs."""
 
 from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 
 
 class OneLine(logging.Formatter):
@@ -14,7 +15,7 @@ class OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         fields = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "at": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
             "level": record.levelname.lower(),
             "message": record.getMessage(),
             **{name: value for name, value in vars(record).items() if name not in self.ALWAYS},

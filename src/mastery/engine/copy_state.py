@@ -11,6 +11,7 @@ from typing import Any
 from mastery.errors import BadInput, NotFound
 from mastery.lake.tenants import folder_of
 from mastery.settings.addresses import shown
+from mastery.settings.model import STATE_BACKENDS, state_url
 from mastery.state import connect, copy_store, require_empty, url_of
 
 
@@ -39,6 +40,8 @@ def copy_state(tenants: Sequence[str], source: str, target: str, *, overwrite: b
     """See `Engine.copy_state`."""
     if source == target:
         raise BadInput(f"both stores are {shown(source)!r}; name another one to copy to")
+    for url in (source, target):
+        _check(url)
     backend, _, folder = source.partition(":")
     if backend == "sqlite" and not Path(folder).is_dir():
         raise _nothing(source)
@@ -58,6 +61,16 @@ def copy_state(tenants: Sequence[str], source: str, target: str, *, overwrite: b
             for tenant, here, there in stores
             for one in copy_store(here, there)
         ]
+
+
+def _check(url: str) -> None:
+    """Raise BadInput unless the setting `state` may name this place; `connect` says which backends there are."""
+    if url.partition(":")[0] not in STATE_BACKENDS:
+        return
+    try:
+        state_url(url)
+    except ValueError as error:
+        raise BadInput(f"state store {shown(url)!r} {error}") from None
 
 
 def _nothing(source: str) -> NotFound:

@@ -74,7 +74,12 @@ def _timezone(name: str) -> str:
     return name
 
 
-def _state(location: str) -> str:
+def state_url(location: str) -> str:
+    """Return the place of a state store as it was given: one that the setting `state` may name.
+
+    Raises:
+        ValueError: It is none; the message says what it must be.
+    """
     backend, colon, path = location.partition(":")
     if not colon or not path or backend not in STATE_BACKENDS:
         raise ValueError(f"must read backend:location, with a backend among: {', '.join(STATE_BACKENDS)}")
@@ -284,7 +289,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         description="Options of the object store, such as its keys.",
         json_schema_extra={"shown": "none"},
     )
-    state: Annotated[str, AfterValidator(_state)] = Field(
+    state: Annotated[str, AfterValidator(state_url)] = Field(
         default_factory=_in_home("state", prefix="sqlite:"),
         description="Store of the students' states, with one for each tenant: `sqlite:FOLDER`, "
         "`postgresql://user:password@host:port/database` or `redis://user:password@host:port/0` (`rediss://`: TLS).",
