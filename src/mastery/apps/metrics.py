@@ -120,7 +120,7 @@ def served(host: str, port: int | None, setting: str) -> Iterator[Metrics | None
         server, thread = prometheus.start_http_server(port, host, metrics.registry)
     except OSError as error:
         raise Conflict(
-            f"the metrics cannot be served on {host}:{port} ({error.strerror}); end what is there, or choose another "
+            f"the metrics cannot be served on {host}:{port} ({error.strerror}); end what uses it, or choose another "
             f"port: {setting}"
         ) from None
     try:

@@ -121,7 +121,7 @@ def _listening(host: str, port: int, setting: str) -> socket.socket:
         listener.close()
         name = "API" if setting == "api" else setting
         raise Conflict(
-            f"the {name} cannot listen on {host}:{port} ({error.strerror}); end what is there, "
+            f"the {name} cannot listen on {host}:{port} ({error.strerror}); end what uses it, "
             f"or choose another port: MASTERY_{setting.upper()}__PORT={port + 100}"
         ) from None
     return listener

@@ -480,7 +480,7 @@ class PostgresqlStore:
             if isinstance(error, FORBIDDEN):
                 raise Unwritable(
                     f"{self._where}: not allowed to write student records ({said}); name the server that takes writes, "
-                    "or grant this user all of the schema"
+                    "or grant this user all rights on the schema and its tables"
                 ) from error
             if _is_away(error):
                 raise self._server.lost(

@@ -461,7 +461,7 @@ class SqliteStore:
                 what_to_do = {
                     sqlite3.SQLITE_BUSY: f"another process has locked it for {BUSY_S:.0f} s; see what that one does",
                     sqlite3.SQLITE_CANTOPEN: "see whether its folder is there, and the limit of open files (ulimit -n)",
-                    sqlite3.SQLITE_IOERR: "see to its disk",
+                    sqlite3.SQLITE_IOERR: "look at its disk",
                 }.get(kind, _moved_away(self._path))
                 raise StateUnusable(f"state store {self._path!r} cannot be used: {error}; {what_to_do}") from error
 

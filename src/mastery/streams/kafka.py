@@ -101,8 +101,8 @@ def own_options(options: Mapping[str, str]) -> dict[str, str]:
     taken = sorted(options.keys() & OURS)
     if taken:
         raise BadInput(
-            f"kafka_options: {taken[0]} is not to be chosen: the engine sets it; leave it out. What can be chosen says "
-            "how brokers are reached, such as security.protocol, sasl.username and ssl.ca.location"
+            f"kafka_options: {taken[0]} cannot be chosen: the engine sets it, so that nothing is lost; leave it out. "
+            "Options say how brokers are reached, such as security.protocol, sasl.username and ssl.ca.location"
         )
     return dict(options)
 
@@ -120,7 +120,7 @@ def _made(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
         said = error.args[0].str() if isinstance(error, kafka.KafkaException) else "a value is no text"
         name = next((one for one in options if one in said), "one of them")
         raise BadInput(
-            f"kafka_options: the client of Kafka takes {name} not as it is given (its value is not shown); names and "
+            f"kafka_options: the Kafka client does not take {name} as it is given (its value is not shown); names and "
             "values are those of librdkafka's CONFIGURATION.md"
         ) from None
 

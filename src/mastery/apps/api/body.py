@@ -55,7 +55,7 @@ async def read_body(request: Request) -> bytes:
                 f"the body has more than {MOST_BYTES >> 20} MiB (unpacked); send its rows in several requests"
             )
     if unpacking is not None and (not unpacking.eof or unpacking.unused_data):
-        raise BadInput("the body is no whole file of gzip; send it again")
+        raise BadInput("the gzipped body is cut short, or something follows it; send it again")
     return bytes(body)
 
 

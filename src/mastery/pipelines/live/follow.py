@@ -41,7 +41,7 @@ BATCH_S, BATCH_MESSAGES = 0.25, 10_000
 """How long a batch waits for messages, and how many it takes at most."""
 
 AGAIN_S, AT_MOST_S = 1.0, 30.0
-"""What could not be written is tried again after this time, then after twice as long each time, up to the second."""
+"""What could not be written is tried again after the first, then after twice as long each time, at most the second."""
 
 BREAKS = bytes.maketrans(b"\r\n", b"  ")
 """A message is one row, on one line: line breaks only stand between the values of a JSON object."""
@@ -88,7 +88,7 @@ class Follower:
         """Take what is read, where it is written to, and who is told of it.
 
         Args:
-            tenants: Returns all that there are: messages of others are nobody's. None: whoever is named is there.
+            tenants: Returns all tenants that exist; messages of others belong to nobody. None: every tenant exists.
         """
         self._source, self._intake, self._lake, self._state = source, intake, lake, state
         self._tenant, self._tenants, self._dead_letters = tenant, tenants, dead_letters

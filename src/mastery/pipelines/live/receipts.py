@@ -37,7 +37,8 @@ def read_receipt(pseudonyms: Pseudonyms, tenant: str, receipt: str) -> Offsets:
         NotFound: It is no receipt of this deployment and tenant.
     """
     unknown = NotFound(
-        f"there is no such receipt of tenant {tenant!r}; give one as it came with the answer 202, whole, and its tenant"
+        f"there is no such receipt of tenant {tenant!r}; send it whole, as it came with the answer 202, and name its "
+        "tenant"
     )
     try:
         sealed = base64.b64decode(receipt + "=" * (-len(receipt) % 4), altchars=b"-_", validate=True)

@@ -59,5 +59,5 @@ class SetsBeside:
         try:
             return load_model_set(self._lake, version)
         except (Conflict, NotFound) as error:
-            log.info("records of model set %s are not fed: %s", version, error)
+            log.info("records of model set %s are not updated beside the active one: %s", version, error)
             return None

@@ -1,6 +1,6 @@
-"""Who is told what a door does while it does it: of its steps, its batches, and of what is left to do.
+"""Who is told what a worker or the API does with what comes in: its steps, its batches, and what is left to do.
 
-The doors know nothing of how it is counted or shown; `mastery.apps.metrics` shows it to Prometheus.
+They know nothing of how that is counted or shown; `mastery.apps.metrics` shows it to Prometheus.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from mastery.arrays import Floats
 
 NO_RECORD, OVERTAKEN = "no_record", "overtaken"
-"""Why students are folded from the lake, beside the members of `Refold`: they have no record that is current, or
-another writer of it was faster."""
+"""Why students are folded from the lake, besides the members of `Refold`: they have no current record, or another
+writer of it was faster."""
 
 
 class Watch:
@@ -30,37 +30,37 @@ class Watch:
         """Hear what became of the rows of a batch: outcome → rows."""
 
     def continued(self, students: int) -> None:
-        """Hear of how many students a record went on."""
+        """Hear of how many students the record was continued."""
 
     def refolded(self, why: str, students: int) -> None:
         """Hear how many students were folded from the lake, and why."""
 
     def left_alone(self, messages: int) -> None:
-        """Hear of how many messages are another tenant's."""
+        """Hear how many messages are another tenant's, and left to its worker."""
 
     def of_nobody(self, messages: int) -> None:
-        """Hear of how many messages are of a tenant that there is not."""
+        """Hear how many messages name a tenant that does not exist."""
 
     def buried(self, messages: int) -> None:
         """Hear how many messages were sent to the dead letters."""
 
     def readable(self, delays_s: Floats) -> None:
-        """Hear how long after the stream took them in the messages of a batch were readable."""
+        """Hear of each message of a batch after how many seconds in the stream it was readable."""
 
     def lag(self, behind: Mapping[str, int]) -> None:
-        """Hear, of all partitions that this worker has, how much of each it has not dealt with."""
+        """Hear how much of each partition that this worker has is still to be dealt with."""
 
     def published(self, students: int, rows: int) -> None:
-        """Hear that all that has changed is published: of how many students since the last time, in how many rows."""
+        """Hear that all changes are published: of how many students since the last time, in how many rows."""
 
     def recomputed(self, at_s: float, seconds: float) -> None:
-        """Hear when the recompute that people see was begun (seconds since 1970), and how long it took."""
+        """Hear when the recompute that people see began (seconds since 1970), and how long it took."""
 
     def inactive(self, students: int) -> None:
-        """Hear of how many students with new events nobody has heard for so long that their records wait."""
+        """Hear how many students with new events are not active, so that their records wait for a reader."""
 
     def retried(self) -> None:
-        """Hear that what could not be written is tried again."""
+        """Hear that something could not be written, and is tried again."""
 
     def going(self) -> None:
         """Hear that a batch is done, or that there was nothing to do."""
