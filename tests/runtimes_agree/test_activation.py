@@ -99,7 +99,7 @@ def test_a_worker_goes_on_under_the_new_set_without_a_restart_and_loses_nothing(
     assert activated(tmp_path / "whole", None) == 0
     publisher(whole)(whole.reader.metadata().model_set)
     for of in (live, whole):
-        for student in students():
+        for student in students(of):
             of.reader.student(student, tenant="default", as_of_us=NOW_US)
     assert new.version == live.reader.metadata().model_set.version
     agree(live, whole)

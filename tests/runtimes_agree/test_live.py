@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 import small_sets
@@ -67,14 +68,15 @@ def posted(intake: Intake, rows: Sequence[tuple[str, bytes]]) -> list[Taken]:
     return [future.result() for future in futures]
 
 
-def students() -> list[str]:
-    return [KEY.student("default", f"S{number}") for number in range(STUDENTS)]
+def students(of: Deployment) -> list[str]:
+    """Everybody of whom there is an event."""
+    return sorted(pc.unique(of.lake.scan(EVENTS, ["student_id"])["student_id"]).to_pylist())
 
 
 def records(of: Deployment) -> dict[str, bytes | None]:
     """What the store has of each student that is current, but for the version of the lake that it has seen."""
     version = of.reader.metadata().model_set.version
-    found = {student: of.state.get(student, version) for student in students()}
+    found = {student: of.state.get(student, version) for student in students(of)}
     return {
         student: None if record is None else encode(replace(record, seen=NOWHERE)) for student, record in found.items()
     }
@@ -83,13 +85,13 @@ def records(of: Deployment) -> dict[str, bytes | None]:
 def nothing_to_reconcile(of: Deployment) -> bool:
     """Whether a reconciliation finds what it is expected to: that every record has the bits of a fold of the lake."""
     found = reconcile(of.lake, of.state, of.reader.metadata().model_set, now_us=NOW_US, workers=2)
-    return not found.causes and found.same == found.students == STUDENTS
+    return not found.causes and found.same == found.students == len(students(of))
 
 
 def shown(of: Deployment) -> dict[str, str]:
     return {
         student: of.reader.student(student, tenant="default", as_of_us=NOW_US + DAY_US).model_dump_json()
-        for student in students()
+        for student in students(of)
     }
 
 

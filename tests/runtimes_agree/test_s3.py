@@ -21,8 +21,11 @@ import pytest
 import services
 import small_sets
 from any_stream import AllRead
+from forwarder import Forwarder
 from mastery.errors import Conflict
-from mastery.lake import conditional_put
+from mastery.lake import conditional_put, object_store
+from mastery.lake.object_store import Unreachable
+from mastery.pipelines.live.batch import ACCEPTED
 from mastery.pipelines.models.store import store_model_set
 from mastery.pipelines.scoring.activate import activate
 from mastery.scorers.model_set import version_of
@@ -252,3 +255,54 @@ def test_intake_worker_ingest_compaction_recompute_and_activation_at_once_end_in
     activate(whole.lake, RULES, model_set.version, NOW_US, publisher(whole))
     agree(home.deployment(), whole)
     live.state.close()
+
+
+def test_a_commit_that_reaches_the_server_late_finds_its_files_there(tmp_path, monkeypatch):
+    """Its writer has given up by then, and has found no such commit in the log."""
+    for name, value in {"timeout": "1s", "max_retries": "0"}.items():
+        monkeypatch.setitem(object_store.PATIENCE, name, value)
+    rows = stream(24, STUDENTS, 20)
+    with ExitStack() as until:
+        server = services.found_or_skipped(lambda: services.started("s3", until))
+        network = until.enter_context(Forwarder(server.port))
+        live = home_on(f"http://127.0.0.1:{network.port}", tmp_path).deployment()
+        until.callback(live.state.close)
+        intake = intake_of(live)
+        posted(intake, rows[:40])
+        network.hold(rb"PUT [^ ]*/events/_delta_log/")
+        with pytest.raises(Unreachable):
+            posted(intake, rows[40:80])
+        before = live.lake.version(EVENTS)
+        network.forward()
+        while live.lake.version(EVENTS) == before:
+            time.sleep(0.05)
+        for first in range(40, len(rows), 40):
+            posted(intake, rows[first : first + 40])
+        intake.close()
+        monkeypatch.undo()
+        agree(live, whole_of(rows, tmp_path))
+
+
+@pytest.mark.soak
+def test_a_commit_whose_answer_is_lost_is_known_for_what_it_is(tmp_path, monkeypatch):
+    """The client sends it again, and hears that another one has its number: itself."""
+    for name, value in {"timeout": "500ms", "max_retries": "10"}.items():
+        monkeypatch.setitem(object_store.PATIENCE, name, value)
+    rows = stream(25, STUDENTS, 12)
+    with ExitStack() as until:
+        server = services.found_or_skipped(lambda: services.started("s3", until))
+        network = until.enter_context(Forwarder(server.port))
+        live = home_on(f"http://127.0.0.1:{network.port}", tmp_path).deployment()
+        intake = intake_of(live)
+        posted(intake, rows[:3])
+        network.keep_answer_to(rb"PUT [^ ]*/_delta_log/")
+        first = len(rows) // 2
+        taken = [*posted(intake, rows[3:first]), *posted(intake, rows[first:])]
+        intake.close()
+        assert sum(one.count(ACCEPTED) for one in taken) > 0.8 * len(rows)
+        live.lake.compact(EVENTS)
+        live.lake.compact(EVENTS)
+        publisher(live)(live.reader.metadata().model_set)
+        network.forward()
+        monkeypatch.undo()
+        agree(live, whole_of(rows, tmp_path))

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -16,6 +17,7 @@ import pytest
 import redis
 
 import services
+from forwarder import Forwarder
 from mastery.errors import BadInput
 from mastery.settings.addresses import shown
 from mastery.state import (
@@ -34,6 +36,7 @@ from mastery.state import (
     url_of,
 )
 from mastery.state import redis as redis_store
+from mastery.state.server import AWAY_S
 from state.conftest import LAKE
 from state.test_sqlite import COUNTS_UP
 
@@ -165,6 +168,38 @@ def test_a_server_that_is_away_or_hangs_is_named_with_what_to_do_and_used_when_i
             os.kill(child, signal.SIGCONT)
     assert folded(store, student) == before
     store.close()
+
+
+@pytest.mark.slow
+def test_a_writer_who_hangs_in_the_middle_of_a_write_holds_nobody_up_for_long(
+    server: Url, block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "SILENT_S", 3.0)
+    url = url_of(server("postgresql"), uuid4().hex)
+    other, student = seeded(url, block)
+    record = other.get(student, "v1")
+    assert record is not None
+    port = url.rpartition("@")[2].partition("/")[0].rpartition(":")[2]
+    with Forwarder(int(port)) as network:
+        hangs = connect(url.replace(f":{port}/", f":{network.port}/"))
+        hangs.note_events([], LAKE.position)  # which connects
+        network.hold(b"COMMIT")
+        with pytest.raises(StateUnusable, match="does not answer"):
+            hangs.put(replace(record, counters=record.counters + 1), record.version)
+        for _ in range(10):
+            try:
+                other.put(record, record.version)
+                break
+            except StateUnusable:  # the row is locked until the server gives up on the other
+                time.sleep(1.0)
+        assert other.version(student, "v1") == record.version + 1
+        network.forward()
+        time.sleep(AWAY_S)
+        assert folded(hangs, student) == record.events_folded
+        hangs.close()
+    written = other.get(student, "v1")
+    assert written is not None and encode(written) == encode(replace(record, version=record.version + 1))
+    other.close()
 
 
 @each_server

@@ -22,6 +22,7 @@ from mastery.lake import compaction, log
 from mastery.lake.columns import STUDENT, conform
 from mastery.lake.file_writer import FileWriter
 from mastery.lake.handle import KEY, Change, Mode
+from mastery.lake.object_store import Unreachable
 from mastery.lake.reader import LakeReader
 from mastery.lake.snapshot import Snapshot
 from mastery.tables import EVENTS, Table
@@ -238,11 +239,16 @@ class LakeWriter(LakeReader):
 
     @contextmanager
     def discarding(self, table: Table, adds: Sequence[AddAction]) -> Iterator[None]:
-        """Delete files that were written when the body fails, but for those that a commit names by then."""
+        """Delete files that were written when the body fails, but for those that a commit names by then.
+
+        Where an object store does not answer, a commit that was sent may reach it later: its files stay, and if it does
+        not, `vacuum` clears them away.
+        """
         try:
             yield
-        except BaseException:
-            self.discard(table, adds)
+        except BaseException as error:
+            if not isinstance(error, Unreachable):
+                self.discard(table, adds)
             raise
 
     # Rows

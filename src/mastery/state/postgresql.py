@@ -386,7 +386,8 @@ class PostgresqlStore:
             self._url, autocommit=True, connect_timeout=round(CONNECT_S), application_name="mastery"
         )
         try:
-            db.execute("SELECT set_config('statement_timeout', %s, false)", (f"{SILENT_S - 1:.0f}s",))
+            for name, seconds in _patience().items():
+                db.execute("SELECT set_config(%s, %s, false)", (name, f"{1_000 * seconds:.0f}ms"))
             db.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(self._schema)))
             self._prepare(db)
         except BaseException:
@@ -502,6 +503,19 @@ class PostgresqlStore:
                 "DELETE FROM model_sets m WHERE name IS NULL "
                 "AND NOT EXISTS (SELECT FROM records r WHERE r.model_set = m.id)"
             )
+
+
+def _patience() -> Mapping[str, float]:
+    """Return how many seconds the server has for a statement, and for a client of whom it hears nothing: one that hangs
+    in the middle of a write would keep the locks of its rows for ever, and one whose machine is gone for two hours.
+    """
+    return {
+        "statement_timeout": SILENT_S - 1.0,
+        "idle_in_transaction_session_timeout": SILENT_S,
+        "tcp_user_timeout": SILENT_S,
+        "tcp_keepalives_idle": SILENT_S,
+        "tcp_keepalives_interval": SILENT_S,
+    }
 
 
 def _is_away(error: psycopg.Error) -> bool:

@@ -28,6 +28,10 @@ SILENT_S = 10.0
 DELIVERED_S = 30.0
 """A message that no broker has taken by then is lost to its sender, who is told."""
 
+ANSWERS_S = 15.0
+"""A broker that has not answered by then is connected to again, and the log says so: a network that hangs closes
+nothing. The options of the client may say otherwise (`socket.timeout.ms`)."""
+
 AHEAD_KB = 16_384
 """Messages that are fetched ahead of their reader, of each partition: with a backlog of any length."""
 
@@ -182,6 +186,7 @@ class KafkaSource:
         self._consumer = consumer = _made(
             self._kafka.Consumer,
             {
+                "socket.timeout.ms": int(ANSWERS_S * 1000),
                 **self._options,
                 "bootstrap.servers": self._servers,
                 "group.id": self._group,
@@ -370,6 +375,7 @@ class KafkaSink:
         self._producer: Producer = _made(
             self._kafka.Producer,
             {
+                "socket.timeout.ms": int(ANSWERS_S * 1000),
                 **self._options,
                 "bootstrap.servers": self._servers,
                 "acks": "all",
