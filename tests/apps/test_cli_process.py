@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import io
 import json
 import os
@@ -15,9 +16,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from mastery.apps.memory import ARENAS
 
 pytestmark = pytest.mark.slow  # a process for each call
 
@@ -188,6 +193,43 @@ def test_serve_answers_until_it_is_interrupted_and_leaves_nobody_behind(home, tm
     assert process.returncode == 0, said
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{url}/healthz")
+
+
+HEAP_BYTES = 64 << 20
+"""Where glibc puts the first heap of an arena: at a multiple of this, with as much reserved."""
+
+
+def arenas_of(process: int) -> int:
+    """Return in how many of glibc's arenas the threads of a process allocate."""
+    maps = [line.split() for line in Path(f"/proc/{process}/maps").read_text().splitlines()]
+    regions = [(*(int(end, 16) for end in one[0].split("-")), one[1], len(one) == 5) for one in maps]
+    return 1 + sum(
+        used[2] == "rw-p" and left[2] == "---p" and used[3] and left[0] == used[1] and left[1] - used[0] == HEAP_BYTES
+        for used, left in pairwise(regions)
+        if used[0] % HEAP_BYTES == 0
+    )
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="arenas are glibc's")
+def test_the_threads_of_serve_share_a_few_arenas(home, tmp_path):
+    """Each of the forty had one of its own, up to eight a core, and kept in it what was freed."""
+    (port,) = free_ports(1)
+    others = {name: value for name, value in ENVIRONMENT.items() if name != "MALLOC_ARENA_MAX"}
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, "--home", str(home), "serve", "--no-dashboard"],
+        cwd=tmp_path,
+        env=others | {"MASTERY_API__PORT": str(port), "PYTHONUNBUFFERED": "1", "MASTERY_LOG_LEVEL": "warning"},
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            process.stdout.readline()
+            url = f"http://127.0.0.1:{port}/mastery/S000014?as_of=latest"
+            with ThreadPoolExecutor(16) as pool:
+                sizes = list(pool.map(lambda _: len(urllib.request.urlopen(url).read()), range(64)))
+            assert min(sizes) > 0
+            assert 1 < arenas_of(process.pid) <= ARENAS
+        finally:
+            process.terminate()
 
 
 def reads_one_byte(*arguments: str | Path, cwd: Path) -> tuple[int, str]:

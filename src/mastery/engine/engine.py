@@ -215,6 +215,7 @@ class Engine(Deployment):
                     min_evidence=chosen.min_evidence,
                     derived_history=chosen.derived_history,
                     stop=ending,
+                    share=chosen.work.publish_share,
                     watch=watch or DEAF,
                 )
                 until.enter_context(

@@ -139,6 +139,13 @@ class WorkSettings(BaseModel, frozen=True, extra="forbid"):
         description="Seconds after which `mastery work` publishes what has changed, for classes, histories and tables; "
         "0: only a recompute publishes.",
     )
+    publish_share: float = Field(
+        0.25,
+        gt=0.0,
+        le=1.0,
+        description="Share of the time that publishing works while it lasts: between buckets it rests, so that batches "
+        "go on meanwhile. 1: without a rest, four times as fast as with 0.25.",
+    )
     compact_every_s: int = Field(
         600,
         ge=0,

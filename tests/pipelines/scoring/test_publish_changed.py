@@ -110,6 +110,21 @@ class School:
         return found
 
 
+class Resting(threading.Event):
+    """An event that notes for how long it is waited for, and does not take that time; or is set meanwhile."""
+
+    def __init__(self, *, then_set: bool = False) -> None:
+        super().__init__()
+        self.rests_s: list[float | None] = []
+        self._then_set = then_set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.rests_s.append(timeout)
+        if self._then_set:
+            self.set()
+        return super().wait(0)
+
+
 def by_student(rows: list[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for row in rows:
@@ -345,6 +360,31 @@ def test_who_is_stopped_leaves_no_files_behind(tmp_path, monkeypatch):
     with pytest.raises(Stopped):
         school.publish(NOW_US, publisher)
     assert sorted(tmp_path.rglob("*.parquet")) == before
+
+
+def test_who_publishes_with_a_share_of_the_time_rests_between_buckets(tmp_path):
+    school = School(tmp_path / "school")
+    school.take(60)
+    school.recompute()
+    school.take(60)
+    stop = Resting()
+    publisher = ChangesPublisher(school.of.lake, min_evidence=3, stop=stop, share=0.01)
+    done = school.publish(NOW_US, publisher)
+    buckets = len(school.of.lake.snapshot(GOLD).buckets)
+    assert done.students == STUDENTS
+    assert len(stop.rests_s) >= 2 * buckets, "after each was read, and after each was written"
+    assert all(rest_s > 0 for rest_s in stop.rests_s)
+    made = school.of_a_recompute(NOW_US)
+    assert school.shown() == {name: made[name] for name in school.shown()}
+
+
+def test_who_rests_is_stopped_at_once(tmp_path):
+    school = School(tmp_path / "school")
+    school.take(60)
+    stop = Resting(then_set=True)
+    with pytest.raises(Stopped):
+        school.publish(NOW_US, ChangesPublisher(school.of.lake, min_evidence=3, stop=stop, share=0.001))
+    assert len(stop.rests_s) == 1
 
 
 def test_files_that_were_written_again_are_deleted_when_nobody_reads_them_any_more(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from mastery.apps.memory import share_arenas
 from mastery.apps.serving import serve
 from mastery.engine import Engine
 from mastery.errors import MasteryError
@@ -12,6 +13,7 @@ from mastery.settings import load_settings
 
 WAIT_S = 60.0
 
+share_arenas()
 try:
     engine = Engine.connect(load_settings().settings, create=False)
     try:

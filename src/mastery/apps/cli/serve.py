@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mastery.apps.cli.context import engine_of, settings
+from mastery.apps.memory import share_arenas
 from mastery.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def serve(
     """
     import asyncio
 
+    share_arenas()
     chosen = settings(context)
     _check_extras(["api", "dashboard"] if dashboard else ["api"])
     from mastery.apps import serving

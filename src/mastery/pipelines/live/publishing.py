@@ -29,11 +29,14 @@ class Publishing:
         min_evidence: int,
         derived_history: bool,
         stop: threading.Event,
+        share: float = 1.0,
         watch: Watch = DEAF,
     ) -> None:
-        """Take the lake and what is asked each time: the active set, and the time."""
+        """Take the lake and what is asked each time: the active set, and the time. `share`: see `ChangesPublisher`."""
         self._lake, self._model_set, self._now_us, self._watch = lake, model_set, now_us, watch
-        self._publisher = ChangesPublisher(lake, min_evidence=min_evidence, derived_history=derived_history, stop=stop)
+        self._publisher = ChangesPublisher(
+            lake, min_evidence=min_evidence, derived_history=derived_history, stop=stop, share=share
+        )
         self._told: str | None = None
 
     def __call__(self) -> None:

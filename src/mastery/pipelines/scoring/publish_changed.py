@@ -50,6 +50,7 @@ from mastery.pipelines.scoring.catch_up import students_of
 from mastery.pipelines.scoring.class_numbers import ClassNumbers
 from mastery.pipelines.scoring.class_weakest import ClassWeakest
 from mastery.pipelines.scoring.fold_bucket import BucketOptions, fold_bucket
+from mastery.pipelines.scoring.pace import paced
 from mastery.pipelines.scoring.recompute import PART_ROWS, parts
 from mastery.school_days import UTC_DAYS
 from mastery.scorers.model_set import ModelSet
@@ -122,11 +123,23 @@ class ChangesPublisher:
     """
 
     def __init__(
-        self, lake: Lake, *, min_evidence: int, derived_history: bool = True, stop: threading.Event | None = None
+        self,
+        lake: Lake,
+        *,
+        min_evidence: int,
+        derived_history: bool = True,
+        stop: threading.Event | None = None,
+        share: float = 1.0,
     ) -> None:
-        """Take the lake, and what a recompute is told too; `stop` ends a publication that is being made."""
+        """Take the lake, and what a recompute is told too.
+
+        Args:
+            stop: Ends a publication that is being made.
+            share: Of the time that a publication takes, how much is worked: between buckets it rests; see `Pace`.
+        """
         self._lake, self._min_evidence, self._derived_history = lake, min_evidence, derived_history
         self._stop = threading.Event() if stop is None else stop
+        self._pace = paced(share, self._stop)
         self._of_files: dict[tuple[str, ...], tuple[ClassNumbers, ClassWeakest]] = {}
         self._superseded: list[tuple[float, Table, list[str]]] = []
 
@@ -147,6 +160,7 @@ class ChangesPublisher:
             Stopped: It is to end.
         """
         self._clear_away()
+        self._pace.begin()
         began = self._lake.begin_publishing()
         events = self._lake.snapshot(EVENTS)
         since = began.changes_until
@@ -154,6 +168,7 @@ class ChangesPublisher:
             return PublishedChanges()
         news = self._lake.news(EVENTS, since, events.version)
         changed = None if news is None else students_of(self._lake, news)
+        self._rest()
         if changed is None:
             return PublishedChanges(left="the log of the lake no longer says what has come in since")
         hindered = _hindered(began, model_set)
@@ -178,6 +193,7 @@ class ChangesPublisher:
             for new in self._folded(by_bucket, events, model_set, options, work):
                 for bucket, rows in new.items():
                     self._write_bucket(bucket, by_bucket[bucket], rows, tables, shown, live, as_of_us, work)
+                    self._rest()
             for bucket in {one for files in shown.values() for one in files.buckets} - by_bucket.keys():
                 self._write_bucket(bucket, frozenset(), {}, tables, shown, live, as_of_us, work)
             made = self._write_class(shown[GOLD.name], work)
@@ -243,6 +259,7 @@ class ChangesPublisher:
         waiting: dict[int, pa.Table] = {}
         for bucket, students in by_bucket.items():
             waiting[bucket] = self._events_of(bucket, students, events)
+            self._rest()
             if sum(rows.num_rows for rows in waiting.values()) >= PART_ROWS:
                 yield self._fold(waiting, model_set, options, work)
                 waiting = {}
@@ -270,7 +287,18 @@ class ChangesPublisher:
             for table, made in tables:
                 for bucket, mine in _cut(made, self._lake.buckets):
                     found[bucket].setdefault(table.name, []).append(mine)
+            self._rest()
         return found
+
+    def _rest(self) -> None:
+        """Rest after a piece of work.
+
+        Raises:
+            Stopped: It is to end.
+        """
+        self._pace.rest()
+        if self._stop.is_set():
+            raise Stopped
 
     def _holds(self, table: Table, file: File, students: Collection[str]) -> bool:
         if not students:
