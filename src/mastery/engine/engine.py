@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from mastery.pipelines.scoring.recompute import RecomputeReport
     from mastery.pipelines.scoring.reconcile import ReconcileReport
     from mastery.streams import Sink
+
+log = logging.getLogger(__name__)
 
 TENANTS_OPEN = 32
 """Engines of other tenants that stay open: each keeps some file descriptors, and what it has read of its course. One
@@ -238,11 +241,27 @@ class Engine(Deployment):
                 self.state,
                 tenant=self.tenant,
                 tenants=lambda: self.tenants,
+                others=self._places_of_others,
                 dead_letters=sink,
                 batch_s=batch_s,
                 batch_messages=batch_messages,
                 watch=watch or DEAF,
             ).follow(stop)
+
+    def _places_of_others(self) -> dict[str, Mapping[str, int]]:
+        """Return how far the workers of the other tenants are. One whose store cannot be read is left out: at the worst
+        a message is then sent to the dead letters twice.
+        """
+        from mastery.state import StateUnusable
+
+        found: dict[str, Mapping[str, int]] = {}
+        for name in self.tenants:
+            if name != self.tenant:
+                try:
+                    found[name] = self._existing.of(name).state.stream_offsets()
+                except (StateUnusable, Unwritable) as error:
+                    log.warning("tenant %s: how far its workers are cannot be read. %s", name, error)
+        return found
 
     @cached_property
     def _existing(self) -> Engine:

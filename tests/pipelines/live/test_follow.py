@@ -121,6 +121,76 @@ def test_what_cannot_be_used_is_listed_by_its_place_and_sent_to_the_dead_letters
     assert {one.key for one in buried} == {key_of("default", "S1")}
 
 
+class School:
+    """A tenant whose worker reads a stream that others read too."""
+
+    def __init__(self, folder, stream, dead, tenant, schools):
+        self.of, self.stream, self.dead, self.tenant, self.schools = (
+            Deployment.at(folder),
+            stream,
+            dead,
+            tenant,
+            schools,
+        )
+        schools[tenant] = self
+
+    def follow(self, sent, dead=True) -> None:
+        """Read until all that was sent has been read."""
+        source, intake = connect(self.stream, self.tenant), intake_of(self.of)
+        Follower(
+            source,
+            intake,
+            self.of.lake,
+            self.of.state,
+            tenant=self.tenant,
+            tenants=lambda: list(self.schools),
+            others=lambda: {
+                name: one.of.state.stream_offsets() for name, one in self.schools.items() if one is not self
+            },
+            dead_letters=connect_sink(self.dead) if dead else None,
+            batch_s=0.01,
+        ).follow(AllRead(self.of, sent))
+        intake.close()
+        source.close()
+
+
+def test_a_message_of_no_tenant_is_one_dead_letter_however_many_tenants_read_the_stream(tmp_path):
+    stream, dead = f"memory:{uuid4().hex}", f"memory:{uuid4().hex}"
+    schools: dict[str, School] = {}
+    middle, last, none = (School(tmp_path / name, stream, dead, name, schools) for name in ("m", "z", "a"))
+    sink, sent = connect_sink(stream), 0
+
+    def send(*values: bytes) -> int:
+        nonlocal sent
+        for value in values:
+            sink.send(key_of("nobody", "S1"), value)
+        sent += len(values)
+        return sent
+
+    def letters() -> list[bytes]:
+        source = connect(dead, "readers")
+        source.start(lambda _: {})
+        found = [one.value for one in source.poll(100, 0.0).messages]
+        source.close()
+        return sorted(found)
+
+    last.follow(send(b"1", b"2"))
+    assert letters() == [b"1", b"2"]
+    none.follow(sent, dead=False)
+    middle.follow(sent)
+    assert letters() == [b"1", b"2"], "what one had passed before the other began is not sent again"
+    send(b"3")
+    last.follow(sent)
+    assert letters() == [b"1", b"2"], "the first by name sends it"
+    middle.follow(sent)
+    assert letters() == [b"1", b"2", b"3"]
+    late = School(tmp_path / "b", stream, dead, "b", schools)
+    for one in (late, middle, last, none):
+        one.follow(send(b"4") if one is late else sent, dead=one is not none)
+    assert letters() == [b"1", b"2", b"3", b"4"]
+    last.of.state.close()
+
+
 def test_a_message_of_no_tenant_goes_to_the_dead_letters_with_its_reason(topic, caplog):
     caplog.set_level(logging.INFO)
     dead = uuid4().hex

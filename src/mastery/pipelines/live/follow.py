@@ -26,6 +26,7 @@ import pyarrow as pa
 from mastery.errors import Conflict, Unwritable
 from mastery.lake import Lake
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW
+from mastery.pipelines.live.dead_letters import PlacesOfOthers, Share
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.live.understand import Incoming
 from mastery.pipelines.live.watch import DEAF, Watch, delays_s
@@ -80,6 +81,7 @@ class Follower:
         *,
         tenant: str,
         tenants: Callable[[], Collection[str]] | None = None,
+        others: PlacesOfOthers | None = None,
         dead_letters: Sink | None = None,
         batch_s: float = BATCH_S,
         batch_messages: int = BATCH_MESSAGES,
@@ -89,10 +91,12 @@ class Follower:
 
         Args:
             tenants: Returns all tenants that exist; messages of others belong to nobody. None: every tenant exists.
+            others: Returns how far the other tenants are, of which one sends such a message to the dead letters.
         """
         self._source, self._intake, self._lake, self._state = source, intake, lake, state
         self._tenant, self._tenants, self._dead_letters = tenant, tenants, dead_letters
         self._known_tenants: Collection[str] = ()
+        self._share = Share(tenant, state, others)
         self._batch_s, self._batch_messages = batch_s, batch_messages
         self._watch = watch
         self._places: dict[str, int] = {}
@@ -122,14 +126,17 @@ class Follower:
 
     def _positions(self, partitions: Collection[str], stop: threading.Event) -> Mapping[str, int]:
         """Return the stored places of some partitions. Those of a lake that has been replaced count no more."""
-        stored = self._waited_for(self._stored, "the places of the stream", stop) or {}
+        stored = self._waited_for(partial(self._stored, partitions), "the places of the stream", stop) or {}
         found = {partition: stored[partition] for partition in partitions if partition in stored}
         self._places.update(found)
         return found
 
-    def _stored(self) -> Mapping[str, int]:
-        catch_up(self._lake, self._state)
-        return self._state.stream_offsets()
+    def _stored(self, partitions: Collection[str]) -> Mapping[str, int]:
+        lineage = catch_up(self._lake, self._state).seen.lineage
+        stored = self._state.stream_offsets()
+        if self._dead_letters is not None:
+            self._share.begin(partitions, stored, lineage)
+        return stored
 
     def _once(self, messages: Sequence[Message]) -> BatchDone:
         began = time.monotonic()
@@ -144,7 +151,7 @@ class Follower:
         others = len(messages) - len(mine) - len(nobodys)
         self._watch.left_alone(others)
         self._watch.of_nobody(len(nobodys))
-        self._bury([*((mine[refusal.index], refusal.problem) for refusal in taken.refusals), *nobodys])
+        self._bury([(mine[refusal.index], refusal.problem) for refusal in taken.refusals], nobodys)
         after: dict[str, int] = {}
         for message in messages:
             after[message.partition] = message.after
@@ -180,8 +187,12 @@ class Follower:
             if tenant not in known
         ]
 
-    def _bury(self, dead: Sequence[tuple[Message, str]]) -> None:
-        if self._dead_letters is None or not dead:
+    def _bury(self, own: Sequence[tuple[Message, str]], nobodys: Sequence[tuple[Message, str]]) -> None:
+        if self._dead_letters is None:
+            return
+        share = self._share.of([message for message, _ in nobodys])
+        dead = [*own, *((message, reason) for message, reason in nobodys if message in share)]
+        if not dead:
             return
         with self._watch.taking("dead_letters"):
             for message, reason in dead:
