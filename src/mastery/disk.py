@@ -44,6 +44,19 @@ def locked(path: str | Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def locked_if_free(path: str | Path) -> Iterator[bool]:
+    """Hold the lock of a file as `locked` does and yield True; where another holds it, yield False at once."""
+    require_locks()
+    with Path(path).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
 def settle(path: str | Path) -> None:
     """Wait until the content of a file is on the disk."""
     _sync(path)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
+import sys
+import time
 from contextlib import ExitStack
 
+import httpx
 import pytest
 
 import services
-from apps.working import begun, row, until_logged, until_written
+from apps.working import SRC, begun, row, until_logged, until_written
 from mastery.engine import Engine
 from mastery.errors import BadInput, NotFound
 from mastery.settings import load_settings
@@ -52,6 +58,48 @@ def test_a_class_moves_while_the_worker_runs(school):
         worker.send_signal(signal.SIGTERM)
         worker.communicate()
     assert worker.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_class_moves_while_two_apis_take_events_and_one_publishes_at_a_time(school):
+    home, _ = school
+    settings = {"MASTERY_HOME": str(home), "MASTERY_API__PUBLISH_EVERY_S": "1", "MASTERY_LOG_LEVEL": "warning"}
+    settings |= {"PYTHONPATH": str(SRC), "PYTHONUNBUFFERED": "1"}
+    ports = [services.free_port() for _ in range(2)]
+    servers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "mastery.apps.api"],
+            env=os.environ | settings | {"MASTERY_API__PORT": str(port)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for port in ports
+    ]
+    try:
+        for server in servers:
+            assert server.stdout.readline().startswith("API")
+        taken = [True]
+        for number, port in enumerate((*ports, *ports), start=1):
+            posted = httpx.post(f"http://127.0.0.1:{port}/v1/events", json=[json.loads(row(number))])
+            assert posted.json()["accepted"] == 1
+            taken.append(True)
+            for one in ports:
+                while evidence_in_class(one) < len(taken):
+                    time.sleep(0.05)
+                assert evidence_in_class(one) == len(taken)
+    finally:
+        for server in servers:
+            server.send_signal(signal.SIGTERM)
+        said = [server.communicate()[1] for server in servers]
+    assert [server.returncode for server in servers] == [0, 0], said
+    assert "tried again" not in "".join(said)
+
+
+def evidence_in_class(port: int) -> int:
+    """How many answers the class counts, as it is published; 0 where nothing is."""
+    found = httpx.get(f"http://127.0.0.1:{port}/mastery")
+    return 0 if found.status_code == 404 else sum(one["evidence_count"] for one in found.json()["scores"])
 
 
 @pytest.mark.slow

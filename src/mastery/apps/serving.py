@@ -62,7 +62,7 @@ async def serve(engine: Engine, dashboard: Beside | None, wait_s: float, say: Ca
         _listening(api.host, api.port, "api") as listener,
         served(chosen.host, chosen.api_port, "MASTERY_METRICS__API_PORT") as metrics,
     ):
-        server = server_of(engine, metrics)
+        server = server_of(engine, metrics, publishes=True)
         # A session of its own: Ctrl-C reaches us alone, and we end it once.
         child = None
         if dashboard is not None:

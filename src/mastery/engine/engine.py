@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mastery.pipelines.ingest.preview import FilePreview
     from mastery.pipelines.ingest.report import IngestReport
     from mastery.pipelines.ingest.undo import Undone
+    from mastery.pipelines.live.background import Background
     from mastery.pipelines.live.forward import Forwarder
     from mastery.pipelines.live.intake import Intake
     from mastery.pipelines.live.watch import Watch
@@ -196,7 +197,6 @@ class Engine(Deployment):
         from mastery.pipelines.live.background import Background
         from mastery.pipelines.live.compacting import compact_some
         from mastery.pipelines.live.follow import Follower
-        from mastery.pipelines.live.publishing import Publishing
         from mastery.pipelines.live.watch import DEAF
         from mastery.streams import connect, connect_sink
 
@@ -209,21 +209,9 @@ class Engine(Deployment):
             sink = None if dead_letters is None else connect_sink(dead_letters, self.settings.stream_options)
             if sink is not None:
                 until.callback(sink.close)
-            chosen, ending = self.settings, threading.Event()
+            chosen = self.settings
             if chosen.work.publish_every_s:
-                publishing = Publishing(
-                    self.lake,
-                    lambda: self.reader.metadata().model_set,
-                    clock.now_us,
-                    min_evidence=chosen.min_evidence,
-                    derived_history=chosen.derived_history,
-                    stop=ending,
-                    share=chosen.work.publish_share,
-                    watch=watch or DEAF,
-                )
-                until.enter_context(
-                    Background("publish", chosen.work.publish_every_s, publishing, ending, watch or DEAF)
-                )
+                until.enter_context(self._publishing(chosen.work.publish_every_s, watch or DEAF))
             if chosen.work.compact_every_s:
                 until.enter_context(
                     Background(
@@ -247,6 +235,46 @@ class Engine(Deployment):
                 batch_messages=batch_messages,
                 watch=watch or DEAF,
             ).follow(stop)
+
+    def publish_posted(self, tenant: str | None = None, watch: Watch | None = None) -> None:
+        """Begin to publish every few minutes what has come in of a tenant (setting `api.publish_every_s`), until the
+        engine is closed. Called again, it does nothing more.
+
+        Raises:
+            NotFound: There is no tenant of that name.
+        """
+        from mastery.pipelines.live.watch import DEAF
+
+        every_s = self.settings.api.publish_every_s
+        name = self.tenant if tenant is None else tenant
+        if not every_s or name in self._publishers:
+            return
+        of = self if name == self.tenant else self._existing.of(name)
+        with self._intakes_lock:
+            if name not in self._publishers:
+                self._publishers[name] = of._publishing(every_s, watch or DEAF).start()
+
+    def _publishing(self, every_s: float, watch: Watch) -> Background:
+        """Return what publishes what has changed, every so often."""
+        from mastery.pipelines.live.background import Background
+        from mastery.pipelines.live.publishing import Publishing
+
+        stop = threading.Event()
+        publishing = Publishing(
+            self.lake,
+            lambda: self.reader.metadata().model_set,
+            clock.now_us,
+            min_evidence=self.settings.min_evidence,
+            derived_history=self.settings.derived_history,
+            stop=stop,
+            share=self.settings.work.publish_share,
+            watch=watch,
+        )
+        return Background("publish", every_s, publishing, stop, watch)
+
+    @cached_property
+    def _publishers(self) -> dict[str, Background]:
+        return {}
 
     def _places_of_others(self) -> dict[str, Mapping[str, int]]:
         """Return how far the workers of the other tenants are. One whose store cannot be read is left out: at the worst
@@ -312,6 +340,9 @@ class Engine(Deployment):
 
     def close(self) -> None:
         """Write what is still coming in, and close what was opened."""
+        for publisher in self._publishers.values():
+            publisher.close()
+        self._publishers.clear()
         for sink in self._sinks:
             sink.close()
         self._sinks.clear()

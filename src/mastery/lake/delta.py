@@ -25,6 +25,7 @@ from mastery.lake.writer import WRITERS
 from mastery.tables import EVENTS, INGESTS, PUBLICATIONS, REJECTED, SUPERSEDED, Table
 
 ONE_PUBLISHER = "_one_publisher.lock"
+ONE_PUBLISHES_CHANGES = "_one_publishes_changes.lock"
 
 TIDY_FILES, TIDY_BUCKETS = 8, 8
 """After an ingest, buckets with this many new files or more are compacted, and this many of them at most: of 64 buckets
@@ -73,6 +74,14 @@ class Lake(UndoWriter):
         Held while tables are committed and the choice of a model set is made, not while scores are computed.
         """
         return self._place.alone(ONE_PUBLISHER)
+
+    def publishing_changes(self) -> AbstractContextManager[bool]:
+        """Return a context that gives True, and False where another process is in the same one.
+
+        It spares those who publish what has changed the work of each other; that nothing is shown that is not whole is
+        up to `one_publisher`, and on an object store to that alone.
+        """
+        return self._place.alone_if_free(ONE_PUBLISHES_CHANGES)
 
     def begin_publishing(self) -> Publication:
         """Return what is published, and make every published table ready for this version's columns.

@@ -169,6 +169,17 @@ class TableLocation:
             yield
 
     @contextmanager
+    def alone_if_free(self, relative: str) -> Iterator[bool]:
+        """Hold a lock as `alone` does and yield True, or False where another holds it; on an object store, True."""
+        if not self.is_local:
+            yield True
+            return
+        with ExitStack() as held:
+            with self.writing("a lock"):
+                free = held.enter_context(disk.locked_if_free(self.path(relative)))
+            yield free
+
+    @contextmanager
     def asking(self) -> Iterator[None]:
         """Turn what is said of an object store that does not answer, or refuses, into `Unreachable`."""
         try:

@@ -109,6 +109,13 @@ class ApiSettings(BaseModel, frozen=True, extra="forbid"):
         "kafka:127.0.0.1:9092/answers; left out: they go straight into the lake and into scores.",
         json_schema_extra={"shown": "none"},
     )
+    publish_every_s: int = Field(
+        300,
+        ge=0,
+        le=31_622_400,
+        description="Seconds after which the API publishes what posted events have changed, for classes, histories and "
+        "tables, where they go straight into scores; 0: workers and recomputes publish.",
+    )
 
     @property
     def url(self) -> str:

@@ -37,8 +37,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_of(engine: Engine, metrics: Metrics | None = None) -> Server:
-    """Return the server of a deployment; it answers once `serve` runs. `metrics` count what its intake takes.
+def server_of(engine: Engine, metrics: Metrics | None = None, *, publishes: bool = False) -> Server:
+    """Return the server of a deployment; it answers once `serve` runs.
+
+    Args:
+        engine: The deployment; whoever made it closes it.
+        metrics: Count what its intake takes.
+        publishes: Whether what comes in by it is published every few minutes, from the first request on that brings
+            events of a tenant: see `Engine.publish_posted`.
 
     Raises:
         Conflict: The process may open too few files.
@@ -52,7 +58,11 @@ def server_of(engine: Engine, metrics: Metrics | None = None) -> Server:
         return own if tenant == settings.tenant else others.of(tenant).reader
 
     def intakes(tenant: str) -> Intake:
-        return engine.intake(tenant, watch=None if metrics is None else metrics.of(tenant))
+        watch = None if metrics is None else metrics.of(tenant)
+        intake = engine.intake(tenant, watch=watch)
+        if publishes:
+            engine.publish_posted(tenant, watch)
+        return intake
 
     try:
         engine.forwarder()  # a stream that there is none of is told now

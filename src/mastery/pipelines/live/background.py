@@ -33,10 +33,14 @@ class Background:
         self._what, self._every_s, self._work, self._stop, self._watch = what, every_s, work, stop, watch
         self._thread = threading.Thread(target=self._run, name=what)
 
-    def __enter__(self) -> Background:
-        """Begin."""
+    def start(self) -> Background:
+        """Begin; `close` ends it."""
         self._thread.start()
         return self
+
+    def __enter__(self) -> Background:
+        """Begin."""
+        return self.start()
 
     def __exit__(self, *_error: object) -> None:
         """End, after what is being done."""

@@ -1,4 +1,7 @@
-"""What a worker publishes every few minutes: the students of whom something has come in, by whatever door."""
+"""What a worker or an API publishes every few minutes: the students of whom something has come in, by whatever door.
+
+Any number of them may do it for one lake: one at a time, and whoever finds another at it leaves it at that.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,12 @@ class Publishing:
         self._told: str | None = None
 
     def __call__(self) -> None:
-        """Publish; see `ChangesPublisher.publish`."""
+        """Publish, unless another process is publishing; see `ChangesPublisher.publish`."""
+        with self._lake.publishing_changes() as alone:
+            if alone:
+                self._publish()
+
+    def _publish(self) -> None:
         now_us = self._now_us()
         done = self._publisher.publish(
             self._model_set(), as_of_us=now_us, now_us=now_us, shadow=shadow_model_set(self._lake)
