@@ -239,6 +239,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(name):
         "state": "sqlite:x",
         "log_level": "error",
         "target": "0.77",
+        "work.publish_share": "0.77",
     }
     value = value.get(name, "False" if name == "derived_history" else None)
     if name in ("gate.auc", "gate.ece", "gate.pooled", "gate.degenerate", "gate.unknown", "gate.drift"):
