@@ -89,13 +89,13 @@ class KafkaStream(OfSink):
         make_topic(self.url)
 
 
-def make_topic(url: str, partitions: int = PARTITIONS) -> None:
+def make_topic(url: str, partitions: int = PARTITIONS, most_bytes: int = 2 * LARGE) -> None:
     """Make a topic, and wait until its broker knows it: under load that is after it has said that it is made."""
     from confluent_kafka import KafkaException, TopicCollection
     from confluent_kafka.admin import AdminClient, NewTopic
 
     servers, _, name = url.removeprefix("kafka:").partition("/")
-    topic = NewTopic(name, partitions, 1, config={"max.message.bytes": str(2 * LARGE)})
+    topic = NewTopic(name, partitions, 1, config={"max.message.bytes": str(most_bytes)})
     admin = AdminClient({"bootstrap.servers": servers})  # must live until it has answered
 
     def known() -> str | None:

@@ -1,4 +1,4 @@
-"""A model set becomes active while a worker follows a stream: killed in the middle, and done."""
+"""A model set becomes active, or the one before again, while a worker follows: killed in the middle, and done."""
 
 from __future__ import annotations
 
@@ -29,24 +29,27 @@ from runtimes_agree.test_streams import agree, sent
 from school import KEY, NOW_US, ROOT, Deployment
 from stream import files, stream
 
-ACTIVATE = """
+SWITCH = """
 import sys
 from pathlib import Path
 from crash.points import install
 from crash.commands import eager, RULES, publisher
 from mastery.pipelines.models.active import current_model_set
-from mastery.pipelines.scoring.activate import activate
+from mastery.pipelines.scoring.activate import activate, rollback
 from school import NOW_US, Deployment
 of = Deployment.at(Path(sys.argv[1]))
-install(int(sys.argv[2]) if sys.argv[2] else None)
-activate(of.lake, RULES, eager(current_model_set(of.lake, RULES)).version, NOW_US, publisher(of))
+install(int(sys.argv[3]) if sys.argv[3] else None)
+if sys.argv[2] == "activate":
+    activate(of.lake, RULES, eager(current_model_set(of.lake, RULES)).version, NOW_US, publisher(of))
+else:
+    rollback(of.lake, RULES, NOW_US, publisher(of))
 """
 
 
-def activated(folder: Path, kill_at: int | None) -> int:
-    """Activate in a process of its own, which is killed at one of its writes; return how it ended."""
+def switched(folder: Path, how: str, kill_at: int | None = None) -> int:
+    """Activate, or roll back, in a process of its own, which is killed at one of its writes; return how it ended."""
     paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
-    line = [sys.executable, "-c", ACTIVATE, str(folder), "" if kill_at is None else str(kill_at)]
+    line = [sys.executable, "-c", SWITCH, str(folder), how, "" if kill_at is None else str(kill_at)]
     return subprocess.run(line, env=os.environ | {"PYTHONPATH": paths}).returncode
 
 
@@ -59,15 +62,19 @@ class Counting(Watch):
 
 
 @pytest.mark.slow
-def test_a_worker_goes_on_under_the_new_set_without_a_restart_and_loses_nothing(tmp_path):
+@pytest.mark.parametrize("how", ["activate", "rollback"])
+def test_a_worker_goes_on_under_the_other_set_without_a_restart_and_loses_nothing(tmp_path, how):
     rows = stream(21, STUDENTS)
     live, through = deployment(tmp_path / "live", False), MemoryStream(None, tmp_path)
     first, rest = rows[: len(rows) // 2], rows[len(rows) // 2 :]
     live.ingest(*files(first, tmp_path / "first"))
     live.recompute(NOW_US, active_days=900)
-    old = live.reader.metadata().model_set.version
-    new = eager(current_model_set(live.lake, RULES))
+    default, new = live.reader.metadata().model_set.version, eager(current_model_set(live.lake, RULES))
     store_model_set(live.lake, new, NOW_US)
+    before, after = default, new.version
+    if how == "rollback":
+        assert switched(tmp_path / "live", "activate") == 0
+        before, after = after, before
 
     stop, watch = threading.Event(), Counting()
     source, intake = connect(through.url, "workers"), intake_of(live)
@@ -77,12 +84,12 @@ def test_a_worker_goes_on_under_the_new_set_without_a_restart_and_loses_nothing(
         working = pool.submit(follower.follow, stop)
         parts = [rest[at : at + 12] for at in range(0, len(rest), 12)]
         for number, kill_at in enumerate([30, None]):
-            activating = pool.submit(activated, tmp_path / "live", kill_at)
+            activating = pool.submit(switched, tmp_path / "live", how, kill_at)
             while not activating.done() and len(parts) > 4 * (2 - number):
                 expected += sent(through, parts.pop())
                 watch.batches.acquire(timeout=1.0)
             assert activating.result() == (-9 if kill_at else 0)
-            assert live.reader.metadata().model_set.version == (old if kill_at else new.version)
+            assert live.reader.metadata().model_set.version == (before if kill_at else after)
         for part in parts:
             expected += sent(through, part)
         while sum(live.state.stream_offsets().values()) < expected:
@@ -96,12 +103,13 @@ def test_a_worker_goes_on_under_the_new_set_without_a_restart_and_loses_nothing(
     whole = deployment(tmp_path / "whole", False)
     whole.ingest(*files(rows, tmp_path / "files"))
     store_model_set(whole.lake, new, NOW_US)
-    assert activated(tmp_path / "whole", None) == 0
+    for step in dict.fromkeys(["activate", how]):
+        assert switched(tmp_path / "whole", step) == 0
     publisher(whole)(whole.reader.metadata().model_set)
     for of in (live, whole):
         for student in students(of):
             of.reader.student(student, tenant="default", as_of_us=NOW_US)
-    assert new.version == live.reader.metadata().model_set.version
+    assert live.reader.metadata().model_set.version == whole.reader.metadata().model_set.version == after
     agree(live, whole)
 
 

@@ -9,12 +9,15 @@ import sys
 import time
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import product
 from uuid import uuid4
 
 import pytest
 
 from any_stream import STREAMS, AllRead, Stream
 from mastery.pipelines.live.rows import object_of
+from mastery.state import STORES, url_of
 from mastery.streams import SOURCES, connect, key_of
 from mastery.tables import EVENTS, GOLD, HISTORY, REJECTED
 from runtimes_agree.following import follow
@@ -50,22 +53,45 @@ def agree(live, whole):
     assert rows_of(live, HISTORY) == rows_of(whole, HISTORY)
 
 
-def whole_of(rows, tmp_path):
-    whole = deployment(tmp_path / "whole", False)
+def whole_of(rows, tmp_path, fitted=False):
+    whole = deployment(tmp_path / "whole", fitted)
     report = whole.ingest(*files(rows, tmp_path / "files"))
     publisher(whole)(whole.reader.metadata().model_set)
     return whole, report
 
 
+def cases(kinds, *short):
+    """Return (stream, whether the model set is a fitted one, state store): some in any run, all in the long one."""
+    long = [one for one in product(kinds, [False, True], STORES) if one not in short]
+    return [
+        *short,
+        *(pytest.param(*one, marks=pytest.mark.soak) for one in long),
+    ]
+
+
+def state_of(store, server):
+    """Return the URL of a store of its own; None for the default one."""
+    return None if store == "sqlite" else url_of(server(store), uuid4().hex)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", SOURCES)
-def test_a_stream_ends_in_the_bits_of_one_ingest_and_recompute(request, tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "fitted", "store"),
+    cases(
+        SOURCES,
+        *((kind, False, "sqlite") for kind in SOURCES),
+        ("kafka", True, "redis"),
+    ),
+)
+def test_a_stream_ends_in_the_bits_of_one_ingest_and_recompute(request, server, tmp_path, kind, fitted, store):
     rows = stream(11, STUDENTS)
-    whole, report = whole_of(rows, tmp_path)
-    live, through = deployment(tmp_path / "live", False), STREAMS[kind](request, tmp_path)
+    whole, report = whole_of(rows, tmp_path, fitted)
+    live = deployment(tmp_path / "live", fitted, state_of(store, server))
+    through = STREAMS[kind](request, tmp_path)
     dead = f"memory:{uuid4().hex}"
     follow(live, through.url, AllRead(live, sent(through, rows)), 11, "workers", dead)
     agree(live, whole)
+    live.state.close()
 
     buried = connect(dead, "readers")
     buried.start(lambda _: {})
@@ -75,18 +101,29 @@ def test_a_stream_ends_in_the_bits_of_one_ingest_and_recompute(request, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["kafka", "memory"])
-def test_two_workers_who_share_a_stream_while_one_comes_and_one_goes_end_in_the_same_bits(request, tmp_path, kind):
-    rows = stream(13, STUDENTS)
-    whole, _ = whole_of(rows, tmp_path)
-    live, through = deployment(tmp_path / "live", False), STREAMS[kind](request, tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "fitted", "store"),
+    cases(
+        ["kafka", "memory"],
+        ("kafka", False, "sqlite"),
+        ("memory", False, "sqlite"),
+        ("kafka", True, "postgresql"),
+    ),
+)
+def test_two_workers_who_share_a_stream_while_one_comes_and_one_goes_end_in_the_same_bits(
+    request, server, tmp_path, kind, fitted, store
+):
+    rows, state_url = stream(13, STUDENTS), state_of(store, server)
+    whole, _ = whole_of(rows, tmp_path, fitted)
+    live, through = deployment(tmp_path / "live", fitted, state_url), STREAMS[kind](request, tmp_path)
     expected = sent(through, rows)
 
     def worker(until: int, seed: int) -> Future[None]:
-        of = Deployment.at(tmp_path / "live")
+        of = Deployment.at(tmp_path / "live", state_url=state_url)
+        ended.callback(of.state.close)
         return workers.submit(follow, of, through.url, AllRead(of, until), seed, f"workers-{tmp_path}")
 
-    with ThreadPoolExecutor(2) as workers:
+    with ExitStack() as ended, ThreadPoolExecutor(2) as workers:
         first = worker(expected * 2 // 3, 13)
         while not sum(live.state.stream_offsets().values()):
             time.sleep(0.01)
@@ -94,14 +131,16 @@ def test_two_workers_who_share_a_stream_while_one_comes_and_one_goes_end_in_the_
         first.result()
         second.result()
     agree(live, whole)
+    live.state.close()
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fitted", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["default", "fitted"])
 @pytest.mark.parametrize("kind", [kind for kind in SOURCES if kind != "memory"])  # which ends with the process
-def test_a_worker_that_is_killed_and_started_again_ends_in_the_same_bits(request, tmp_path, kind):
+def test_a_worker_that_is_killed_and_started_again_ends_in_the_same_bits(request, tmp_path, kind, fitted):
     rows = stream(12, STUDENTS)
-    whole, _ = whole_of(rows, tmp_path)
-    live, through = deployment(tmp_path / "live", False), STREAMS[kind](request, tmp_path)
+    whole, _ = whole_of(rows, tmp_path, fitted)
+    live, through = deployment(tmp_path / "live", fitted), STREAMS[kind](request, tmp_path)
     line = [
         sys.executable,
         "-m",

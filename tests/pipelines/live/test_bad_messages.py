@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from any_stream import STREAMS, AllRead, Stream, take
+from any_stream import STREAMS, AllRead, Stream, make_topic, take
 from mastery.pipelines.live.follow import Follower
 from mastery.pipelines.live.intake import Intake
 from mastery.streams import Message, StreamUnusable, connect, connect_sink, key_of
@@ -90,7 +90,13 @@ def test_a_message_of_50_megabytes_is_refused_by_the_topic_and_rejected_where_on
     large = json.dumps({"table": "quiz_attempts", **GOOD["quiz_attempts"], "text": "x" * 50_000_000}).encode()
     with pytest.raises(StreamUnusable, match=r"larger than topic .* takes; raise its max.message.bytes"):
         STREAMS["kafka"](request, tmp_path).send(large)
-    through, of = STREAMS["memory"](request, tmp_path), Deployment.at(tmp_path / "home")
-    followed(of, through, [large], b"one", "memory:large")
+    through, of = STREAMS["kafka"](request, tmp_path), Deployment.at(tmp_path / "home")
+    through.url += "-large"
+    make_topic(through.url, most_bytes=2 * len(large))
+    good = json.dumps({"table": "quiz_attempts", **GOOD["quiz_attempts"]}).encode()
+    dead = f"memory:large-{tmp_path.name}"
+    followed(of, through, [large, good], key_of("default", "S1"), dead)
     (listed,) = of.lake.scan(REJECTED).to_pylist()
     assert listed["reason"].startswith("is longer than 16 MiB")
+    assert [one.value for one in buried(dead, 1)] == [large]
+    assert of.lake.count(EVENTS) == 1
