@@ -158,7 +158,7 @@ def test_a_large_bucket_is_not_rewritten_for_a_few_new_rows(
         expected += 40
         rewritten += lake.compact().rows
         assert lake.count(EVENTS) == expected
-        assert max(len(files) for files in lake.snapshot(EVENTS).by_bucket.values()) <= 6
+        assert max(len(files) for files in lake.snapshot(EVENTS).own.values()) <= 6
     assert rewritten < 10 * 59 * 40, "each row some eight times, and not 3,000 for each 40"
     live = {file.path for file in lake.snapshot(EVENTS).files}
     assert live & large or max(file.rows for file in lake.snapshot(EVENTS).files) > 1_500
@@ -191,7 +191,7 @@ def test_a_batch_tidies_up_as_many_files_as_it_brings(
     for seed in range(60):
         lake.append(EVENTS, events(30, seed=seed))
         lake.tidy()
-        assert max(len(there) for there in lake.snapshot(EVENTS).by_bucket.values()) <= delta.TIDY_FILES + 4
+        assert max(len(there) for there in lake.snapshot(EVENTS).own.values()) <= delta.TIDY_FILES + 4
     assert lake.count(EVENTS) == lake.scan(EVENTS).num_rows == 60 * 30
 
 
@@ -206,7 +206,7 @@ def test_a_batch_rewrites_little_also_of_a_bucket_that_a_compaction_would_make_o
     for seed in range(1, 41):
         lake.append(EVENTS, events(40, seed=seed))
         lake.tidy()
-        assert max(len(there) for there in lake.snapshot(EVENTS).by_bucket.values()) <= delta.TIDY_FILES + 3
+        assert max(len(there) for there in lake.snapshot(EVENTS).own.values()) <= delta.TIDY_FILES + 3
     assert large <= {file.path for file in lake.snapshot(EVENTS).files}
     written = [path for path in Path(lake.root, "events").glob("*/sorted-*.parquet") if path.name not in str(large)]
     assert 0 < sum(pq.read_metadata(path).num_rows for path in written) < 20_000, "and not all for 40"

@@ -197,11 +197,11 @@ def _buckets(lake: Lake, table: Table, progress: Callable[[int, int], None] | No
         return
     in_points = GoldInPoints(lake, published) if table is GOLD else None
     done, waiting = 0, pa.Table.from_batches([], _out(table))
-    for bucket in sorted(snapshot.by_bucket, key=lambda bucket: -1 if bucket is None else bucket):
+    for bucket in snapshot.buckets if table.partition_by else [None] * bool(snapshot.files):
         rows = lake.scan(table) if bucket is None else lake.read_bucket(table, bucket, schema.names, at=snapshot)
         rows = rows.select(schema.names).cast(schema)
         waiting = pa.concat_tables([waiting, rows if in_points is None else in_points.explained(rows, bucket)])
-        done += sum(file.rows for file in snapshot.bucket(bucket))  # not what was read: some rows may not count
+        done += snapshot.rows_of(bucket)  # not what was read: some rows may not count
         if waiting.num_rows >= BATCH_ROWS or done == snapshot.rows:
             yield waiting
             waiting = waiting.slice(waiting.num_rows)

@@ -79,7 +79,7 @@ def content(
                 "deletionTimestamp": now_ms,
                 "dataChange": data_change,
                 "extendedFileMetadata": True,
-                "partitionValues": {} if file.bucket is None else {"bucket": str(file.bucket)},
+                "partitionValues": partition_of(file, partition_by),
                 "size": file.size,
             }
         }
@@ -87,6 +87,11 @@ def content(
     ]
     actions += [{"txn": {"appId": name, "version": number}} for name, number in numbers.items()]
     return "\n".join(json.dumps(action, separators=(",", ":")) for action in actions).encode() + b"\n"
+
+
+def partition_of(file: File, partition_by: Collection[str]) -> dict[str, str | None]:
+    """Return the partition of a file as Delta's log says it."""
+    return {name: None if file.bucket is None else str(file.bucket) for name in partition_by}
 
 
 def put(place: TableLocation, version: int, body: bytes, *, after: tuple[int, ...] | None) -> tuple[int, ...]:

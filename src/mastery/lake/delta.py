@@ -27,6 +27,10 @@ from mastery.tables import EVENTS, INGESTS, PUBLICATIONS, REJECTED, SUPERSEDED, 
 ONE_PUBLISHER = "_one_publisher.lock"
 ONE_PUBLISHES_CHANGES = "_one_publishes_changes.lock"
 
+TIDY_ARRIVALS, TIDY_ARRIVED_ROWS = 48, 32_768
+"""Files of several buckets, or rows in them, that are distributed by `tidy`; fewer stay for the next time, for each
+bucket gets a file of its own then."""
+
 TIDY_FILES, TIDY_BUCKETS = 8, 8
 """After an ingest, buckets with this many new files or more are compacted, and this many of them at most: of 64 buckets
 that get a file each with each batch, as many files are merged with each batch as come in."""
@@ -145,6 +149,8 @@ class Lake(UndoWriter):
         Revisions of events that do not count go to SUPERSEDED. They are committed there first: after a kill between the
         two commits they are in both, and are left out there the next time.
 
+        Rows of events that lie in files of several buckets are distributed before, in a commit of its own.
+
         Args:
             table: The table.
             min_fresh_files: Leave buckets alone that have fewer files in order of arrival.
@@ -157,6 +163,8 @@ class Lake(UndoWriter):
         if table.published:
             with self.one_publisher():
                 return self._compact_published(table, min_fresh_files, most_buckets, progress)
+        if table is EVENTS:
+            self.distribute()
         return self._compact(table, min_fresh_files, most_buckets, compaction.WHOLE_ROWS, progress)
 
     def tidy(self) -> None:
@@ -165,6 +173,9 @@ class Lake(UndoWriter):
         however large the lake is. They are merged one after the other: two of an ingest of gigabytes would take more
         memory than it did.
         """
+        arrived = self.snapshot(EVENTS).arrivals
+        if len(arrived) >= TIDY_ARRIVALS or sum(file.rows for file in arrived) >= TIDY_ARRIVED_ROWS:
+            self.distribute(workers=1)
         for table in (EVENTS, REJECTED, SUPERSEDED, INGESTS):
             self._compact(table, TIDY_FILES, TIDY_BUCKETS, compaction.LITTLE_ROWS, None, workers=1)
         self.tidy_logs()
@@ -220,14 +231,14 @@ class Lake(UndoWriter):
         workers: int = WRITERS,
     ) -> Compaction:
         handle = self._handle(table)
-        before = handle.snapshot().by_bucket
-        work = {bucket: compaction.chosen(there, min_fresh_files, whole_rows) for bucket, there in before.items()}
+        before = handle.snapshot()
+        work = {bucket: compaction.chosen(own, min_fresh_files, whole_rows) for bucket, own in before.own.items()}
         fullest = sorted((bucket for bucket, old in work.items() if old), key=lambda bucket: -len(work[bucket]))
         work = {bucket: work[bucket] for bucket in fullest[:most_buckets]}
         written: list[AddAction] = []
 
         def merge(bucket: int | None) -> compaction.Merged:
-            whole = len(work[bucket]) == len(before[bucket])
+            whole = len(work[bucket]) == len(before.bucket(bucket))
             done = compaction.merge(handle.place, table, bucket, work[bucket], whole, self._width)
             written.extend(done.adds)  # not read back from here: other threads append too
             return done

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from mastery.errors import BadInput
-from mastery.lake import seal
+from mastery.lake import arrivals, seal
 from mastery.lake.columns import conform, with_used_values
 from mastery.lake.layout import (
     FALSE_POSITIVES,
@@ -55,7 +55,7 @@ def write(
     place: TableLocation,
     table: Table,
     rows: pa.Table,
-    bucket: int | None,
+    bucket: int | Sequence[int] | None,
     *,
     width: int = 2,
     in_order: bool = False,
@@ -70,7 +70,8 @@ def write(
         table: Its definition.
         rows: Columns of the table in any order, with or without the partition column. Strings may be
             dictionary-encoded; other types are cast where no value is lost.
-        bucket: The partition; None for a table without.
+        bucket: The partition; None for a table without. Several of rows that have still to be distributed to them;
+            see `mastery.lake.arrivals`.
         width: Digits of the bucket in the folder's name.
         in_order: The rows are in `sort_columns` order: small row groups, and the file says so.
         revisions: The rows are revisions of events in other rows of the bucket, and the file says so.
@@ -90,17 +91,27 @@ class FileWriter:
         self,
         place: TableLocation,
         table: Table,
-        bucket: int | None,
+        bucket: int | Sequence[int] | None,
         *,
         width: int = 2,
         in_order: bool = False,
         revisions: bool = False,
     ) -> None:
         """Begin a file; see `write`."""
-        self._place, self._table, self._bucket = place, table, bucket
+        self._place, self._table = place, table
         word = (SORTED_REVISIONS if revisions else SORTED) if in_order else REVISIONS if revisions else FRESH
-        name = f"{word}-{uuid.uuid4().hex}.parquet"
-        self._path = name if bucket is None else f"bucket={bucket:0{width}d}/{name}"
+        name = f"{uuid.uuid4().hex}.parquet"
+        self._filtered_by = FILTERED_BY.get(table.name)
+        self._partition: dict[str, str | None] = {}
+        if bucket is None:
+            self._path = f"{word}-{name}"
+        elif isinstance(bucket, int):
+            self._path = f"bucket={bucket:0{width}d}/{word}-{name}"
+            self._partition = {"bucket": str(bucket)}
+        else:
+            self._path = f"{arrivals.FOLDER}/{word}-{arrivals.word(bucket)}-{name}"
+            self._partition = {"bucket": None}
+            self._filtered_by = None  # it is not there for long, and its ids stay in memory
         self._options = dict(layout(table).options)
         self._step = FINER_ROW_GROUP_ROWS.get(table.name, ROW_GROUP_ROWS)
         if in_order:
@@ -120,9 +131,9 @@ class FileWriter:
         body = conform(self._table, rows)
         with self._writing():
             if self._writer is None:
-                if self._table.name in FILTERED_BY and body.num_rows >= FILTERED_ROWS:
+                if self._filtered_by is not None and body.num_rows >= FILTERED_ROWS:
                     filtered = {"ndv": min(self._step, body.num_rows), "fpp": FALSE_POSITIVES}
-                    self._options["bloom_filter_options"] = {FILTERED_BY[self._table.name]: filtered}
+                    self._options["bloom_filter_options"] = {self._filtered_by: filtered}
                 self._place.make_folder(self._path)
                 self._writer = pq.ParquetWriter(
                     self._place.path(self._path),
@@ -152,7 +163,7 @@ class FileWriter:
         return AddAction(
             path=path,
             size=size,
-            partition_values={} if self._bucket is None else {"bucket": str(self._bucket)},
+            partition_values=self._partition,
             modification_time=int(time.time() * 1000),
             data_change=True,
             stats=_statistics(self._footer[0], layout(self._table)),

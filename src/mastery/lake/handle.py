@@ -253,12 +253,19 @@ class Handle:
             return self._newest[column]
 
     def newest_by_bucket(self, column: str, at: Snapshot) -> list[tuple[int, int]]:
-        """Return (latest instant in microseconds, bucket) of each bucket that has one, the latest first."""
+        """Return (latest instant in microseconds, bucket) of each bucket that has one, the latest first.
+
+        A file of several buckets counts for each of them: of some the latest may be earlier than is said here.
+        """
         with self._lock:
             actions = instants(self._opened_at(at.version), column)
-        latest = actions.group_by("bucket").aggregate([("at", "max")])
-        found = zip(latest["at_max"].to_pylist(), latest["bucket"].to_pylist(), strict=True)
-        return sorted(((at_us, bucket) for at_us, bucket in found if at_us is not None), reverse=True)
+        at_us_of = dict(zip(actions["path"].to_pylist(), actions["at"].to_pylist(), strict=True))
+        latest: dict[int, int] = {}
+        for file in at.files:
+            at_us = at_us_of[file.path]
+            for bucket in file.buckets if at_us is not None else ():
+                latest[bucket] = max(at_us, latest.get(bucket, at_us))
+        return sorted(((at_us, bucket) for bucket, at_us in latest.items()), reverse=True)
 
     def begin(self) -> None:
         """Make the table unless it is there: called before a file is written, by any thread.
@@ -470,7 +477,7 @@ class Handle:
                 change.data_change,
                 now_ms,
                 file.size,
-                {} if file.bucket is None else {"bucket": str(file.bucket)},
+                commit.partition_of(file, self.table.partition_by),
             )
             for file in change.removes
         ]

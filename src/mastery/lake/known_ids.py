@@ -45,7 +45,11 @@ groups they are in are read, which is the same as all where there are many."""
 KEPT_BYTES = 256 << 20
 """Of filters and ids that stay in memory: those of 100 million events and more."""
 
-ID = ["event_id_hi", "event_id_lo"]
+FORGET_FROM = 256
+"""Files of several buckets whose ids stay in memory, and twice as many as there are, before those that went are
+forgotten."""
+
+ID = ["event_id_hi", LO := "event_id_lo"]
 
 NONE = -1
 
@@ -112,6 +116,8 @@ class KnownIds:
         self._summaries: OrderedDict[str, _Summary] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+        self._arrived: dict[int, list[str]] = {}  # second word of an id → the files that have it
+        self._looked_into: set[str] = set()
 
     def find(self, place: TableLocation, table: Table, live: Sequence[File], hi: Int64s, lo: Int64s) -> Known:
         """Return the rows of some files whose id is one of those asked for.
@@ -138,6 +144,26 @@ class KnownIds:
             groups = [g for g, words in enumerate(summary.filters) if words is None or may_hold_any(words, lo)]
             if groups:
                 found += _in_file(place, table, file.path, asked, summary.footer, groups)
+        return found
+
+    def find_arrived(self, place: TableLocation, table: Table, live: Sequence[File], hi: Int64s, lo: Int64s) -> Known:
+        """Return the same of files with rows of several buckets. Of all of them together it is known in memory which
+        ids they have: they are many and small, and there until their rows are distributed.
+        """
+        if not live:
+            return NOTHING_KNOWN
+        paths = {place.path(file.path): file.path for file in live}
+        with self._lock:
+            if len(self._looked_into) > FORGET_FROM + 2 * len(paths):
+                self._arrived, self._looked_into = {}, set()
+            for path in paths.keys() - self._looked_into:
+                for one in files.read(place, table, [paths[path]], [LO])[LO].to_pylist():
+                    self._arrived.setdefault(one, []).append(path)
+                self._looked_into.add(path)
+            hits = {path for one in lo.tolist() for path in self._arrived.get(one, ())}
+        found = NOTHING_KNOWN
+        for path in sorted(hits & paths.keys()):
+            found += _in_file(place, table, paths[path], _Asked(hi, lo))
         return found
 
     def _summary(self, place: TableLocation, table: Table, file: File) -> _Summary:

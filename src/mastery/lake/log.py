@@ -10,6 +10,7 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from mastery.instants import microseconds
+from mastery.lake.arrivals import buckets_in
 from mastery.lake.location import TableLocation
 from mastery.lake.snapshot import File
 from mastery.tables import EVENTS
@@ -169,7 +170,7 @@ class News:
 
 
 def _buckets_of(path: str) -> tuple[int, ...]:
-    return (int(path.partition("/")[0].removeprefix("bucket=")),)
+    return buckets_in(path) or (int(path.partition("/")[0].removeprefix("bucket=")),)
 
 
 def news(place: TableLocation, after: int, until: int) -> News | None:

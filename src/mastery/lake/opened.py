@@ -74,14 +74,11 @@ def latest(delta: DeltaTable | None, column: str) -> int | None:
 
 
 def instants(delta: DeltaTable | None, column: str) -> pa.Table:
-    """Return `bucket` (null without partitions) and `at`, the latest instant in microseconds, of each live file."""
+    """Return `path` and `at`, the latest instant in microseconds, of each live file."""
     assert delta is not None
     actions = pa.table(delta.get_add_actions(flatten=True))
     at = actions.column(f"max.{column}").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    none = pa.chunked_array([pa.nulls(actions.num_rows, pa.int32())])
-    return pa.table(
-        {"bucket": actions.column("partition.bucket") if "partition.bucket" in actions.column_names else none, "at": at}
-    )
+    return pa.table({"path": actions.column("path"), "at": at})
 
 
 def first_line(error: Exception) -> str:

@@ -19,12 +19,14 @@ from mastery.tables import Table
 EVERYBODY = Only()
 
 
-def student_ranges(place: TableLocation, table: Table, paths: Sequence[str], most: int) -> list[tuple[str, str]]:
+def student_ranges(
+    place: TableLocation, table: Table, paths: Sequence[str], more: pa.Table, most: int
+) -> list[tuple[str, str]]:
     """Return first and last pseudonym of each range: about `most` rows, and at least one student.
 
-    Only the column of pseudonyms is read, a few rows at a time.
+    Of files only the column of pseudonyms is read, a few rows at a time; `more` has it of other rows of the bucket.
     """
-    counts: list[pa.Table] = []
+    counts: list[pa.Table] = [_counted(more)] if more.num_rows else []
     for path in paths:
         with files.opened(place, table, path) as file:
             ids = [_counted(rows) for rows in file.batches([STUDENT], EVERYBODY)]

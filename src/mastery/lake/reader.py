@@ -13,10 +13,12 @@ import pyarrow.compute as pc
 from mastery.arrays import Int64s
 from mastery.events.identity import buckets as bucket_of
 from mastery.lake import compaction, files, log, publication, revisions
-from mastery.lake.columns import STUDENT
+from mastery.lake.arrived_rows import ArrivedRows
+from mastery.lake.columns import STUDENT, contiguous
 from mastery.lake.files import Only
 from mastery.lake.handle import Handle
 from mastery.lake.known_ids import Known, KnownIds
+from mastery.lake.layout import layout
 from mastery.lake.location import TableLocation
 from mastery.lake.publication import Publication
 from mastery.lake.ranges import student_ranges
@@ -45,6 +47,7 @@ class LakeReader:
         self._lock = threading.Lock()
         self._reader = StudentReader()
         self._known_ids = KnownIds()
+        self._arrived = ArrivedRows(buckets)
         self._publication = (NOTHING, publication.NOTHING)  # the table as it was read, and its last row
         self._newest: tuple[Snapshot, str, int | None] = (NOTHING, "", None)  # of events with revisions
 
@@ -82,7 +85,7 @@ class LakeReader:
         From the log alone, but for buckets of events with revisions: their newest row may not count.
         """
         snapshot = self.snapshot(table) if at is None else at
-        if not any(revisions.has_revisions(table, live) for live in snapshot.by_bucket.values()):
+        if not revisions.has_revisions(table, snapshot.files):
             return self._handle(table).newest(column, snapshot)
         return self._newest_that_counts(table, column, snapshot)
 
@@ -137,12 +140,32 @@ class LakeReader:
         see `mastery.lake.revisions`.
         """
         live = (self.shown(table) if at is None else at).bucket(bucket)
-        place, paths = self._handle(table).place, [file.path for file in live]
 
         def read(names: Sequence[str] | None) -> pa.Table:
-            return files.read(place, table, paths, names, only=only)
+            return self.read_revisions(table, bucket, live, names, only)
 
         return self._named(bucket, columns, _counting(table, live, columns, read))
+
+    def read_revisions(
+        self,
+        table: Table,
+        bucket: int,
+        live: Sequence[File],
+        columns: Sequence[str] | None = None,
+        only: Only | None = None,
+    ) -> pa.Table:
+        """Return the rows of a bucket out of some files, as `read_bucket` does without `bucket`; of events all
+        revisions.
+        """
+        place, plan = self._handle(table).place, layout(table)
+        own = [file.path for file in live if file.bucket == bucket]
+        rows = files.read(place, table, own, columns, only=only)
+        parts = [
+            self._arrived.read(place, table, file.path, bucket, rows.column_names, only)
+            for file in live
+            if file.bucket != bucket
+        ]
+        return contiguous(pa.concat_tables([rows, *parts]), plan, rows.column_names) if parts else rows
 
     def student_ranges(self, table: Table, bucket: int, most: int, at: Snapshot) -> list[tuple[str, str] | None]:
         """Return first and last pseudonym of ranges of students with about `most` rows each, which together are all of
@@ -151,7 +174,9 @@ class LakeReader:
         found = at.bucket(bucket)
         if sum(file.rows for file in found) <= most:
             return [None]
-        return [*student_ranges(self._handle(table).place, table, [file.path for file in found], most)]
+        own = [file.path for file in found if file.bucket == bucket]
+        arrived = self.read_revisions(table, bucket, [file for file in found if file.bucket != bucket], [STUDENT])
+        return [*student_ranges(self._handle(table).place, table, own, arrived, most)]
 
     def read_files(self, table: Table, paths: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of some files, as `read_bucket` returns those of a bucket; of events all revisions."""
@@ -169,23 +194,27 @@ class LakeReader:
             live = snapshot.bucket(bucket)
             if revisions.has_revisions(EVENTS, live):
                 read = list(dict.fromkeys([*wanted, *revisions.NEEDED]))
-                rows = self.read_files(EVENTS, [file.path for file in live], read)
+                rows = self.read_revisions(EVENTS, bucket, live, [name for name in read if name != BUCKET])
                 rows = rows.filter(pa.array(revisions.superseded(rows)))
                 found.append(self._named(bucket, wanted, rows.select([name for name in wanted if name != BUCKET])))
         rows = pa.concat_tables([self.scan(SUPERSEDED, wanted), *(part.cast(schema) for part in found)])
         return rows.take(pa.array(compaction.distinct(rows, SUPERSEDED.key))).select(list(columns))
 
-    def known(self, table: Table, bucket: int, hi: Int64s, lo: Int64s, at: Snapshot | None = None) -> Known:
-        """Return the rows of a bucket whose event id is one of those asked for, revisions that do not count included.
+    def known(self, table: Table, bucket: int | Int64s, hi: Int64s, lo: Int64s, at: Snapshot | None = None) -> Known:
+        """Return the rows whose event id is one of those asked for, revisions that do not count included.
 
         Args:
             table: EVENTS or SUPERSEDED.
-            bucket: Which.
+            bucket: In which they are; int64[n] where they are in several.
             hi, lo: int64[n]. The ids.
             at: Of which moment; None for now.
         """
-        live = (self.snapshot(table) if at is None else at).bucket(bucket)
-        return self._known_ids.find(self._handle(table).place, table, live, hi, lo)
+        snapshot, place = self.snapshot(table) if at is None else at, self._handle(table).place
+        found = self._known_ids.find_arrived(place, table, snapshot.arrivals, hi, lo)
+        for one in [bucket] if isinstance(bucket, int) else np.unique(bucket).tolist():
+            live, here = snapshot.own.get(one, ()), np.broadcast_to(bucket == one, hi.shape)
+            found += self._known_ids.find(place, table, live, hi[here], lo[here])
+        return found
 
     def read_a_little(self, table: Table, at: Snapshot, column: str) -> pa.Table:
         """Return one column of one row group of the last file; no rows where there is no file."""
@@ -239,7 +268,7 @@ class LakeReader:
         wanted = table.schema.names if columns is None else list(columns)
         schema = pa.schema([table.schema.field(name) for name in wanted])
         live = at.files
-        if revisions.has_revisions(table, live):
+        if revisions.has_revisions(table, live) or (at.arrivals and BUCKET in wanted):
             parts = [self.read_bucket(table, bucket, wanted, at) for bucket in at.buckets]
             return pa.concat_tables([part.cast(schema) for part in parts]).combine_chunks()
         rows = files.read(self._handle(table).place, table, [file.path for file in live], wanted, threads=True)

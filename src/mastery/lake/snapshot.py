@@ -11,6 +11,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from propcache import cached_property
 
+from mastery.lake.arrivals import buckets_in
 from mastery.tables import Table
 
 
@@ -22,13 +23,18 @@ class File:
         path: Relative to the table's folder.
         rows: Number of rows, from the Delta log.
         size: Bytes.
-        bucket: The partition; None for a table without.
+        bucket: The partition; None for a table without, and of a file with rows of several buckets.
     """
 
     path: str
     rows: int
     size: int
     bucket: int | None
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """The buckets that it has rows of, ascending; none for a table without."""
+        return buckets_in(self.path) if self.bucket is None else (self.bucket,)
 
 
 @dataclass(frozen=True)
@@ -48,16 +54,24 @@ class Snapshot:
         return sum(file.rows for file in self.files)
 
     @cached_property
-    def by_bucket(self) -> dict[int | None, tuple[File, ...]]:
+    def own(self) -> dict[int | None, tuple[File, ...]]:
+        """The files with rows of one bucket alone, by bucket; under None those of a table without buckets."""
         grouped: dict[int | None, list[File]] = {}
         for file in self.files:
-            grouped.setdefault(file.bucket, []).append(file)
+            if file.bucket is not None or not file.buckets:
+                grouped.setdefault(file.bucket, []).append(file)
         return {bucket: tuple(files) for bucket, files in grouped.items()}
+
+    @cached_property
+    def arrivals(self) -> tuple[File, ...]:
+        """The files with rows of several buckets, by path; see `mastery.lake.arrivals`."""
+        return tuple(file for file in self.files if file.bucket is None and file.buckets)
 
     @property
     def buckets(self) -> list[int]:
-        """The buckets that have files, ascending."""
-        return sorted(bucket for bucket in self.by_bucket if bucket is not None)
+        """The buckets that have rows, ascending."""
+        found = {bucket for bucket in self.own if bucket is not None}
+        return sorted(found.union(*(file.buckets for file in self.arrivals)))
 
     def after(self, version: int, adds: Iterable[File], removes: Collection[str]) -> Snapshot:
         """Return the files of a later version, which a commit has made of these."""
@@ -66,7 +80,14 @@ class Snapshot:
         return Snapshot(version, tuple(sorted(live.values(), key=attrgetter("path"))))
 
     def bucket(self, bucket: int | None) -> tuple[File, ...]:
-        return self.by_bucket.get(bucket, ())
+        """Return the files with rows of a bucket, those of several buckets last."""
+        return self.own.get(bucket, ()) + tuple(file for file in self.arrivals if bucket in file.buckets)
+
+    def rows_of(self, bucket: int | None) -> int:
+        """Return about how many rows a bucket has; of all buckets together exactly all: a file of several is counted
+        with the first of them.
+        """
+        return sum(file.rows for file in self.bucket(bucket) if file.bucket == bucket or file.buckets[0] == bucket)
 
     def __iter__(self) -> Iterator[File]:
         return iter(self.files)

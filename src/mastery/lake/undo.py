@@ -69,7 +69,7 @@ class Places(NamedTuple):
     Attributes:
         events, superseded: Folders of the two tables.
         bucket: Its number.
-        live, gone: The files of the bucket in the two.
+        live, gone: The files of the bucket in the two, but for those with rows of others too.
         width: Digits of the bucket in the folder's name.
     """
 
@@ -122,17 +122,22 @@ def rewrite(places: Places, what: Sequence[Brought], written: list[AddAction]) -
             moved=True,
         )
     if ids:
-        add(_back(places, what, pa.concat_tables(ids)), in_order=False, revisions=True, moved=False)
+        there = files.read(places.events, EVENTS, [file.path for file in places.live], ROW)
+        add(_back(places, what, pa.concat_tables(ids), there), in_order=False, revisions=True, moved=False)
     return Without(removes, adds)
 
 
-def remaining(places: Places, what: Sequence[Brought], columns: Sequence[str]) -> pa.Table:
-    """Return the rows of a bucket, all revisions, as they would be without what some ingests brought."""
-    wanted = list(dict.fromkeys([*columns, *ROW, *NEEDED]))
-    rows = files.read(places.events, EVENTS, [file.path for file in places.live], wanted)
+def remaining(rows: pa.Table, places: Places, what: Sequence[Brought]) -> pa.Table:
+    """Return the rows of a bucket, all revisions, as they would be without what some ingests brought.
+
+    Args:
+        rows: All rows of the bucket, columns `ROW`, `NEEDED` and others.
+        places: Where what they superseded lies.
+        what: The ingests.
+    """
     mine = brought_by(what, rows)
-    back = _back(places, what, rows.select(ID).filter(pa.array(mine)))
-    both = pa.concat_tables([rows.filter(pa.array(~mine)), back.select(wanted)])
+    back = _back(places, what, rows.select(ID).filter(pa.array(mine)), rows)
+    both = pa.concat_tables([rows.filter(pa.array(~mine)), back.select(rows.column_names)])
     return both.unify_dictionaries().combine_chunks()
 
 
@@ -147,15 +152,17 @@ def cleared(rows: pa.Table, counting: pa.Table, what: Sequence[Brought]) -> pa.T
     return rows.filter(pa.array(~gone))
 
 
-def _back(places: Places, what: Sequence[Brought], ids: pa.Table) -> pa.Table:
-    """Return the superseded rows of these events that no such ingest brought and that do not lie in EVENTS as well."""
+def _back(places: Places, what: Sequence[Brought], ids: pa.Table, there: pa.Table) -> pa.Table:
+    """Return the superseded rows of these events that no such ingest brought and that do not lie in EVENTS as well.
+
+    `there` are all rows of the bucket in EVENTS, columns `ROW` and others.
+    """
     rows = files.read(places.superseded, SUPERSEDED, [file.path for file in places.gone])
     if not rows.num_rows or not ids.num_rows:
         return rows.slice(0, 0)
     rows = rows.filter(pa.array(_among(rows, ids, ID) & ~brought_by(what, rows)))
     if not rows.num_rows:
         return rows
-    there = files.read(places.events, EVENTS, [file.path for file in places.live], ROW)
     return rows.filter(pa.array(~_among(rows, there, ROW)))
 
 

@@ -48,7 +48,10 @@ class UndoWriter(LakeWriter):
         handle = self._handle(EVENTS)
         names = [f"{log.UNDO}{'' if one.sources is None else '.of'}.{one.ingest}" for one in what]
         for _ in range(ATTEMPTS):
+            self.distribute()
             at, before = handle.numbered(*names)
+            if at.arrivals:
+                continue
             written: list[AddAction] = []
             with self.discarding(EVENTS, written):
                 with ThreadPoolExecutor(WRITERS) as pool:
@@ -125,12 +128,14 @@ class UndoWriter(LakeWriter):
         """Return where a bucket lies, for what reads it without some ingests' rows; events as of `at`."""
         gone = self.snapshot(SUPERSEDED).bucket(bucket)
         events, superseded = (self._handle(table).place for table in (EVENTS, SUPERSEDED))
-        return Places(events, superseded, bucket, at.bucket(bucket), gone, self._width)
+        return Places(events, superseded, bucket, at.own.get(bucket, ()), gone, self._width)
 
     def with_and_without(
         self, bucket: int, what: Sequence[Brought], columns: Sequence[str], at: Snapshot
     ) -> tuple[pa.Table, pa.Table]:
         """Return the events of a bucket that count, and those that would count without what some ingests brought."""
-        after = remaining(self.undo_places(bucket, at), what, [*columns, *revisions.NEEDED])
+        wanted = list(dict.fromkeys([*columns, *revisions.NEEDED, *ROW, *NEEDED]))
+        rows = self.read_revisions(EVENTS, bucket, at.bucket(bucket), wanted)
+        after = remaining(rows, self.undo_places(bucket, at), what)
         after = after.filter(pa.array(~revisions.superseded(after))).select(list(columns))
         return self.read_bucket(EVENTS, bucket, columns, at), after

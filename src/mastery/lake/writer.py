@@ -18,7 +18,7 @@ from deltalake.transaction import AddAction
 from mastery.errors import BadInput, Conflict
 from mastery.events.identity import IDENTITY_VERSION
 from mastery.events.identity import buckets as bucket_of
-from mastery.lake import compaction, log
+from mastery.lake import compaction, distribution, log
 from mastery.lake.columns import STUDENT, conform
 from mastery.lake.file_writer import FileWriter
 from mastery.lake.handle import KEY, Change, Mode
@@ -107,7 +107,7 @@ class LakeWriter(LakeReader):
         handle.commit_key(check)
         handle.commit("append", lambda _: Change(()))
 
-    def new_file(self, table: Table, bucket: int | None, *, revisions: bool = False) -> FileWriter:
+    def new_file(self, table: Table, bucket: int | Sequence[int] | None, *, revisions: bool = False) -> FileWriter:
         """Return a file that is written in parts; see `write_file`. Any thread may call this, and once the table is
         open any process. The table is made where there is none.
         """
@@ -117,9 +117,12 @@ class LakeWriter(LakeReader):
         handle.begin()
         return FileWriter(handle.place, table, bucket, width=self._width, revisions=revisions)
 
-    def write_file(self, table: Table, rows: pa.Table, bucket: int | None, *, revisions: bool = False) -> AddAction:
+    def write_file(
+        self, table: Table, rows: pa.Table, bucket: int | Sequence[int] | None, *, revisions: bool = False
+    ) -> AddAction:
         """Write one file and return what `commit` needs to add it. For who may call this see `new_file`.
 
+        Several buckets: the rows have still to be distributed to them; see `mastery.lake.arrivals`.
         `revisions` says that the rows are other revisions of events that the bucket has, or gets with the same commit.
         """
         with self.new_file(table, bucket, revisions=revisions) as file:
@@ -166,7 +169,7 @@ class LakeWriter(LakeReader):
         return self._handle(table).commit(mode, plan)
 
     def commit_judged(
-        self, adds: Mapping[int, Sequence[AddAction]], judged_on: Snapshot, ingest: int | None = None
+        self, adds: Mapping[tuple[int, ...], Sequence[AddAction]], judged_on: Snapshot, ingest: int | None = None
     ) -> frozenset[int]:
         """Commit events by bucket, unless others came into one of these buckets after they were judged.
 
@@ -174,7 +177,7 @@ class LakeWriter(LakeReader):
         store too; what compaction moves meanwhile does not count.
 
         Args:
-            adds: Bucket → files with events that it did not have as of `judged_on`.
+            adds: Buckets → files with events that they did not have as of `judged_on`.
             judged_on: The events that they were compared with.
             ingest: Number of the ingest that brings them.
 
@@ -187,16 +190,17 @@ class LakeWriter(LakeReader):
         """
         handle = self._handle(EVENTS)
         moved: frozenset[int] = frozenset()
+        into = frozenset[int]().union(*adds)
 
         def plan(now: Snapshot) -> Change:
             nonlocal moved
             if ingest is not None and handle.number_here(f"{log.UNDO}.{ingest}") is not None:
                 raise TakenBack
             news = log.news(handle.place, judged_on.version, now.version)
-            moved = frozenset(adds) if news is None else news.buckets & frozenset(adds)
+            moved = into if news is None else news.buckets & into
             if moved:
                 return Change(())
-            numbers = {f"{BUCKET_WRITES}.{bucket}": now.version + 1 for bucket in adds}
+            numbers = {f"{BUCKET_WRITES}.{bucket}": now.version + 1 for bucket in sorted(into)}
             return Change([add for some in adds.values() for add in some], numbers=numbers)
 
         handle.commit("append", plan)
@@ -220,6 +224,12 @@ class LakeWriter(LakeReader):
         if not added:
             self.discard(table, adds)
         return added
+
+    def distribute(self, workers: int = WRITERS) -> None:
+        """Distribute events that lie in files of several buckets to their buckets; see `mastery.lake.distribution`."""
+        arrived = self.snapshot(EVENTS).arrivals
+        if arrived:
+            distribution.distribute(self._handle(EVENTS), arrived, self.buckets, self._width, workers)
 
     def discard(self, table: Table, adds: Sequence[AddAction]) -> None:
         """Delete files that were written and that no commit names."""

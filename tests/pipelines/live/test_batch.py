@@ -19,15 +19,16 @@ from mastery.lake import Brought, Lake
 from mastery.pipelines.ingest.ingests import UNDO, IngestEntry, entries
 from mastery.pipelines.ingest.ingests import begin as begin_entry
 from mastery.pipelines.ingest.undo import undo
-from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE
+from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REVISED_ROW
 from mastery.pipelines.live.intake import TIDIED_EVERY, Intake
 from mastery.pipelines.live.records import Begun, begin, bring_up
 from mastery.pipelines.live.rows import cut_rows, field_of
+from mastery.pipelines.queries.undo_preview import undo_preview
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.pipelines.scoring.fold import fold_events
 from mastery.pipelines.scoring.records import record_of
 from mastery.state import NOWHERE, encode, find_blocks
-from mastery.tables import EVENTS, INGESTS
+from mastery.tables import EVENTS, GOLD, INGESTS
 from school import KEY, NOW, Deployment
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -118,6 +119,64 @@ def test_rows_are_taken_while_small_files_are_merged(school, intake, monkeypatch
     intake.close()
     assert len(school.lake.snapshot(EVENTS).files) < TIDIED_EVERY
     assert has_all(school)
+
+
+def of_each(n: int, **other: object) -> list[dict[str, object]]:
+    """Return an answer of each of some students."""
+    return [answer(n, student_id=f"S{k}", attempt_id=f"a{n}-{k}", **other) for k in range(1, 9)]
+
+
+def test_a_batch_of_several_students_is_one_file_and_what_it_brought_is_known_revised_and_taken_back(school, intake):
+    for n in range(3):
+        assert post(intake, *of_each(n)).count(ACCEPTED) == 8
+    at = school.lake.snapshot(EVENTS)
+    assert len(at.files) == len(at.arrivals) == 3
+    assert has_all(school)
+    assert post(intake, *of_each(1)).count(DUPLICATE) == 8
+    first = entries(school.lake)[-1]
+    intake.close()
+    later = intake_of(school, NOW + timedelta(days=1))
+    revised = post(later, *of_each(1, time_spent_sec=30), *of_each(3))
+    later.close()
+    assert (revised.count(REVISED_ROW), revised.count(ACCEPTED)) == (8, 8)
+    assert has_all(school)
+    before = school.lake.scan(EVENTS, ["event_id_hi", "duration_ms"]).num_rows
+    assert before == 32
+    model_set = school.reader.metadata().model_set
+    second = next(one for one in entries(school.lake) if one.number != first.number)
+    shown = undo_preview(school.lake, second, model_set, "rule_based", 2**52)
+    assert (shown.events, shown.events_back, shown.students) == (16, 8, 8)
+    undo(school.lake, second, now=NOW + timedelta(days=2))
+    assert school.lake.scan(EVENTS, ["duration_ms"])["duration_ms"].null_count == 24
+    undo(school.lake, first, now=NOW + timedelta(days=2))
+    assert school.lake.scan(EVENTS, ["tenant"]).num_rows == 0
+
+
+def test_files_of_several_buckets_are_distributed_now_and_then(school, intake):
+    for n in range(TIDIED_EVERY):
+        post(intake, *of_each(n))
+    intake.close()
+    at = school.lake.snapshot(EVENTS)
+    assert not at.arrivals
+    assert at.rows == 8 * TIDIED_EVERY
+    assert len(at.buckets) > 1
+    assert has_all(school)
+
+
+def test_a_recompute_has_what_lies_in_files_of_several_buckets(school, intake):
+    post(intake, *of_each(0), *of_each(1))
+    whole = Deployment.at(Path(school.lake.root).parent.parent / "whole")
+    ingest(whole, *of_each(0), *of_each(1))
+    for one in (school, whole):
+        one.recompute()
+    mine, theirs = (
+        one.lake.scan(GOLD).sort_by([(name, "ascending") for name in ("student_id", "topic_id", "score_source")])
+        for one in (school, whole)
+    )
+    assert mine.num_rows
+    assert mine.drop_columns(["computed_at"] if "computed_at" in mine.column_names else []).equals(
+        theirs.drop_columns(["computed_at"] if "computed_at" in theirs.column_names else [])
+    )
 
 
 def test_rows_that_come_again_after_a_kill_bring_up_the_record_that_it_prevented(school, intake):

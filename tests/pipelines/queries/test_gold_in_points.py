@@ -39,7 +39,7 @@ def exported(lake: Lake) -> list[dict]:
     in_points, snapshot = GoldInPoints(lake, lake.publication()), lake.shown(GOLD)
     names = [name for name in GOLD.schema.names if name != "bucket"]
     found = []
-    for bucket in snapshot.by_bucket:
+    for bucket in snapshot.buckets:
         found += in_points.explained(lake.read_bucket(GOLD, bucket, names, at=snapshot), bucket).to_pylist()
     return found
 

@@ -198,7 +198,7 @@ def test_rows_of_changed_students_are_those_of_a_recompute_and_the_others_stay(t
             assert now == expected
         class_agrees(school)
         assert school.publish(at_us) == PublishedChanges()
-    files_of = school.of.lake.shown(GOLD).by_bucket
+    files_of = school.of.lake.shown(GOLD).own
     assert all(len(files) <= 2 for files in files_of.values())
 
 

@@ -43,24 +43,29 @@ from mastery.tables import EVENTS, SUPERSEDED
 
 ID = ("event_id_hi", "event_id_lo")
 
+Group = tuple[int, ...]
+"""Buckets whose rows are judged and written together: one, or all that a small batch has rows of."""
+
 FEW_STUDENTS = 1_000
 """Up to this many students, their rows of a bucket are looked for; of more, the bucket is read whole."""
 
 
 @dataclass(frozen=True)
 class IncomingRows:
-    """n rows of one bucket.
+    """n rows of one bucket, or of several that are judged at once.
 
     Attributes:
         pieces: All pieces that are written at once.
         columns: Their columns.
-        parts: Which of their rows are in this bucket.
+        group: The buckets.
+        parts: Which of the pieces' rows are in them.
         files: Number of files.
         together: Which of all rows may be one answer though nothing names it; None where none may.
     """
 
     pieces: Sequence[Held]
     columns: BucketRows
+    group: Group
     parts: Sequence[Part]
     files: int
     together: RowsTogether | None = None
@@ -68,6 +73,12 @@ class IncomingRows:
     def numbers(self, name: str) -> Int64s:
         """Return int64[n] of a column of integers."""
         return self._joined(lambda piece: piece.rows.numbers(name))
+
+    def buckets(self) -> Int64s:
+        """Return int64[n]: the bucket of each row."""
+        if len(self.group) == 1:
+            return np.full(sum(stop - start for _, start, stop in self.parts), self.group[0])
+        return self._joined(lambda piece: np.repeat(np.arange(piece.offsets.size - 1), np.diff(piece.offsets)))
 
     def file_of(self) -> Int64s:
         return np.concatenate([np.full(stop - start, self.pieces[piece].file) for piece, start, stop in self.parts])
@@ -119,6 +130,7 @@ class Judged:
 
     Attributes:
         events: m events; None where each row is one, as it was read.
+        bucket: int64[m]. Of the events.
         verdicts: Of the events.
         by_row: Of the rows; `SAME` too where a row is rejected.
         replacing: bool[m]. Of which events an ingest that is replaced had brought rows.
@@ -130,6 +142,7 @@ class Judged:
     """
 
     events: pa.Table | None
+    bucket: Int64s
     verdicts: Verdicts
     by_row: Verdicts
     replacing: Mask
@@ -161,9 +174,9 @@ class Compared(NamedTuple):
 
 
 def judge_bucket(
-    lake: Lake, at: Snapshot, bucket: int, hi: Int64s, lo: Int64s, body: Int64s, replaced: Sequence[int] = ()
+    lake: Lake, at: Snapshot, bucket: Int64s, hi: Int64s, lo: Int64s, body: Int64s, replaced: Sequence[int] = ()
 ) -> Compared:
-    """Compare the incoming rows of this bucket with those that the lake has in it, but for those of replaced ingests.
+    """Compare the incoming rows, each of its bucket, with those that the lake has, but for those of replaced ingests.
 
     What was superseded is looked at after the events: a row that compaction moves meanwhile is in one of the two.
     """
@@ -176,7 +189,7 @@ def judge_bucket(
     judged = judge(hi, lo, body, known)
     revised = judged.verdicts == REVISED
     if revised.any():
-        gone = lake.known(SUPERSEDED, bucket, hi[revised], lo[revised])
+        gone = lake.known(SUPERSEDED, bucket[revised], hi[revised], lo[revised])
         known += gone.where(~np.isin(gone.ingest, replaced)) if replaced else gone
         judged = judge(hi, lo, body, known)
     ids, times = np.unique(known.lo, return_counts=True)
@@ -184,21 +197,19 @@ def judge_bucket(
     return Compared(judged.verdicts, replacing, Counter[int](known.ingest[judged.again].tolist()), changed)
 
 
-def judge_rows(
-    lake: Lake, at: Snapshot, bucket: int, rows: IncomingRows, on_revision: str, replaced: Sequence[int] = ()
-) -> Judged:
-    """Judge the rows of one bucket against the lake as of `at`.
+def judge_rows(lake: Lake, at: Snapshot, rows: IncomingRows, on_revision: str, replaced: Sequence[int] = ()) -> Judged:
+    """Judge the rows of one bucket, or of several, against the lake as of `at`.
 
     Args:
         on_revision: What is done with rows that say something other than what is known of their events.
         replaced: Numbers of ingests whose rows do not count as known.
     """
-    ids = [rows.numbers(name) for name in (*ID, "body_hash")]
+    ids, bucket = [rows.numbers(name) for name in (*ID, "body_hash")], rows.buckets()
     compared = judge_bucket(lake, at, bucket, ids[0], ids[1], ids[2], replaced)
     verdicts = compared.verdicts
     file_of, interaction = rows.file_of(), rows.interaction()
     together = np.zeros(verdicts.size, np.int64)
-    if rows.together is not None and bucket in rows.together.first:
+    if rows.together is not None and rows.group in rows.together.first:
         together = _together(lake, at, bucket, rows, rows.together, verdicts, replaced)
         if together.any():
             interaction = together if interaction is None else np.where(together != 0, together, interaction)
@@ -208,7 +219,7 @@ def judge_rows(
         joined = join_topics(rows.taken(), file_of, rows.own(), interaction)
         if joined is not None:
             events, row, event_of_row, repeats = joined.events, joined.rows, joined.event_of_row, joined.repeats
-            ids = [events[name].to_numpy() for name in (*ID, "body_hash")]
+            ids, bucket = [events[name].to_numpy() for name in (*ID, "body_hash")], bucket[row]
             compared = judge_bucket(lake, at, bucket, ids[0], ids[1], ids[2], replaced)
             verdicts = compared.verdicts
     changed_by = Counter[int]()
@@ -216,12 +227,12 @@ def judge_rows(
         some = np.flatnonzero(compared.changed)
         times = np.bincount(event_of_row, minlength=verdicts.size)[some]
         whole = rows.taken() if events is None else events
-        changed_by = _changed_by(lake, at, bucket, whole.take(pa.array(some)), times, (ids[1], ids[2]), replaced)
+        changed_by = _changed_by(lake, at, bucket[some], whole.take(pa.array(some)), times, (ids[1], ids[2]), replaced)
     says = np.full(verdicts.size, ELSE, np.int8)
     revised = np.flatnonzero(verdicts == REVISED)
     if revised.size:
         says[revised] = _says(
-            lake, at, bucket, (rows.taken() if events is None else events).take(pa.array(revised)), replaced
+            lake, at, bucket[revised], (rows.taken() if events is None else events).take(pa.array(revised)), replaced
         )
         verdicts[says == LESS] = SAME
     left = (verdicts == REVISED) & (says == ELSE) & (on_revision != "replace")
@@ -257,33 +268,42 @@ def judge_rows(
         which = np.flatnonzero(left_row)
         refused = Refused(file_of[which], rows.lines()[which], content[event_of_row[which]])
     return Judged(
-        events, verdicts, by_row, compared.replacing, placed.place, counts, refused, compared.repeats, changed_by
+        events=events,
+        bucket=bucket,
+        verdicts=verdicts,
+        by_row=by_row,
+        replacing=compared.replacing,
+        place=placed.place,
+        counts=counts,
+        refused=refused,
+        repeats=compared.repeats,
+        changed_by=changed_by,
     )
 
 
 def _together(
     lake: Lake,
     at: Snapshot,
-    bucket: int,
+    bucket: Int64s,
     rows: IncomingRows,
     together: RowsTogether,
     verdicts: Verdicts,
     replaced: Sequence[int],
 ) -> Int64s:
     """Return int64[n]: a hash of the answer that a row is with others, though nothing names it; 0 where it is alone."""
-    first, file = together.first[bucket], rows.file_of()
+    first, file = together.first[rows.group], rows.file_of()
     leads = np.unique(first[first != ALONE])
     kept = np.zeros(first.size, np.bool_)
     kept[leads] = [together.whole[number] for number in file[leads].tolist()]
     doubtful = leads[~kept[leads] & (verdicts[leads] == REVISED)]
     if doubtful.size:
-        known, here = _counting(lake, at, bucket, rows.taken(doubtful), ("other_topic_ids",), replaced)
+        known, here = _counting(lake, at, bucket[doubtful], rows.taken(doubtful), ("other_topic_ids",), replaced)
         kept[doubtful[here]] = known["other_topic_ids"].is_valid().to_numpy()
     kept &= ~answers_known_apart(first, verdicts)
     return interactions(first, kept, file, rows.numbers("event_id_lo"))
 
 
-def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table, replaced: Sequence[int]) -> npt.NDArray[np.int8]:
+def _says(lake: Lake, at: Snapshot, bucket: Int64s, events: pa.Table, replaced: Sequence[int]) -> npt.NDArray[np.int8]:
     """Return int8[k]: what events say beside what the lake knows of them; `ELSE` where it does not know them."""
     known, here = _counting(lake, at, bucket, events, COMPARED, replaced)
     says = np.full(events.num_rows, ELSE, np.int8)
@@ -294,7 +314,7 @@ def _says(lake: Lake, at: Snapshot, bucket: int, events: pa.Table, replaced: Seq
 def _changed_by(
     lake: Lake,
     at: Snapshot,
-    bucket: int,
+    bucket: Int64s,
     events: pa.Table,
     times: Int64s,
     incoming: tuple[Int64s, Int64s],
@@ -325,7 +345,7 @@ def _paired(lo: Int64s, body: Int64s) -> Int64s:
 
 
 def _counting(
-    lake: Lake, at: Snapshot, bucket: int, events: pa.Table, columns: Sequence[str], replaced: Sequence[int]
+    lake: Lake, at: Snapshot, bucket: Int64s, events: pa.Table, columns: Sequence[str], replaced: Sequence[int]
 ) -> tuple[pa.Table, Int64s]:
     """Return what counts of some events that the lake knows, with ids, `ingest` and these columns; and which they are.
 
@@ -333,7 +353,8 @@ def _counting(
     """
     students = events["student_id"].cast(pa.string()).unique().to_pylist()
     only = Only(column="student_id", values=tuple(sorted(students))) if len(students) <= FEW_STUDENTS else None
-    known = lake.read_bucket(EVENTS, bucket, [*ID, *columns, "ingest"], at, only)
+    parts = [lake.read_bucket(EVENTS, one, [*ID, *columns, "ingest"], at, only) for one in np.unique(bucket).tolist()]
+    known = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
     known = known.filter(pa.array(~np.isin(known["ingest"].fill_null(NOBODY).to_numpy(), replaced)))
     there = {key: place for place, key in enumerate(_keys(known))}
     found = np.array([there.get(key, -1) for key in _keys(events)], np.int64)

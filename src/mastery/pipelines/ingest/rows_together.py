@@ -45,12 +45,12 @@ class RowsTogether:
     """Of the rows that are written at once:
 
     Attributes:
-        first: Bucket → int64[n], of each of its rows the first row of the answer that it may be, `ALONE` where it is
-            an answer of its own. Buckets without any are left out.
+        first: Buckets that are judged together → int64[n], of each of their rows the first row of the answer that it
+            may be, `ALONE` where it is an answer of its own. Those without any are left out.
         whole: Number of a file → whether those of it are one answer, of files with numbered rows.
     """
 
-    first: Mapping[int, Int64s]
+    first: Mapping[tuple[int, ...], Int64s]
     whole: Mapping[int, bool]
 
 

@@ -23,12 +23,12 @@ from mastery.arrays import Int64s
 from mastery.errors import Conflict
 from mastery.events.places import in_their_places
 from mastery.kernels import kernel
-from mastery.lake import Lake
+from mastery.lake import Lake, arrivals
 from mastery.lake.snapshot import Snapshot
 from mastery.pipelines.ingest.bucket_rows import BucketRows, Part
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts
 from mastery.pipelines.ingest.held_rows import Held
-from mastery.pipelines.ingest.judge_rows import IncomingRows, Judged, judge_rows
+from mastery.pipelines.ingest.judge_rows import Group, IncomingRows, Judged, judge_rows
 from mastery.pipelines.ingest.row_counts import Refused
 from mastery.pipelines.ingest.rows_together import (
     ALONE,
@@ -61,10 +61,11 @@ LONGEST_PAUSE_S = 2.0
 
 @dataclass(frozen=True)
 class _Part:
-    """One bucket: what was found of its rows, and the files written for it."""
+    """Buckets written together: what was found of their rows, the files written, and which of them these are for."""
 
     judged: Judged
     adds: tuple[AddAction, ...]
+    into: Group
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def write_events(
     on_revision: str = "replace",
     together: Mapping[int, bool] = NOTHING_DECIDED,
     keep: bool = False,
+    one_file: bool = False,
 ) -> Written:
     """Write the new events, each with the number of the ingest, and return what became of the rows.
 
@@ -131,6 +133,7 @@ def write_events(
             `mastery.events.revisions`. To `reject` them, the pieces have their lines.
         together: As earlier writes of these files decided it.
         keep: Whether to return what was written, too: for a few rows, that need not be read again then.
+        one_file: Whether a few rows may be one file for all their buckets; see `mastery.lake.arrivals`.
 
     Raises:
         Conflict: Other ingests were faster every time; or what this one brings was taken back.
@@ -138,17 +141,21 @@ def write_events(
     written: list[AddAction] = []
     columns = BucketRows([piece.rows for piece in pieces])
     filled = [b for b in range(lake.buckets) if any(p.offsets[b + 1] > p.offsets[b] for p in pieces)]
-    rows_together = _rows_together(pieces, columns, filled, files, together)
+    groups: list[Group] = [(bucket,) for bucket in filled]
+    few = sum(piece.rows.num_rows for piece in pieces) <= arrivals.MOST_ROWS and lake.buckets <= arrivals.MOST_BUCKETS
+    if one_file and few and len(filled) > 1:
+        groups = [tuple(filled)]
+    rows_together = _rows_together(pieces, columns, groups, files, together)
     kept: dict[str, pa.Table] = {}
     write = _Write(lake, pieces, columns, files, ingest, replaced, written, on_revision, rows_together, keep, kept)
     at = lake.snapshot(EVENTS)
     with lake.discarding(EVENTS, written):
-        parts = _judged(write, at, filled, {})
+        parts = _judged(write, at, groups, {})
         with lake.one_committer(waiting):
             for attempt in range(ATTEMPTS):
                 if attempt:
                     _pause(attempt)
-                moved = lake.commit_judged({b: part.adds for b, part in parts.items() if part.adds}, at, ingest)
+                moved = lake.commit_judged({part.into: part.adds for part in parts.values() if part.adds}, at, ingest)
                 if not moved:
                     every = [part.judged for part in parts.values()]
                     counts = np.sum([one.counts for one in every], axis=0)
@@ -158,31 +165,34 @@ def write_events(
                     verdicts = _verdicts(pieces, parts)
                     return Written(counts, refused, repeats, changed_by, rows_together.whole, verdicts, kept)
                 at = lake.snapshot(EVENTS)
-                parts |= _judged(write, at, moved, parts)
+                parts |= _judged(write, at, [group for group in parts if moved.intersection(group)], parts)
     raise Conflict(
         f"other ingests brought events into the same buckets {ATTEMPTS} times in a row, each time before this one had "
         "compared its rows with theirs; let fewer run at once, and run this again: what was written is a duplicate"
     )
 
 
-def _parts(pieces: Sequence[Held], bucket: int) -> list[Part]:
-    mine = [(p, int(one.offsets[bucket]), int(one.offsets[bucket + 1])) for p, one in enumerate(pieces)]
+def _parts(pieces: Sequence[Held], group: Group) -> list[Part]:
+    """Return which rows are in these buckets, bucket by bucket."""
+    if len(pieces) == 1 and len(group) > 1:  # all buckets that it has rows of: they lie one after the other
+        return [(0, 0, pieces[0].rows.num_rows)]
+    mine = [(p, int(one.offsets[b]), int(one.offsets[b + 1])) for b in group for p, one in enumerate(pieces)]
     return [part for part in mine if part[2] > part[1]]
 
 
-def _verdicts(pieces: Sequence[Held], parts: Mapping[int, _Part]) -> list[Verdicts]:
+def _verdicts(pieces: Sequence[Held], parts: Mapping[Group, _Part]) -> list[Verdicts]:
     """Return the verdicts on the rows of each piece."""
     found = [np.full(piece.rows.num_rows, SAME, np.uint8) for piece in pieces]
-    for bucket, part in parts.items():
+    for group, part in parts.items():
         first = 0
-        for piece, start, stop in _parts(pieces, bucket):
+        for piece, start, stop in _parts(pieces, group):
             found[piece][start:stop] = part.judged.by_row[first : first + stop - start]
             first += stop - start
     return found
 
 
 def _rows_together(
-    pieces: Sequence[Held], columns: BucketRows, filled: Sequence[int], files: int, before: Mapping[int, bool]
+    pieces: Sequence[Held], columns: BucketRows, groups: Sequence[Group], files: int, before: Mapping[int, bool]
 ) -> RowsTogether:
     """Return which rows may be one answer, though nothing names it."""
     some = [piece for piece in pieces if piece.numbered.any()]
@@ -190,30 +200,30 @@ def _rows_together(
         return RowsTogether({}, before)
     timed = {file: any(piece.timed for piece in some if piece.file == file) for file in {piece.file for piece in some}}
 
-    def of_bucket(bucket: int) -> tuple[dict[int, FollowingRows], Int64s]:
-        rows = IncomingRows(pieces, columns, _parts(pieces, bucket), files)
+    def of_group(group: Group) -> tuple[dict[int, FollowingRows], Int64s]:
+        rows = IncomingRows(pieces, columns, group, _parts(pieces, group), files)
         found = following_rows(columns.rows(rows.parts, READ), rows.file_of(), rows.numbered(), timed)
         return found, first_rows(found, rows.file_of().size)
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        parts = list(pool.map(of_bucket, filled))
-    first = {b: of_rows for b, (_, of_rows) in zip(filled, parts, strict=True) if (of_rows != ALONE).any()}
+        parts = list(pool.map(of_group, groups))
+    first = {group: of_rows for group, (_, of_rows) in zip(groups, parts, strict=True) if (of_rows != ALONE).any()}
     return RowsTogether(first, files_of_one_answer([found for found, _ in parts], before))
 
 
-def _judged(write: _Write, at: Snapshot, buckets: Iterable[int], before: Mapping[int, _Part]) -> dict[int, _Part]:
+def _judged(write: _Write, at: Snapshot, groups: Iterable[Group], before: Mapping[Group, _Part]) -> dict[Group, _Part]:
     """Judge some buckets against the lake as of `at`, and write their files; those of `before` stay where the verdicts
     do, as they do where another ingest had other events.
     """
-    buckets = sorted(buckets)
-    found: dict[int, _Part] = {}
-    with ThreadPoolExecutor(WORKERS) as pool:  # which starts no thread for a single bucket
-        each = map if len(buckets) == 1 else pool.map
-        parts = each(lambda bucket: _write_bucket(write, at, bucket, before.get(bucket)), buckets)
-        for bucket, part in zip(buckets, parts, strict=True):
+    groups = sorted(groups)
+    found: dict[Group, _Part] = {}
+    with ThreadPoolExecutor(WORKERS) as pool:  # which starts no thread for a single one
+        each = map if len(groups) == 1 else pool.map
+        parts = each(lambda group: _write_group(write, at, group, before.get(group)), groups)
+        for group, part in zip(groups, parts, strict=True):
             # This thread only waits; the disk writes while others encode. Small files it takes at once, at the commit.
             write.lake.write_out(EVENTS, [add for add in part.adds if add.size >= WRITTEN_EARLY_BYTES])
-            found[bucket] = part
+            found[group] = part
     return found
 
 
@@ -221,15 +231,16 @@ def _pause(attempt: int) -> None:
     time.sleep(min(LONGEST_PAUSE_S, 0.02 * 2**attempt) * random.uniform(0.5, 1.0))
 
 
-def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None) -> _Part:
-    """Judge the rows of one bucket against the lake as of `at`, and write its files without a commit."""
-    rows = IncomingRows(write.pieces, write.columns, _parts(write.pieces, bucket), write.files, write.together)
-    judged = judge_rows(write.lake, at, bucket, rows, write.on_revision, write.replaced)
+def _write_group(write: _Write, at: Snapshot, group: Group, before: _Part | None) -> _Part:
+    """Judge the rows of some buckets against the lake as of `at`, and write their files without a commit."""
+    rows = IncomingRows(write.pieces, write.columns, group, _parts(write.pieces, group), write.files, write.together)
+    judged = judge_rows(write.lake, at, rows, write.on_revision, write.replaced)
     if before is not None:
         if judged.says_the_same_as(before.judged):
             return replace(before, judged=judged)
         write.lake.discard(EVENTS, before.adds)
-    adds = []
+    adds: list[AddAction] = []
+    into: Group = ()
     written = judged.verdicts == REVISED
     if write.ingest is not None:
         written |= judged.verdicts == NEW
@@ -246,11 +257,14 @@ def _write_bucket(write: _Write, at: Snapshot, bucket: int, before: _Part | None
                 number = pa.array(np.full(events.num_rows, write.ingest, np.int64))
                 events = events.set_column(events.column_names.index("ingest"), "ingest", number)
             events = _compacted(events)
+            filled = group if len(group) == 1 else tuple(np.unique(judged.bucket[kept]).tolist())
+            into = tuple(sorted({*into, *filled}))
+            bucket = filled[0] if len(filled) == 1 else filled
             adds.append(write.lake.write_file(EVENTS, events, bucket, revisions=revisions))
             write.written.append(adds[-1])
             if write.keep:
                 write.kept[adds[-1].path] = events
-    return _Part(judged, tuple(adds))
+    return _Part(judged, tuple(adds), into)
 
 
 @kernel

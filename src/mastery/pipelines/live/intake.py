@@ -15,6 +15,7 @@ from itertools import groupby
 from mastery.directory.pseudonyms import Pseudonyms
 from mastery.instants import DAY_US
 from mastery.lake import Lake, TakenBack
+from mastery.lake.delta import TIDY_ARRIVED_ROWS
 from mastery.pipelines.ingest import course_metadata as courses
 from mastery.pipelines.ingest.key_check import use_key
 from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVISED_ROW, Taken, newest_us, take
@@ -35,6 +36,9 @@ OUTCOMES = {"accepted": ACCEPTED, "revised": REVISED_ROW, "duplicates": DUPLICAT
 
 TIDIED_EVERY = 64
 """Batches after which small files are merged, while the next ones are written; at the latest after twice as many."""
+
+TIDIED_ROWS = TIDY_ARRIVED_ROWS
+"""The same of rows, which lie in files of several buckets until then."""
 
 
 class Intake:
@@ -82,7 +86,7 @@ class Intake:
         self._waiting: list[tuple[Incoming | Request, Future[Taken]]] = []
         self._changed = threading.Condition()
         self._writing = False
-        self._since_tidied = 0
+        self._batches = self._rows = 0  # since small files were merged
         self._tidying: threading.Thread | None = None
 
     def understand(self, rows: Sequence[bytes], table: str | None = None) -> Incoming:
@@ -143,8 +147,7 @@ class Intake:
                     self._writing = False
                     self._changed.notify_all()
                     return
-            self._write(batch)
-            self._tidy()
+            self._tidy(self._write(batch))
 
     def _next(self) -> list[tuple[Incoming | Request, Future[Taken]]]:
         """Return what is written next: all that waits, up to `MOST_ROWS`."""
@@ -157,17 +160,15 @@ class Intake:
         batch, self._waiting = self._waiting[:n], self._waiting[n:]
         return batch
 
-    def _write(self, batch: Sequence[tuple[Incoming | Request, Future[Taken]]]) -> None:
-        """Write one batch, and tell those who wait what became of their rows."""
+    def _write(self, batch: Sequence[tuple[Incoming | Request, Future[Taken]]]) -> int:
+        """Write one batch, and tell those who wait what became of their rows; return how many were written."""
         try:
             incoming = self._understood([one for one, _ in batch])
         except BaseException as error:  # noqa: BLE001 - as below
             if len(batch) > 1:  # one whose rows nobody foresaw keeps no other from being written
-                for alone in batch:
-                    self._write([alone])
-            else:
-                batch[0][1].set_exception(error)
-            return
+                return sum(self._write([alone]) for alone in batch)
+            batch[0][1].set_exception(error)
+            return 0
         try:
             try:
                 taken = self._take(incoming)
@@ -177,12 +178,13 @@ class Intake:
         except BaseException as error:  # noqa: BLE001 - whoever brought the rows is told, and raises it
             for _, future in batch:
                 future.set_exception(error)
-            return
+            return 0
         outcomes = {name: sum(one.count(code) for one in taken) for name, code in OUTCOMES.items()}
         self._register.count(read=sum(outcomes.values()), **outcomes)
         self._watch.rows(outcomes)
         for one, (_, future) in zip(taken, batch, strict=True):
             future.set_result(one)
+        return outcomes["accepted"] + outcomes["revised"]
 
     def _understood(self, batch: Sequence[Incoming | Request]) -> list[Incoming]:
         """Return what all rows are, in their order, those of requests understood together."""
@@ -228,18 +230,17 @@ class Intake:
         self._newest_us = max((one for one in (self._newest_us, of_batch) if one is not None), default=None)
         return None if self._newest_us is None else self._newest_us - self._active_days * DAY_US
 
-    def _tidy(self) -> None:
+    def _tidy(self, rows: int) -> None:
         """Let small files be merged now and then, in a thread of its own: done here, one request in 64 waited for it, a
         fifth of a second. Only where it takes longer than as many batches again do these wait, or files would grow
         faster than they are merged.
         """
-        self._since_tidied += 1
-        if self._since_tidied < TIDIED_EVERY:
-            return
-        if self._tidying is not None and self._tidying.is_alive() and self._since_tidied < 2 * TIDIED_EVERY:
+        self._batches, self._rows = self._batches + 1, self._rows + rows
+        since = max(self._batches / TIDIED_EVERY, self._rows / TIDIED_ROWS)
+        if since < 1 or (since < 2 and self._tidying is not None and self._tidying.is_alive()):
             return
         self._end_tidying()
-        self._since_tidied = 0
+        self._batches = self._rows = 0
         self._tidying = threading.Thread(target=self._merge_files, name=f"tidy-{self._tenant}")
         self._tidying.start()
 

@@ -40,7 +40,7 @@ def gold_at(
         scratch = Lake.open(folder, buckets=lake.buckets)
         snapshot = lake.snapshot(EVENTS)
         files = []
-        for bucket in sorted(bucket for bucket in snapshot.by_bucket if bucket is not None):
+        for bucket in snapshot.buckets:
             for part in parts(lake.read_bucket(EVENTS, bucket, READ, at=snapshot)):
                 events = part.filter(pc.equal(part["tenant"], tenant))
                 rows = gold_rows(fold_events(events, model_set, as_of_us, history=False), min_evidence, as_of_us)

@@ -305,7 +305,7 @@ def _published_weakest(
 
 def _of_tenant(lake: Lake, snapshot: Snapshot, columns: Sequence[str], tenant: str) -> Iterator[pa.Table]:
     """Yield the rows of a tenant in gold, a bucket at a time."""
-    for bucket in sorted(bucket for bucket in snapshot.by_bucket if bucket is not None):
+    for bucket in snapshot.buckets:
         rows = lake.read_bucket(GOLD, bucket, columns, at=snapshot)
         yield rows.filter(pc.equal(rows["tenant"], tenant))
 

@@ -103,7 +103,7 @@ def undo_preview(
             scores += len(changes) + len(old.keys() ^ new.keys())
             largest = max([largest, *changes])
         if progress is not None:
-            progress(sum(file.rows for file in at.bucket(bucket)))
+            progress(at.rows_of(bucket))
     files = [file for file in of.files if sources is None or file.name in sources]
     return UndoPreview(
         undoes=of.id,
