@@ -27,7 +27,7 @@ from mastery.state import (
     find_blocks,
     taken_records,
 )
-from mastery.state.encoding import FORMAT, HEAD, MAGIC, stream_text
+from mastery.state.encoding import HEAD, MAGIC, ROWS, stream_text
 from mastery.tables import COUNTERS
 from state.conftest import FIRST, MemoryStore
 
@@ -129,7 +129,7 @@ def test_a_record_cut_short_is_noticed(block: Block, size: int) -> None:
 def test_a_format_of_the_future_is_named(block: Block) -> None:
     data = bytearray(encode_many(block(1))[0].tobytes())
     data[4] = 9
-    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 6"):
+    with pytest.raises(CorruptRecord, match="its format is 9 and this version knows 6 and 7"):
         decode(bytes(data))
 
 
@@ -235,7 +235,7 @@ def test_a_record_with_other_counters_or_damaged_bytes_costs_those_beside_it_not
     bodies = [buffer[start:end].tobytes() for start, end in pairwise(ptr.tolist())]
     counts, fewer = (bytes([len(COUNTERS) - less, len(RECORD_LEDGER)]) for less in (0, 1))
     rest = bodies[1][HEAD.size :].replace(counts, fewer, 1)
-    bodies[1] = HEAD.pack(MAGIC, FORMAT, zlib.crc32(rest)) + rest
+    bodies[1] = HEAD.pack(MAGIC, ROWS, zlib.crc32(rest)) + rest
     bodies[2] = bodies[2][:-1]
     rows = [
         StoredRow(student, 1, None, body, FIRST, ahead=False)

@@ -14,7 +14,7 @@ from propcache import cached_property
 
 from mastery.arrays import Int64s
 from mastery.state import block_kernels as kernels
-from mastery.state.encoding import HEAD, Bytes, apart, check_head, preamble_of
+from mastery.state.encoding import COLUMNS, HEAD, Bytes, apart, check_head, format_of, preamble_of, slot_states_of
 from mastery.state.position import Position
 from mastery.state.record import (
     MISSING,
@@ -102,10 +102,10 @@ def _decoded(bodies: Sequence[bytes], located: _Located) -> list[RecordBlock]:
     if not bodies:
         return []
     data, ptr, places = located
-    alike: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    alike: dict[tuple[int, bytes, bytes], list[int]] = defaultdict(list)
     for s, (body, first, place) in enumerate(zip(bodies, ptr.tolist(), places.tolist(), strict=False)):
         names, widths, columns = (place[k] - first for k in (kernels.NAMES, kernels.WIDTHS, kernels.COLUMNS))
-        alike[body[HEAD.size : names], body[widths:columns]].append(s)
+        alike[format_of(body), body[HEAD.size : names], body[widths:columns]].append(s)
     return [_block(data, places[which], *shared) for shared, which in alike.items()]
 
 
@@ -137,7 +137,7 @@ def _seen(located: _Located) -> list[Position]:
     return [Position(*seen) for seen in located.places[:, [kernels.LINEAGE, kernels.VERSION]].tolist()]
 
 
-def _block(data: Bytes, places: Int64s, names: bytes, widths: bytes) -> RecordBlock:
+def _block(data: Bytes, places: Int64s, written_format: int, names: bytes, widths: bytes) -> RecordBlock:
     model_version, timezone, slot_widths, student_widths = preamble_of(names, widths)
     slot_ptr, ledger_ptr, recent_ptr, missing_ptr = (
         np.concatenate([[0], np.cumsum(places[:, k])]).astype(np.int64)
@@ -146,7 +146,7 @@ def _block(data: Bytes, places: Int64s, names: bytes, widths: bytes) -> RecordBl
     students, slots = len(places), int(slot_ptr[-1])
     codes, begins, ends = np.empty(slots, np.int32), np.empty(slots, np.int64), np.empty(slots, np.int64)
     topics = kernels.code_topics(data, places, slot_ptr, codes, begins, ends)
-    slot_words = np.zeros((slots, sum(slot_widths.values())), np.uint64)
+    slot_words = np.empty(slots * sum(slot_widths.values()), np.uint64)
     student_words = np.zeros((students, sum(student_widths.values())), np.uint64)
     counters = np.zeros((slots, len(COUNTERS)), np.int64)
     ledger = np.zeros((int(ledger_ptr[-1]), len(RECORD_LEDGER)), np.int64)
@@ -158,11 +158,13 @@ def _block(data: Bytes, places: Int64s, names: bytes, widths: bytes) -> RecordBl
     kernels.decode_students(
         data,
         places,
+        written_format == COLUMNS,
         slot_ptr,
         ledger_ptr,
         recent_ptr,
         missing_ptr,
         slot_words,
+        np.array([*slot_widths.values()], np.int64),
         student_words,
         counters,
         ledger,
@@ -181,7 +183,7 @@ def _block(data: Bytes, places: Int64s, names: bytes, widths: bytes) -> RecordBl
         slot_ptr=slot_ptr,
         topic_codes=codes,
         topics=_texts(data, begins[:topics], ends[:topics]).to_pylist(),
-        slot_states=apart(slot_words, slot_widths),
+        slot_states=slot_states_of(slot_words, slots, slot_widths),
         student_states=apart(student_words, student_widths),
         counters=counters,
         ledger_ptr=ledger_ptr,

@@ -8,7 +8,8 @@ import numpy as np
 
 from mastery.arrays import Int64s
 from mastery.kernels import kernel
-from mastery.state.kernels import decode_student, take_number, take_signed
+from mastery.state.kernels import decode_student, make_sheets
+from mastery.state.varints import take_number, take_signed
 
 (
     NAMES,  # end of model version and time zone, which begin behind the head
@@ -25,10 +26,11 @@ from mastery.state.kernels import decode_student, take_number, take_signed
     RECENT,
     MISSING,
     TOPICS,  # begin of the topic ids
-) = range(14)
+    END,  # of the record
+) = range(15)
 """Columns of what `find_places` finds of a record: places among the bytes, and counts."""
 
-PLACES = TOPICS + 1
+PLACES = END + 1
 
 
 @kernel
@@ -61,7 +63,7 @@ def find_places(data: Any, ptr: Int64s, head_bytes: int, found: Int64s) -> None:
         for k in range(SLOTS, MISSING + 1):
             count, at = take_number(data, at)
             found[s, k] = np.int64(count)
-        found[s, TOPICS] = at
+        found[s, TOPICS], found[s, END] = at, ptr[s + 1]
 
 
 @kernel
@@ -114,11 +116,13 @@ def code_topics(data: Any, places: Int64s, slot_ptr: Int64s, codes: Any, begins:
 def decode_students(
     data: Any,
     places: Int64s,
+    columns: Any,
     slot_ptr: Int64s,
     ledger_ptr: Int64s,
     recent_ptr: Int64s,
     missing_ptr: Int64s,
     slot_words: Any,
+    widths: Int64s,
     student_words: Any,
     counters: Any,
     ledger: Any,
@@ -129,13 +133,23 @@ def decode_students(
     last_event_us: Any,
     events_folded: Any,
 ) -> None:
-    """Fill the arrays of a block, which hold zeros (overrides NaN), from the place behind the topics of each record."""
+    """Fill the arrays of a block, which hold zeros (overrides NaN), from the place behind the topics of each record.
+
+    All of them are written as columns, or all as rows.
+    """
+    sheets = make_sheets(slot_ptr, ledger_ptr, counters.shape[1], widths.sum(), student_words.shape[1], ledger.shape[1])
     for s in range(places.shape[0]):
         slots, days = slice(slot_ptr[s], slot_ptr[s + 1]), slice(ledger_ptr[s], ledger_ptr[s + 1])
-        _, last_event_us[s], events_folded[s] = decode_student(
+        last_event_us[s], events_folded[s] = decode_student(
             data,
             places[s, TOPICS],
-            slot_words[slots],
+            places[s, END],
+            columns,
+            sheets,
+            slot_words,
+            slot_ptr[s],
+            counters.shape[0],
+            widths,
             student_words[s : s + 1],
             counters[slots],
             ledger[days],

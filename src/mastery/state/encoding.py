@@ -15,18 +15,19 @@ a signed number is zig-zag first; a text is its length as a number and its utf-8
     number    P slots, then H ledger rows, then R recent events
     P texts   topic ids
     signed    last_event_us, then events_folded
-    floats    student states of all scorers side by side
-    P times   floats: slot states of all scorers side by side; integers: counters;
-              1 byte: has an override, and if so 2 × 8 bytes
-    H times   signed: slot less the slot before, day less the day before; integers: the other columns
+    rows      of format 6: `mastery.state.rows`
     R times   3 × 8 bytes
     signed    newest event: at_us less last_event_us, then sequence; 8 bytes of what it is about, 2 × 8 of its id
     Q times   2 × 8 bytes
+    columns   of format 7, up to the end, filled up to a byte: `mastery.state.columns`. Those of
+              P words: counters, then slot states of all scorers side by side, then overrides;
+              one of the student states of all scorers, one behind the other;
+              H words: the ledger, whose days are each less the day before
 
-Floats are one bit each that says "not +0.0" (filled up to a byte) and 8 bytes for each that is not, so
-every bit of every float survives. Integers are one number with a bit for each that is not zero, and
-those, signed. Not among the bytes are the version, which is the store's own, and offsets and outbox: no fold makes
-them, and they stay where a record is made again (`stream_text`).
+Small records are written as rows, format 6, and those of more than `mastery.state.kernels.MOST_IN_ROWS` floats as
+columns, format 7; all of either are read. Every bit of every float survives. Not among the bytes are the version, which
+is the store's own, and offsets and outbox: no fold makes them, and they stay where a record is made again
+(`stream_text`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mastery.arrays import Floats, Int64s
-from mastery.state.kernels import BlockArrays, Texts, decode_student, encode_students
+from mastery.state.kernels import (
+    MOST_IN_ROWS,
+    BlockArrays,
+    Texts,
+    column_bytes,
+    decode_student,
+    encode_students,
+    make_sheets,
+)
 from mastery.state.position import Position
 from mastery.state.record import (
     MISSING,
@@ -59,7 +68,9 @@ from mastery.state.record import (
 from mastery.tables import COUNTERS
 
 MAGIC = b"MREC"
-FORMAT = 6
+ROWS, COLUMNS = FORMATS = (6, 7)
+"""How the numbers of a record are written: large ones as columns (`mastery.state.kernels.MOST_IN_ROWS`)."""
+
 HEAD = struct.Struct("<4sBI")
 
 RECORDS_A_BLOCK = 1_000
@@ -95,7 +106,8 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
     tenants = _texts(block.tenants, len(block.student_ids))
     topics = _joined([topic.encode() for topic in block.topics])
     preamble = np.frombuffer(_preamble(block), dtype=np.uint8)
-    slot_words = _side_by_side(block.slot_states, len(block.topic_codes))
+    slot_words = np.concatenate([np.zeros(0), *map(np.ravel, block.slot_states.values())])
+    widths = np.array([state.shape[1] for state in block.slot_states.values()], dtype=np.int64)
     student_words = _side_by_side(block.student_states, len(block.student_ids))
     codes = np.ascontiguousarray(block.topic_codes, dtype=np.int64)
     topic_bytes = int(np.diff(topics.ptr)[codes].sum())
@@ -109,7 +121,8 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
         topics=topics,
         slot_ptr=_ints(block.slot_ptr),
         topic_codes=codes,
-        slot_words=slot_words,
+        slot_words=slot_words.view(np.uint64),
+        widths=widths,
         student_words=student_words,
         counters=_ints(block.counters),
         ledger_ptr=_ints(block.ledger_ptr),
@@ -125,9 +138,10 @@ def encode_many(block: RecordBlock) -> tuple[Bytes, Int64s]:
     )
     encode_students(buffer, ptr, HEAD.size, arrays)
     view = buffer.data
-    places = ptr.tolist()
-    for start, end in pairwise(places):
-        HEAD.pack_into(view, start, MAGIC, FORMAT, zlib.crc32(view[start + HEAD.size : end]))
+    places, floats = ptr.tolist(), int(widths.sum())
+    for (start, end), slots in zip(pairwise(places), np.diff(arrays.slot_ptr).tolist(), strict=True):
+        written = COLUMNS if slots * floats > MOST_IN_ROWS else ROWS
+        HEAD.pack_into(view, start, MAGIC, written, zlib.crc32(view[start + HEAD.size : end]))
     return buffer[: places[-1]], ptr
 
 
@@ -136,8 +150,9 @@ def capacity(block: RecordBlock, preamble_bytes: int, text_bytes: int) -> int:
     n_students, n_slots = len(block.student_ids), len(block.topic_codes)
     slot_floats = sum(state.shape[1] for state in block.slot_states.values())
     student_floats = sum(state.shape[1] for state in block.student_states.values())
-    per_student = HEAD.size + preamble_bytes + 11 * 10 + 24 + 9 * student_floats + 1
-    per_slot = 10 + 9 * slot_floats + 1 + 10 * (len(COUNTERS) + 1) + 1 + 8 * len(OVERRIDE)
+    columns = len(COUNTERS) + slot_floats + len(OVERRIDE) + 1 + len(RECORD_LEDGER)
+    per_student = HEAD.size + preamble_bytes + 11 * 10 + 24 + 9 * student_floats + 1 + column_bytes(columns, 0)
+    per_slot = 10 + 9 * slot_floats + 1 + 10 * (len(COUNTERS) + 1) + 1 + 9 * len(OVERRIDE)
     per_day = 10 * (len(RECORD_LEDGER) + 1)
     return (
         n_students * per_student
@@ -163,7 +178,8 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
     n_slots, n_days, n_recent, n_missing = (reader.number() for _ in range(4))
     topics = tuple(reader.text() for _ in range(n_slots))
     rest = {} if stream is None else json.loads(stream)
-    slot_words = np.zeros((n_slots, sum(slot_widths.values())), dtype=np.uint64)
+    slot_words = np.empty(n_slots * sum(slot_widths.values()), dtype=np.uint64)
+    widths = np.array([*slot_widths.values()], dtype=np.int64)
     student_words = np.zeros((1, sum(student_widths.values())), dtype=np.uint64)
     counters = np.zeros((n_slots, len(COUNTERS)), dtype=np.int64)
     ledger = np.zeros((n_days, len(RECORD_LEDGER)), dtype=np.int64)
@@ -171,10 +187,17 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
     recent = np.empty((n_recent, len(RECENT)), dtype=np.int64)
     newest = np.empty(len(ORDER), dtype=np.int64)
     missing = np.empty((n_missing, len(MISSING)), dtype=np.int64)
-    _, last_event_us, events_folded = decode_student(
+    columns, ptr = format_of(data) == COLUMNS, (np.array([0, n_slots]), np.array([0, n_days]))
+    last_event_us, events_folded = decode_student(
         np.frombuffer(data, dtype=np.uint8),
         reader.at,
+        len(data),
+        columns,
+        make_sheets(*ptr, len(COUNTERS), widths.sum(), student_words.size, len(RECORD_LEDGER)),
         slot_words,
+        0,
+        n_slots,
+        widths,
         student_words,
         counters,
         ledger,
@@ -189,7 +212,7 @@ def decode(data: bytes, version: int = 0, stream: str | None = None) -> Record:
         model_version=model_version,
         timezone=timezone,
         topics=topics,
-        slot_states=apart(slot_words, slot_widths),
+        slot_states=slot_states_of(slot_words, n_slots, slot_widths),
         student_states={scorer: state[0] for scorer, state in apart(student_words, student_widths).items()},
         counters=counters,
         ledger=ledger,
@@ -210,7 +233,7 @@ def seen_and_content(data: bytes | memoryview) -> tuple[Position, bytes]:
     """Return what a record has seen, and its bytes but for that, the head and the checksum.
 
     Two records of one student are the same, bit for bit, where these are, whichever versions of the lake they have
-    seen. Costs a tenth of `decode`.
+    seen, and in whichever format they were written. Costs a tenth of `decode`.
 
     Raises:
         CorruptRecord: As of `decode`.
@@ -222,7 +245,18 @@ def seen_and_content(data: bytes | memoryview) -> tuple[Position, bytes]:
     reader.text()
     start = reader.at
     seen = Position(reader.signed(), reader.signed())
-    return seen, data[HEAD.size : start] + data[reader.at :]
+    end = reader.at
+    if format_of(data) == ROWS and _in_columns(reader):
+        return seen_and_content(encode(decode(data)))
+    return seen, data[HEAD.size : start] + data[end:]
+
+
+def _in_columns(reader: _Reader) -> bool:
+    """Tell of a record read up to its widths whether this version writes it as columns; others wrote all as rows."""
+    floats = sum(_widths(reader)[0].values())
+    reader.text()
+    reader.text()
+    return reader.number() * floats > MOST_IN_ROWS
 
 
 def check_head(data: bytes) -> None:
@@ -234,11 +268,16 @@ def check_head(data: bytes) -> None:
     if len(data) < HEAD.size or not data.startswith(MAGIC):
         raise CorruptRecord(f"{len(data)} bytes that do not begin with {MAGIC.decode()}")
     _, written_format, checksum = HEAD.unpack_from(data)
-    if written_format != FORMAT:
-        raise OtherFormat(f"its format is {written_format} and this version knows {FORMAT}")
+    if written_format not in FORMATS:
+        raise OtherFormat(f"its format is {written_format} and this version knows {ROWS} and {COLUMNS}")
     found = zlib.crc32(memoryview(data)[HEAD.size :])
     if found != checksum:
         raise CorruptRecord(f"its checksum is {checksum:08x} and its bytes give {found:08x}")
+
+
+def format_of(data: bytes) -> int:
+    """Return the format of a record that `check_head` has nothing against."""
+    return data[len(MAGIC)]
 
 
 def preamble_of(names: bytes, widths: bytes) -> tuple[str, str, dict[str, int], dict[str, int]]:
@@ -396,6 +435,15 @@ def apart(words: npt.NDArray[np.uint64], widths: Mapping[str, int]) -> dict[str,
     return {
         scorer: np.ascontiguousarray(words[:, end - width : end]).view(np.float64)
         for (scorer, width), end in zip(widths.items(), ends, strict=True)
+    }
+
+
+def slot_states_of(words: npt.NDArray[np.uint64], slots: int, widths: Mapping[str, int]) -> dict[str, Floats]:
+    """Return each scorer's float64[slots, K] of words that lie one scorer behind the other; nothing is copied."""
+    places = pairwise(np.cumsum([0, *widths.values()], dtype=np.int64) * slots)
+    return {
+        scorer: words[begin:end].view(np.float64).reshape(slots, width)
+        for (scorer, width), (begin, end) in zip(widths.items(), places, strict=True)
     }
 
 
