@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from mastery.errors import Conflict, Stopped, Unwritable
+from mastery.memory import give_back
 from mastery.pipelines.live.watch import DEAF, Watch
 
 log = logging.getLogger(__name__)
@@ -64,3 +65,4 @@ class Background:
             except Exception:
                 log.exception("%s: tried again in %g s", self._what, self._every_s)
                 self._watch.retried()
+            give_back()
