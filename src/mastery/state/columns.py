@@ -57,7 +57,7 @@ SAMPLES = 3
 """Rows in which a column that is like another is looked for: the first, the middle and the last."""
 
 CURVE_SAMPLE, CURVE_GAIN = 6, 3
-"""A column is tried as a curve where that spares so many bits of each of its first words."""
+"""A column is tried as a curve where that spares the second number of bits in each of the first words."""
 
 SAVED_BY_INTEGER, SAVED_BY_FLOAT = 5, 48
 """Bits that a word that is the same as its reference spares, about; the mask takes one of every word."""
