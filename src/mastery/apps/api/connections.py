@@ -27,6 +27,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mastery.apps.api.one_write import OneWrite
 from mastery.apps.api.problems import RETRY, RETRY_AFTER_S, Sparingly, problem
 from mastery.errors import Conflict, chain
 
@@ -132,9 +133,9 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Answer the connection, or answer it with 503, or close it."""
-        super().connection_made(transport)
-        # An answer is written in two pieces. Unless it is told so, the kernel keeps the second until the client has
-        # acknowledged the first, for which clients take 40 ms; asyncio tells it, but not of sockets given to it.
+        super().connection_made(OneWrite(transport, self.loop))
+        # A long answer is written in several pieces. Unless it is told so, the kernel keeps one until the client has
+        # acknowledged that before it, for which clients take 40 ms; asyncio tells it, but not of sockets given to it.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.logger = log
         if len(self.connections) > self.capacity.connections + self.capacity.refusals:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -148,7 +148,7 @@ async def post_events(request: Request, desk: AtDesk, parameters: Annotated[Even
         return JSONResponse(brought.model_dump(), HTTPStatus.ACCEPTED)
     taken = await asyncio.wrap_future(brought)
     scores = await run_in_threadpool(_scores, desk, parameters, taken) if parameters.returns == "scores" else None
-    return PostedEvents(
+    answer = PostedEvents(
         read=taken.rows.size,
         accepted=taken.count(ACCEPTED),
         revised=taken.count(REVISED_ROW),
@@ -156,6 +156,7 @@ async def post_events(request: Request, desk: AtDesk, parameters: Annotated[Even
         rejected=_rejected(taken.refusals),
         scores=scores,
     )
+    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")  # it is valid as it is
 
 
 @router.get(

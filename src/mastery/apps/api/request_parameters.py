@@ -187,7 +187,7 @@ class Desk:
         return as_of_us(request.as_of, self.now(), reader.newest_event_us, days=reader.days)
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:  # a plain function would be called in a thread
     desk = request.app.state.desk
     assert isinstance(desk, Desk)
     return desk
