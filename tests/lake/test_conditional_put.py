@@ -88,3 +88,14 @@ def test_what_a_server_quotes_of_a_request_is_not_repeated():
     assert plain(said) == "SignatureDoesNotMatch: it does not match"
     found = unreachable(OSError(said), "s3://bucket/lake")
     assert found is not None and "tester" not in str(found)
+
+
+def test_the_region_that_a_server_expects_is_not_cut_off():
+    said = (
+        "When reading information for key 'lake/events/_delta_log/_last_checkpoint' in bucket 'school-of-the-north': "
+        "AWS Error UNKNOWN (HTTP status 400) during HeadObject operation: AuthorizationHeaderMalformed: "
+        "The authorization header that you provided is malformed; the region 'eu-central-1' is wrong; "
+        "expecting 'us-east-1'"
+    )
+    found = unreachable(OSError(said), "s3://bucket/lake")
+    assert found is not None and "expecting 'us-east-1'" in str(found)

@@ -27,7 +27,8 @@ def test_a_url_that_is_none_says_what_is_expected(url, said):
 
 
 def test_events_are_not_sent_to_a_folder():
-    with pytest.raises(BadInput, match="unknown stream 'folder'"):
+    expected = "stream 'folder:incoming' can only be read, .* expected a URL such as kafka:127.0.0.1:9092/answers"
+    with pytest.raises(BadInput, match=expected):
         connect_sink("folder:incoming")
 
 

@@ -100,8 +100,8 @@ def unreachable(error: BaseException, where: str) -> Unreachable | None:
     )
 
 
-def plain(said: str, most: int = 260) -> str:
-    """Return what a client says as one short line, without colours and without the request that a server quotes."""
+def plain(said: str, most: int = 400) -> str:
+    """Return what a client says as one line, without colours and without the request that a server quotes."""
     found = re.search(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", said, re.DOTALL)
     text = ": ".join(part for part in found.groups() if part) if found else said
     line = COLOURS.sub(" ", text).strip()

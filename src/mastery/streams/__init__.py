@@ -71,8 +71,17 @@ def connect_sink(url: str, options: Mapping[str, str] = NO_OPTIONS) -> Sink:
         BadInput: No such kind, no location or one that can be none, or what it needs is not installed.
         StreamUnusable: It cannot be reached.
     """
+    _check_takes_messages(url)
     kind, location = _parted(url, list(SINKS))
     return KafkaSink(location, options) if kind == KAFKA else SINKS[kind](location)
+
+
+def _check_takes_messages(url: str) -> None:
+    """Refuse a stream that can only be read, which a misspelt one is not."""
+    kind = url.partition(":")[0]
+    if kind in SOURCES and kind not in SINKS:
+        ways = ", ".join(AS_IN[name] for name in SINKS)
+        raise BadInput(f"stream {url!r} can only be read, and this is to send to; expected a URL such as {ways}")
 
 
 def _parted(url: str, known: list[str]) -> tuple[str, str]:

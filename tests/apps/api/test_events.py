@@ -163,6 +163,7 @@ def test_requests_at_once_share_commits_and_lose_nothing(client, school, intake)
         (b"[]", "", {"content-type": "text/plain"}, 415, "unsupported-media-type", "application/x-ndjson"),
         (b"[]", "", {"content-encoding": "br"}, 415, "unsupported-media-type", "gzip"),
         (b"no gzip", "", {"content-encoding": "gzip"}, 422, "bad-input", "cannot be unpacked"),
+        (gzip.compress(b"[]"), "", {}, 422, "bad-input", "send it with Content-Encoding: gzip"),
         (
             gzip.compress(b"[]")[:-4],
             "",

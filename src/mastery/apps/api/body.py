@@ -17,6 +17,9 @@ JSON_TYPES = frozenset({"application/json", "application/x-ndjson", "application
 GZIP = 31
 """Tells zlib to expect the header of gzip."""
 
+GZIP_MARK = b"\x1f\x8b"
+"""What gzip begins with, and no JSON does."""
+
 
 class ContentTooLarge(MasteryError):
     """A request that brings more than is taken at once."""
@@ -56,6 +59,8 @@ async def read_body(request: Request) -> bytes:
             )
     if unpacking is not None and (not unpacking.eof or unpacking.unused_data):
         raise BadInput("the gzipped body is cut short, or something follows it; send it again")
+    if unpacking is None and body.startswith(GZIP_MARK):
+        raise BadInput("the body is packed by gzip, and no header says so; send it with Content-Encoding: gzip")
     return bytes(body)
 
 
