@@ -98,7 +98,9 @@ def take(
     with watch.taking("lake"):
         begun = _begun(lake, state, students, model_set)
         others = [(one, _begun(lake, state, students, one)) for one in beside]
-        written = write_events(lake, pieces, len(pieces), ingest, keep=True, one_file=True) if pieces else None
+        written = None
+        if pieces:
+            written = write_events(lake, pieces, len(pieces), ingest, keep=True, one_file=True, arriving=True)
         _keep_rejected(lake, batch, ingest)
     taken = _taken(batch, written)
     changed = frozenset[str]().union(*(one.changed for one in taken))
