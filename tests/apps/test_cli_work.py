@@ -139,7 +139,8 @@ def test_what_cannot_be_worked_on_is_named(mastery, tmp_path):
     for arguments, error, said in [
         (("--from", "folder:" + str(tmp_path / "none")), BadInput, "there is no folder"),
         (("--from", "kafak:a"), BadInput, "unknown stream 'kafak'"),
-        (("--from", f"folder:{tmp_path}", "--batch-s", "0"), BadInput, "expected more than 0 of both"),
+        (("--from", f"folder:{tmp_path}", "--batch-s", "0"), BadInput, "expected more than 0 of each"),
+        (("--from", f"folder:{tmp_path}", "--batch-mb", "nan"), BadInput, "expected more than 0 of each"),
         (("--from", f"folder:{tmp_path}", "--tenant", "nobody"), NotFound, "nobody"),
     ]:
         done = mastery("work", *arguments)

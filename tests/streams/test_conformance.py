@@ -100,6 +100,57 @@ def test_a_poll_brings_no_more_than_it_was_asked_for(stream):
         read += len(polled.messages)
 
 
+@pytest.mark.parametrize("most_bytes", [1, 700, 2_000, 3_001])
+def test_a_poll_brings_no_more_bytes_than_it_was_asked_for_unless_one_message_has_more(stream, most_bytes):
+    rng = np.random.default_rng(most_bytes)
+    sent = [b"%d" % number + b"x" * int(rng.integers(0, 1_500)) for number in range(60)]
+    for number, value in enumerate(sent):
+        stream.send(value, key=KEYS[number % len(KEYS)])
+    source, read = stream.read(), list[Message]()
+    while len(read) < len(sent):
+        messages = source.poll(100, 0.05, most_bytes).messages
+        assert len(messages) <= 1 or sum(len(one.value) for one in messages) <= most_bytes
+        read += messages
+    assert values(read) == Counter(sent)
+    assert in_order(read)
+
+
+def test_messages_that_had_no_room_in_a_poll_come_at_once_with_the_next_one(stream):
+    stream.send(*[b"%d" % number + b"x" * 1_000 for number in range(40)], key=b"S1")
+    source = stream.read()
+    while not (first := source.poll(100, 0.05, 5_500).messages):
+        pass
+    assert len(first) == 5
+    forever_s = 3_600.0
+    assert [len(source.poll(100, forever_s, 5_500).messages) for _ in range(6)] == [5] * 6
+    assert len(source.poll(100, 0.0, 5_500).messages) == 5
+
+
+def test_a_partition_is_revoked_with_what_had_no_room_in_the_last_poll(stream):
+    if not stream.shared:
+        pytest.skip("readers of this stream share nothing")
+    sent = [b"%d" % number + b"x" * 1_000 for number in range(200)]
+    for number, value in enumerate(sent):
+        stream.send(value, key=KEYS[number % len(KEYS)])
+    first, second, read, held = stream.read(), None, list[Message](), set[str]()
+    stored: dict[str, int] = {}
+    theirs = set[str]()
+    while len(read) < len(sent):
+        for source, mine in ((first, held), (second, theirs)):
+            if source is None:
+                continue
+            polled = source.poll(100, 0.05, 5_500)
+            mine -= polled.revoked
+            mine |= polled.assigned
+            assert {one.partition for one in polled.messages} <= mine
+            read += polled.messages
+            stored.update({one.partition: one.after for one in polled.messages})
+        if second is None and len(read) > 20:
+            second = stream.read(stored)
+    assert held
+    assert values(read) == Counter(sent)
+
+
 def test_damaged_messages_are_handed_on_as_they_are_with_their_place(stream):
     sent = [b'{"n": 1}', b'{"n": ', b"\xff\xfe\x00", b"[]", b'{"n": 2}']
     stream.send(*sent)

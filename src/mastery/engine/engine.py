@@ -175,6 +175,7 @@ class Engine(Deployment):
         dead_letters: str | None = None,
         batch_s: float = 0.25,
         batch_messages: int = 10_000,
+        batch_mb: float = 32.0,
         watch: Watch | None = None,
     ) -> None:
         """Take the events of a stream until `stop` is set: into the lake, and into the scores of their students.
@@ -187,6 +188,7 @@ class Engine(Deployment):
             dead_letters: URL of the stream that messages which cannot be used are sent to as well.
             batch_s: How long a batch waits for messages.
             batch_messages: How many it takes at most.
+            batch_mb: How many megabytes they come to at most; a larger message is a batch of its own.
             watch: Is told of each batch.
 
         Raises:
@@ -233,6 +235,7 @@ class Engine(Deployment):
                 dead_letters=sink,
                 batch_s=batch_s,
                 batch_messages=batch_messages,
+                batch_bytes=int(batch_mb * 1e6),
                 watch=watch or DEAF,
             ).follow(stop)
 

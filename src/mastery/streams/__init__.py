@@ -9,9 +9,10 @@ from mastery.streams.folder import FolderSource
 from mastery.streams.kafka import KafkaSink, KafkaSource
 from mastery.streams.keys import key_of, read_key
 from mastery.streams.memory import MemorySink, MemorySource
-from mastery.streams.source import Kept, Message, Polled, Positions, Sink, Source, StreamUnusable
+from mastery.streams.source import POLL_BYTES, Kept, Message, Polled, Positions, Sink, Source, StreamUnusable
 
 __all__ = [
+    "POLL_BYTES",
     "SINKS",
     "SOURCES",
     "Kept",

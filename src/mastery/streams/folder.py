@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 from mastery.errors import BadInput
-from mastery.streams.source import Message, Polled, Positions, StreamUnusable
+from mastery.streams.batch import Batch
+from mastery.streams.source import POLL_BYTES, Message, Polled, Positions, StreamUnusable
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,9 @@ class FolderSource:
             raise BadInput(f"there is no folder {str(self._folder)!r} to read events from; make it, or name another")
         self._positions = positions
 
-    def poll(self, most: int, wait_s: float) -> Polled:
+    def poll(self, most: int, wait_s: float, most_bytes: int = POLL_BYTES) -> Polled:
         """Return messages; see `Source.poll`."""
-        until, messages = time.monotonic() + wait_s, list[Message]()
+        until, batch = time.monotonic() + wait_s, Batch(most, most_bytes)
         while True:
             files = self._files()
             assigned = frozenset(files) - frozenset(self._next)
@@ -66,10 +67,10 @@ class FolderSource:
             # A file that is gone is not revoked: what was read of it is in nobody else's hand.
             self._next = {partition: self._next.get(partition, stored.get(partition, 0)) for partition in files}
             for partition, path in files.items():
-                if len(messages) < most and self._told[path.name].size != self._next[partition]:
-                    messages += self._lines(partition, path, most - len(messages))
-            if len(messages) >= most or assigned or time.monotonic() >= until:
-                return Polled(tuple(messages), assigned)
+                if not batch.full and self._told[path.name].size != self._next[partition]:
+                    self._add_to(batch, partition, path)
+            if batch.full or assigned or time.monotonic() >= until:
+                return Polled(tuple(batch.messages), assigned)
             time.sleep(min(POLL_S, max(until - time.monotonic(), 0.0)))
 
     def _files(self) -> dict[str, Path]:
@@ -105,8 +106,8 @@ class FolderSource:
         partition = f"folder:{name}#{there.st_ino:x}-{mark}"
         return _Told(there.st_ino, there.st_size, there.st_mtime_ns, partition)
 
-    def _lines(self, partition: str, path: Path, most: int) -> Iterator[Message]:
-        """Yield the next lines of a file that are whole and not blank, and read on behind them."""
+    def _add_to(self, batch: Batch, partition: str, path: Path) -> None:
+        """Take the next lines of a file that are whole and not blank, and read on behind them."""
         try:
             with path.open("rb") as data:
                 there = os.fstat(data.fileno())
@@ -116,14 +117,14 @@ class FolderSource:
                     log.warning("%s is shorter than what was read of it; it is read from its beginning", partition)
                     self._next[partition] = 0
                 data.seek(self._next[partition])
-                while most and (line := data.readline()):
+                while not batch.full and (line := data.readline()):
                     if not line.endswith(b"\n") and not _rests(there):
                         return
                     begin, after = self._next[partition], self._next[partition] + len(line)
+                    message = Message(partition, begin, after, None, line.rstrip(b"\r\n"), there.st_mtime_ns // 1000)
+                    if message.value.strip() and not batch.add(message):
+                        return
                     self._next[partition] = after
-                    if line.strip():
-                        most -= 1
-                        yield Message(partition, begin, after, None, line.rstrip(b"\r\n"), there.st_mtime_ns // 1000)
         except FileNotFoundError:  # taken away since it was listed; the next look says so
             return
         except OSError as error:

@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mastery.errors import BadInput
+from mastery.streams.batch import Batch
 from mastery.streams.kafka_topic import TopicId, away
-from mastery.streams.source import Kept, Message, Polled, Positions, StreamUnusable
+from mastery.streams.source import POLL_BYTES, Kept, Message, Polled, Positions, StreamUnusable
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -34,6 +35,9 @@ nothing. The options of the client may say otherwise (`socket.timeout.ms`)."""
 
 AHEAD_KB = 16_384
 """Messages that are fetched ahead of their reader, of each partition: with a backlog of any length."""
+
+AT_ONCE = 100
+"""Messages that are taken from the client at a time: of many large ones nobody knows beforehand how large they are."""
 
 MOST_BYTES = 100_000_000
 """Of one message to send; how much a topic takes is its own `max.message.bytes`, 1 MB where nobody has set it."""
@@ -173,6 +177,7 @@ class KafkaSource:
         self._consumer: Consumer | None = None
         self._topic_id = _topic_id(self._servers, self._topic, self._options)
         self._held: list[Any] = []
+        self._unsure = False
         self._checked_s = 0.0
         self._names: dict[int, str] = {}
         self._assigned: set[str] = set()
@@ -207,7 +212,7 @@ class KafkaSource:
         self._id = self._topic_id.now(REACH_S)
         consumer.subscribe([self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
-    def poll(self, most: int, wait_s: float) -> Polled:
+    def poll(self, most: int, wait_s: float, most_bytes: int = POLL_BYTES) -> Polled:
         """Return messages; see `Source.poll`.
 
         Messages are given out once it is sure which topic they are of: one that was deleted and made again under this
@@ -216,23 +221,41 @@ class KafkaSource:
         assert self._consumer is not None, "start comes first"
         before = frozenset(self._assigned)
         self._revoked.clear()
-        one: Any
-        for one in self._consumer.consume(max(1, most - len(self._held)), wait_s):
-            error = one.error()
-            if error is not None:
-                self._trouble(error)
-            else:
-                self._held.append(one)
+        self._read(most, wait_s, most_bytes)
         self._held = [one for one in self._held if self._partition(one.partition()) in self._assigned]
-        messages: list[Message] = []
-        if self._is_the_topic():
-            messages = [self._message(self._partition(one.partition()), one) for one in self._held]
-            self._held.clear()
-        if messages and self._away:
+        batch = Batch(most, most_bytes)
+        self._unsure = not self._is_the_topic()
+        if not self._unsure:
+            for one in self._held:
+                if not batch.add(self._message(self._partition(one.partition()), one)):
+                    break
+            del self._held[: len(batch.messages)]
+        if batch.messages and self._away:
             self._away = False
             log.warning("Kafka at %s answers again", self._servers)
         assigned = frozenset(self._assigned)
-        return Polled(tuple(messages), assigned - before | assigned & self._revoked, frozenset(self._revoked))
+        return Polled(tuple(batch.messages), assigned - before | assigned & self._revoked, frozenset(self._revoked))
+
+    def _read(self, most: int, wait_s: float, most_bytes: int) -> None:
+        """Read until as much is held as a poll may bring, or for `wait_s` seconds. The client is called in any case, so
+        that partitions come and go.
+        """
+        assert self._consumer is not None
+        until, left = time.monotonic() + wait_s, most_bytes - sum(len(one.value() or b"") for one in self._held)
+        while True:
+            room = min(most - len(self._held), AT_ONCE)
+            full = room < 1 or left <= 0
+            rest_s = max(until - time.monotonic(), 0.0)
+            one: Any
+            for one in self._consumer.consume(1 if full else room, 0.0 if full and not self._unsure else rest_s):
+                error = one.error()
+                if error is not None:
+                    self._trouble(error)
+                else:
+                    self._held.append(one)
+                    left -= len(one.value() or b"")
+            if full or time.monotonic() >= until:
+                return
 
     def _is_the_topic(self) -> bool:
         """Tell whether what is held is of the topic that it is named after; where it is not, read on in the other one.
@@ -290,6 +313,7 @@ class KafkaSource:
         names = {self._partition(one.partition) for one in partitions}
         self._assigned -= names
         self._revoked |= names
+        self._held = [one for one in self._held if self._partition(one.partition()) not in names]
 
     def behind(self, places: Mapping[str, int]) -> Mapping[str, int]:
         """Return what is left of each partition; see `Source.behind`."""

@@ -6,9 +6,11 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from zlib import crc32
 
-from mastery.streams.source import Kept, Message, Polled, Positions
+from mastery.streams.batch import Batch
+from mastery.streams.source import POLL_BYTES, Kept, Message, Polled, Positions
 
 PARTITIONS = 4
 
@@ -64,7 +66,7 @@ class MemorySource:
             self._topic.readers[self._group].append(self)
             self._topic.share(self._group)
 
-    def poll(self, most: int, wait_s: float) -> Polled:
+    def poll(self, most: int, wait_s: float, most_bytes: int = POLL_BYTES) -> Polled:
         """Return messages; see `Source.poll`."""
         with self._topic.lock:
             revoked = frozenset(self._next) - self.due
@@ -73,22 +75,21 @@ class MemorySource:
                 del self._next[partition]
             stored = self._positions(assigned) if assigned else {}
             self._next |= {partition: stored.get(partition, 0) for partition in assigned}
-        until, messages = time.monotonic() + wait_s, list[Message]()
+        until, batch = time.monotonic() + wait_s, Batch(most, most_bytes)
         while True:
             with self._topic.lock:
-                messages += self._more(most - len(messages))
+                self._add_to(batch)
                 changed = self.due != frozenset(self._next)
-            if len(messages) >= most or changed or time.monotonic() >= until:
-                return Polled(tuple(messages), assigned, revoked)
+            if batch.full or changed or time.monotonic() >= until:
+                return Polled(tuple(batch.messages), assigned, revoked)
             time.sleep(POLL_S)
 
-    def _more(self, most: int) -> list[Message]:
-        found: list[Message] = []
+    def _add_to(self, batch: Batch) -> None:
         for partition, at in self._next.items():
-            here = self._topic.partitions[partition][at : at + most - len(found)]
-            self._next[partition] = at + len(here)
-            found += here
-        return found
+            for message in islice(self._topic.partitions[partition], at, None):
+                if not batch.add(message):
+                    return
+                self._next[partition] = message.after
 
     def behind(self, places: Mapping[str, int]) -> Mapping[str, int]:
         """Return what is left of each partition; see `Source.behind`."""

@@ -66,6 +66,10 @@ class Polled:
     revoked: frozenset[str] = field(default_factory=frozenset)
 
 
+POLL_BYTES = 32_000_000
+"""Of the messages of one poll, where nobody says otherwise: 10,000 of the usual ones come to a tenth of it."""
+
+
 Positions = Callable[[Collection[str]], Mapping[str, int]]
 """Returns from where to read on in some partitions; those that it leaves out are read from their beginning."""
 
@@ -86,8 +90,11 @@ class Source(Protocol):
         """
         ...
 
-    def poll(self, most: int, wait_s: float) -> Polled:
+    def poll(self, most: int, wait_s: float, most_bytes: int = POLL_BYTES) -> Polled:
         """Return up to `most` messages, as soon as there are as many, or what there is after `wait_s` seconds.
+
+        Their values come to at most `most_bytes`, unless a single one is larger: it comes alone. What would be too much
+        comes with the next poll.
 
         A stream that cannot be reached for a while brings nothing, and the log says so once; it goes on by itself.
 

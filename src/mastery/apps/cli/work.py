@@ -38,6 +38,9 @@ def work(
     ] = None,
     batch_s: Annotated[float, typer.Option(help="How long a batch waits for messages, in seconds.")] = 0.25,
     batch_messages: Annotated[int, typer.Option(help="How many messages a batch takes at most.")] = 10_000,
+    batch_mb: Annotated[
+        float, typer.Option(help="How many megabytes they come to at most; a larger message comes alone.")
+    ] = 32.0,
     metrics_port: Annotated[
         int | None,
         typer.Option(
@@ -53,9 +56,10 @@ def work(
     Started again, it goes on where it stopped. Several workers of one deployment share the partitions of a topic. The
     log on standard error is JSON, one object per line. More: docs/live.md.
     """
-    if not (0 < batch_s < math.inf and batch_messages > 0):
+    if not (0 < batch_s < math.inf and batch_messages > 0 and 0 < batch_mb < math.inf):
         raise BadInput(
-            f"--batch-s {batch_s:g}, --batch-messages {batch_messages}: expected more than 0 of both, and an end"
+            f"--batch-s {batch_s:g}, --batch-messages {batch_messages}, --batch-mb {batch_mb:g}: expected more than 0 "
+            "of each, and an end"
         )
     share_arenas()
     engine = engine_of(context, tenant)
@@ -77,6 +81,7 @@ def work(
             dead_letters=dead_letters,
             batch_s=batch_s,
             batch_messages=batch_messages,
+            batch_mb=batch_mb,
             watch=None if metrics is None else metrics.of(engine.tenant),
         ).result()
 

@@ -32,14 +32,14 @@ from mastery.pipelines.live.understand import Incoming
 from mastery.pipelines.live.watch import DEAF, Watch, delays_s
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.state import StateStore
-from mastery.streams import Message, Sink, Source, read_key
+from mastery.streams import POLL_BYTES, Message, Sink, Source, read_key
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BATCH_S, BATCH_MESSAGES = 0.25, 10_000
-"""How long a batch waits for messages, and how many it takes at most."""
+BATCH_S, BATCH_MESSAGES, BATCH_BYTES = 0.25, 10_000, POLL_BYTES
+"""How long a batch waits for messages, and how many, and of how many bytes, it takes at most."""
 
 AGAIN_S, AT_MOST_S = 1.0, 30.0
 """What could not be written is tried again after the first, then after twice as long each time, at most the second."""
@@ -85,6 +85,7 @@ class Follower:
         dead_letters: Sink | None = None,
         batch_s: float = BATCH_S,
         batch_messages: int = BATCH_MESSAGES,
+        batch_bytes: int = BATCH_BYTES,
         watch: Watch = DEAF,
     ) -> None:
         """Take what is read, where it is written to, and who is told of it.
@@ -97,7 +98,7 @@ class Follower:
         self._tenant, self._tenants, self._dead_letters = tenant, tenants, dead_letters
         self._known_tenants: Collection[str] = ()
         self._share = Share(tenant, state, others)
-        self._batch_s, self._batch_messages = batch_s, batch_messages
+        self._batch_s, self._batch_messages, self._batch_bytes = batch_s, batch_messages, batch_bytes
         self._watch = watch
         self._places: dict[str, int] = {}
 
@@ -112,7 +113,7 @@ class Follower:
         self._lake.check_identity()  # no batch could ever be written
         self._source.start(lambda partitions: self._positions(partitions, stop))
         while not stop.is_set():
-            polled = self._source.poll(self._batch_messages, self._batch_s)
+            polled = self._source.poll(self._batch_messages, self._batch_s, self._batch_bytes)
             if polled.assigned or polled.revoked:
                 log.info("partitions", extra={"assigned": sorted(polled.assigned), "revoked": sorted(polled.revoked)})
             if polled.messages and not stop.is_set():
