@@ -65,7 +65,7 @@ bench: setup ## Run the benchmarks and print their table
 bench-accuracy: setup ## Predict answers on public data and print how well
 	@$(BIN)/python -m benchmarks.accuracy $(BENCH_ARGS)
 
-bench-peers: setup ## Install the peers that benchmarks compare with, into .venv-peers
+bench-peers: setup ## Install the peers that benchmarks compare with, into .venv-peers and .venv-peers-streams
 	@scripts/peers
 
 serve: setup ## Start the API and the dashboard on this machine

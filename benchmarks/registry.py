@@ -14,6 +14,7 @@ from benchmarks.suites.fits import FITS, fits_of
 from benchmarks.suites.folds import FOLDS
 from benchmarks.suites.intake import INTAKE
 from benchmarks.suites.lake import LAKE
+from benchmarks.suites.live import LIVE
 
 DATA = ROOT.parent / "shared" / "data"
 """Research logs, which the repository does not hold."""
@@ -21,5 +22,5 @@ DATA = ROOT.parent / "shared" / "data"
 
 def benchmarks(data: Path = DATA) -> dict[str, Benchmark]:
     """Return every benchmark by name; those on research logs where the logs are there."""
-    every = (*FOLDS, *FITS, *fits_of(data), *LAKE, *INTAKE, *COMMANDS, *responses_of(data))
+    every = (*FOLDS, *FITS, *fits_of(data), *LAKE, *INTAKE, *LIVE, *COMMANDS, *responses_of(data))
     return {one.name: one for one in every}

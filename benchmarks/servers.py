@@ -1,34 +1,56 @@
-"""A broker of Kafka for a benchmark: the one that `make services` has brought up, or one of its own."""
+"""Servers for a benchmark: the broker that `make services` has started, else one of its own; stores of its own."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from contextlib import ExitStack
+from types import ModuleType
 from uuid import uuid4
 
 from benchmarks.line import ROOT
 from benchmarks.run import Skip
 
 
-def new_topic(until: ExitStack, partitions: int) -> str:
-    """Return the URL of a new topic; a broker that is started for it ends with the stack.
+def broker(until: ExitStack) -> str:
+    """Return the URL of a broker of Kafka; one that is started for it ends with the stack.
 
     Raises:
-        Skip: The machine has no Kafka.
+        Skip: The machine has none.
     """
-    sys.path.append(str(ROOT / "tests"))  # where servers for tests are found and started
+    services = _services()
     try:
-        services = importlib.import_module("services")
-    finally:
-        sys.path.remove(str(ROOT / "tests"))
-    try:
-        broker = services.url("kafka", until)
+        return str(services.url("kafka", until))
     except services.Missing as missing:
         raise Skip(str(missing)) from None
+
+
+def new_topic(at: str, partitions: int) -> str:
+    """Return the URL of a new topic of a broker."""
     from confluent_kafka.admin import AdminClient, NewTopic
 
     name = f"bench-{uuid4().hex}"
-    admin = AdminClient({"bootstrap.servers": broker.removeprefix("kafka:")})
+    admin = AdminClient({"bootstrap.servers": at.removeprefix("kafka:")})
     admin.create_topics([NewTopic(name, partitions, 1)])[name].result()
-    return f"{broker}/{name}"
+    return f"{at}/{name}"
+
+
+def empty_store(until: ExitStack, kind: str) -> str:
+    """Return the URL of a state store on a server that holds nothing else, and ends with the stack.
+
+    Raises:
+        Skip: The machine has no such server.
+    """
+    services = _services()
+    try:
+        return str(services.started(kind, until).url)
+    except services.Missing as missing:
+        raise Skip(str(missing)) from None
+
+
+def _services() -> ModuleType:
+    sys.path.append(str(ROOT / "tests"))  # where servers for tests are found and started
+    try:
+        return importlib.import_module("services")
+    finally:
+        sys.path.remove(str(ROOT / "tests"))

@@ -40,19 +40,20 @@ class Ran:
     peak_mb: float
 
 
-def run(home: Path | str, *arguments: str) -> Ran:
-    """Run `mastery --home HOME ARGUMENTS` to its end.
+def run(home: Path | str, *arguments: str, **variables: str) -> Ran:
+    """Run `mastery --home HOME ARGUMENTS` to its end, with some variables in its environment.
 
     Raises:
         RuntimeError: It ended with another code than 0; the message holds what it said.
     """
-    return spent((*COMMAND, "--home", str(home), *arguments))
+    return spent((*COMMAND, "--home", str(home), *arguments), **variables)
 
 
-def spent(command: Sequence[str]) -> Ran:
+def spent(command: Sequence[str], **variables: str) -> Ran:
     """Run a program to its end; see `run`."""
     # What an installation runs is compiled to bytecode already; the first runs, which do not count, see to that here.
     env = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env |= variables
     began = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as said:  # apart: long work says how far it is, JSON or not
         process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=said, text=True, errors="replace")

@@ -5,17 +5,13 @@ from __future__ import annotations
 import heapq
 import http.client
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -24,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import school
-from benchmarks.child import Stopwatch, environment
-from benchmarks.line import ROOT
+from benchmarks.child import Stopwatch
+from benchmarks.parts.answer_message import answer_message
+from benchmarks.parts.running import memory_mb, running, spent_s
 from mastery.instants import instant
 from mastery.simulation.chunk import student_id
-from mastery.streams import connect_sink, key_of
+from mastery.streams import connect_sink
 from mastery.tables import ITEMS
 
 PROBES_PER_S = 4
@@ -67,16 +64,16 @@ def measure(watch: Stopwatch, home: str, folder: str, stream: str, rate: int, se
     items = school.lake_of(copy).scan(ITEMS, ["item_id", "topic_id"]).to_pylist()
     probes = min(max(1, round(PROBES_PER_S * seconds)), built.students // 2)
     with ExitStack() as until:
-        worker = until.enter_context(_running(copy, "work", "--from", stream))
+        worker = until.enter_context(running(copy, "work", "--from", stream))
         port = _free_port()
-        server = until.enter_context(_running(copy, "serve", "--no-dashboard", MASTERY_API__PORT=str(port)))
+        server = until.enter_context(running(copy, "serve", "--no-dashboard", MASTERY_API__PORT=str(port)))
         _wait_for(port)
         load = _Load(stream, items, built, probes)
         load.send_one(0)
         _until_readable(port, 0, built.newest_us)  # kernels are loaded, and partitions dealt out
         memory: list[tuple[float, float]] = []
         with watch, _Questions(port, built.newest_us) as questions:
-            before = [_cpu_s(one.pid) for one in (worker, server)]
+            before = [spent_s(one.pid) for one in (worker, server)]
             began = time.monotonic()
             sent, asked = 0, 0
             while (now := time.monotonic() - began) < seconds:
@@ -88,9 +85,9 @@ def measure(watch: Stopwatch, home: str, folder: str, stream: str, rate: int, se
                     at = time.monotonic()
                     load.send_one(asked)
                     questions.wait_for(asked, at)
-                    memory.append((_resident_mb(worker.pid), _resident_mb(server.pid)))
+                    memory.append((memory_mb(worker.pid), memory_mb(server.pid)))
                 time.sleep(0.002)
-            spent = [_cpu_s(one.pid) - was for one, was in zip((worker, server), before, strict=True)]
+            spent = [spent_s(one.pid) - was for one, was in zip((worker, server), before, strict=True)]
         load.close()
     found, part = np.array(questions.delays_s), max(1, len(memory) // ENDS)
     first, last = np.median(memory[:part], axis=0), np.median(memory[-part:], axis=0)
@@ -131,19 +128,15 @@ class _Load:
         self._sink.close()
 
     def _put(self, student: int, number: int) -> None:
-        item = self._items[number % len(self._items)]
-        name = student_id(student)
-        answer = {
-            "table": "quiz_attempts",
-            "student_id": name,
-            "question_id": item["item_id"],
-            "topic_id": item["topic_id"],
-            "is_correct": number % 3 > 0,
-            "timestamp": (self._start + timedelta(days=1, milliseconds=number % 10**9)).isoformat(),
-            "attempt_id": f"readable-{number}",
-        }
+        key, value = answer_message(
+            student,
+            self._items[number % len(self._items)],
+            right=number % 3 > 0,
+            at=self._start + timedelta(days=1, milliseconds=number % 10**9),
+            own_id=f"readable-{number}",
+        )
         with self._lock:
-            self._sink.send(key_of(school.TENANT, name), json.dumps(answer).encode())
+            self._sink.send(key, value)
 
 
 class _Questions:
@@ -249,21 +242,6 @@ def _until_readable(port: int, student: int, newest_us: int) -> None:
             time.sleep(ASKED_EVERY_S)
 
 
-@contextmanager
-def _running(home: Path, *words: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command of the engine on a home until the body ends."""
-    command = [str(Path(sys.executable).with_name("mastery")), "--home", str(home), *words]
-    with (home / f"{words[0]}.log").open("wb") as log:
-        running = subprocess.Popen(command, cwd=ROOT, env=environment() | variables, stdout=log, stderr=log)
-    try:
-        yield running
-        if running.poll() is not None:
-            raise RuntimeError(f"mastery {words[0]} has ended: {(home / f'{words[0]}.log').read_text()[-500:]}")
-    finally:
-        running.terminate()
-        running.wait()
-
-
 def _wait_for(port: int) -> None:
     deadline = time.monotonic() + READY_S
     while True:
@@ -280,14 +258,3 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-def _resident_mb(process: int) -> float:
-    status = Path(f"/proc/{process}/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
-
-
-def _cpu_s(process: int) -> float:
-    """Return the processor seconds that a process has taken."""
-    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")

@@ -7,10 +7,10 @@ from functools import partial
 
 from benchmarks import school
 from benchmarks.benchmark import Bar, Benchmark
-from benchmarks.broker import new_topic
 from benchmarks.child import Measured
 from benchmarks.parts import intake, readable
 from benchmarks.run import Outcome, Run, outcome
+from benchmarks.servers import broker, new_topic
 
 ONE, MANY, CLIENTS = 1_000, 20_000, 64
 BATCHES, BATCH_ROWS, BATCH_CLIENTS = 200, 1_000, 4
@@ -68,7 +68,7 @@ def _readable(run: Run) -> Measured:
                 readable.measure,
                 home=run.compacted(run.scaled(school.STUDENTS)),
                 folder=run.spare("readable"),
-                stream=new_topic(until, PARTITIONS),
+                stream=new_topic(broker(until), PARTITIONS),
                 rate=RATE,
                 seconds=max(5.0, MINUTES * 60 * run.scale),
             )
