@@ -26,7 +26,7 @@ PEERS = ROOT / ".venv-peers-streams" / "bin" / "python"
 """What `make bench-peers` makes for quixstreams."""
 
 DAYS, LATE_DAYS = 5, 10
-"""The answers of a topic span this many days, in order of time; late ones lie up to this many days before their place."""
+"""Over how many days the answers of a topic go, in order of time; and how far before its place a late one may lie."""
 
 LOOK_S = 0.02
 
