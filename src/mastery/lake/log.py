@@ -149,11 +149,11 @@ class News:
     """What some commits changed of what the table says, and not only of where it lies.
 
     Attributes:
-        added: Files that brought new rows, each once, in the order of the commits.
+        added: Files that brought new rows, each once, in the order of the commits → the version that brought it.
         removed: Files out of which rows were taken, each with the numbers of the ingests that had brought them.
     """
 
-    added: dict[str, None] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
     removed: dict[str, frozenset[int]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -191,7 +191,7 @@ def news(place: TableLocation, after: int, until: int) -> News | None:
         for action in actions:
             add, remove = action.get("add"), action.get("remove")
             if add is not None and add["dataChange"]:
-                found.added[unquote(add["path"])] = None
+                found.added[unquote(add["path"])] = version
             if remove is not None and remove["dataChange"] and ingests:
                 found.removed[unquote(remove["path"])] = ingests
     return found

@@ -77,6 +77,17 @@ def test_a_state_that_was_never_told_anything_believes_none_of_its_records(lake:
     state.close()
 
 
+def test_a_record_of_all_events_is_current_though_another_writer_notes_them_with_later_ones(
+    lake: Lake, state: StateStore
+) -> None:
+    before = catch_up(lake, state)
+    version = lake.append(EVENTS, events("a"))
+    lake.append(EVENTS, events("b"))
+    catch_up(lake, state)  # as the writer of "b" does, who knows of neither
+    fold(replace(before, seen=before.seen._replace(version=version)), state, "a", "b")
+    assert stale(state) == {"b"}
+
+
 def test_compaction_makes_nobody_stale(lake: Lake, state: StateStore) -> None:
     lake.append(EVENTS, events("a", "b"))
     fold(catch_up(lake, state), state, "a", "b")

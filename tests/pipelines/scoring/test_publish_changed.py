@@ -177,8 +177,9 @@ def test_rows_of_changed_students_are_those_of_a_recompute_and_the_others_stay(t
         before = {name: by_student(rows) for name, rows in school.shown(*OF_STUDENTS, SHADOW).items()}
         events = school.of.lake.version(publish_changed.EVENTS)
         school.take(int(rng.integers(2, 40)))
-        news = school.of.lake.news(publish_changed.EVENTS, events, school.of.lake.version(publish_changed.EVENTS))
-        changed = set(publish_changed.students_of(school.of.lake, news))
+        until = school.of.lake.version(publish_changed.EVENTS)
+        news = school.of.lake.news(publish_changed.EVENTS, events, until)
+        changed = set(publish_changed.students_of(school.of.lake, news, until))
         at_us += 60_000_000
         if step == 1:
             school.of.lake.compact(GOLD)

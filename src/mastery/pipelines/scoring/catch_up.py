@@ -63,15 +63,16 @@ def catch_up(lake: Lake, state: StateStore, held: Mapping[str, pa.Table] = NONE_
         if known is not None and _version_of(known) == version:
             return View(events, known.position)
         news = None if known is None else _news_since(lake, known, version.version)
-        students = None if news is None else students_of(lake, news, held)
+        students = None if news is None else students_of(lake, news, version.version, held)
         lineage = 0 if known is None else known.lineage
         if students is None:
             lineage += 1
         else:
-            at = Position(lineage, version.version)
-            state.note_events(students, at)
+            for at in sorted(set(students.values())):
+                state.note_events([one for one, last in students.items() if last == at], Position(lineage, at))
             if news is not None and news.removed:
-                state.drop_students(_without_events(lake, students, events), at)
+                here = Position(lineage, version.version)
+                state.drop_students(_without_events(lake, [*students], events), here)
         now = KnownLake(lineage, *version)
         if state.know_lake(now, known):
             if known is not None and students is None:
@@ -96,23 +97,26 @@ def _news_since(lake: Lake, known: KnownLake, until: int) -> News | None:
     return lake.news(EVENTS, known.version, until) if lake.holds(EVENTS, _version_of(known)) else None
 
 
-def students_of(lake: Lake, news: News, held: Mapping[str, pa.Table] = NONE_HELD) -> list[str] | None:
-    """Return the students of events that came or went, each once; None where files of them are gone.
+def students_of(lake: Lake, news: News, until: int, held: Mapping[str, pa.Table] = NONE_HELD) -> dict[str, int] | None:
+    """Return the students of events that came or went by version `until`, each with the last version that says so; None
+    where files of them are gone.
 
+    Not each with `until`: what is noted stays when another writer moves on meanwhile, and a record that has all events
+    of its student would not be current.
     One file is read at a time, for there may be a lake of them.
     """
-    found: set[str] = set()
+    found: dict[str, int] = {}
     try:
-        for path in news.added:
+        for path, version in news.added.items():
             rows = held[path] if path in held else lake.read_files(EVENTS, [path], [STUDENT])
-            found.update(pc.unique(rows.column(STUDENT)).to_pylist())
+            found |= dict.fromkeys(pc.unique(rows.column(STUDENT)).to_pylist(), version)
         for path, ingests in news.removed.items():
             rows = lake.read_files(EVENTS, [path], [STUDENT, "ingest"])
             theirs = rows.filter(pc.is_in(rows["ingest"], value_set=pa.array(sorted(ingests), pa.int64())))
-            found.update(pc.unique(theirs.column(STUDENT)).to_pylist())
+            found |= dict.fromkeys(pc.unique(theirs.column(STUDENT)).to_pylist(), until)
     except FileNotFoundError:  # compacted since, and vacuumed
         return None
-    return sorted(found)
+    return found
 
 
 def _without_events(lake: Lake, students: list[str], events: Snapshot) -> list[str]:

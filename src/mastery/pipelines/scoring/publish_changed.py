@@ -167,7 +167,7 @@ class ChangesPublisher:
         if events.version <= since:
             return PublishedChanges()
         news = self._lake.news(EVENTS, since, events.version)
-        changed = None if news is None else students_of(self._lake, news)
+        changed = None if news is None else students_of(self._lake, news, events.version)
         self._rest()
         if changed is None:
             return PublishedChanges(left="the log of the lake no longer says what has come in since")
@@ -185,7 +185,7 @@ class ChangesPublisher:
         shown = {table.name: self._lake.shown(table, began) for table in tables}
         live = {table.name: frozenset(file.path for file in self._lake.snapshot(table)) for table in tables}
         work = _Work({table.name: [] for table in (*tables, *OF_ALL)}, {table.name: set() for table in tables})
-        by_bucket = _by_bucket(changed, self._lake.buckets)
+        by_bucket = _by_bucket([*changed], self._lake.buckets)
         made: list[tuple[str, ...]] = []
         with ExitStack() as until:
             for table in (*tables, *OF_ALL):
