@@ -30,23 +30,6 @@ with Compiled() as compiled:
 print(compiled.count)
 """
 
-LIVE = """
-import json, sys
-from pathlib import Path
-from mastery.apps.cli.compiling import Compiled
-from mastery.engine import Engine
-from mastery.engine.warm_up import warm_up_live
-from mastery.settings import Settings
-warm_up_live()
-row = {"question_id": "q", "topic_id": "t", "is_correct": 1, "timestamp": "2026-11-30T08:00:00Z"}
-with Compiled() as compiled, Engine.connect(Settings(home=Path(sys.argv[1]))) as engine:
-    intake = engine.intake()
-    intake.post([json.dumps(row | {"student_id": "S"}).encode()]).result()
-    assert engine.student("S", as_of="now").topics[0].evidence_count == 1
-    intake.submit(intake.understand([json.dumps(row | {"student_id": str(n)}).encode() for n in range(50)])).result()
-print(compiled.count)
-"""
-
 
 @pytest.fixture
 def notice():
@@ -97,11 +80,6 @@ def test_after_a_warm_up_nothing_is_compiled_by_another_school_and_the_next_warm
     # What is known to be there is not gone through again: six commands together take more than twice as long.
     spent = [end.children_user - begin.children_user for begin, end in ((began, again), (again, used))]
     assert 2 * spent[0] < spent[1]
-
-
-@pytest.mark.slow
-def test_after_the_warm_up_of_a_worker_the_first_events_of_a_new_deployment_compile_nothing(new_home, tmp_path):
-    assert run(LIVE, new_home, tmp_path=tmp_path) == "0\n"
 
 
 @pytest.mark.slow

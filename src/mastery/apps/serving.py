@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import threading
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +13,6 @@ from typing import Any
 
 from mastery.apps.api.server import server_of
 from mastery.apps.metrics import served
-from mastery.apps.warming import Warming
 from mastery.engine import Engine
 from mastery.errors import Conflict, MasteryError
 
@@ -55,7 +53,7 @@ async def serve(engine: Engine, dashboard: Beside | None, wait_s: float, say: Ca
     api = engine.settings.api
     if dashboard is not None:
         _listening(dashboard.host, dashboard.port, "dashboard").close()
-    stop, ended = asyncio.Event(), threading.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -64,9 +62,7 @@ async def serve(engine: Engine, dashboard: Beside | None, wait_s: float, say: Ca
         _listening(api.host, api.port, "api") as listener,
         served(chosen.host, chosen.api_port, "MASTERY_METRICS__API_PORT") as metrics,
     ):
-        warming = Warming(ended)
-        server = server_of(engine, metrics, publishes=True, warm=lambda: warming.done)
-        warming.start()
+        server = server_of(engine, metrics, publishes=True)
         # A session of its own: Ctrl-C reaches us alone, and we end it once.
         child = None
         if dashboard is not None:
@@ -89,7 +85,6 @@ async def serve(engine: Engine, dashboard: Beside | None, wait_s: float, say: Ca
             for name in filter(None, (ends.get(task, "") for task in done)):
                 raise ServerFailed(f"the {name} ended by itself; what it said is above")
         finally:
-            ended.set()
             server.should_exit = True
             if child is not None:
                 await _end(child)

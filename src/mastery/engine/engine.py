@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from mastery.pipelines.live.background import Background
     from mastery.pipelines.live.forward import Forwarder
     from mastery.pipelines.live.intake import Intake
-    from mastery.pipelines.live.publishing import Publishing
     from mastery.pipelines.live.watch import Watch
     from mastery.pipelines.queries.schemas import (
         AnswersDocument,
@@ -58,9 +57,6 @@ if TYPE_CHECKING:
     from mastery.streams import Sink
 
 log = logging.getLogger(__name__)
-
-FIRST_PUBLISHED_S = 15.0
-"""What a worker wrote just before it ended is published so soon after the next one has begun."""
 
 TENANTS_OPEN = 32
 """Engines of other tenants that stay open: each keeps some file descriptors, and what it has read of its course. One
@@ -264,22 +260,10 @@ class Engine(Deployment):
     def _publishing(self, every_s: float, watch: Watch) -> Background:
         """Return what publishes what has changed, every so often."""
         from mastery.pipelines.live.background import Background
-
-        stop = threading.Event()
-        return Background("publish", every_s, self._publishing_once(stop, watch), stop, watch, FIRST_PUBLISHED_S)
-
-    def publish_changes(self) -> None:
-        """Publish the students of whom something has come in since something was published last; nothing while another
-        process does so, or before the first recompute.
-        """
-        from mastery.pipelines.live.watch import DEAF
-
-        self._publishing_once(threading.Event(), DEAF)()
-
-    def _publishing_once(self, stop: threading.Event, watch: Watch) -> Publishing:
         from mastery.pipelines.live.publishing import Publishing
 
-        return Publishing(
+        stop = threading.Event()
+        publishing = Publishing(
             self.lake,
             lambda: self.reader.metadata().model_set,
             clock.now_us,
@@ -289,6 +273,7 @@ class Engine(Deployment):
             share=self.settings.work.publish_share,
             watch=watch,
         )
+        return Background("publish", every_s, publishing, stop, watch)
 
     @cached_property
     def _publishers(self) -> dict[str, Background]:

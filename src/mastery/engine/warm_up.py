@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from itertools import product
 from pathlib import Path
 
 from mastery.engine.engine import Engine
@@ -27,15 +25,8 @@ STEPS = (
     "activate",
     "read with fitted models",
     "single answers",
-    "live",
 )
 """What is gone through, in this order."""
-
-LIVE_STEPS = ("first answer", "many answers", "live")
-"""What is gone through where events are only taken and read as they come."""
-
-LIVE = "warm-up-live"
-"""Its name among the warm-ups."""
 
 TENANT, DAYS = "school", 70
 HALF_WAY = str(FIRST_DAY + timedelta(days=DAYS // 2))
@@ -52,61 +43,17 @@ def warm_up(progress: Progress | None = None) -> None:
     """
     if is_warm():
         return
-    with tempfile.TemporaryDirectory(prefix="mastery-warm-up-") as folder:
-        _walk(Path(folder), _steps(STEPS, progress))
-    note_warm()
-
-
-def warm_up_live(progress: Progress | None = None) -> None:
-    """Use what takes events as they come, as `warm_up` uses everything.
-
-    Nothing is done where either of them has been before. What `progress` raises ends it.
-    """
-    if is_warm() or is_warm(LIVE):
-        return
-    with tempfile.TemporaryDirectory(prefix="mastery-warm-up-") as folder:
-        _walk_live(Path(folder), _steps(LIVE_STEPS, progress))
-    note_warm(LIVE)
-
-
-def _steps(names: Sequence[str], progress: Progress | None) -> Callable[[str], None]:
-    begins = iter(range(len(names)))
+    begins = iter(range(len(STEPS)))
 
     def step(name: str) -> None:
         done = next(begins)
-        assert names[done] == name
+        assert STEPS[done] == name
         if progress is not None:
-            progress(name, done, len(names))
+            progress(name, done, len(STEPS))
 
-    return step
-
-
-def _walk_live(folder: Path, step: Callable[[str], None]) -> None:
-    with _connect(folder) as engine:
-        step("first answer")
-        _take(engine, [_answer("first", 8)])
-        step("many answers")
-        _take(engine, list(_answers()))
-        step("live")
-        _live(engine)
-
-
-def _answers() -> Iterator[dict[str, object]]:
-    """Return answers of 80 students, 64 of each: no simulation, which has kernels of its own."""
-    for student, n in product(range(80), range(64)):
-        day = FIRST_DAY + timedelta(days=n)
-        yield {
-            "student_id": f"s{student}",
-            "question_id": f"q{n % 16}",
-            "topic_id": f"t{n % 8}",
-            "timestamp": f"{day}T08:00:{student % 60:02d}Z",
-            "is_correct": (student + n) % 3 // 2,
-        }
-
-
-def _connect(folder: Path) -> Engine:
-    # Of two buckets each has the rows from which on a file has a filter of its ids.
-    return Engine.connect(Settings(home=folder / "home", tenant=TENANT, workers=2, buckets=2))
+    with tempfile.TemporaryDirectory(prefix="mastery-warm-up-") as folder:
+        _walk(Path(folder), step)
+    note_warm()
 
 
 def _walk(folder: Path, step: Callable[[str], None]) -> None:
@@ -129,7 +76,9 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         malformed_share=0.02,
     )
     write_school(school, folder / "school")
-    with _connect(folder) as engine:
+    # Of two buckets each has the rows from which on a file has a filter of its ids.
+    engine = Engine.connect(Settings(home=folder / "home", tenant=TENANT, workers=2, buckets=2))
+    try:
         step("ingest")
         for _ in range(2):  # the second time every row is known
             engine.ingest(folder / "school")
@@ -151,9 +100,8 @@ def _walk(folder: Path, step: Callable[[str], None]) -> None:
         _read(engine, fitted=True)
         step("single answers")
         _answer_by_answer(engine)
-        step("live")
-        _live(engine)
-        engine.publish_changes()
+    finally:
+        engine.close()
 
 
 def _revise(engine: Engine) -> None:
@@ -192,35 +140,3 @@ def _answer_by_answer(engine: Engine) -> None:
             state = one_by_one.nothing_known("nobody", durations_are_gaps=False)
             for item in (None, "unknown"):
                 state, _ = one_by_one.after(state, "unknown", item, True, None, None, None, None)
-
-
-def _live(engine: Engine) -> None:
-    """Take answers as they come: of somebody new, the next ones, one again, a late one, another revision, one that
-    cannot be used, and several together. Read the student after each.
-    """
-    next_ones = [_answer("live", hour) for hour in (8, 9, 10)]
-    for rows in (
-        next_ones[:1],
-        next_ones,
-        [_answer("live", 7)],
-        [_answer("live", 10) | {"is_correct": 0}],
-        [_answer("live", 11) | {"is_correct": "perhaps"}],
-    ):
-        engine.intake().post(_lines(rows)).result()
-        engine.student("live", as_of="now")
-    _take(engine, next_ones)
-
-
-def _answer(student: str, hour: int) -> dict[str, object]:
-    time = f"{HALF_WAY}T{hour:02d}:00:00Z"
-    return {"student_id": student, "question_id": "q", "topic_id": "t", "is_correct": 1, "timestamp": time}
-
-
-def _take(engine: Engine, rows: Sequence[Mapping[str, object]]) -> None:
-    """Take rows as a worker takes a batch."""
-    intake = engine.intake()
-    intake.submit(intake.understand(_lines(rows))).result()
-
-
-def _lines(rows: Sequence[Mapping[str, object]]) -> list[bytes]:
-    return [json.dumps(row).encode() for row in rows]

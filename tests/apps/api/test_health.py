@@ -40,19 +40,6 @@ def test_a_whole_deployment_is_ready(client):
     }
 
 
-def test_an_api_is_ready_once_its_kernels_are_compiled(engine):
-    warm = []
-    app = create_app(
-        lambda _: engine.reader, engine.pseudonyms, now_us, checks=engine.checks(), warm=lambda: bool(warm)
-    )
-    answer = Client(app).get("/readyz")
-    assert (answer.status_code, answer.json()["title"]) == (503, "Warming up")
-    assert "'mastery warm-up' does it beforehand" in answer.json()["detail"]
-    assert Client(app).get("/healthz").status_code == 200
-    warm.append(True)
-    assert Client(app).get("/readyz").status_code == 200
-
-
 def tear_log(table):
     (table / "_delta_log" / "00000000000000000000.json").write_text("{torn")
 

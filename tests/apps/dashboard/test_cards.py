@@ -99,17 +99,6 @@ def test_charts_are_whole_vega_documents():
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("2026-12-01T04:20:31Z", "1 December 2026, 04:20 UTC"),
-        ("2026-07-01T23:05:00+02:00", "1 July 2026, 23:05 UTC+02:00"),
-    ],
-)
-def test_a_moment_is_told_to_the_minute_with_its_zone(text, read):
-    assert cards.moment(text) == read
-
-
 def test_a_history_leads_on_from_its_last_day_to_the_score_of_today():
     def dashed(as_of):
         layers = charts.history_chart(HISTORY, TOPIC, as_of).to_dict()["layer"]

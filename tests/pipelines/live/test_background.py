@@ -1,15 +1,13 @@
-"""What is done beside the batches, again and again: when it begins, and that it leaves no memory behind."""
+"""What is done beside the batches, again and again, leaves no memory behind that nobody uses."""
 
 from __future__ import annotations
 
 import ctypes
 import subprocess
 import sys
-import threading
 
 import pytest
 
-from mastery.pipelines.live.background import Background
 from school import ROOT
 
 TWICE = """
@@ -44,15 +42,3 @@ def test_memory_that_it_has_freed_is_given_back_each_time():
     began, freed, second = map(float, done.stdout.split())
     assert freed - began > 150, "glibc has kept it"
     assert second - began < 50
-
-
-def test_the_first_time_may_come_sooner_than_a_period_after_the_beginning():
-    done = threading.Event()
-    with Background("publish", 3600.0, done.set, threading.Event(), first_s=0.01):
-        assert done.wait()
-
-
-def test_the_first_time_never_comes_later_than_the_period_that_was_set():
-    done = threading.Event()
-    with Background("publish", 0.01, done.set, threading.Event(), first_s=3600.0):
-        assert done.wait()

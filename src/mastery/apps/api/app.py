@@ -47,7 +47,6 @@ def create_app(
     forwarders: Callable[[str], Forwarder | None] = no_stream,
     tenant: str = DEFAULT_TENANT,
     checks: Mapping[str, Check] | None = None,
-    warm: Callable[[], bool] = lambda: True,
     lifespan: Callable[[Any], Any] | None = None,
 ) -> FastAPI:
     """Return the app.
@@ -61,7 +60,6 @@ def create_app(
         forwarders: Returns what writes them to a stream instead; None where nothing does.
         tenant: Institution of requests that name none.
         checks: What /readyz tries, by name.
-        warm: Tells whether kernels are compiled; /readyz answers 503 before.
         lifespan: What surrounds the time in which it answers.
     """
     app = FastAPI(
@@ -79,5 +77,5 @@ def create_app(
     app.include_router(routes.router)
     app.include_router(routes.in_need)
     app.include_router(events.router)
-    app.include_router(health_routes({} if checks is None else checks, warm))
+    app.include_router(health_routes({} if checks is None else checks))
     return app

@@ -15,11 +15,6 @@ from mastery.errors import Conflict
 
 log = logging.getLogger("uvicorn.error")
 
-WARMING_UP = (
-    "kernels are being compiled, once for this version of the engine; until then answers take longer. "
-    "'mastery warm-up' does it beforehand"
-)
-
 Check = Callable[[], object]
 """Reads a little from one store; raises when it cannot."""
 
@@ -37,8 +32,8 @@ class Ready(BaseModel):
     checks: dict[str, Literal["ok"]]
 
 
-def health_routes(checks: Mapping[str, Check], warm: Callable[[], bool]) -> APIRouter:
-    """Return /healthz, which reads nothing, and /readyz, which reads a little from every store once it is warm."""
+def health_routes(checks: Mapping[str, Check]) -> APIRouter:
+    """Return /healthz, which reads nothing, and /readyz, which reads a little from every store."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Alive")
@@ -48,9 +43,7 @@ def health_routes(checks: Mapping[str, Check], warm: Callable[[], bool]) -> APIR
 
     @router.get("/readyz", response_model=Ready, responses=documented("not-ready"), summary="Ready")
     def ready(request: Request) -> Response | Ready:
-        """Say whether kernels are compiled, and events, published scores and states can be read."""
-        if not warm():
-            return problem(request, 503, "not-ready", "Warming up", WARMING_UP, headers=RETRY)
+        """Say whether events, published scores and states can be read."""
         said = {name: _what_hinders(name, check) for name, check in checks.items()}
         failed = {name: why for name, why in said.items() if why is not None}
         if failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -37,13 +37,7 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_of(
-    engine: Engine,
-    metrics: Metrics | None = None,
-    *,
-    publishes: bool = False,
-    warm: Callable[[], bool] = lambda: True,
-) -> Server:
+def server_of(engine: Engine, metrics: Metrics | None = None, *, publishes: bool = False) -> Server:
     """Return the server of a deployment; it answers once `serve` runs.
 
     Args:
@@ -51,7 +45,6 @@ def server_of(
         metrics: Count what its intake takes.
         publishes: Whether what comes in by it is published every few minutes, from the first request on that brings
             events of a tenant: see `Engine.publish_posted`.
-        warm: Tells whether kernels are compiled; it says that it is not ready before.
 
     Raises:
         Conflict: The process may open too few files.
@@ -83,7 +76,6 @@ def server_of(
         forwarders=engine.forwarder,
         tenant=settings.tenant,
         checks=engine.checks(),
-        warm=warm,
         lifespan=lifespan_of(capacity),
     )
     return Server(

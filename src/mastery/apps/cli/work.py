@@ -53,9 +53,8 @@ def work(
 ) -> None:
     """Take events from a stream and score them as they come, until Ctrl-C or SIGTERM.
 
-    Kernels that are missing are compiled first (see `mastery warm-up`). Started again, it goes on where it stopped.
-    Several workers of one deployment share the partitions of a topic. The log on standard error is JSON, one object per
-    line. More: docs/live.md.
+    Started again, it goes on where it stopped. Several workers of one deployment share the partitions of a topic. The
+    log on standard error is JSON, one object per line. More: docs/live.md.
     """
     if not (0 < batch_s < math.inf and batch_messages > 0 and 0 < batch_mb < math.inf):
         raise BadInput(
@@ -65,7 +64,6 @@ def work(
     share_arenas()
     engine = engine_of(context, tenant)
     from mastery.apps.metrics import served
-    from mastery.apps.warming import Warming
 
     chosen = engine.settings.metrics
     port = chosen.work_port if metrics_port is None else metrics_port
@@ -76,7 +74,6 @@ def work(
         engine,
         ThreadPoolExecutor(1) as pool,  # this thread only waits: where a store hangs, it still hears of signals
     ):
-        pool.submit(Warming(stop).run).result()
         pool.submit(
             engine.follow,
             stream,

@@ -32,15 +32,6 @@ def day(text: str) -> str:
     return f"{datetime.fromisoformat(text):%-d %B %Y}"
 
 
-def moment(text: str) -> str:
-    """Return an instant in ISO 8601 as people write it, to the minute, with its zone.
-
-    >>> moment("2026-12-01T04:20:31Z")
-    '1 December 2026, 04:20 UTC'
-    """
-    return f"{day(text)}, {datetime.fromisoformat(text):%H:%M %Z}"
-
-
 def chip(band: str) -> str:
     """Return a band as a coloured label."""
     look = BANDS[band]

@@ -34,8 +34,7 @@ mastery ingest FILE...
 mastery recompute --as-of latest
 ```
 
-then reload this page. `make demo` does both with a small simulated school. What a worker (`mastery work`) or the API
-takes is shown here too, within minutes, once there has been a first `mastery recompute`.
+then reload this page. `make demo` does both with a small simulated school.
 """
 
 
@@ -64,7 +63,7 @@ def _show(client: Client, title: DeltaGenerator, numbers: DeltaGenerator, choice
         title.html(_title(""))
         st.info(NO_DATA, icon=":material/potted_plant:")
         return
-    title.html(_title(f"{document['tenant']} · as of {cards.moment(document['as_of'])}"))
+    title.html(_title(f"{document['tenant']} · as of {cards.day(document['as_of'])}"))
     numbers.html(cards.class_tiles(document))
     with choice:
         _scorer_menu(document)

@@ -16,18 +16,11 @@ log = logging.getLogger(__name__)
 class Background:
     """Does one thing again and again until it is closed; what goes wrong is logged, and tried again the next time.
 
-    The first time is a period after the beginning, or sooner where that is said, but never at once: a worker that is
-    started again and again does not begin with it.
+    The first time is a period after the beginning: a worker that is started again and again does not begin with it.
     """
 
     def __init__(
-        self,
-        what: str,
-        every_s: float,
-        work: Callable[[], object],
-        stop: threading.Event,
-        watch: Watch = DEAF,
-        first_s: float | None = None,
+        self, what: str, every_s: float, work: Callable[[], object], stop: threading.Event, watch: Watch = DEAF
     ) -> None:
         """Take what is done.
 
@@ -37,9 +30,7 @@ class Background:
             work: Does it once. Raises Stopped where `stop` is set meanwhile.
             stop: Set by `close`.
             watch: Is told how long each took.
-            first_s: Seconds from the beginning to the first time, where that is sooner than `every_s`.
         """
-        self._first_s = every_s if first_s is None else min(first_s, every_s)
         self._what, self._every_s, self._work, self._stop, self._watch = what, every_s, work, stop, watch
         self._thread = threading.Thread(target=self._run, name=what)
 
@@ -62,9 +53,7 @@ class Background:
         self._thread.join()
 
     def _run(self) -> None:
-        wait_s = self._first_s
-        while not self._stop.wait(wait_s):
-            wait_s = self._every_s
+        while not self._stop.wait(self._every_s):
             try:
                 with self._watch.taking(self._what):
                     self._work()

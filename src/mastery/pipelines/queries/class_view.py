@@ -148,8 +148,7 @@ def _index_of(
         raise NotFound(
             f"nothing is published for tenant {tenant!r}"
             + (f" by scorer {source!r}" if scorers else "")
-            + "; run 'mastery recompute' after an ingest: from the first time on, a worker or an API that takes events "
-            "publishes too"
+            + "; run 'mastery recompute' after an ingest"
         )
     mine = pc.and_(pc.equal(students["tenant"], tenant), pc.equal(students["score_source"], source))
     students = students.filter(mine)

@@ -64,9 +64,6 @@ from mastery.time_zones import UTC_NAME
 INDICES_KEPT = 8
 """Indices of classes kept in memory, some forty bytes a student each: a few scorers of one published version."""
 
-BESIDE_RECOMPUTE = "within minutes by a worker, or an API that takes events, where one runs"
-"""Who else publishes what has come in."""
-
 
 @dataclass(frozen=True)
 class Metadata:
@@ -280,7 +277,7 @@ class Reader:
             return no_topic(topic_id, tenant, known, {one: place.title for one, place in places.items()})
         return (
             f"no history of this student on topic {topic_id!r}; it holds days with activity on it, and is published "
-            f"by 'mastery recompute', or {BESIDE_RECOMPUTE}"
+            "by 'mastery recompute'"
         )
 
     def class_scores(
@@ -437,8 +434,7 @@ class Reader:
             self._news = read, now, "have come in" if came else "were taken back" if news else ""
         if self._news[2]:
             notes.append(
-                f"events {self._news[2]} since these scores were computed; they are made again by 'mastery recompute', "
-                f"or {BESIDE_RECOMPUTE}"
+                f"events {self._news[2]} since these scores were computed; 'mastery recompute' makes them again"
             )
         return notes
 
