@@ -24,7 +24,6 @@ from mastery.lake.snapshot import Snapshot
 from mastery.pipelines.ingest.bucket_rows import BucketRows, Part
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts, judge
 from mastery.pipelines.ingest.held_rows import Held
-from mastery.pipelines.ingest.revisions_in_order import NEEDED, in_order
 from mastery.pipelines.ingest.row_counts import (
     ACCEPTED,
     CONTRADICTING,
@@ -136,7 +135,6 @@ class Judged:
         by_row: Of the rows; `SAME` too where a row is rejected.
         replacing: bool[m]. Of which events an ingest that is replaced had brought rows.
         place: int64[m]. What is added to `sequence`: the place among the student's events of the moment.
-        received: int64[m]. When each counts as received; None: when it was. See `revisions_in_order`.
         counts: int64[files, COUNTS]. Of the rows.
         refused: Rows that are rejected for what is known of their events.
         repeats: Number of an ingest → how many of the events it brought came again as they are.
@@ -149,7 +147,6 @@ class Judged:
     by_row: Verdicts
     replacing: Mask
     place: Int64s
-    received: Int64s | None
     counts: Int64s
     refused: Refused
     repeats: Counter[int]
@@ -157,12 +154,7 @@ class Judged:
 
     def says_the_same_as(self, other: Judged) -> bool:
         """Tell whether the same rows are to be written, in the same files."""
-        if (self.received is None) != (other.received is None):
-            return False
-        pairs = [(self.verdicts, other.verdicts), (self.replacing, other.replacing)]
-        if self.received is not None and other.received is not None:
-            pairs.append((self.received, other.received))
-        return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+        return np.array_equal(self.verdicts, other.verdicts) and np.array_equal(self.replacing, other.replacing)
 
 
 class Compared(NamedTuple):
@@ -205,21 +197,12 @@ def judge_bucket(
     return Compared(judged.verdicts, replacing, Counter[int](known.ingest[judged.again].tolist()), changed)
 
 
-def judge_rows(
-    lake: Lake,
-    at: Snapshot,
-    rows: IncomingRows,
-    on_revision: str,
-    replaced: Sequence[int] = (),
-    *,
-    arriving: bool = False,
-) -> Judged:
+def judge_rows(lake: Lake, at: Snapshot, rows: IncomingRows, on_revision: str, replaced: Sequence[int] = ()) -> Judged:
     """Judge the rows of one bucket, or of several, against the lake as of `at`.
 
     Args:
         on_revision: What is done with rows that say something other than what is known of their events.
         replaced: Numbers of ingests whose rows do not count as known.
-        arriving: Whether the order of the rows is that in which they came, as by a door; see `revisions_in_order`.
     """
     ids, bucket = [rows.numbers(name) for name in (*ID, "body_hash")], rows.buckets()
     compared = judge_bucket(lake, at, bucket, ids[0], ids[1], ids[2], replaced)
@@ -245,16 +228,12 @@ def judge_rows(
         times = np.bincount(event_of_row, minlength=verdicts.size)[some]
         whole = rows.taken() if events is None else events
         changed_by = _changed_by(lake, at, bucket[some], whole.take(pa.array(some)), times, (ids[1], ids[2]), replaced)
-    says, received = np.full(verdicts.size, ELSE, np.int8), None
+    says = np.full(verdicts.size, ELSE, np.int8)
     revised = np.flatnonzero(verdicts == REVISED)
     if revised.size:
-        whole = rows.taken() if events is None else events
-        some = whole.take(pa.array(revised))
-        if arriving:
-            known, _ = _counting(lake, at, bucket[revised], some, NEEDED, replaced)
-            says, received = in_order(whole, verdicts, known, on_revision)
-        else:
-            says[revised] = _says(lake, at, bucket[revised], some, replaced)
+        says[revised] = _says(
+            lake, at, bucket[revised], (rows.taken() if events is None else events).take(pa.array(revised)), replaced
+        )
         verdicts[says == LESS] = SAME
     left = (verdicts == REVISED) & (says == ELSE) & (on_revision != "replace")
     verdicts[left] = SAME
@@ -295,7 +274,6 @@ def judge_rows(
         by_row=by_row,
         replacing=compared.replacing,
         place=placed.place,
-        received=received,
         counts=counts,
         refused=refused,
         repeats=compared.repeats,

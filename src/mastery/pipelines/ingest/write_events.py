@@ -29,7 +29,6 @@ from mastery.pipelines.ingest.bucket_rows import BucketRows, Part
 from mastery.pipelines.ingest.dedupe import NEW, REVISED, SAME, Verdicts
 from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.judge_rows import Group, IncomingRows, Judged, judge_rows
-from mastery.pipelines.ingest.revisions_in_order import moments
 from mastery.pipelines.ingest.row_counts import Refused
 from mastery.pipelines.ingest.rows_together import (
     ALONE,
@@ -84,7 +83,6 @@ class _Write:
     together: RowsTogether
     keep: bool
     kept: dict[str, pa.Table]
-    arriving: bool
 
 
 class Written(NamedTuple):
@@ -121,7 +119,6 @@ def write_events(
     together: Mapping[int, bool] = NOTHING_DECIDED,
     keep: bool = False,
     one_file: bool = False,
-    arriving: bool = False,
 ) -> Written:
     """Write the new events, each with the number of the ingest, and return what became of the rows.
 
@@ -137,8 +134,6 @@ def write_events(
         together: As earlier writes of these files decided it.
         keep: Whether to return what was written, too: for a few rows, that need not be read again then.
         one_file: Whether a few rows may be one file for all their buckets; see `mastery.lake.arrivals`.
-        arriving: Whether the order of the rows is that in which they came, and not one that a file happens to have: of
-            several revisions the last counts then.
 
     Raises:
         Conflict: Other ingests were faster every time; or what this one brings was taken back.
@@ -152,9 +147,7 @@ def write_events(
         groups = [tuple(filled)]
     rows_together = _rows_together(pieces, columns, groups, files, together)
     kept: dict[str, pa.Table] = {}
-    write = _Write(
-        lake, pieces, columns, files, ingest, replaced, written, on_revision, rows_together, keep, kept, arriving
-    )
+    write = _Write(lake, pieces, columns, files, ingest, replaced, written, on_revision, rows_together, keep, kept)
     at = lake.snapshot(EVENTS)
     with lake.discarding(EVENTS, written):
         parts = _judged(write, at, groups, {})
@@ -241,7 +234,7 @@ def _pause(attempt: int) -> None:
 def _write_group(write: _Write, at: Snapshot, group: Group, before: _Part | None) -> _Part:
     """Judge the rows of some buckets against the lake as of `at`, and write their files without a commit."""
     rows = IncomingRows(write.pieces, write.columns, group, _parts(write.pieces, group), write.files, write.together)
-    judged = judge_rows(write.lake, at, rows, write.on_revision, write.replaced, arriving=write.arriving)
+    judged = judge_rows(write.lake, at, rows, write.on_revision, write.replaced)
     if before is not None:
         if judged.says_the_same_as(before.judged):
             return replace(before, judged=judged)
@@ -260,10 +253,6 @@ def _write_group(write: _Write, at: Snapshot, group: Group, before: _Part | None
             else:
                 events = judged.events.take(pa.array(kept)).combine_chunks()
             events = in_their_places(events, judged.place[kept])
-            if judged.received is not None:
-                at_column = events.column_names.index("received_at")
-                said = moments(judged.received[kept], events.schema.field("received_at").type)
-                events = events.set_column(at_column, "received_at", said)
             if write.ingest is not None:
                 number = pa.array(np.full(events.num_rows, write.ingest, np.int64))
                 events = events.set_column(events.column_names.index("ingest"), "ingest", number)

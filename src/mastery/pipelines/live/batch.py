@@ -98,9 +98,7 @@ def take(
     with watch.taking("lake"):
         begun = _begun(lake, state, students, model_set)
         others = [(one, _begun(lake, state, students, one)) for one in beside]
-        written = None
-        if pieces:
-            written = write_events(lake, pieces, len(pieces), ingest, keep=True, one_file=True, arriving=True)
+        written = write_events(lake, pieces, len(pieces), ingest, keep=True, one_file=True) if pieces else None
         _keep_rejected(lake, batch, ingest)
     taken = _taken(batch, written)
     changed = frozenset[str]().union(*(one.changed for one in taken))
