@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,27 @@ def test_files_that_a_commit_of_ours_takes_away_are_gone_for_delta_rs_and_are_it
         assert table.transaction_version(REWRITE) == table.version()
     gone = DeltaTable(f"{lake.root}/events").vacuum(0, enforce_retention_duration=False, full=False)
     assert set(gone) == before  # without `full` delta-rs knows of them by the log alone
+
+
+def test_a_commit_stands_though_the_log_can_get_no_checkpoint(
+    tmp_path: Path, events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Folders have the names that the checkpoints are to get, as where a disk has room for a commit and no more."""
+    lake = Lake.open(str(tmp_path / "lake"), buckets=1)
+    handle, folder = lake._handle(EVENTS), tmp_path / "lake" / "events" / "_delta_log"
+    for version in range(2 * CHECKPOINT_EVERY + 5):
+        (folder / f"{version:020d}.checkpoint.parquet" / "in-the-way").mkdir(parents=True)
+    while handle.snapshot().version < 2 * CHECKPOINT_EVERY - 3:
+        handle.commit("append", lambda now: Change((), numbers={"test": now.version + 1}))
+    for seed in range(4):
+        assert lake.append(EVENTS, events(1, seed=seed)) == lake.version(EVENTS)
+    assert lake.count(EVENTS) == Lake.open(lake.root).count(EVENTS) == 4
+    assert len(caplog.records) == 1, "and it is not tried with each commit from then on"
+    assert "'events' could get no checkpoint" in caplog.text
+    for path in folder.glob("*.checkpoint.parquet"):
+        shutil.rmtree(path)
+    lake.tidy_logs()
+    assert last_checkpoint(handle.place) == lake.version(EVENTS)
 
 
 def test_rows_come_in_while_the_log_gets_a_checkpoint(

@@ -18,6 +18,7 @@ done before the first file is written, so that files without a commit are known 
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -40,6 +41,8 @@ from mastery.lake.object_store import unreachable
 from mastery.lake.opened import first_line, instants, latest, open_table, other_columns
 from mastery.lake.snapshot import NOTHING, File, Snapshot, TableVersion, take
 from mastery.tables import Table
+
+logger = logging.getLogger(__name__)
 
 Mode = Literal["append", "overwrite"]
 
@@ -386,7 +389,7 @@ class Handle:
                         self._refuse(error)
                 if not by_delta:  # it is on the disk, and known
                     if self._snapshot.version - self._checkpoint >= 2 * CHECKPOINT_EVERY:
-                        self.tidy_log()
+                        self._tidy_log_after_commit()
                     return before.version + 1
                 after = self.snapshot()
                 self._settle_log(before.version)
@@ -423,6 +426,18 @@ class Handle:
                 self._checkpoint = delta.version()
         finally:
             self._checkpointing.release()
+
+    def _tidy_log_after_commit(self) -> None:
+        """Give the log a checkpoint while the caller waits. What keeps it from being made is no matter of what was
+        committed: that stands, and whoever was told otherwise would bring it again.
+        """
+        try:
+            self.tidy_log()
+        except MasteryError as error:
+            logger.warning(
+                "the log of table %r could get no checkpoint, which is tried again: %s", self.table.name, error
+            )
+            self._checkpoint = self._snapshot.version - CHECKPOINT_EVERY  # not with each commit: that takes 140 ms
 
     def write_out(self, path: str) -> None:
         """Wait until the content of a file is on the disk."""
