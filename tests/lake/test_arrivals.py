@@ -195,6 +195,28 @@ def test_a_checkpoint_and_a_vacuum_keep_files_of_several_buckets(tmp_path: Path)
     assert plain(again.scan(EVENTS)) == expected
 
 
+def test_the_newest_event_is_one_that_counts_whichever_bucket_of_a_file_has_it(tmp_path: Path) -> None:
+    """As of a clock that was years ahead: the source has said since when it was."""
+    lake = Lake.open(str(tmp_path / "lake"), buckets=BUCKETS)
+    rows = make_events(40, students=STUDENTS)
+    at_us = rows["occurred_at"].cast(pa.int64()).to_pylist()
+    for wrong in range(0, 40, 7):
+        ahead = [*at_us[:wrong], at_us[wrong] + 10**15, *at_us[wrong + 1 :]]
+        buckets, ordered = by_bucket(with_times(rows, "occurred_at", ahead))
+        lake.commit(EVENTS, [lake.write_file(EVENTS, ordered, buckets)], mode="overwrite")
+        assert lake.newest(EVENTS, "occurred_at") == at_us[wrong] + 10**15
+        revised = with_times(rows.slice(wrong, 1), "received_at", [1_900_000_000_000_000])
+        (bucket,), _ = by_bucket(revised)
+        lake.commit(EVENTS, [lake.write_file(EVENTS, revised, bucket, revisions=True)])
+        assert lake.newest(EVENTS, "occurred_at") == max(at_us)
+        lake.distribute()
+        assert Lake.open(lake.root).newest(EVENTS, "occurred_at") == max(at_us)
+
+
+def with_times(rows: pa.Table, column: str, at_us: Sequence[int]) -> pa.Table:
+    return rows.set_column(rows.column_names.index(column), column, pa.array(at_us, pa.timestamp("us", "UTC")))
+
+
 def test_a_commit_of_several_buckets_is_news_to_each_of_them_alone(tmp_path: Path) -> None:
     lake = Lake.open(str(tmp_path / "lake"), buckets=BUCKETS)
     rows = make_events(40, students=STUDENTS)

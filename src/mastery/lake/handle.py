@@ -255,20 +255,12 @@ class Handle:
                 self._newest[column] = latest(self._opened_at(at.version), column)
             return self._newest[column]
 
-    def newest_by_bucket(self, column: str, at: Snapshot) -> list[tuple[int, int]]:
-        """Return (latest instant in microseconds, bucket) of each bucket that has one, the latest first.
-
-        A file of several buckets counts for each of them: of some the latest may be earlier than is said here.
-        """
+    def newest_by_file(self, column: str, at: Snapshot) -> list[tuple[int, File]]:
+        """Return the latest instant of a time column, in microseconds, of each file that has one, with the file."""
         with self._lock:
             actions = instants(self._opened_at(at.version), column)
         at_us_of = dict(zip(actions["path"].to_pylist(), actions["at"].to_pylist(), strict=True))
-        latest: dict[int, int] = {}
-        for file in at.files:
-            at_us = at_us_of[file.path]
-            for bucket in file.buckets if at_us is not None else ():
-                latest[bucket] = max(at_us, latest.get(bucket, at_us))
-        return sorted(((at_us, bucket) for bucket, at_us in latest.items()), reverse=True)
+        return [(at_us, file) for file in at.files if (at_us := at_us_of[file.path]) is not None]
 
     def begin(self) -> None:
         """Make the table unless it is there: called before a file is written, by any thread.

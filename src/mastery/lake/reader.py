@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from mastery.arrays import Int64s
 from mastery.events.identity import buckets as bucket_of
 from mastery.lake import compaction, files, log, publication, revisions
+from mastery.lake.arrivals import buckets_in
 from mastery.lake.arrived_rows import ArrivedRows
 from mastery.lake.columns import STUDENT, contiguous
 from mastery.lake.files import Only
@@ -278,17 +280,31 @@ class LakeReader:
         return rows.cast(schema)
 
     def _newest_that_counts(self, table: Table, column: str, snapshot: Snapshot) -> int | None:
-        """Return the latest instant of the events that count. A bucket is read only where its latest row may win."""
+        """Return the latest instant of the events that count. A bucket is read only where its latest row may win, and a
+        file of several buckets where its own may: whether that counts is up to the bucket that has it.
+        """
         if self._newest[0] is snapshot and self._newest[1] == column:
             return self._newest[2]
+        handle = self._handle(table)
+        by_file = handle.newest_by_file(column, snapshot)
+        waiting = [(-at_us, -1 if file.bucket is None else file.bucket, file.path) for at_us, file in by_file]
+        heapify(waiting)
         found: int | None = None
-        for latest, bucket in self._handle(table).newest_by_bucket(column, snapshot):
-            if found is not None and latest <= found:
-                break
+        while waiting and (found is None or -waiting[0][0] > found):
+            before_us, bucket, path = heappop(waiting)
+            if bucket < 0:
+                for one in buckets_in(path):
+                    own = _latest(self._arrived.read(handle.place, table, path, one, [column]), column)
+                    if own is not None:
+                        heappush(waiting, (-own, one, path))
+                continue
+            latest: int | None = -before_us
             if revisions.has_revisions(table, snapshot.bucket(bucket)):
-                own = pc.max(self.read_bucket(table, bucket, [column], snapshot)[column]).cast(pa.int64()).as_py()
-                latest = latest if own is None else own
-            found = latest if found is None else max(found, latest)
+                latest = _latest(self.read_bucket(table, bucket, [column], snapshot), column)
+                waiting = [one for one in waiting if one[1] != bucket]
+                heapify(waiting)
+            if latest is not None:
+                found = latest if found is None else max(found, latest)
         self._newest = (snapshot, column, found)
         return found
 
@@ -298,6 +314,12 @@ class LakeReader:
             return rows
         constant = pa.array(np.full(rows.num_rows, bucket, dtype=np.int32))
         return rows.add_column(list(columns).index(BUCKET), BUCKET, constant)
+
+
+def _latest(rows: pa.Table, column: str) -> int | None:
+    """Return the latest instant of a time column in microseconds; None for no rows."""
+    found: int | None = pc.max(rows[column]).cast(pa.int64()).as_py()
+    return found
 
 
 def _counting(
