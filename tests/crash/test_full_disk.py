@@ -13,12 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from crash.commands import COMMANDS, answers, base, everything, ingest, school
 from mastery.apps.export import export
 from mastery.engine import Engine
 from mastery.errors import Unwritable
+from mastery.events.identity import buckets as bucket_of
 from mastery.lake import Lake
 from mastery.pipelines.simulation.simulate import write_school
 from mastery.settings import load_settings
@@ -130,6 +133,26 @@ def test_an_ingest_on_a_disk_of_twenty_sizes_says_so_leaves_nothing_and_ends_whe
         shutil.rmtree(home)
     assert len(outcomes) == 20
     assert outcomes[0] and outcomes[2] and not outcomes[-1]
+
+
+def test_rows_that_a_full_disk_keeps_from_being_distributed_leave_no_file(disk):
+    """Of sizes some have room for the files of the buckets and none for the commit that names them."""
+    home, outcomes = disk / "home", []
+    lake = school(home).lake
+    ingest(home, "first", answers(0, 240, 0))
+    rows = lake.scan(EVENTS)
+    bucket = bucket_of(rows["student_id"], lake.buckets)
+    ordered = rows.take(pa.array(np.argsort(bucket, kind="stable")))
+    lake.commit(EVENTS, [lake.write_file(EVENTS, ordered, np.unique(bucket).tolist())], mode="overwrite")
+    for pages in range(64):
+        filler = leave(disk, 4096 * pages)
+        outcomes.append(refused(lake.distribute))
+        filler.unlink()
+        if not outcomes[-1]:
+            break
+        assert nameless(home) == [], pages
+    assert outcomes[0] and not outcomes[-1]
+    assert sorted(map(repr, lake.scan(EVENTS).to_pylist())) == sorted(map(repr, rows.to_pylist()))
 
 
 def ingest_from(file: Path, home: Path) -> None:

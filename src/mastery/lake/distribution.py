@@ -18,6 +18,7 @@ from mastery.lake import files
 from mastery.lake.columns import STUDENT
 from mastery.lake.file_writer import holds_revisions, write
 from mastery.lake.handle import Change, Handle
+from mastery.lake.object_store import Unreachable
 from mastery.lake.snapshot import File, Snapshot
 
 
@@ -47,13 +48,21 @@ def distribute(handle: Handle, old: Sequence[File], buckets: int, width: int, wo
             if some:
                 _write(handle, files.read(handle.place, handle.table, some), buckets, width, workers, revisions, adds)
         handle.commit("append", plan)
-    finally:
-        if not done:
-            live = {file.path for file in handle.snapshot().files}
-            for add in adds:
-                if add.path not in live:
-                    handle.place.discard(add.path)
+    except BaseException as error:
+        if not isinstance(error, Unreachable):  # a commit that was sent may reach an object store later
+            _discard(handle, adds)
+        raise
+    if not done:
+        _discard(handle, adds)
     return done
+
+
+def _discard(handle: Handle, adds: Sequence[AddAction]) -> None:
+    """Delete files that were written, but for those that a commit names."""
+    live = {file.path for file in handle.snapshot().files}
+    for add in adds:
+        if add.path not in live:
+            handle.place.discard(add.path)
 
 
 def _write(
