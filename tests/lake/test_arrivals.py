@@ -244,3 +244,24 @@ def test_a_name_says_the_buckets_of_any_lake_that_has_such_files() -> None:
         assert len(name.rpartition("/")[2]) <= 255
     for path in ("bucket=07/part-0f.parquet", f"part-{'a' * 32}.parquet", "sorted-1f.parquet"):
         assert buckets_in(path) == ()
+
+
+@pytest.mark.parametrize("open_before", [True, False], ids=["open", "opened"])
+@pytest.mark.parametrize("of", [(0, 1, 2, 3), ()], ids=["of several buckets", "of one bucket each"])
+def test_files_that_another_program_has_merged_are_read_as_before_and_distributed(
+    tmp_path: Path, of: Sequence[int], open_before: bool
+) -> None:
+    lake = arrived(tmp_path, of) if of else apart(tmp_path)
+    (tmp_path / "never merged by others").mkdir()
+    before, version = all_that_is_read(lake), lake.version(EVENTS)
+    merged = DeltaTable(f"{lake.root}/events").optimize.compact()
+    assert merged["numFilesRemoved"] > merged["numFilesAdded"] > 0
+    there = lake if open_before else Lake.open(lake.root)
+    assert there.version(EVENTS) == version + 1
+    assert all_that_is_read(there) == before
+    there.compact()
+    never = apart(tmp_path / "never merged by others")
+    never.compact()
+    assert all_that_is_read(there) == all_that_is_read(never)
+    news = there.news(EVENTS, version, there.version(EVENTS))
+    assert news is not None and not news and not there.snapshot(EVENTS).arrivals

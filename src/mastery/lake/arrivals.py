@@ -3,6 +3,9 @@
 A file costs 2 ms of processor time, whatever it holds, so a batch of 64 answers that fell into 40 buckets spent more on
 files than on all else. Such a batch is one file. Its partition is null, as Hive names it, and its own name says which
 buckets it has rows of, so that whoever reads a bucket reads it too. Rows of one bucket lie together.
+
+Another program that merges such files (OPTIMIZE) gives a name that says nothing: that file may have rows of any bucket,
+in any order, and is distributed as the others are.
 """
 
 from __future__ import annotations
@@ -43,3 +46,12 @@ def buckets_in(path: str) -> tuple[int, ...]:
     named = _NAMED.search(path)
     bits = 0 if named is None else int(named[1], 16)
     return tuple(bucket for bucket in range(bits.bit_length()) if bits >> bucket & 1)
+
+
+def is_unnamed(path: str) -> bool:
+    """Tell whether a file of no one bucket has a name that does not say of which it has rows.
+
+    >>> is_unnamed("bucket=__HIVE_DEFAULT_PARTITION__/part-00000-0f.parquet")
+    True
+    """
+    return path.startswith(f"{FOLDER}/") and not buckets_in(path)

@@ -6,6 +6,7 @@ Nothing here touches delta-rs, so threads and forked processes may all use it.
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,9 @@ FRESH, REVISIONS, SORTED, SORTED_REVISIONS = "part", "revisions", "sorted", "sor
 """First word of a file's name: rows as they came, or compacted and in order; of either kind with rows whose events the
 bucket may have in another revision."""
 
+PLAIN = re.compile(rf"(?:^|/)(?:{FRESH}|{SORTED})-(?:in[0-9a-f]+-)?[0-9a-f]{{32}}(?:-[0-9a-f]{{8}})?\.parquet$")
+"""The name of a file without revisions, sealed or not."""
+
 
 def is_fresh(path: str) -> bool:
     """Tell whether a file's rows lie as they came, from its name."""
@@ -47,8 +51,10 @@ def is_fresh(path: str) -> bool:
 
 
 def holds_revisions(path: str) -> bool:
-    """Tell whether a file holds revisions of events that lie in other rows of the bucket, from its name."""
-    return path.rpartition("/")[2].partition("-")[0] in (REVISIONS, SORTED_REVISIONS)
+    """Tell from its name whether a file may hold revisions of events that lie in other rows of the bucket: also one
+    that another program has merged, whose name does not say what was in the files that it was made of.
+    """
+    return PLAIN.search(path) is None
 
 
 def write(

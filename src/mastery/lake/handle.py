@@ -36,6 +36,7 @@ from mastery.errors import Conflict, MasteryError, unwritable
 from mastery.events.identity import IDENTITY_VERSION
 from mastery.lake import commit, conditional_put, log
 from mastery.lake.commit import Overtaken
+from mastery.lake.file_writer import holds_revisions
 from mastery.lake.location import TableLocation
 from mastery.lake.object_store import unreachable
 from mastery.lake.opened import first_line, instants, latest, open_table, other_columns
@@ -75,6 +76,9 @@ got on."""
 
 APPENDS = 200
 """The same where all that was taken is the number of a commit: each time costs a millisecond."""
+
+ANY_TIME = 2**63 - 1
+"""Microseconds since 1970 that no event comes after."""
 
 PAUSE_AFTER, LONGEST_PAUSE_S = 5, 0.02
 """After this many refusals a writer pauses, for a random time up to this, so that of many each gets on."""
@@ -164,7 +168,7 @@ class Handle:
                 folder = log.folder(self.place)
                 moved = self._look()
                 if self._delta is not None and self._delta.version() > self._snapshot.version:
-                    found = take(self.table, self._delta)
+                    found = take(self.table, self._delta, self._buckets)
                     self._mark = log.mark(self.place, found.version)
                     self._snapshot, self._fingerprint = found, None
                     self._newest.clear()
@@ -242,7 +246,7 @@ class Handle:
                 return NOTHING
             if version == self.snapshot().version:
                 return self._snapshot
-            return take(self.table, self._opened_at(version))
+            return take(self.table, self._opened_at(version), self._buckets)
 
     def newest(self, column: str, at: Snapshot) -> int | None:
         """Return the latest instant of a time column in microseconds, from the log alone; None for no rows."""
@@ -256,11 +260,15 @@ class Handle:
             return self._newest[column]
 
     def newest_by_file(self, column: str, at: Snapshot) -> list[tuple[int, File]]:
-        """Return the latest instant of a time column, in microseconds, of each file that has one, with the file."""
+        """Return the latest instant of a time column, in microseconds, of each file that has one, with the file; of one
+        that another program has merged, where the log may not say it, a time that it may have at most.
+        """
         with self._lock:
             actions = instants(self._opened_at(at.version), column)
         at_us_of = dict(zip(actions["path"].to_pylist(), actions["at"].to_pylist(), strict=True))
-        return [(at_us, file) for file in at.files if (at_us := at_us_of[file.path]) is not None]
+        found = [(at_us_of[file.path], file) for file in at.files]
+        at_most = [(ANY_TIME if at_us is None and holds_revisions(file.path) else at_us, file) for at_us, file in found]
+        return [(at_us, file) for at_us, file in at_most if at_us is not None]
 
     def begin(self) -> None:
         """Make the table unless it is there: called before a file is written, by any thread.

@@ -10,7 +10,7 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from mastery.instants import microseconds
-from mastery.lake.arrivals import buckets_in
+from mastery.lake.arrivals import buckets_in, is_unnamed
 from mastery.lake.location import TableLocation
 from mastery.lake.snapshot import File
 from mastery.tables import EVENTS
@@ -113,7 +113,9 @@ class Commit:
 
 
 def read(content: bytes) -> Commit | None:
-    """Return what a commit says; None where it changes the table itself, or is none that we understand."""
+    """Return what a commit says; None where it changes the table itself, or is none that we understand, such as one of
+    another program that has merged files of several buckets.
+    """
     adds, bounds, removes, numbers = [], [], set(), {}
     try:
         for action in map(json.loads, content.splitlines()):
@@ -122,6 +124,8 @@ def read(content: bytes) -> Commit | None:
                     stats = json.loads(said["stats"])
                     bucket = said["partitionValues"].get("bucket")
                     path = unquote(said["path"])
+                    if bucket is None and is_unnamed(path):
+                        return None
                     adds.append(File(path, stats["numRecords"], said["size"], None if bucket is None else int(bucket)))
                     bounds.append(stats.get("maxValues") or {})
                 elif kind == "remove":
@@ -174,8 +178,8 @@ def _buckets_of(path: str) -> tuple[int, ...]:
 
 
 def news(place: TableLocation, after: int, until: int) -> News | None:
-    """Return what commits after version `after`, up to `until`, changed; None where the log no longer goes back that
-    far.
+    """Return what commits after version `after`, up to `until`, changed; None where that cannot be told: the log no
+    longer goes back that far, or another program has brought rows of several buckets.
 
     A commit that only moves rows (compaction) says `dataChange: false` and changes nothing here. Files named here may
     be gone after a vacuum. Paths are relative to the table's folder.
@@ -191,7 +195,10 @@ def news(place: TableLocation, after: int, until: int) -> News | None:
         for action in actions:
             add, remove = action.get("add"), action.get("remove")
             if add is not None and add["dataChange"]:
-                found.added[unquote(add["path"])] = version
+                path = unquote(add["path"])
+                if is_unnamed(path):
+                    return None
+                found.added[path] = version
             if remove is not None and remove["dataChange"] and ingests:
                 found.removed[unquote(remove["path"])] = ingests
     return found

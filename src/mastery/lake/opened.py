@@ -74,10 +74,14 @@ def latest(delta: DeltaTable | None, column: str) -> int | None:
 
 
 def instants(delta: DeltaTable | None, column: str) -> pa.Table:
-    """Return `path` and `at`, the latest instant in microseconds, of each live file."""
+    """Return `path` and `at`, the latest instant in microseconds, of each live file; null where the log does not say
+    it: of rows without one, and of files that another program has merged.
+    """
     assert delta is not None
-    actions = pa.table(delta.get_add_actions(flatten=True))
-    at = actions.column(f"max.{column}").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    actions, said = pa.table(delta.get_add_actions(flatten=True)), f"max.{column}"
+    if said not in actions.column_names:
+        return pa.table({"path": actions.column("path"), "at": pa.nulls(actions.num_rows, pa.int64())})
+    at = actions.column(said).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
     return pa.table({"path": actions.column("path"), "at": at})
 
 

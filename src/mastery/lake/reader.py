@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from mastery.arrays import Int64s
 from mastery.events.identity import buckets as bucket_of
 from mastery.lake import compaction, files, log, publication, revisions
-from mastery.lake.arrivals import buckets_in
 from mastery.lake.arrived_rows import ArrivedRows
 from mastery.lake.columns import STUDENT, contiguous
 from mastery.lake.files import Only
@@ -288,12 +287,13 @@ class LakeReader:
         handle = self._handle(table)
         by_file = handle.newest_by_file(column, snapshot)
         waiting = [(-at_us, -1 if file.bucket is None else file.bucket, file.path) for at_us, file in by_file]
+        buckets_of = {file.path: file.buckets for _, file in by_file}
         heapify(waiting)
         found: int | None = None
         while waiting and (found is None or -waiting[0][0] > found):
             before_us, bucket, path = heappop(waiting)
             if bucket < 0:
-                for one in buckets_in(path):
+                for one in buckets_of[path]:
                     own = _latest(self._arrived.read(handle.place, table, path, one, [column]), column)
                     if own is not None:
                         heappush(waiting, (-own, one, path))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from propcache import cached_property
 
-from mastery.lake.arrivals import buckets_in
+from mastery.lake.arrivals import buckets_in, is_unnamed
 from mastery.tables import Table
 
 
@@ -24,16 +24,21 @@ class File:
         rows: Number of rows, from the Delta log.
         size: Bytes.
         bucket: The partition; None for a table without, and of a file with rows of several buckets.
+        any_of: The number of the lake's buckets where it may have rows of any: another program has merged files of
+            several. Else 0.
     """
 
     path: str
     rows: int
     size: int
     bucket: int | None
+    any_of: int = 0
 
     @property
     def buckets(self) -> tuple[int, ...]:
         """The buckets that it has rows of, ascending; none for a table without."""
+        if self.any_of:
+            return tuple(range(self.any_of))
         return buckets_in(self.path) if self.bucket is None else (self.bucket,)
 
 
@@ -110,12 +115,20 @@ class TableVersion(NamedTuple):
     fingerprint: str
 
 
-def take(table: Table, delta: DeltaTable) -> Snapshot:
-    """Return what the handle sees. About 2 ms for 64 files, so callers keep it until the version moves."""
+def take(table: Table, delta: DeltaTable, lake_buckets: int) -> Snapshot:
+    """Return what the handle sees, of a table that is cut into this number of buckets. About 2 ms for 64 files, so
+    callers keep it until the version moves.
+    """
     actions = pa.table(delta.get_add_actions(flatten=True))
     paths = actions.column("path").to_pylist()
     sizes = actions.column("size_bytes").to_pylist()
     rows = actions.column("num_records").to_pylist()
     buckets = actions.column("partition.bucket").to_pylist() if table.partition_by else [None] * len(paths)
     files = sorted(zip(paths, rows, sizes, buckets, strict=True), key=lambda file: file[0])
-    return Snapshot(delta.version(), tuple(File(path, n, size, bucket) for path, n, size, bucket in files))
+    return Snapshot(
+        delta.version(),
+        tuple(
+            File(path, n, size, bucket, lake_buckets if bucket is None and is_unnamed(path) else 0)
+            for path, n, size, bucket in files
+        ),
+    )

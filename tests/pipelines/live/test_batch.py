@@ -179,6 +179,21 @@ def test_a_recompute_has_what_lies_in_files_of_several_buckets(school, intake):
     )
 
 
+def test_rows_are_taken_where_no_thread_can_be_had_to_merge_small_files(school, intake, monkeypatch, caplog):
+    start = threading.Thread.start
+
+    def unless_it_merges(thread: threading.Thread) -> None:
+        if thread.name.startswith("tidy-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", unless_it_merges)
+    for n in range(TIDIED_EVERY + 1):
+        assert post(intake, answer(n)).count(ACCEPTED) == 1
+    assert "are merged later" in caplog.text
+    assert has_all(school)
+
+
 def test_rows_that_come_again_after_a_kill_bring_up_the_record_that_it_prevented(school, intake):
     post(intake, answer(0))
     ingest(school, answer(1), answer(2))  # as far as the lake, like a batch that is killed before its records

@@ -241,8 +241,13 @@ class Intake:
             return
         self._end_tidying()
         self._batches = self._rows = 0
-        self._tidying = threading.Thread(target=self._merge_files, name=f"tidy-{self._tenant}")
-        self._tidying.start()
+        tidying = threading.Thread(target=self._merge_files, name=f"tidy-{self._tenant}")
+        try:
+            tidying.start()
+        except RuntimeError:  # the process may have no more threads: the batches do not depend on this one
+            log.exception("the small files of the lake in %s are merged later", self._lake.root)
+        else:
+            self._tidying = tidying
 
     def _end_tidying(self) -> None:
         if self._tidying is not None:
