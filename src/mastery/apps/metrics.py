@@ -57,11 +57,13 @@ class Metrics:
             "mastery_refolded_students", "Students folded from the lake instead, by reason.", "reason"
         )
         self.inactive = counter("mastery_inactive_students", "Inactive students with new events, whose records wait.")
-        self.left_alone = counter("mastery_other_tenants_messages", "Messages of another tenant, left to its worker.")
-        self.of_nobody = counter(
+        self.other_tenants = counter(
+            "mastery_other_tenants_messages", "Messages of another tenant, left to its worker."
+        )
+        self.unknown_tenants = counter(
             "mastery_unknown_tenants_messages", "Messages whose key names a tenant that does not exist."
         )
-        self.buried = counter("mastery_dead_letters", "Messages sent to the dead letters.")
+        self.dead_letters = counter("mastery_dead_letters", "Messages sent to the dead letters.")
         self.retries = counter("mastery_retries", "Failed attempts to write, publish or compact, each tried again.")
         self.batch_rows = prometheus.Histogram(
             "mastery_batch_rows", "Rows of a batch.", ["tenant"], buckets=ROWS_BOUNDS, registry=registry
@@ -155,14 +157,14 @@ class _OfTenant(Watch):
     def inactive(self, students: int) -> None:
         self._metrics.inactive.labels(self._tenant).inc(students)
 
-    def left_alone(self, messages: int) -> None:
-        self._metrics.left_alone.labels(self._tenant).inc(messages)
+    def other_tenants(self, messages: int) -> None:
+        self._metrics.other_tenants.labels(self._tenant).inc(messages)
 
-    def of_nobody(self, messages: int) -> None:
-        self._metrics.of_nobody.labels(self._tenant).inc(messages)
+    def unknown_tenants(self, messages: int) -> None:
+        self._metrics.unknown_tenants.labels(self._tenant).inc(messages)
 
-    def buried(self, messages: int) -> None:
-        self._metrics.buried.labels(self._tenant).inc(messages)
+    def dead_letters(self, messages: int) -> None:
+        self._metrics.dead_letters.labels(self._tenant).inc(messages)
 
     def readable(self, delays_s: Floats) -> None:
         self._metrics.delays.add(self._tenant, delays_s)
@@ -186,7 +188,7 @@ class _OfTenant(Watch):
     def retried(self) -> None:
         self._metrics.retries.labels(self._tenant).inc()
 
-    def going(self) -> None:
+    def progressed(self) -> None:
         self._metrics.progress.labels(self._tenant).set(time.time())
 
 

@@ -145,7 +145,7 @@ class Engine(Deployment):
             NotFound: There is no tenant of that name; none is made.
         """
         from mastery.pipelines.live.intake import Intake
-        from mastery.pipelines.live.watch import DEAF
+        from mastery.pipelines.live.watch import UNWATCHED
 
         name = self.tenant if tenant is None else tenant
         with self._intakes_lock:
@@ -163,7 +163,7 @@ class Engine(Deployment):
                     timezone=self.settings.timezone,
                     code_version=__version__,
                     active_days=active_days,
-                    watch=watch or DEAF,
+                    watch=watch or UNWATCHED,
                 )
             return self._intakes[name, door]
 
@@ -199,7 +199,7 @@ class Engine(Deployment):
         from mastery.pipelines.live.background import Background
         from mastery.pipelines.live.compacting import compact_some
         from mastery.pipelines.live.follow import Follower
-        from mastery.pipelines.live.watch import DEAF
+        from mastery.pipelines.live.watch import UNWATCHED
         from mastery.streams import connect, connect_sink
 
         intake = self.intake(door=stream, active_days=self.settings.active_days, watch=watch)
@@ -213,7 +213,7 @@ class Engine(Deployment):
                 until.callback(sink.close)
             chosen = self.settings
             if chosen.work.publish_every_s:
-                until.enter_context(self._publishing(chosen.work.publish_every_s, watch or DEAF))
+                until.enter_context(self._publishing(chosen.work.publish_every_s, watch or UNWATCHED))
             if chosen.work.compact_every_s:
                 until.enter_context(
                     Background(
@@ -221,7 +221,7 @@ class Engine(Deployment):
                         chosen.work.compact_every_s,
                         partial(compact_some, self.lake),
                         threading.Event(),
-                        watch or DEAF,
+                        watch or UNWATCHED,
                     )
                 )
             Follower(
@@ -236,7 +236,7 @@ class Engine(Deployment):
                 batch_s=batch_s,
                 batch_messages=batch_messages,
                 batch_bytes=int(batch_mb * 1e6),
-                watch=watch or DEAF,
+                watch=watch or UNWATCHED,
             ).follow(stop)
 
     def publish_posted(self, tenant: str | None = None, watch: Watch | None = None) -> None:
@@ -246,7 +246,7 @@ class Engine(Deployment):
         Raises:
             NotFound: There is no tenant of that name.
         """
-        from mastery.pipelines.live.watch import DEAF
+        from mastery.pipelines.live.watch import UNWATCHED
 
         every_s = self.settings.api.publish_every_s
         name = self.tenant if tenant is None else tenant
@@ -255,7 +255,7 @@ class Engine(Deployment):
         of = self if name == self.tenant else self._existing.of(name)
         with self._intakes_lock:
             if name not in self._publishers:
-                self._publishers[name] = of._publishing(every_s, watch or DEAF).start()
+                self._publishers[name] = of._publishing(every_s, watch or UNWATCHED).start()
 
     def _publishing(self, every_s: float, watch: Watch) -> Background:
         """Return what publishes what has changed, every so often."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mastery.errors import Conflict, Stopped, Unwritable
 from mastery.memory import give_back
-from mastery.pipelines.live.watch import DEAF, Watch
+from mastery.pipelines.live.watch import UNWATCHED, Watch
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class Background:
     """
 
     def __init__(
-        self, what: str, every_s: float, work: Callable[[], object], stop: threading.Event, watch: Watch = DEAF
+        self, what: str, every_s: float, work: Callable[[], object], stop: threading.Event, watch: Watch = UNWATCHED
     ) -> None:
         """Take what is done.
 

@@ -32,7 +32,7 @@ from mastery.pipelines.ingest.held_rows import Held
 from mastery.pipelines.ingest.write_events import Written, write_events
 from mastery.pipelines.live.records import Begun, begin, bring_up
 from mastery.pipelines.live.understand import Incoming, Refusal
-from mastery.pipelines.live.watch import DEAF, Watch
+from mastery.pipelines.live.watch import UNWATCHED, Watch
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore, StateUnusable
 from mastery.tables import REJECTED, UNASSIGNED
@@ -74,7 +74,7 @@ def take(
     ingest: int,
     beside: Sequence[ModelSet] = (),
     active_since_us: int | None = None,
-    watch: Watch = DEAF,
+    watch: Watch = UNWATCHED,
 ) -> list[Taken]:
     """Do steps 2 to 5 for the rows of several requests or messages, and return what became of those of each request.
 

@@ -29,7 +29,7 @@ from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVI
 from mastery.pipelines.live.dead_letters import PlacesOfOthers, Share
 from mastery.pipelines.live.intake import Intake
 from mastery.pipelines.live.understand import Incoming
-from mastery.pipelines.live.watch import DEAF, Watch, delays_s
+from mastery.pipelines.live.watch import UNWATCHED, Watch, delays_s
 from mastery.pipelines.scoring.catch_up import catch_up
 from mastery.state import StateStore
 from mastery.streams import POLL_BYTES, Message, Sink, Source, read_key
@@ -86,7 +86,7 @@ class Follower:
         batch_s: float = BATCH_S,
         batch_messages: int = BATCH_MESSAGES,
         batch_bytes: int = BATCH_BYTES,
-        watch: Watch = DEAF,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """Take what is read, where it is written to, and who is told of it.
 
@@ -123,7 +123,7 @@ class Follower:
                 if done is not None:
                     log.info("batch", extra=asdict(done))
             self._watch.lag(self._source.behind(self._places))
-            self._watch.going()
+            self._watch.progressed()
 
     def _positions(self, partitions: Collection[str], stop: threading.Event) -> Mapping[str, int]:
         """Return the stored places of some partitions. Those of a lake that has been replaced count no more."""
@@ -144,15 +144,15 @@ class Follower:
         lineage = catch_up(self._lake, self._state).seen.lineage
         tenants = [self._tenant_of(message) for message in messages]
         mine = [message for message, tenant in zip(messages, tenants, strict=True) if tenant == self._tenant]
-        nobodys = self._nobodys(messages, tenants)
+        unknown = self._of_unknown_tenants(messages, tenants)
         incoming = self._intake.understand([message.value.translate(BREAKS) for message in mine])
         taken = self._intake.submit(with_places(incoming, mine)).result()
         received_us = np.array([message.received_us for message in mine], np.int64)
         self._watch.readable(delays_s(received_us, time.time_ns() // 1000))
-        others = len(messages) - len(mine) - len(nobodys)
-        self._watch.left_alone(others)
-        self._watch.of_nobody(len(nobodys))
-        self._bury([(mine[refusal.index], refusal.problem) for refusal in taken.refusals], nobodys)
+        others = len(messages) - len(mine) - len(unknown)
+        self._watch.other_tenants(others)
+        self._watch.unknown_tenants(len(unknown))
+        self._send_dead([(mine[refusal.index], refusal.problem) for refusal in taken.refusals], unknown)
         after: dict[str, int] = {}
         for message in messages:
             after[message.partition] = message.after
@@ -166,7 +166,7 @@ class Follower:
             duplicates=taken.count(DUPLICATE),
             rejected=taken.count(REJECTED_ROW),
             other_tenants=others,
-            unknown_tenants=len(nobodys),
+            unknown_tenants=len(unknown),
             students=len(taken.changed),
             seconds=round(time.monotonic() - began, 4),
         )
@@ -175,7 +175,7 @@ class Follower:
         said = None if message.key is None else read_key(message.key)
         return self._tenant if said is None else said[0]
 
-    def _nobodys(self, messages: Sequence[Message], tenants: Sequence[str]) -> list[tuple[Message, str]]:
+    def _of_unknown_tenants(self, messages: Sequence[Message], tenants: Sequence[str]) -> list[tuple[Message, str]]:
         """Return the messages of tenants that there are not, with what is wrong with each."""
         if self._tenants is None:
             return []
@@ -188,18 +188,18 @@ class Follower:
             if tenant not in known
         ]
 
-    def _bury(self, own: Sequence[tuple[Message, str]], nobodys: Sequence[tuple[Message, str]]) -> None:
+    def _send_dead(self, own: Sequence[tuple[Message, str]], unknown: Sequence[tuple[Message, str]]) -> None:
         if self._dead_letters is None:
             return
-        share = self._share.of([message for message, _ in nobodys])
-        dead = [*own, *((message, reason) for message, reason in nobodys if message in share)]
+        share = self._share.of([message for message, _ in unknown])
+        dead = [*own, *((message, reason) for message, reason in unknown if message in share)]
         if not dead:
             return
         with self._watch.taking("dead_letters"):
             for message, reason in dead:
                 self._dead_letters.send(message.key, message.value, {"place": message.place, "reason": reason})
             self._dead_letters.flush()
-        self._watch.buried(len(dead))
+        self._watch.dead_letters(len(dead))
 
     def _waited_for(self, work: Callable[[], T], what: str, stop: threading.Event) -> T | None:
         """Return what some work returns once it succeeds: a full disk, a busy lake and a store that is away pass.

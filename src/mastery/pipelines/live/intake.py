@@ -22,7 +22,7 @@ from mastery.pipelines.live.batch import ACCEPTED, DUPLICATE, REJECTED_ROW, REVI
 from mastery.pipelines.live.register import Register
 from mastery.pipelines.live.sets_beside import SetsBeside
 from mastery.pipelines.live.understand import Door, Incoming, Request, check_table, understand, understand_all
-from mastery.pipelines.live.watch import DEAF, Watch
+from mastery.pipelines.live.watch import UNWATCHED, Watch
 from mastery.scorers.model_set import ModelSet
 from mastery.state import StateStore
 from mastery.tables import EVENTS, ITEMS
@@ -61,7 +61,7 @@ class Intake:
         timezone: str | None = None,
         code_version: str = "",
         active_days: int | None = None,
-        watch: Watch = DEAF,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """Take what rows are written to.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mastery.lake import Lake
 from mastery.lake.publication import last_of_everybody
-from mastery.pipelines.live.watch import DEAF, Watch
+from mastery.pipelines.live.watch import UNWATCHED, Watch
 from mastery.pipelines.models.active import shadow_model_set
 from mastery.pipelines.scoring.publish_changed import ChangesPublisher
 from mastery.scorers.model_set import ModelSet
@@ -33,7 +33,7 @@ class Publishing:
         derived_history: bool,
         stop: threading.Event,
         share: float = 1.0,
-        watch: Watch = DEAF,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """Take the lake and what is asked each time: the active set, and the time. `share`: see `ChangesPublisher`."""
         self._lake, self._model_set, self._now_us, self._watch = lake, model_set, now_us, watch

@@ -23,7 +23,7 @@ from mastery.features.columns import READ
 from mastery.lake import Lake
 from mastery.lake.file_writer import holds_revisions
 from mastery.lake.files import Only
-from mastery.pipelines.live.watch import DEAF, NO_RECORD, OVERTAKEN, Watch
+from mastery.pipelines.live.watch import NO_RECORD, OVERTAKEN, UNWATCHED, Watch
 from mastery.pipelines.scoring.catch_up import View, catch_up
 from mastery.pipelines.scoring.continue_record import END_OF_TIME, Refold, continue_records
 from mastery.pipelines.scoring.fold import fold_events
@@ -82,7 +82,7 @@ def bring_up(
     begun: Begun,
     changed: Collection[str],
     held: Mapping[str, pa.Table],
-    watch: Watch = DEAF,
+    watch: Watch = UNWATCHED,
 ) -> None:
     """Write the records of changed students, made of all that the lake has.
 

@@ -35,13 +35,13 @@ class Watch:
     def refolded(self, why: str, students: int) -> None:
         """Hear how many students were folded from the lake, and why."""
 
-    def left_alone(self, messages: int) -> None:
+    def other_tenants(self, messages: int) -> None:
         """Hear how many messages are another tenant's, and left to its worker."""
 
-    def of_nobody(self, messages: int) -> None:
+    def unknown_tenants(self, messages: int) -> None:
         """Hear how many messages name a tenant that does not exist."""
 
-    def buried(self, messages: int) -> None:
+    def dead_letters(self, messages: int) -> None:
         """Hear how many messages were sent to the dead letters."""
 
     def readable(self, delays_s: Floats) -> None:
@@ -62,7 +62,7 @@ class Watch:
     def retried(self) -> None:
         """Hear that something could not be written, and is tried again."""
 
-    def going(self) -> None:
+    def progressed(self) -> None:
         """Hear that a batch is done, or that there was nothing to do."""
 
     @contextmanager
@@ -75,7 +75,7 @@ class Watch:
             self.step(name, time.perf_counter() - began)
 
 
-DEAF = Watch()
+UNWATCHED = Watch()
 
 
 def delays_s(received_us: np.ndarray[tuple[int], np.dtype[np.int64]], now_us: int) -> Floats:
